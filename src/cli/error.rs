@@ -1,0 +1,151 @@
+//! Faults as words or JSON on standard error.
+
+use super::Status;
+use crate::fault::{Code, Fact, Fault, Note, Place, Severity, index, shape};
+use crate::name::Name;
+use clap::error::{ContextKind, ContextValue};
+use serde_json::{Map, Value, json};
+use std::ffi::OsString;
+use std::io::Write;
+
+const RED: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
+const YELLOW: anstyle::Style = anstyle::AnsiColor::Yellow.on_default().bold();
+const GREEN: anstyle::Style = anstyle::AnsiColor::Green.on_default();
+
+/// Where messages go, and how.
+pub(super) struct Messages<'a> {
+    /// Standard error.
+    pub(super) stream: &'a mut dyn Write,
+    /// `--error-format json`.
+    pub(super) as_json: bool,
+}
+
+impl Messages<'_> {
+    /// Says why the run ends.
+    pub(super) fn error(&mut self, fault: &Fault) -> Status {
+        self.say("error", RED, fault);
+        Status::Error
+    }
+
+    /// Says what is worth knowing.
+    pub(super) fn note(&mut self, note: &Note) {
+        match note.severity {
+            Severity::Warning => self.say("warning", YELLOW, &note.fault),
+            Severity::Info => self.say("note", GREEN, &note.fault),
+        }
+    }
+
+    /// Says what clap refused.
+    pub(super) fn usage(&mut self, error: &clap::Error) -> Status {
+        if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !self.as_json {
+            let _ = write!(self.stream, "{}", error.render().ansi());
+            return Status::Error;
+        }
+        self.error(&usage_fault(error))
+    }
+
+    fn say(&mut self, kind: &str, style: anstyle::Style, fault: &Fault) {
+        let text = if self.as_json {
+            format!("{}\n", Value::from(Map::from_iter([(kind.to_owned(), wire(fault))])))
+        } else {
+            words(kind, style, fault)
+        };
+        // Nobody is left to hear that standard error is closed.
+        let _ = self.stream.write_all(text.as_bytes()).and_then(|()| self.stream.flush());
+    }
+}
+
+/// Whether messages are to be JSON, before anything is parsed: what is wrong may be the command line itself.
+pub(super) fn wants_json(args: &[OsString]) -> bool {
+    let until = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
+    let args = &args[..until];
+    args.iter().any(|arg| arg == "--error-format=json")
+        || args.windows(2).any(|pair| pair[0] == "--error-format" && pair[1] == "json")
+}
+
+fn words(kind: &str, style: anstyle::Style, fault: &Fault) -> String {
+    let place = place(fault);
+    let place = if place.is_empty() { place } else { format!("{place}: ") };
+    let mut text = format!("{style}{kind}:{style:#} {}\n", one_line(&format!("{place}{}", fault.message)));
+    for fact in &fault.facts {
+        text.push_str(&format!("  {}\n", one_line(&fact_text(fact))));
+    }
+    if let Some(tip) = &fault.tip {
+        text.push_str(&format!("{GREEN}tip:{GREEN:#} {}\n", one_line(tip)));
+    }
+    text
+}
+
+/// `--w w.json:3:5 (/w/1/2)`, `--t [2]`.
+fn place(fault: &Fault) -> String {
+    let option = fault.operand.as_ref().map(|name| format!("--{name}"));
+    let origin = fault.origin.as_deref().map(one_line).unwrap_or_default();
+    let at = match &fault.at {
+        Some(Place::Text { line, column, pointer }) => {
+            let pointer = if pointer.is_empty() { String::new() } else { format!(" ({pointer})") };
+            format!("{}{line}:{column}{pointer}", if origin.is_empty() { "" } else { ":" })
+        }
+        Some(Place::Pointer(pointer)) if !pointer.is_empty() => format!(" ({pointer})"),
+        Some(Place::Index(at)) if !at.is_empty() => {
+            format!("{}{}", if origin.is_empty() { "" } else { " " }, index(at))
+        }
+        _ => String::new(),
+    };
+    let origin = format!("{origin}{at}");
+    option.into_iter().chain((!origin.is_empty()).then_some(origin)).collect::<Vec<_>>().join(" ")
+}
+
+fn fact_text(fact: &Fact) -> String {
+    match fact {
+        Fact::Shape(name, sides) => format!("{name} is {}", shape(sides)),
+        Fact::Text(text) => text.clone(),
+    }
+}
+
+/// Control characters of a file's name or content must not move the cursor.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn wire(fault: &Fault) -> Value {
+    let (line, column, pointer, at) = match &fault.at {
+        Some(Place::Text { line, column, pointer }) => (Some(line), Some(column), Some(pointer.as_str()), None),
+        Some(Place::Pointer(pointer)) => (None, None, Some(pointer.as_str()), None),
+        Some(Place::Index(at)) => (None, None, None, Some(at)),
+        None => (None, None, None, None),
+    };
+    let facts: Vec<String> = fault.facts.iter().map(fact_text).collect();
+    json!({
+        "code": fault.code.as_str(),
+        "option": fault.operand.as_ref().map(|name| format!("--{name}")),
+        "message": fault.message,
+        "file": fault.origin,
+        "line": line,
+        "column": column,
+        "pointer": pointer.filter(|pointer| !pointer.is_empty()),
+        "index": at,
+        "facts": facts,
+        "tip": fault.tip,
+    })
+}
+
+fn usage_fault(error: &clap::Error) -> Fault {
+    let rendered = error.render().to_string();
+    let first = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let mut fault = Fault::new(Code::Usage, first.trim_end_matches(':').replace("' -", "'-"));
+    let said: Vec<&str> = rendered.lines().skip(1).map(str::trim).filter(|line| !line.is_empty()).collect();
+    for line in &said {
+        match line.strip_prefix("tip: ") {
+            Some(tip) => fault = fault.tip(tip),
+            None if line.starts_with("For more information") => {}
+            None => fault = fault.fact(*line),
+        }
+    }
+    if let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) {
+        let name = option.trim_start_matches('-').split([' ', '=']).next().unwrap_or_default();
+        if option.starts_with("--") && error.kind() != clap::error::ErrorKind::UnknownArgument {
+            fault = fault.of(&Name::new(name));
+        }
+    }
+    fault.tip("--help lists commands and options")
+}

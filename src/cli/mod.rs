@@ -1,0 +1,176 @@
+//! The command line: options derived from the registry, requests, exit status. Input and output meet the rooms below here.
+
+use crate::fault::{Code, Fault};
+use crate::layer::LAYERS;
+use crate::operand::{Reader, stdin::Stdin};
+use clap::{Arg, ArgAction, ArgMatches, Command, builder::PossibleValuesParser};
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+
+mod error;
+mod layer;
+
+use error::Messages;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Done.
+    Done,
+    /// Any error; standard output is empty.
+    Error,
+    /// The reader of standard output went away.
+    ClosedPipe,
+}
+
+impl Status {
+    /// The exit status.
+    pub fn code(self) -> i32 {
+        match self {
+            Status::Done => 0,
+            Status::Error => 2,
+            Status::ClosedPipe => 141,
+        }
+    }
+}
+
+/// The streams of a run.
+pub struct Io<'a> {
+    /// Standard input.
+    pub stdin: &'a mut dyn Read,
+    /// Whether somebody types at standard input.
+    pub stdin_is_terminal: bool,
+    /// Standard output: data only.
+    pub stdout: &'a mut dyn Write,
+    /// Standard error: messages only, with colours that the stream takes out where they don't belong.
+    pub stderr: &'a mut dyn Write,
+}
+
+/// Runs one command line, the program's name in front.
+pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
+    let args: Vec<OsString> = guard_negative_numbers(args.into_iter().collect());
+    let as_json = error::wants_json(&args);
+    let Io { stdin, stdin_is_terminal, stdout, stderr } = io;
+    let mut messages = Messages { stream: stderr, as_json };
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) if !error.use_stderr() => {
+            return match writeln!(stdout, "{}", error.render().ansi().to_string().trim_end())
+                .and_then(|()| stdout.flush())
+            {
+                Ok(()) => Status::Done,
+                Err(_) => Status::ClosedPipe,
+            };
+        }
+        Err(error) => return messages.usage(&error),
+    };
+    let mut reader = Reader::new(Stdin::new(stdin, stdin_is_terminal));
+    dispatch(&matches, &mut reader, stdout, &mut messages).unwrap_or_else(|error| ended(&error, &mut messages))
+}
+
+/// How a run ends that could not go on.
+fn ended(error: &anyhow::Error, messages: &mut Messages<'_>) -> Status {
+    if let Some(fault) = error.downcast_ref::<Fault>() {
+        return messages.error(fault);
+    }
+    if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        return Status::ClosedPipe;
+    }
+    messages.error(&Fault::new(Code::WriteFailed, format!("cannot be written: {error}")).from("standard output"))
+}
+
+fn dispatch(
+    matches: &ArgMatches,
+    reader: &mut Reader<'_>,
+    out: &mut dyn Write,
+    messages: &mut Messages<'_>,
+) -> anyhow::Result<Status> {
+    match matches.subcommand() {
+        Some((name, matches)) => match crate::layer::find(name) {
+            Some(spec) => layer::run(spec, matches, reader, out, messages),
+            None => unreachable!("clap knows only registered commands"),
+        },
+        None => unreachable!("clap asks for a command"),
+    }
+}
+
+/// The whole command line, derived from the registry.
+pub fn command() -> Command {
+    Command::new("nnlayer")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Computes the forward and backward passes of neural-network layers, from a shell.")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .max_term_width(100)
+        .term_width(100)
+        .disable_help_subcommand(true)
+        .subcommands(LAYERS.iter().map(|spec| layer::command(spec)))
+        .after_help(concat!(
+            "Matrices: 1,2;3,4 or [[1,2],[3,4]] or a file (.json .npy .npz .csv .tsv .safetensors), FILE#KEY for one of several,\n",
+            "- for standard input. `nnlayer COMMAND --help` gives formulas, shapes and examples.\n\n",
+            "Example:\n  $ nnlayer softmax --x 1,2,3 --forward\n  y = softmax(x)  (3)\n  [0.09003057 0.24472847 0.66524096]",
+        ))
+}
+
+fn choice(name: &'static str, words: &'static [&'static str], help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name(words.join("|"))
+        .value_parser(PossibleValuesParser::new(words))
+        .hide_possible_values(true)
+        .help(help)
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+fn set_color(matches: &ArgMatches) {
+    match matches.get_one::<String>("color").map(String::as_str) {
+        Some("always") => anstream::ColorChoice::Always.write_global(),
+        Some("never") => anstream::ColorChoice::Never.write_global(),
+        _ => {}
+    }
+}
+
+/// Puts a blank before `-1,2`, `-.5` or `-inf`, and before `-#key`: it means nothing to the grammar of operands, and
+/// keeps clap from taking the value for an option. What follows `--` is left alone.
+fn guard_negative_numbers(args: Vec<OsString>) -> Vec<OsString> {
+    let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
+    let guard = |(n, arg): (usize, OsString)| match arg.to_str() {
+        Some(text) if n < end && is_negative(text) => OsString::from(format!(" {text}")),
+        _ => arg,
+    };
+    args.into_iter().enumerate().map(guard).collect()
+}
+
+fn is_negative(text: &str) -> bool {
+    let first = text.split(|c: char| ",;".contains(c) || c.is_whitespace()).next().unwrap_or_default();
+    text.starts_with("-#") || (first.starts_with('-') && first.parse::<f64>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_well_formed() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn negative_numbers_are_guarded_and_options_are_not() {
+        for text in ["-1,2", "-.5", "-1e-3", "-inf", "-1;2", "-1 2", "-#x", "-#/x"] {
+            assert!(is_negative(text), "{text}");
+        }
+        for text in ["-", "--x", "-h", "1,-2", "-infer", "--1"] {
+            assert!(!is_negative(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_left_alone() {
+        let args = ["nnlayer", "-1", "--", "-1"].map(OsString::from).to_vec();
+        assert_eq!(guard_negative_numbers(args), ["nnlayer", " -1", "--", "-1"]);
+    }
+}

@@ -1,0 +1,253 @@
+//! What every refusal and every warning is made of.
+//!
+//! A layer or a reader knows the broken rule, the place and the shapes; it says so in a [`Fault`]. Whoever is nearer to
+//! the user adds the option's text, the file and the position, and turns it into words or JSON.
+
+use crate::name::Name;
+use std::fmt;
+
+/// A refusal: the rule that was broken, by which operand, where, and what would help.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// The rule, as a stable code.
+    pub code: Code,
+    /// The operand, setting or option it is about.
+    pub operand: Option<Name>,
+    /// The file, or `standard input`, that the operand came from.
+    pub origin: Option<String>,
+    /// Where in the operand.
+    pub at: Option<Place>,
+    /// One sentence, without the operand's name in front and without a full stop.
+    pub message: String,
+    /// What else is known, one line each.
+    pub facts: Vec<Fact>,
+    /// What to do about it.
+    pub tip: Option<String>,
+}
+
+impl Fault {
+    /// A fault with a code and a sentence; the rest is added by the `with` family.
+    pub fn new(code: Code, message: impl Into<String>) -> Fault {
+        Fault { code, operand: None, origin: None, at: None, message: message.into(), facts: Vec::new(), tip: None }
+    }
+
+    /// Names the operand, unless somebody nearer to the mistake already has.
+    #[must_use]
+    pub fn of(mut self, operand: &Name) -> Fault {
+        self.operand.get_or_insert_with(|| operand.clone());
+        self
+    }
+
+    /// Names the file or stream, unless somebody nearer to the mistake already has.
+    #[must_use]
+    pub fn from(mut self, origin: impl Into<String>) -> Fault {
+        self.origin.get_or_insert_with(|| origin.into());
+        self
+    }
+
+    /// Says where.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Fault {
+        self.at = Some(place);
+        self
+    }
+
+    /// Says at which index of the operand.
+    #[must_use]
+    pub fn at_index(self, index: &[usize]) -> Fault {
+        self.at(Place::Index(index.to_vec()))
+    }
+
+    /// Adds an operand's shape.
+    #[must_use]
+    pub fn shape(mut self, operand: &Name, shape: &[usize]) -> Fault {
+        self.facts.push(Fact::Shape(operand.clone(), shape.to_vec()));
+        self
+    }
+
+    /// Adds a line of what else is known.
+    #[must_use]
+    pub fn fact(mut self, text: impl Into<String>) -> Fault {
+        self.facts.push(Fact::Text(text.into()));
+        self
+    }
+
+    /// Says what to do about it, unless somebody nearer to the mistake already has.
+    #[must_use]
+    pub fn tip(mut self, text: impl Into<String>) -> Fault {
+        self.tip.get_or_insert_with(|| text.into());
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(operand) = &self.operand {
+            write!(f, "{operand}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Something worth saying that is no refusal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    /// How much it matters.
+    pub severity: Severity,
+    /// What is said, in the form of a fault.
+    pub fault: Fault,
+}
+
+impl Note {
+    /// Probably a mistake; `--strict` makes it an error.
+    pub fn warning(fault: Fault) -> Note {
+        Note { severity: Severity::Warning, fault }
+    }
+
+    /// Good to know.
+    pub fn info(fault: Fault) -> Note {
+        Note { severity: Severity::Info, fault }
+    }
+}
+
+/// How much a [`Note`] matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Probably a mistake; `--strict` makes it an error.
+    Warning,
+    /// Good to know.
+    Info,
+}
+
+/// A place in an operand.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    /// An index, one number an axis.
+    Index(Vec<usize>),
+    /// A JSON pointer, before the text was searched for it.
+    Pointer(String),
+    /// A position in a text, counted from 1, and the JSON pointer to it (empty where there is none).
+    Text {
+        /// Line, from 1.
+        line: usize,
+        /// Column in characters, from 1.
+        column: usize,
+        /// JSON pointer, may be empty.
+        pointer: String,
+    },
+}
+
+/// A line under an error.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// An operand and its shape; the reader of it adds where the operand came from.
+    Shape(Name, Vec<usize>),
+    /// Anything else.
+    Text(String),
+}
+
+/// `(3×2)`, `(3)`, `scalar`: how a shape is written everywhere.
+pub fn shape(shape: &[usize]) -> String {
+    if shape.is_empty() {
+        return "scalar".to_owned();
+    }
+    let sides: Vec<String> = shape.iter().map(usize::to_string).collect();
+    format!("({})", sides.join("×"))
+}
+
+/// `[2,0]`: how an index is written everywhere.
+pub fn index(index: &[usize]) -> String {
+    let parts: Vec<String> = index.iter().map(usize::to_string).collect();
+    format!("[{}]", parts.join(","))
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $code:ident = $text:literal,)*) => {
+        /// The stable codes of all refusals and warnings, as `--error-format json` prints them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $code,)* }
+
+        impl Code {
+            /// Every code there is.
+            pub const ALL: &'static [Code] = &[$(Code::$code,)*];
+
+            /// The code as it is printed.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$code => $text,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The command line is not of the right form.
+    Usage = "usage",
+    /// A required operand is not there.
+    OperandMissing = "operand-missing",
+    /// An operand has no value at all.
+    EmptyValue = "empty-value",
+    /// Neither a number nor a path.
+    BadLiteral = "bad-literal",
+    /// A number that no double can hold.
+    NumberRange = "number-range",
+    /// Rows of different lengths.
+    Ragged = "ragged-rows",
+    /// Rank above 2, or a rank that the layer does not take.
+    Rank = "rank",
+    /// Shapes that do not fit each other.
+    Shape = "shape-mismatch",
+    /// No such file.
+    FileMissing = "file-missing",
+    /// A directory, or a file that may not be read.
+    FileUnreadable = "file-unreadable",
+    /// Bytes of no known format.
+    FormatUnknown = "format-unknown",
+    /// A file that is cut off or damaged.
+    Damaged = "damaged",
+    /// Elements that are no real numbers.
+    Dtype = "dtype",
+    /// No JSON.
+    JsonSyntax = "json-syntax",
+    /// JSON nested deeper than any matrix or network.
+    JsonDepth = "json-depth",
+    /// One key twice in one object.
+    DuplicateKey = "duplicate-key",
+    /// null, a string, a boolean or an object in a matrix.
+    NotANumber = "not-a-number",
+    /// The selected key, pointer or array is not there.
+    KeyMissing = "key-missing",
+    /// A first row of words in a table.
+    HeaderRow = "header-row",
+    /// Two operands want all of standard input.
+    StdinTwice = "stdin-twice",
+    /// A class index outside the classes.
+    IndexRange = "index-range",
+    /// A class index with a fraction.
+    IndexFraction = "index-fraction",
+    /// An axis that the operand does not have.
+    AxisRange = "axis-range",
+    /// A setting outside its range, or one that does not go with the others.
+    Setting = "setting",
+    /// Nothing to average.
+    EmptyMean = "empty-mean",
+    /// A row of logits whose softmax does not exist.
+    InfiniteLogits = "infinite-logits",
+    /// A result that the output format cannot hold.
+    OutFormat = "out-format",
+    /// The output could not be written.
+    WriteFailed = "write-failed",
+    /// A scalar dout where true gradients are needed.
+    LocalFactors = "local-factors",
+    /// Targets that are no distribution.
+    TargetSum = "target-sum",
+    /// Probabilities that are no distribution.
+    ProbabilitySum = "probability-sum",
+    /// Probabilities where logits are expected.
+    SoftmaxTwice = "softmax-twice",
+    /// NaN in an operand.
+    NanInput = "nan-input",
+    /// A key that is nearly an operand's name.
+    UnknownKey = "unknown-key",
+}

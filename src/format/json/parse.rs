@@ -1,0 +1,328 @@
+//! Text to [`Node`], in one pass; a matrix goes into one flat vector as its rows are read.
+
+use super::{Node, special};
+use crate::fault::{Code, Fault, Place};
+use crate::format::{escape, printable, refuse_utf16};
+use jiter::{Jiter, JiterError, JiterErrorType, JsonErrorType, Peek};
+use ndarray::{ArrayD, IxDyn};
+use std::collections::HashSet;
+
+/// Arrays and objects inside each other: deeper than any network, shallow enough for any stack.
+const DEEPEST: usize = 64;
+
+/// Reads a whole document. Numbers are rounded to nearest; a fault's place is [`Place::Text`].
+pub fn parse(bytes: &[u8], label: &str) -> Result<Node, Fault> {
+    let text = after_mark(bytes);
+    let node = refuse_utf16(bytes).and_then(|()| {
+        let mut parser = Parser { jiter: Jiter::new(text).with_allow_inf_nan(), text };
+        parser.document().map_err(|trouble| trouble.fault(text))
+    });
+    node.map_err(|fault| fault.from(label))
+}
+
+/// The line and column, from 1, of the value that a JSON pointer leads to.
+pub fn locate(bytes: &[u8], pointer: &str) -> Option<(usize, usize)> {
+    let text = after_mark(bytes);
+    let mut jiter = Jiter::new(text);
+    jiter = jiter.with_allow_inf_nan();
+    for part in pointer.split('/').skip(1) {
+        match jiter.peek().ok()? {
+            Peek::Array => {
+                let mut next = jiter.known_array().ok()?;
+                for _ in 0..super::position(part)? {
+                    jiter.known_skip(next?).ok()?;
+                    next = jiter.array_step().ok()?;
+                }
+                next?;
+            }
+            Peek::Object => {
+                let key = crate::format::unescape(part);
+                let mut next = jiter.known_object().ok()?.map(|found| found == key);
+                while !next? {
+                    jiter.next_skip().ok()?;
+                    next = jiter.next_key().ok()?.map(|found| found == key);
+                }
+            }
+            _ => return None,
+        }
+    }
+    jiter.peek().ok()?;
+    Some(line_and_column(text, jiter.current_index()))
+}
+
+/// The text behind a byte order mark.
+fn after_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+/// Line and column, in characters, of a byte.
+fn line_and_column(text: &[u8], index: usize) -> (usize, usize) {
+    let before = &text[..index.min(text.len())];
+    let line = before.iter().filter(|&&byte| byte == b'\n').count();
+    let begin = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    let column = before[begin..].iter().filter(|&&byte| byte & 0xc0 != 0x80).count();
+    (line + 1, column + 1)
+}
+
+/// What went wrong, and where: the path is put together on the way out.
+struct Trouble {
+    code: Code,
+    index: usize,
+    message: String,
+    tip: Option<&'static str>,
+    /// The parts of the pointer, the last first.
+    path: Vec<String>,
+}
+
+type Parsed<T> = Result<T, Box<Trouble>>;
+
+impl Trouble {
+    fn new(code: Code, index: usize, message: impl Into<String>) -> Box<Trouble> {
+        Box::new(Trouble { code, index, message: message.into(), tip: None, path: Vec::new() })
+    }
+
+    fn under(mut self: Box<Self>, part: impl ToString) -> Box<Trouble> {
+        self.path.push(part.to_string());
+        self
+    }
+
+    fn fault(self, text: &[u8]) -> Fault {
+        let (line, column) = line_and_column(text, self.index);
+        let pointer = self.path.iter().rev().map(|part| format!("/{}", escape(part))).collect();
+        let fault = Fault::new(self.code, self.message).at(Place::Text { line, column, pointer });
+        match self.tip {
+            Some(tip) => fault.tip(tip),
+            None => fault,
+        }
+    }
+}
+
+struct Parser<'j> {
+    jiter: Jiter<'j>,
+    text: &'j [u8],
+}
+
+impl Parser<'_> {
+    fn document(&mut self) -> Parsed<Node> {
+        let first = match self.jiter.peek() {
+            Ok(first) => first,
+            Err(_) => return Err(Trouble::new(Code::EmptyValue, 0, "is empty")),
+        };
+        let node = self.value(first, DEEPEST)?;
+        match self.jiter.finish() {
+            Ok(()) => Ok(node),
+            Err(error) => Err(self.syntax(&error)),
+        }
+    }
+
+    fn value(&mut self, peek: Peek, levels: usize) -> Parsed<Node> {
+        match peek {
+            Peek::Array => self.array(self.deeper(levels)?),
+            Peek::Object => self.object(self.deeper(levels)?),
+            Peek::String => Ok(Node::Text(self.string()?)),
+            Peek::True | Peek::False => {
+                self.jiter.known_bool(peek).map(Node::Bool).map_err(|error| self.syntax(&error))
+            }
+            Peek::Null => self.jiter.known_null().map(|()| Node::Null).map_err(|error| self.syntax(&error)),
+            _ => Ok(Node::Number(self.number(peek)?)),
+        }
+    }
+
+    /// A value in an array, where strings may stand for numbers.
+    fn entry(&mut self, peek: Peek, levels: usize) -> Parsed<Node> {
+        match self.value(peek, levels)? {
+            Node::Text(text) => Ok(special(&text).map_or(Node::Text(text), Node::Number)),
+            node => Ok(node),
+        }
+    }
+
+    fn deeper(&self, levels: usize) -> Parsed<usize> {
+        let message = || format!("is nested more than {DEEPEST} deep");
+        levels.checked_sub(1).ok_or_else(|| Trouble::new(Code::JsonDepth, self.jiter.current_index(), message()))
+    }
+
+    fn string(&mut self) -> Parsed<String> {
+        match self.jiter.known_str() {
+            Ok(text) => Ok(text.to_owned()),
+            Err(error) => Err(self.syntax(&error)),
+        }
+    }
+
+    fn number(&mut self, peek: Peek) -> Parsed<f64> {
+        let begin = self.jiter.current_index();
+        match self.jiter.known_float(peek) {
+            Ok(number) if number.is_infinite() && self.text[begin..].iter().take(2).all(|&byte| byte != b'I') => {
+                let digits = String::from_utf8_lossy(self.jiter.slice_to_current(begin));
+                let shown: String = digits.chars().take(40).collect();
+                Err(Trouble::new(Code::NumberRange, begin, format!("{shown} is too large for a double")))
+            }
+            Ok(number) => Ok(number),
+            Err(error) => Err(self.syntax(&error)),
+        }
+    }
+
+    fn step(&mut self) -> Parsed<Option<Peek>> {
+        self.jiter.array_step().map_err(|error| self.syntax(&error))
+    }
+
+    fn first(&mut self) -> Parsed<Option<Peek>> {
+        self.jiter.known_array().map_err(|error| self.syntax(&error))
+    }
+
+    fn array(&mut self, levels: usize) -> Parsed<Node> {
+        match self.first()? {
+            Some(Peek::Array) => self.rows(levels),
+            first => {
+                let mut flat = Vec::new();
+                match self.numbers(first, &mut flat, levels)? {
+                    None => Ok(vector(flat)),
+                    Some(other) => self.list(flat.into_iter().map(Node::Number).chain([other]).collect(), levels),
+                }
+            }
+        }
+    }
+
+    /// Appends the entries of an array up to its end, or up to the first that is no number, which it returns.
+    fn numbers(&mut self, first: Option<Peek>, flat: &mut Vec<f64>, levels: usize) -> Parsed<Option<Node>> {
+        let (begin, mut next) = (flat.len(), first);
+        while let Some(peek) = next {
+            let node = match peek.is_num() {
+                true => self.number(peek).map(Node::Number),
+                false => self.entry(peek, levels),
+            };
+            match node.map_err(|trouble| trouble.under(flat.len() - begin))? {
+                Node::Number(number) => flat.push(number),
+                other => return Ok(Some(other)),
+            }
+            next = self.step()?;
+        }
+        Ok(None)
+    }
+
+    /// An array whose first entry is an array: a matrix as long as rows of numbers of one length follow.
+    fn rows(&mut self, levels: usize) -> Parsed<Node> {
+        let (mut flat, mut height, mut width) = (Vec::new(), 0, None);
+        let mut next = Some(Peek::Array);
+        while let Some(peek) = next {
+            let row = match peek {
+                Peek::Array => self.row(&mut flat, width, levels),
+                _ => self.entry(peek, levels).map(Some),
+            };
+            if let Some(other) = row.map_err(|trouble| trouble.under(height))? {
+                let rows = (0..height).map(|row| flat[row * width.unwrap_or(0)..][..width.unwrap_or(0)].to_vec());
+                return self.list(rows.map(vector).chain([other]).collect(), levels);
+            }
+            height += 1;
+            width = width.or(Some(flat.len()));
+            next = self.step()?;
+        }
+        Ok(array(&[height, width.unwrap_or(0)], flat))
+    }
+
+    /// Appends a row to a matrix; one that does not fit is taken off again and returned.
+    fn row(&mut self, flat: &mut Vec<f64>, width: Option<usize>, levels: usize) -> Parsed<Option<Node>> {
+        let (begin, levels) = (flat.len(), self.deeper(levels)?);
+        let first = self.first()?;
+        match self.numbers(first, flat, levels)? {
+            None if width.is_none_or(|width| width == flat.len() - begin) => Ok(None),
+            None => Ok(Some(vector(flat.split_off(begin)))),
+            Some(other) => {
+                let before = flat.split_off(begin).into_iter().map(Node::Number);
+                self.list(before.chain([other]).collect(), levels).map(Some)
+            }
+        }
+    }
+
+    /// The rest of an array that is no matrix.
+    fn list(&mut self, mut list: Vec<Node>, levels: usize) -> Parsed<Node> {
+        while let Some(peek) = self.step()? {
+            let entry = self.entry(peek, levels).map_err(|trouble| trouble.under(list.len()))?;
+            list.push(entry);
+        }
+        Ok(Node::List(list))
+    }
+
+    fn object(&mut self, levels: usize) -> Parsed<Node> {
+        let (mut entries, mut seen) = (Vec::new(), HashSet::new());
+        let mut before = self.jiter.current_index();
+        let mut key = self.jiter.known_object().map(|key| key.map(str::to_owned));
+        while let Some(name) = key.map_err(|error| self.syntax(&error))? {
+            if !seen.insert(name.clone()) {
+                let quote = self.text[before..].iter().position(|&byte| byte == b'"');
+                let message = format!("has the key \"{}\" twice", printable(&name));
+                return Err(Trouble::new(Code::DuplicateKey, before + quote.unwrap_or(0), message).under(name));
+            }
+            let value = match self.jiter.peek() {
+                Ok(peek) => self.value(peek, levels),
+                Err(error) => Err(self.syntax(&error)),
+            };
+            entries.push((name.clone(), value.map_err(|trouble| trouble.under(name))?));
+            before = self.jiter.current_index();
+            key = self.jiter.next_key().map(|key| key.map(str::to_owned));
+        }
+        Ok(Node::Object(entries))
+    }
+
+    fn syntax(&self, error: &JiterError) -> Box<Trouble> {
+        let message = format!("is no JSON: {}", words(&error.error_type));
+        Box::new(Trouble { tip: tip(self.text, error.index), ..*Trouble::new(Code::JsonSyntax, error.index, message) })
+    }
+}
+
+fn vector(values: Vec<f64>) -> Node {
+    array(&[values.len()], values)
+}
+
+/// Numbers of a shape that was counted with them; were it wrong they would stay a vector.
+fn array(shape: &[usize], values: Vec<f64>) -> Node {
+    let flat = ArrayD::from_shape_vec(IxDyn(&[values.len()]), values).unwrap_or_default();
+    Node::Numbers(flat.into_shape_with_order(IxDyn(shape)).unwrap_or_default())
+}
+
+fn words(error: &JiterErrorType) -> &'static str {
+    use JsonErrorType::*;
+    let JiterErrorType::JsonError(error) = error else { return "a value is expected here" };
+    match error {
+        EofWhileParsingList => "it ends inside an array",
+        EofWhileParsingObject => "it ends inside an object",
+        EofWhileParsingString => "it ends inside a string",
+        EofWhileParsingValue => "it ends where a value is expected",
+        ExpectedColon => "a : is expected after a key",
+        ExpectedListCommaOrEnd => "a , or ] is expected here",
+        ExpectedObjectCommaOrEnd => "a , or } is expected here",
+        InvalidNumber | NumberOutOfRange => "this number is not of JSON's form",
+        InvalidEscape | LoneLeadingSurrogateInHexEscape | UnexpectedEndOfHexEscape => "an unknown escape in a string",
+        InvalidUnicodeCodePoint => "a string is not in UTF-8",
+        ControlCharacterWhileParsingString => "a string holds a line break or another control character",
+        KeyMustBeAString => "a key in double quotes is expected here",
+        TrailingComma => "nothing follows a comma",
+        TrailingCharacters => "something stands after the end of the document",
+        _ => "a value is expected here",
+    }
+}
+
+/// What people write who know other notations.
+fn tip(text: &[u8], index: usize) -> Option<&'static str> {
+    let index = index.min(text.len());
+    let word = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+    let begin = text[..index].iter().rposition(|byte| !word(byte)).map_or(0, |at| at + 1);
+    let token = &text[begin..];
+    let end = token.iter().position(|byte| !word(byte) && *byte != b'\'').unwrap_or(token.len()).min(20);
+    let token = String::from_utf8_lossy(&token[..end]).to_ascii_lowercase();
+    match token.as_str() {
+        token if token.starts_with('\'') => Some("JSON's strings and keys stand in double quotes"),
+        token if token.starts_with("nan") || token.starts_with("-nan") => Some("write \"NaN\""),
+        token if token.starts_with("inf") || token.starts_with("+inf") => Some("write \"Infinity\""),
+        token if token.starts_with("-inf") => Some("write \"-Infinity\""),
+        token if token.starts_with(['.', '+']) || token.starts_with("-.") || token.ends_with('.') => {
+            Some("JSON's numbers have digits on both sides of the point and no plus sign: 0.5, 1.0")
+        }
+        token if token.len() > 1 && token.trim_start_matches('-').starts_with('0') => {
+            Some("JSON's numbers do not begin with a zero before other digits")
+        }
+        token if token.starts_with("true") || token.starts_with("false") || token.starts_with("none") => {
+            Some("JSON's words are true, false and null")
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,219 @@
+//! Affine: y = x·W + b.
+//!
+//! - Forward: y = x·W + b.
+//! - Backward: dx = dout·Wᵀ, dW = xᵀ·dout, db = Σ_rows dout.
+//! - Shapes: x (N, in) or (in), W (in, out), b scalar or (out), y (N, out) or (out); dW is laid out as W, db is (out).
+//! - Refuses: a scalar x, a W that is no matrix, an inner dimension or a b that does not fit.
+//! - Accuracy: each entry within (n + 8)·2⁻⁵³ of its sum of magnitudes, n the number of products.
+//! - Source: the Affine layer of the article; `np.dot(x, W) + b`.
+//!
+//! ```
+//! use ndarray::array;
+//! use nnlayer::{bundle::Bundle, layer, name::Name};
+//!
+//! let affine = (layer::find("affine").unwrap().build)(&layer::Settings::default())?;
+//! let at = Bundle::new().with(Name::X, array![[2.0, 4.0]].into_dyn()).with(Name::W, array![[1.0], [3.0]].into_dyn());
+//! let dout = array![[1.0]].into_dyn();
+//! let outcome = layer::compute(affine.as_ref(), &at, Some(&dout), layer::Precision::F64);
+//! assert_eq!(outcome.results.known(&Name::Y), &array![[14.0]].into_dyn());
+//! assert_eq!(outcome.gradients.known(&Name::DX), &array![[1.0, 3.0]].into_dyn());
+//! # Ok::<(), nnlayer::fault::Fault>(())
+//! ```
+
+use super::settings::{Kind, Setting, Settings};
+use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, ranked, rows, scalar};
+use crate::bundle::Bundle;
+use crate::fault::{Code, Fault, Note, shape};
+use crate::name::Name;
+use crate::scalar::Scalar;
+use ndarray::{ArrayD, ArrayView2, Zip};
+
+/// The registry's row.
+pub(super) const SPEC: LayerSpec = LayerSpec {
+    name: "affine",
+    about: "y = x·W + b, a fully connected layer",
+    results: &[(Name::Y, "x·W + b"), (Name::DX, "dout·Wᵀ"), (Name::DW, "xᵀ·dout"), (Name::DB, "Σ_rows dout")],
+    output: Name::Y,
+    slots: &[
+        Slot { name: Name::X, role: Role::Input, shape: "(N×in) or (in)", optional: false, doc: "input" },
+        Slot { name: Name::W, role: Role::Parameter, shape: "(in×out)", optional: false, doc: "weight W" },
+        Slot {
+            name: Name::B,
+            role: Role::Parameter,
+            shape: "(out) or scalar",
+            optional: true,
+            doc: "bias; a scalar stands for a row of it",
+        },
+    ],
+    settings: &[W_LAYOUT],
+    scalar_dout: ScalarDout::LocalFactors(&[(Name::DX, "k·Wᵀ"), (Name::DW, "k·xᵀ"), (Name::DB, "k")]),
+    examples: &[
+        Example {
+            command: "nnlayer affine --x 1,2 --w '1,2,3;4,5,6' --b 10,20,30 --dout 1,0,-1",
+            prints: "\
+y = x·W + b  (3)
+[19 32 45]
+
+dx = dout·Wᵀ  (2)
+[-2 -2]
+
+dw = xᵀ·dout  (2×3)
+[[ 1  0 -1]
+ [ 2  0 -2]]
+
+db = Σ_rows dout  (3)
+[ 1  0 -1]
+",
+        },
+        Example {
+            command: "nnlayer affine --x '1,2;3,4' --w '1;-1' --json",
+            prints: "{\"y\":[[-1.0],[-1.0]],\"dx\":[[1.0,-1.0],[1.0,-1.0]],\"dw\":[[4.0],[6.0]]}\n",
+        },
+    ],
+    source: "the article's Affine layer: np.dot(x, W) + b",
+    build: |settings| Ok(Box::new(Affine::new(settings)) as Box<dyn AnyLayer>),
+};
+
+const W_LAYOUT: Setting = Setting {
+    name: "w-layout",
+    kind: Kind::Choice(&["in-out", "out-in"]),
+    doc: "how W lies: in-out, rows by inputs (default), or out-in as PyTorch and ONNX keep it; dw lies as W does",
+};
+
+/// y = x·W + b.
+struct Affine {
+    /// W is given as (out, in).
+    transposed: bool,
+}
+
+impl Affine {
+    fn new(settings: &Settings) -> Affine {
+        Affine { transposed: settings.choice(W_LAYOUT.name) == Some("out-in") }
+    }
+
+    /// W as (in, out), however it lies.
+    fn w<'a, S>(&self, at: &'a Bundle<S>) -> ArrayView2<'a, S> {
+        let w = rows(at.known(&Name::W));
+        if self.transposed { w.reversed_axes() } else { w }
+    }
+}
+
+impl Admit for Affine {
+    fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Fault> {
+        let (x, w) = (given.at.known(&Name::X), given.at.known(&Name::W));
+        if x.ndim() == 0 {
+            return Err(Fault::new(Code::Rank, "a scalar is no row of inputs")
+                .of(&Name::X)
+                .tip("one sample of one input is a vector: '5' in brackets, [5]"));
+        }
+        if w.ndim() != 2 {
+            return Err(Fault::new(Code::Rank, format!("shape {} is no matrix: W is (in×out)", shape(w.shape())))
+                .of(&Name::W)
+                .tip("end a single row with a semicolon, '1,2;', or write a column as '1;2'"));
+        }
+        self.fit(x, w)?;
+        match given.at.get(&Name::B) {
+            Some(b) => fit_bias(b, w, self.w(given.at).ncols()).map(|()| Vec::new()),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
+        let (x, out) = (at.known(&Name::X), self.w(at).ncols());
+        if x.ndim() == 1 { vec![out] } else { vec![x.shape()[0], out] }
+    }
+
+    fn formulas(&self, at: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+        let y = match (self.transposed, at.get(&Name::B).is_some()) {
+            (false, false) => "x·W",
+            (false, true) => "x·W + b",
+            (true, false) => "x·Wᵀ",
+            (true, true) => "x·Wᵀ + b",
+        };
+        let own = vec![(Name::Y, y)];
+        if self.transposed { [own, vec![(Name::DX, "dout·W"), (Name::DW, "doutᵀ·x")]].concat() } else { own }
+    }
+}
+
+impl Affine {
+    fn fit(&self, x: &ArrayD<f64>, w: &ArrayD<f64>) -> Result<(), Fault> {
+        let inputs = rows(x).ncols();
+        let (wanted, other, side) =
+            if self.transposed { (w.shape()[1], w.shape()[0], "column") } else { (w.shape()[0], w.shape()[1], "row") };
+        if wanted == inputs {
+            return Ok(());
+        }
+        let fault = Fault::new(
+            Code::Shape,
+            format!(
+                "shape {} does not fit {} {}: W has {wanted} {side}s and needs {inputs}, one for each input in {}",
+                shape(w.shape()),
+                Name::X,
+                shape(x.shape()),
+                Name::X
+            ),
+        )
+        .of(&Name::W)
+        .shape(&Name::X, x.shape())
+        .shape(&Name::W, w.shape());
+        Err(match (other == inputs, self.transposed) {
+            (true, false) => fault.tip("this W fits transposed: --w-layout out-in reads PyTorch's and ONNX's layout"),
+            (true, true) => fault.tip("this W fits as (in×out): leave --w-layout out"),
+            (false, _) => fault.tip("x·W multiplies rows of x by columns of W: the number of inputs must agree"),
+        })
+    }
+}
+
+fn fit_bias(b: &ArrayD<f64>, w: &ArrayD<f64>, outputs: usize) -> Result<(), Fault> {
+    if b.ndim() == 0 || b.shape() == [outputs] {
+        return Ok(());
+    }
+    let fault = Fault::new(
+        Code::Shape,
+        format!("shape {} does not fit W {}: b is a scalar or ({outputs})", shape(b.shape()), shape(w.shape())),
+    )
+    .of(&Name::B)
+    .shape(&Name::W, w.shape())
+    .shape(&Name::B, b.shape());
+    Err(if b.len() == outputs {
+        fault.tip("b is one row: separate its values by commas and leave the semicolons out")
+    } else {
+        fault.tip("b has one value for each output, or one for all")
+    })
+}
+
+impl<S: Scalar> Layer<S> for Affine {
+    fn forward(&self, at: &Bundle<S>) -> Forward<S> {
+        let x = at.known(&Name::X);
+        let mut y = S::matmul(rows(x), self.w(at));
+        if let Some(b) = at.get(&Name::B).and_then(|b| b.broadcast(y.raw_dim())) {
+            Zip::from(&mut y).and(b).for_each(|y, &b| *y = *y + b);
+        }
+        Forward { results: Bundle::new().with(Name::Y, ranked(y, x.ndim())), saved: Vec::new() }
+    }
+
+    fn backward(&self, at: &Bundle<S>, _: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
+        if dout.ndim() == 0 {
+            return self.local_factors(at, dout[[]]);
+        }
+        let (x, dout) = (at.known(&Name::X), rows(dout));
+        let dx = S::matmul(dout, self.w(at).reversed_axes());
+        let dw = if self.transposed { S::matmul(dout.t(), rows(x)) } else { S::matmul(rows(x).reversed_axes(), dout) };
+        let gradients = Bundle::new().with(Name::DX, ranked(dx, x.ndim())).with(Name::DW, ranked(dw, 2));
+        if at.get(&Name::B).is_none() {
+            return gradients;
+        }
+        gradients.with(Name::DB, S::column_sums(dout).into_dyn())
+    }
+}
+
+impl Affine {
+    /// What `np.dot` does with a scalar k: dx = k·Wᵀ, dW = k·xᵀ, db = k. These are factors of the gradients, no gradients.
+    fn local_factors<S: Scalar>(&self, at: &Bundle<S>, k: S) -> Bundle<S> {
+        let dx = self.w(at).reversed_axes().mapv(|w| k * w);
+        let x = rows(at.known(&Name::X));
+        let dw = if self.transposed { x.mapv(|x| k * x) } else { x.reversed_axes().mapv(|x| k * x) };
+        let gradients = Bundle::new().with(Name::DX, ranked(dx, 2)).with(Name::DW, ranked(dw, 2));
+        if at.get(&Name::B).is_some() { gradients.with(Name::DB, scalar(k)) } else { gradients }
+    }
+}

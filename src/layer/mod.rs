@@ -1,0 +1,238 @@
+//! Layers: their mathematics and the registry that options, help, checks and pictures derive from.
+//!
+//! A layer refuses in [`Admit::admit`] whatever it cannot compute; after that, [`Layer::forward`] and
+//! [`Layer::backward`] are formulas that cannot fail. Neither reads nor writes anything.
+
+use crate::bundle::Bundle;
+use crate::fault::{Code, Fault, Note, index};
+use crate::name::Name;
+use crate::scalar::Scalar;
+use ndarray::{Array2, ArrayD, ArrayView2, Dimension, IxDyn};
+
+mod affine;
+mod reduction;
+mod settings;
+mod softmax;
+mod softmax_xent;
+mod targets;
+mod xent;
+
+pub use settings::{Kind, Setting, Settings, Value};
+
+/// Every layer. Commands, options, help, documentation, checks and tests derive from these rows.
+pub const LAYERS: &[&LayerSpec] = &[&affine::SPEC, &softmax::SPEC, &xent::SPEC, &softmax_xent::SPEC];
+
+/// The layer of that command.
+pub fn find(name: &str) -> Option<&'static LayerSpec> {
+    LAYERS.iter().copied().find(|spec| spec.name == name)
+}
+
+/// One layer: what it is called, reads, can be set to, and gives.
+pub struct LayerSpec {
+    /// The command.
+    pub name: &'static str,
+    /// What it is, in half a line.
+    pub about: &'static str,
+    /// Each result and its formula, in the order of output.
+    pub results: &'static [(Name, &'static str)],
+    /// The result that `dout` belongs to: `y`, or `loss`.
+    pub output: Name,
+    /// What it reads.
+    pub slots: &'static [Slot],
+    /// What can be set.
+    pub settings: &'static [Setting],
+    /// What a bare number typed as `--dout` does.
+    pub scalar_dout: ScalarDout,
+    /// Commands with what they print, for help and tests.
+    pub examples: &'static [Example],
+    /// Where the definition comes from.
+    pub source: &'static str,
+    /// Makes the layer from its settings; refuses settings that are out of range or contradict each other.
+    pub build: fn(&Settings) -> Result<Box<dyn AnyLayer>, Fault>,
+}
+
+impl LayerSpec {
+    /// The formula of a result.
+    pub fn formula(&self, result: &Name) -> Option<&'static str> {
+        self.results.iter().find(|(name, _)| name == result).map(|(_, formula)| *formula)
+    }
+
+    /// Whether the output is a loss, whose upstream gradient is 1.
+    pub fn is_loss(&self) -> bool {
+        self.output == Name::LOSS
+    }
+}
+
+/// An operand of a layer.
+pub struct Slot {
+    /// Option, key and word.
+    pub name: Name,
+    /// What it is to the layer.
+    pub role: Role,
+    /// Its shape, in letters.
+    pub shape: &'static str,
+    /// Whether the layer does without it.
+    pub optional: bool,
+    /// Half a line of help.
+    pub doc: &'static str,
+}
+
+/// What an operand is to a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Comes from the layer before; has a gradient.
+    Input,
+    /// Belongs to the layer and is learnt; has a gradient.
+    Parameter,
+    /// What the output should have been; has none.
+    Target,
+    /// Belongs to the layer and is not learnt; has none.
+    Constant,
+}
+
+/// What a bare number typed as `--dout` does.
+pub enum ScalarDout {
+    /// Fills the output's shape.
+    Fills,
+    /// Scales the local factors, as a scalar in NumPy's `dot` does; the formula of each.
+    LocalFactors(&'static [(Name, &'static str)]),
+}
+
+/// A command and what it prints.
+pub struct Example {
+    /// The command line, starting with `nnlayer`.
+    pub command: &'static str,
+    /// What it prints on standard output.
+    pub prints: &'static str,
+}
+
+/// What `admit` looks at.
+pub struct Given<'a> {
+    /// The operands.
+    pub at: &'a Bundle<f64>,
+    /// The rounding of the type an operand was stored in, 2⁻⁵³ for doubles.
+    pub rounding: &'a dyn Fn(&Name) -> f64,
+    /// Whether x is the y of the document before, which may be probabilities already.
+    pub x_was_y: bool,
+}
+
+/// The one fallible step of a layer.
+pub trait Admit {
+    /// Holds every refusal and every warning; what it lets pass can be computed.
+    fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Fault>;
+
+    /// The shape of the layer's output for admitted operands, which is the shape of `dout`.
+    fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize>;
+
+    /// The formulas of results where these settings and operands make them others than the registry's.
+    fn formulas(&self, _at: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+        Vec::new()
+    }
+}
+
+/// The mathematics of a layer, in one scalar. Pure, and for admitted operands without failure.
+pub trait Layer<S: Scalar> {
+    /// The results, and what backward needs of the way there.
+    fn forward(&self, at: &Bundle<S>) -> Forward<S>;
+
+    /// The gradients, in the order of output. `dout` has the output's shape.
+    fn backward(&self, at: &Bundle<S>, run: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S>;
+}
+
+/// What a forward pass gives.
+pub struct Forward<S> {
+    /// The results that are shown.
+    pub results: Bundle<S>,
+    /// What only backward looks at.
+    pub saved: Vec<ArrayD<S>>,
+}
+
+/// A layer in every scalar there is.
+pub trait AnyLayer: Admit + Layer<f64> + Layer<f32> {}
+impl<L: Admit + Layer<f64> + Layer<f32>> AnyLayer for L {}
+
+/// The arithmetic that results are computed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// Doubles.
+    F64,
+    /// Inputs rounded to single precision, results of single precision.
+    F32,
+}
+
+/// What a computation gave. As doubles, it holds single precision exactly.
+pub struct Outcome<S = f64> {
+    /// Forward results.
+    pub results: Bundle<S>,
+    /// Gradients; empty when only the forward pass was asked for.
+    pub gradients: Bundle<S>,
+}
+
+/// Admits operands: the warnings every layer shares, then the layer's own.
+pub fn admit(layer: &dyn AnyLayer, given: &Given<'_>) -> Result<Vec<Note>, Fault> {
+    let mut notes = layer.admit(given)?;
+    notes.extend(given.at.iter().filter_map(|(name, value)| nan(name, value)));
+    Ok(notes)
+}
+
+/// Runs an admitted layer forward and, where there is a `dout`, backward.
+pub fn compute(layer: &dyn AnyLayer, at: &Bundle<f64>, dout: Option<&ArrayD<f64>>, precision: Precision) -> Outcome {
+    match precision {
+        Precision::F64 => run::<f64>(layer, at, dout),
+        Precision::F32 => {
+            let single = |&value: &f64| f32::from_f64(value);
+            let outcome = run::<f32>(layer, &at.map(single), dout.map(|dout| dout.map(single)).as_ref());
+            Outcome { results: outcome.results.map(|v| v.to_f64()), gradients: outcome.gradients.map(|v| v.to_f64()) }
+        }
+    }
+}
+
+fn run<S: Scalar>(layer: &dyn Layer<S>, at: &Bundle<S>, dout: Option<&ArrayD<S>>) -> Outcome<S> {
+    let forward = layer.forward(at);
+    let gradients = dout.map(|dout| layer.backward(at, &forward, dout)).unwrap_or_default();
+    Outcome { results: forward.results, gradients }
+}
+
+/// A warning that names the first NaN of an operand.
+fn nan(name: &Name, value: &ArrayD<f64>) -> Option<Note> {
+    let (at, _) = value.indexed_iter().find(|(_, v)| v.is_nan())?;
+    let at = at.slice().to_vec();
+    Some(Note::warning(
+        Fault::new(Code::NanInput, format!("NaN at {}: results that depend on it are NaN", index(&at)))
+            .of(name)
+            .at_index(&at),
+    ))
+}
+
+/// Rows of an operand: a vector is one row, a scalar one row of one value.
+fn rows<S>(value: &ArrayD<S>) -> ArrayView2<'_, S> {
+    let (n, c) = match value.shape() {
+        [] => (1, 1),
+        [c] => (1, *c),
+        [n, c] => (*n, *c),
+        other => unreachable!("rank {} is refused when read", other.len()),
+    };
+    match value.view().into_shape_with_order((n, c)) {
+        Ok(view) => view,
+        Err(_) => unreachable!("operands are in standard layout"),
+    }
+}
+
+/// Rows in the rank of the operand that they were made from: the reverse of [`rows`].
+fn ranked<S: Scalar>(rows: Array2<S>, rank: usize) -> ArrayD<S> {
+    let shape: Vec<usize> = match rank {
+        0 => vec![],
+        1 => vec![rows.ncols()],
+        _ => vec![rows.nrows(), rows.ncols()],
+    };
+    let values = if rows.is_standard_layout() { rows } else { rows.as_standard_layout().into_owned() };
+    match values.into_shape_with_order(IxDyn(&shape)) {
+        Ok(array) => array,
+        Err(_) => unreachable!("a row has as many values as a vector"),
+    }
+}
+
+/// A result of rank 0.
+fn scalar<S>(value: S) -> ArrayD<S> {
+    ndarray::arr0(value).into_dyn()
+}

@@ -1,0 +1,119 @@
+//! How the losses of the rows become one: sum, mean, none.
+
+use super::scalar;
+use super::settings::{Kind, Setting, Settings};
+use crate::bundle::Bundle;
+use crate::fault::{Code, Fault};
+use crate::name::Name;
+use crate::scalar::Scalar;
+use ndarray::{ArrayD, ArrayViewMut2, Ix1};
+
+/// `--reduction`.
+pub(super) const REDUCTION: Setting = Setting {
+    name: "reduction",
+    kind: Kind::Choice(&["sum", "mean", "none"]),
+    doc: "how the rows' losses become one: sum (default), mean, or none: a loss a row, with the gradients of the sum",
+};
+
+/// `--empty`.
+pub(super) const EMPTY: Setting = Setting {
+    name: "empty",
+    kind: Kind::Choice(&["error", "nan", "zero"]),
+    doc: "the mean of nothing: error (default), nan or zero",
+};
+
+/// What becomes of the rows' losses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reduction {
+    /// Their sum.
+    Sum,
+    /// Their sum over a divisor that the layer defines.
+    Mean {
+        /// What the mean of nothing is.
+        empty: Empty,
+    },
+    /// One each.
+    None,
+}
+
+/// What the mean of nothing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Empty {
+    /// Refused.
+    Error,
+    /// NaN, as PyTorch has it.
+    Nan,
+    /// 0.
+    Zero,
+}
+
+impl Reduction {
+    /// From `--reduction` and `--empty`.
+    pub(super) fn new(settings: &Settings) -> Reduction {
+        let empty = match settings.choice(EMPTY.name) {
+            Some("nan") => Empty::Nan,
+            Some("zero") => Empty::Zero,
+            _ => Empty::Error,
+        };
+        match settings.choice(REDUCTION.name) {
+            Some("mean") => Reduction::Mean { empty },
+            Some("none") => Reduction::None,
+            _ => Reduction::Sum,
+        }
+    }
+
+    /// Refuses a mean over nothing.
+    pub(super) fn admit(self, divisor: f64, why: &str) -> Result<(), Fault> {
+        if self != (Reduction::Mean { empty: Empty::Error }) || divisor != 0.0 {
+            return Ok(());
+        }
+        Err(Fault::new(Code::EmptyMean, format!("nothing to average: {why}"))
+            .of(&Name::new(REDUCTION.name))
+            .tip("--empty nan or --empty zero says what the mean of nothing is, --reduction sum needs no divisor"))
+    }
+    /// The shape of the loss of `rows` rows that came in `rank`.
+    pub(super) fn shape(self, rank: usize, rows: usize) -> Vec<usize> {
+        if self == Reduction::None && rank == 2 { vec![rows] } else { vec![] }
+    }
+
+    /// loss = Σ terms, over the divisor for a mean; for none a loss a row. `terms` gives the terms of a row.
+    pub(super) fn reduce<S: Scalar, T: Iterator<Item = S>>(
+        self,
+        shape: &[usize],
+        rows: usize,
+        divisor: S,
+        terms: impl Fn(usize) -> T,
+    ) -> Bundle<S> {
+        if shape.len() == 1 {
+            let losses: Vec<S> = (0..rows).map(|n| S::sum(terms(n))).collect();
+            return Bundle::new().with(Name::LOSS, ndarray::Array1::from(losses).into_dyn());
+        }
+        let sum = S::sum((0..rows).flat_map(terms));
+        match self {
+            Reduction::Mean { .. } => {
+                Bundle::new().with(Name::LOSS, scalar(self.quotient(sum, divisor))).with(Name::DIVISOR, scalar(divisor))
+            }
+            _ => Bundle::new().with(Name::LOSS, scalar(sum)),
+        }
+    }
+
+    /// Makes the gradients of the rows' losses those of the reduced loss: row n times dout, over the divisor for a mean.
+    pub(super) fn scale<S: Scalar>(self, mut gradient: ArrayViewMut2<'_, S>, dout: &ArrayD<S>, divisor: S) {
+        let per_row = dout.view().into_dimensionality::<Ix1>();
+        for (n, mut row) in gradient.rows_mut().into_iter().enumerate() {
+            let dout = per_row.as_ref().map_or_else(|_| dout[[]], |dout| dout[n]);
+            row.mapv_inplace(|g| match self {
+                Reduction::Mean { .. } => self.quotient(g * dout, divisor),
+                _ => g * dout,
+            });
+        }
+    }
+
+    fn quotient<S: Scalar>(self, value: S, divisor: S) -> S {
+        if divisor == S::zero() && self == (Reduction::Mean { empty: Empty::Zero }) {
+            S::zero()
+        } else {
+            value / divisor
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Softmax: y_k = e^x_k / Σ e^x.
+//!
+//! - Forward: y_k = e^(x_k − max) / Σ e^(x − max); with `--log` its logarithm (x_k − max) − log Σ e^(x − max).
+//! - Backward: dx = y∘(dout − Σ dout∘y); with `--log` dx = dout − softmax(x)·Σ dout.
+//! - Shapes: x (N, C) or (C), y as x; normalised along `--axis`, the last where nothing is said.
+//! - Refuses: an axis that x does not have, +inf, and a line of only −inf; a single −inf is a masked class.
+//! - Accuracy: y within 2 ulp. x − max keeps its rounding error, the logarithm is log1p of the sum without the maximum,
+//!   and backward first takes a constant off dout, so a constant dout gives exactly 0.
+//! - Source: the article's Softmax layer; the maximum is taken off so that no exponential overflows.
+//!
+//! ```
+//! use ndarray::array;
+//! use nnlayer::{bundle::Bundle, layer, name::Name};
+//!
+//! let softmax = (layer::find("softmax").unwrap().build)(&layer::Settings::default())?;
+//! let at = Bundle::new().with(Name::X, array![1000.0, 1000.0].into_dyn());
+//! let outcome = layer::compute(softmax.as_ref(), &at, None, layer::Precision::F64);
+//! assert_eq!(outcome.results.known(&Name::Y), &array![0.5, 0.5].into_dyn());
+//! # Ok::<(), nnlayer::fault::Fault>(())
+//! ```
+
+use super::settings::{Kind, Setting, Settings};
+use super::targets::{distribution_tolerance, not_distributions};
+use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, ranked, rows};
+use crate::bundle::Bundle;
+use crate::fault::{Code, Fault, Note, shape};
+use crate::name::Name;
+use crate::scalar::Scalar;
+use ndarray::{Array2, ArrayD, ArrayView1, ArrayView2, Axis, Zip};
+
+/// The registry's row.
+pub(super) const SPEC: LayerSpec = LayerSpec {
+    name: "softmax",
+    about: "y = eˣ / Σ eˣ, scores to probabilities",
+    results: &[(Name::Y, "softmax(x)"), (Name::DX, "y∘(dout − Σ dout∘y)")],
+    output: Name::Y,
+    slots: &[Slot { name: Name::X, role: Role::Input, shape: "(N×C) or (C)", optional: false, doc: "logits" }],
+    settings: &[AXIS, LOG],
+    scalar_dout: ScalarDout::Fills,
+    examples: &[
+        Example {
+            command: "nnlayer softmax --x 1000,1001,1002 --dout 1,0,0",
+            prints: "\
+y = softmax(x)  (3)
+[0.09003057 0.24472847 0.66524096]
+
+dx = y∘(dout − Σ dout∘y)  (3)
+[ 0.08192507 -0.02203304 -0.05989202]
+",
+        },
+        Example {
+            command: "nnlayer softmax --x 0,-inf,0 --log --forward --json",
+            prints: "{\"y\":[-0.6931471805599453,\"-Infinity\",-0.6931471805599453]}\n",
+        },
+    ],
+    source: "the article's Softmax layer",
+    build: |settings| Ok(Box::new(Softmax::new(settings)) as Box<dyn AnyLayer>),
+};
+
+const AXIS: Setting = Setting {
+    name: "axis",
+    kind: Kind::Integer,
+    doc: "the axis that sums to 1, from 0 or backwards from -1; the last by default",
+};
+const LOG: Setting =
+    Setting {
+        name: "log", kind: Kind::Flag, doc: "log-softmax: y = x − log Σ eˣ, dx = dout − softmax(x)·Σ dout"
+    };
+
+/// y = softmax(x), or its logarithm.
+struct Softmax {
+    axis: Option<i64>,
+    log: bool,
+}
+
+impl Softmax {
+    fn new(settings: &Settings) -> Softmax {
+        Softmax { axis: settings.integer(AXIS.name), log: settings.flag(LOG.name) }
+    }
+
+    /// The axis of [`rows`] along which y is normalised; none where x has no such axis.
+    fn axis(&self, rank: usize) -> Option<Axis> {
+        let Some(axis) = self.axis else { return Some(Axis(1)) };
+        let rank = i64::try_from(rank.max(1)).ok()?;
+        let from_start = if axis < 0 { axis + rank } else { axis };
+        match (rank, from_start) {
+            (1, 0) | (2, 1) => Some(Axis(1)),
+            (2, 0) => Some(Axis(0)),
+            _ => None,
+        }
+    }
+
+    fn known_axis(&self, rank: usize) -> Axis {
+        self.axis(rank).unwrap_or_else(|| unreachable!("admitted"))
+    }
+}
+
+impl Admit for Softmax {
+    fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Fault> {
+        let x = given.at.known(&Name::X);
+        let Some(axis) = self.axis(x.ndim()) else {
+            let last = x.ndim().saturating_sub(1);
+            return Err(Fault::new(
+                Code::AxisRange,
+                format!("{} is no axis of {} {}", self.axis.unwrap_or(0), Name::X, shape(x.shape())),
+            )
+            .of(&Name::new(AXIS.name))
+            .shape(&Name::X, x.shape())
+            .tip(if last == 0 {
+                "a vector has axis 0 only".to_owned()
+            } else {
+                format!("axes are 0 to {last}, or -1 to -{}", last + 1)
+            }));
+        };
+        admit_logits(x, axis)?;
+        Ok(softmax_twice(given).into_iter().collect())
+    }
+
+    fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
+        at.known(&Name::X).shape().to_vec()
+    }
+
+    fn formulas(&self, _: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+        if self.log {
+            vec![(Name::Y, "x − log Σ eˣ"), (Name::DX, "dout − softmax(x)·Σ dout")]
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+/// Refuses logits whose softmax along `axis` of their rows does not exist.
+pub(super) fn admit_logits(x: &ArrayD<f64>, axis: Axis) -> Result<(), Fault> {
+    let along = if axis == Axis(1) { "row" } else { "column" };
+    let all = rows(x);
+    if all.len_of(axis) == 0 && all.len_of(Axis(1 - axis.index())) > 0 {
+        return Err(Fault::new(Code::Shape, format!("shape {} has no classes", shape(x.shape())))
+            .of(&Name::X)
+            .shape(&Name::X, x.shape())
+            .tip("a softmax needs at least one logit a row"));
+    }
+    for (n, lane) in all.lanes(axis).into_iter().enumerate() {
+        if let Some(k) = lane.iter().position(|&v| v == f64::INFINITY) {
+            let at = if axis == Axis(1) { [n, k] } else { [k, n] };
+            return Err(Fault::new(
+                Code::InfiniteLogits,
+                format!("{along} {n} holds +inf, where softmax is not defined"),
+            )
+            .of(&Name::X)
+            .at_index(&at[2 - x.ndim().clamp(1, 2)..])
+            .tip("a logit that dwarfs the others can be any large number, such as 1e300"));
+        }
+        if !lane.is_empty() && lane.iter().all(|&v| v == f64::NEG_INFINITY) {
+            let fault =
+                Fault::new(Code::InfiniteLogits, format!("{along} {n} is -inf throughout: every class is masked"))
+                    .of(&Name::X)
+                    .tip("a row needs at least one class that is not masked");
+            return Err(if x.ndim() == 2 && axis == Axis(1) { fault.at_index(&[n]) } else { fault });
+        }
+    }
+    Ok(())
+}
+
+/// A warning where the x taken from a y is probabilities already.
+pub(super) fn softmax_twice(given: &Given<'_>) -> Option<Note> {
+    let x = given.at.known(&Name::X);
+    let tolerance = distribution_tolerance((given.rounding)(&Name::X));
+    let probabilities =
+        given.x_was_y && x.len() > 1 && not_distributions(&Name::X, x, tolerance, Code::ProbabilitySum).is_none();
+    probabilities.then(|| {
+        Note::warning(
+            Fault::new(
+                Code::SoftmaxTwice,
+                format!("softmax applied twice? {}, taken from {}, holds rows that sum to 1", Name::X, Name::Y),
+            )
+            .of(&Name::X)
+            .tip("pipe the logits; for the loss of probabilities use xent"),
+        )
+    })
+}
+
+/// Softmax of one lane, and its largest logit.
+pub(super) struct Lane<S> {
+    /// The largest logit.
+    pub(super) max: S,
+    /// log Σ e^(x − max).
+    pub(super) log_sum: S,
+}
+
+impl<S: Scalar> Lane<S> {
+    /// Writes y = softmax(x).
+    pub(super) fn softmax(x: ArrayView1<'_, S>, mut y: ndarray::ArrayViewMut1<'_, S>) -> Lane<S> {
+        let at = largest(x);
+        let max = x[at];
+        Zip::from(&mut y).and(x).for_each(|y, &x| *y = S::exp_shifted(x, max));
+        // e^0 at the maximum is 1: log Σ is log1p of the others, which keeps its digits when they are tiny.
+        let others = S::sum(y.iter().enumerate().filter(|(k, _)| *k != at).map(|(_, &power)| power));
+        let sum = S::sum(y.iter().copied());
+        y.mapv_inplace(|power| power / sum);
+        Lane { max, log_sum: others.ln_1p() }
+    }
+
+    /// log y of the logit x.
+    pub(super) fn log(&self, x: S) -> S {
+        S::log_shifted(x, self.max, self.log_sum)
+    }
+}
+
+fn largest<S: Scalar>(x: ArrayView1<'_, S>) -> usize {
+    x.iter().enumerate().fold(0, |at, (k, value)| if *value > x[at] { k } else { at })
+}
+
+impl<S: Scalar> Layer<S> for Softmax {
+    fn forward(&self, at: &Bundle<S>) -> Forward<S> {
+        let x = at.known(&Name::X);
+        let axis = self.known_axis(x.ndim());
+        let x_rows = rows(x);
+        let mut y = Array2::from_elem(x_rows.raw_dim(), S::zero());
+        let lanes: Vec<Lane<S>> = x_rows
+            .lanes(axis)
+            .into_iter()
+            .zip(y.lanes_mut(axis))
+            .filter(|(x, _)| !x.is_empty())
+            .map(|(x, y)| Lane::softmax(x, y))
+            .collect();
+        if !self.log {
+            return Forward { results: Bundle::new().with(Name::Y, ranked(y, x.ndim())), saved: Vec::new() };
+        }
+        let mut log = y.clone();
+        for ((lane, x), mut log) in lanes.iter().zip(x_rows.lanes(axis)).zip(log.lanes_mut(axis)) {
+            Zip::from(&mut log).and(x).for_each(|log, &x| *log = lane.log(x));
+        }
+        Forward { results: Bundle::new().with(Name::Y, ranked(log, x.ndim())), saved: vec![y.into_dyn()] }
+    }
+
+    fn backward(&self, at: &Bundle<S>, run: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
+        let x = at.known(&Name::X);
+        let axis = self.known_axis(x.ndim());
+        let (x_rows, dout) = (rows(x), rows(dout));
+        let y: ArrayView2<'_, S> = rows(if self.log { &run.saved[0] } else { run.results.known(&Name::Y) });
+        let mut dx = Array2::from_elem(x_rows.raw_dim(), S::zero());
+        for (((x, y), dout), dx) in
+            x_rows.lanes(axis).into_iter().zip(y.lanes(axis)).zip(dout.lanes(axis)).zip(dx.lanes_mut(axis))
+        {
+            if self.log { log_backward(y, dout, dx) } else { backward(largest(x), y, dout, dx) }
+        }
+        Bundle::new().with(Name::DX, ranked(dx, x.ndim()))
+    }
+}
+
+/// dx = y∘(d − Σ d∘y) with d = dout − dout[at]: a constant off dout changes nothing, since Σ y = 1, and leaves small numbers.
+fn backward<S: Scalar>(
+    at: usize,
+    y: ArrayView1<'_, S>,
+    dout: ArrayView1<'_, S>,
+    mut dx: ndarray::ArrayViewMut1<'_, S>,
+) {
+    if dout.is_empty() {
+        return;
+    }
+    let constant = dout[at];
+    let mean = S::sum(y.iter().zip(dout).map(|(&y, &dout)| y * (dout - constant)));
+    Zip::from(&mut dx).and(y).and(dout).for_each(|dx, &y, &dout| *dx = y * ((dout - constant) - mean));
+}
+
+/// dx = dout − y·Σ dout.
+fn log_backward<S: Scalar>(y: ArrayView1<'_, S>, dout: ArrayView1<'_, S>, mut dx: ndarray::ArrayViewMut1<'_, S>) {
+    let sum = S::sum(dout.iter().copied());
+    Zip::from(&mut dx).and(y).and(dout).for_each(|dx, &y, &dout| *dx = dout - y * sum);
+}

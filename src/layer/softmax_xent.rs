@@ -1,0 +1,238 @@
+//! Softmax-with-loss: loss = −Σ t·log softmax(x), never through log(y).
+//!
+//! - Forward: y = softmax(x), loss = −Σ E·log_softmax(x)/d with E = ((1 − ls)·t + ls/C)·w per entry, ignored rows 0.
+//! - Backward: dx = (y·Σ_row E − E)/d, without options y·Σt − t, the article's y − t.
+//! - Shapes: x (N, C) or (C); t as x, or class indices (N) or a scalar; weight (C); loss a scalar, with `none` (N).
+//! - Refuses: targets or weights that do not fit x, indices out of range, +inf or a row of only −inf, a smoothing outside
+//!   [0, 1], ignore-index with dense targets, the mean of nothing.
+//! - Accuracy: y within 2 ulp, a loss of one term within 2 ulp however far the logits lie apart.
+//! - Source: the article's Softmax-with-Loss layer; options as PyTorch's `cross_entropy` defines them.
+//!
+//! ```
+//! use ndarray::array;
+//! use nnlayer::{bundle::Bundle, layer, name::Name};
+//!
+//! let layer = (layer::find("softmax-xent").unwrap().build)(&layer::Settings::default())?;
+//! let at = Bundle::new().with(Name::X, array![0.0, 800.0].into_dyn()).with(Name::T, ndarray::arr0(0.0).into_dyn());
+//! let outcome = layer::compute(layer.as_ref(), &at, None, layer::Precision::F64);
+//! assert_eq!(outcome.results.known(&Name::LOSS), &ndarray::arr0(800.0).into_dyn());
+//! # Ok::<(), nnlayer::fault::Fault>(())
+//! ```
+
+use super::reduction::{EMPTY, REDUCTION, Reduction};
+use super::settings::{Kind, Setting, Settings};
+use super::softmax::{Lane, admit_logits, softmax_twice};
+use super::targets::{self, T_KIND, TargetKind, Targets};
+use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, ranked, rows};
+use crate::bundle::Bundle;
+use crate::fault::{Code, Fault, Note, shape};
+use crate::name::Name;
+use crate::scalar::Scalar;
+use ndarray::{Array2, ArrayD, Axis};
+
+/// The registry's row.
+pub(super) const SPEC: LayerSpec = LayerSpec {
+    name: "softmax-xent",
+    about: "loss = −Σ t·log softmax(x), softmax and cross-entropy in one",
+    results: &[(Name::Y, "softmax(x)"), (Name::LOSS, "−Σ t·log softmax(x)"), (Name::DX, "y·Σt − t")],
+    output: Name::LOSS,
+    slots: &[
+        Slot { name: Name::X, role: Role::Input, shape: "(N×C) or (C)", optional: false, doc: "logits" },
+        Slot {
+            name: Name::T,
+            role: Role::Target,
+            shape: "as x, or (N) indices",
+            optional: false,
+            doc: "targets: one-hot or soft rows, or a class index a row",
+        },
+        Slot { name: Name::WEIGHT, role: Role::Constant, shape: "(C)", optional: true, doc: "weight of each class" },
+    ],
+    settings: &[REDUCTION, IGNORE_INDEX, LABEL_SMOOTHING, T_KIND, EMPTY],
+    scalar_dout: ScalarDout::Fills,
+    examples: &[
+        Example {
+            command: "nnlayer softmax-xent --x 0.3,2.9,4 --t 0,0,1",
+            prints: "\
+y = softmax(x)  (3)
+[0.01821127 0.24519181 0.73659691]
+
+loss = −Σ t·log softmax(x)  (scalar)
+0.3057145154055862
+
+dx = y·Σt − t  (3)
+[ 0.01821127  0.24519181 -0.26340309]
+",
+        },
+        Example {
+            command: "nnlayer softmax-xent --x '1,2,3;1,2,3' --t 2,0 --reduction mean --only loss --json",
+            prints: "{\"loss\":1.4076059644443804}\n",
+        },
+    ],
+    source: "the article's Softmax-with-Loss layer; options as PyTorch's cross_entropy has them",
+    build: |settings| Ok(Box::new(SoftmaxXent::new(settings)?) as Box<dyn AnyLayer>),
+};
+
+const IGNORE_INDEX: Setting = Setting {
+    name: "ignore-index",
+    kind: Kind::Integer,
+    doc: "rows of this class index count for nothing; none by default",
+};
+const LABEL_SMOOTHING: Setting =
+    Setting { name: "label-smoothing", kind: Kind::Number, doc: "ls in [0, 1]: targets become (1 − ls)·t + ls/C" };
+
+/// loss = −Σ E·log_softmax(x)/d.
+struct SoftmaxXent {
+    reduction: Reduction,
+    kind: Option<TargetKind>,
+    ignore: Option<i64>,
+    smoothing: f64,
+}
+
+impl SoftmaxXent {
+    fn new(settings: &Settings) -> Result<SoftmaxXent, Fault> {
+        let smoothing = settings.number(LABEL_SMOOTHING.name).unwrap_or(0.0);
+        if !(0.0..=1.0).contains(&smoothing) {
+            return Err(Fault::new(Code::Setting, format!("{smoothing} is outside 0 to 1"))
+                .of(&Name::new(LABEL_SMOOTHING.name))
+                .tip("the share of the target that is spread over all classes, such as 0.1"));
+        }
+        Ok(SoftmaxXent {
+            reduction: Reduction::new(settings),
+            kind: TargetKind::chosen(settings),
+            ignore: settings.integer(IGNORE_INDEX.name),
+            smoothing,
+        })
+    }
+
+    fn kind<S>(&self, at: &Bundle<S>) -> TargetKind {
+        self.kind.unwrap_or_else(|| TargetKind::by_rank(at.known(&Name::T).ndim(), at.known(&Name::X).ndim()))
+    }
+
+    fn terms<'a, S: Scalar>(&self, at: &'a Bundle<S>) -> Terms<'a, S> {
+        let smoothing = S::from_f64(self.smoothing);
+        #[allow(clippy::cast_precision_loss)] // fewer classes than 2⁵³ fit in memory
+        let classes = S::from_f64(rows(at.known(&Name::X)).ncols() as f64);
+        Terms {
+            t: Targets::new(at.known(&Name::T), self.kind(at), self.ignore),
+            weight: at.get(&Name::WEIGHT),
+            smoothing: (self.smoothing != 0.0).then_some((S::one() - smoothing, smoothing / classes)),
+        }
+    }
+}
+
+/// E: what each log-probability counts.
+struct Terms<'a, S> {
+    t: Targets<'a, S>,
+    weight: Option<&'a ArrayD<S>>,
+    /// 1 − ls, and ls/C.
+    smoothing: Option<(S, S)>,
+}
+
+impl<S: Scalar> Terms<'_, S> {
+    /// E = ((1 − ls)·t + ls/C)·w; in an ignored row 0.
+    fn at(&self, n: usize, k: usize) -> S {
+        let t = self.t.at(n, k);
+        let smoothed = match self.smoothing {
+            Some((rest, share)) if self.t.keeps(n) => rest * t + share,
+            _ => t,
+        };
+        self.weight.map_or(smoothed, |weight| smoothed * weight[k])
+    }
+
+    /// What a mean divides by: the kept rows' weights with indices, the number of rows with dense targets.
+    #[allow(clippy::cast_precision_loss)] // fewer rows than 2⁵³ fit in memory
+    fn divisor(&self) -> S {
+        match &self.t {
+            Targets::Dense(t) => S::from_f64(t.nrows() as f64),
+            Targets::Index(classes) => match self.weight {
+                Some(weight) => S::sum(classes.iter().flatten().map(|&class| weight[class])),
+                None => S::from_f64(classes.iter().flatten().count() as f64),
+            },
+        }
+    }
+}
+
+impl Admit for SoftmaxXent {
+    fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Fault> {
+        let x = given.at.known(&Name::X);
+        let (kind, mut notes) = targets::admit(given, &Name::X, self.kind, self.ignore)?;
+        if let Some(weight) = given.at.get(&Name::WEIGHT) {
+            admit_weight(weight, x)?;
+        }
+        if self.ignore.is_some() && kind == TargetKind::Dense {
+            return Err(Fault::new(Code::Setting, "dense targets have no class index to ignore")
+                .of(&Name::new(IGNORE_INDEX.name))
+                .shape(&Name::T, given.at.known(&Name::T).shape())
+                .tip("a row of zeros adds nothing to the loss; class indices have one rank less than x"));
+        }
+        admit_logits(x, Axis(1))?;
+        self.reduction
+            .admit(self.terms(given.at).divisor(), "no row counts, or the weights of those that do sum to 0")?;
+        notes.extend(softmax_twice(given));
+        Ok(notes)
+    }
+
+    fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
+        let x = at.known(&Name::X);
+        self.reduction.shape(x.ndim(), rows(x).nrows())
+    }
+
+    fn formulas(&self, at: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+        if self.smoothing == 0.0 && at.get(&Name::WEIGHT).is_none() {
+            return Vec::new();
+        }
+        vec![(Name::LOSS, "−Σ E·log softmax(x), E = ((1 − ls)·t + ls/C)·weight"), (Name::DX, "y·ΣE − E")]
+    }
+}
+
+fn admit_weight(weight: &ArrayD<f64>, x: &ArrayD<f64>) -> Result<(), Fault> {
+    let classes = rows(x).ncols();
+    if weight.shape() == [classes] {
+        return Ok(());
+    }
+    Err(Fault::new(
+        Code::Shape,
+        format!(
+            "shape {} does not fit {} {}: one weight a class, ({classes})",
+            shape(weight.shape()),
+            Name::X,
+            shape(x.shape())
+        ),
+    )
+    .of(&Name::WEIGHT)
+    .shape(&Name::X, x.shape())
+    .shape(&Name::WEIGHT, weight.shape())
+    .tip(format!("give {classes} weights in one row")))
+}
+
+impl<S: Scalar> Layer<S> for SoftmaxXent {
+    fn forward(&self, at: &Bundle<S>) -> Forward<S> {
+        let (rank, x, terms) = (at.known(&Name::X).ndim(), rows(at.known(&Name::X)), self.terms(at));
+        let mut y = Array2::from_elem(x.raw_dim(), S::zero());
+        let lanes: Vec<Lane<S>> = x.rows().into_iter().zip(y.rows_mut()).map(|(x, y)| Lane::softmax(x, y)).collect();
+        // A term that counts 0 is left out: 0 times the −inf of a masked class is 0.
+        let term = |n: usize, k: usize| (n, k, terms.at(n, k));
+        let row = |n: usize| {
+            let (lane, x) = (&lanes[n], x.row(n));
+            (0..x.len())
+                .map(move |k| term(n, k))
+                .filter(|(_, _, e)| *e != S::zero())
+                .map(move |(_, k, e)| e * -lane.log(x[k]))
+        };
+        let loss = self.reduction.reduce(&self.reduction.shape(rank, x.nrows()), x.nrows(), terms.divisor(), row);
+        let mut results = Bundle::new().with(Name::Y, ranked(y, rank));
+        results.extend(loss);
+        Forward { results, saved: Vec::new() }
+    }
+
+    fn backward(&self, at: &Bundle<S>, run: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
+        let (y, terms) = (rows(run.results.known(&Name::Y)), self.terms(at));
+        let mut dx = Array2::from_elem(y.raw_dim(), S::zero());
+        for (n, mut dx) in dx.rows_mut().into_iter().enumerate() {
+            let sum = S::sum((0..y.ncols()).map(|k| terms.at(n, k)));
+            dx.indexed_iter_mut().for_each(|(k, dx)| *dx = y[[n, k]] * sum - terms.at(n, k));
+        }
+        self.reduction.scale(dx.view_mut(), dout, terms.divisor());
+        Bundle::new().with(Name::DX, ranked(dx, at.known(&Name::X).ndim()))
+    }
+}

@@ -1,0 +1,168 @@
+//! Cross-entropy of probabilities: loss = −Σ t·log(y + eps).
+//!
+//! - Forward: loss = −Σ t·log(y + eps), 0·log 0 = 0.
+//! - Backward: dy = −t/(y + eps); and dx = y·Σt − t, the gradient at the input of the softmax that made y, without eps.
+//! - Shapes: y (N, C) or (C); t as y, or class indices (N) or a scalar; loss a scalar, with `--reduction none` (N).
+//! - Refuses: targets that do not fit y, indices out of range, eps below 0, the mean of nothing.
+//! - Accuracy: dy and a loss of one term within 2 ulp; y + eps is never rounded before its logarithm is taken.
+//! - Source: the article's cross-entropy, `-np.sum(t * np.log(y + 1e-10))`, and its gradient y − t.
+//!
+//! ```
+//! use ndarray::array;
+//! use nnlayer::{bundle::Bundle, layer, name::Name};
+//!
+//! let xent = (layer::find("xent").unwrap().build)(&layer::Settings::default())?;
+//! let at = Bundle::new()
+//!     .with(Name::Y, array![0.1, 0.1, 0.8].into_dyn())
+//!     .with(Name::T, array![0.0, 0.0, 1.0].into_dyn());
+//! let outcome = layer::compute(xent.as_ref(), &at, None, layer::Precision::F64);
+//! assert_eq!(outcome.results.known(&Name::LOSS), &ndarray::arr0(0.2231435511892097).into_dyn());
+//! # Ok::<(), nnlayer::fault::Fault>(())
+//! ```
+
+use super::reduction::{EMPTY, REDUCTION, Reduction};
+use super::settings::{Kind, Setting, Settings};
+use super::targets::{self, T_KIND, TargetKind, Targets};
+use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, ranked, rows};
+use crate::bundle::Bundle;
+use crate::fault::{Code, Fault, Note};
+use crate::name::Name;
+use crate::scalar::Scalar;
+use ndarray::{Array2, ArrayD};
+
+/// The registry's row.
+pub(super) const SPEC: LayerSpec = LayerSpec {
+    name: "xent",
+    about: "loss = −Σ t·log(y + eps), cross-entropy of probabilities",
+    results: &[(Name::LOSS, "−Σ t·log(y + eps)"), (Name::DX, "y·Σt − t"), (Name::DY, "−t / (y + eps)")],
+    output: Name::LOSS,
+    slots: &[
+        Slot {
+            name: Name::Y,
+            role: Role::Input,
+            shape: "(N×C) or (C)",
+            optional: false,
+            doc: "probabilities, as softmax makes them",
+        },
+        Slot {
+            name: Name::T,
+            role: Role::Target,
+            shape: "as y, or (N) indices",
+            optional: false,
+            doc: "targets: one-hot or soft rows, or a class index a row",
+        },
+    ],
+    settings: &[REDUCTION, EPS, T_KIND, EMPTY],
+    scalar_dout: ScalarDout::Fills,
+    examples: &[
+        Example {
+            command: "nnlayer xent --y 0.1,0.1,0.8 --t 0,0,1",
+            prints: "\
+loss = −Σ t·log(y + eps)  (scalar)
+0.2231435511892097
+
+dx = y·Σt − t  (3)
+[ 0.1  0.1 -0.2]
+
+dy = −t / (y + eps)  (3)
+[ 0.    0.   -1.25]
+",
+        },
+        Example {
+            command: "nnlayer xent --y '0.5,0.5;0.25,0.75' --t 0,1 --reduction mean --only loss,divisor --json",
+            prints: "{\"loss\":0.4904146262058631,\"divisor\":2.0}\n",
+        },
+    ],
+    source: "the article's cross-entropy, -np.sum(t * np.log(y + 1e-10)), with the gradient y - t",
+    build: |settings| Ok(Box::new(Xent::new(settings)?) as Box<dyn AnyLayer>),
+};
+
+const EPS: Setting = Setting {
+    name: "eps",
+    kind: Kind::Number,
+    doc: "what is added to y before its logarithm is taken (default 1e-10)",
+};
+
+/// loss = −Σ t·log(y + eps).
+struct Xent {
+    eps: f64,
+    reduction: Reduction,
+    kind: Option<TargetKind>,
+}
+
+impl Xent {
+    fn new(settings: &Settings) -> Result<Xent, Fault> {
+        let eps = settings.number(EPS.name).unwrap_or(1e-10);
+        if eps.is_nan() || eps < 0.0 {
+            return Err(Fault::new(Code::Setting, format!("{eps} is below 0"))
+                .of(&Name::new(EPS.name))
+                .tip("eps keeps log(y + eps) finite: 0 for none, 1e-10 as in the article"));
+        }
+        Ok(Xent { eps, reduction: Reduction::new(settings), kind: TargetKind::chosen(settings) })
+    }
+
+    fn targets<'a, S: Scalar>(&self, at: &'a Bundle<S>) -> Targets<'a, S> {
+        let (t, y) = (at.known(&Name::T), at.known(&Name::Y));
+        Targets::new(t, self.kind.unwrap_or_else(|| TargetKind::by_rank(t.ndim(), y.ndim())), None)
+    }
+}
+
+impl Admit for Xent {
+    fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Fault> {
+        let y = given.at.known(&Name::Y);
+        let (_, mut notes) = targets::admit(given, &Name::Y, self.kind, None)?;
+        let tolerance = targets::distribution_tolerance((given.rounding)(&Name::Y));
+        notes.extend(targets::not_distributions(&Name::Y, y, tolerance, Code::ProbabilitySum));
+        self.reduction.admit(rows_of::<f64>(given.at), "y has no rows")?;
+        Ok(notes)
+    }
+
+    fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
+        let y = at.known(&Name::Y);
+        self.reduction.shape(y.ndim(), rows(y).nrows())
+    }
+}
+
+/// The divisor of a mean: the number of rows.
+#[allow(clippy::cast_precision_loss)] // fewer rows than 2⁵³ fit in memory
+fn rows_of<S: Scalar>(at: &Bundle<S>) -> S {
+    S::from_f64(rows(at.known(&Name::Y)).nrows() as f64)
+}
+
+impl<S: Scalar> Layer<S> for Xent {
+    fn forward(&self, at: &Bundle<S>) -> Forward<S> {
+        let (y, t) = (rows(at.known(&Name::Y)), self.targets(at));
+        let eps = S::from_f64(self.eps);
+        let term = |n: usize, k: usize| {
+            if counts(t.at(n, k), y[[n, k]]) { t.at(n, k) * -S::ln_sum(y[[n, k]], eps) } else { S::zero() }
+        };
+        let shape = self.reduction.shape(at.known(&Name::Y).ndim(), y.nrows());
+        let results = self
+            .reduction
+            .reduce(&shape, y.nrows(), rows_of(at), |n| (0..y.ncols()).map(move |k| (n, k)).map(|(n, k)| term(n, k)));
+        Forward { results, saved: Vec::new() }
+    }
+
+    fn backward(&self, at: &Bundle<S>, _: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
+        let rank = at.known(&Name::Y).ndim();
+        let (y, t) = (rows(at.known(&Name::Y)), self.targets(at));
+        let eps = S::from_f64(self.eps);
+        let mut dx = Array2::from_elem(y.raw_dim(), S::zero());
+        for (n, mut dx) in dx.rows_mut().into_iter().enumerate() {
+            let sum = S::sum((0..y.ncols()).map(|k| t.at(n, k)));
+            dx.indexed_iter_mut().for_each(|(k, dx)| *dx = y[[n, k]] * sum - t.at(n, k));
+        }
+        let mut dy = Array2::from_shape_fn(y.raw_dim(), |(n, k)| {
+            if counts(t.at(n, k), y[[n, k]]) { -(t.at(n, k) / (y[[n, k]] + eps)) } else { S::zero() }
+        });
+        self.reduction.scale(dx.view_mut(), dout, rows_of(at));
+        self.reduction.scale(dy.view_mut(), dout, rows_of(at));
+        Bundle::new().with(Name::DX, ranked(dx, rank)).with(Name::DY, ranked(dy, rank))
+    }
+}
+
+/// Whether an entry adds to the loss: 0·log 0 is 0, but a NaN is never hidden.
+#[allow(clippy::eq_op)] // y ≠ y is how any scalar says NaN
+fn counts<S: Scalar>(t: S, y: S) -> bool {
+    t != S::zero() || y != y
+}

@@ -1,0 +1,36 @@
+//! nnlayer computes, checks and shows the forward and backward passes of neural-network layers.
+//!
+//! The rooms, each importing only those below it:
+//!
+//! - [`cli`]: the command line, derived from the registry of layers
+//! - [`report`]: results as plain data, and their renderers
+//! - [`operand`]: from the text of an option to a matrix and where it came from
+//! - [`format`](mod@format): bytes ↔ named arrays
+//! - [`layer`]: the mathematics, and the registry
+//! - [`scalar`]: the numbers that formulas are written in
+//! - [`bundle`], [`fault`], [`name`]: what every room speaks
+//!
+//! ```
+//! use ndarray::array;
+//! use nnlayer::{bundle::Bundle, layer, name::Name};
+//!
+//! let affine = (layer::find("affine").unwrap().build)(&layer::Settings::default())?;
+//! let at = Bundle::new()
+//!     .with(Name::X, array![[2.0, 4.0], [2.0, 1.0], [4.0, 3.0]].into_dyn())
+//!     .with(Name::W, array![[1.0, 2.0, 3.0], [1.0, 4.0, 6.0]].into_dyn());
+//! let outcome = layer::compute(affine.as_ref(), &at, None, layer::Precision::F64);
+//! assert_eq!(outcome.results.known(&Name::Y).shape(), [3, 3]);
+//! # Ok::<(), nnlayer::fault::Fault>(())
+//! ```
+
+pub mod bundle;
+pub mod cli;
+pub mod fault;
+pub mod format;
+pub mod layer;
+pub mod name;
+pub mod operand;
+pub mod report;
+pub mod scalar;
+
+pub use cli::{Io, Status, run};

@@ -1,0 +1,23 @@
+//! argv → [`nnlayer::run`] → exit status.
+
+use std::io::{self, IsTerminal, Write};
+
+fn main() {
+    let stdin = io::stdin();
+    let status = nnlayer::run(
+        std::env::args_os(),
+        nnlayer::Io {
+            stdin: &mut stdin.lock(),
+            stdin_is_terminal: stdin.is_terminal(),
+            stdout: &mut anstream::stdout().lock(),
+            stderr: &mut anstream::stderr().lock(),
+        },
+    );
+    let _ = io::stdout().flush();
+    #[cfg(unix)]
+    if status == nnlayer::Status::ClosedPipe {
+        // Ends as every program of a pipeline does when its reader has gone.
+        let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGPIPE);
+    }
+    std::process::exit(status.code());
+}

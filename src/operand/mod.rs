@@ -1,0 +1,344 @@
+//! From the text of an option to a matrix and where it came from. Files, standard input and arguments meet here.
+
+use crate::bundle::Bundle;
+use crate::fault::{Code, Fact, Fault, Place, shape};
+use crate::format::{self, DOUBLE_ROUNDING, Format, Found, Selector, Source, json};
+use crate::name::Name;
+use ndarray::ArrayD;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+pub mod grammar;
+mod literal;
+mod nearest;
+pub mod stdin;
+
+use grammar::Form;
+use stdin::Stdin;
+
+/// A matrix, and where it came from.
+#[derive(Clone, Debug)]
+pub struct Operand {
+    /// The values.
+    pub value: ArrayD<f64>,
+    /// The rounding of the type they were stored in, 2⁻⁵³ for doubles.
+    pub rounding: f64,
+    /// Where they came from.
+    pub origin: Origin,
+}
+
+/// Where an operand came from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Origin {
+    /// Numbers on the command line.
+    Typed,
+    /// JSON on the command line.
+    TypedJson(String),
+    /// A file, and the pointer in it.
+    File(String, String),
+    /// Standard input, and the pointer in it.
+    Stdin(String),
+}
+
+impl Origin {
+    /// What messages call it; nothing for what stands on the command line.
+    pub fn label(&self) -> Option<&str> {
+        match self {
+            Origin::Typed | Origin::TypedJson(_) => None,
+            Origin::File(path, _) => Some(path),
+            Origin::Stdin(_) => Some(stdin::LABEL),
+        }
+    }
+}
+
+/// Operands by name.
+#[derive(Debug, Default)]
+pub struct Operands {
+    /// The values, in the order of the layer's slots.
+    pub values: Bundle<f64>,
+    origins: Vec<(Name, Origin, f64)>,
+}
+
+impl Operands {
+    /// Adds an operand.
+    pub fn insert(&mut self, name: Name, operand: Operand) {
+        self.origins.push((name.clone(), operand.origin, operand.rounding));
+        self.values.insert(name, operand.value);
+    }
+
+    /// Where an operand came from.
+    pub fn origin(&self, name: &Name) -> Option<&Origin> {
+        self.origins.iter().find(|(known, ..)| known == name).map(|(_, origin, _)| origin)
+    }
+
+    /// The rounding of the type an operand was stored in.
+    pub fn rounding(&self, name: &Name) -> f64 {
+        self.origins.iter().find(|(known, ..)| known == name).map_or(DOUBLE_ROUNDING, |(.., rounding)| *rounding)
+    }
+}
+
+/// Reads operands; a document that serves several is parsed once.
+pub struct Reader<'a> {
+    /// Standard input.
+    pub stdin: Stdin<'a>,
+    /// `--in-format`: the format of standard input, and of files whose name does not tell.
+    pub in_format: Option<&'static dyn format::Format>,
+    documents: Vec<(String, json::Node)>,
+    /// What came out of files that can be read only once, such as the shell's `<(command)`.
+    pipes: Vec<(String, Vec<u8>)>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader that has read nothing.
+    pub fn new(stdin: Stdin<'a>) -> Reader<'a> {
+        Reader { stdin, in_format: None, documents: Vec::new(), pipes: Vec::new() }
+    }
+
+    /// Reads the operand `name` from its option's text. Of a document of names, the first of `wanted` is taken.
+    pub fn read(&mut self, name: &Name, text: &str, wanted: &[Name]) -> Result<Operand, Fault> {
+        let operand = match grammar::parse(text).map_err(|fault| fault.of(name))? {
+            Form::Literal(value) => Ok(Operand { value, rounding: DOUBLE_ROUNDING, origin: Origin::Typed }),
+            Form::Json(text) => typed_json(&text),
+            Form::File(path, selector) => self.file(&path, &selector, wanted),
+            Form::Stdin(selector) => {
+                if selector == Selector::Whole {
+                    self.stdin.take_plain(name)?;
+                }
+                self.standard_input(&selector, wanted)
+            }
+        };
+        operand.map_err(|fault| fault.of(name))
+    }
+
+    fn file(&mut self, path: &str, selector: &Selector, wanted: &[Name]) -> Result<Operand, Fault> {
+        self.keep_pipe(path)?;
+        let format =
+            match Path::new(path).extension().and_then(|extension| extension.to_str()).and_then(format::by_extension) {
+                Some(format) => format,
+                None => self.told_by_content(path)?,
+            };
+        let found = if format.name() == json::Json.name() {
+            if !self.documents.iter().any(|(known, _)| known == path) {
+                let node = json::parse(&self.open(path)?.read_all()?, path)?;
+                self.documents.push((path.to_owned(), node));
+            }
+            let node = self.documents.iter().find(|(known, _)| known == path).map(|(_, node)| node);
+            let fault = |fault: Fault| locate(fault, path, &self.again(path));
+            select(node, selector, wanted, path).map_err(fault)?
+        } else {
+            format.read(self.open(path)?, selector, wanted)?
+        };
+        Ok(operand(found, |pointer| Origin::File(path.to_owned(), pointer)))
+    }
+
+    fn open<'b>(&'b self, path: &'b str) -> Result<Source<'b>, Fault> {
+        match self.pipes.iter().find(|(known, _)| known == path) {
+            Some((_, bytes)) => Ok(Source::bytes(path, bytes)),
+            None => open(path).map(|(file, len)| Source::file(path, file, len)),
+        }
+    }
+
+    /// Reads a file once more, to find a place in it after a failure.
+    fn again(&self, path: &str) -> Vec<u8> {
+        self.open(path).and_then(Source::read_all).map(std::borrow::Cow::into_owned).unwrap_or_default()
+    }
+
+    fn keep_pipe(&mut self, path: &str) -> Result<(), Fault> {
+        if self.pipes.iter().any(|(known, _)| known == path)
+            || !Path::new(path).metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
+        {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        open(path)?.0.read_to_end(&mut bytes).map_err(|error| format::unreadable(path, &error))?;
+        self.pipes.push((path.to_owned(), bytes));
+        Ok(())
+    }
+
+    fn told_by_content(&self, path: &str) -> Result<&'static dyn format::Format, Fault> {
+        if let Some(format) = self.in_format {
+            return Ok(format);
+        }
+        let mut first = Vec::new();
+        self.open(path)?.take(64).read_to_end(&mut first).map_err(|error| format::unreadable(path, &error))?;
+        format::by_first_bytes(&first).ok_or_else(|| unknown_format(path, &first))
+    }
+
+    /// Reads from standard input.
+    pub fn standard_input(&mut self, selector: &Selector, wanted: &[Name]) -> Result<Operand, Fault> {
+        let format = self.stdin_format()?;
+        let found = match format {
+            Some(format) if format.name() == json::Json.name() => {
+                let label = stdin::LABEL;
+                self.parse_stdin()?;
+                let node = self.documents.iter().find(|(known, _)| known == label).map(|(_, node)| node);
+                select(node, selector, wanted, label).map_err(|fault| locate(fault, label, self.stdin.kept()))?
+            }
+            Some(format) => format.read(Source::bytes(stdin::LABEL, self.stdin.bytes()?), selector, wanted)?,
+            None => Found { value: self.typed_stdin(selector)?, rounding: DOUBLE_ROUNDING, pointer: String::new() },
+        };
+        Ok(operand(found, Origin::Stdin))
+    }
+
+    /// The format of standard input, told by its first bytes; none is the literal grammar.
+    fn stdin_format(&mut self) -> Result<Option<&'static dyn format::Format>, Fault> {
+        if self.in_format.is_some() {
+            return Ok(self.in_format);
+        }
+        Ok(format::by_first_bytes(self.stdin.bytes()?))
+    }
+
+    fn parse_stdin(&mut self) -> Result<(), Fault> {
+        if !self.documents.iter().any(|(known, _)| known == stdin::LABEL) {
+            let node = json::parse(self.stdin.bytes()?, stdin::LABEL)?;
+            self.documents.push((stdin::LABEL.to_owned(), node));
+        }
+        Ok(())
+    }
+
+    fn typed_stdin(&mut self, selector: &Selector) -> Result<ArrayD<f64>, Fault> {
+        let bytes = self.stdin.bytes()?;
+        if let Selector::At(pointer) = selector {
+            return Err(Fault::new(Code::KeyMissing, format!("has no {pointer}: it is no JSON object"))
+                .from(stdin::LABEL)
+                .tip("take it whole: -"));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| unknown_format(stdin::LABEL, bytes))?;
+        if text.trim().is_empty() {
+            return Err(Fault::new(Code::EmptyValue, "is empty")
+                .from(stdin::LABEL)
+                .tip("did the command before it fail?"));
+        }
+        let text = text.trim_start_matches('\u{feff}').trim();
+        match literal::parse(text).map_err(|fault| fault.from(stdin::LABEL))? {
+            Some(values) => Ok(values),
+            None if literal::looks_like_one(text) && text.len() < 80 => Err(literal::mistyped(text).from(stdin::LABEL)),
+            None => Err(unknown_format(stdin::LABEL, bytes)),
+        }
+    }
+
+    /// The keys of standard input, where it is a document of names.
+    pub fn stdin_names(&mut self) -> Result<Option<Vec<String>>, Fault> {
+        match self.stdin_format()? {
+            Some(format) if format.name() == json::Json.name() => {
+                self.parse_stdin()?;
+                Ok(match self.documents.iter().find(|(known, _)| known == stdin::LABEL) {
+                    Some((_, json::Node::Object(entries))) => {
+                        Some(entries.iter().map(|(key, _)| key.clone()).collect())
+                    }
+                    _ => None,
+                })
+            }
+            Some(format) if format.holds_names() => {
+                format.names(Source::bytes(stdin::LABEL, self.stdin.bytes()?)).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The text of a setting in standard input's object: a word, a number or true.
+    pub fn stdin_setting(&self, key: &str) -> Option<String> {
+        let (_, json::Node::Object(entries)) = self.documents.iter().find(|(known, _)| known == stdin::LABEL)? else {
+            return None;
+        };
+        match &entries.iter().find(|(known, _)| known == key)?.1 {
+            json::Node::Text(text) => Some(text.clone()),
+            json::Node::Number(number) => Some(number.to_string()),
+            json::Node::Bool(bool) => Some(bool.to_string()),
+            _ => Some("that".to_owned()),
+        }
+    }
+
+    /// Turns an index or pointer of a fault into a place in the text that the operand was read from.
+    pub fn place(&self, mut fault: Fault, operands: &Operands) -> Fault {
+        for fact in &mut fault.facts {
+            let Fact::Shape(name, sides) = fact else { continue };
+            let from = operands
+                .origin(name)
+                .and_then(Origin::label)
+                .map_or_else(String::new, |label| format!(", from {label}"));
+            *fact = Fact::Text(format!("{name} is {}{from}", shape(sides)));
+        }
+        let Some(origin) = fault.operand.as_ref().and_then(|name| operands.origin(name)) else { return fault };
+        if let Some(label) = origin.label() {
+            fault = fault.from(label);
+        }
+        let Some(Place::Index(at)) = &fault.at else { return fault };
+        let steps: String = at.iter().map(|step| format!("/{step}")).collect();
+        match origin {
+            Origin::File(path, pointer) if is_json(path, pointer) => {
+                locate_at(fault, &self.again(path), &format!("{pointer}{steps}"))
+            }
+            Origin::Stdin(pointer) => locate_at(fault, self.stdin.kept(), &format!("{pointer}{steps}")),
+            _ => fault,
+        }
+    }
+}
+
+fn is_json(path: &str, pointer: &str) -> bool {
+    pointer.starts_with('/')
+        || Path::new(path).extension().is_none_or(|extension| extension.eq_ignore_ascii_case("json"))
+}
+
+fn typed_json(text: &str) -> Result<Operand, Fault> {
+    let node = json::parse(text.as_bytes(), "")?;
+    let value = node.matrix("").map_err(|fault| locate(fault, "", text.as_bytes()))?;
+    Ok(Operand { value, rounding: DOUBLE_ROUNDING, origin: Origin::TypedJson(text.to_owned()) })
+}
+
+fn select(node: Option<&json::Node>, selector: &Selector, wanted: &[Name], label: &str) -> Result<Found, Fault> {
+    let Some(node) = node else { unreachable!("parsed a line before") };
+    let (node, pointer) = json::pick(node, selector, wanted, label)?;
+    Ok(Found { value: node.matrix(&pointer)?, rounding: DOUBLE_ROUNDING, pointer })
+}
+
+fn operand(found: Found, origin: impl FnOnce(String) -> Origin) -> Operand {
+    Operand { value: found.value, rounding: found.rounding, origin: origin(found.pointer) }
+}
+
+fn locate(fault: Fault, label: &str, bytes: &[u8]) -> Fault {
+    let fault = if label.is_empty() { fault } else { fault.from(label) };
+    match &fault.at {
+        Some(Place::Pointer(pointer)) => {
+            let pointer = pointer.clone();
+            locate_at(fault, bytes, &pointer)
+        }
+        _ => fault,
+    }
+}
+
+fn locate_at(fault: Fault, bytes: &[u8], pointer: &str) -> Fault {
+    match json::locate(bytes, pointer) {
+        Some((line, column)) => fault.at(Place::Text { line, column, pointer: pointer.to_owned() }),
+        None => fault,
+    }
+}
+
+/// Opens a file for reading; its length is 0 where it has none.
+fn open(path: &str) -> Result<(File, u64), Fault> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(nearest::missing(path)),
+        Err(error) => return Err(format::unreadable(path, &error)),
+    };
+    let meta = file.metadata().map_err(|error| format::unreadable(path, &error))?;
+    if meta.is_dir() {
+        return Err(Fault::new(Code::FileUnreadable, "is a directory").from(path).tip("name a file in it"));
+    }
+    Ok((file, meta.len()))
+}
+
+fn unknown_format(label: &str, first: &[u8]) -> Fault {
+    let binary = first.iter().any(|byte| (*byte < 32 && !b"\t\n\r\x0c".contains(byte)) || *byte == 127);
+    let what = if first.is_empty() {
+        "is empty"
+    } else if binary {
+        "holds bytes of no known format"
+    } else {
+        "is text of no known format"
+    };
+    Fault::new(Code::FormatUnknown, what).from(label).tip(
+        "formats: .json .npy .npz .csv .tsv .safetensors, told by extension, or by first bytes; tables have no first bytes to tell: --in-format csv",
+    )
+}

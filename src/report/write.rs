@@ -1,0 +1,54 @@
+//! Where a report goes: standard output, or a file that is whole or not there at all.
+
+use crate::fault::{Code, Fault};
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes a file beside its final name and renames it at the end: a failure leaves the old file as it was.
+pub fn file(path: &str, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Fault> {
+    let failed = |error: io::Error| {
+        Fault::new(Code::WriteFailed, format!("cannot be written: {error}"))
+            .from(path)
+            .tip("the file is as it was; is there room, and may you write in its folder?")
+    };
+    // A link stays a link: what it leads to is replaced.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
+    match fs::metadata(&target) {
+        Ok(meta) if meta.is_dir() => {
+            Err(Fault::new(Code::WriteFailed, "is a directory").from(path).tip("name a file in it"))
+        }
+        // A device or pipe has no content to lose, and nothing can take its place.
+        Ok(meta) if !meta.is_file() => {
+            fs::OpenOptions::new().write(true).open(&target).and_then(|file| fill(file, content)).map_err(failed)
+        }
+        Ok(meta) => replace(&target, Some(meta.permissions()), content).map_err(failed),
+        Err(_) => replace(&target, None, content).map_err(failed),
+    }
+}
+
+fn replace(
+    target: &Path,
+    keep: Option<fs::Permissions>,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".nnlayer-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let temporary = builder.tempfile_in(folder)?;
+    fill(temporary.as_file(), content)?;
+    if let Some(permissions) = keep {
+        temporary.as_file().set_permissions(permissions)?;
+    }
+    temporary.as_file().sync_all()?;
+    temporary.persist(target).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn fill(file: impl Write, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::new(file);
+    content(&mut out)?;
+    out.flush()
+}

@@ -1,0 +1,95 @@
+//! f64: the hooks keep the rounding errors that the definition throws away.
+
+use super::Scalar;
+use ndarray::{Array2, ArrayView2};
+
+/// a + b = sum + error, exactly (Knuth's TwoSum).
+fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let of_b = sum - a;
+    (sum, (a - (sum - of_b)) + (b - of_b))
+}
+
+impl Scalar for f64 {
+    fn from_f64(value: f64) -> Self {
+        value
+    }
+    fn to_f64(self) -> f64 {
+        self
+    }
+    fn exp(self) -> Self {
+        f64::exp(self)
+    }
+    fn ln(self) -> Self {
+        f64::ln(self)
+    }
+    fn ln_1p(self) -> Self {
+        f64::ln_1p(self)
+    }
+
+    /// e^(hi + lo) = e^hi·(1 + lo) + O(lo²), where hi + lo is x − shift exactly.
+    fn exp_shifted(x: f64, shift: f64) -> f64 {
+        let (high, low) = two_sum(x, -shift);
+        let power = high.exp();
+        // Far below the smallest subnormal, and for masked logits, low may be NaN; the power is 0 whatever it is.
+        if power == 0.0 { power } else { power + power * low }
+    }
+
+    fn log_shifted(x: f64, shift: f64, log: f64) -> f64 {
+        let (high, low) = two_sum(x, -shift);
+        let (difference, error) = two_sum(high, -log);
+        if difference.is_finite() { difference + (low + error) } else { difference }
+    }
+
+    /// log(s + r) = log s + r/s + O((r/s)²), where s + r is a + b exactly.
+    fn ln_sum(a: f64, b: f64) -> f64 {
+        let (sum, rest) = two_sum(a, b);
+        if sum > 0.0 && sum.is_finite() { sum.ln() + rest / sum } else { sum.ln() }
+    }
+
+    /// Neumaier's sum: the error of every addition is kept and added at the end.
+    fn sum(terms: impl Iterator<Item = f64>) -> f64 {
+        let (sum, rest) = terms.fold((0.0, 0.0), |(sum, rest), term| {
+            let (sum, error) = two_sum(sum, term);
+            (sum, rest + error)
+        });
+        if rest.is_finite() { sum + rest } else { sum }
+    }
+
+    fn matmul(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
+        a.dot(&b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_keeps_what_addition_drops() {
+        assert_eq!(f64::sum([1e100, 1.0, -1e100].into_iter()), 1.0);
+    }
+
+    #[test]
+    fn an_empty_sum_is_plus_zero() {
+        assert!(f64::sum(std::iter::empty()).is_sign_positive());
+    }
+
+    #[test]
+    fn a_sum_over_infinities_is_what_ieee_says() {
+        assert_eq!(f64::sum([f64::INFINITY, 1.0].into_iter()), f64::INFINITY);
+        assert!(f64::sum([f64::INFINITY, f64::NEG_INFINITY].into_iter()).is_nan());
+    }
+
+    #[test]
+    fn a_masked_logit_has_power_zero() {
+        assert_eq!(f64::exp_shifted(f64::NEG_INFINITY, 3.0), 0.0);
+    }
+
+    #[test]
+    fn a_difference_that_rounds_keeps_its_error() {
+        // 5e-14 − 700 rounds to −700; its power is e^−700·(1 + 5e-14), 225 ulps away.
+        let ratio = f64::exp_shifted(5e-14, 700.0) / (-700.0f64).exp();
+        assert!((ratio - 1.0 - 5e-14).abs() < 5e-16, "{ratio}");
+    }
+}

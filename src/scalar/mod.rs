@@ -1,0 +1,84 @@
+//! The numbers that formulas are written in. A layer's forward and backward are generic over [`Scalar`]: f64 computes,
+//! wider scalars check. The array hooks have plain default bodies, and the default is the definition; a scalar overrides
+//! a hook to be faster or more exact, never to mean something else.
+
+use ndarray::{Array2, ArrayView1, ArrayView2};
+use std::fmt::Debug;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+mod double;
+mod single;
+
+/// A number that a layer computes with.
+///
+/// Comparison is for inputs only: a formula branches on what it was given, never on what it computed, so that every
+/// scalar walks the same path.
+pub trait Scalar:
+    Copy
+    + Debug
+    + PartialOrd
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + Send
+    + Sync
+    + 'static
+{
+    /// The nearest number to a double.
+    fn from_f64(value: f64) -> Self;
+    /// The nearest double.
+    fn to_f64(self) -> f64;
+    /// eˣ.
+    fn exp(self) -> Self;
+    /// Natural logarithm.
+    fn ln(self) -> Self;
+    /// log(1 + x), accurate near 0.
+    fn ln_1p(self) -> Self;
+
+    /// 0.
+    fn zero() -> Self {
+        Self::from_f64(0.0)
+    }
+
+    /// 1.
+    fn one() -> Self {
+        Self::from_f64(1.0)
+    }
+
+    /// e^(x − shift), for x ≤ shift.
+    fn exp_shifted(x: Self, shift: Self) -> Self {
+        (x - shift).exp()
+    }
+
+    /// (x − shift) − log: a shifted logit minus the log of the sum.
+    fn log_shifted(x: Self, shift: Self, log: Self) -> Self {
+        (x - shift) - log
+    }
+
+    /// log(a + b).
+    fn ln_sum(a: Self, b: Self) -> Self {
+        (a + b).ln()
+    }
+
+    /// Σ terms.
+    fn sum(terms: impl Iterator<Item = Self>) -> Self {
+        terms.fold(Self::zero(), |sum, term| sum + term)
+    }
+
+    /// a·b, (N, K)·(K, M).
+    fn matmul(a: ArrayView2<'_, Self>, b: ArrayView2<'_, Self>) -> Array2<Self> {
+        Array2::from_shape_fn((a.nrows(), b.ncols()), |(n, m)| dot(a.row(n), b.column(m)))
+    }
+
+    /// The sum of each column, (N, M) → (M).
+    fn column_sums(a: ArrayView2<'_, Self>) -> ndarray::Array1<Self> {
+        a.columns().into_iter().map(|column| Self::sum(column.iter().copied())).collect()
+    }
+}
+
+/// Σ aₖ·bₖ.
+fn dot<S: Scalar>(a: ArrayView1<'_, S>, b: ArrayView1<'_, S>) -> S {
+    S::sum(a.iter().zip(b).map(|(&a, &b)| a * b))
+}

@@ -1,0 +1,26 @@
+//! f32: the definitions as they stand, in single precision.
+
+use super::Scalar;
+use ndarray::{Array2, ArrayView2};
+
+impl Scalar for f32 {
+    #[allow(clippy::cast_possible_truncation)] // rounding to f32 is what this scalar is for
+    fn from_f64(value: f64) -> Self {
+        value as f32
+    }
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+    fn exp(self) -> Self {
+        f32::exp(self)
+    }
+    fn ln(self) -> Self {
+        f32::ln(self)
+    }
+    fn ln_1p(self) -> Self {
+        f32::ln_1p(self)
+    }
+    fn matmul(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> Array2<f32> {
+        a.dot(&b)
+    }
+}

@@ -1,0 +1,33 @@
+//! `nnlayer softmax-xent`.
+
+use crate::support::cases::{self, Within};
+use crate::support::{nnlayer, piped};
+
+#[test]
+fn every_case_equals_the_formula_in_high_precision() {
+    cases::run(
+        "softmax-xent",
+        "softmax_xent",
+        |result, _| if result == "y" { Within::Ulps(2) } else { Within::OfLargest(1e-14) },
+    );
+}
+
+#[test]
+fn the_mean_of_nothing_is_refused_or_what_empty_says() {
+    let options =
+        ["softmax-xent", "--x", "1,2;3,4", "--t", "9,9", "--ignore-index", "9", "--reduction", "mean", "--json"];
+    assert!(nnlayer(&options).refusal().contains("nothing to average"));
+    let with = |empty| nnlayer(&[&options[..], &["--empty", empty]].concat()).json();
+    assert_eq!(with("nan")["loss"], "NaN");
+    assert_eq!(with("zero")["loss"], 0.0);
+    assert_eq!(with("zero")["dx"][0][0], 0.0);
+}
+
+#[test]
+fn probabilities_piped_as_logits_are_suspected() {
+    let softmax = nnlayer(&["softmax", "--x", "1,2,3", "--json"]);
+    let ran = piped(&softmax.stdout, &["softmax-xent", "--t", "1"]);
+    assert!(ran.stderr.contains("softmax applied twice?"), "{}", ran.stderr);
+    let logits = nnlayer(&["affine", "--x", "1,2,3", "--w", "[[1,0],[0,1],[1,1]]", "--json"]);
+    assert_eq!(piped(&logits.stdout, &["softmax-xent", "--t", "1"]).stderr, "");
+}

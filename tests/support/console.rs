@@ -1,0 +1,72 @@
+//! Console blocks: what a document says that a command prints is what it prints.
+//!
+//! A block is fenced by three backticks and the word `console`. A line `$ command` is run by the shell (continued where it
+//! ends in a backslash), in the folder of the project's files; the lines up to the next command are its standard output
+//! followed by its standard error, and a last line `? 2` its exit status where that is not 0. `UPDATE=1 cargo test`
+//! writes what was printed into the file instead, to be read before it is committed.
+
+use super::shell_in;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Runs all console blocks of a file in `folder`.
+#[track_caller]
+pub fn run(file: &Path, folder: &Path) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut commands = 0;
+    let now = replay(&text, |command| {
+        commands += 1;
+        printed(folder, command)
+    });
+    assert!(commands > 0, "{} has no console block", file.display());
+    if std::env::var_os("UPDATE").is_some() && now != text {
+        std::fs::write(file, now).unwrap();
+    } else {
+        for (line, (now, then)) in now.lines().zip(text.lines()).enumerate() {
+            assert_eq!(now, then, "{}:{}", file.display(), line + 1);
+        }
+        assert_eq!(now, text, "{}", file.display());
+    }
+}
+
+/// What a command prints, as a block shows it.
+pub fn printed(folder: &Path, command: &str) -> String {
+    let ran = shell_in(folder, command);
+    let mut printed = String::from_utf8_lossy(&ran.stdout).into_owned();
+    if !printed.is_empty() && !printed.ends_with('\n') {
+        printed.push('\n');
+    }
+    printed.push_str(&ran.stderr);
+    if ran.status != 0 {
+        writeln!(printed, "? {}", ran.status).unwrap();
+    }
+    printed
+}
+
+/// The text with what each command of its console blocks prints in its place.
+fn replay(text: &str, mut run: impl FnMut(&str) -> String) -> String {
+    let mut out = String::new();
+    let mut lines = text.lines().peekable();
+    let mut inside = false;
+    while let Some(line) = lines.next() {
+        let fence = line.trim_start().starts_with("```");
+        if fence {
+            inside = !inside && line.trim() == "```console";
+        }
+        writeln!(out, "{line}").unwrap();
+        if !inside || fence {
+            continue;
+        }
+        let Some(first) = line.strip_prefix("$ ") else { panic!("output before a command: {line}") };
+        let mut command = first.to_owned();
+        while command.ends_with('\\') {
+            let next = lines.next().unwrap();
+            writeln!(out, "{next}").unwrap();
+            command.push('\n');
+            command.push_str(next.trim_start_matches("> "));
+        }
+        while lines.next_if(|line| !line.starts_with("$ ") && !line.starts_with("```")).is_some() {}
+        out.push_str(&run(&command));
+    }
+    out
+}

@@ -1,0 +1,141 @@
+//! Running nnlayer: in this process for many small commands, as a program for pipes.
+
+pub mod cases;
+pub mod console;
+
+use serde_json::Value;
+use std::ffi::OsString;
+use std::io::{Cursor, Write};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// What a command left behind.
+pub struct Ran {
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+    pub status: i32,
+}
+
+impl Ran {
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).unwrap()
+    }
+
+    /// The JSON it printed, having ended well.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        assert_eq!(self.status, 0, "{}", self.stderr);
+        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// What it printed, having ended well and without a word on standard error.
+    #[track_caller]
+    pub fn quiet(&self) -> &str {
+        assert_eq!((self.status, self.stderr.as_str()), (0, ""), "{}", self.text());
+        self.text()
+    }
+
+    /// Its refusal: status 2, nothing on standard output.
+    #[track_caller]
+    pub fn refusal(&self) -> &str {
+        assert_eq!(self.status, 2, "{}{}", self.text(), self.stderr);
+        assert!(self.stdout.is_empty(), "{}", self.text());
+        assert!(self.stderr.starts_with("error: "), "{}", self.stderr);
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+        &self.stderr
+    }
+}
+
+/// Runs a command in this process, standard input being a terminal.
+pub fn nnlayer(args: &[&str]) -> Ran {
+    run(args, &[], true)
+}
+
+/// Runs a command in this process with bytes on standard input.
+pub fn piped(stdin: impl AsRef<[u8]>, args: &[&str]) -> Ran {
+    run(args, stdin.as_ref(), false)
+}
+
+fn run(args: &[&str], stdin: &[u8], terminal: bool) -> Ran {
+    let (mut stdout, mut stderr) = (Vec::new(), anstream::StripStream::new(Vec::new()));
+    let io = nnlayer::Io {
+        stdin: &mut Cursor::new(stdin),
+        stdin_is_terminal: terminal,
+        stdout: &mut stdout,
+        stderr: &mut stderr,
+    };
+    let status = nnlayer::run(std::iter::once("nnlayer").chain(args.iter().copied()).map(OsString::from), io).code();
+    Ran { stdout, stderr: String::from_utf8(stderr.into_inner()).unwrap(), status }
+}
+
+/// Runs a line of shell with nnlayer on the path, in the folder of the project.
+pub fn shell(line: &str) -> Ran {
+    shell_in(&PathBuf::from(env!("CARGO_MANIFEST_DIR")), line)
+}
+
+/// Runs a line of shell with nnlayer on the path.
+pub fn shell_in(folder: &std::path::Path, line: &str) -> Ran {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_nnlayer"));
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut child = Command::new("sh")
+        .args(["-c", line])
+        .current_dir(folder)
+        .env("PATH", format!("{}:{path}", program.parent().unwrap().display()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().flush().unwrap();
+    let output = child.wait_with_output().unwrap();
+    Ran {
+        stdout: output.stdout,
+        stderr: String::from_utf8(output.stderr).unwrap(),
+        status: output.status.code().unwrap_or(-1),
+    }
+}
+
+/// The path of a fixture.
+pub fn fixture(name: &str) -> String {
+    format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A folder that goes away at the end of the test.
+pub fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// The numbers of a JSON value, flat, words for non-finite ones understood.
+pub fn numbers(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(values) => values.iter().flat_map(numbers).collect(),
+        Value::Number(number) => vec![number.as_f64().unwrap()],
+        Value::String(word) => vec![match word.as_str() {
+            "NaN" => f64::NAN,
+            "Infinity" => f64::INFINITY,
+            "-Infinity" => f64::NEG_INFINITY,
+            other => panic!("{other} is no number"),
+        }],
+        other => panic!("{other} is no number"),
+    }
+}
+
+/// The shape of a JSON value.
+pub fn shape(value: &Value) -> Vec<usize> {
+    match value {
+        Value::Array(values) => [vec![values.len()], values.first().map(shape).unwrap_or_default()].concat(),
+        _ => vec![],
+    }
+}
+
+/// Distance in units in the last place; 0 for two NaN, infinite across a sign.
+pub fn ulps(a: f64, b: f64) -> u64 {
+    if a == b || (a.is_nan() && b.is_nan()) {
+        return 0;
+    }
+    let ordered = |v: f64| {
+        let bits = v.to_bits() as i64;
+        i128::from(if bits < 0 { i64::MIN - bits } else { bits })
+    };
+    if a.is_nan() || b.is_nan() { u64::MAX } else { u64::try_from((ordered(a) - ordered(b)).abs()).unwrap_or(u64::MAX) }
+}
