@@ -5,7 +5,11 @@ use crate::support::{nnlayer, numbers};
 
 #[test]
 fn every_case_equals_the_formula_in_high_precision() {
-    cases::run("xent", "xent", |result, _| if result == "dy" { Within::Ulps(2) } else { Within::OfLargest(1e-14) });
+    cases::run("xent", "xent", |result, case| match result {
+        "dy" => Within::Ulps(2),
+        "dx" => Within::Roundings(6.0 * cases::largest(case, "t").max(1.0)),
+        _ => Within::Roundings(6.0 * cases::largest_result(case, "loss").max(1e-10)),
+    });
 }
 
 #[test]

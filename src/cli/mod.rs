@@ -8,7 +8,10 @@ use std::ffi::OsString;
 use std::io::{self, Read, Write};
 
 mod error;
+mod gather;
+mod job;
 mod layer;
+mod request;
 
 use error::Messages;
 

@@ -7,13 +7,14 @@ use serde_json::Value;
 pub enum Within {
     /// Units in the last place of each entry.
     Ulps(u64),
-    /// A share of the largest entry of the result.
-    OfLargest(f64),
+    /// So many roundings of the magnitudes that were summed: n·2⁻⁵³ of this.
+    Roundings(f64),
 }
 
 /// Runs every case of a layer; `within` says how far each result may be off.
 pub fn run(command: &str, folder: &str, within: impl Fn(&str, &Value) -> Within) {
-    let cases: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(fixture(&format!("{folder}/cases.json"))).unwrap()).unwrap();
+    let cases: Vec<Value> =
+        serde_json::from_str(&std::fs::read_to_string(fixture(&format!("{folder}/cases.json"))).unwrap()).unwrap();
     assert!(cases.len() >= 12);
     for case in &cases {
         let name = case["name"].as_str().unwrap();
@@ -30,14 +31,30 @@ pub fn run(command: &str, folder: &str, within: impl Fn(&str, &Value) -> Within)
 
 #[track_caller]
 fn near(got: &[f64], want: &[f64], within: &Within, what: &str) {
-    let largest = want.iter().copied().filter(|v| v.is_finite()).fold(0.0, |a, b| f64::max(a, b.abs()));
     for (n, (&got, &want)) in got.iter().zip(want).enumerate() {
         let near = match within {
             Within::Ulps(most) => ulps(got, want) <= *most,
-            Within::OfLargest(share) => ulps(got, want) == 0 || (got - want).abs() <= share * largest,
+            Within::Roundings(magnitudes) => {
+                ulps(got, want) == 0 || (got - want).abs() <= 10.0 * magnitudes * f64::EPSILON / 2.0
+            }
         };
         assert!(near, "{what} entry {n}: {got} is not {want} ({} ulps)", ulps(got, want));
     }
+}
+
+/// The largest finite magnitude of an option; 0 where it is not given.
+pub fn largest(case: &Value, option: &str) -> f64 {
+    magnitude(&case["options"][option])
+}
+
+/// The largest finite magnitude that is expected of a result.
+pub fn largest_result(case: &Value, result: &str) -> f64 {
+    magnitude(&case["expected"][result])
+}
+
+fn magnitude(value: &Value) -> f64 {
+    let all = if value.is_null() { vec![] } else { numbers(value) };
+    all.into_iter().filter(|v| v.is_finite()).fold(0.0, |a, b| f64::max(a, b.abs()))
 }
 
 /// The command line of a case, everything as one would type it.

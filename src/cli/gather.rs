@@ -1,0 +1,159 @@
+//! Operands and settings of a layer, from options and from standard input.
+
+use crate::fault::{Code, Fault, Note};
+use crate::format::Selector;
+use crate::layer::{Kind, LayerSpec, Settings, Slot};
+use crate::name::Name;
+use crate::operand::{Operands, Reader, stdin};
+use clap::ArgMatches;
+
+/// Operands and settings, from options and from standard input.
+pub(super) struct Gathered {
+    pub(super) operands: Operands,
+    pub(super) settings: Settings,
+    pub(super) notes: Vec<Note>,
+    pub(super) x_was_y: bool,
+}
+
+pub(super) fn gather(
+    spec: &'static LayerSpec,
+    matches: &ArgMatches,
+    reader: &mut Reader<'_>,
+) -> Result<Gathered, Fault> {
+    let mut given =
+        Gathered { operands: Operands::default(), settings: Settings::default(), notes: Vec::new(), x_was_y: false };
+    for setting in spec.settings {
+        let text = match setting.kind {
+            Kind::Flag => matches.get_flag(setting.name).then(|| "true".to_owned()),
+            _ => matches.get_one::<String>(setting.name).cloned(),
+        };
+        if let Some(text) = text {
+            given.settings.set(setting.name, setting.read(&text)?);
+        }
+    }
+    let open = |slot: &&Slot| matches.get_one::<String>(slot.name.as_str()).is_none();
+    let missing: Vec<&Slot> = spec.slots.iter().filter(open).filter(|slot| !slot.optional).collect();
+    let piped = if missing.is_empty() { Piped::default() } else { Piped::look(spec, &missing, reader)? };
+    for slot in spec.slots {
+        if let Some(text) = matches.get_one::<String>(slot.name.as_str()) {
+            let operand = reader.read(&slot.name, text, &stand_ins(slot))?;
+            given.operands.insert(slot.name.clone(), operand);
+        } else if let Some(key) = piped.key(slot) {
+            given.x_was_y |= slot.name == Name::X && key == Some(Name::Y);
+            let selector = key.map_or(Selector::Whole, |key| Selector::parse(key.as_str()));
+            let operand = reader.standard_input(&selector, &[]).map_err(|fault| fault.of(&slot.name))?;
+            given.operands.insert(slot.name.clone(), operand);
+        } else if !slot.optional {
+            return Err(piped.without(slot, &missing));
+        }
+    }
+    for setting in spec.settings.iter().filter(|setting| given.settings.get(setting.name).is_none()).collect::<Vec<_>>()
+    {
+        if let (true, Some(text)) = (piped.has(setting.name), reader.stdin_setting(setting.name)) {
+            given.settings.set(setting.name, setting.read(&text).map_err(|fault| fault.from(stdin::LABEL))?);
+        }
+    }
+    given.notes.extend(piped.near_misses(spec, &given));
+    if matches.get_one::<String>("dout").is_none() && !matches.get_flag("forward") && piped.has("dout") {
+        let operand = reader.standard_input(&Selector::parse("dout"), &[]).map_err(|fault| fault.of(&Name::DOUT))?;
+        given.operands.insert(Name::DOUT, operand);
+    }
+    Ok(given)
+}
+
+/// The keys that may stand for an operand in a document of names: its own, and the previous layer's output for x.
+fn stand_ins(slot: &Slot) -> Vec<Name> {
+    if slot.name == Name::X { vec![Name::X, Name::Y] } else { vec![slot.name.clone()] }
+}
+
+/// What standard input offers to the operands that no option gave.
+#[derive(Default)]
+struct Piped {
+    /// Whether standard input was looked at.
+    read: bool,
+    /// The keys of a document of names.
+    names: Option<Vec<String>>,
+    /// The one operand that a bare array goes to.
+    bare: Option<Name>,
+}
+
+impl Piped {
+    fn look(spec: &LayerSpec, missing: &[&Slot], reader: &mut Reader<'_>) -> Result<Piped, Fault> {
+        if !reader.stdin.speaks() {
+            return Err(operand_missing(spec, missing[0]));
+        }
+        let names = reader.stdin_names().map_err(|fault| fault.of(&missing[0].name))?;
+        let bare = match (&names, missing) {
+            (None, [only]) => Some(only.name.clone()),
+            _ => None,
+        };
+        Ok(Piped { read: true, names, bare })
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.names.as_ref().is_some_and(|names| names.iter().any(|name| name == key))
+    }
+
+    /// The key that serves an operand, or all of standard input.
+    #[allow(clippy::option_option)] // nothing, everything, or a key
+    fn key(&self, slot: &Slot) -> Option<Option<Name>> {
+        if self.bare.as_ref() == Some(&slot.name) {
+            return Some(None);
+        }
+        stand_ins(slot).into_iter().find(|name| self.has(name.as_str())).map(Some)
+    }
+
+    fn without(&self, slot: &Slot, missing: &[&Slot]) -> Fault {
+        let fault =
+            Fault::new(Code::OperandMissing, format!("is not given: {}, {}", slot.doc, slot.shape)).of(&slot.name);
+        match &self.names {
+            Some(names) => fault
+                .from(stdin::LABEL)
+                .fact(format!("standard input has the keys {}", names.join(", ")))
+                .tip(format!("--{0} -#/KEY takes another key of it for {0}", slot.name)),
+            None if self.read => {
+                let names: Vec<String> = missing.iter().map(|slot| format!("--{}", slot.name)).collect();
+                fault
+                    .fact(format!("standard input holds one matrix, and {} are open", names.join(" and ")))
+                    .tip("give all but one as options, or pipe one object with a key for each")
+            }
+            None => fault,
+        }
+    }
+
+    /// Warnings for keys that are nearly an open operand's name.
+    fn near_misses(&self, spec: &LayerSpec, given: &Gathered) -> Vec<Note> {
+        let open: Vec<&str> = spec
+            .slots
+            .iter()
+            .map(|slot| slot.name.as_str())
+            .filter(|name| given.operands.values.get(&Name::new(*name)).is_none())
+            .collect();
+        let names = self.names.as_deref().unwrap_or_default();
+        let near = |key: &&String, name: &str| {
+            key.as_str() != name
+                && (key.eq_ignore_ascii_case(name) || (name.len() > 2 && strsim::damerau_levenshtein(key, name) <= 2))
+        };
+        names
+            .iter()
+            .filter_map(|key| open.iter().find(|name| near(&key, name)).map(|name| (key, name)))
+            .map(|(key, name)| {
+                Note::warning(
+                    Fault::new(Code::UnknownKey, format!("the key {key} is not used: did you mean {name}?"))
+                        .from(stdin::LABEL)
+                        .tip(format!("--{name} -#/{key} takes it as it is")),
+                )
+            })
+            .collect()
+    }
+}
+
+fn operand_missing(spec: &LayerSpec, slot: &Slot) -> Fault {
+    let required: Vec<String> =
+        spec.slots.iter().filter(|slot| !slot.optional).map(|slot| format!("--{} MATRIX", slot.name)).collect();
+    Fault::new(Code::OperandMissing, format!("is not given: {}, {}", slot.doc, slot.shape))
+        .of(&slot.name)
+        .fact(format!("usage: nnlayer {} {}", spec.name, required.join(" ")))
+        .fact(format!("example: {}", spec.examples[0].command))
+        .tip(format!("nnlayer {} --help explains each; a JSON object with these keys can be piped in", spec.name))
+}

@@ -1,0 +1,123 @@
+//! What is asked for, apart from operands and settings: the options that every layer command shares, and where results go.
+
+use super::{choice, flag};
+use crate::bundle::Bundle;
+use crate::fault::{Code, Fault};
+use crate::format;
+use crate::layer::{LayerSpec, Precision};
+use crate::name::Name;
+use crate::report::{Json, Renderer, Report, Text, write};
+use clap::{Arg, ArgAction, ArgMatches};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+/// The options of every layer command.
+pub(super) fn common() -> Vec<Arg> {
+    vec![
+        flag("forward", "compute no gradients").conflicts_with("dout"),
+        choice(
+            "precision",
+            &["f64", "f32"],
+            "f64 (default), or f32: inputs rounded to single precision, results of single precision",
+        ),
+        flag("strict", "warnings are errors"),
+        flag("json", "one JSON object on one line"),
+        flag("pretty", "indented JSON"),
+        Arg::new("only")
+            .long("only")
+            .value_name("NAMES")
+            .value_delimiter(',')
+            .action(ArgAction::Append)
+            .help("show these results only: y,dx"),
+        Arg::new("out")
+            .long("out")
+            .value_name("FILE")
+            .help("write results to a .json, .npz, .npy or .csv file instead"),
+        choice(
+            "in-format",
+            &["json", "npy", "npz", "csv", "tsv", "safetensors"],
+            "format of standard input, where its first bytes do not tell",
+        ),
+        flag("no-stdin", "never read standard input"),
+        choice("error-format", &["text", "json"], "how errors and warnings are written on standard error"),
+        choice("color", &["auto", "always", "never"], "colours in messages"),
+        Arg::new("help").short('h').long("help").action(ArgAction::Help).help("print this"),
+    ]
+}
+
+/// What is asked for, apart from operands and settings.
+pub(super) struct Request {
+    pub(super) precision: Precision,
+    forward: bool,
+    pub(super) only: Option<Vec<String>>,
+    out: Option<(String, &'static dyn format::Format)>,
+    pub(super) strict: bool,
+    pub(super) in_format: Option<&'static dyn format::Format>,
+    json: bool,
+    pretty: bool,
+}
+
+impl Request {
+    pub(super) fn parse(matches: &ArgMatches) -> Result<Request, Fault> {
+        let out = matches
+            .get_one::<String>("out")
+            .map(|path| writable(path).map(|format| (path.clone(), format)))
+            .transpose()?;
+        Ok(Request {
+            precision: match matches.get_one::<String>("precision").map(String::as_str) {
+                Some("f32") => Precision::F32,
+                _ => Precision::F64,
+            },
+            forward: matches.get_flag("forward"),
+            only: matches.get_many::<String>("only").map(|names| names.cloned().collect()),
+            out,
+            in_format: matches.get_one::<String>("in-format").and_then(|name| format::by_extension(name)),
+            strict: matches.get_flag("strict"),
+            json: matches.get_flag("json"),
+            pretty: matches.get_flag("pretty"),
+        })
+    }
+
+    /// Whether a gradient is asked for.
+    pub(super) fn backward(&self, spec: &LayerSpec) -> bool {
+        let forward_only = |names: &Vec<String>| {
+            names
+                .iter()
+                .all(|name| spec.results.iter().any(|(known, _)| known.as_str() == name && !known.is_gradient()))
+        };
+        !self.forward && !self.only.as_ref().is_some_and(forward_only)
+    }
+
+    pub(super) fn write(&self, report: Report, out: &mut dyn Write) -> anyhow::Result<()> {
+        let Some((path, format)) = &self.out else {
+            let mut out = BufWriter::new(out);
+            let renderer: &dyn Renderer = if self.json || self.pretty { &Json { pretty: self.pretty } } else { &Text };
+            renderer.render(&report, &mut out)?;
+            return Ok(out.flush()?);
+        };
+        if !format.holds_names() && report.blocks.len() != 1 {
+            let names: Vec<&str> = report.blocks.iter().map(|block| block.name.as_str()).collect();
+            return Err(Fault::new(
+                Code::OutFormat,
+                format!("{} holds one result, there are {}: {}", format.name(), names.len(), names.join(", ")),
+            )
+            .of(&Name::new("out"))
+            .from(path)
+            .tip(format!("choose one with --only {}, or write .npz or .json", names.first().unwrap_or(&"y")))
+            .into());
+        }
+        let width = report.width;
+        let values: Bundle<f64> = report.blocks.into_iter().map(|block| (block.name, block.value)).collect();
+        Ok(write::file(path, |out| format.write(&values, width, out)).map_err(|fault| fault.of(&Name::new("out")))?)
+    }
+}
+
+fn writable(path: &str) -> Result<&'static dyn format::Format, Fault> {
+    let extension = Path::new(path).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    format::by_extension(extension).filter(|format| format.writes()).ok_or_else(|| {
+        Fault::new(Code::OutFormat, format!("the extension {extension:?} names no format that can be written"))
+            .of(&Name::new("out"))
+            .from(path)
+            .tip("results are written to .json, .npz, .npy or .csv files")
+    })
+}
