@@ -148,10 +148,15 @@ pub enum Fact {
     Text(String),
 }
 
-/// `(3×2)`, `(3)`, `scalar`: how a shape is written everywhere.
+/// `1 row`, `3 rows`: a count of something whose plural ends in s.
+pub fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// `(3×2)`, `(3)`, `(scalar)`: how a shape is written everywhere.
 pub fn shape(shape: &[usize]) -> String {
     if shape.is_empty() {
-        return "scalar".to_owned();
+        return "(scalar)".to_owned();
     }
     let sides: Vec<String> = shape.iter().map(usize::to_string).collect();
     format!("({})", sides.join("×"))
@@ -179,6 +184,28 @@ macro_rules! codes {
             }
         }
     };
+}
+
+impl Code {
+    /// What helps where nobody nearer to the mistake knew better.
+    pub fn tip(self) -> Option<&'static str> {
+        match self {
+            Code::EmptyValue => Some("write numbers, '1,2;3,4', a file, or - for standard input"),
+            Code::NumberRange => Some("the largest double is 1.8e308; infinity is written \"Infinity\""),
+            Code::Rank => Some("a matrix has rows and columns: reshape it, or select one matrix of it"),
+            Code::Damaged => Some("write or copy the file again"),
+            Code::JsonSyntax => Some("`jq .` or `python3 -m json.tool` shows what is left of it"),
+            Code::JsonDepth => Some("a matrix has two levels of brackets: [[1, 2], [3, 4]]"),
+            Code::DuplicateKey => Some("keep one of them"),
+            Code::TargetSum => Some("targets are 0 or more and sum to 1 in each row"),
+            Code::ProbabilitySum => {
+                Some("probabilities are 0 to 1 and sum to 1 in each row; for scores use softmax-xent")
+            }
+            Code::NanInput => Some("find where it was made: 0/0, inf - inf, log of a negative number"),
+            Code::FileUnreadable => Some("may you read it?"),
+            _ => None,
+        }
+    }
 }
 
 codes! {

@@ -3,9 +3,11 @@
 use std::io::{self, IsTerminal, Write};
 
 fn main() {
+    let args: Vec<_> = std::env::args_os().collect();
+    nnlayer::cli::color(&args).write_global();
     let stdin = io::stdin();
     let status = nnlayer::run(
-        std::env::args_os(),
+        args,
         nnlayer::Io {
             stdin: &mut stdin.lock(),
             stdin_is_terminal: stdin.is_terminal(),

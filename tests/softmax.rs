@@ -23,7 +23,7 @@ fn a_constant_dout_gives_a_gradient_of_exactly_zero() {
 fn a_gap_of_seven_hundred_keeps_every_digit_of_the_logarithm() {
     // log softmax of the larger logit is −log1p(e^−700): −e^−700 to double precision.
     let json = nnlayer(&["softmax", "--x", "0,-700", "--log", "--forward", "--json"]).json();
-    assert_eq!(numbers(&json["y"]), [-9.859676543759770e-305, -700.0]);
+    assert_eq!(numbers(&json["y"]), [-9.859_676_543_759_77e-305, -700.0]);
 }
 
 #[test]

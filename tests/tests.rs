@@ -1,5 +1,5 @@
 //! The one test binary.
-#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, dead_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 mod support; // running commands and console blocks
 
@@ -10,3 +10,10 @@ mod xent;
 
 mod article; // the source's numbers, nothing else
 mod digits; // real input: handwritten digits through a pipe
+mod docs; // every console block of README, docs and help
+mod operands; // every command × operand × form
+mod output; // text, JSON, files; what is written is read back
+mod refusals; // every code has an input that causes it
+mod registry; // what every layer must have
+mod streams; // standard input, closed pipes, terminals
+mod tidy; // the rules of the architecture

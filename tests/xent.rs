@@ -22,7 +22,7 @@ fn a_certain_mistake_without_eps_is_infinite() {
 #[test]
 fn nan_in_a_class_without_target_is_not_hidden() {
     let ran = nnlayer(&["xent", "--y", "nan,1", "--t", "1", "--json"]);
-    assert!(ran.stderr.contains("NaN at [0]"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--y [0]: holds NaN"), "{}", ran.stderr);
     assert!(numbers(&ran.json()["loss"])[0].is_nan());
 }
 

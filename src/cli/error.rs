@@ -55,12 +55,14 @@ impl Messages<'_> {
     }
 }
 
-/// Whether messages are to be JSON, before anything is parsed: what is wrong may be the command line itself.
-pub(super) fn wants_json(args: &[OsString]) -> bool {
+/// The value of an option before anything is parsed: what is wrong may be the command line itself.
+pub(super) fn peek<'a>(args: &'a [OsString], option: &str) -> Option<&'a str> {
     let until = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
-    let args = &args[..until];
-    args.iter().any(|arg| arg == "--error-format=json")
-        || args.windows(2).any(|pair| pair[0] == "--error-format" && pair[1] == "json")
+    let mut args = args[..until].iter().map(|arg| arg.to_str().unwrap_or_default());
+    let value = args
+        .by_ref()
+        .find_map(|arg| arg.strip_prefix(option).filter(|rest| rest.is_empty() || rest.starts_with('=')))?;
+    value.strip_prefix('=').or_else(|| args.next())
 }
 
 fn words(kind: &str, style: anstyle::Style, fault: &Fault) -> String {
@@ -70,10 +72,14 @@ fn words(kind: &str, style: anstyle::Style, fault: &Fault) -> String {
     for fact in &fault.facts {
         text.push_str(&format!("  {}\n", one_line(&fact_text(fact))));
     }
-    if let Some(tip) = &fault.tip {
+    if let Some(tip) = tip(fault) {
         text.push_str(&format!("{GREEN}tip:{GREEN:#} {}\n", one_line(tip)));
     }
     text
+}
+
+fn tip(fault: &Fault) -> Option<&str> {
+    fault.tip.as_deref().or(fault.code.tip())
 }
 
 /// `--w w.json:3:5 (/w/1/2)`, `--t [2]`.
@@ -82,10 +88,10 @@ fn place(fault: &Fault) -> String {
     let origin = fault.origin.as_deref().map(one_line).unwrap_or_default();
     let at = match &fault.at {
         Some(Place::Text { line, column, pointer }) => {
-            let pointer = if pointer.is_empty() { String::new() } else { format!(" ({pointer})") };
+            let pointer = if pointer.is_empty() { String::new() } else { format!(" ({})", short(pointer)) };
             format!("{}{line}:{column}{pointer}", if origin.is_empty() { "" } else { ":" })
         }
-        Some(Place::Pointer(pointer)) if !pointer.is_empty() => format!(" ({pointer})"),
+        Some(Place::Pointer(pointer)) if !pointer.is_empty() => format!(" ({})", short(pointer)),
         Some(Place::Index(at)) if !at.is_empty() => {
             format!("{}{}", if origin.is_empty() { "" } else { " " }, index(at))
         }
@@ -93,6 +99,12 @@ fn place(fault: &Fault) -> String {
     };
     let origin = format!("{origin}{at}");
     option.into_iter().chain((!origin.is_empty()).then_some(origin)).collect::<Vec<_>>().join(" ")
+}
+
+/// A pointer as far as it helps.
+fn short(pointer: &str) -> String {
+    let shown: String = pointer.chars().take(60).collect();
+    if shown.len() < pointer.len() { shown + "…" } else { shown }
 }
 
 fn fact_text(fact: &Fact) -> String {
@@ -125,7 +137,7 @@ fn wire(fault: &Fault) -> Value {
         "pointer": pointer.filter(|pointer| !pointer.is_empty()),
         "index": at,
         "facts": facts,
-        "tip": fault.tip,
+        "tip": tip(fault),
     })
 }
 

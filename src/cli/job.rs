@@ -102,9 +102,10 @@ impl Dout {
             .of(&Name::DOUT)
             .shape(&Name::DOUT, value.shape())
             .shape(output, wanted)
-            .tip(format!(
-                "the upstream gradient has one value for each of {output}; --dout ones stands for 1 everywhere"
-            )))
+            .tip(match wanted {
+                [] => "one loss has one upstream gradient: a number".to_owned(),
+                _ => format!("the upstream gradient has one value for each of {output}; --dout ones is 1 everywhere"),
+            }))
     }
 }
 

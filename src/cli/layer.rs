@@ -3,7 +3,7 @@
 use super::error::Messages;
 use super::job::{Dout, Job};
 use super::request::{Request, common};
-use super::{Status, choice, flag, set_color};
+use super::{Status, choice, flag};
 use crate::bundle::Bundle;
 use crate::fault::{Fault, Severity};
 use crate::format::Width;
@@ -75,7 +75,6 @@ pub(super) fn run(
     out: &mut dyn Write,
     messages: &mut Messages<'_>,
 ) -> anyhow::Result<Status> {
-    set_color(matches);
     let request = Request::parse(matches)?;
     reader.stdin.closed = matches.get_flag("no-stdin");
     reader.in_format = request.in_format;

@@ -52,7 +52,7 @@ pub struct Io<'a> {
 /// Runs one command line, the program's name in front.
 pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
     let args: Vec<OsString> = guard_negative_numbers(args.into_iter().collect());
-    let as_json = error::wants_json(&args);
+    let as_json = error::peek(&args, "--error-format") == Some("json");
     let Io { stdin, stdin_is_terminal, stdout, stderr } = io;
     let mut messages = Messages { stream: stderr, as_json };
     let matches = match command().try_get_matches_from(args) {
@@ -128,11 +128,12 @@ fn flag(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
-fn set_color(matches: &ArgMatches) {
-    match matches.get_one::<String>("color").map(String::as_str) {
-        Some("always") => anstream::ColorChoice::Always.write_global(),
-        Some("never") => anstream::ColorChoice::Never.write_global(),
-        _ => {}
+/// What `--color` says, for the streams that a program opens before it runs a command line.
+pub fn color(args: &[OsString]) -> anstream::ColorChoice {
+    match error::peek(args, "--color") {
+        Some("always") => anstream::ColorChoice::Always,
+        Some("never") => anstream::ColorChoice::Never,
+        _ => anstream::ColorChoice::Auto,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{DOUBLE_ROUNDING, Format, Found, Selector, Source, Width, printable, refuse_selector, refuse_utf16};
 use crate::bundle::Bundle;
-use crate::fault::{Code, Fault, Place};
+use crate::fault::{Code, Fault, Place, count};
 use crate::name::Name;
 use ::csv::{ByteRecord, ReaderBuilder, Terminator, WriterBuilder};
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -71,7 +71,7 @@ fn read_table(bytes: &[u8], delimiter: u8) -> Result<ArrayD<f64>, Fault> {
         if record.len() != columns {
             return Err(Fault::new(
                 Code::Ragged,
-                format!("row {rows} has {} columns, row 0 has {columns}", record.len()),
+                format!("row {rows} has {}, row 0 has {columns}", count(record.len(), "column")),
             )
             .at(place(line, 1))
             .tip("every line needs the same number of columns"));

@@ -2,7 +2,7 @@
 
 use super::{DOUBLE_ROUNDING, Format, Found, Selector, Source, Width, escape, missing, printable, unescape};
 use crate::bundle::Bundle;
-use crate::fault::{Code, Fault, Place};
+use crate::fault::{Code, Fault, Place, count};
 use crate::name::Name;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, arr0};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -150,7 +150,7 @@ fn no_matrix(list: &[Node], pointer: &str) -> Fault {
         let (first, this) = (*columns.get_or_insert(length), length);
         if first != this {
             let words = |length: Option<usize>| {
-                length.map_or("is a number".to_owned(), |length| format!("has {length} columns"))
+                length.map_or("is a number".to_owned(), |length| format!("has {}", count(length, "column")))
             };
             return Fault::new(Code::Ragged, format!("row {n} {}, row 0 {}", words(this), words(first)))
                 .at(Place::Pointer(here))

@@ -195,11 +195,14 @@ pub fn missing(pointer: &str, there: &[String]) -> Fault {
         n => fault.fact(format!("it has {} and {} more", shown.join(", "), n - 20)),
     };
     let wanted = pointer.trim_start_matches('/');
-    let nearest =
-        there.iter().take(1000).min_by_key(|key| strsim::damerau_levenshtein(key.trim_start_matches('/'), wanted));
+    let distance = |key: &&String| strsim::damerau_levenshtein(key.trim_start_matches('/'), wanted);
+    let nearest = there.iter().take(1000).min_by_key(distance);
     match nearest {
-        Some(key) => fault.tip(format!("name the one you mean, such as FILE#{}", printable(key))),
-        None => fault,
+        Some(key) if distance(&key) <= 2 && distance(&key) < wanted.len() => {
+            fault.tip(format!("did you mean FILE#{}?", printable(key)))
+        }
+        Some(_) => fault.tip(format!("name the one you mean: FILE#{}", printable(&there[0]))),
+        None => fault.tip("there is nothing to read in it"),
     }
 }
 

@@ -104,7 +104,7 @@ impl Admit for Affine {
         if x.ndim() == 0 {
             return Err(Fault::new(Code::Rank, "a scalar is no row of inputs")
                 .of(&Name::X)
-                .tip("one sample of one input is a vector: '5' in brackets, [5]"));
+                .tip("one sample of one input is a vector: [5]"));
         }
         if w.ndim() != 2 {
             return Err(Fault::new(Code::Rank, format!("shape {} is no matrix: W is (in×out)", shape(w.shape())))

@@ -4,7 +4,7 @@
 //! [`Layer::backward`] are formulas that cannot fail. Neither reads nor writes anything.
 
 use crate::bundle::Bundle;
-use crate::fault::{Code, Fault, Note, index};
+use crate::fault::{Code, Fault, Note};
 use crate::name::Name;
 use crate::scalar::Scalar;
 use ndarray::{Array2, ArrayD, ArrayView2, Dimension, IxDyn};
@@ -198,9 +198,7 @@ fn nan(name: &Name, value: &ArrayD<f64>) -> Option<Note> {
     let (at, _) = value.indexed_iter().find(|(_, v)| v.is_nan())?;
     let at = at.slice().to_vec();
     Some(Note::warning(
-        Fault::new(Code::NanInput, format!("NaN at {}: results that depend on it are NaN", index(&at)))
-            .of(name)
-            .at_index(&at),
+        Fault::new(Code::NanInput, "holds NaN: results that depend on it are NaN").of(name).at_index(&at),
     ))
 }
 

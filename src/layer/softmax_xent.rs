@@ -57,15 +57,15 @@ y = softmax(x)  (3)
 [0.01821127 0.24519181 0.73659691]
 
 loss = −Σ t·log softmax(x)  (scalar)
-0.3057145154055862
+0.3057144648124521
 
 dx = y·Σt − t  (3)
 [ 0.01821127  0.24519181 -0.26340309]
 ",
         },
         Example {
-            command: "nnlayer softmax-xent --x '1,2,3;1,2,3' --t 2,0 --reduction mean --only loss --json",
-            prints: "{\"loss\":1.4076059644443804}\n",
+            command: "nnlayer softmax-xent --x '0,0;0,800' --t 1,0 --reduction none --only loss --json",
+            prints: "{\"loss\":[0.6931471805599453,800.0]}\n",
         },
     ],
     source: "the article's Softmax-with-Loss layer; options as PyTorch's cross_entropy has them",

@@ -2,7 +2,7 @@
 
 use super::settings::{Kind, Setting, Settings};
 use super::{Given, rows};
-use crate::fault::{Code, Fault, Note, index, shape};
+use crate::fault::{Code, Fault, Note, count, shape};
 use crate::name::Name;
 use crate::scalar::Scalar;
 use ndarray::{ArrayD, ArrayView2, Dimension};
@@ -129,7 +129,7 @@ pub(super) fn not_distributions(name: &Name, value: &ArrayD<f64>, tolerance: f64
         ((sum - 1.0).abs() > tolerance).then(|| format!("sums to {sum}, not to 1"))
     };
     let (n, what) = all.rows().into_iter().enumerate().find_map(|(n, row)| broken(row).map(|what| (n, what)))?;
-    let fault = Fault::new(code, format!("row {n} {what}: computed as it stands")).of(name);
+    let fault = Fault::new(code, format!("row {n} {what}")).of(name);
     Some(Note::warning(if value.ndim() == 2 { fault.at_index(&[n]) } else { fault }))
 }
 
@@ -160,10 +160,10 @@ fn index_misfit(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, samples: usize
     let fault = Fault::new(
         Code::Shape,
         format!(
-            "{} class {} for the {samples} {} of {of} {}",
+            "{} class {} for {} of {of} {}",
             t.len(),
             if t.len() == 1 { "index" } else { "indices" },
-            if samples == 1 { "row" } else { "rows" },
+            count(samples, "row"),
             shape(output.shape())
         ),
     )
@@ -200,7 +200,7 @@ fn admit_classes(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, ignore: Optio
         }
         #[allow(clippy::cast_precision_loss)] // fewer classes than 2⁵³ fit in memory
         if value < 0.0 || value >= classes as f64 {
-            return Err(out_of_range(t, at, value, classes, ignore)
+            return Err(out_of_range(t, at, value, of, classes, ignore)
                 .shape(&Name::T, t.shape())
                 .shape(of, output.shape()));
         }
@@ -209,11 +209,15 @@ fn admit_classes(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, ignore: Optio
 }
 
 #[allow(clippy::cast_precision_loss)] // fewer classes than 2⁵³ fit in memory
-fn out_of_range(t: &ArrayD<f64>, at: &[usize], value: f64, classes: usize, ignore: Option<i64>) -> Fault {
-    let place = if at.is_empty() { String::new() } else { format!(" at {}", index(at)) };
+fn out_of_range(t: &ArrayD<f64>, at: &[usize], value: f64, of: &Name, classes: usize, ignore: Option<i64>) -> Fault {
+    let row = at.first().map_or_else(String::new, |row| format!(" in row {row}"));
+    let last = classes.saturating_sub(1);
     let fault = Fault::new(
         Code::IndexRange,
-        format!("class index {value}{place} is out of range: {classes} classes are 0 to {}", classes.saturating_sub(1)),
+        format!(
+            "class index {value}{row} is out of range: {of} has {}, 0 to {last}",
+            if classes == 1 { "1 class".to_owned() } else { format!("{classes} classes") }
+        ),
     )
     .of(&Name::T)
     .at_index(at);
@@ -221,8 +225,10 @@ fn out_of_range(t: &ArrayD<f64>, at: &[usize], value: f64, classes: usize, ignor
     if one_based {
         fault.tip("the labels look 1-based: classes count from 0, so subtract 1 from each")
     } else if value < 0.0 && ignore.is_none() {
-        fault.tip(format!("no index is ignored by default; --ignore-index {value} leaves such rows out"))
+        fault.tip(format!(
+            "no index is ignored by default; --ignore-index {value} leaves such rows out of a softmax-xent"
+        ))
     } else {
-        fault.tip("classes count from 0; check that x has one column a class")
+        fault.tip(format!("classes count from 0, one a column of {of}"))
     }
 }

@@ -1,6 +1,6 @@
 //! `1,2;3,4`: numbers as one types them, and what is refused about them.
 
-use crate::fault::{Code, Fault};
+use crate::fault::{Code, Fault, count};
 use ndarray::{ArrayD, IxDyn};
 
 /// Reads numbers; none where the text is something else.
@@ -60,13 +60,9 @@ fn refuse_range(cell: &str) -> Result<(), Fault> {
 }
 
 fn ragged(n: usize, len: usize, columns: usize) -> Fault {
-    Fault::new(Code::Ragged, format!("row {n} has {len} {}, row 0 has {columns}", plural(len, "number")))
+    Fault::new(Code::Ragged, format!("row {n} has {}, row 0 has {columns}", count(len, "number")))
         .at_index(&[n])
         .tip("every row needs the same number of columns; rows are separated by ;")
-}
-
-fn plural(n: usize, word: &str) -> String {
-    if n == 1 { word.to_owned() } else { format!("{word}s") }
 }
 
 /// Whether the text begins as a number does and holds nothing that a file's name would need.

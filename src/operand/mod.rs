@@ -252,14 +252,15 @@ impl<'a> Reader<'a> {
 
     /// Turns an index or pointer of a fault into a place in the text that the operand was read from.
     pub fn place(&self, mut fault: Fault, operands: &Operands) -> Fault {
-        for fact in &mut fault.facts {
-            let Fact::Shape(name, sides) = fact else { continue };
-            let from = operands
-                .origin(name)
-                .and_then(Origin::label)
-                .map_or_else(String::new, |label| format!(", from {label}"));
-            *fact = Fact::Text(format!("{name} is {}{from}", shape(sides)));
-        }
+        // The message has the shapes; a line for each is worth its place where it says which file to look at.
+        let traced = |fact: Fact| match fact {
+            Fact::Shape(name, sides) => {
+                let label = operands.origin(&name).and_then(Origin::label)?;
+                Some(Fact::Text(format!("{name} is {}, from {label}", shape(&sides))))
+            }
+            text @ Fact::Text(_) => Some(text),
+        };
+        fault.facts = fault.facts.into_iter().filter_map(traced).collect();
         let Some(origin) = fault.operand.as_ref().and_then(|name| operands.origin(name)) else { return fault };
         if let Some(label) = origin.label() {
             fault = fault.from(label);

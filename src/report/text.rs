@@ -124,9 +124,11 @@ fn line(row: ArrayView1<'_, f64>, elide: bool, style: &Style, indent: usize, clo
 /// How the values of one matrix are written, so that their points stand below each other.
 struct Style {
     kind: Kind,
+    /// Digits behind the point.
+    digits: usize,
     /// Characters before the point.
     left: usize,
-    /// Characters behind it.
+    /// Characters from the point on.
     right: usize,
 }
 
@@ -148,21 +150,19 @@ impl Style {
         } else {
             Kind::Positional
         };
-        let right = match kind {
-            Kind::Whole => 0,
-            Kind::Positional => finite.clone().map(|value| positional(value).1.len()).max().unwrap_or(0),
-            Kind::Scientific => finite.clone().map(|value| digits(value).min(DIGITS)).max().unwrap_or(0),
+        let digits = finite.clone().map(|value| mantissa_digits(value).min(DIGITS)).max().unwrap_or(0);
+        let mut style = Style { kind, digits, left: 0, right: 0 };
+        style.right = finite.map(|value| style.text(value).1.len()).max().unwrap_or(0);
+        // A word such as nan ends where the digits end.
+        let left = |value: f64| {
+            special(value).map_or_else(|| style.text(value).0.len(), |word| word.len().saturating_sub(style.right))
         };
-        let mut style = Style { kind, left: 0, right };
-        style.left = values.map(|value| style.text(value).0.len()).max().unwrap_or(0);
+        style.left = values.map(left).max().unwrap_or(0);
         style
     }
 
-    /// What stands before the point, and from it on.
+    /// What stands before the point of a finite value, and from it on.
     fn text(&self, value: f64) -> (String, String) {
-        if let Some(word) = special(value) {
-            return (word, String::new());
-        }
         match self.kind {
             Kind::Whole => (format!("{value:.0}"), String::new()),
             Kind::Positional => {
@@ -170,7 +170,7 @@ impl Style {
                 (left, format!(".{right}"))
             }
             Kind::Scientific => {
-                let text = format!("{value:.*e}", self.right);
+                let text = format!("{value:.*e}", self.digits);
                 let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
                 let (left, right) = mantissa.split_once('.').unwrap_or((mantissa, ""));
                 let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
@@ -180,17 +180,11 @@ impl Style {
     }
 
     fn cell(&self, value: f64) -> String {
-        let (left, right) = self.text(value);
-        let width = match self.kind {
-            Kind::Whole => 0,
-            Kind::Positional => self.right + 1,
-            // The widest exponent decides; a word such as nan stands where the digits end.
-            Kind::Scientific => right.len().max(self.right + 5),
-        };
-        if special(value).is_some() {
-            return format!("{left:>total$}", total = self.left + width);
+        if let Some(word) = special(value) {
+            return format!("{word:>width$}", width = self.left + self.right);
         }
-        format!("{left:>before$}{right:<width$}", before = self.left)
+        let (left, right) = self.text(value);
+        format!("{left:>before$}{right:<behind$}", before = self.left, behind = self.right)
     }
 }
 
@@ -207,7 +201,7 @@ fn positional(value: f64) -> (String, String) {
 }
 
 /// The digits behind the point of the shortest mantissa.
-fn digits(value: f64) -> usize {
+fn mantissa_digits(value: f64) -> usize {
     let text = format!("{value:e}");
     text.split_once('e').and_then(|(mantissa, _)| mantissa.split_once('.')).map_or(0, |(_, right)| right.len())
 }

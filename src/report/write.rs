@@ -8,9 +8,14 @@ use std::path::{Path, PathBuf};
 /// Writes a file beside its final name and renames it at the end: a failure leaves the old file as it was.
 pub fn file(path: &str, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Fault> {
     let failed = |error: io::Error| {
-        Fault::new(Code::WriteFailed, format!("cannot be written: {error}"))
-            .from(path)
-            .tip("the file is as it was; is there room, and may you write in its folder?")
+        // The temporary file's random name helps nobody.
+        let why = error.to_string();
+        Fault::new(
+            Code::WriteFailed,
+            format!("cannot be written: {}", why.split(" at path ").next().unwrap_or_default()),
+        )
+        .from(path)
+        .tip("the file is as it was; is there room, and may you write in its folder?")
     };
     // A link stays a link: what it leads to is replaced.
     let target = fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));

@@ -38,10 +38,19 @@ impl Ran {
     /// Its refusal: status 2, nothing on standard output.
     #[track_caller]
     pub fn refusal(&self) -> &str {
-        assert_eq!(self.status, 2, "{}{}", self.text(), self.stderr);
-        assert!(self.stdout.is_empty(), "{}", self.text());
-        assert!(self.stderr.starts_with("error: "), "{}", self.stderr);
-        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+        self.refusal_of("")
+    }
+
+    /// The refusal of a command that is named when there is none.
+    #[track_caller]
+    pub fn refusal_of(&self, command: &str) -> &str {
+        assert_eq!(self.status, 2, "{command}\n{}{}", self.text(), self.stderr);
+        assert!(self.stdout.is_empty(), "{command}\n{}", self.text());
+        assert!(
+            self.stderr.starts_with("error: ") || self.stderr.starts_with("{\"error\":"),
+            "{command}\n{}",
+            self.stderr
+        );
         &self.stderr
     }
 }

@@ -1,0 +1,51 @@
+//! Every console block of the documents, and every example of the help.
+
+use crate::support::console::{self, printed};
+use nnlayer::layer::LAYERS;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_readme_prints_what_it_says() {
+    console::run(&root().join("README.md"), &root());
+}
+
+#[test]
+fn the_japanese_readme_prints_what_it_says() {
+    console::run(&root().join("README.ja.md"), &root());
+}
+
+#[test]
+fn every_example_in_help_prints_what_it_says() {
+    for spec in LAYERS {
+        assert!(!spec.examples.is_empty(), "{} has no example", spec.name);
+        for example in spec.examples {
+            assert_eq!(printed(&root(), example.command), example.prints, "{}", example.command);
+        }
+    }
+}
+
+#[test]
+fn every_help_shows_formulas_shapes_and_examples() {
+    for spec in LAYERS {
+        let help = printed(&root(), &format!("nnlayer {} --help", spec.name));
+        for (name, formula) in spec.results {
+            assert!(help.contains(&format!("{name} = {formula}")), "{help}");
+        }
+        for part in ["Shapes:", "Examples:", spec.examples[0].command, spec.source] {
+            assert!(help.contains(part), "{part}: {help}");
+        }
+    }
+    let help = printed(&root(), "nnlayer --help");
+    let example: String = help
+        .lines()
+        .skip_while(|line| !line.contains("$ nnlayer"))
+        .map(|line| format!("{}\n", line.trim_start()))
+        .collect();
+    let (command, prints) = example.split_once('\n').unwrap();
+    assert_eq!(printed(&root(), command.trim_start_matches("$ ")), prints);
+    assert!(Path::new(env!("CARGO_BIN_EXE_nnlayer")).exists());
+}

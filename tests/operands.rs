@@ -1,0 +1,245 @@
+//! Every command × operand × form: one reader for all.
+
+use crate::support::{folder, nnlayer, piped};
+use nnlayer::layer::LAYERS;
+use nnlayer::name::Name;
+use std::path::Path;
+
+/// Operands that every layer accepts, with negative numbers where they make sense.
+fn example(layer: &str, operand: &Name) -> Vec<Vec<f64>> {
+    match (layer, operand.as_str()) {
+        ("affine", "x") => vec![vec![-1.0, 2.0], vec![-0.5, 4.0]],
+        ("affine", "w") => vec![vec![-1.5, 2.0, 0.25], vec![3.0, -4.0, 5.0]],
+        ("affine", "b") => vec![vec![-1.0, 0.5, 2.0]],
+        ("affine", "dout") => vec![vec![-1.0, 0.0, 1.0], vec![2.0, 0.5, -3.0]],
+        (_, "y" | "t") => vec![vec![0.25, 0.75], vec![0.5, 0.5]],
+        (_, "weight") => vec![vec![0.5, 2.0]],
+        ("xent" | "softmax-xent", "dout") => vec![vec![-2.0]],
+        _ => vec![vec![-1.0, 2.0], vec![-0.5, 4.0]],
+    }
+}
+
+/// Whether the operand is a vector, or a scalar, rather than a matrix.
+fn rank(layer: &str, operand: &Name) -> usize {
+    match (layer, operand.as_str()) {
+        (_, "b" | "weight") => 1,
+        ("xent" | "softmax-xent", "dout") => 0,
+        _ => 2,
+    }
+}
+
+fn literal(rows: &[Vec<f64>]) -> String {
+    let row = |row: &Vec<f64>| row.iter().map(f64::to_string).collect::<Vec<_>>().join(",");
+    rows.iter().map(row).collect::<Vec<_>>().join(";")
+}
+
+fn json(rows: &[Vec<f64>], rank: usize) -> String {
+    match rank {
+        0 => rows[0][0].to_string(),
+        1 => format!("{:?}", rows[0]),
+        _ => format!("{rows:?}"),
+    }
+}
+
+/// An `.npy` file in Fortran order, big-endian, as a hostile but honest writer might make it.
+fn npy(rows: &[Vec<f64>], rank: usize) -> Vec<u8> {
+    let shape = match rank {
+        0 => "()".to_owned(),
+        1 => format!("({},)", rows[0].len()),
+        _ => format!("({}, {})", rows.len(), rows[0].len()),
+    };
+    let header = format!("{{'descr': '>f8', 'fortran_order': True, 'shape': {shape}, }}\n");
+    let columns = (0..rows[0].len()).flat_map(|k| rows.iter().map(move |row| row[k].to_be_bytes())).flatten();
+    let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+    [b"\x93NUMPY\x01\x00".as_slice(), &length, header.as_bytes(), &columns.collect::<Vec<u8>>()].concat()
+}
+
+fn safetensors(name: &str, rows: &[Vec<f64>], rank: usize) -> Vec<u8> {
+    let shape = [rows.len(), rows[0].len()];
+    let data: Vec<u8> = rows.iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
+    let header = format!(
+        "{{\"{name}\":{{\"dtype\":\"F64\",\"shape\":{:?},\"data_offsets\":[0,{}]}}}}",
+        &shape[2 - rank..],
+        data.len()
+    );
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat()
+}
+
+fn csv(rows: &[Vec<f64>], rank: usize) -> String {
+    let lines = if rank < 2 {
+        rows[0].iter().map(f64::to_string).collect()
+    } else {
+        literal(rows).split(';').map(str::to_owned).collect::<Vec<_>>()
+    };
+    lines.join("\r\n") + "\n"
+}
+
+/// The text of an operand in a form, the files it needs, and what is piped in.
+fn form(kind: &str, name: &Name, rows: &[Vec<f64>], rank: usize, folder: &Path) -> Option<(String, Vec<u8>)> {
+    let file = |extension: &str, bytes: Vec<u8>| {
+        let path = folder.join(format!("{name}.{extension}"));
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let nested = format!("{{\"a\":[{{\"{name}\":{}}}],\"{name}\":{}}}", json(rows, rank), json(rows, rank));
+    let text = match kind {
+        "literal" => literal(rows),
+        "blanks" => literal(rows).replace(',', " "),
+        "JSON" if rank > 0 => json(rows, rank),
+        "file.json" => file("json", json(rows, rank).into()),
+        "file.json of names" => file("json", nested.into()),
+        "file.json#pointer" => file("json", nested.into()) + &format!("#/a/0/{name}"),
+        "file.json#key" => file("json", nested.into()) + &format!("#{name}"),
+        "@file" => format!("@{}", file("json", json(rows, rank).into())),
+        "unknown extension" => file("dat", npy(rows, rank)),
+        "file.npy" => file("npy", npy(rows, rank)),
+        "file.safetensors" => file("safetensors", safetensors(name.as_str(), rows, rank)),
+        "file.csv" if rank > 0 => file("csv", csv(rows, rank).into()),
+        "file.tsv" if rank > 0 => file("tsv", csv(rows, rank).replace(',', "\t").into()),
+        "-" => return Some(("-".to_owned(), json(rows, rank).into())),
+        "- literal" => return Some(("-".to_owned(), literal(rows).into())),
+        "- .npy" => return Some(("-".to_owned(), npy(rows, rank))),
+        "- .safetensors" => return Some(("-".to_owned(), safetensors(name.as_str(), rows, rank))),
+        "@-" => return Some(("@-".to_owned(), literal(rows).into())),
+        "-#/pointer" => return Some((format!("-#/a/0/{name}"), nested.into())),
+        "-#key" => return Some((format!("-#{name}"), nested.into())),
+        _ => return None,
+    };
+    Some((text, Vec::new()))
+}
+
+const FORMS: &[&str] = &[
+    "literal",
+    "blanks",
+    "JSON",
+    "file.json",
+    "file.json of names",
+    "file.json#pointer",
+    "file.json#key",
+    "@file",
+    "unknown extension",
+    "file.npy",
+    "file.npz",
+    "file.safetensors",
+    "file.csv",
+    "file.tsv",
+    "-",
+    "- literal",
+    "- .npy",
+    "- .npz",
+    "- .safetensors",
+    "@-",
+    "-#/pointer",
+    "-#key",
+];
+
+#[test]
+fn every_form_of_every_operand_gives_the_same_bytes() {
+    let mut tried = 0;
+    for spec in LAYERS {
+        let names: Vec<Name> = spec.slots.iter().map(|slot| slot.name.clone()).chain([Name::DOUT]).collect();
+        let plain: Vec<(String, String)> = names
+            .iter()
+            .map(|name| (format!("--{name}"), json(&example(spec.name, name), rank(spec.name, name))))
+            .collect();
+        for under_test in &names {
+            let (rows, rank) = (example(spec.name, under_test), rank(spec.name, under_test));
+            for kind in FORMS {
+                let folder = folder();
+                let Some((text, stdin)) = form_or_npz(kind, under_test, &rows, rank, folder.path()) else { continue };
+                let run = |own: &str, stdin: &[u8]| {
+                    let mut args = vec![spec.name, "--json"];
+                    for (name, (option, value)) in names.iter().zip(&plain) {
+                        args.extend([option.as_str(), if name == under_test { own } else { value.as_str() }]);
+                    }
+                    if stdin.is_empty() { nnlayer(&args) } else { piped(stdin, &args) }
+                };
+                // The reference: the same operand as a JSON file; a typed scalar dout of affine means something else.
+                let file = folder.path().join("reference.json");
+                std::fs::write(&file, json(&rows, rank)).unwrap();
+                let want = run(file.to_str().unwrap(), &[]);
+                let got = run(&text, &stdin);
+                let shown = format!("{} --{under_test} as {kind}: {text}\n{}", spec.name, got.stderr);
+                assert_eq!(got.status, 0, "{shown}");
+                assert_eq!(got.text(), want.text(), "{shown}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 200, "{tried}");
+}
+
+fn form_or_npz(kind: &str, name: &Name, rows: &[Vec<f64>], rank: usize, folder: &Path) -> Option<(String, Vec<u8>)> {
+    let bytes = || {
+        // An archive of one array under the operand's name, by the writer that the round-trip tests hold to NumPy's.
+        let value = ndarray::Array::from_iter(rows.iter().flatten().copied());
+        let shape = [rows.len(), rows[0].len()];
+        let value = value.into_shape_with_order(ndarray::IxDyn(&shape[2 - rank..])).unwrap();
+        let mut bytes = Vec::new();
+        let format = nnlayer::format::by_extension("npz").unwrap();
+        let values = nnlayer::bundle::Bundle::new().with(name.clone(), value);
+        format.write(&values, nnlayer::format::Width::Double, &mut bytes).unwrap();
+        bytes
+    };
+    match kind {
+        "file.npz" => {
+            let path = folder.join("all.npz");
+            std::fs::write(&path, bytes()).unwrap();
+            Some((format!("{}#{name}", path.to_str().unwrap()), Vec::new()))
+        }
+        "- .npz" => Some(("-".to_owned(), bytes())),
+        _ => form(kind, name, rows, rank, folder),
+    }
+}
+
+#[test]
+fn one_object_on_a_bare_pipe_serves_every_operand_of_every_command() {
+    for spec in LAYERS {
+        let names: Vec<Name> = spec.slots.iter().map(|slot| slot.name.clone()).chain([Name::DOUT]).collect();
+        let value = |name: &Name| json(&example(spec.name, name), rank(spec.name, name));
+        let object = names.iter().map(|name| format!("\"{name}\":{}", value(name))).collect::<Vec<_>>().join(",");
+        let bare = piped(format!("{{{object}}}"), &[spec.name, "--json"]);
+        let mut args = vec![spec.name.to_owned(), "--json".to_owned()];
+        for name in &names {
+            args.extend([format!("--{name}"), format!("-#{name}")]);
+        }
+        let named = piped(format!("{{{object}}}"), &args.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(bare.status, 0, "{}: {}", spec.name, bare.stderr);
+        assert_eq!(bare.text(), named.text(), "{}", spec.name);
+    }
+}
+
+#[test]
+fn numbers_are_read_as_the_contract_lists_them() {
+    for (text, values) in [
+        ("1e5,+1,.5,5.", "[100000.0,1.0,0.5,5.0]"),
+        ("-1,-.5,-1e-3", "[-1.0,-0.5,-0.001]"),
+        ("1 2  3", "[1.0,2.0,3.0]"),
+        ("1, 2 ,3", "[1.0,2.0,3.0]"),
+        ("-0,0", "[-0.0,0.0]"),
+        ("1;2\n", "[[1.0],[2.0]]"),
+        ("1\n2", "[[1.0],[2.0]]"),
+        ("1,2;", "[[1.0,2.0]]"),
+        ("[9007199254740993, 1e-400]", "[9007199254740992.0,0.0]"),
+    ] {
+        let ran = nnlayer(&["affine", "--x", "[1]", "--w", "[[1]]", "--dout", "ones", "--forward"]);
+        assert_eq!(ran.status, 2, "--forward and --dout do not go together");
+        let read = nnlayer::operand::Reader::new(nnlayer::operand::stdin::Stdin::new(&mut std::io::empty(), true))
+            .read(&Name::X, text, &[])
+            .unwrap();
+        let mut line = Vec::new();
+        nnlayer::format::json::to_line([(&Name::X, &read.value)].into_iter(), false, &mut line).unwrap();
+        assert_eq!(String::from_utf8(line).unwrap(), format!("{{\"x\":{values}}}\n"), "{text}");
+    }
+}
+
+#[test]
+fn settings_come_with_the_object_and_options_win() {
+    let object = r#"{"x":[[1,2],[3,5]],"axis":0,"log":true,"lr":0.1,"out":"/nowhere/x.json"}"#;
+    let piped_in = piped(object, &["softmax", "--forward", "--json"]);
+    let said = nnlayer(&["softmax", "--x", "1,2;3,5", "--axis", "0", "--log", "--forward", "--json"]);
+    assert_eq!(piped_in.quiet(), said.quiet());
+    let overruled = piped(object, &["softmax", "--axis", "1", "--forward", "--json"]);
+    let said = nnlayer(&["softmax", "--x", "1,2;3,5", "--log", "--forward", "--json"]);
+    assert_eq!(overruled.quiet(), said.quiet());
+}

@@ -1,0 +1,112 @@
+//! Every refusal: its whole message stands in `refusals.md`, and every code has an input that causes it.
+
+use crate::support::{console, folder, shell, shell_in};
+use nnlayer::fault::{Code, Severity};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+fn page() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/refusals.md")
+}
+
+fn commands() -> Vec<String> {
+    let text = std::fs::read_to_string(page()).unwrap();
+    text.lines().filter_map(|line| line.strip_prefix("$ ")).map(str::to_owned).collect()
+}
+
+/// A `.npy` file of version 1 with that header and those bytes behind it.
+fn npy(header: &str, data: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+    [b"\x93NUMPY\x01\x00".as_slice(), &length, header.as_bytes(), data].concat()
+}
+
+fn files() -> tempfile::TempDir {
+    let folder = folder();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    std::fs::create_dir(folder.path().join("folder")).unwrap();
+    std::fs::create_dir(folder.path().join("folder.npy")).unwrap();
+    write("x.json", b"[[1, 2, 3],\n [4, 5, 6]]");
+    write("w.json", b"[[1, 2, 3],\n [4, 5, 6]]");
+    write("t.json", b"[0,\n 7]");
+    write("binary", b"\x7fELF\x02\x01\x01\x00");
+    write("prose", b"call me Ishmael");
+    write("empty.json", b"");
+    write("header.csv", b"height,width\n1,2\n");
+    write("semicolons.csv", b"1;2\n3;4\n");
+    write("ragged.csv", b"1,2\n3\n");
+    write("words.csv", b"1,2\n3,four\n");
+    write("cut.json", b"[[1, 2],\n [3");
+    write("deep.json", "[".repeat(100_000).as_bytes());
+    write("twice.json", b"{\"x\": [1],\n \"x\": [2]}");
+    write("null.json", b"[[1, 2],\n [3, null]]");
+    write("string.json", b"[1, \"2\"]");
+    write("bool.json", b"[true, 1]");
+    write("ragged.json", b"[[1, 2],\n [3]]");
+    write("huge.json", b"[1, -1e400]");
+    write("net.json", b"{\"layers\": [{\"w\": [[1], [2]]}], \"lr\": 0.1}");
+    write("magic.npy", b"[1, 2, 3]");
+    write("cut.npy", &npy("{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }\n", &[0; 20]));
+    write("object.npy", &npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", &[0; 8]));
+    write("complex.npy", &npy("{'descr': '<c16', 'fortran_order': False, 'shape': (1,), }\n", &[0; 16]));
+    write("terabytes.npy", &npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000), }\n", &[0; 8]));
+    write("cube.npy", &npy("{'descr': '|u1', 'fortran_order': False, 'shape': (1, 2, 1), }\n", &[0; 2]));
+    write("x.npy", &npy("{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }\n", &[1, 2]));
+    write("cut.safetensors", b"\xff\x00\x00\x00\x00\x00\x00\x00{\"w\":");
+    let saved = shell_in(folder.path(), "nnlayer affine --x 1,2 --w '1;2' --only y,dw --out whole.npz");
+    assert_eq!(saved.status, 0, "{}", saved.stderr);
+    let whole = std::fs::read(folder.path().join("whole.npz")).unwrap();
+    write("cut.npz", &whole[..whole.len() / 2]);
+    folder
+}
+
+#[test]
+fn every_refusal_reads_as_it_stands_in_the_page() {
+    console::run(&page(), files().path());
+}
+
+#[test]
+fn every_refusal_has_status_two_a_tip_and_an_empty_output() {
+    let folder = files();
+    for command in commands() {
+        let ran = shell_in(folder.path(), &command);
+        ran.refusal_of(&command);
+        if !command.contains("json") || !command.contains("--error-format") {
+            assert!(ran.stderr.lines().last().unwrap().starts_with("tip: "), "{command}\n{}", ran.stderr);
+        }
+        for rust in ["f64", "Vec", "usize", "Option", "panicked", "Err("] {
+            assert!(!ran.stderr.contains(rust), "{command}\n{}", ran.stderr);
+        }
+    }
+    let made = std::fs::read_dir(folder.path()).unwrap().filter_map(Result::ok).map(|entry| entry.file_name());
+    assert!(made.into_iter().all(|name| !name.to_string_lossy().starts_with(['.', 'y'])), "a refusal left a file");
+}
+
+#[test]
+fn every_code_has_an_input_that_causes_it() {
+    let folder = files();
+    let seen: HashSet<String> = commands()
+        .iter()
+        .filter_map(|command| code(folder.path(), command))
+        .chain(code(folder.path(), "nnlayer affine --x 1,2 --w '1;2' --dout 1"))
+        .collect();
+    for known in Code::ALL {
+        assert!(seen.contains(known.as_str()), "no input causes {}", known.as_str());
+    }
+    assert_ne!(Severity::Warning, Severity::Info);
+}
+
+/// The code that a command's message carries as JSON.
+fn code(folder: &Path, command: &str) -> Option<String> {
+    let ran = shell_in(folder, &format!("{command} --error-format json"));
+    let message: serde_json::Value = serde_json::from_str(ran.stderr.lines().last()?).unwrap();
+    let (_, body) = message.as_object()?.iter().next()?;
+    Some(body["code"].as_str()?.to_owned())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_said_and_leaves_the_reader_nothing_half() {
+    let ran = shell("nnlayer softmax --x 1,2 --json > /dev/full");
+    assert_eq!(ran.status, 2);
+    assert!(ran.stderr.starts_with("error: standard output: cannot be written: No space left"), "{}", ran.stderr);
+}

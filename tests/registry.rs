@@ -1,0 +1,119 @@
+//! What every layer must have.
+
+use crate::support::{fixture, nnlayer};
+use nnlayer::layer::{Kind, LAYERS, LayerSpec, Role};
+use proptest::prelude::*;
+use std::collections::HashSet;
+
+#[test]
+fn names_are_not_given_twice() {
+    let mut seen = HashSet::new();
+    for spec in LAYERS {
+        assert!(seen.insert(spec.name), "{}", spec.name);
+        let mut options: HashSet<String> = HashSet::new();
+        for option in spec
+            .slots
+            .iter()
+            .map(|slot| slot.name.to_string())
+            .chain(spec.settings.iter().map(|setting| setting.name.to_owned()))
+        {
+            assert!(options.insert(option.clone()), "{}: {option}", spec.name);
+        }
+    }
+}
+
+#[test]
+fn every_layer_has_its_file_test_fixture_and_a_line_of_tests() {
+    let tests = std::fs::read_to_string(format!("{}/tests/tests.rs", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    for spec in LAYERS {
+        let word = spec.name.replace('-', "_");
+        for path in [
+            format!("../src/layer/{word}.rs"),
+            format!("../tests/{word}.rs"),
+            format!("{word}/make.py"),
+            format!("{word}/cases.json"),
+        ] {
+            assert!(std::path::Path::new(&fixture(&path)).exists(), "{path}");
+        }
+        assert!(tests.contains(&format!("mod {word};")), "{word}");
+    }
+}
+
+#[test]
+fn every_layer_file_begins_with_the_six_words() {
+    for spec in LAYERS {
+        let text =
+            std::fs::read_to_string(fixture(&format!("../src/layer/{}.rs", spec.name.replace('-', "_")))).unwrap();
+        let mut from = 0;
+        for word in ["- Forward:", "- Backward:", "- Shapes:", "- Refuses:", "- Accuracy:", "- Source:"] {
+            let at = text[from..].find(word).unwrap_or_else(|| panic!("{}: {word}", spec.name));
+            from += at;
+        }
+    }
+}
+
+#[test]
+fn every_layer_has_an_input_an_output_and_formulas_for_all_it_gives() {
+    for spec in LAYERS {
+        assert!(spec.slots.iter().any(|slot| slot.role == Role::Input), "{}", spec.name);
+        assert!(spec.formula(&spec.output).is_some(), "{}", spec.name);
+        for slot in spec.slots.iter().filter(|slot| matches!(slot.role, Role::Input | Role::Parameter)) {
+            assert!(spec.formula(&slot.name.gradient()).is_some(), "{}: {}", spec.name, slot.name);
+        }
+    }
+}
+
+/// A scalar, vector or matrix of a few numbers, some of them strange, as JSON.
+fn operand() -> impl Strategy<Value = String> {
+    let strange =
+        ["0", "-0.0", "1", "2", "0.5", "0.25", "-1", "1e308", "5e-324", "\"NaN\"", "\"Infinity\"", "\"-Infinity\""];
+    let numbers = prop::collection::vec(prop::sample::select(strange.to_vec()), 9);
+    (0..4usize, 0..4usize, 0..3usize, numbers).prop_map(|(rows, columns, rank, numbers)| {
+        let row =
+            |n: usize| format!("[{}]", (0..columns).map(|k| numbers[(3 * n + k) % 9]).collect::<Vec<_>>().join(","));
+        match rank {
+            0 => numbers[0].to_owned(),
+            1 => row(0),
+            _ => format!("[{}]", (0..rows).map(row).collect::<Vec<_>>().join(",")),
+        }
+    })
+}
+
+fn some_settings(spec: &LayerSpec, pick: usize) -> Vec<String> {
+    let mut options = Vec::new();
+    for (n, setting) in spec.settings.iter().enumerate().filter(|(n, _)| pick >> n & 1 == 1) {
+        options.push(format!("--{}", setting.name));
+        match setting.kind {
+            Kind::Flag => {}
+            Kind::Integer => options.push(["0", "1", "-1", "7"][(pick + n) % 4].to_owned()),
+            Kind::Number => options.push(["0", "0.5", "1", "-1", "nan"][(pick + n) % 5].to_owned()),
+            Kind::Choice(words) => options.push(words[(pick + n) % words.len()].to_owned()),
+        }
+    }
+    options
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn no_shapes_or_values_make_a_layer_panic(
+        layer in 0..LAYERS.len(),
+        operands in prop::collection::vec(operand(), 4),
+        pick: usize,
+        dout in proptest::option::of(operand()),
+    ) {
+        let spec = LAYERS[layer];
+        let mut args = vec![spec.name.to_owned(), "--json".to_owned()];
+        for (slot, text) in spec.slots.iter().zip(operands) {
+            if !slot.optional || pick & 64 == 0 {
+                args.extend([format!("--{}", slot.name), text]);
+            }
+        }
+        args.extend(some_settings(spec, pick));
+        args.extend(dout.into_iter().flat_map(|dout| ["--dout".to_owned(), dout]));
+        let ran = nnlayer(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        prop_assert!(ran.status == 0 || ran.status == 2, "{args:?}");
+        prop_assert_eq!(ran.status == 2, ran.stdout.is_empty());
+    }
+}

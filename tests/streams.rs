@@ -1,0 +1,69 @@
+//! Standard input, closed pipes, terminals, colours.
+
+use crate::support::{nnlayer, piped, shell};
+
+#[test]
+fn standard_input_at_a_terminal_is_not_waited_for() {
+    let ran = nnlayer(&["softmax"]);
+    assert!(ran.refusal().contains("usage: nnlayer softmax --x MATRIX"), "{}", ran.stderr);
+}
+
+#[test]
+fn standard_input_is_left_alone_when_every_operand_is_given() {
+    assert_eq!(piped("{broken", &["softmax", "--x", "0,0", "--only", "y", "--json"]).quiet(), "{\"y\":[0.5,0.5]}\n");
+}
+
+#[test]
+fn a_closed_pipe_is_quiet() {
+    let ran = shell("nnlayer affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --json | head -c 1");
+    assert_eq!((ran.text(), ran.stderr.as_str()), ("{", ""));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_closed_pipe_ends_by_the_signal_that_says_so() {
+    let ran = shell("(nnlayer affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --json; echo $? >&2) | true");
+    assert_eq!(ran.stderr, "141\n");
+}
+
+#[test]
+fn help_and_version_are_data_and_end_well() {
+    assert!(shell("nnlayer --help").quiet().contains("softmax-xent"));
+    assert!(shell("nnlayer --version").quiet().starts_with("nnlayer "));
+}
+
+#[test]
+fn no_command_shows_help_on_standard_error() {
+    let ran = shell("nnlayer");
+    assert_eq!(ran.status, 2);
+    assert!(ran.text().is_empty() && ran.stderr.contains("Usage: nnlayer"), "{}", ran.stderr);
+}
+
+#[test]
+fn colour_is_for_terminals_unless_asked_for() {
+    assert!(!shell("nnlayer softmax --x 1/3").stderr.contains('\x1b'));
+    assert!(shell("nnlayer softmax --x 1/3 --color always").stderr.contains('\x1b'));
+}
+
+#[test]
+fn locale_and_width_change_nothing() {
+    let plain = shell("nnlayer softmax-xent --x 1,2,3 --t 0");
+    let other = shell("LC_ALL=de_DE.UTF-8 COLUMNS=20 TERM=dumb nnlayer softmax-xent --x 1,2,3 --t 0");
+    assert_eq!(plain.text(), other.text());
+}
+
+#[test]
+fn formats_are_told_by_first_bytes_and_tables_by_name() {
+    assert_eq!(piped("1,2\n3,4\n", &["softmax", "--forward", "--json"]).status, 0);
+    let table = piped("1\n2\n", &["softmax", "--in-format", "csv", "--forward", "--json"]);
+    assert_eq!(table.quiet(), "{\"y\":[0.2689414213699951,0.7310585786300049]}\n");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_that_can_be_read_only_once_is() {
+    let ran = shell(
+        "mkfifo ${TMPDIR:-/tmp}/nnlayer.$$ && (echo '[0,0]' > ${TMPDIR:-/tmp}/nnlayer.$$ & nnlayer softmax --x ${TMPDIR:-/tmp}/nnlayer.$$ --only y --json; rm ${TMPDIR:-/tmp}/nnlayer.$$)",
+    );
+    assert_eq!(ran.quiet(), "{\"y\":[0.5,0.5]}\n");
+}

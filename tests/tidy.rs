@@ -1,0 +1,113 @@
+//! The rules of the architecture.
+
+use std::path::{Path, PathBuf};
+
+/// The rooms from the top of the house down; imports point downward only. `operand` and `layer` don't know each other.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("cli", &["report", "operand", "format", "layer", "scalar", "bundle", "fault", "name"]),
+    ("report", &["format", "layer", "bundle", "fault", "name"]),
+    ("operand", &["format", "bundle", "fault", "name"]),
+    ("format", &["bundle", "fault", "name"]),
+    ("layer", &["scalar", "bundle", "fault", "name"]),
+    ("scalar", &[]),
+    ("bundle", &["name"]),
+    ("fault", &["name"]),
+    ("name", &[]),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.path().is_dir() {
+            found.extend(files(&entry.path()));
+        } else if entry.path().extension().is_some_and(|extension| extension == "rs") {
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+/// Room, path, and numbered lines of code.
+type Source = (String, String, Vec<(usize, String)>);
+
+/// Each source file, comments and unit tests left out.
+fn code() -> Vec<Source> {
+    let src = root().join("src");
+    files(&src)
+        .into_iter()
+        .map(|path| {
+            let inside = path.strip_prefix(&src).unwrap().to_str().unwrap().replace('\\', "/");
+            let room = inside.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let text = text.split("#[cfg(test)]\n").next().unwrap().to_owned();
+            let lines = text.lines().enumerate().map(|(n, line)| (n + 1, line.trim().to_owned()));
+            (room, inside, lines.filter(|(_, line)| !line.starts_with("//")).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn imports_point_downward() {
+    for (room, file, lines) in code() {
+        let Some((_, below)) = ROOMS.iter().find(|(known, _)| *known == room) else {
+            assert!(["main", "lib"].contains(&room.as_str()), "{file}: a room that the picture does not have");
+            continue;
+        };
+        for (n, line) in lines {
+            for used in line.split("crate::").skip(1) {
+                let used = used.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap();
+                assert!(
+                    used.is_empty() || used == room || below.contains(&used),
+                    "src/{file}:{n}: {room} may not import {used}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_mathematics_knows_no_files_processes_or_options() {
+    for (room, file, lines) in
+        code().into_iter().filter(|(room, ..)| ["layer", "scalar", "bundle", "fault", "name"].contains(&room.as_str()))
+    {
+        for (n, line) in lines {
+            for word in ["std::fs", "std::io", "std::env", "std::process", "clap::", "serde", "println!", "eprintln!"] {
+                assert!(!line.contains(word), "src/{file}:{n}: {room} may not use {word}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_half_done() {
+    for (_, file, lines) in code() {
+        for (n, line) in &lines {
+            for word in ["todo!", "unimplemented!", "dbg!", "FIXME", "TODO", "XXX"] {
+                assert!(!line.contains(word), "src/{file}:{n}: {word}");
+            }
+            assert!(!line.contains("unsafe ") || file.starts_with("kernel/"), "src/{file}:{n}: unsafe");
+        }
+        assert!(lines.len() < 400, "src/{file} has {} lines of code", lines.len());
+        for vague in ["utils", "helpers", "common", "misc"] {
+            assert!(!file.contains(vague), "src/{file} has a name that says nothing");
+        }
+    }
+    for path in files(&root().join("tests")).into_iter().filter(|path| !path.ends_with("tidy.rs")) {
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("#[ignore"), "{}: an ignored test", path.display());
+    }
+}
+
+#[test]
+fn architecture_names_every_room_and_no_other() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    for (room, _) in ROOMS {
+        assert!(text.contains(&format!("`{room}")), "ARCHITECTURE.md does not name {room}");
+    }
+    for named in text.split("`src/").skip(1).map(|rest| rest.split('`').next().unwrap()) {
+        assert!(root().join("src").join(named).exists(), "ARCHITECTURE.md names src/{named}");
+    }
+}
