@@ -11,6 +11,9 @@ use clap::{Arg, ArgAction, ArgMatches};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+const IN_FORMAT: &str =
+    "format of standard input, where its first bytes do not tell: json, npy, npz, csv, tsv, safetensors";
+
 /// The options of every layer command.
 pub(super) fn common() -> Vec<Arg> {
     vec![
@@ -33,11 +36,7 @@ pub(super) fn common() -> Vec<Arg> {
             .long("out")
             .value_name("FILE")
             .help("write results to a .json, .npz, .npy or .csv file instead"),
-        choice(
-            "in-format",
-            &["json", "npy", "npz", "csv", "tsv", "safetensors"],
-            "format of standard input, where its first bytes do not tell",
-        ),
+        choice("in-format", &["json", "npy", "npz", "csv", "tsv", "safetensors"], IN_FORMAT).value_name("FORMAT"),
         flag("no-stdin", "never read standard input"),
         choice("error-format", &["text", "json"], "how errors and warnings are written on standard error"),
         choice("color", &["auto", "always", "never"], "colours in messages"),

@@ -102,7 +102,9 @@ pub(super) fn admit(
         }
         TargetKind::Index => {
             let samples = rows(output).nrows();
-            if t.len() != samples || (t.ndim() == 2 && t.shape()[1] != 1) {
+            // One index a row; --t-kind index reads a column of them so, too.
+            let rows_only = &output.shape()[..output.ndim().saturating_sub(1)];
+            if t.shape() != rows_only && !(chosen.is_some() && t.len() == samples) {
                 return Err(index_misfit(t, output, of, samples));
             }
             admit_classes(t, output, of, ignore)?;
@@ -171,6 +173,9 @@ fn index_misfit(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, samples: usize
     .shape(&Name::T, t.shape())
     .shape(of, output.shape());
     match (t.shape(), output.shape()) {
+        ([], [_, _]) => {
+            fault.tip("a number is the class of a single vector; for a matrix of one row give a vector, [0]")
+        }
         ([c], [_, classes]) if c == classes => {
             fault.tip("one target a class for a single row? end the row with a semicolon: '0,0,1;'")
         }
