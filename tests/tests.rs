@@ -4,8 +4,11 @@
 mod support; // running commands and console blocks
 
 mod affine; // one module a command
+mod relu;
+mod sigmoid;
 mod softmax;
 mod softmax_xent;
+mod tanh;
 mod xent;
 
 mod article; // the source's numbers, nothing else

@@ -11,16 +11,20 @@ use ndarray::{Array2, ArrayD, ArrayView2, Dimension, IxDyn};
 
 mod affine;
 mod reduction;
+mod relu;
 mod settings;
+mod sigmoid;
 mod softmax;
 mod softmax_xent;
+mod tanh;
 mod targets;
 mod xent;
 
 pub use settings::{Kind, Setting, Settings, Value};
 
 /// Every layer. Commands, options, help, documentation, checks and tests derive from these rows.
-pub const LAYERS: &[&LayerSpec] = &[&affine::SPEC, &softmax::SPEC, &xent::SPEC, &softmax_xent::SPEC];
+pub const LAYERS: &[&LayerSpec] =
+    &[&affine::SPEC, &softmax::SPEC, &xent::SPEC, &softmax_xent::SPEC, &relu::SPEC, &sigmoid::SPEC, &tanh::SPEC];
 
 /// The layer of that command.
 pub fn find(name: &str) -> Option<&'static LayerSpec> {

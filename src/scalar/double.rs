@@ -26,6 +26,9 @@ impl Scalar for f64 {
     fn ln_1p(self) -> Self {
         f64::ln_1p(self)
     }
+    fn tanh(self) -> Self {
+        f64::tanh(self)
+    }
 
     /// e^(hi + lo) = e^hi·(1 + lo) + O(lo²), where hi + lo is x − shift exactly.
     fn exp_shifted(x: f64, shift: f64) -> f64 {
@@ -64,6 +67,50 @@ impl Scalar for f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tanh_is_its_definition() {
+        /// f64 with every default body.
+        #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+        struct Plain(f64);
+        macro_rules! operator {
+            ($($name:ident $method:ident $sign:tt),*) => {$(
+                impl std::ops::$name for Plain {
+                    type Output = Plain;
+                    fn $method(self, other: Plain) -> Plain { Plain(self.0 $sign other.0) }
+                }
+            )*};
+        }
+        operator!(Add add +, Sub sub -, Mul mul *, Div div /);
+        impl std::ops::Neg for Plain {
+            type Output = Plain;
+            fn neg(self) -> Plain {
+                Plain(-self.0)
+            }
+        }
+        impl Scalar for Plain {
+            fn from_f64(value: f64) -> Self {
+                Plain(value)
+            }
+            fn to_f64(self) -> f64 {
+                self.0
+            }
+            fn exp(self) -> Self {
+                Plain(self.0.exp())
+            }
+            fn ln(self) -> Self {
+                Plain(self.0.ln())
+            }
+            fn ln_1p(self) -> Self {
+                Plain(self.0.ln_1p())
+            }
+        }
+        for x in (-4000..4000).map(|n| f64::from(n) / 999.0).chain([1e-300, -1e-9, 40.0, -1000.0, f64::INFINITY]) {
+            let (hook, definition) = (<f64 as Scalar>::tanh(x), Plain(x).tanh().0);
+            assert!((hook - definition).abs() <= 4.0 * f64::EPSILON * hook.abs(), "{x}: {hook} {definition}");
+        }
+        assert!(Plain(f64::NAN).tanh().0.is_nan());
+    }
 
     #[test]
     fn a_sum_keeps_what_addition_drops() {

@@ -20,6 +20,9 @@ impl Scalar for f32 {
     fn ln_1p(self) -> Self {
         f32::ln_1p(self)
     }
+    fn tanh(self) -> Self {
+        f32::tanh(self)
+    }
     fn matmul(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> Array2<f32> {
         a.dot(&b)
     }

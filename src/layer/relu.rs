@@ -1,0 +1,103 @@
+//! ReLU: y = max(x, 0).
+//!
+//! - Forward: y = x where x > 0, else 0.
+//! - Backward: dx = dout where x > 0, else 0; at the kink, x = 0 or −0.0, it is 0.
+//! - Shapes: x of any rank up to 2, y and dx as x.
+//! - Refuses: nothing; NaN passes through.
+//! - Accuracy: exact.
+//! - Source: V. Nair and G. Hinton (2010), Rectified linear units improve restricted Boltzmann machines; the gradient at 0
+//!   as PyTorch and TensorFlow have it.
+//!
+//! ```
+//! use ndarray::array;
+//! use nnlayer::{bundle::Bundle, layer, name::Name};
+//!
+//! let relu = (layer::find("relu").unwrap().build)(&layer::Settings::default())?;
+//! let at = Bundle::new().with(Name::X, array![-1.0, 0.0, 2.0].into_dyn());
+//! let outcome = layer::compute(relu.as_ref(), &at, Some(&array![3.0, 3.0, 3.0].into_dyn()), layer::Precision::F64);
+//! assert_eq!(outcome.results.known(&Name::Y), &array![0.0, 0.0, 2.0].into_dyn());
+//! assert_eq!(outcome.gradients.known(&Name::DX), &array![0.0, 0.0, 3.0].into_dyn());
+//! # Ok::<(), nnlayer::fault::Fault>(())
+//! ```
+
+use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot};
+use crate::bundle::Bundle;
+use crate::fault::{Fault, Note};
+use crate::name::Name;
+use crate::scalar::Scalar;
+use ndarray::{ArrayD, Zip};
+
+/// The registry's row.
+pub(super) const SPEC: LayerSpec = LayerSpec {
+    name: "relu",
+    about: "y = max(x, 0), keeps what is positive",
+    results: &[(Name::Y, "max(x, 0)"), (Name::DX, "dout where x > 0, else 0")],
+    output: Name::Y,
+    slots: &[Slot {
+        name: Name::X,
+        role: Role::Input,
+        shape: "(N×D), (D) or scalar",
+        optional: false,
+        doc: "input, each entry on its own",
+    }],
+    settings: &[],
+    scalar_dout: ScalarDout::Fills,
+    examples: &[
+        Example {
+            command: "nnlayer relu --x '-1,0,2;0.5,-0.5,3' --dout '1,2,3;4,5,6'",
+            prints: "\
+y = max(x, 0)  (2×3)
+[[0.  0.  2. ]
+ [0.5 0.  3. ]]
+
+dx = dout where x > 0, else 0  (2×3)
+[[0 0 3]
+ [4 0 6]]
+",
+        },
+        Example {
+            command: "nnlayer relu --x -inf,-0.0,1e-300 --json",
+            prints: "{\"y\":[0.0,0.0,1e-300],\"dx\":[0.0,0.0,1.0]}\n",
+        },
+    ],
+    source: "Nair and Hinton 2010; the gradient at 0 is 0, as PyTorch and TensorFlow have it",
+    build: |_| Ok(Box::new(Relu) as Box<dyn AnyLayer>),
+};
+
+/// y = max(x, 0).
+struct Relu;
+
+impl Admit for Relu {
+    fn admit(&self, _: &Given<'_>) -> Result<Vec<Note>, Fault> {
+        Ok(Vec::new())
+    }
+
+    fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
+        at.known(&Name::X).shape().to_vec()
+    }
+}
+
+impl<S: Scalar> Layer<S> for Relu {
+    fn forward(&self, at: &Bundle<S>) -> Forward<S> {
+        let y = at.known(&Name::X).mapv(|x| kept(x, x));
+        Forward { results: Bundle::new().with(Name::Y, y), saved: Vec::new() }
+    }
+
+    fn backward(&self, at: &Bundle<S>, _: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
+        let mut dx = dout.clone();
+        Zip::from(&mut dx).and(at.known(&Name::X)).for_each(|dx, &x| *dx = kept(x, *dx));
+        Bundle::new().with(Name::DX, dx)
+    }
+}
+
+/// `value` where x is positive, NaN where x is none, else 0.
+#[allow(clippy::eq_op)] // x ≠ x is how any scalar says NaN
+fn kept<S: Scalar>(x: S, value: S) -> S {
+    if x > S::zero() {
+        value
+    } else if x != x {
+        x
+    } else {
+        S::zero()
+    }
+}

@@ -1,0 +1,17 @@
+//! `nnlayer sigmoid`.
+
+use crate::support::cases::{self, Within};
+use crate::support::{nnlayer, numbers};
+
+#[test]
+fn every_case_is_within_two_ulps_and_gradients_within_four() {
+    cases::run("sigmoid", "sigmoid", |result, _| Within::Ulps(if result == "y" { 2 } else { 4 }));
+}
+
+#[test]
+fn nothing_overflows_far_out_and_nan_passes_through() {
+    let json = nnlayer(&["sigmoid", "--x", "1e308,-1e308,inf,-inf,nan", "--json"]).json();
+    assert_eq!(numbers(&json["y"])[..4], [1.0, 0.0, 1.0, 0.0]);
+    assert_eq!(numbers(&json["dx"])[..4], [0.0; 4]);
+    assert!(numbers(&json["y"])[4].is_nan() && numbers(&json["dx"])[4].is_nan());
+}

@@ -1,0 +1,21 @@
+//! `nnlayer tanh`.
+
+use crate::support::cases::{self, Within};
+use crate::support::{nnlayer, numbers};
+
+#[test]
+fn every_case_is_within_two_ulps_and_gradients_within_four() {
+    cases::run("tanh", "tanh", |result, _| Within::Ulps(if result == "y" { 2 } else { 4 }));
+}
+
+#[test]
+fn a_tiny_input_comes_out_as_it_went_in() {
+    let json = nnlayer(&["tanh", "--x", "5e-324,-1e-300,-0.0,1000,-1000", "--json"]).json();
+    assert_eq!(numbers(&json["y"]), [5e-324, -1e-300, -0.0, 1.0, -1.0]);
+    assert!(numbers(&json["y"])[2].is_sign_negative());
+}
+
+#[test]
+fn nan_passes_through() {
+    assert!(numbers(&nnlayer(&["tanh", "--x", "nan", "--json"]).json()["dx"])[0].is_nan());
+}
