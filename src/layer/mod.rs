@@ -6,7 +6,7 @@
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note};
 use crate::name::Name;
-use crate::scalar::Scalar;
+use crate::scalar::{Doubled, Scalar};
 use ndarray::{Array2, ArrayD, ArrayView2, Dimension, IxDyn};
 
 mod affine;
@@ -152,8 +152,8 @@ pub struct Forward<S> {
 }
 
 /// A layer in every scalar there is.
-pub trait AnyLayer: Admit + Layer<f64> + Layer<f32> {}
-impl<L: Admit + Layer<f64> + Layer<f32>> AnyLayer for L {}
+pub trait AnyLayer: Admit + Layer<f64> + Layer<f32> + Layer<Doubled> {}
+impl<L: Admit + Layer<f64> + Layer<f32> + Layer<Doubled>> AnyLayer for L {}
 
 /// The arithmetic that results are computed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use super::Scalar;
 use ndarray::{Array2, ArrayView2};
 
 /// a + b = sum + error, exactly (Knuth's TwoSum).
-fn two_sum(a: f64, b: f64) -> (f64, f64) {
+pub(super) fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     let of_b = sum - a;
     (sum, (a - (sum - of_b)) + (b - of_b))

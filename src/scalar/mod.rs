@@ -7,7 +7,10 @@ use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 mod double;
+mod doubled;
 mod single;
+
+pub use doubled::Doubled;
 
 /// A number that a layer computes with.
 ///
