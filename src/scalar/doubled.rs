@@ -246,7 +246,8 @@ mod tests {
         ] {
             assert_eq!(got, d(want));
         }
-        for nan in [inf - inf, zero * inf, zero / zero, inf / inf, d(-1.0).ln(), d(f64::NAN).exp(), d(f64::NAN) + zero] {
+        for nan in [inf - inf, zero * inf, zero / zero, inf / inf, d(-1.0).ln(), d(f64::NAN).exp(), d(f64::NAN) + zero]
+        {
             assert!(nan.to_f64().is_nan() && nan.partial_cmp(&zero).is_none(), "{nan:?}");
         }
     }
