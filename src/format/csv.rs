@@ -1,12 +1,13 @@
 //! `.csv` and `.tsv`: a row a line, without a header; one column is a vector.
 
+use super::elements::cut_off;
 use super::{DOUBLE_ROUNDING, Format, Found, Selector, Source, Width, printable, refuse_selector, refuse_utf16};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Place, count};
 use crate::name::Name;
-use ::csv::{ByteRecord, ReaderBuilder, Terminator, WriterBuilder};
+use ::csv::{Terminator, WriterBuilder};
 use ndarray::{ArrayD, Axis, IxDyn};
-use std::io;
+use std::io::{self, BufRead, BufReader};
 
 /// Columns separated by commas.
 pub struct Csv;
@@ -31,9 +32,9 @@ macro_rules! table {
 
             fn read(&self, source: Source<'_>, select: &Selector, _wanted: &[Name]) -> Result<Found, Fault> {
                 let label = source.label;
-                let read = || {
+                let read = move || {
                     refuse_selector(select, self)?;
-                    read_table(&source.read_all()?, $delimiter)
+                    read_table(source, $delimiter)
                 };
                 let value = read().map_err(|fault| fault.from(label))?;
                 Ok(Found { value, rounding: DOUBLE_ROUNDING, pointer: String::new() })
@@ -53,86 +54,129 @@ macro_rules! table {
 table!(Csv, ".csv", "csv", b',');
 table!(Tsv, ".tsv", "tsv", b'\t');
 
-fn read_table(bytes: &[u8], delimiter: u8) -> Result<ArrayD<f64>, Fault> {
-    refuse_utf16(bytes)?;
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(text);
-    let (mut values, mut rows, mut columns) = (Vec::new(), 0, 0);
-    let mut record = ByteRecord::new();
-    while reader
-        .read_byte_record(&mut record)
-        .map_err(|error| Fault::new(Code::Damaged, format!("is no table: {error}")))?
-    {
-        let line = record.position().map_or(rows + 1, |position| usize::try_from(position.line()).unwrap_or(0));
-        if rows == 0 {
-            columns = record.len();
-            refuse_header(&record, delimiter)?;
+/// Reads all rows; one column is a vector (N), anything else a matrix (N, C). Numbers hide no delimiters and no line ends
+/// in quotes: a line is a row, and the place of every cell is exact.
+fn read_table(source: Source<'_>, delimiter: u8) -> Result<ArrayD<f64>, Fault> {
+    let mut table = Table { delimiter, values: Vec::new(), rows: 0, columns: 0 };
+    let (mut source, mut text, mut line) = (BufReader::with_capacity(1 << 16, source), Vec::new(), 0);
+    while source.read_until(b'\n', &mut text).map_err(|error| cut_off(&error))? > 0 {
+        if line == 0 {
+            refuse_utf16(&text)?;
         }
-        if record.len() != columns {
-            return Err(Fault::new(
-                Code::Ragged,
-                format!("row {rows} has {}, row 0 has {columns}", count(record.len(), "column")),
-            )
-            .at(place(line, 1))
-            .tip("every line needs the same number of columns"));
+        let row = text.strip_suffix(b"\n").unwrap_or(&text);
+        let row = row.strip_suffix(b"\r").unwrap_or(row);
+        // Old Macs end a line with a lone carriage return.
+        for row in row.split(|&byte| byte == b'\r') {
+            line += 1;
+            table.read_row(row.strip_prefix(b"\xef\xbb\xbf").filter(|_| line == 1).unwrap_or(row), line)?;
+        }
+        text.clear();
+    }
+    table.array()
+}
+
+/// What was read so far.
+struct Table {
+    delimiter: u8,
+    values: Vec<f64>,
+    rows: usize,
+    columns: usize,
+}
+
+impl Table {
+    /// Appends a row; blank lines are none.
+    fn read_row(&mut self, text: &[u8], line: usize) -> Result<(), Fault> {
+        if text.iter().all(|&byte| byte == b' ') {
+            return Ok(());
+        }
+        let cells = || text.split(|&byte| byte == self.delimiter);
+        if self.rows == 0 {
+            self.columns = cells().count();
+            refuse_header(cells, self.delimiter, line)?;
+        }
+        if cells().count() != self.columns {
+            let (row, these) = (self.rows, count(cells().count(), "column"));
+            return Err(Fault::new(Code::Ragged, format!("row {row} has {these}, row 0 has {}", self.columns))
+                .at(place(line, 1))
+                .tip("every line needs the same number of columns"));
         }
         let mut column = 1;
-        for cell in &record {
-            values.push(number(cell).map_err(|fault| fault.at(place(line, column)))?);
+        for cell in text.split(|&byte| byte == self.delimiter) {
+            let blanks = cell.len() - cell.trim_ascii_start().len();
+            self.values.push(number(cell).map_err(|fault| fault.at(place(line, column + blanks)))?);
             column += String::from_utf8_lossy(cell).chars().count() + 1;
         }
-        rows += 1;
+        self.rows += 1;
+        Ok(())
     }
-    if rows == 0 {
-        return Err(Fault::new(Code::EmptyValue, "is empty").tip("a table has at least one row of numbers"));
+
+    fn array(self) -> Result<ArrayD<f64>, Fault> {
+        let shape = match (self.rows, self.columns) {
+            (0, _) => {
+                return Err(Fault::new(Code::EmptyValue, "is empty").tip("a table has at least one row of numbers"));
+            }
+            (rows, 1) => vec![rows],
+            (rows, columns) => vec![rows, columns],
+        };
+        ArrayD::from_shape_vec(IxDyn(&shape), self.values).map_err(|_| Fault::new(Code::Damaged, "is no table"))
     }
-    let shape: &[usize] = if columns == 1 { &[rows] } else { &[rows, columns] };
-    ArrayD::from_shape_vec(IxDyn(shape), values).map_err(|_| Fault::new(Code::Damaged, "is no table"))
 }
 
 fn place(line: usize, column: usize) -> Place {
     Place::Text { line, column, pointer: String::new() }
 }
 
+/// A cell without blanks and the quotes around it.
+fn bare(cell: &[u8]) -> &[u8] {
+    match cell.trim_ascii() {
+        [b'"', inside @ .., b'"'] => inside.trim_ascii(),
+        cell => cell,
+    }
+}
+
 fn number(cell: &[u8]) -> Result<f64, Fault> {
-    let text = String::from_utf8_lossy(cell);
-    let text = text.trim();
+    let text = String::from_utf8_lossy(bare(cell));
     if text.is_empty() {
         return Err(Fault::new(Code::EmptyValue, "a cell is empty").tip("write nan for a missing value"));
     }
     let spelled = text.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_alphabetic());
     match text.parse::<f64>() {
         Ok(number) if number.is_infinite() && !spelled => {
-            Err(Fault::new(Code::NumberRange, format!("{} is beyond the largest double, 1.8e308", printable(text)))
+            Err(Fault::new(Code::NumberRange, format!("{} is beyond the largest double, 1.8e308", printable(&text)))
                 .tip("write inf or -inf if infinity is meant"))
         }
         Ok(number) => Ok(number),
-        Err(_) => Err(Fault::new(Code::NotANumber, format!("the cell \"{}\" is not a number", printable(text)))
+        Err(_) => Err(Fault::new(Code::NotANumber, format!("the cell \"{}\" is not a number", printable(&text)))
             .tip("every cell is a number with a decimal point; nan, inf and -inf are numbers too")),
     }
 }
 
-/// Refuses a first line of words, and a table that separates its columns by something else.
-fn refuse_header(record: &ByteRecord, delimiter: u8) -> Result<(), Fault> {
-    let not_numbers: Vec<String> = record
-        .iter()
-        .filter(|cell| !cell.trim_ascii().is_empty() && number(cell).is_err_and(|fault| fault.code == Code::NotANumber))
-        .map(|cell| String::from_utf8_lossy(cell).into_owned())
-        .collect();
-    let Some(first) = not_numbers.first() else { return Ok(()) };
-    let other = [(';', "semicolons"), ('\t', "tabs"), (',', "commas")];
-    let split = other.iter().find(|(sign, _)| *sign != char::from(delimiter) && first.contains(*sign));
+/// Refuses a first line of words alone, and a table that separates its columns by something else.
+fn refuse_header<'a, C: Iterator<Item = &'a [u8]>>(
+    cells: impl Fn() -> C,
+    delimiter: u8,
+    line: usize,
+) -> Result<(), Fault> {
+    let word = |cell: &&[u8]| !bare(cell).is_empty() && number(cell).is_err_and(|fault| fault.code == Code::NotANumber);
+    let Some(first) = cells().find(word).map(bare) else { return Ok(()) };
+    let other = [(b';', "semicolons"), (b'\t', "tabs"), (b',', "commas")];
+    let split = other.iter().find(|(sign, _)| *sign != delimiter && first.contains(sign));
+    let shown = printable(&String::from_utf8_lossy(first));
     if let Some((sign, name)) = split {
-        return Err(Fault::new(Code::NotANumber, format!("the cell \"{}\" is not a number", printable(first)))
-            .at(place(1, 1))
-            .tip(
-                format!("the columns look separated by {name}: tr '{sign}' ',' makes a .csv, tabs belong in a .tsv")
-                    .replace('\t', "\\t"),
-            ));
+        let sign = char::from(*sign).escape_default();
+        return Err(Fault::new(Code::NotANumber, format!("the cell \"{shown}\" is not a number"))
+            .at(place(line, 1))
+            .tip(format!(
+                "the columns look separated by {name}: tr '{sign}' ',' makes a .csv, tabs belong in a .tsv"
+            )));
     }
-    Err(Fault::new(Code::HeaderRow, format!("the first line is a header, \"{}\"", printable(first)))
-        .at(place(1, 1))
-        .tip("only numbers are read: tail -n +2 FILE leaves the header out"))
+    // A number beside the word: a mistyped row, which nobody should be told to cut off.
+    if cells().any(|cell| number(cell).is_ok()) {
+        return Ok(());
+    }
+    Err(Fault::new(Code::HeaderRow, format!("the first line is a header, \"{shown}\""))
+        .at(place(line, 1))
+        .tip(format!("only numbers are read: tail -n +{} FILE leaves the header out", line + 1)))
 }
 
 fn write_table(value: &ArrayD<f64>, delimiter: u8, out: &mut dyn io::Write) -> io::Result<()> {
@@ -169,6 +213,7 @@ mod tests {
     fn rows_columns_marks_and_line_ends_are_understood() {
         assert_eq!(read("1,2\n3,4\n").unwrap(), ndarray::arr2(&[[1.0, 2.0], [3.0, 4.0]]).into_dyn());
         assert_eq!(read("\u{feff}1\r\n2\r\n").unwrap(), ndarray::arr1(&[1.0, 2.0]).into_dyn());
+        assert_eq!(read("1\r\"2\"\r 3 \r").unwrap(), ndarray::arr1(&[1.0, 2.0, 3.0]).into_dyn());
         assert_eq!(read("1, -inf").unwrap().shape(), [1, 2]);
         assert_eq!(Tsv.read(Source::bytes("t", b"1\t2"), &Selector::Whole, &[]).unwrap().value.len(), 2);
     }
@@ -182,6 +227,12 @@ mod tests {
             ("1;2\n", Code::NotANumber, 1, 1),
             ("1,\n", Code::EmptyValue, 1, 3),
             ("1,1e400\n", Code::NumberRange, 1, 3),
+            ("1,2\r\n3,x\r\n", Code::NotANumber, 2, 3),
+            ("1,2\r\n3\r\n", Code::Ragged, 2, 1),
+            ("\u{feff}1,2\n\n3,   x\n", Code::NotANumber, 3, 6),
+            ("1,2\n\"3\",x\n", Code::NotANumber, 2, 5),
+            ("1,2x\n3,4\n", Code::NotANumber, 1, 3),
+            ("\na\n1\n", Code::HeaderRow, 2, 1),
         ] {
             let fault = read(text).unwrap_err();
             assert_eq!((fault.code, fault.at), (code, Some(place(line, column))), "{text}");

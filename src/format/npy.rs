@@ -111,3 +111,139 @@ pub(super) fn written_size(value: &ArrayD<f64>, wide: Width) -> u64 {
     let element = if wide == Width::Double { 8 } else { 4 };
     header::text(value.shape(), wide).len() as u64 + element * value.len() as u64
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn file(descr: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+        let text = format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
+        [MAGIC, &[1, 0], &(text.len() as u16).to_le_bytes(), text.as_bytes(), data].concat()
+    }
+
+    fn read(bytes: &[u8]) -> Result<Found, Fault> {
+        Npy.read(Source::bytes("w.npy", bytes), &Selector::Whole, &[])
+    }
+
+    fn written(value: &ArrayD<f64>, wide: Width) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_array(value, wide, &mut bytes).unwrap();
+        bytes
+    }
+
+    fn numbers(bytes: &[u8]) -> Vec<f64> {
+        read(bytes).unwrap().value.into_iter().collect()
+    }
+
+    #[test]
+    fn every_type_in_both_byte_orders_is_read_as_doubles() {
+        macro_rules! check {
+            ($($descr:literal: $kind:ty = $values:expr;)*) => {$({
+                let values: [$kind; 2] = $values;
+                let little: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+                let big: Vec<u8> = values.iter().flat_map(|x| x.to_be_bytes()).collect();
+                let expected = values.map(|x| x as f64);
+                assert_eq!(numbers(&file(concat!("<", $descr), "False", "(2,)", &little)), expected);
+                assert_eq!(numbers(&file(concat!(">", $descr), "False", "(2,)", &big)), expected);
+            })*};
+        }
+        check! {
+            "i1": i8 = [-128, 127];
+            "i2": i16 = [-32768, 513];
+            "i4": i32 = [i32::MIN, 66051];
+            "i8": i64 = [i64::MIN, 1 << 53];
+            "u1": u8 = [1, 255];
+            "u2": u16 = [1, 65535];
+            "u4": u32 = [1, u32::MAX];
+            "u8": u64 = [1, 1 << 63];
+            "f4": f32 = [0.1, -1e-45];
+            "f8": f64 = [0.1, -5e-324];
+        }
+        let halves = [1.0009765625, -(2f64.powi(-24))];
+        assert_eq!(numbers(&file(">f2", "False", "(2,)", &[0x3c, 0x01, 0x80, 0x01])), halves);
+        assert_eq!(numbers(&file("|b1", "False", "(3,)", &[0, 1, 2])), [0.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn the_rounding_is_that_of_the_type() {
+        for (descr, size, bits) in [("<f2", 2, 11), ("<f4", 4, 24), ("<f8", 8, 53), ("<i2", 2, 53)] {
+            let found = read(&file(descr, "False", "()", &vec![0; size])).unwrap();
+            assert_eq!((found.value.ndim(), found.rounding), (0, 2f64.powi(-bits)));
+        }
+    }
+
+    #[test]
+    fn columns_first_becomes_rows_first() {
+        let found = read(&file("|u1", "True", "(2, 3)", &[1, 4, 2, 5, 3, 6])).unwrap();
+        assert_eq!(found.value, ndarray::arr2(&[[1., 2., 3.], [4., 5., 6.]]).into_dyn());
+        assert!(found.value.is_standard_layout());
+    }
+
+    #[test]
+    fn versions_2_and_3_have_a_longer_length() {
+        for version in [2, 3] {
+            let mut bytes = file("|u1", "False", "(1,)", &[9]);
+            bytes[6] = version;
+            bytes.splice(10..10, [0, 0]);
+            assert_eq!(numbers(&bytes), [9.0]);
+        }
+        let mut bytes = file("|u1", "False", "(1,)", &[9]);
+        bytes[6] = 4;
+        assert_eq!(read(&bytes).unwrap_err().message, "is of .npy version 4.0; 1 to 3 are known");
+    }
+
+    #[test]
+    fn a_file_of_another_size_than_its_header_says_is_damaged() {
+        for (shape, data) in [("(3,)", 23), ("(3,)", 25), ("(3, 0)", 1), ("(1000000000, 1000000000)", 8), ("()", 0)] {
+            let fault = read(&file("<f8", "False", shape, &vec![0; data])).unwrap_err();
+            assert_eq!((fault.code, fault.origin.as_deref()), (Code::Damaged, Some("w.npy")), "{shape}");
+        }
+        let fault = read(&file("<f8", "False", "(3,)", &[0; 23])).unwrap_err();
+        assert_eq!(fault.message, "is damaged: its header promises 24 bytes of numbers, the file has 23");
+        for bytes in [&b""[..], b"\x93NUMPY", b"\x93NUMPY\x01\x00\xff\xff{}", b"[1, 2, 3, 4, 5, 6]"] {
+            assert_eq!(read(bytes).unwrap_err().code, Code::Damaged);
+        }
+    }
+
+    #[test]
+    fn three_axes_and_a_selector_are_refused() {
+        assert_eq!(read(&file("|u1", "False", "(1, 2, 1)", &[0; 2])).unwrap_err().code, Code::Rank);
+        let bytes = file("|u1", "False", "(1,)", &[0]);
+        let fault = Npy.read(Source::bytes("w.npy", &bytes), &Selector::parse("w"), &[]).unwrap_err();
+        assert_eq!(fault.code, Code::KeyMissing);
+    }
+
+    #[test]
+    fn what_is_written_is_what_numpy_writes() {
+        let bytes = written(&ArrayD::zeros(vec![3]), Width::Single);
+        let dict = "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }";
+        assert_eq!(&bytes[..10], b"\x93NUMPY\x01\x00\x76\x00");
+        assert_eq!(bytes[10..128], *format!("{dict:117}\n").as_bytes());
+        assert_eq!(bytes.len(), 128 + 12);
+    }
+
+    proptest! {
+        #[test]
+        fn doubles_are_read_back_bit_for_bit(bits: Vec<u64>, wide: bool) {
+            let width = if wide { 1 } else { bits.len() };
+            let values = bits.iter().map(|&bits| f64::from_bits(bits)).collect();
+            let array = ArrayD::from_shape_vec(vec![bits.len().checked_div(width).unwrap_or(0), width], values).unwrap();
+            let found = read(&written(&array, Width::Double)).unwrap();
+            prop_assert_eq!(found.value.shape(), array.shape());
+            prop_assert_eq!(found.value.iter().map(|x| x.to_bits()).collect::<Vec<_>>(), bits);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>, at: prop::sample::Index, new: u8, cut: prop::sample::Index) {
+            let _ = read(&bytes);
+            let mut file = written(&ndarray::arr2(&[[1.0, 2.0]]).into_dyn(), Width::Double);
+            let at = at.index(file.len());
+            file[at] = new;
+            let _ = read(&file);
+            file.truncate(cut.index(file.len()));
+            let _ = read(&file);
+        }
+    }
+}

@@ -126,3 +126,125 @@ impl Write for Sink<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use ndarray::{ArrayD, arr0, arr1, arr2};
+    use proptest::prelude::*;
+
+    fn bundle() -> Bundle<f64> {
+        Bundle::new()
+            .with(Name::Y, arr2(&[[1.0, -0.0], [f64::NAN, f64::INFINITY]]).into_dyn())
+            .with(Name::LOSS, arr0(0.25).into_dyn())
+            .with(Name::DB, arr1(&[5e-324]).into_dyn())
+    }
+
+    fn written(values: &Bundle<f64>, wide: Width) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        Npz.write(values, wide, &mut bytes).unwrap();
+        bytes
+    }
+
+    fn read(bytes: &[u8], select: &str, wanted: &[Name]) -> Result<Found, Fault> {
+        Npz.read(Source::bytes("m.npz", bytes), &Selector::parse(select), wanted)
+    }
+
+    fn zipped(packed: CompressionMethod, entry: &[u8]) -> Vec<u8> {
+        let mut archive = ZipWriter::new(io::Cursor::new(Vec::new()));
+        archive.start_file("w.npy", SimpleFileOptions::default().compression_method(packed)).unwrap();
+        archive.write_all(entry).unwrap();
+        archive.finish().unwrap().into_inner()
+    }
+
+    fn bits(array: &ArrayD<f64>) -> Vec<u64> {
+        array.iter().map(|number| number.to_bits()).collect()
+    }
+
+    #[test]
+    fn every_array_is_read_back_bit_for_bit() {
+        let bytes = written(&bundle(), Width::Double);
+        for (name, value) in bundle().iter() {
+            let found = read(&bytes, "", &[Name::X, name.clone()]).unwrap();
+            assert_eq!((found.value.shape(), bits(&found.value)), (value.shape(), bits(value)));
+            assert_eq!(found.pointer, name.as_str());
+            assert_eq!(read(&bytes, name.as_str(), &[]).unwrap().value.shape(), value.shape());
+        }
+    }
+
+    #[test]
+    fn the_same_values_are_the_same_bytes() {
+        assert_eq!(written(&bundle(), Width::Single), written(&bundle(), Width::Single));
+    }
+
+    #[test]
+    fn a_missing_name_lists_the_names() {
+        let fault = read(&written(&bundle(), Width::Double), "w", &[]).unwrap_err();
+        assert_eq!((fault.code, fault.origin.as_deref()), (Code::KeyMissing, Some("m.npz")));
+        assert_eq!(fault.facts, [crate::fault::Fact::Text("it has y, loss, db".into())]);
+    }
+
+    #[test]
+    fn deflated_arrays_are_read() {
+        let mut entry = Vec::new();
+        write_array(&ArrayD::zeros(vec![300, 7]), Width::Single, &mut entry).unwrap();
+        let bytes = zipped(CompressionMethod::Deflated, &entry);
+        assert!(bytes.len() < entry.len() / 10);
+        let found = read(&bytes, "w", &[]).unwrap();
+        assert_eq!((found.value.shape(), found.rounding), (&[300, 7][..], 2f64.powi(-24)));
+    }
+
+    #[test]
+    fn an_entry_that_promises_more_than_deflate_can_hold_is_refused() {
+        let mut entry = Vec::new();
+        write_array(&ArrayD::zeros(vec![4]), Width::Double, &mut entry).unwrap();
+        let size = (entry.len() as u32).to_le_bytes();
+        for packed in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+            let mut bytes = zipped(packed, &entry);
+            let places: Vec<usize> = (0..bytes.len() - 4).filter(|&at| bytes[at..at + 4] == size).collect();
+            for at in places {
+                bytes[at..at + 4].copy_from_slice(&0x7fff_ffffu32.to_le_bytes());
+            }
+            assert_eq!(read(&bytes, "w", &[]).unwrap_err().code, Code::Damaged);
+        }
+    }
+
+    #[test]
+    fn a_changed_number_is_noticed_by_its_checksum() {
+        let mut entry = Vec::new();
+        write_array(&arr1(&[7.0]).into_dyn(), Width::Double, &mut entry).unwrap();
+        let mut bytes = zipped(CompressionMethod::Stored, &entry);
+        let at = bytes.windows(8).position(|window| window == 7f64.to_le_bytes()).unwrap();
+        bytes[at] ^= 1;
+        assert_eq!(read(&bytes, "w", &[]).unwrap_err().code, Code::Damaged);
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_and_nothing_else() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let error = Npz.write(&bundle(), Width::Double, &mut Full).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>, at: prop::sample::Index, new: u8, cut: prop::sample::Index) {
+            let _ = read(&bytes, "w", &[]);
+            let mut file = written(&bundle(), Width::Double);
+            let at = at.index(file.len());
+            file[at] = new;
+            let _ = read(&file, "y", &[]);
+            file.truncate(cut.index(file.len()));
+            let _ = read(&file, "y", &[]);
+        }
+    }
+}
