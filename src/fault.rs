@@ -277,4 +277,22 @@ codes! {
     NanInput = "nan-input",
     /// A key that is nearly an operand's name.
     UnknownKey = "unknown-key",
+    /// No program of that name.
+    ProgramMissing = "program-missing",
+    /// A file that cannot be run.
+    ProgramNotExecutable = "program-not-executable",
+    /// A program that takes too long.
+    ProgramTimeout = "program-timeout",
+    /// A program that ended badly, or before it answered.
+    ProgramCrash = "program-crash",
+    /// A program's answer is no JSON.
+    ReplyNotJson = "reply-not-json",
+    /// A program's answer lacks a key.
+    ReplyKeyMissing = "reply-key-missing",
+    /// A program's answer has other points than the request.
+    ReplyPoints = "reply-points",
+    /// Something in a program's answer is no array of numbers.
+    ReplyValue = "reply-value",
+    /// A program's answer does not end.
+    ReplyTooLong = "reply-too-long",
 }

@@ -6,6 +6,7 @@
 //! - [`report`]: results as plain data, and their renderers
 //! - [`operand`]: from the text of an option to a matrix and where it came from
 //! - [`format`](mod@format): bytes ↔ named arrays
+//! - [`check`]: gradients against differences, results against results
 //! - [`layer`]: the mathematics, and the registry
 //! - [`scalar`]: the numbers that formulas are written in
 //! - [`bundle`], [`fault`], [`name`]: what every room speaks
@@ -24,6 +25,7 @@
 //! ```
 
 pub mod bundle;
+pub mod check;
 pub mod cli;
 pub mod fault;
 pub mod format;

@@ -11,6 +11,8 @@ mod softmax_xent;
 mod tanh;
 mod xent;
 
+mod program; // somebody's program, spoken to as docs/gradcheck-protocol.md says
+
 mod article; // the source's numbers, nothing else
 mod digits; // real input: handwritten digits through a pipe
 mod docs; // every console block of README, docs and help

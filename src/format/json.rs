@@ -244,6 +244,11 @@ pub fn to_line<'a>(
     out.write_all(b"\n")
 }
 
+/// One value, without a line break behind it.
+pub fn write_value(value: &ArrayD<f64>, out: &mut dyn io::Write) -> io::Result<()> {
+    Ok(serde_json::to_writer(out, &Matrix(value.view()))?)
+}
+
 fn indented(entries: &[(&Name, &ArrayD<f64>)], out: &mut dyn io::Write) -> io::Result<()> {
     out.write_all(b"{")?;
     for (n, (name, value)) in entries.iter().enumerate() {

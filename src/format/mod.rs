@@ -250,7 +250,7 @@ fn refuse_utf16(first: &[u8]) -> Result<(), Fault> {
 }
 
 /// Somebody's text on one line of a terminal: control characters are escaped, long text is cut.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::new();
     for (count, letter) in text.chars().enumerate() {
         match letter {

@@ -1,0 +1,130 @@
+//! What a program answered, read: anything that is numbers passes, whatever its shape.
+
+use crate::bundle::Bundle;
+use crate::check::{Point, Reply};
+use crate::fault::{Code, Fault, Place};
+use crate::format::json::{self, Node};
+use crate::format::{escape, printable};
+use crate::name::Name;
+use ndarray::{ArrayD, Axis, IxDyn};
+
+/// So many characters of an answer are shown that is no JSON.
+const SHOWN: usize = 120;
+
+/// Reads the reply to a request with these points.
+pub(super) fn read(bytes: &[u8], points: &[Point], label: &str) -> Result<Vec<Reply>, Fault> {
+    let node = match json::parse(bytes, label) {
+        Ok(node) => node,
+        Err(fault) => return Err(not_json(fault, bytes)),
+    };
+    document(node, points).map_err(|fault| {
+        let fault = fault.from(label).fact(format!("it said: {}", beginning(bytes)));
+        let Some(Place::Pointer(pointer)) = &fault.at else { return fault };
+        let pointer = pointer.clone();
+        match json::locate(bytes, &pointer) {
+            Some((line, column)) => fault.at(Place::Text { line, column, pointer }),
+            None => fault,
+        }
+    })
+}
+
+fn document(node: Node, points: &[Point]) -> Result<Vec<Reply>, Fault> {
+    let said = match key(node, "points", "")? {
+        Node::List(said) => said,
+        // Only an empty array of points is an array of numbers.
+        Node::Numbers(numbers) if numbers.is_empty() => Vec::new(),
+        _ => return Err(value("points is no array of objects", "/points")),
+    };
+    if said.len() != points.len() {
+        let message = format!("answered {} of {} points", said.len(), points.len());
+        return Err(Fault::new(Code::ReplyPoints, message)
+            .tip("a request holds several points; the reply has one entry for each, in the same order"));
+    }
+    said.into_iter().zip(points).enumerate().map(|(n, (said, asked))| point(said, asked, n)).collect()
+}
+
+fn point(said: Node, asked: &Point, n: usize) -> Result<Reply, Fault> {
+    let here = format!("/points/{n}");
+    let Node::Object(entries) = said else { return Err(value("a point is an object", &here)) };
+    let (mut outputs, mut gradients) = (None, None);
+    for (key, node) in entries {
+        match key.as_str() {
+            "outputs" => outputs = Some(arrays(node, &format!("{here}/outputs"))?),
+            "gradients" => gradients = Some(arrays(node, &format!("{here}/gradients"))?),
+            _ => {}
+        }
+    }
+    match (&outputs, &gradients) {
+        (None, None) => Err(lacks("outputs", &here)),
+        (None, Some(_)) if asked.dout.is_none() => Err(lacks("outputs", &here)),
+        _ => Ok(Reply { outputs: outputs.unwrap_or_default(), gradients: gradients.unwrap_or_default() }),
+    }
+}
+
+/// The named arrays of `outputs` or `gradients`; null stands for nothing.
+fn arrays(node: Node, here: &str) -> Result<Bundle<f64>, Fault> {
+    let entries = match node {
+        Node::Object(entries) => entries,
+        Node::Null => return Ok(Bundle::new()),
+        _ => return Err(value("is no object with an array for each name", here)),
+    };
+    let named = entries.into_iter().filter(|(_, node)| *node != Node::Null);
+    named
+        .map(|(name, node)| {
+            let here = format!("{here}/{}", escape(&name));
+            Ok((Name::new(name), numbers(node, &here)?))
+        })
+        .collect()
+}
+
+/// An array of numbers with as many axes as there are.
+fn numbers(node: Node, here: &str) -> Result<ArrayD<f64>, Fault> {
+    let list = match node {
+        Node::List(list) if list.iter().all(|node| matches!(node, Node::List(_) | Node::Numbers(_))) => list,
+        other => return other.matrix(here).map_err(|fault| Fault { code: Code::ReplyValue, ..fault }),
+    };
+    let parts: Vec<ArrayD<f64>> = list
+        .into_iter()
+        .enumerate()
+        .map(|(n, node)| numbers(node, &format!("{here}/{n}")))
+        .collect::<Result<_, _>>()?;
+    let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+    ndarray::stack(Axis(0), &views).map_err(|_| value("has rows of different lengths", here)).map(standard)
+}
+
+fn standard(values: ArrayD<f64>) -> ArrayD<f64> {
+    let shape = IxDyn(values.shape());
+    ArrayD::from_shape_vec(shape, values.iter().copied().collect()).unwrap_or(values)
+}
+
+fn key(node: Node, wanted: &str, here: &str) -> Result<Node, Fault> {
+    let Node::Object(entries) = node else { return Err(value("is no JSON object", here)) };
+    entries.into_iter().find(|(key, _)| key == wanted).map(|(_, node)| node).ok_or_else(|| lacks(wanted, here))
+}
+
+fn lacks(key: &str, here: &str) -> Fault {
+    let fault = Fault::new(Code::ReplyKeyMissing, format!("the answer has no key {key}"))
+        .tip(r#"an answer is {"points":[{"outputs":{"y":…},"gradients":{"dx":…}}, …]}"#);
+    if here.is_empty() { fault } else { fault.at(Place::Pointer(here.to_owned())) }
+}
+
+fn value(what: &str, here: &str) -> Fault {
+    Fault::new(Code::ReplyValue, what)
+        .at(Place::Pointer(here.to_owned()))
+        .tip(r#"an answer is {"points":[{"outputs":{"y":…},"gradients":{"dx":…}}, …]}"#)
+}
+
+fn not_json(fault: Fault, bytes: &[u8]) -> Fault {
+    let code = if fault.code == Code::DuplicateKey { Code::ReplyValue } else { Code::ReplyNotJson };
+    Fault { code, ..fault }
+        .fact(format!("it said: {}", beginning(bytes)))
+        .tip("standard output is for the one answer; print other things on standard error")
+}
+
+fn beginning(bytes: &[u8]) -> String {
+    // Four bytes are enough for any character.
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * SHOWN)]);
+    let shown: String = text.chars().take(SHOWN).collect();
+    let more = if shown.len() < bytes.trim_ascii_end().len() { "…" } else { "" };
+    format!("{}{more}", printable(shown.trim_end()))
+}

@@ -1,0 +1,257 @@
+//! Somebody's program as a subject: what it answers is read, and however it fails is named.
+
+use crate::support::{folder, numbers};
+use ndarray::{ArrayD, array};
+use nnlayer::bundle::Bundle;
+use nnlayer::check::program::{Conversation, Program};
+use nnlayer::check::{Point, Reply, Subject};
+use nnlayer::fault::{Code, Fault};
+use nnlayer::layer::{Precision, Settings, Value};
+use nnlayer::name::Name;
+use std::ffi::OsString;
+use std::time::{Duration, Instant};
+
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(300);
+
+fn program(command: &[&str], conversation: Conversation, timeout: Duration) -> Program {
+    let command: Vec<OsString> = command.iter().map(OsString::from).collect();
+    Program::new(&command, "affine", &Settings::default(), conversation, timeout, Precision::F64)
+}
+
+fn sh(script: &str) -> Program {
+    program(&["sh", "-c", script], Conversation::Once, LONG)
+}
+
+fn point(x: ArrayD<f64>) -> Point {
+    Point { at: Bundle::new().with(Name::X, x), dout: None }
+}
+
+fn one() -> Vec<Point> {
+    vec![point(array![1.0, 2.0].into_dyn())]
+}
+
+#[track_caller]
+fn refusal(mut program: Program, code: Code, words: &str) -> Fault {
+    let fault = program.ask(&one()).expect_err("a program like this is refused");
+    assert_eq!(fault.code, code, "{fault:?}");
+    let all = format!("{fault:?}");
+    assert!(all.contains(words), "{words}: {all}");
+    assert!(fault.tip.is_some(), "{all}");
+    assert!(fault.origin.is_some(), "{all}");
+    fault
+}
+
+#[track_caller]
+fn answer(script: &str) -> Vec<Reply> {
+    sh(script).ask(&one()).unwrap_or_else(|fault| panic!("{fault:?}"))
+}
+
+const REPLY: &str = r#"{"points":[{"outputs":{"y":[1,2]}}]}"#;
+
+#[test]
+fn a_request_says_what_is_asked_in_exact_digits() {
+    let folder = folder();
+    let said = folder.path().join("request");
+    let mut settings = Settings::default();
+    settings.set("w-layout", Value::Choice("out-in"));
+    settings.set("eps", Value::Number(1e-7));
+    let script =
+        format!("cat > '{}'; echo '{{\"points\":[{{\"outputs\":{{}}}},{{\"outputs\":{{}}}}]}}'", said.display());
+    let command = ["sh", "-c", &script].map(OsString::from);
+    let mut program = Program::new(&command, "affine", &settings, Conversation::Once, LONG, Precision::F32);
+    assert_eq!(program.precision(), Precision::F32);
+    let points = [
+        Point {
+            at: Bundle::new()
+                .with(Name::X, array![[0.1, f64::NAN]].into_dyn())
+                .with(Name::B, ndarray::arr0(2.0).into_dyn()),
+            dout: Some(array![1.0, f64::NEG_INFINITY].into_dyn()),
+        },
+        point(array![-0.0, 5e-324].into_dyn()),
+    ];
+    program.ask(&points).unwrap();
+    assert_eq!(
+        std::fs::read_to_string(said).unwrap(),
+        concat!(
+            r#"{"nnlayer":1,"layer":"affine","settings":{"eps":1e-7,"w-layout":"out-in"},"points":["#,
+            r#"{"inputs":{"x":[[0.1,"NaN"]],"b":2.0},"dout":[1.0,"-Infinity"]},{"inputs":{"x":[-0.0,5e-324]}}]}"#,
+            "\n"
+        )
+    );
+}
+
+#[test]
+fn a_reply_of_any_shape_is_passed_on_as_it_is() {
+    let said = &answer(
+        r#"echo '{"points":[{"outputs":{"y":[[1,2],[3,NaN]],"loss":2,"z":[[[1],[2]],[[3],[4]]]},"gradients":{"dx":[],"db":["-Infinity",0.1],"dw":null}}],"more":true}'"#,
+    )[0];
+    assert_eq!(said.outputs.known(&Name::Y).shape(), [2, 2]);
+    assert!(said.outputs.known(&Name::Y)[[1, 1]].is_nan());
+    assert_eq!(said.outputs.known(&Name::LOSS)[[]], 2.0);
+    let deep = said.outputs.known(&Name::new("z"));
+    assert_eq!((deep.shape(), deep[[1, 0, 0]]), (&[2, 2, 1][..], 3.0));
+    assert_eq!(said.gradients.known(&Name::DX).shape(), [0]);
+    assert_eq!(said.gradients.known(&Name::DB)[[0]], f64::NEG_INFINITY);
+    assert_eq!(said.gradients.known(&Name::DB)[[1]], 0.1);
+    assert!(said.gradients.get(&Name::DW).is_none());
+}
+
+#[test]
+fn a_program_that_sleeps_is_ended_with_all_it_started() {
+    let folder = folder();
+    let file = folder.path().join("pid");
+    let script = format!("sleep 300 & echo $! > '{}'; echo waiting >&2; wait", file.display());
+    let begin = Instant::now();
+    let program = program(&["sh", "-c", &script], Conversation::Once, Duration::from_secs(2));
+    refusal(program, Code::ProgramTimeout, "waiting");
+    assert!(begin.elapsed() < Duration::from_secs(20));
+    let pid = std::fs::read_to_string(file).unwrap();
+    let gone = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+        stat.map_or(true, |stat| stat.contains(") Z"))
+    };
+    let until = Instant::now() + LONG;
+    while cfg!(target_os = "linux") && !gone() {
+        assert!(Instant::now() < until, "{pid} still runs");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_program_that_answers_and_does_not_end_is_ended() {
+    let script = format!("echo '{REPLY}'; exec >&-; sleep 300");
+    refusal(program(&["sh", "-c", &script], Conversation::Once, SHORT), Code::ProgramTimeout, "0.3 s");
+}
+
+#[test]
+fn a_crash_is_named_with_its_status_or_signal_and_its_last_words() {
+    let fault =
+        refusal(sh("cat >/dev/null; echo one >&2; echo two >&2; exit 3"), Code::ProgramCrash, "ended with status 3");
+    assert!(format!("{:?}", fault.facts).contains("two"));
+    refusal(sh("kill -SEGV $$"), Code::ProgramCrash, "signal 11 (SIGSEGV)");
+    refusal(sh(&format!("echo '{REPLY}'; exit 1")), Code::ProgramCrash, "ended with status 1");
+    refusal(sh("cat >/dev/null"), Code::ProgramCrash, "ended without an answer");
+    refusal(sh("echo; echo"), Code::ProgramCrash, "ended without an answer");
+}
+
+#[test]
+fn a_program_may_leave_its_input_unread() {
+    let many: Vec<Point> = vec![point(ArrayD::zeros(vec![1000, 1000]))];
+    let script = format!("exec <&-; echo '{REPLY}'");
+    assert_eq!(sh(&script).ask(&many).unwrap().len(), 1);
+}
+
+#[test]
+fn chatter_on_standard_error_blocks_nobody() {
+    let script = format!("head -c 10000000 /dev/zero | tr '\\0' 'e' >&2; cat >/dev/null; echo '{REPLY}'");
+    assert_eq!(answer(&script).len(), 1);
+}
+
+#[test]
+fn a_program_may_answer_while_it_still_reads() {
+    // Both pipes are full long before either side is done.
+    let script = r#"printf '{"points":[{"outputs":{"y":'; sed 's/.*"x"://; s/}}]}$/}}]}/'"#;
+    let x = ArrayD::from_shape_fn(vec![1000, 300], |at| (at[0] * 300 + at[1]) as f64 / 7.0);
+    let said = sh(script).ask(&[point(x.clone())]).unwrap_or_else(|fault| panic!("{fault:?}"));
+    assert_eq!(said[0].outputs.known(&Name::Y), &x);
+}
+
+#[test]
+fn answers_that_cannot_be_used_are_each_named() {
+    let say = |text: &str| sh(&format!("cat >/dev/null; cat <<'END'\n{text}\nEND"));
+    refusal(say("Traceback: oh dear"), Code::ReplyNotJson, "it said: Traceback: oh dear");
+    refusal(say("{\"points\":[{\"outputs\":"), Code::ReplyNotJson, "it ends");
+    refusal(say("[1,2]"), Code::ReplyValue, "is no JSON object");
+    refusal(say("{\"y\":[1,2]}"), Code::ReplyKeyMissing, "no key points");
+    refusal(say(r#"{"points":3}"#), Code::ReplyValue, "/points");
+    refusal(say(r#"{"points":[]}"#), Code::ReplyPoints, "0 of 1 points");
+    refusal(say(r#"{"points":[{"outputs":{}},{"outputs":{}}]}"#), Code::ReplyPoints, "2 of 1 points");
+    refusal(say(r#"{"points":[{}]}"#), Code::ReplyKeyMissing, "no key outputs");
+    refusal(say(r#"{"points":[{"gradients":{"dx":1}}]}"#), Code::ReplyKeyMissing, "no key outputs");
+    refusal(say(r#"{"points":[{"outputs":[1,2]}]}"#), Code::ReplyValue, "/points/0/outputs");
+    refusal(say(r#"{"points":[{"outputs":{"y":"much"}}]}"#), Code::ReplyValue, "/points/0/outputs/y");
+    refusal(say(r#"{"points":[{"outputs":{"y":[[1],[2,3]]}}]}"#), Code::ReplyValue, "lengths");
+    refusal(say(r#"{"points":[{"outputs":{"y":[[1],[2,null]]}}]}"#), Code::ReplyValue, "null");
+}
+
+#[test]
+fn an_answer_without_end_is_cut() {
+    let fault = refusal(program(&["yes"], Conversation::Once, LONG), Code::ReplyTooLong, "256 MB");
+    assert!(fault.origin.as_deref() == Some("yes"));
+}
+
+#[test]
+fn programs_that_cannot_be_started_are_told_apart() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("plain.py"), "print(1)").unwrap();
+    let start = |name: &str| program(&[name], Conversation::Once, LONG);
+    refusal(start("no-such-program-at-all"), Code::ProgramMissing, "there is no program no-such-program-at-all");
+    refusal(start("python3 mine.py"), Code::ProgramMissing, "without quotes");
+    refusal(start(&path("plain.py")), Code::ProgramNotExecutable, "chmod +x");
+    refusal(start(&path(".")), Code::ProgramNotExecutable, "folder");
+    refusal(program(&[], Conversation::Once, LONG), Code::Usage, "no program");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        for (name, first, words) in [("odd", "#!/no/such/interpreter\n", "#!"), ("bare", "y = 1\n", "#!/usr/bin/env")] {
+            std::fs::write(path(name), first).unwrap();
+            std::fs::set_permissions(path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+            refusal(start(&path(name)), Code::ProgramNotExecutable, words);
+        }
+    }
+}
+
+#[test]
+fn a_persistent_program_answers_line_by_line_in_one_process() {
+    let script = r#"n=0; while read -r line; do n=$((n+1)); echo "{\"points\":[{\"outputs\":{\"y\":[$n,$$]}}]}"; done"#;
+    let mut program = program(&["sh", "-c", script], Conversation::Persistent, LONG);
+    let mut ask = || numbers_of(&program.ask(&one()).unwrap()[0]);
+    let (first, second) = (ask(), ask());
+    assert_eq!((first[0], second[0]), (1.0, 2.0));
+    assert_eq!(first[1], second[1], "one process");
+}
+
+fn numbers_of(reply: &Reply) -> Vec<f64> {
+    reply.outputs.known(&Name::Y).iter().copied().collect()
+}
+
+#[test]
+fn a_persistent_program_that_fails_is_named_too() {
+    let persistent = |script: &str| program(&["sh", "-c", script], Conversation::Persistent, Duration::from_secs(2));
+    let mut once = persistent(&format!("read -r line; echo '{REPLY}'; exit 4"));
+    once.ask(&one()).unwrap();
+    refusal(once, Code::ProgramCrash, "ended with status 4");
+    refusal(persistent("read -r line; sleep 300"), Code::ProgramTimeout, "2 s");
+    let mut talkative = persistent(&format!("echo '{REPLY}'; echo '{REPLY}'; sleep 300"));
+    talkative.ask(&one()).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    refusal(talkative, Code::ReplyPoints, "more than one line");
+}
+
+#[test]
+fn the_example_of_the_protocol_is_what_nnlayer_computes() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/gradcheck-protocol.md")).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [request, reply] = &lines[..] else { panic!("a request and a reply") };
+    for (asked, said) in request["points"].as_array().unwrap().iter().zip(reply["points"].as_array().unwrap()) {
+        let option = |name: &str| asked["inputs"][name].to_string();
+        let (x, w, b) = (option("x"), option("w"), option("b"));
+        let mut args = vec!["affine", "--json", "--x", &x, "--w", &w, "--b", &b];
+        let dout = asked["dout"].to_string();
+        if asked.get("dout").is_some() {
+            args.extend(["--dout", &dout]);
+        } else {
+            args.push("--forward");
+        }
+        let ours = crate::support::nnlayer(&args).json();
+        let said = [&said["outputs"], &said["gradients"]].map(|part| part.as_object().cloned().unwrap_or_default());
+        let said: serde_json::Map<_, _> = said.into_iter().flatten().collect();
+        assert_eq!(said.len(), ours.as_object().unwrap().len());
+        for (name, value) in said {
+            assert_eq!(numbers(&value), numbers(&ours[&name]), "{name}");
+        }
+    }
+}
