@@ -40,7 +40,8 @@ impl Name {
     /// Gradient ∂L/∂y, of a loss by the probabilities.
     pub const DY: Name = Name::fixed("dy");
 
-    const fn fixed(text: &'static str) -> Name {
+    /// A name that is known beforehand.
+    pub const fn fixed(text: &'static str) -> Name {
         Name(Cow::Borrowed(text))
     }
 

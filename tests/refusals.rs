@@ -88,6 +88,7 @@ fn every_code_has_an_input_that_causes_it() {
         .iter()
         .filter_map(|command| code(folder.path(), command))
         .chain(code(folder.path(), "nnlayer affine --x 1,2 --w '1;2' --dout 1"))
+        .chain(crate::program::CODES.iter().map(|code| code.as_str().to_owned()))
         .collect();
     for known in Code::ALL {
         assert!(seen.contains(known.as_str()), "no input causes {}", known.as_str());

@@ -5,6 +5,8 @@ use crate::fault::Fault;
 use crate::layer::Precision;
 use ndarray::ArrayD;
 
+pub mod compare;
+pub mod expect;
 pub mod program;
 
 /// Where a layer is looked at.

@@ -3,7 +3,7 @@
 use super::error::Messages;
 use super::job::{Dout, Job};
 use super::request::{Request, common};
-use super::{Status, choice, flag};
+use super::{Status, choice, expect, flag};
 use crate::bundle::Bundle;
 use crate::fault::{Fault, Severity};
 use crate::format::Width;
@@ -84,6 +84,13 @@ pub(super) fn run(
             return Err(note.fault.clone().into());
         }
         messages.note(note);
+    }
+    if let Some(text) = &request.expect {
+        if let Some(dout) = job.dout.as_ref().filter(|dout| dout.local) {
+            return Err(expect::admit(dout.value[[]]).into());
+        }
+        let answers = reader.sheets(&expect::EXPECT, text)?;
+        return expect::run(answers, spec, &compute(job, &request)?, &request, out, messages);
     }
     request.write(compute(job, &request)?, out)?;
     Ok(Status::Done)

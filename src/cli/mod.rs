@@ -7,7 +7,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command, builder::PossibleValuesParser};
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 
+mod compare;
 mod error;
+mod expect;
 mod gather;
 mod job;
 mod layer;
@@ -20,6 +22,10 @@ use error::Messages;
 pub enum Status {
     /// Done.
     Done,
+    /// A check said no.
+    No,
+    /// A check could not decide.
+    Undecided,
     /// Any error; standard output is empty.
     Error,
     /// The reader of standard output went away.
@@ -31,7 +37,9 @@ impl Status {
     pub fn code(self) -> i32 {
         match self {
             Status::Done => 0,
+            Status::No => 1,
             Status::Error => 2,
+            Status::Undecided => 3,
             Status::ClosedPipe => 141,
         }
     }
@@ -89,6 +97,7 @@ fn dispatch(
     messages: &mut Messages<'_>,
 ) -> anyhow::Result<Status> {
     match matches.subcommand() {
+        Some(("compare", matches)) => compare::run(matches, reader, out, messages),
         Some((name, matches)) => match crate::layer::find(name) {
             Some(spec) => layer::run(spec, matches, reader, out, messages),
             None => unreachable!("clap knows only registered commands"),
@@ -108,6 +117,7 @@ pub fn command() -> Command {
         .term_width(100)
         .disable_help_subcommand(true)
         .subcommands(LAYERS.iter().map(|spec| layer::command(spec)))
+        .subcommand(compare::command())
         .after_help(concat!(
             "Matrices: 1,2;3,4 or [[1,2],[3,4]] or a file (.json .npy .npz .csv .tsv .safetensors), FILE#KEY for one of several,\n",
             "- for standard input. `nnlayer COMMAND --help` gives formulas, shapes and examples.\n\n",

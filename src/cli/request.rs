@@ -16,7 +16,7 @@ const IN_FORMAT: &str =
 
 /// The options of every layer command.
 pub(super) fn common() -> Vec<Arg> {
-    vec![
+    let mut options = vec![
         flag("forward", "compute no gradients").conflicts_with("dout"),
         choice(
             "precision",
@@ -35,7 +35,19 @@ pub(super) fn common() -> Vec<Arg> {
         Arg::new("out")
             .long("out")
             .value_name("FILE")
+            .conflicts_with("expect")
             .help("write results to a .json, .npz, .npy or .csv file instead"),
+        Arg::new("expect").long("expect").value_name("FILE").help(
+            "compare the results with yours instead: a JSON object with their names as keys (null is a blank, and rounding to the digits you wrote is right), .npz or .npy",
+        ),
+    ];
+    options.extend(io_options());
+    options
+}
+
+/// The options of every command: how to read and to speak.
+pub(super) fn io_options() -> Vec<Arg> {
+    vec![
         choice("in-format", &["json", "npy", "npz", "csv", "tsv", "safetensors"], IN_FORMAT).value_name("FORMAT"),
         flag("no-stdin", "never read standard input"),
         choice("error-format", &["text", "json"], "how errors and warnings are written on standard error"),
@@ -52,8 +64,15 @@ pub(super) struct Request {
     out: Option<(String, &'static dyn format::Format)>,
     pub(super) strict: bool,
     pub(super) in_format: Option<&'static dyn format::Format>,
+    /// `--expect`.
+    pub(super) expect: Option<String>,
     json: bool,
     pretty: bool,
+}
+
+/// `--in-format`.
+pub(super) fn in_format(matches: &ArgMatches) -> Option<&'static dyn format::Format> {
+    matches.get_one::<String>("in-format").and_then(|name| format::by_extension(name))
 }
 
 impl Request {
@@ -70,7 +89,8 @@ impl Request {
             forward: matches.get_flag("forward"),
             only: matches.get_many::<String>("only").map(|names| names.cloned().collect()),
             out,
-            in_format: matches.get_one::<String>("in-format").and_then(|name| format::by_extension(name)),
+            in_format: in_format(matches),
+            expect: matches.get_one::<String>("expect").cloned(),
             strict: matches.get_flag("strict"),
             json: matches.get_flag("json"),
             pretty: matches.get_flag("pretty"),
@@ -85,6 +105,11 @@ impl Request {
                 .all(|name| spec.results.iter().any(|(known, _)| known.as_str() == name && !known.is_gradient()))
         };
         !self.forward && !self.only.as_ref().is_some_and(forward_only)
+    }
+
+    /// Whether a report is to be JSON, and then whether indented.
+    pub(super) fn as_json(&self) -> Option<bool> {
+        (self.json || self.pretty).then_some(self.pretty)
     }
 
     pub(super) fn write(&self, report: Report, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ use std::io;
 
 mod parse;
 
+pub(super) use parse::after_mark;
 pub use parse::{locate, parse};
 
 /// JSON text.
@@ -133,6 +134,12 @@ impl Node {
         };
         Fault::new(Code::NotANumber, what).at(Place::Pointer(pointer.to_owned())).tip(tip)
     }
+}
+
+/// The number that the text of a scalar stands for.
+pub(super) fn scalar_at(text: &str, pointer: &str) -> Result<f64, Fault> {
+    let node = parse(text.as_bytes(), "").map_err(|fault| fault.at(Place::Pointer(pointer.to_owned())))?;
+    Ok(node.matrix(pointer)?.first().copied().unwrap_or(f64::NAN))
 }
 
 /// Why an array is no matrix: its first entry that does not go with those before it.

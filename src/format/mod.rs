@@ -17,6 +17,7 @@ pub mod json;
 pub mod npy;
 pub mod npz;
 pub mod safetensors;
+pub mod written;
 
 /// A file format.
 pub trait Format: Sync {

@@ -9,11 +9,13 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+mod document;
 pub mod grammar;
 mod literal;
 mod nearest;
 pub mod stdin;
 
+pub use document::Document;
 use grammar::Form;
 use stdin::Stdin;
 
@@ -97,7 +99,12 @@ impl<'a> Reader<'a> {
 
     /// Reads the operand `name` from its option's text. Of a document of names, the first of `wanted` is taken.
     pub fn read(&mut self, name: &Name, text: &str, wanted: &[Name]) -> Result<Operand, Fault> {
-        let operand = match grammar::parse(text).map_err(|fault| fault.of(name))? {
+        let form = grammar::parse(text).map_err(|fault| fault.of(name))?;
+        self.form(name, form, wanted)
+    }
+
+    fn form(&mut self, name: &Name, form: Form, wanted: &[Name]) -> Result<Operand, Fault> {
+        let operand = match form {
             Form::Literal(value) => Ok(Operand { value, rounding: DOUBLE_ROUNDING, origin: Origin::Typed }),
             Form::Json(text) => typed_json(&text),
             Form::File(path, selector) => self.file(&path, &selector, wanted),
@@ -112,17 +119,9 @@ impl<'a> Reader<'a> {
     }
 
     fn file(&mut self, path: &str, selector: &Selector, wanted: &[Name]) -> Result<Operand, Fault> {
-        self.keep_pipe(path)?;
-        let format =
-            match Path::new(path).extension().and_then(|extension| extension.to_str()).and_then(format::by_extension) {
-                Some(format) => format,
-                None => self.told_by_content(path)?,
-            };
+        let format = self.format_of(path)?;
         let found = if format.name() == json::Json.name() {
-            if !self.documents.iter().any(|(known, _)| known == path) {
-                let node = json::parse(&self.open(path)?.read_all()?, path)?;
-                self.documents.push((path.to_owned(), node));
-            }
+            self.tree(path)?;
             let node = self.documents.iter().find(|(known, _)| known == path).map(|(_, node)| node);
             let fault = |fault: Fault| locate(fault, path, &self.again(path));
             select(node, selector, wanted, path).map_err(fault)?
@@ -130,6 +129,28 @@ impl<'a> Reader<'a> {
             format.read(self.open(path)?, selector, wanted)?
         };
         Ok(operand(found, |pointer| Origin::File(path.to_owned(), pointer)))
+    }
+
+    /// The format of a file, told by its extension or by its first bytes.
+    fn format_of(&mut self, path: &str) -> Result<&'static dyn format::Format, Fault> {
+        self.keep_pipe(path)?;
+        match Path::new(path).extension().and_then(|extension| extension.to_str()).and_then(format::by_extension) {
+            Some(format) => Ok(format),
+            None => self.told_by_content(path),
+        }
+    }
+
+    /// A JSON file, parsed once.
+    fn tree(&mut self, path: &str) -> Result<&json::Node, Fault> {
+        let at = match self.documents.iter().position(|(known, _)| known == path) {
+            Some(at) => at,
+            None => {
+                let node = json::parse(&self.open(path)?.read_all()?, path)?;
+                self.documents.push((path.to_owned(), node));
+                self.documents.len() - 1
+            }
+        };
+        Ok(&self.documents[at].1)
     }
 
     fn open<'b>(&'b self, path: &'b str) -> Result<Source<'b>, Fault> {
@@ -187,6 +208,14 @@ impl<'a> Reader<'a> {
             return Ok(self.in_format);
         }
         Ok(format::by_first_bytes(self.stdin.bytes()?))
+    }
+
+    fn stdin_tree(&mut self) -> Result<&json::Node, Fault> {
+        self.parse_stdin()?;
+        match self.documents.iter().find(|(known, _)| known == stdin::LABEL) {
+            Some((_, node)) => Ok(node),
+            None => unreachable!("parsed a line before"),
+        }
     }
 
     fn parse_stdin(&mut self) -> Result<(), Fault> {

@@ -4,8 +4,11 @@ use crate::fault::{Code, Fault};
 use crate::format::Width;
 use crate::name::Name;
 use ndarray::ArrayD;
+use serde_json::Value;
 use std::io;
 
+pub mod comparison;
+pub mod expectation;
 mod json;
 mod text;
 pub mod write;
@@ -48,6 +51,25 @@ impl Report {
 pub trait Renderer {
     /// Writes the report.
     fn render(&self, report: &Report, out: &mut dyn io::Write) -> io::Result<()>;
+}
+
+/// A number in JSON, or the word for one that JSON has none for.
+fn wire(value: f64) -> Value {
+    match value {
+        v if v.is_finite() => Value::from(v),
+        v if v.is_nan() => Value::from("NaN"),
+        v => Value::from(if v > 0.0 { "Infinity" } else { "-Infinity" }),
+    }
+}
+
+/// One object, on one line or indented.
+fn write_json(object: &Value, pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
+    if pretty {
+        serde_json::to_writer_pretty(&mut *out, object)?;
+    } else {
+        serde_json::to_writer(&mut *out, object)?;
+    }
+    out.write_all(b"\n")
 }
 
 pub use json::Json;

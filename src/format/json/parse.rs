@@ -51,7 +51,7 @@ pub fn locate(bytes: &[u8], pointer: &str) -> Option<(usize, usize)> {
 }
 
 /// The text behind a byte order mark.
-fn after_mark(bytes: &[u8]) -> &[u8] {
+pub(in crate::format) fn after_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 

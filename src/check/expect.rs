@@ -1,0 +1,153 @@
+//! Results against what somebody worked out: "rounded to the digits you wrote" counts as right, blanks are left alone.
+
+use super::compare::Tolerance;
+use crate::fault::shape;
+use crate::format::written::{Figure, Sheet};
+use crate::name::Name;
+use ndarray::{ArrayD, Dimension};
+
+/// An array with a number of this many digits was written by a program: its short numbers are exact.
+const BY_A_PROGRAM: usize = 8;
+
+/// What became of one answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The result.
+    pub name: Name,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// How many entries are right.
+    pub right: usize,
+    /// How many were left out.
+    pub blank: usize,
+    /// Those that are wrong, the worst first.
+    pub wrong: Vec<Wrong>,
+    /// What is wrong as a whole.
+    pub misfit: Option<Misfit>,
+}
+
+/// A wrong entry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wrong {
+    /// Where.
+    pub index: Vec<usize>,
+    /// What was expected.
+    pub yours: f64,
+    /// What was computed.
+    pub ours: f64,
+    /// Their distance.
+    pub error: f64,
+}
+
+/// What is wrong as a whole.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Misfit {
+    /// Another shape.
+    Shape(Vec<usize>),
+    /// Rows and columns exchanged; in the other shape, or this one.
+    Transposed(Vec<usize>),
+}
+
+impl Answer {
+    /// Whether nothing is wrong.
+    pub fn passes(&self) -> bool {
+        self.wrong.is_empty() && self.misfit.is_none()
+    }
+
+    /// Whether nothing was written.
+    pub fn is_blank(&self) -> bool {
+        self.passes() && self.right == 0 && self.blank > 0
+    }
+}
+
+impl Misfit {
+    /// In words, behind the result's name.
+    pub fn words(&self, ours: &[usize]) -> String {
+        match self {
+            Misfit::Shape(yours) => format!("yours is {}, ours {}", shape(yours), shape(ours)),
+            Misfit::Transposed(yours) if yours == ours => "yours is the right answer transposed".to_owned(),
+            Misfit::Transposed(yours) => {
+                format!("yours is {}, ours {}: the right answer transposed", shape(yours), shape(ours))
+            }
+        }
+    }
+}
+
+/// Compares an answer with the result. `rounding` is that of the arithmetic which computed the result.
+pub fn judge(name: &Name, sheet: &Sheet, ours: &ArrayD<f64>, rounding: f64) -> Answer {
+    let mut answer = Answer {
+        name: name.clone(),
+        shape: ours.shape().to_vec(),
+        right: 0,
+        blank: sheet.cells.iter().filter(|cell| cell.is_none()).count(),
+        wrong: Vec::new(),
+        misfit: None,
+    };
+    if answer.blank == sheet.cells.len() && !sheet.cells.is_empty() {
+        return answer;
+    }
+    let rule = Rule::new(sheet, ours, rounding);
+    let turned = || {
+        let turned = sheet.transposed();
+        turned.shape == ours.shape() && sheet.shape.len() == 2 && rule.wrong(&turned, ours).is_empty()
+    };
+    if sheet.shape != ours.shape() {
+        let yours = sheet.shape.clone();
+        answer.misfit = Some(if turned() { Misfit::Transposed(yours) } else { Misfit::Shape(yours) });
+        return answer;
+    }
+    answer.wrong = rule.wrong(sheet, ours);
+    answer.right = sheet.cells.len() - answer.blank - answer.wrong.len();
+    if !answer.wrong.is_empty() && turned() {
+        answer.misfit = Some(Misfit::Transposed(sheet.shape.clone()));
+    }
+    answer
+}
+
+/// How far an entry may be off.
+struct Rule {
+    within: Tolerance,
+    /// Half a unit of the smallest digit, in an array that a program wrote.
+    finest: Option<f64>,
+}
+
+impl Rule {
+    fn new(sheet: &Sheet, ours: &ArrayD<f64>, rounding: f64) -> Rule {
+        let largest = ours.iter().map(|v| v.abs()).filter(|v| v.is_finite()).fold(0.0, f64::max);
+        let plain = Tolerance::stored(sheet.rounding.max(rounding));
+        let figures = || sheet.cells.iter().flatten();
+        let by_a_program = figures().any(|figure| figure.significant >= BY_A_PROGRAM);
+        let units = figures().map(|figure| figure.half_unit).filter(|unit| *unit > 0.0);
+        let finest = by_a_program
+            .then(|| units.fold(f64::INFINITY, f64::min))
+            .map(|unit| if unit.is_finite() { unit } else { 0.0 });
+        Rule { within: Tolerance { atol: plain.atol * largest, ..plain }, finest }
+    }
+
+    fn holds(&self, figure: &Figure, ours: f64) -> bool {
+        let written = match self.finest {
+            Some(finest) if figure.significant < BY_A_PROGRAM => finest,
+            _ => figure.half_unit,
+        };
+        Tolerance { atol: self.within.atol + written, ..self.within }.holds(figure.value, ours)
+    }
+
+    fn wrong(&self, sheet: &Sheet, ours: &ArrayD<f64>) -> Vec<Wrong> {
+        let mut wrong: Vec<Wrong> = ours
+            .indexed_iter()
+            .zip(&sheet.cells)
+            .filter_map(|((index, &ours), cell)| cell.as_ref().map(|figure| (index, ours, figure)))
+            .filter(|(_, ours, figure)| !self.holds(figure, *ours))
+            .map(|(index, ours, figure)| Wrong {
+                index: index.slice().to_vec(),
+                yours: figure.value,
+                ours,
+                error: (figure.value - ours).abs(),
+            })
+            .collect();
+        // Stable: of two equally wrong entries the first in order. NaN is the worst.
+        let size = |wrong: &Wrong| if wrong.error.is_nan() { f64::INFINITY } else { wrong.error };
+        wrong.sort_by(|a, b| size(b).total_cmp(&size(a)));
+        wrong
+    }
+}

@@ -1,0 +1,112 @@
+//! `--expect FILE`: results against what the user worked out.
+
+use super::Status;
+use super::error::Messages;
+use super::request::Request;
+use crate::check::expect::{Answer, judge};
+use crate::fault::{Code, Fault, Note};
+use crate::format::written::{Sheet, Sheets};
+use crate::layer::{LayerSpec, Precision};
+use crate::name::Name;
+use crate::report::{Block, Report, expectation};
+use std::io::{BufWriter, Write};
+
+/// What messages call it.
+pub(super) const EXPECT: Name = Name::fixed("expect");
+
+/// Refuses local factors: they are no gradients to be compared with.
+pub(super) fn admit(k: f64) -> Fault {
+    Fault::new(
+        Code::LocalFactors,
+        format!("the number {k} scales the local factors: there are no gradients to compare"),
+    )
+    .of(&Name::DOUT)
+    .tip("--dout ones gives the gradients of L = Σy")
+}
+
+/// Compares the report's results with what was read, and prints the verdicts in their place.
+pub(super) fn run(
+    sheets: Sheets,
+    spec: &LayerSpec,
+    report: &Report,
+    request: &Request,
+    out: &mut dyn Write,
+    messages: &mut Messages<'_>,
+) -> anyhow::Result<Status> {
+    let rounding = if request.precision == Precision::F32 { f64::from(f32::EPSILON) / 2.0 } else { f64::EPSILON / 2.0 };
+    let named = match sheets {
+        Sheets::Named(named) => named,
+        Sheets::Single(sheet) => vec![(only_result(&report.blocks)?, sheet)],
+    };
+    for note in unused(&named, spec, &report.blocks) {
+        if request.strict {
+            return Err(note.fault.into());
+        }
+        messages.note(&note);
+    }
+    let judged = |block: &Block| {
+        let (_, sheet) = named.iter().find(|(name, _)| *name == block.name)?;
+        Some(judge(&block.name, sheet, &block.value, rounding))
+    };
+    let answers: Vec<Answer> = report.blocks.iter().filter_map(judged).collect();
+    if answers.is_empty() {
+        return Err(nothing(&named, &report.blocks).into());
+    }
+    let mut out = BufWriter::new(out);
+    match request.as_json() {
+        Some(pretty) => expectation::json(&answers, pretty, &mut out)?,
+        None => expectation::text(&answers, &mut out)?,
+    }
+    out.flush()?;
+    Ok(if answers.iter().all(Answer::passes) { Status::Done } else { Status::No })
+}
+
+/// The result that an array without a name is compared with.
+fn only_result(blocks: &[Block]) -> Result<Name, Fault> {
+    match blocks {
+        [only] => Ok(only.name.clone()),
+        _ => Err(Fault::new(Code::KeyMissing, "holds one array without a name, and there are several results")
+            .of(&EXPECT)
+            .fact(format!("the results are {}", names(blocks)))
+            .tip(format!(
+                "choose one with --only {}, or name arrays as keys of a JSON object",
+                blocks.first().map_or("y", |block| block.name.as_str())
+            ))),
+    }
+}
+
+/// Warnings for keys that are nearly a result's name, or a result's that was not computed.
+fn unused(named: &[(Name, Sheet)], spec: &LayerSpec, blocks: &[Block]) -> Vec<Note> {
+    let computed = |name: &Name| blocks.iter().any(|block| block.name == *name);
+    let known = |name: &Name| spec.results.iter().any(|(result, _)| result == name);
+    let near = |name: &Name| {
+        spec.results.iter().map(|(result, _)| result).find(|result| {
+            let (key, result) = (name.as_str(), result.as_str());
+            key.eq_ignore_ascii_case(result) || (result.len() > 2 && strsim::damerau_levenshtein(key, result) <= 2)
+        })
+    };
+    named
+        .iter()
+        .filter(|(name, _)| !computed(name) && spec.slots.iter().all(|slot| slot.name != *name))
+        .filter_map(|(name, _)| {
+            let message = if known(name) {
+                format!("{name} is not compared: it is not computed here")
+            } else {
+                format!("the key {name} is not compared: did you mean {}?", near(name)?)
+            };
+            Some(Note::warning(Fault::new(Code::UnknownKey, message).of(&EXPECT)))
+        })
+        .collect()
+}
+
+fn nothing(named: &[(Name, Sheet)], blocks: &[Block]) -> Fault {
+    let keys: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+    Fault::new(Code::KeyMissing, "has no key that is a result")
+        .of(&EXPECT)
+        .fact(if keys.is_empty() { "it is empty".to_owned() } else { format!("it has {}", keys.join(", ")) })
+        .tip(format!("the results are {}", names(blocks)))
+}
+
+fn names(blocks: &[Block]) -> String {
+    blocks.iter().map(|block| block.name.as_str()).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,84 @@
+//! What became of somebody's answers, as text and as one JSON object.
+
+use super::{number, wire};
+use crate::check::expect::Answer;
+use crate::fault::{index, shape};
+use serde_json::{Map, Value, json};
+use std::io;
+
+/// So many wrong entries are shown.
+const SHOWN: usize = 10;
+/// So many are listed in JSON.
+const LISTED: usize = 1000;
+
+/// A line an answer with its wrong entries below it, and a line at the end where there are several.
+pub fn text(answers: &[Answer], out: &mut dyn io::Write) -> io::Result<()> {
+    for answer in answers {
+        let blank = if answer.blank > 0 { format!(", {} blank", answer.blank) } else { String::new() };
+        let all = answer.right + answer.wrong.len();
+        let what = match &answer.misfit {
+            Some(misfit) => misfit.words(&answer.shape),
+            None if answer.is_blank() => "left blank".to_owned(),
+            None if answer.wrong.is_empty() && all == 1 => format!("right{blank}"),
+            None if answer.wrong.is_empty() => format!("all {all} entries are right{blank}"),
+            None => format!("{} of {all} entries {} wrong{blank}", answer.wrong.len(), are(answer.wrong.len())),
+        };
+        writeln!(out, "{} {} {}: {what}", verdict(answer), answer.name, shape(&answer.shape))?;
+        for wrong in answer.wrong.iter().take(SHOWN) {
+            let place = if wrong.index.is_empty() { String::new() } else { format!("{}: ", index(&wrong.index)) };
+            let apart = number(wrong.error);
+            writeln!(out, "  {place}yours {}, ours {}, apart by {apart}", number(wrong.yours), number(wrong.ours))?;
+        }
+        if answer.wrong.len() > SHOWN {
+            writeln!(out, "  and {} more", answer.wrong.len() - SHOWN)?;
+        }
+    }
+    let wrong = answers.iter().filter(|answer| !answer.passes()).count();
+    if answers.len() > 1 {
+        let what = if wrong == 0 {
+            format!("all {} results are right", answers.len())
+        } else {
+            format!("{wrong} of {} results {} wrong", answers.len(), are(wrong))
+        };
+        writeln!(out, "{}: {what}", if wrong == 0 { "PASS" } else { "FAIL" })?;
+    }
+    Ok(())
+}
+
+fn are(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
+fn verdict(answer: &Answer) -> &'static str {
+    if answer.is_blank() {
+        "BLANK"
+    } else if answer.passes() {
+        "PASS"
+    } else {
+        "FAIL"
+    }
+}
+
+/// One object on one line, or indented.
+pub fn json(answers: &[Answer], pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
+    let results: Map<String, Value> =
+        answers.iter().map(|answer| (answer.name.to_string(), answer_json(answer))).collect();
+    let good = answers.iter().all(Answer::passes);
+    let object = json!({"verdict": if good { "PASS" } else { "FAIL" }, "results": results});
+    super::write_json(&object, pretty, out)
+}
+
+fn answer_json(answer: &Answer) -> Value {
+    let wrong = answer.wrong.iter().take(LISTED).map(|wrong| {
+        json!({"index": wrong.index, "yours": wire(wrong.yours), "ours": wire(wrong.ours), "error": wire(wrong.error)})
+    });
+    json!({
+        "verdict": verdict(answer),
+        "shape": answer.shape,
+        "right": answer.right,
+        "blank": answer.blank,
+        "wrong": answer.wrong.len(),
+        "misfit": answer.misfit.as_ref().map(|misfit| misfit.words(&answer.shape)),
+        "entries": wrong.collect::<Value>(),
+    })
+}
