@@ -4,6 +4,7 @@
 mod support; // running commands and console blocks
 
 mod affine; // one module a command
+mod compare;
 mod relu;
 mod sigmoid;
 mod softmax;
@@ -11,6 +12,8 @@ mod softmax_xent;
 mod tanh;
 mod xent;
 
+mod examples; // programs to be checked, in several languages
+mod expect; // results against what was worked out by hand
 mod program; // somebody's program, spoken to as docs/gradcheck-protocol.md says
 
 mod article; // the source's numbers, nothing else

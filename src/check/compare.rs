@@ -75,14 +75,14 @@ fn distance(a: f64, b: f64) -> f64 {
     }
 }
 
-/// How many doubles lie between two; nothing where one is NaN. −0 and 0 are the same.
+/// How many doubles lie between two; nothing where only one is finite. −0 and 0 are the same.
 pub fn ulps(a: f64, b: f64) -> Option<u64> {
     let place = |v: f64| {
         let size = i128::from(v.to_bits() & (u64::MAX >> 1));
         if v.is_sign_negative() { -size } else { size }
     };
-    if a.is_nan() || b.is_nan() {
-        return (a.is_nan() && b.is_nan()).then_some(0);
+    if !a.is_finite() || !b.is_finite() {
+        return (a == b || (a.is_nan() && b.is_nan())).then_some(0);
     }
     u64::try_from((place(a) - place(b)).abs()).ok()
 }
@@ -117,8 +117,8 @@ pub struct Entries {
     pub mean: f64,
     /// The quantiles of |a − b| at 50, 90, 99 and 100 %.
     pub quantiles: [f64; 4],
-    /// The largest distance in doubles.
-    pub ulps: u64,
+    /// The largest distance in doubles; nothing where one of a pair is no finite number.
+    pub ulps: Option<u64>,
 }
 
 /// An entry with both values.
@@ -161,13 +161,13 @@ fn all_hold(a: &ArrayViewD<'_, f64>, b: &ArrayD<f64>, within: &Tolerance) -> boo
 fn entries(a: &ArrayD<f64>, b: &ArrayD<f64>, within: &Tolerance) -> Entries {
     let mut errors: Vec<f64> = Vec::with_capacity(a.len());
     let mut found =
-        Entries { count: a.len(), outside: 0, nan: 0, worst: None, mean: 0.0, quantiles: [0.0; 4], ulps: 0 };
+        Entries { count: a.len(), outside: 0, nan: 0, worst: None, mean: 0.0, quantiles: [0.0; 4], ulps: Some(0) };
     let mut worst_rank = (false, -1.0);
     for ((index, &a), &b) in a.indexed_iter().zip(b) {
         let (outside, error) = (!within.holds(a, b), distance(a, b));
         found.outside += usize::from(outside);
         found.nan += usize::from(a.is_nan() && b.is_nan());
-        found.ulps = found.ulps.max(ulps(a, b).unwrap_or(u64::MAX));
+        found.ulps = found.ulps.zip(ulps(a, b)).map(|(most, apart)| most.max(apart));
         errors.push(error);
         let rank = (outside, within.excess(a, b));
         if rank.partial_cmp(&worst_rank).is_some_and(std::cmp::Ordering::is_gt) {

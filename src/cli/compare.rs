@@ -38,7 +38,7 @@ pub(super) fn command() -> Command {
             concat!(
                 "  FAIL (3): 1 of 3 entries differs, |a − b| ≤ 1e-12 + 1e-10·|b|\n",
                 "    worst [2]: a 3.5, b 3, apart by 0.5 (1125899906842624 ulp)\n",
-                "    |a − b| mean 0.16666666666666666, 50 % 0, 90 % 0.5, 99 % 0.5, largest 0.5"
+                "    |a − b| mean 0.167, 50 % 0, 90 % 0.5, 99 % 0.5, largest 0.5"
             )
         ))
 }
@@ -102,7 +102,7 @@ impl Wanted {
 }
 
 fn refuse(option: &str, text: &str, wanted: &str) -> Fault {
-    Fault::new(Code::Setting, format!("{text:?} is not {wanted}"))
+    Fault::new(Code::Setting, format!("{:?} is not {wanted}", text.trim()))
         .of(&Name::new(option))
         .tip("an entry agrees when |a − b| ≤ atol + rtol·|b|, or when at most ulp doubles lie between")
 }

@@ -79,6 +79,9 @@ pub(super) fn run(
     reader.stdin.closed = matches.get_flag("no-stdin");
     reader.in_format = request.in_format;
     let job = Job::prepare(spec, matches, &request, reader)?;
+    if let Some(dout) = job.dout.as_ref().filter(|dout| dout.local && request.expect.is_some()) {
+        return Err(expect::admit(dout.value[[]]).into());
+    }
     for note in &job.notes {
         if request.strict && note.severity == Severity::Warning {
             return Err(note.fault.clone().into());
@@ -86,9 +89,6 @@ pub(super) fn run(
         messages.note(note);
     }
     if let Some(text) = &request.expect {
-        if let Some(dout) = job.dout.as_ref().filter(|dout| dout.local) {
-            return Err(expect::admit(dout.value[[]]).into());
-        }
         let answers = reader.sheets(&expect::EXPECT, text)?;
         return expect::run(answers, spec, &compute(job, &request)?, &request, out, messages);
     }

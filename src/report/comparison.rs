@@ -1,6 +1,6 @@
 //! What comparing two documents found, as text and as one JSON object.
 
-use super::{number, wire};
+use super::{brief, number, wire};
 use crate::check::compare::{Compared, Comparison, Entries, Tolerance, Worst};
 use crate::fault::{index, shape};
 use crate::name::Name;
@@ -43,17 +43,17 @@ fn pair_text(name: &str, pair: &Comparison, entries: &Entries, out: &mut dyn io:
         (0, 0) => "nothing to compare".to_owned(),
         (0, 1) => "the entry agrees".to_owned(),
         (0, n) => format!("all {n} entries agree"),
+        (_, 1) => "the entry differs".to_owned(),
         (outside, n) => format!("{outside} of {n} entries {}", if outside == 1 { "differs" } else { "differ" }),
     };
     writeln!(out, "{} {name}{}: {what}, {}", verdict(entries.outside == 0), shape(&pair.a), rule(&pair.within))?;
     if let Some(worst) = entries.worst.as_ref().filter(|worst| worst.error != 0.0) {
         writeln!(out, "  worst {}", worst_text(worst))?;
-        let [half, nine, ninety_nine, most] = entries.quantiles.map(number);
-        writeln!(
-            out,
-            "  |a − b| mean {}, 50 % {half}, 90 % {nine}, 99 % {ninety_nine}, largest {most}",
-            number(entries.mean)
-        )?;
+        let [half, nine, ninety_nine, most] = entries.quantiles.map(brief);
+        if entries.count > 1 {
+            let mean = brief(entries.mean);
+            writeln!(out, "  |a − b| mean {mean}, 50 % {half}, 90 % {nine}, 99 % {ninety_nine}, largest {most}")?;
+        }
     } else if entries.outside == 0 && entries.count > 0 {
         writeln!(out, "  equal to the last digit")?;
     }
@@ -69,7 +69,7 @@ fn pair_text(name: &str, pair: &Comparison, entries: &Entries, out: &mut dyn io:
 fn worst_text(worst: &Worst) -> String {
     let place = if worst.index.is_empty() { String::new() } else { format!("{}: ", index(&worst.index)) };
     let ulps = worst.ulps.map_or_else(String::new, |ulps| format!(" ({ulps} ulp)"));
-    format!("{place}a {}, b {}, apart by {}{ulps}", number(worst.a), number(worst.b), number(worst.error))
+    format!("{place}a {}, b {}, apart by {}{ulps}", number(worst.a), number(worst.b), brief(worst.error))
 }
 
 fn rule(within: &Tolerance) -> String {

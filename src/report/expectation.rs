@@ -1,6 +1,6 @@
 //! What became of somebody's answers, as text and as one JSON object.
 
-use super::{number, wire};
+use super::{brief, number, wire};
 use crate::check::expect::Answer;
 use crate::fault::{index, shape};
 use serde_json::{Map, Value, json};
@@ -26,7 +26,7 @@ pub fn text(answers: &[Answer], out: &mut dyn io::Write) -> io::Result<()> {
         writeln!(out, "{} {} {}: {what}", verdict(answer), answer.name, shape(&answer.shape))?;
         for wrong in answer.wrong.iter().take(SHOWN) {
             let place = if wrong.index.is_empty() { String::new() } else { format!("{}: ", index(&wrong.index)) };
-            let apart = number(wrong.error);
+            let apart = brief(wrong.error);
             writeln!(out, "  {place}yours {}, ours {}, apart by {apart}", number(wrong.yours), number(wrong.ours))?;
         }
         if answer.wrong.len() > SHOWN {

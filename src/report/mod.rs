@@ -53,6 +53,11 @@ pub trait Renderer {
     fn render(&self, report: &Report, out: &mut dyn io::Write) -> io::Result<()>;
 }
 
+/// A distance, in three digits.
+fn brief(value: f64) -> String {
+    number(format!("{value:.2e}").parse().unwrap_or(value))
+}
+
 /// A number in JSON, or the word for one that JSON has none for.
 fn wire(value: f64) -> Value {
     match value {

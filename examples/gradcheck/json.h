@@ -1,0 +1,55 @@
+/* As much JSON as a request needs: a tree of values, and matrices out of it. What is read is never given back, which a
+   program that lives for a check can afford. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Json Json;
+struct Json {
+    char kind; /* { object, [ array, " string, 0 anything else */
+    char *key, *text;
+    double number;
+    Json *child, *next;
+};
+
+static char *blanks(char *at) { return at + strspn(at, " \t\r\n"); }
+
+static char *read_value(char *at, Json *into) {
+    at = blanks(at);
+    into->kind = *at == '{' || *at == '[' || *at == '"' ? *at : 0;
+    if (into->kind == '"') { /* keys and words without escapes */
+        into->text = ++at;
+        at = strchr(at, '"');
+        *at++ = 0;
+        into->number = strtod(into->text, NULL); /* "NaN" and "Infinity" */
+    } else if (into->kind) {
+        Json **last = &into->child;
+        for (at = blanks(at + 1); *at != '}' && *at != ']'; at = blanks(at)) {
+            Json *entry = *last = calloc(1, sizeof(Json));
+            if (into->kind == '{') {
+                Json key = {0};
+                at = blanks(read_value(at, &key)) + 1; /* the colon */
+                entry->key = key.text;
+            }
+            at = blanks(read_value(at, entry));
+            at += *at == ',';
+            last = &entry->next;
+        }
+        at++;
+    } else {
+        into->number = strtod(at, &at);
+    }
+    return at;
+}
+
+static Json *get(Json *object, const char *key) {
+    Json *entry = object->child;
+    while (entry && strcmp(entry->key, key)) entry = entry->next;
+    return entry;
+}
+
+static void print_number(double v) {
+    if (isfinite(v)) printf("%.17g", v);
+    else printf(isnan(v) ? "\"NaN\"" : v > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+}

@@ -1,0 +1,151 @@
+//! `nnlayer compare`.
+
+use crate::support::{folder, nnlayer, piped, shell};
+use nnlayer::check::compare::{Tolerance, compare, ulps};
+use proptest::prelude::*;
+
+fn lines(args: &[&str]) -> (i32, String) {
+    let ran = nnlayer(args);
+    assert_eq!(ran.stderr, "", "{args:?}");
+    (ran.status, ran.text().to_owned())
+}
+
+#[test]
+fn equal_results_pass_with_status_0_and_others_fail_with_1() {
+    let (status, text) = lines(&["compare", "1,2", "1,2"]);
+    assert_eq!(status, 0);
+    assert!(text.starts_with("PASS (2): all 2 entries agree"), "{text}");
+    let (status, text) = lines(&["compare", "-1,2", "-1,3"]);
+    assert_eq!(status, 1);
+    assert!(text.starts_with("FAIL (2): 1 of 2 entries differs"), "{text}");
+    assert!(text.contains("worst [1]: a 2, b 3, apart by 1 "), "{text}");
+}
+
+#[test]
+fn the_rule_is_relative_to_b() {
+    // |10 − 9| ≤ 0.1·10, but not ≤ 0.1·9.
+    assert_eq!(nnlayer(&["compare", "9", "10", "--rtol", "0.1", "--atol", "0"]).status, 0);
+    assert_eq!(nnlayer(&["compare", "10", "9", "--rtol", "0.1", "--atol", "0"]).status, 1);
+    assert_eq!(nnlayer(&["compare", "10", "9", "--rtol", "0.1", "--atol", "0.1"]).status, 0);
+}
+
+#[test]
+fn doubles_are_compared_more_closely_than_single_precision() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let out = |name: &str, precision: &str| {
+        let ran = nnlayer(&["softmax", "--x", "1,2,4", "--only", "y", "--precision", precision, "--out", &path(name)]);
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+    };
+    out("double.npy", "f64");
+    out("single.npy", "f32");
+    out("single.json", "f32");
+    assert_eq!(lines(&["compare", &path("double.npy"), &path("double.npy")]).0, 0);
+    assert_eq!(lines(&["compare", &path("single.npy"), &path("double.npy")]).0, 0, "f4 says how far it was rounded");
+    assert_eq!(lines(&["compare", &path("single.json"), &path("double.npy")]).0, 1, "text doesn't");
+}
+
+#[test]
+fn a_distance_in_doubles_replaces_the_rule_or_adds_to_it() {
+    let next = "1.0000000000000002";
+    assert_eq!(nnlayer(&["compare", "1", next, "--ulp", "1"]).status, 0);
+    assert_eq!(nnlayer(&["compare", "1", next, "--ulp", "0"]).status, 1);
+    assert_eq!(nnlayer(&["compare", "1", next, "--ulp", "0", "--rtol", "1e-10"]).status, 0);
+}
+
+#[test]
+fn what_is_no_number_agrees_with_its_like_only() {
+    assert_eq!(nnlayer(&["compare", "nan,inf,-inf", "nan,inf,-inf"]).status, 0);
+    for (a, b) in [("nan", "1"), ("1", "nan"), ("inf", "-inf"), ("1", "inf"), ("inf", "1")] {
+        let ran = nnlayer(&["compare", a, b, "--json"]);
+        assert_eq!(ran.status, 1, "{a} {b}");
+        let json: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert_eq!(json["arrays"][0]["worst"]["error"], "Infinity", "{a} {b}");
+        assert_eq!(json["arrays"][0]["worst"]["ulp"], serde_json::Value::Null, "{a} {b}");
+    }
+}
+
+#[test]
+fn mean_and_quantiles_are_those_of_the_differences() {
+    // Differences 0, 1, 2, …, 99 in another order.
+    let a: Vec<String> = (0..100).map(|n| ((n * 37) % 100).to_string()).collect();
+    let zeros = vec!["0"; 100].join(",");
+    let ran = nnlayer(&["compare", &a.join(","), &zeros, "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let array = &json["arrays"][0];
+    assert_eq!(array["mean"].as_f64().map(|mean| (mean - 49.5).abs() < 1e-9), Some(true), "{array}");
+    for (percent, value) in [("50", 49.0), ("90", 89.0), ("99", 98.0), ("100", 99.0)] {
+        assert_eq!(array["quantiles"][percent], value, "{percent}");
+    }
+    assert_eq!((&array["entries"], &array["outside"]), (&100.into(), &99.into()));
+    assert_eq!(array["worst"]["index"].to_string(), "[27]", "27·37 = 999");
+}
+
+#[test]
+fn shapes_that_differ_fail_and_a_transpose_is_recognised() {
+    let (status, text) = lines(&["compare", "1,2", "1,2,3"]);
+    assert_eq!((status, text.as_str()), (1, "FAIL shapes differ: a is (2), b is (3)\n"));
+    let (status, text) = lines(&["compare", "1,2,3;4,5,6", "1,4;2,5;3,6"]);
+    assert_eq!((status, text.as_str()), (1, "FAIL shapes differ: a is (2×3), b is (3×2): a is b transposed\n"));
+    let (_, text) = lines(&["compare", "1,2;3,4", "1,3;2,4"]);
+    assert!(text.contains("a is b transposed"), "{text}");
+}
+
+#[test]
+fn documents_are_compared_name_by_name_in_any_format() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let save = |name: &str, w: &str, b: &[&str]| {
+        let out = path(name);
+        let args = [&["affine", "--x", "1,2", "--w", w, "--out", &out], b].concat();
+        assert_eq!(nnlayer(&args).status, 0);
+        out
+    };
+    let (json, npz) = (save("a.json", "1,2;3,4", &["--b", "1"]), save("a.npz", "1,2;3,4", &["--b", "1"]));
+    assert_eq!(lines(&["compare", &json, &npz]).0, 0);
+    let other = save("b.npz", "1,2;3,5", &[]);
+    let (status, text) = lines(&["compare", &json, &other]);
+    assert_eq!(status, 1);
+    assert!(text.contains("FAIL dx (2)") && text.contains("PASS dw (2×2)"), "{text}");
+    assert!(text.contains("FAIL db is in a only, not in b\n"), "{text}");
+    assert!(text.ends_with("FAIL: 1 of 4 agree\n"), "{text}");
+    assert_eq!(lines(&["compare", &format!("{json}#dw"), &format!("{other}#dw")]).0, 0);
+    let both = piped(r#"{"mine":{"y":[1,2]},"theirs":{"y":[1,2]}}"#, &["compare", "-#/mine", "-#/theirs"]);
+    assert_eq!((both.status, both.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn results_are_piped_into_a_comparison() {
+    let ran = shell("nnlayer softmax --x 1,2 --forward --json | nnlayer compare - '{\"y\":[]}'");
+    assert_eq!(ran.status, 2, "an object is no argument");
+    let ran = shell("nnlayer softmax --x 0,0 --forward --json | nnlayer compare - 0.5,0.5");
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+    assert!(ran.text().starts_with("PASS y (2)"), "{}", ran.text());
+}
+
+#[test]
+fn the_distance_in_doubles_crosses_zero() {
+    assert_eq!(ulps(0.0, -0.0), Some(0));
+    assert_eq!(ulps(5e-324, -5e-324), Some(2));
+    assert_eq!(ulps(1.0, 1.0 + f64::EPSILON), Some(1));
+    assert_eq!(ulps(1.0, 1.0 - f64::EPSILON / 2.0), Some(1));
+    assert_eq!(ulps(f64::MAX, f64::MIN), Some(2 * 0x7fef_ffff_ffff_ffff), "the bits of the largest, twice");
+    assert_eq!(ulps(f64::NAN, 1.0), None);
+}
+
+proptest! {
+    #[test]
+    fn comparing_never_panics_and_counts_what_the_rule_says(
+        bits in prop::collection::vec((any::<u64>(), any::<u64>()), 0..12), ulp: Option<u64>, atol in 0.0..1e300, rtol in 0.0..2.0,
+    ) {
+        let (a, b): (Vec<f64>, Vec<f64>) = bits.iter().map(|(a, b)| (f64::from_bits(*a), f64::from_bits(*b))).unzip();
+        let within = Tolerance { atol, rtol, ulp };
+        let array = |v: &[f64]| ndarray::Array1::from(v.to_vec()).into_dyn();
+        let found = compare(&array(&a), &array(&b), within).entries.unwrap();
+        let outside = a.iter().zip(&b).filter(|(a, b)| !within.holds(**a, **b)).count();
+        prop_assert_eq!(found.outside, outside);
+        if let Some(worst) = found.worst {
+            prop_assert_eq!(outside > 0, !within.holds(worst.a, worst.b));
+        }
+    }
+}

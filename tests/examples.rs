@@ -1,0 +1,180 @@
+//! The programs of examples/gradcheck: what they answer is what nnlayer computes.
+
+use crate::support::folder;
+use ndarray::{ArrayD, array};
+use nnlayer::bundle::Bundle;
+use nnlayer::check::program::{Conversation, Program};
+use nnlayer::check::{Point, Reply, Subject};
+use nnlayer::layer::{self, Given, Precision, Settings, Value};
+use nnlayer::name::Name;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/gradcheck").join(name)
+}
+
+/// Whether a tool is on this machine; where everything has to be, its absence is a failure.
+fn present(tool: &str) -> bool {
+    let there = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
+    assert!(there || std::env::var_os("CI").is_none(), "{tool} is not installed");
+    if !there {
+        eprintln!("skipped: {tool} is not installed");
+    }
+    there
+}
+
+/// The commands that run a layer's program, one for each language that is here.
+fn commands(stem: &str, folder: &Path) -> Vec<Vec<OsString>> {
+    let mut commands = Vec::new();
+    for (tool, extension) in [("python3", "py"), ("node", "js")] {
+        if present(tool) {
+            commands.push(vec![tool.into(), example(&format!("{stem}.{extension}")).into()]);
+        }
+    }
+    if present("cc") {
+        let made = folder.join(stem);
+        let source = example(&format!("{stem}.c"));
+        let output =
+            Command::new("cc").args(["-Wall", "-Wextra", "-Werror", "-o"]).arg(&made).arg(source).arg("-lm").output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        commands.push(vec![made.into()]);
+    }
+    commands
+}
+
+fn settings(all: &[(&'static str, &'static str)]) -> Settings {
+    let mut settings = Settings::default();
+    for (name, word) in all {
+        settings.set(name, Value::Choice(word));
+    }
+    settings
+}
+
+/// What nnlayer says at a point.
+fn ours(name: &str, settings: &Settings, point: &Point) -> Reply {
+    let layer = (layer::find(name).unwrap().build)(settings).unwrap();
+    layer::admit(layer.as_ref(), &Given { at: &point.at, rounding: &|_| f64::EPSILON / 2.0, x_was_y: false }).unwrap();
+    let outcome = layer::compute(layer.as_ref(), &point.at, point.dout.as_ref(), Precision::F64);
+    Reply { outputs: outcome.results, gradients: outcome.gradients }
+}
+
+#[track_caller]
+fn same(theirs: &Bundle<f64>, ours: &Bundle<f64>, what: &str) {
+    for (name, value) in ours.iter().filter(|(name, _)| **name != Name::DIVISOR) {
+        let theirs = theirs.get(name).unwrap_or_else(|| panic!("{what}: no {name}"));
+        assert_eq!(theirs.shape(), value.shape(), "{what}: {name}");
+        for (a, b) in theirs.iter().zip(value) {
+            assert!((a - b).abs() <= 1e-13 * (1.0 + b.abs()), "{what}: {name}: {a} is not {b}");
+        }
+    }
+    assert_eq!(theirs.len(), ours.iter().filter(|(name, _)| **name != Name::DIVISOR).count(), "{what}");
+}
+
+/// Asks every program for these points, in both conversations.
+fn round(name: &str, settings: &Settings, points: &[Point]) {
+    let folder = folder();
+    for command in commands(&name.replace('-', "_"), folder.path()) {
+        for conversation in [Conversation::Once, Conversation::Persistent] {
+            let what = format!("{command:?} {conversation:?}");
+            let mut program =
+                Program::new(&command, name, settings, conversation, Duration::from_secs(60), Precision::F64);
+            for _ in 0..2 {
+                let replies = program.ask(points).unwrap_or_else(|fault| panic!("{what}: {fault:?}"));
+                for (reply, point) in replies.iter().zip(points) {
+                    let ours = ours(name, settings, point);
+                    same(&reply.outputs, &ours.outputs, &what);
+                    same(&reply.gradients, &ours.gradients, &what);
+                }
+            }
+        }
+    }
+}
+
+fn point(at: &[(Name, ArrayD<f64>)], dout: Option<ArrayD<f64>>) -> Point {
+    Point { at: at.iter().cloned().collect(), dout }
+}
+
+#[test]
+fn affine_in_every_language() {
+    let (x, w) = (
+        array![[1.5, -2.0, 0.25], [0.0, 1e-3, 4.0]].into_dyn(),
+        array![[1.0, 2.0], [3.0, -4.0], [5.0, 0.5]].into_dyn(),
+    );
+    let dout = array![[1.0, -0.5], [2.0, 0.125]].into_dyn();
+    let one = array![0.5, 1.0, -2.0].into_dyn();
+    let points = [
+        point(
+            &[(Name::X, x.clone()), (Name::W, w.clone()), (Name::B, array![7.0, 0.1].into_dyn())],
+            Some(dout.clone()),
+        ),
+        point(
+            &[(Name::X, x.clone()), (Name::W, w.clone()), (Name::B, ndarray::arr0(2.0).into_dyn())],
+            Some(dout.clone()),
+        ),
+        point(&[(Name::X, x.clone()), (Name::W, w.clone())], None),
+        point(&[(Name::X, one), (Name::W, w.clone())], Some(array![1.0, 3.0].into_dyn())),
+    ];
+    round("affine", &Settings::default(), &points);
+    let turned = w.t().as_standard_layout().into_owned().into_dyn();
+    let points = [point(&[(Name::X, x), (Name::W, turned)], Some(dout))];
+    round("affine", &settings(&[("w-layout", "out-in")]), &points);
+}
+
+#[test]
+fn softmax_with_loss_in_every_language() {
+    let x = array![[1.0, 2.0, 4.0], [-700.0, 0.5, 0.0]].into_dyn();
+    let soft = array![[0.25, 0.0, 0.75], [0.0, 2.0, 0.5]].into_dyn();
+    let at = |t: &ArrayD<f64>| [(Name::X, x.clone()), (Name::T, t.clone())];
+    let indices = array![2.0, 1.0].into_dyn();
+    let single = [(Name::X, array![3.0, -1.0].into_dyn()), (Name::T, ndarray::arr0(1.0).into_dyn())];
+    let scalar = |value: f64| Some(ndarray::arr0(value).into_dyn());
+    for reduction in ["sum", "mean"] {
+        let points = [
+            point(&at(&soft), scalar(1.0)),
+            point(&at(&indices), scalar(-2.5)),
+            point(&single, scalar(1.0)),
+            point(&at(&indices), None),
+        ];
+        round("softmax-xent", &settings(&[("reduction", reduction)]), &points);
+    }
+    let points = [point(&at(&soft), Some(array![1.0, 3.0].into_dyn())), point(&at(&indices), None)];
+    round("softmax-xent", &settings(&[("reduction", "none")]), &points);
+}
+
+#[test]
+fn the_wrong_program_is_wrong_in_one_gradient_only() {
+    if !present("python3") {
+        return;
+    }
+    let command = ["python3".into(), example("affine_wrong.py").into()];
+    let settings = Settings::default();
+    let mut program =
+        Program::new(&command, "affine", &settings, Conversation::Once, Duration::from_secs(60), Precision::F64);
+    let point = point(
+        &[
+            (Name::X, array![[1.0], [2.0]].into_dyn()),
+            (Name::W, array![[3.0]].into_dyn()),
+            (Name::B, array![0.5].into_dyn()),
+        ],
+        Some(array![[1.0], [1.0]].into_dyn()),
+    );
+    let reply = program.ask(std::slice::from_ref(&point)).unwrap().remove(0);
+    let mut ours = ours("affine", &settings, &point);
+    assert_eq!(reply.gradients.known(&Name::DB).shape(), [2, 1]);
+    same(&reply.outputs, &ours.outputs, "outputs");
+    ours.gradients.insert(Name::DB, array![[1.0], [1.0]].into_dyn());
+    same(&reply.gradients, &ours.gradients, "gradients but db");
+}
+
+#[test]
+fn every_example_is_short() {
+    for entry in std::fs::read_dir(example("")).unwrap() {
+        let path = entry.unwrap().path();
+        let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines < 60, "{} has {lines} lines", path.display());
+    }
+}

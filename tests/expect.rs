@@ -1,0 +1,131 @@
+//! `--expect`: the source's example y = 0.1, 0.1, 0.8, t = 0, 0, 1, whose loss is 0.2231435511892097 and dx [0.1, 0.1, −0.2].
+
+use crate::support::{Ran, folder, nnlayer, piped};
+
+const XENT: [&str; 5] = ["xent", "--y", "0.1,0.1,0.8", "--t", "0,0,1"];
+
+/// What becomes of answers to the source's example.
+fn answers(text: &str, more: &[&str]) -> Ran {
+    piped(text, &[&XENT, &["--expect", "-"][..], more].concat())
+}
+
+#[track_caller]
+fn verdict(text: &str, status: i32) -> String {
+    let ran = answers(text, &[]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (status, ""), "{text}: {}", ran.text());
+    ran.text().to_owned()
+}
+
+#[test]
+fn rounded_to_the_digits_you_wrote_is_right() {
+    for right in ["0.22", "0.2", "0.223", "0.2231", "0.22314355", "2.2e-1", "0.2231435511892097", "22.3e-2"] {
+        verdict(&format!("{{\"loss\": {right}}}"), 0);
+    }
+    for wrong in ["0.23", "0.21", "0.3", "0.224", "0.2232", "0.22314356", "2.3e-1", "-0.22", "0.2231435521892097"] {
+        let text = verdict(&format!("{{\"loss\": {wrong}}}"), 1);
+        assert!(text.starts_with("FAIL loss (scalar): "), "{text}");
+    }
+}
+
+#[test]
+fn a_whole_number_stands_for_itself() {
+    for wrong in ["0", "0.0", "1e0", "0e5", "2.0e-1"] {
+        verdict(&format!("{{\"loss\": {wrong}}}"), 1);
+    }
+    verdict("{\"loss\": 0.20}", 1);
+    let exact = nnlayer(&["affine", "--x", "1,2", "--w", "3;4", "--forward", "--expect", "[11]"]);
+    assert_eq!(exact.status, 0, "{}", exact.stderr);
+}
+
+#[test]
+fn short_numbers_beside_long_ones_are_not_rounded() {
+    // Written by a program: 0.22 is not the shortest text of 0.2231…
+    let softmax = |answer: &str| nnlayer(&["softmax", "--x", "1,2,3", "--only", "y", "--expect", answer]).status;
+    assert_eq!(softmax("[0.09003057317038046, 0.24472847105479767, 0.6652409557748219]"), 0);
+    assert_eq!(softmax("[0.09003057317038046, 0.24472847105479767, 0.67]"), 1);
+    assert_eq!(softmax("[0.09, 0.24, 0.67]"), 0);
+    assert_eq!(softmax("0.09,0.24,0.67"), 0, "typed digits count as well");
+    assert_eq!(softmax("0.09,0.25,0.67"), 1);
+}
+
+#[test]
+fn blanks_are_left_alone_and_only_the_keys_present_are_compared() {
+    let text = verdict("{\"dx\": [0.1, null, -0.2]}", 0);
+    assert_eq!(text, "PASS dx (3): all 2 entries are right, 1 blank\n");
+    let text = verdict("{\"dx\": [null, null, null], \"loss\": null, \"dy\": null}", 0);
+    assert!(text.contains("BLANK loss (scalar): left blank"), "{text}");
+    let text = verdict("{\"dx\": [null, 0.2, null], \"loss\": 0.22}", 1);
+    assert!(
+        text.contains("FAIL dx (3): 1 of 1 entries is wrong, 2 blank\n  [1]: yours 0.2, ours 0.1, apart by 0.1\n"),
+        "{text}"
+    );
+    assert!(text.contains("PASS loss (scalar): right\n"), "{text}");
+}
+
+#[test]
+fn a_blank_row_stands_for_its_entries() {
+    let affine = |answer: &str| {
+        let ran = nnlayer(&["affine", "--x", "1,2;3,4", "--w", "1,0;0,1", "--only", "y", "--expect", answer]);
+        (ran.status, ran.text().to_owned())
+    };
+    assert_eq!(affine("[[1,2],null]"), (0, "PASS y (2×2): all 2 entries are right, 2 blank\n".to_owned()));
+    let (status, text) = affine("[[1,3],[2,4]]");
+    assert_eq!(status, 1);
+    assert!(text.starts_with("FAIL y (2×2): yours is the right answer transposed\n"), "{text}");
+    let (status, text) = affine("[1,2,3,4]");
+    assert_eq!((status, text.as_str()), (1, "FAIL y (2×2): yours is (4), ours (2×2)\n"));
+}
+
+#[test]
+fn the_worst_entry_comes_first() {
+    let text = verdict("{\"dx\": [0.3, 9.5, -0.2]}", 1);
+    let places: Vec<&str> = text.lines().skip(1).map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(places, ["  [1]", "  [0]"]);
+}
+
+#[test]
+fn files_of_numbers_are_compared_without_digits() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for (file, precision) in [("all.npz", "f64"), ("single.npz", "f32")] {
+        assert_eq!(nnlayer(&[&XENT[..], &["--precision", precision, "--out", &path(file)]].concat()).status, 0);
+        let ran = nnlayer(&[&XENT[..], &["--expect", &path(file)]].concat());
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{}", ran.text());
+    }
+    assert_eq!(nnlayer(&[&XENT[..], &["--only", "dx", "--out", &path("dx.npy")]].concat()).status, 0);
+    assert_eq!(nnlayer(&[&XENT[..], &["--only", "dx", "--expect", &path("dx.npy")]].concat()).status, 0);
+    assert_eq!(nnlayer(&[&XENT[..], &["--only", "dy", "--expect", &path("dx.npy")]].concat()).status, 1);
+}
+
+#[test]
+fn the_report_as_json_is_one_object() {
+    let ran = answers("{\"dx\": [0.1, null, 0.5]}", &["--json"]);
+    assert_eq!(ran.status, 1);
+    let json: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(json["verdict"], "FAIL");
+    let dx = &json["results"]["dx"];
+    assert_eq!((&dx["right"], &dx["blank"], &dx["wrong"]), (&1.into(), &1.into(), &1.into()));
+    assert_eq!(dx["entries"][0]["index"].to_string(), "[2]");
+    assert_eq!(dx["entries"][0]["yours"], 0.5);
+}
+
+#[test]
+fn keys_that_are_not_compared_are_said() {
+    let ran = answers("{\"loss\": 0.22, \"dX\": [9], \"note\": 1}", &[]);
+    assert_eq!(ran.status, 0);
+    assert_eq!(ran.stderr, "warning: --expect: the key dX is not compared: did you mean dx?\n");
+    let ran = answers("{\"loss\": 0.22, \"dx\": [9]}", &["--forward"]);
+    assert_eq!(
+        (ran.status, ran.stderr.as_str()),
+        (0, "warning: --expect: dx is not compared: it is not computed here\n")
+    );
+}
+
+#[test]
+fn a_mean_of_single_precision_is_not_accused() {
+    let args = ["softmax", "--x", "1,2,3", "--precision", "f32", "--only", "y", "--expect"];
+    assert_eq!(
+        nnlayer(&[&args[..], &["[0.09003057317038046, 0.24472847105479767, 0.6652409557748219]"]].concat()).status,
+        0
+    );
+}
