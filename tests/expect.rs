@@ -111,7 +111,7 @@ fn the_report_as_json_is_one_object() {
 
 #[test]
 fn keys_that_are_not_compared_are_said() {
-    let ran = answers("{\"loss\": 0.22, \"dX\": [9], \"note\": 1}", &[]);
+    let ran = answers("{\"loss\": 0.22, \"dX\": [9], \"by\": \"Taro\", \"more\": {\"x\": [[1], 2]}}", &[]);
     assert_eq!(ran.status, 0);
     assert_eq!(ran.stderr, "warning: --expect: the key dX is not compared: did you mean dx?\n");
     let ran = answers("{\"loss\": 0.22, \"dx\": [9]}", &["--forward"]);

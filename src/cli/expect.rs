@@ -14,6 +14,9 @@ use std::io::{BufWriter, Write};
 /// What messages call it.
 pub(super) const EXPECT: Name = Name::fixed("expect");
 
+/// An answer and its name; what is no array is refused where it is compared.
+type Named = (Name, Result<Sheet, Fault>);
+
 /// Refuses local factors: they are no gradients to be compared with.
 pub(super) fn admit(k: f64) -> Fault {
     Fault::new(
@@ -36,7 +39,7 @@ pub(super) fn run(
     let rounding = if request.precision == Precision::F32 { f64::from(f32::EPSILON) / 2.0 } else { f64::EPSILON / 2.0 };
     let named = match sheets {
         Sheets::Named(named) => named,
-        Sheets::Single(sheet) => vec![(only_result(&report.blocks)?, sheet)],
+        Sheets::Single(sheet) => vec![(only_result(&report.blocks)?, Ok(sheet))],
     };
     for note in unused(&named, spec, &report.blocks) {
         if request.strict {
@@ -44,11 +47,13 @@ pub(super) fn run(
         }
         messages.note(&note);
     }
-    let judged = |block: &Block| {
-        let (_, sheet) = named.iter().find(|(name, _)| *name == block.name)?;
-        Some(judge(&block.name, sheet, &block.value, rounding))
-    };
-    let answers: Vec<Answer> = report.blocks.iter().filter_map(judged).collect();
+    let mut answers: Vec<Answer> = Vec::new();
+    for block in &report.blocks {
+        if let Some((_, sheet)) = named.iter().find(|(name, _)| *name == block.name) {
+            let sheet = sheet.as_ref().map_err(|fault| fault.clone().of(&EXPECT))?;
+            answers.push(judge(&block.name, sheet, &block.value, rounding));
+        }
+    }
     if answers.is_empty() {
         return Err(nothing(&named, &report.blocks).into());
     }
@@ -76,7 +81,7 @@ fn only_result(blocks: &[Block]) -> Result<Name, Fault> {
 }
 
 /// Warnings for keys that are nearly a result's name, or a result's that was not computed.
-fn unused(named: &[(Name, Sheet)], spec: &LayerSpec, blocks: &[Block]) -> Vec<Note> {
+fn unused(named: &[Named], spec: &LayerSpec, blocks: &[Block]) -> Vec<Note> {
     let computed = |name: &Name| blocks.iter().any(|block| block.name == *name);
     let known = |name: &Name| spec.results.iter().any(|(result, _)| result == name);
     let near = |name: &Name| {
@@ -99,7 +104,7 @@ fn unused(named: &[(Name, Sheet)], spec: &LayerSpec, blocks: &[Block]) -> Vec<No
         .collect()
 }
 
-fn nothing(named: &[(Name, Sheet)], blocks: &[Block]) -> Fault {
+fn nothing(named: &[Named], blocks: &[Block]) -> Fault {
     let keys: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
     Fault::new(Code::KeyMissing, "has no key that is a result")
         .of(&EXPECT)

@@ -34,8 +34,8 @@ pub struct Sheet {
 pub enum Sheets {
     /// One array without a name.
     Single(Sheet),
-    /// Several, by name.
-    Named(Vec<(Name, Sheet)>),
+    /// Several, by name; what is no array is a fault only to whoever wants it.
+    Named(Vec<(Name, Result<Sheet, Fault>)>),
 }
 
 impl Figure {
@@ -97,10 +97,10 @@ pub fn read(bytes: &[u8], pointer: &str, label: &str) -> Result<Sheets, Fault> {
     let tree = tree.find(pointer).map_err(refuse)?;
     match tree {
         Tree::Object(entries) => {
-            let sheets = entries
-                .iter()
-                .map(|(name, node)| Ok((Name::new(name.clone()), node.sheet(&format!("{pointer}/{}", escape(name)))?)));
-            sheets.collect::<Result<_, _>>().map(Sheets::Named).map_err(refuse)
+            let sheet =
+                |name: &str, node: &Tree<'_>| node.sheet(&format!("{pointer}/{}", escape(name))).map_err(refuse);
+            let sheets = entries.iter().map(|(name, node)| (Name::new(name.clone()), sheet(name, node)));
+            Ok(Sheets::Named(sheets.collect()))
         }
         node => node.sheet(pointer).map(Sheets::Single).map_err(refuse),
     }

@@ -65,7 +65,7 @@ impl Reader<'_> {
         Ok(match self.document(option, text)? {
             Document::Single(operand) => Sheets::Single(sheet(&operand)),
             Document::Named(named) => {
-                Sheets::Named(named.into_iter().map(|(name, operand)| (name, sheet(&operand))).collect())
+                Sheets::Named(named.into_iter().map(|(name, operand)| (name, Ok(sheet(&operand)))).collect())
             }
         })
     }

@@ -128,3 +128,44 @@ fn beginning(bytes: &[u8]) -> String {
     let more = if shown.len() < bytes.trim_ascii_end().len() { "…" } else { "" };
     format!("{}{more}", printable(shown.trim_end()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn one() -> Vec<Point> {
+        vec![Point { at: Bundle::new(), dout: None }]
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_it_panic(
+            bytes: Vec<u8>,
+            near in r#"\{"points":\[\{"(outputs|gradients)":(\{"y":)?[\[\]{},:"0-9a-z\-]{0,40}"#,
+            value in r#"[\[\]1,]{0,30}|"NaN"|null|\{\}|1e999|-Infinity|"[a-z]{0,5}""#,
+        ) {
+            let _ = read(&bytes, &one(), "program");
+            let _ = read(near.as_bytes(), &one(), "program");
+            let whole = format!(r#"{{"points":[{{"outputs":{{"y":{value}}},"gradients":{value}}}]}}"#);
+            let _ = read(whole.as_bytes(), &one(), "program");
+            let alone = format!(r#"{{"points":{value}}}"#);
+            let _ = read(alone.as_bytes(), &one(), "program");
+        }
+
+        #[test]
+        fn arrays_of_any_depth_keep_their_shape(sides in prop::collection::vec(1usize..4, 0..5), bits: u64) {
+            let number = f64::from_bits(bits);
+            prop_assume!(number.is_finite());
+            let text = sides.iter().rev().fold(format!("{number:e}"), |inner, &side| {
+                format!("[{}]", vec![inner; side].join(","))
+            });
+            let whole = format!(r#"{{"points":[{{"outputs":{{"y":{text}}}}}]}}"#);
+            let said = read(whole.as_bytes(), &one(), "program").map_err(|fault| TestCaseError::fail(fault.to_string()))?;
+            let y = said[0].outputs.known(&Name::Y);
+            prop_assert_eq!(y.shape(), &sides[..]);
+            prop_assert!(y.iter().all(|v| v.to_bits() == number.to_bits()));
+            prop_assert!(y.is_standard_layout());
+        }
+    }
+}
