@@ -32,7 +32,7 @@ impl Drop for Busy {
 fn watch() -> Signals {
     let signals = Signals { idle: Arc::new(AtomicBool::new(true)), seen: Arc::new(AtomicUsize::new(0)) };
     #[cfg(unix)]
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // Where they cannot be watched, a signal ends this process as it always does.
         let _ = signal_hook::flag::register_conditional_default(signal, Arc::clone(&signals.idle));
         let number = usize::try_from(signal).unwrap_or_default();
