@@ -275,6 +275,12 @@ codes! {
     SoftmaxTwice = "softmax-twice",
     /// NaN in an operand.
     NanInput = "nan-input",
+    /// A tape or network that is damaged, or not of the form that a command needs.
+    Tape = "tape",
+    /// A tape of a version that this program does not read.
+    TapeVersion = "tape-version",
+    /// A tape whose saved values are not what its layers give.
+    TapeStale = "tape-stale",
     /// A key that is nearly an operand's name.
     UnknownKey = "unknown-key",
 }

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 /// The rooms from the top of the house down; imports point downward only. `operand` and `layer` don't know each other.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("cli", &["report", "operand", "format", "layer", "scalar", "bundle", "fault", "name"]),
+    ("cli", &["report", "operand", "tape", "format", "layer", "scalar", "bundle", "fault", "name"]),
     ("report", &["format", "layer", "bundle", "fault", "name"]),
+    ("tape", &["format", "layer", "scalar", "bundle", "fault", "name"]),
     ("operand", &["format", "bundle", "fault", "name"]),
     ("format", &["bundle", "fault", "name"]),
     ("layer", &["scalar", "bundle", "fault", "name"]),

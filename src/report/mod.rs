@@ -7,6 +7,7 @@ use ndarray::ArrayD;
 use std::io;
 
 mod json;
+mod sections;
 mod text;
 pub mod write;
 
@@ -51,4 +52,5 @@ pub trait Renderer {
 }
 
 pub use json::Json;
+pub use sections::Sections;
 pub use text::{Text, matrix, number};
