@@ -169,6 +169,9 @@ pub(super) fn read(reader: &mut Reader<'_>, source: &str, beside: bool) -> Resul
             .tip("pipe a tape in, or name its file"));
     }
     let (bytes, label) = reader.document(source)?;
+    if bytes.trim_ascii().is_empty() {
+        return Err(Fault::new(Code::EmptyValue, "is empty").from(label).tip("did the command before it fail?"));
+    }
     if source == "-" || !beside {
         return document::read(&bytes, &label, None);
     }

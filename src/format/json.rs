@@ -245,11 +245,7 @@ pub fn to_line<'a>(
 }
 
 /// One object with an object for each of `groups`.
-pub fn nested_to_line(
-    groups: &[(&str, Vec<(Name, ArrayD<f64>)>)],
-    pretty: bool,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
+pub fn nested_to_line(groups: &[(&str, Bundle<f64>)], pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
     out.write_all(b"{")?;
     for (n, (group, entries)) in groups.iter().enumerate() {
         out.write_all(match (pretty, n) {
@@ -261,7 +257,7 @@ pub fn nested_to_line(
         serde_json::to_writer(&mut *out, group)?;
         out.write_all(if pretty { b": " } else { b":" })?;
         let mut text = Vec::new();
-        to_line(entries.iter().map(|(name, value)| (name, value)), pretty, &mut text)?;
+        to_line(entries.iter(), pretty, &mut text)?;
         // A name holds no line break: JSON writes it as \n.
         let lines: Vec<&[u8]> = text.trim_ascii_end().split(|&byte| byte == b'\n').collect();
         out.write_all(&lines.join(&b"\n  "[..]))?;

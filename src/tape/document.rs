@@ -297,9 +297,8 @@ fn validate(stage: &Stage, n: usize, record: &Record) -> Result<(), Fault> {
     for (name, value) in record.gradients.iter() {
         let operand = at.iter().find(|(operand, _)| operand.gradient() == *name).map(|(_, value)| value);
         // A scalar b stands for a row, and its gradient is that row.
-        match operand.filter(|operand| operand.ndim() > 0) {
-            Some(operand) => fit("gradients", name, value.shape(), operand.shape())?,
-            None => {}
+        if let Some(operand) = operand.filter(|operand| operand.ndim() > 0) {
+            fit("gradients", name, value.shape(), operand.shape())?;
         }
     }
     Ok(())
