@@ -203,6 +203,7 @@ impl Code {
             }
             Code::NanInput => Some("find where it was made: 0/0, inf - inf, log of a negative number"),
             Code::FileUnreadable => Some("may you read it?"),
+            Code::Tape => Some("`nnlayer net --init 2,3,2` shows what a network looks like, `--tape` what a tape does"),
             _ => None,
         }
     }

@@ -11,6 +11,10 @@ mod softmax_xent;
 mod tanh;
 mod xent;
 
+mod net; // chains: networks from a file
+mod tape; // layers that extend each other's document over a pipe
+mod train; // learning, against NumPy and on the real digits
+
 mod article; // the source's numbers, nothing else
 mod digits; // real input: handwritten digits through a pipe
 mod docs; // every console block of README, docs and help

@@ -9,7 +9,7 @@ use crate::fault::{Code, Fault, Note};
 use crate::format::Width;
 use crate::layer::Outcome;
 use crate::name::Name;
-use crate::operand::{Origin, Reader};
+use crate::operand::{Operands, Origin, Reader};
 use crate::report::{Sections, number};
 use crate::tape::{self as chain, Feed, Run, Stage, Tape};
 use clap::{Arg, ArgMatches, Command};
@@ -60,11 +60,12 @@ fn run(
     reader.stdin.closed = matches.get_flag("no-stdin");
     let source = text_of(matches, "document").unwrap_or("-");
     let mut tape = tape::read(reader, source, true)?;
-    let (x, t) = recorded(&tape)?;
+    let (x, t) = recorded(&tape).map_err(|fault| tape::blame(fault, source))?;
     let upstream = |last: &Stage, shape: &[usize]| upstream(matches, reader, last, shape).map(Some);
     let feed = Feed { x: &x, t: t.as_ref(), rounding: &|_| crate::format::DOUBLE_ROUNDING };
     let run = chain::run(&tape, &feed, upstream)?;
-    messages.notes(&stale(&tape, &run).into_iter().collect::<Vec<_>>(), request.strict)?;
+    let stale = stale(&tape, &run).map(|fault| Note::warning(tape::blame(fault, source)));
+    messages.notes(stale.as_slice(), request.strict)?;
     if tape::asked_for(matches) {
         keep(&mut tape, run);
         request.write_document(&tape, out)?;
@@ -102,7 +103,8 @@ pub(super) fn upstream(
         None | Some("ones") => Ok(ArrayD::from_elem(IxDyn(shape), 1.0)),
         Some(text) => {
             let operand = reader.read(&Name::DOUT, text, &[Name::DOUT])?;
-            let dout = Dout::new(last.spec, shape, operand.value, operand.origin == Origin::Typed)?;
+            let dout = Dout::new(last.spec, shape, operand.value, operand.origin == Origin::Typed);
+            let dout = dout.map_err(|fault| reader.place(fault, &Operands::default()))?;
             if dout.local { Err(tape::local_factors(text)) } else { Ok(dout.value) }
         }
     }
@@ -143,7 +145,7 @@ pub(super) fn keep(tape: &mut Tape, run: Run) {
 }
 
 /// A warning where saved outputs are not what the layers give, as in a tape that was edited: to 1e-9 of the largest.
-fn stale(tape: &Tape, run: &Run) -> Option<Note> {
+fn stale(tape: &Tape, run: &Run) -> Option<Fault> {
     let differs = |stage: &Stage, outputs: &Bundle<f64>| {
         let saved = stage.record.as_ref()?.outputs.get(&stage.spec.output)?;
         let now = outputs.get(&stage.spec.output)?;
@@ -152,7 +154,7 @@ fn stale(tape: &Tape, run: &Run) -> Option<Note> {
         (!saved.iter().zip(now).all(|(&a, &b)| same(a, b))).then_some(())
     };
     let (stage, _) = tape.stages.iter().zip(&run.outputs).find(|(stage, outputs)| differs(stage, outputs).is_some())?;
-    Some(Note::warning(
+    Some(
         Fault::new(
             Code::TapeStale,
             format!(
@@ -161,5 +163,5 @@ fn stale(tape: &Tape, run: &Run) -> Option<Note> {
             ),
         )
         .tip("was the tape edited? the gradients are those of its first input and its parameters"),
-    ))
+    )
 }

@@ -85,7 +85,8 @@ fn run(
     let feed =
         Feed { x: given.values.known(&Name::X), t: given.values.get(&Name::T), rounding: &|name| given.rounding(name) };
     let ran = chain::run(&tape, &feed, upstream);
-    let run = ran.map_err(|fault| reader.place(fault, &given))?;
+    let label = text_of(matches, "document").unwrap_or_default();
+    let run = ran.map_err(|fault| tape::blame(reader.place(fault, &given), label))?;
     messages.notes(&run.notes, request.strict)?;
     if tape::asked_for(matches) {
         keep(&mut tape, run);

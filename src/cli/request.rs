@@ -139,20 +139,27 @@ impl Request {
         }
     }
 
+    /// Refuses to write a tape or network to a file that cannot hold it.
+    pub(super) fn admit_document(&self) -> Result<(), Fault> {
+        match &self.out {
+            Some((path, format)) if !format.extensions().contains(&"json") => {
+                Err(Fault::new(Code::OutFormat, format!("{} holds no tape and no network", format.name()))
+                    .of(&Name::new("out"))
+                    .from(path)
+                    .tip("tapes and networks are .json"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Writes a tape or network.
     pub(super) fn write_document(&self, tape: &Tape, out: &mut dyn Write) -> anyhow::Result<()> {
-        let Some((path, format)) = &self.out else {
+        self.admit_document()?;
+        let Some((path, _)) = &self.out else {
             let mut out = BufWriter::new(out);
             document::write(tape, &mut out)?;
             return Ok(out.flush()?);
         };
-        if !format.extensions().contains(&"json") {
-            return Err(Fault::new(Code::OutFormat, format!("{} holds no tape and no network", format.name()))
-                .of(&Name::new("out"))
-                .from(path)
-                .tip("tapes and networks are .json")
-                .into());
-        }
         Ok(write::file(path, |out| document::write(tape, out)).map_err(|fault| fault.of(&Name::new("out")))?)
     }
 }

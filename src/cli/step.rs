@@ -58,9 +58,9 @@ fn run(
                 .into());
         }
         Some(file) => by_layer(&tape, file, reader)?,
-        None => saved(&tape)?,
+        None => saved(&tape).map_err(|fault| tape::blame(fault, source))?,
     };
-    learn::step(&mut tape, &gradients, lr)?;
+    learn::step(&mut tape, &gradients, lr).map_err(|fault| tape::blame(fault, source))?;
     tape.forget();
     request.write_document(&tape, out)?;
     Ok(Status::Done)

@@ -190,6 +190,12 @@ pub(super) fn read(reader: &mut Reader<'_>, source: &str, beside: bool) -> Resul
     document::read(&bytes, &label, Some(&mut array))
 }
 
+/// A fault of a layer as one of the document that it stands in.
+pub(super) fn blame(fault: Fault, source: &str) -> Fault {
+    let label = if source == "-" { stdin::LABEL } else { source };
+    if fault.operand.is_none() { fault.from(label) } else { fault }
+}
+
 /// Whether a command is to write a tape in place of results.
 pub(super) fn asked_for(matches: &ArgMatches) -> bool {
     flag_of(matches, "tape")

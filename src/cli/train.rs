@@ -8,7 +8,7 @@ use super::{Other, Status, flag, tape, text_of};
 use crate::fault::{Code, Fault, Note};
 use crate::layer::{Kind, Value};
 use crate::name::Name;
-use crate::operand::Reader;
+use crate::operand::{Operands, Reader};
 use crate::report::number;
 use crate::tape::Tape;
 use crate::tape::learn::{self, Samples, Score, Training};
@@ -60,20 +60,25 @@ fn run(
     let request = Request::parse(matches)?;
     reader.stdin.closed = matches.get_flag("no-stdin");
     reader.in_format = request.in_format;
+    request.admit_document()?;
     let epochs = read_count(matches, "epochs", 1, 1)?;
     let mut tape = begin(matches, reader, messages)?;
     tape::set_precision(&mut tape, &request);
-    take_the_mean(&mut tape)?;
-    let samples = samples(matches, reader, ["x", "t"])?;
-    let held = text_of(matches, "held-x").map(|_| self::samples(matches, reader, ["held-x", "held-t"])).transpose()?;
-    // What the data has against the network is said before the first epoch, once.
-    messages.notes(&learn::evaluate(&tape, &samples)?.1, request.strict)?;
-    let mut training = tape.training.take().unwrap_or(wanted(matches)?);
+    let source = text_of(matches, "document").unwrap_or_default();
+    take_the_mean(&mut tape).map_err(|fault| tape::blame(fault, source))?;
+    let mut training = match tape.training.take() {
+        Some(training) => training,
+        None => wanted(matches)?,
+    };
+    let samples = samples(matches, reader, ["x", "t"], &tape, messages)?;
+    let held =
+        text_of(matches, "held-x").map(|_| self::samples(matches, reader, ["held-x", "held-t"], &tape, messages));
+    let held = held.transpose()?;
     while training.epoch < epochs {
         let mut bar = Progress::new(messages, training.epoch + 1, epochs, samples.rows());
         let score = learn::epoch(&mut tape, &samples, &training, |rows| bar.show(rows));
         bar.clear();
-        let score = refuse_nonsense(score?, training.epoch + 1)?;
+        let score = refuse_nonsense(score.map_err(diverged)?, training.epoch + 1)?;
         training.epoch += 1;
         let held = held.as_ref().map(|held| learn::evaluate(&tape, held).map(|(score, _)| score)).transpose()?;
         tape.training = Some(training.clone());
@@ -153,18 +158,41 @@ fn take_the_mean(tape: &mut Tape) -> Result<(), Fault> {
     }
 }
 
-fn samples(matches: &ArgMatches, reader: &mut Reader<'_>, [x, t]: [&'static str; 2]) -> Result<Samples, Fault> {
-    let mut read = |option: &'static str, key: Name| {
-        reader.read(&Name::new(option), text_of(matches, option).unwrap_or_default(), &[key])
-    };
-    let (inputs, targets) = (read(x, Name::X)?, read(t, Name::T)?);
-    let samples = Samples { x: inputs.value, t: targets.value, rounding: targets.rounding };
-    let option = |fault: Fault| {
+/// Reads samples and runs the network on all of them once: what they and the network have against each other is said
+/// before the first epoch, with the places of the files.
+fn samples(
+    matches: &ArgMatches,
+    reader: &mut Reader<'_>,
+    [x, t]: [&'static str; 2],
+    tape: &Tape,
+    messages: &mut Messages<'_>,
+) -> Result<Samples, Fault> {
+    let mut given = Operands::default();
+    for (option, key) in [(x, Name::X), (t, Name::T)] {
+        let text = text_of(matches, option).unwrap_or_default();
+        given.insert(key.clone(), reader.read(&Name::new(option), text, &[key])?);
+    }
+    let place = |fault: Fault| {
+        let fault = reader.place(fault, &given);
         let of = fault.operand.as_ref().map(|name| if *name == Name::X { x } else { t });
-        Fault { operand: of.map(Name::new), ..fault }
+        let fault = Fault { operand: of.map(Name::new), ..fault };
+        tape::blame(fault, text_of(matches, "document").unwrap_or_default())
     };
-    samples.admit().map_err(option)?;
+    let samples = Samples {
+        x: given.values.known(&Name::X).clone(),
+        t: given.values.known(&Name::T).clone(),
+        rounding: given.rounding(&Name::T),
+    };
+    samples.admit().map_err(place)?;
+    let (_, notes) = learn::evaluate(tape, &samples).map_err(place)?;
+    let notes: Vec<Note> = notes.into_iter().map(|note| Note { fault: place(note.fault), ..note }).collect();
+    messages.notes(&notes, matches.get_flag("strict"))?;
     Ok(samples)
+}
+
+/// A refusal in the midst of an epoch: the samples were admitted, so the weights have run away.
+fn diverged(fault: Fault) -> Fault {
+    Fault { tip: Some("the weights have run away: a smaller --lr keeps them finite".to_owned()), ..fault }
 }
 
 /// Refuses to go on with a loss that is no number, while the checkpoint is the one before it.

@@ -4,7 +4,7 @@
 //! is read and written by [`document`], and it runs [`forward`](fn@forward) and [`backward`](fn@backward), which are pure.
 
 use crate::bundle::Bundle;
-use crate::fault::{Code, Fault, Place};
+use crate::fault::{Code, Fact, Fault, Place};
 use crate::layer::{self, AnyLayer, LayerSpec, Precision, Role, Settings};
 use crate::name::Name;
 use crate::scalar::Scalar;
@@ -121,6 +121,8 @@ impl Stage {
         let operand = fault.operand.take();
         let subject = operand.as_ref().map_or_else(String::new, |operand| format!(" {operand}:"));
         fault.message = format!("layer {}:{subject} {}", self.name, fault.message);
+        // The message has the shapes.
+        fault.facts.retain(|fact| matches!(fact, Fact::Text(_)));
         let steps = match &fault.at {
             Some(Place::Index(at)) => at.iter().map(|step| format!("/{step}")).collect(),
             _ => String::new(),
