@@ -34,6 +34,15 @@ fn four_commands_and_a_fifth_give_the_gradients_worked_by_hand() {
 }
 
 #[test]
+fn the_example_in_help_prints_what_it_says() {
+    let help = nnlayer(&["backward", "--help"]);
+    let (_, example) = help.quiet().split_once("  $ ").unwrap();
+    let (command, prints) = example.split_once('\n').unwrap();
+    let prints: Vec<&str> = prints.lines().map(|line| line.strip_prefix("  ").unwrap()).collect();
+    assert_eq!(shell(command).quiet().lines().collect::<Vec<_>>(), prints);
+}
+
+#[test]
 fn a_tape_says_what_each_layer_read_had_and_gave() {
     let tape = tape();
     assert_eq!(tape["nnlayer-tape"], 1);

@@ -19,14 +19,12 @@ use std::io::Write;
 /// The command.
 pub(super) const COMMAND: Other = Other { name: "backward", command, run };
 
-const HELP: &str =
-    "Runs the tape again and takes it backward: each layer's upstream gradient is the next one's gradient at \
+const HELP: &str = "\
+Runs the tape again and takes it backward: each layer's upstream gradient is the next one's gradient at
 its input. Results are named by layer, affine1.dw; --json is keyed by layer.
 
 Example:
   $ nnlayer affine --x 1,2 --w '1,0;0,1' --tape | nnlayer relu | nnlayer backward --only affine1.dw
-  dout = ones: the gradients of L = Σy
-
   affine1.dw = xᵀ·dout  (2×2)
   [[1 1]
    [2 2]]";
@@ -36,7 +34,7 @@ fn command() -> Command {
         .about("Every layer's gradients, from a tape")
         .arg(Arg::new("document").value_name("TAPE").help("a tape's file; standard input by default"))
         .arg(dout())
-        .arg(flag("tape", "write the tape with its gradients in place of results"))
+        .arg(flag("tape", "write the tape with its gradients in place of results").conflicts_with("only"))
         .args(common_without(&["forward", "precision", "in-format"]))
         .disable_help_flag(true)
         .after_help(HELP)

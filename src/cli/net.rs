@@ -16,10 +16,13 @@ use std::io::Write;
 /// The command.
 pub(super) const COMMAND: Other = Other { name: "net", command, run };
 
-const HELP: &str = "A network is a tape without saved values: {\"nnlayer-tape\":1,\"layers\":[{\"kind\":\"affine\",\
-\"params\":{\"w\":[[1,2]],\"b\":[0,0]}},{\"kind\":\"relu\"}]}. In its file, a parameter may be a string that names an array in a \
-file beside it: \"params.npz#fc1.w\". --init writes affine layers of these sizes, an activation between them and softmax-xent at \
-the end; W is uniform in ±√(6/in) before a relu (He), else in ±√(6/(in+out)) (Xavier), b is 0.
+const HELP: &str = "\
+A network is a tape without saved values:
+  {\"nnlayer-tape\":1,\"layers\":[{\"kind\":\"affine\",\"params\":{\"w\":[[1,2]],\"b\":[0,0]}},{\"kind\":\"relu\"}]}
+In its file, a parameter may be a string that names an array in a file beside it: \"params.npz#fc1.w\".
+
+--init writes affine layers of these sizes, an activation between them and softmax-xent at the end. W is
+uniform in ±√(6/in) before a relu (He), else in ±√(6/(in+out)) (Xavier); b is 0.
 
 Examples:
   $ nnlayer net --init 2,3,2 --seed 1 --out net.json
@@ -41,7 +44,7 @@ fn command() -> Command {
         .arg(operand("x", "input of the first layer"))
         .arg(operand("t", "targets, where the last layer is a loss"))
         .arg(dout())
-        .arg(flag("tape", "write a tape with saved values and gradients in place of results"))
+        .arg(flag("tape", "write a tape with saved values and gradients in place of results").conflicts_with("only"))
         .arg(Arg::new("init").long("init").value_name("SIZES").help("write a new network of these sizes: 64,32,10"))
         .arg(seed().requires("init"))
         .arg(

@@ -18,10 +18,12 @@ use std::io::Write;
 /// The command.
 pub(super) const COMMAND: Other = Other { name: "train", command, run };
 
-const HELP: &str = "Batches come in the order of the file, with --shuffle in an order of each epoch's own; a last batch may be \
-smaller. The gradient is that of the mean loss of a batch, unless the network's loss says \"reduction\":\"sum\". Loss and accuracy of \
-an epoch are those that its batches had on the way; --held-x and --held-t measure samples that are not learnt from. After each epoch \
---out is replaced by a checkpoint, a network like any other; --resume goes on from it, to the bit as if never stopped.
+const HELP: &str = "\
+Batches come in the order of the file, with --shuffle in an order of each epoch's own; a last batch may
+be smaller. The gradient is that of the mean loss of a batch, unless the network's loss says
+\"reduction\":\"sum\". Loss and accuracy of an epoch are those that its batches had on the way; --held-x and
+--held-t measure samples that are not learnt from. After each epoch --out is replaced by a checkpoint, a
+network like any other; --resume goes on from it, to the bit as if never stopped.
 
 Example:
   $ nnlayer net --init 64,32,10 --seed 1 --out net.json

@@ -263,3 +263,48 @@ where
         notes: pass.notes,
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::scalar::Doubled;
+
+    const NETWORK: &str = r#"{"nnlayer-tape":1,"layers":[
+        {"kind":"affine","params":{"w":[[0.5,-0.2,0.1],[1,0.4,-0.3]],"b":[0.1,0.2,-0.1]}},
+        {"kind":"tanh"},
+        {"kind":"affine","params":{"w":[[1.5,-1],[0.3,0.7],[-0.6,0.2]],"b":0.25}},
+        {"kind":"sigmoid"},
+        {"kind":"softmax-xent","settings":{"reduction":"mean","label-smoothing":0.1}}]}"#;
+
+    fn loss(tape: &Tape, params: Vec<Bundle<Doubled>>, x: &ArrayD<f64>, t: &ArrayD<f64>) -> Doubled {
+        let (x, t) = (x.map(|&v| Doubled::from_f64(v)), t.map(|&v| Doubled::from_f64(v)));
+        let pass = forward(&tape.stages, params, &Feed { x: &x, t: Some(&t), rounding: &|_| 0.0 }).unwrap();
+        pass.output(&tape.stages).unwrap()[[]]
+    }
+
+    #[test]
+    fn gradients_by_every_parameter_equal_differences_in_twice_the_digits() {
+        let tape = document::read(NETWORK.as_bytes(), "net.json", None).unwrap();
+        let x = ndarray::arr2(&[[0.3, -1.2], [-0.4, 0.9]]).into_dyn();
+        let t = ndarray::arr1(&[1.0, 0.0]).into_dyn();
+        let feed = Feed { x: &x, t: Some(&t), rounding: &|_| 0.0 };
+        let one = |_: &Stage, shape: &[usize]| Ok(Some(ArrayD::from_elem(ndarray::IxDyn(shape), 1.0)));
+        let gradients = run(&tape, &feed, one).unwrap().gradients.unwrap();
+        let step = Doubled::from_f64(2f64.powi(-36));
+        for (n, stage) in tape.stages.iter().enumerate() {
+            for name in stage.learnt().filter(|name| stage.params.known(name).ndim() > 0) {
+                for (k, &analytic) in gradients[n].known(&name.gradient()).iter().enumerate() {
+                    let moved = |by: Doubled| {
+                        let mut params = tape.params::<Doubled>();
+                        let value = params[n].get_mut(name).unwrap().iter_mut().nth(k).unwrap();
+                        *value = *value + by;
+                        loss(&tape, params, &x, &t)
+                    };
+                    let numeric = ((moved(step) - moved(-step)) / (step + step)).to_f64();
+                    assert!((analytic - numeric).abs() < 1e-15, "{} {name} {k}: {analytic} {numeric}", stage.name);
+                }
+            }
+        }
+    }
+}
