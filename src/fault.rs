@@ -203,6 +203,7 @@ impl Code {
             }
             Code::NanInput => Some("find where it was made: 0/0, inf - inf, log of a negative number"),
             Code::FileUnreadable => Some("may you read it?"),
+            Code::Tape => Some("`nnlayer net --init 2,3,2` shows what a network looks like, `--tape` what a tape does"),
             _ => None,
         }
     }
@@ -275,6 +276,12 @@ codes! {
     SoftmaxTwice = "softmax-twice",
     /// NaN in an operand.
     NanInput = "nan-input",
+    /// A tape or network that is damaged, or not of the form that a command needs.
+    Tape = "tape",
+    /// A tape of a version that this program does not read.
+    TapeVersion = "tape-version",
+    /// A tape whose saved values are not what its layers give.
+    TapeStale = "tape-stale",
     /// A key that is nearly an operand's name.
     UnknownKey = "unknown-key",
     /// No program of that name.

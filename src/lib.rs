@@ -7,6 +7,7 @@
 //! - [`operand`]: from the text of an option to a matrix and where it came from
 //! - [`format`](mod@format): bytes ↔ named arrays
 //! - [`check`]: gradients against differences, results against results
+//! - [`tape`]: chains of layers, networks and learning
 //! - [`layer`]: the mathematics, and the registry
 //! - [`scalar`]: the numbers that formulas are written in
 //! - [`bundle`], [`fault`], [`name`]: what every room speaks
@@ -34,5 +35,6 @@ pub mod name;
 pub mod operand;
 pub mod report;
 pub mod scalar;
+pub mod tape;
 
 pub use cli::{Io, Status, run};

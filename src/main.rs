@@ -13,6 +13,7 @@ fn main() {
             stdin_is_terminal: stdin.is_terminal(),
             stdout: &mut anstream::stdout().lock(),
             stderr: &mut anstream::stderr().lock(),
+            stderr_is_terminal: io::stderr().is_terminal(),
         },
     );
     let _ = io::stdout().flush();

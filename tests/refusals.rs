@@ -20,6 +20,12 @@ fn npy(header: &str, data: &[u8]) -> Vec<u8> {
     [b"\x93NUMPY\x01\x00".as_slice(), &length, header.as_bytes(), data].concat()
 }
 
+/// A tape of two layers.
+const CHAIN: &str = r#"{"nnlayer-tape":1,"layers":[
+ {"kind":"affine","name":"fc1","params":{"w":[[1,2],[3,4]]},"inputs":{"x":[1,1]},"outputs":{"y":[4,6]}},
+ {"kind":"relu","name":"relu1","inputs":{"x":{"from":"fc1.y"}},"outputs":{"y":[4,6]}}]}
+"#;
+
 fn files() -> tempfile::TempDir {
     let folder = folder();
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
@@ -44,6 +50,11 @@ fn files() -> tempfile::TempDir {
     write("ragged.json", b"[[1, 2],\n [3]]");
     write("huge.json", b"[1, -1e400]");
     write("net.json", b"{\"layers\": [{\"w\": [[1], [2]]}], \"lr\": 0.1}");
+    write("chain.json", CHAIN.as_bytes());
+    write("old.json", CHAIN.replace("\"nnlayer-tape\":1", "\"nnlayer-tape\": 2").as_bytes());
+    write("misfit.json", CHAIN.replace("[[1,2],[3,4]]", "[[1,2,3]]").as_bytes());
+    write("edited.json", CHAIN.replace("[[1,2],[3,4]]", "[[1,2],[3,5]]").as_bytes());
+    write("model.json", b"{\"nnlayer-tape\":1,\"layers\":[{\"kind\":\"relu\"}]}");
     write("magic.npy", b"[1, 2, 3]");
     write("cut.npy", &npy("{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }\n", &[0; 20]));
     write("object.npy", &npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", &[0; 8]));

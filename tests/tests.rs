@@ -14,7 +14,10 @@ mod xent;
 
 mod examples; // programs to be checked, in several languages
 mod expect; // results against what was worked out by hand
+mod net; // chains: networks from a file
 mod program; // somebody's program, spoken to as docs/gradcheck-protocol.md says
+mod tape; // layers that extend each other's document over a pipe
+mod train; // learning, against NumPy and on the real digits
 
 mod article; // the source's numbers, nothing else
 mod digits; // real input: handwritten digits through a pipe

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 /// The rooms from the top of the house down; imports point downward only. `operand` and `layer` don't know each other.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("cli", &["report", "check", "operand", "format", "layer", "scalar", "bundle", "fault", "name"]),
+    ("cli", &["report", "check", "operand", "tape", "format", "layer", "scalar", "bundle", "fault", "name"]),
     ("report", &["check", "format", "layer", "bundle", "fault", "name"]),
     ("check", &["format", "layer", "scalar", "bundle", "fault", "name"]),
+    ("tape", &["format", "layer", "scalar", "bundle", "fault", "name"]),
     ("operand", &["format", "bundle", "fault", "name"]),
     ("format", &["bundle", "fault", "name"]),
     ("layer", &["scalar", "bundle", "fault", "name"]),

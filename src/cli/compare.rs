@@ -2,7 +2,7 @@
 
 use super::error::Messages;
 use super::request::{in_format, io_options};
-use super::{Status, flag};
+use super::{Other, Status, flag};
 use crate::check::compare::{Compared, Tolerance, compare};
 use crate::fault::{Code, Fault};
 use crate::name::Name;
@@ -17,7 +17,9 @@ precision 1e-5 and 1e-7, half precision 1e-2 and 1e-4. --ulp alone replaces the 
 either is enough. NaN agrees with NaN. A name that only one file has is a difference. Status 0: all agree, 1: something differs.";
 
 /// The command.
-pub(super) fn command() -> Command {
+pub(super) const COMMAND: Other = Other { name: "compare", command, run };
+
+fn command() -> Command {
     let position = |name: &'static str, help: &'static str| Arg::new(name).required(true).value_name(name).help(help);
     let number = |name: &'static str, help: &'static str| Arg::new(name).long(name).value_name("NUMBER").help(help);
     Command::new("compare")
@@ -44,7 +46,7 @@ pub(super) fn command() -> Command {
 }
 
 /// Runs it.
-pub(super) fn run(
+fn run(
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
     out: &mut dyn Write,

@@ -18,6 +18,8 @@ pub(super) struct Messages<'a> {
     pub(super) stream: &'a mut dyn Write,
     /// `--error-format json`.
     pub(super) as_json: bool,
+    /// Whether somebody watches standard error.
+    pub(super) terminal: bool,
 }
 
 impl Messages<'_> {
@@ -25,6 +27,17 @@ impl Messages<'_> {
     pub(super) fn error(&mut self, fault: &Fault) -> Status {
         self.say("error", RED, fault);
         Status::Error
+    }
+
+    /// Says what is worth knowing; where `strict`, the first warning is an error.
+    pub(super) fn notes(&mut self, notes: &[Note], strict: bool) -> Result<(), Fault> {
+        for note in notes {
+            if strict && note.severity == Severity::Warning {
+                return Err(note.fault.clone());
+            }
+            self.note(note);
+        }
+        Ok(())
     }
 
     /// Says what is worth knowing.

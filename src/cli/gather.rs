@@ -1,10 +1,12 @@
 //! Operands and settings of a layer, from options and from standard input.
 
+use super::tape;
 use crate::fault::{Code, Fault, Note};
 use crate::format::Selector;
 use crate::layer::{Kind, LayerSpec, Settings, Slot};
 use crate::name::Name;
 use crate::operand::{Operands, Reader, stdin};
+use crate::tape::{Tape, input_of};
 use clap::ArgMatches;
 
 /// Operands and settings, from options and from standard input.
@@ -13,6 +15,8 @@ pub(super) struct Gathered {
     pub(super) settings: Settings,
     pub(super) notes: Vec<Note>,
     pub(super) x_was_y: bool,
+    /// The tape that the layer goes to the end of.
+    pub(super) tape: Option<Tape>,
 }
 
 pub(super) fn gather(
@@ -20,8 +24,13 @@ pub(super) fn gather(
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
 ) -> Result<Gathered, Fault> {
-    let mut given =
-        Gathered { operands: Operands::default(), settings: Settings::default(), notes: Vec::new(), x_was_y: false };
+    let mut given = Gathered {
+        operands: Operands::default(),
+        settings: Settings::default(),
+        notes: Vec::new(),
+        x_was_y: false,
+        tape: None,
+    };
     for setting in spec.settings {
         let text = match setting.kind {
             Kind::Flag => matches.get_flag(setting.name).then(|| "true".to_owned()),
@@ -31,10 +40,26 @@ pub(super) fn gather(
             given.settings.set(setting.name, setting.read(&text)?);
         }
     }
-    let open = |slot: &&Slot| matches.get_one::<String>(slot.name.as_str()).is_none();
+    let mut fed = false;
+    if let Some((tape, input)) = tape::wanted(spec, matches, reader)? {
+        fed = input.is_some();
+        input.into_iter().for_each(|input| tape::feed(spec, &mut given, input));
+        given.tape = Some(tape);
+    }
+    let open = |slot: &&Slot| {
+        matches.get_one::<String>(slot.name.as_str()).is_none() && !(fed && slot.name == *input_of(spec))
+    };
     let missing: Vec<&Slot> = spec.slots.iter().filter(open).filter(|slot| !slot.optional).collect();
-    let piped = if missing.is_empty() { Piped::default() } else { Piped::look(spec, &missing, reader)? };
-    for slot in spec.slots {
+    let piped = match missing.first() {
+        None => Piped::default(),
+        Some(slot) if fed => {
+            return Err(
+                operand_missing(spec, slot).fact("a tape gives the output of the layer before, and nothing else")
+            );
+        }
+        Some(_) => Piped::look(spec, &missing, reader)?,
+    };
+    for slot in spec.slots.iter().filter(|slot| !(fed && slot.name == *input_of(spec))) {
         if let Some(text) = matches.get_one::<String>(slot.name.as_str()) {
             let operand = reader.read(&slot.name, text, &stand_ins(slot))?;
             given.operands.insert(slot.name.clone(), operand);

@@ -3,9 +3,10 @@
 use super::gather::{Gathered, gather};
 use super::request::Request;
 use crate::fault::{Code, Fault, Note, shape};
-use crate::layer::{self, AnyLayer, Given, LayerSpec, ScalarDout};
+use crate::layer::{self, AnyLayer, Given, LayerSpec, ScalarDout, Settings};
 use crate::name::Name;
 use crate::operand::{Operands, Origin, Reader};
+use crate::tape::Tape;
 use clap::ArgMatches;
 use ndarray::{ArrayD, IxDyn};
 
@@ -13,7 +14,10 @@ use ndarray::{ArrayD, IxDyn};
 pub(super) struct Job {
     pub(super) spec: &'static LayerSpec,
     pub(super) layer: Box<dyn AnyLayer>,
+    pub(super) settings: Settings,
     pub(super) operands: Operands,
+    /// The tape that the layer goes to the end of.
+    pub(super) tape: Option<Tape>,
     /// The upstream gradient, where gradients are asked for.
     pub(super) dout: Option<Dout>,
     /// What is worth saying before anything is computed.
@@ -33,7 +37,7 @@ impl Job {
         let (layer, dout, notes) = job.map_err(|fault| reader.place(fault, &given.operands))?;
         let place = |note: Note| Note { severity: note.severity, fault: reader.place(note.fault, &given.operands) };
         let notes = notes.into_iter().map(place).collect();
-        Ok(Job { spec, layer, operands: given.operands, dout, notes })
+        Ok(Job { spec, layer, settings: given.settings, operands: given.operands, tape: given.tape, dout, notes })
     }
 }
 
@@ -55,7 +59,7 @@ fn admit(
         &Given { at: &given.operands.values, rounding: &rounding, x_was_y: given.x_was_y },
     )?);
     let shape = layer.output_shape(&given.operands.values);
-    let dout = match (request.backward(spec), matches.get_one::<String>("dout")) {
+    let dout = match (request.backward(spec) && given.tape.is_none(), matches.get_one::<String>("dout")) {
         (false, _) => None,
         (true, Some(text)) if text == "ones" => Some(Dout::ones(&shape)),
         (true, Some(text)) => {
@@ -84,11 +88,11 @@ pub(super) struct Dout {
 }
 
 impl Dout {
-    fn ones(shape: &[usize]) -> Dout {
+    pub(super) fn ones(shape: &[usize]) -> Dout {
         Dout { value: ArrayD::from_elem(IxDyn(shape), 1.0), said: true, local: false }
     }
 
-    fn new(spec: &LayerSpec, wanted: &[usize], value: ArrayD<f64>, typed: bool) -> Result<Dout, Fault> {
+    pub(super) fn new(spec: &LayerSpec, wanted: &[usize], value: ArrayD<f64>, typed: bool) -> Result<Dout, Fault> {
         if value.ndim() == 0 {
             let local = typed && matches!(spec.scalar_dout, ScalarDout::LocalFactors(_));
             let value = if local { value } else { ArrayD::from_elem(IxDyn(wanted), value[[]]) };

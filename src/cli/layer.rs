@@ -3,9 +3,10 @@
 use super::error::Messages;
 use super::job::{Dout, Job};
 use super::request::{Request, common};
+use super::tape;
 use super::{Status, choice, expect, flag};
 use crate::bundle::Bundle;
-use crate::fault::{Fault, Severity};
+use crate::fault::Fault;
 use crate::format::Width;
 use crate::layer::{self, AnyLayer, Kind, LayerSpec, Outcome, Precision, ScalarDout, Slot};
 use crate::name::Name;
@@ -27,7 +28,8 @@ pub(super) fn command(spec: &'static LayerSpec) -> Command {
         .about(spec.about)
         .args(operands.map(|arg| arg.help_heading("Operands")))
         .args(settings.map(|arg| arg.help_heading("Settings")))
-        .args(common().into_iter().map(|arg| arg.help_heading("Options")))
+        .args(tape::options().map(|arg| arg.help_heading("Chains")))
+        .args(common().into_iter().chain([super::request::expect()]).map(|arg| arg.help_heading("Options")))
         .disable_help_flag(true)
         .after_help(after_help(spec))
 }
@@ -78,21 +80,19 @@ pub(super) fn run(
     let request = Request::parse(matches)?;
     reader.stdin.closed = matches.get_flag("no-stdin");
     reader.in_format = request.in_format;
-    let job = Job::prepare(spec, matches, &request, reader)?;
+    let mut job = Job::prepare(spec, matches, &request, reader)?;
     if let Some(dout) = job.dout.as_ref().filter(|dout| dout.local && request.expect.is_some()) {
         return Err(expect::admit(dout.value[[]]).into());
     }
-    for note in &job.notes {
-        if request.strict && note.severity == Severity::Warning {
-            return Err(note.fault.clone().into());
-        }
-        messages.note(note);
-    }
+    messages.notes(&job.notes, request.strict)?;
     if let Some(text) = &request.expect {
         let answers = reader.sheets(&expect::EXPECT, text)?;
         return expect::run(answers, spec, &compute(job, &request)?, &request, out, messages);
     }
-    request.write(compute(job, &request)?, out)?;
+    match job.tape.take() {
+        Some(tape) => tape::extend(job, tape, matches, &request, out)?,
+        None => request.write(compute(job, &request)?, out)?,
+    }
     Ok(Status::Done)
 }
 
@@ -108,7 +108,7 @@ fn compute(job: Job, request: &Request) -> Result<Report, Fault> {
     Ok(report)
 }
 
-fn blocks(
+pub(super) fn blocks(
     spec: &'static LayerSpec,
     layer: &dyn AnyLayer,
     at: &Bundle<f64>,

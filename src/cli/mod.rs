@@ -7,13 +7,18 @@ use clap::{Arg, ArgAction, ArgMatches, Command, builder::PossibleValuesParser};
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 
+mod backward;
 mod compare;
 mod error;
 mod expect;
 mod gather;
 mod job;
 mod layer;
+mod net;
 mod request;
+mod step;
+mod tape;
+mod train;
 
 use error::Messages;
 
@@ -55,14 +60,16 @@ pub struct Io<'a> {
     pub stdout: &'a mut dyn Write,
     /// Standard error: messages only, with colours that the stream takes out where they don't belong.
     pub stderr: &'a mut dyn Write,
+    /// Whether somebody watches standard error: progress is shown to nobody else.
+    pub stderr_is_terminal: bool,
 }
 
 /// Runs one command line, the program's name in front.
 pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
     let args: Vec<OsString> = guard_negative_numbers(args.into_iter().collect());
     let as_json = error::peek(&args, "--error-format") == Some("json");
-    let Io { stdin, stdin_is_terminal, stdout, stderr } = io;
-    let mut messages = Messages { stream: stderr, as_json };
+    let Io { stdin, stdin_is_terminal, stdout, stderr, stderr_is_terminal } = io;
+    let mut messages = Messages { stream: stderr, as_json, terminal: stderr_is_terminal };
     let matches = match command().try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) if !error.use_stderr() => {
@@ -90,6 +97,15 @@ fn ended(error: &anyhow::Error, messages: &mut Messages<'_>) -> Status {
     messages.error(&Fault::new(Code::WriteFailed, format!("cannot be written: {error}")).from("standard output"))
 }
 
+/// A command that is no layer.
+struct Other {
+    name: &'static str,
+    command: fn() -> Command,
+    run: fn(&ArgMatches, &mut Reader<'_>, &mut dyn Write, &mut Messages<'_>) -> anyhow::Result<Status>,
+}
+
+const COMMANDS: &[Other] = &[compare::COMMAND, backward::COMMAND, net::COMMAND, step::COMMAND, train::COMMAND];
+
 fn dispatch(
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
@@ -97,10 +113,12 @@ fn dispatch(
     messages: &mut Messages<'_>,
 ) -> anyhow::Result<Status> {
     match matches.subcommand() {
-        Some(("compare", matches)) => compare::run(matches, reader, out, messages),
         Some((name, matches)) => match crate::layer::find(name) {
             Some(spec) => layer::run(spec, matches, reader, out, messages),
-            None => unreachable!("clap knows only registered commands"),
+            None => match COMMANDS.iter().find(|command| command.name == name) {
+                Some(command) => (command.run)(matches, reader, out, messages),
+                None => unreachable!("clap knows only registered commands"),
+            },
         },
         None => unreachable!("clap asks for a command"),
     }
@@ -117,7 +135,7 @@ pub fn command() -> Command {
         .term_width(100)
         .disable_help_subcommand(true)
         .subcommands(LAYERS.iter().map(|spec| layer::command(spec)))
-        .subcommand(compare::command())
+        .subcommands(COMMANDS.iter().map(|other| (other.command)()))
         .after_help(concat!(
             "Matrices: 1,2;3,4 or [[1,2],[3,4]] or a file (.json .npy .npz .csv .tsv .safetensors), FILE#KEY for one of several,\n",
             "- for standard input. `nnlayer COMMAND --help` gives formulas, shapes and examples.\n\n",
@@ -136,6 +154,16 @@ fn choice(name: &'static str, words: &'static [&'static str], help: &'static str
 
 fn flag(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+/// Whether a flag is up; no command has all of them.
+fn flag_of(matches: &ArgMatches, name: &str) -> bool {
+    matches.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or_default()
+}
+
+/// The text of an option, where the command has it and it was given.
+fn text_of<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
+    matches.try_get_one::<String>(name).ok().flatten().map(String::as_str)
 }
 
 /// What `--color` says, for the streams that a program opens before it runs a command line.

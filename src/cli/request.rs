@@ -1,12 +1,13 @@
 //! What is asked for, apart from operands and settings: the options that every layer command shares, and where results go.
 
-use super::{choice, flag};
+use super::{choice, flag, flag_of, text_of};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault};
 use crate::format;
 use crate::layer::{LayerSpec, Precision};
 use crate::name::Name;
-use crate::report::{Json, Renderer, Report, Text, write};
+use crate::report::{Json, Renderer, Report, Sections, Text, write};
+use crate::tape::{Tape, document};
 use clap::{Arg, ArgAction, ArgMatches};
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -35,14 +36,17 @@ pub(super) fn common() -> Vec<Arg> {
         Arg::new("out")
             .long("out")
             .value_name("FILE")
-            .conflicts_with("expect")
             .help("write results to a .json, .npz, .npy or .csv file instead"),
-        Arg::new("expect").long("expect").value_name("FILE").help(
-            "compare the results with yours instead: a JSON object with their names as keys (null is a blank, and rounding to the digits you wrote is right), .npz or .npy",
-        ),
     ];
     options.extend(io_options());
     options
+}
+
+/// `--expect`, of a layer.
+pub(super) fn expect() -> Arg {
+    Arg::new("expect").long("expect").value_name("FILE").conflicts_with("out").help(
+        "compare the results with yours instead: a JSON object with their names as keys (null is a blank, and rounding to the digits you wrote is right), .npz or .npy",
+    )
 }
 
 /// The options of every command: how to read and to speak.
@@ -56,17 +60,22 @@ pub(super) fn io_options() -> Vec<Arg> {
     ]
 }
 
+/// The options of a command that has some of them only.
+pub(super) fn common_without(names: &[&str]) -> Vec<Arg> {
+    common().into_iter().filter(|arg| !names.contains(&arg.get_id().as_str())).collect()
+}
+
 /// What is asked for, apart from operands and settings.
 pub(super) struct Request {
     pub(super) precision: Precision,
-    forward: bool,
+    pub(super) forward: bool,
     pub(super) only: Option<Vec<String>>,
     out: Option<(String, &'static dyn format::Format)>,
     pub(super) strict: bool,
     pub(super) in_format: Option<&'static dyn format::Format>,
     /// `--expect`.
     pub(super) expect: Option<String>,
-    json: bool,
+    pub(super) json: bool,
     pretty: bool,
 }
 
@@ -82,18 +91,18 @@ impl Request {
             .map(|path| writable(path).map(|format| (path.clone(), format)))
             .transpose()?;
         Ok(Request {
-            precision: match matches.get_one::<String>("precision").map(String::as_str) {
+            precision: match text_of(matches, "precision") {
                 Some("f32") => Precision::F32,
                 _ => Precision::F64,
             },
-            forward: matches.get_flag("forward"),
-            only: matches.get_many::<String>("only").map(|names| names.cloned().collect()),
+            forward: flag_of(matches, "forward"),
+            only: only(matches),
             out,
-            in_format: in_format(matches),
-            expect: matches.get_one::<String>("expect").cloned(),
-            strict: matches.get_flag("strict"),
-            json: matches.get_flag("json"),
-            pretty: matches.get_flag("pretty"),
+            in_format: text_of(matches, "in-format").and_then(format::by_extension),
+            expect: matches.try_get_one::<String>("expect").ok().flatten().cloned(),
+            strict: flag_of(matches, "strict"),
+            json: flag_of(matches, "json"),
+            pretty: flag_of(matches, "pretty"),
         })
     }
 
@@ -134,6 +143,59 @@ impl Request {
         let values: Bundle<f64> = report.blocks.into_iter().map(|block| (block.name, block.value)).collect();
         Ok(write::file(path, |out| format.write(&values, width, out)).map_err(|fault| fault.of(&Name::new("out")))?)
     }
+
+    /// Writes results by layer.
+    pub(super) fn write_sections(&self, mut sections: Sections, out: &mut dyn Write) -> anyhow::Result<()> {
+        if let Some(only) = &self.only {
+            sections.only(only)?;
+        }
+        let json = |out: &mut dyn Write| sections.json(self.pretty, out);
+        match &self.out {
+            Some((path, format)) if format.extensions().contains(&"json") => {
+                Ok(write::file(path, json).map_err(|fault| fault.of(&Name::new("out")))?)
+            }
+            Some(_) => self.write(sections.flat(), out),
+            None => {
+                let mut out = BufWriter::new(out);
+                if self.json || self.pretty {
+                    json(&mut out)?
+                } else {
+                    sections.text(&mut out)?
+                }
+                Ok(out.flush()?)
+            }
+        }
+    }
+
+    /// Refuses to write a tape or network to a file that cannot hold it.
+    pub(super) fn admit_document(&self) -> Result<(), Fault> {
+        match &self.out {
+            Some((path, format)) if !format.extensions().contains(&"json") => {
+                Err(Fault::new(Code::OutFormat, format!("{} holds no tape and no network", format.name()))
+                    .of(&Name::new("out"))
+                    .from(path)
+                    .tip("tapes and networks are .json"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a tape or network.
+    pub(super) fn write_document(&self, tape: &Tape, out: &mut dyn Write) -> anyhow::Result<()> {
+        self.admit_document()?;
+        let Some((path, _)) = &self.out else {
+            let mut out = BufWriter::new(out);
+            document::write(tape, &mut out)?;
+            return Ok(out.flush()?);
+        };
+        Ok(write::file(path, |out| document::write(tape, out)).map_err(|fault| fault.of(&Name::new("out")))?)
+    }
+}
+
+/// `--only`, where the command has it.
+fn only(matches: &ArgMatches) -> Option<Vec<String>> {
+    let names = matches.try_get_many::<String>("only").ok().flatten()?;
+    Some(names.cloned().collect())
 }
 
 fn writable(path: &str) -> Result<&'static dyn format::Format, Fault> {

@@ -256,6 +256,27 @@ pub fn write_value(value: &ArrayD<f64>, out: &mut dyn io::Write) -> io::Result<(
     Ok(serde_json::to_writer(out, &Matrix(value.view()))?)
 }
 
+/// One object with an object for each of `groups`.
+pub fn nested_to_line(groups: &[(&str, Bundle<f64>)], pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
+    out.write_all(b"{")?;
+    for (n, (group, entries)) in groups.iter().enumerate() {
+        out.write_all(match (pretty, n) {
+            (true, 0) => b"\n  ",
+            (true, _) => b",\n  ",
+            (false, 0) => b"",
+            (false, _) => b",",
+        })?;
+        serde_json::to_writer(&mut *out, group)?;
+        out.write_all(if pretty { b": " } else { b":" })?;
+        let mut text = Vec::new();
+        to_line(entries.iter(), pretty, &mut text)?;
+        // A name holds no line break: JSON writes it as \n.
+        let lines: Vec<&[u8]> = text.trim_ascii_end().split(|&byte| byte == b'\n').collect();
+        out.write_all(&lines.join(&b"\n  "[..]))?;
+    }
+    out.write_all(if pretty { b"\n}\n" } else { b"}\n" })
+}
+
 fn indented(entries: &[(&Name, &ArrayD<f64>)], out: &mut dyn io::Write) -> io::Result<()> {
     out.write_all(b"{")?;
     for (n, (name, value)) in entries.iter().enumerate() {
@@ -287,8 +308,8 @@ impl Serialize for Object<'_> {
     }
 }
 
-/// A matrix as rows, a vector as numbers, a scalar as a number.
-struct Matrix<'a>(ArrayViewD<'a, f64>);
+/// A matrix as rows, a vector as numbers, a scalar as a number; what is not finite as a word.
+pub struct Matrix<'a>(pub ArrayViewD<'a, f64>);
 
 impl Serialize for Matrix<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -23,7 +23,7 @@
 use super::settings::{Kind, Setting, Settings};
 use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, ranked, rows, scalar};
 use crate::bundle::Bundle;
-use crate::fault::{Code, Fault, Note, shape};
+use crate::fault::{Code, Fault, Note, count, shape};
 use crate::name::Name;
 use crate::scalar::Scalar;
 use ndarray::{ArrayD, ArrayView2, Zip};
@@ -146,10 +146,11 @@ impl Affine {
         let fault = Fault::new(
             Code::Shape,
             format!(
-                "shape {} does not fit {} {}: W has {wanted} {side}s and needs {inputs}, one for each input in {}",
+                "shape {} does not fit {} {}: W has {} and needs {inputs}, one for each input in {}",
                 shape(w.shape()),
                 Name::X,
                 shape(x.shape()),
+                count(wanted, side),
                 Name::X
             ),
         )

@@ -118,6 +118,16 @@ impl<'a> Reader<'a> {
         operand.map_err(|fault| fault.of(name))
     }
 
+    /// The bytes of a file, or of standard input where `source` is `-`, and what messages call it.
+    pub fn bytes(&mut self, source: &str) -> Result<(Vec<u8>, String), Fault> {
+        let path = source.strip_prefix('@').unwrap_or(source);
+        if path == "-" {
+            return Ok((self.stdin.bytes()?.to_vec(), stdin::LABEL.to_owned()));
+        }
+        self.keep_pipe(path)?;
+        Ok((self.open(path)?.read_all()?.into_owned(), path.to_owned()))
+    }
+
     fn file(&mut self, path: &str, selector: &Selector, wanted: &[Name]) -> Result<Operand, Fault> {
         let format = self.format_of(path)?;
         let found = if format.name() == json::Json.name() {

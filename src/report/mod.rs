@@ -10,6 +10,7 @@ use std::io;
 pub mod comparison;
 pub mod expectation;
 mod json;
+mod sections;
 mod text;
 pub mod write;
 
@@ -78,4 +79,5 @@ fn write_json(object: &Value, pretty: bool, out: &mut dyn io::Write) -> io::Resu
 }
 
 pub use json::Json;
+pub use sections::Sections;
 pub use text::{Text, matrix, number};

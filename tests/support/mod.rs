@@ -72,6 +72,7 @@ fn run(args: &[&str], stdin: &[u8], terminal: bool) -> Ran {
         stdin_is_terminal: terminal,
         stdout: &mut stdout,
         stderr: &mut stderr,
+        stderr_is_terminal: false,
     };
     let status = nnlayer::run(std::iter::once("nnlayer").chain(args.iter().copied()).map(OsString::from), io).code();
     Ran { stdout, stderr: String::from_utf8(stderr.into_inner()).unwrap(), status }

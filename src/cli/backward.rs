@@ -1,0 +1,165 @@
+//! `nnlayer backward`: every layer's gradients, from a tape.
+
+use super::error::Messages;
+use super::job::Dout;
+use super::request::{Request, common_without};
+use super::{Other, Status, flag, layer, tape, text_of};
+use crate::bundle::Bundle;
+use crate::fault::{Code, Fault, Note};
+use crate::format::Width;
+use crate::layer::Outcome;
+use crate::name::Name;
+use crate::operand::{Operands, Origin, Reader};
+use crate::report::{Sections, number};
+use crate::tape::{self as chain, Feed, Run, Stage, Tape};
+use clap::{Arg, ArgMatches, Command};
+use ndarray::{ArrayD, IxDyn};
+use std::io::Write;
+
+/// The command.
+pub(super) const COMMAND: Other = Other { name: "backward", command, run };
+
+const HELP: &str = "\
+Runs the tape again and takes it backward: each layer's upstream gradient is the next one's gradient at
+its input. Results are named by layer, affine1.dw; --json is keyed by layer.
+
+Example:
+  $ nnlayer affine --x 1,2 --w '1,0;0,1' --tape | nnlayer relu | nnlayer backward --only affine1.dw
+  affine1.dw = xᵀ·dout  (2×2)
+  [[1 1]
+   [2 2]]";
+
+fn command() -> Command {
+    Command::new(COMMAND.name)
+        .about("Every layer's gradients, from a tape")
+        .arg(Arg::new("document").value_name("TAPE").help("a tape's file; standard input by default"))
+        .arg(dout())
+        .arg(flag("tape", "write the tape with its gradients in place of results").conflicts_with("only"))
+        .args(common_without(&["forward", "precision", "in-format"]))
+        .disable_help_flag(true)
+        .after_help(HELP)
+}
+
+/// `--dout` of a chain.
+pub(super) fn dout() -> Arg {
+    Arg::new("dout")
+        .long("dout")
+        .value_name("MATRIX")
+        .help("upstream gradient of the last output, of its shape, or `ones` (default); of a loss, 1")
+}
+
+fn run(
+    matches: &ArgMatches,
+    reader: &mut Reader<'_>,
+    out: &mut dyn Write,
+    messages: &mut Messages<'_>,
+) -> anyhow::Result<Status> {
+    let request = Request::parse(matches)?;
+    reader.stdin.closed = matches.get_flag("no-stdin");
+    let source = text_of(matches, "document").unwrap_or("-");
+    let mut tape = tape::read(reader, source, true)?;
+    let (x, t) = recorded(&tape).map_err(|fault| tape::blame(fault, source))?;
+    let upstream = |last: &Stage, shape: &[usize]| upstream(matches, reader, last, shape).map(Some);
+    let feed = Feed { x: &x, t: t.as_ref(), rounding: &|_| crate::format::DOUBLE_ROUNDING };
+    let run = chain::run(&tape, &feed, upstream)?;
+    let stale = stale(&tape, &run).map(|fault| Note::warning(tape::blame(fault, source)));
+    messages.notes(stale.as_slice(), request.strict)?;
+    if tape::asked_for(matches) {
+        keep(&mut tape, run);
+        request.write_document(&tape, out)?;
+    } else {
+        let said = text_of(matches, "dout").is_some();
+        let mut sections = sections(&tape, &run);
+        sections.sections.iter_mut().for_each(|(_, blocks)| blocks.retain(|block| block.name.is_gradient()));
+        if let Some(first) = sections.sections.first_mut().and_then(|(_, blocks)| blocks.first_mut()) {
+            first.before = before(&tape, &run, said);
+        }
+        request.write_sections(sections, out)?;
+    }
+    Ok(Status::Done)
+}
+
+/// The first input and the targets that a tape has saved.
+fn recorded(tape: &Tape) -> Result<(ArrayD<f64>, Option<ArrayD<f64>>), Fault> {
+    let Some(record) = tape.stages.first().and_then(|stage| stage.record.as_ref().map(|record| (stage, record))) else {
+        return Err(Fault::new(Code::Tape, "the network has no saved values to go back from")
+            .tip("nnlayer net FILE --x … --t … runs a network forward and backward"));
+    };
+    let (first, record) = record;
+    let t = tape.stages.last().and_then(|last| last.record.as_ref()?.inputs.get(&Name::T));
+    Ok((record.inputs.known(first.input()).clone(), t.cloned()))
+}
+
+/// The upstream gradient of the last output: what `--dout` says, else ones.
+pub(super) fn upstream(
+    matches: &ArgMatches,
+    reader: &mut Reader<'_>,
+    last: &Stage,
+    shape: &[usize],
+) -> Result<ArrayD<f64>, Fault> {
+    match text_of(matches, "dout") {
+        None | Some("ones") => Ok(ArrayD::from_elem(IxDyn(shape), 1.0)),
+        Some(text) => {
+            let operand = reader.read(&Name::DOUT, text, &[Name::DOUT])?;
+            let dout = Dout::new(last.spec, shape, operand.value, operand.origin == Origin::Typed);
+            let dout = dout.map_err(|fault| reader.place(fault, &Operands::default()))?;
+            if dout.local { Err(tape::local_factors(text)) } else { Ok(dout.value) }
+        }
+    }
+}
+
+/// Each layer's results and gradients, with their formulas.
+pub(super) fn sections(tape: &Tape, run: &Run) -> Sections {
+    let none = Vec::new();
+    let gradients = run.gradients.as_ref().unwrap_or(&none);
+    let layers = tape.stages.iter().enumerate().map(|(n, stage)| {
+        let mut at = stage.params.clone();
+        at.extend(run.inputs[n].clone());
+        let outcome =
+            Outcome { results: run.outputs[n].clone(), gradients: gradients.get(n).cloned().unwrap_or_default() };
+        (stage.name.clone(), layer::blocks(stage.spec, stage.layer(), &at, None, outcome))
+    });
+    Sections { sections: layers.collect(), width: if tape.single { Width::Single } else { Width::Double } }
+}
+
+/// What is said before the gradients: the loss, or that dout is ones.
+pub(super) fn before(tape: &Tape, run: &Run, said: bool) -> Option<String> {
+    let last = tape.stages.last()?;
+    match run.outputs.last()?.get(&Name::LOSS).filter(|loss| loss.ndim() == 0) {
+        Some(loss) => Some(format!("{} = {}, of {}", Name::LOSS, number(loss[[]]), last.name)),
+        None if said => None,
+        None => Some(format!("{} = ones: the gradients of L = Σ{}", Name::DOUT, last.spec.output)),
+    }
+}
+
+/// Keeps a run's values in the tape.
+pub(super) fn keep(tape: &mut Tape, run: Run) {
+    let gradients = run.gradients.unwrap_or_default();
+    let none = std::iter::repeat_with(Bundle::new);
+    let layers = run.inputs.into_iter().zip(run.outputs).zip(gradients.into_iter().chain(none));
+    for (stage, ((inputs, outputs), gradients)) in tape.stages.iter_mut().zip(layers) {
+        stage.record = Some(chain::Record { inputs, outputs, gradients });
+    }
+}
+
+/// A warning where saved outputs are not what the layers give, as in a tape that was edited: to 1e-9 of the largest.
+fn stale(tape: &Tape, run: &Run) -> Option<Fault> {
+    let differs = |stage: &Stage, outputs: &Bundle<f64>| {
+        let saved = stage.record.as_ref()?.outputs.get(&stage.spec.output)?;
+        let now = outputs.get(&stage.spec.output)?;
+        let largest = now.iter().filter(|v| v.is_finite()).fold(0.0, |a: f64, v| a.max(v.abs()));
+        let same = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-9 * largest;
+        (!saved.iter().zip(now).all(|(&a, &b)| same(a, b))).then_some(())
+    };
+    let (stage, _) = tape.stages.iter().zip(&run.outputs).find(|(stage, outputs)| differs(stage, outputs).is_some())?;
+    Some(
+        Fault::new(
+            Code::TapeStale,
+            format!(
+                "layer {}: the saved {} is not what its input and parameters give: computed anew",
+                stage.name, stage.spec.output
+            ),
+        )
+        .tip("was the tape edited? the gradients are those of its first input and its parameters"),
+    )
+}

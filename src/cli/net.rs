@@ -1,0 +1,196 @@
+//! `nnlayer net`: a network from a file, forward and backward; and new ones.
+
+use super::backward::{before, dout, keep, sections, upstream};
+use super::error::Messages;
+use super::request::{Request, common_without};
+use super::{Other, Status, choice, flag, tape, text_of};
+use crate::fault::{Code, Fault};
+use crate::format::Selector;
+use crate::name::Name;
+use crate::operand::{Operand, Operands, Reader};
+use crate::report::Sections;
+use crate::tape::{self as chain, Feed, Stage, Tape, learn};
+use clap::{Arg, ArgMatches, Command};
+use std::io::Write;
+
+/// The command.
+pub(super) const COMMAND: Other = Other { name: "net", command, run };
+
+const HELP: &str = "\
+A network is a tape without saved values:
+  {\"nnlayer-tape\":1,\"layers\":[{\"kind\":\"affine\",\"params\":{\"w\":[[1,2]],\"b\":[0,0]}},{\"kind\":\"relu\"}]}
+In its file, a parameter may be a string that names an array in a file beside it: \"params.npz#fc1.w\".
+
+--init writes affine layers of these sizes, an activation between them and softmax-xent at the end. W is
+uniform in ±√(6/in) before a relu (He), else in ±√(6/(in+out)) (Xavier); b is 0.
+
+Examples:
+  $ nnlayer net --init 2,3,2 --seed 1 --out net.json
+  $ nnlayer net net.json --x '1,2;3,4' --t 0,1 --only dw,loss";
+
+fn command() -> Command {
+    let operand = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("MATRIX").help(help).conflicts_with("init")
+    };
+    Command::new(COMMAND.name)
+        .about("Runs a network from a file, forward and backward, or writes a new one")
+        .arg(
+            Arg::new("document")
+                .value_name("NETWORK")
+                .required_unless_present("init")
+                .conflicts_with("init")
+                .help("the network's file; - is standard input"),
+        )
+        .arg(operand("x", "input of the first layer"))
+        .arg(operand("t", "targets, where the last layer is a loss"))
+        .arg(dout())
+        .arg(flag("tape", "write a tape with saved values and gradients in place of results").conflicts_with("only"))
+        .arg(Arg::new("init").long("init").value_name("SIZES").help("write a new network of these sizes: 64,32,10"))
+        .arg(seed().requires("init"))
+        .arg(
+            choice("activation", &["relu", "sigmoid", "tanh"], "between affine layers: relu (default)")
+                .requires("init"),
+        )
+        .args(common_without(&[]))
+        .disable_help_flag(true)
+        .after_help(HELP)
+}
+
+/// `--seed`.
+pub(super) fn seed() -> Arg {
+    Arg::new("seed").long("seed").value_name("N").help("where random numbers come from, 0 by default")
+}
+
+fn run(
+    matches: &ArgMatches,
+    reader: &mut Reader<'_>,
+    out: &mut dyn Write,
+    messages: &mut Messages<'_>,
+) -> anyhow::Result<Status> {
+    let request = Request::parse(matches)?;
+    reader.stdin.closed = matches.get_flag("no-stdin");
+    reader.in_format = request.in_format;
+    if let Some(sizes) = text_of(matches, "init") {
+        let mut tape =
+            learn::init(&read_sizes(sizes)?, text_of(matches, "activation").unwrap_or("relu"), read_seed(matches)?)?;
+        tape::set_precision(&mut tape, &request);
+        request.write_document(&tape, out)?;
+        return Ok(Status::Done);
+    }
+    let mut tape = tape::read(reader, text_of(matches, "document").unwrap_or("-"), true)?;
+    tape::set_precision(&mut tape, &request);
+    tape.forget();
+    let given = gather(matches, reader, &tape)?;
+    let forward = request.forward;
+    let upstream = |last: &Stage, shape: &[usize]| {
+        if forward { Ok(None) } else { upstream(matches, reader, last, shape).map(Some) }
+    };
+    let feed =
+        Feed { x: given.values.known(&Name::X), t: given.values.get(&Name::T), rounding: &|name| given.rounding(name) };
+    let ran = chain::run(&tape, &feed, upstream);
+    let label = text_of(matches, "document").unwrap_or_default();
+    let run = ran.map_err(|fault| tape::blame(reader.place(fault, &given), label))?;
+    messages.notes(&run.notes, request.strict)?;
+    if tape::asked_for(matches) {
+        keep(&mut tape, run);
+        request.write_document(&tape, out)?;
+    } else {
+        let mut sections = sections(&tape, &run);
+        let said = text_of(matches, "dout").is_some() || tape.stages.last().is_some_and(|last| last.spec.is_loss());
+        if !said && run.gradients.is_some() {
+            say_ones(&mut sections, before(&tape, &run, said));
+        }
+        request.write_sections(sections, out)?;
+    }
+    Ok(Status::Done)
+}
+
+fn say_ones(sections: &mut Sections, text: Option<String>) {
+    let blocks = sections.sections.iter_mut().flat_map(|(_, blocks)| blocks);
+    if let Some(first) = blocks.into_iter().find(|block| block.name.is_gradient()) {
+        first.before = text;
+    }
+}
+
+/// x and t, from options or from standard input: an object with these keys, or the one matrix that is open.
+fn gather(matches: &ArgMatches, reader: &mut Reader<'_>, tape: &Tape) -> Result<Operands, Fault> {
+    let needed = [(Name::X, true), (Name::T, tape.stages.iter().any(Stage::has_target))];
+    let missing: Vec<&Name> = needed
+        .iter()
+        .filter(|(name, needed)| *needed && text_of(matches, name.as_str()).is_none())
+        .map(|(name, _)| name)
+        .collect();
+    let mut given = Operands::default();
+    for (name, _) in &needed {
+        if let Some(text) = text_of(matches, name.as_str()) {
+            given.insert(name.clone(), reader.read(name, text, &[name.clone(), Name::Y])?);
+        } else if missing.contains(&name) {
+            given.insert(name.clone(), piped(name, missing.len() == 1, reader)?);
+        }
+    }
+    Ok(given)
+}
+
+fn piped(name: &Name, alone: bool, reader: &mut Reader<'_>) -> Result<Operand, Fault> {
+    let absent = || {
+        Fault::new(Code::OperandMissing, "is not given, and the network needs it")
+            .of(name)
+            .tip("give --x and, for a loss, --t; or pipe an object with these keys")
+    };
+    if !reader.stdin.speaks() || network_was_piped(reader) {
+        return Err(absent());
+    }
+    let names = reader.stdin_names().map_err(|fault| fault.of(name))?;
+    let selector = match names {
+        Some(names) => {
+            let keys = if *name == Name::X { vec![Name::X, Name::Y] } else { vec![name.clone()] };
+            match keys.iter().find(|key| names.iter().any(|known| known == key.as_str())) {
+                Some(key) => Selector::parse(key.as_str()),
+                None => return Err(absent().fact(format!("standard input has the keys {}", names.join(", ")))),
+            }
+        }
+        None if alone => Selector::Whole,
+        None => return Err(absent().fact("standard input holds one matrix, and two are open")),
+    };
+    reader.standard_input(&selector, &[]).map_err(|fault| fault.of(name))
+}
+
+/// Whether standard input was the network itself, which has no operands.
+fn network_was_piped(reader: &mut Reader<'_>) -> bool {
+    tape::on_stdin(reader).unwrap_or_default()
+}
+
+fn read_sizes(text: &str) -> Result<Vec<usize>, Fault> {
+    let size = |part: &str| part.trim().parse::<usize>().ok().filter(|size| *size > 0);
+    let sizes: Option<Vec<usize>> = text.split(',').map(size).collect();
+    let sizes = sizes.filter(|sizes| sizes.len() >= 2).ok_or_else(|| {
+        Fault::new(Code::Setting, format!("{text:?} is no list of layer sizes"))
+            .of(&Name::new("init"))
+            .tip("inputs, then units of each layer, whole numbers from 1: 64,32,10")
+    })?;
+    let weights: u128 = sizes.windows(2).map(|pair| pair[0] as u128 * pair[1] as u128).sum();
+    if weights > 100_000_000 {
+        return Err(Fault::new(
+            Code::Setting,
+            format!("asks for {weights} weights, more than a JSON file should hold"),
+        )
+        .of(&Name::new("init"))
+        .tip("up to 100000000 weights are written; make larger ones with NumPy and name their .npz in the network"));
+    }
+    Ok(sizes)
+}
+
+/// `--seed`, a whole number that JSON can hold.
+pub(super) fn read_seed(matches: &ArgMatches) -> Result<u64, Fault> {
+    read_count(matches, "seed", 0, 0)
+}
+
+/// A whole number from `least` to 2⁵³ − 1.
+pub(super) fn read_count(matches: &ArgMatches, option: &'static str, least: u64, default: u64) -> Result<u64, Fault> {
+    let Some(text) = text_of(matches, option) else { return Ok(default) };
+    text.trim().parse::<u64>().ok().filter(|n| (least..1 << 53).contains(n)).ok_or_else(|| {
+        Fault::new(Code::Setting, format!("{text:?} is no whole number from {least} to 2⁵³ − 1"))
+            .of(&Name::new(option))
+            .tip(format!("such as --{option} {}", default.max(1)))
+    })
+}

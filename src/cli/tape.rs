@@ -1,0 +1,207 @@
+//! Tapes on the command line: found on a pipe or named, extended by a layer, read by the commands that come after.
+
+use super::gather::Gathered;
+use super::job::Job;
+use super::request::Request;
+use super::{flag_of, text_of};
+use crate::bundle::Bundle;
+use crate::fault::{Code, Fault};
+use crate::format::DOUBLE_ROUNDING;
+use crate::layer::{self, LayerSpec, Precision, Role, ScalarDout};
+use crate::name::Name;
+use crate::operand::{Operand, Origin, Reader, stdin};
+use crate::tape::{Record, Stage, Tape, document, input_of};
+use clap::{Arg, ArgMatches};
+use ndarray::ArrayD;
+use std::io::Write;
+use std::path::{Component, Path};
+
+/// The options of every layer command.
+pub(super) fn options() -> [Arg; 2] {
+    [
+        Arg::new("tape")
+            .long("tape")
+            .value_name("TAPE")
+            .num_args(0..=1)
+            .default_missing_value("")
+            .help("start a tape, or extend TAPE (- is standard input), and write it in place of results"),
+        Arg::new("name")
+            .long("name")
+            .value_name("NAME")
+            .help("what a tape calls this layer; affine1, affine2 by default"),
+    ]
+}
+
+/// The tape that a layer command extends: found on standard input, named, or started.
+pub(super) fn wanted(
+    spec: &'static LayerSpec,
+    matches: &ArgMatches,
+    reader: &mut Reader<'_>,
+) -> Result<Option<(Tape, Option<Operand>)>, Fault> {
+    let named = matches.get_one::<String>("tape").map(String::as_str);
+    let missing = spec.slots.iter().any(|slot| !slot.optional && text_of(matches, slot.name.as_str()).is_none());
+    let source = match named {
+        Some("") | None if missing && on_stdin(reader)? => Some("-"),
+        Some("") | None => None,
+        Some(source) => Some(source),
+    };
+    let found = match (source, named) {
+        (None, None) => {
+            return match text_of(matches, "name") {
+                Some(_) => Err(Fault::new(Code::Usage, "names a layer of a tape, and there is none")
+                    .of(&Name::new("name"))
+                    .tip("--tape starts one")),
+                None => Ok(None),
+            };
+        }
+        (None, Some(_)) => (Tape { single: text_of(matches, "precision") == Some("f32"), ..Tape::default() }, None),
+        (Some(source), _) => {
+            let tape = read(reader, source, false)?;
+            let input = fed(spec, matches, &tape, source)?;
+            (tape, Some(input))
+        }
+    };
+    refuse(spec, matches)?;
+    Ok(Some(found))
+}
+
+/// Whether standard input may be read and holds a tape.
+pub(super) fn on_stdin(reader: &mut Reader<'_>) -> Result<bool, Fault> {
+    // What cannot be read at all is refused by whoever needs it, by the operand's name.
+    Ok(reader.stdin.speaks()
+        && reader.stdin_names().ok().flatten().is_some_and(|names| names.iter().any(|name| name == document::KEY)))
+}
+
+/// What the tape feeds to the layer's input.
+fn fed(spec: &'static LayerSpec, matches: &ArgMatches, tape: &Tape, source: &str) -> Result<Operand, Fault> {
+    let label = if source == "-" { stdin::LABEL } else { source };
+    let input = input_of(spec);
+    tape.admits_another().map_err(|fault| fault.from(label))?;
+    let Some(value) = tape.output() else {
+        return Err(Fault::new(Code::Tape, "is a network without saved values")
+            .from(label)
+            .tip("nnlayer net FILE --x … --tape runs it and writes a tape"));
+    };
+    if text_of(matches, input.as_str()).is_some() {
+        return Err(Fault::new(Code::Usage, format!("is given, and the tape's last layer feeds {input} already"))
+            .of(input)
+            .from(label)
+            .tip(format!("leave --{input} out to extend the tape, or leave the tape out to start anew")));
+    }
+    if let Some(word) = text_of(matches, "precision").filter(|word| (*word == "f32") != tape.single) {
+        let has = if tape.single { "f32" } else { "f64" };
+        return Err(Fault::new(Code::Setting, format!("is {word}, and the tape is computed in {has}"))
+            .of(&Name::new("precision"))
+            .from(label)
+            .tip("the layer that starts a tape decides for all"));
+    }
+    let last = tape.stages.len().saturating_sub(1);
+    let pointer = format!("/layers/{last}/outputs/{}", Name::Y);
+    let origin = if source == "-" { Origin::Stdin(pointer) } else { Origin::File(source.to_owned(), pointer) };
+    Ok(Operand { value: value.clone(), rounding: DOUBLE_ROUNDING, origin })
+}
+
+/// Refuses options that choose among results, of which a tape holds all, and those that `backward` has.
+fn refuse(spec: &LayerSpec, matches: &ArgMatches) -> Result<(), Fault> {
+    if let Some(text) = text_of(matches, "dout") {
+        let local = text.trim().parse::<f64>().is_ok() && matches!(spec.scalar_dout, ScalarDout::LocalFactors(_));
+        return Err(if local {
+            local_factors(text)
+        } else {
+            Fault::new(Code::Usage, "a tape takes its upstream gradient at its end")
+                .of(&Name::DOUT)
+                .tip("nnlayer backward --dout …; without it, ones")
+        });
+    }
+    if matches.get_many::<String>("only").is_some() {
+        return Err(Fault::new(Code::Usage, "a tape holds every result")
+            .of(&Name::new("only"))
+            .tip("nnlayer backward --only chooses among the gradients"));
+    }
+    Ok(())
+}
+
+/// The refusal of a bare number as dout of affine where true gradients are needed.
+pub(super) fn local_factors(text: &str) -> Fault {
+    Fault::new(
+        Code::LocalFactors,
+        format!("the number {} scales local factors, and a tape needs gradients", text.trim()),
+    )
+    .of(&Name::DOUT)
+    .tip("--dout ones of nnlayer backward gives the gradients of L = Σy")
+}
+
+/// Makes the tape's last output the layer's input.
+pub(super) fn feed(spec: &'static LayerSpec, given: &mut Gathered, operand: Operand) {
+    given.x_was_y = true;
+    given.operands.insert(input_of(spec).clone(), operand);
+}
+
+/// Computes the layer and writes the tape with it at its end.
+pub(super) fn extend(
+    job: Job,
+    mut tape: Tape,
+    matches: &ArgMatches,
+    request: &Request,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let outcome = layer::compute(job.layer.as_ref(), &job.operands.values, None, tape.precision());
+    let belongs = |name: &Name| {
+        let role = job.spec.slots.iter().find(|slot| slot.name == *name).map(|slot| slot.role);
+        matches!(role, Some(Role::Parameter | Role::Constant))
+    };
+    let (params, inputs): (Vec<_>, Vec<_>) =
+        job.operands.values.clone().into_iter().partition(|(name, _)| belongs(name));
+    let name = text_of(matches, "name").map_or_else(|| tape.fresh_name(job.spec), str::to_owned);
+    let mut stage = Stage::new(job.spec, name, job.settings, params.into_iter().collect())?;
+    let inputs = inputs.into_iter().collect();
+    stage.record = Some(Record { inputs, outputs: outcome.results, gradients: Bundle::new() });
+    tape.push(stage)?;
+    request.write_document(&tape, out)
+}
+
+/// Reads a tape or network from a path, or from standard input where `source` is `-`. In a network file, a parameter
+/// may be a string that names an array in a file beside it; on a pipe, a string is never a path.
+pub(super) fn read(reader: &mut Reader<'_>, source: &str, beside: bool) -> Result<Tape, Fault> {
+    if source == "-" && reader.stdin.terminal {
+        return Err(Fault::new(Code::OperandMissing, "no tape is given, and standard input is a terminal")
+            .fact("example: nnlayer affine --x 1,2 --w '1;2' --tape | nnlayer relu | nnlayer backward")
+            .tip("pipe a tape in, or name its file"));
+    }
+    let (bytes, label) = reader.bytes(source)?;
+    if bytes.trim_ascii().is_empty() {
+        return Err(Fault::new(Code::EmptyValue, "is empty").from(label).tip("did the command before it fail?"));
+    }
+    if source == "-" || !beside {
+        return document::read(&bytes, &label, None);
+    }
+    let folder = Path::new(&label).parent().map(Path::to_path_buf).unwrap_or_default();
+    let mut array = |name: &Name, text: &str| -> Result<ArrayD<f64>, Fault> {
+        let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+        if text.is_empty() || !Path::new(text).components().all(plain) {
+            return Err(Fault::new(Code::Tape, format!("{text:?} is no file beside the network"))
+                .of(name)
+                .from(label.as_str())
+                .tip("name it as it lies in the network's folder: params.npz#fc1.w"));
+        }
+        let path = folder.join(text);
+        Ok(reader.read(name, &format!("@{}", path.display()), std::slice::from_ref(name))?.value)
+    };
+    document::read(&bytes, &label, Some(&mut array))
+}
+
+/// A fault of a layer as one of the document that it stands in.
+pub(super) fn blame(fault: Fault, source: &str) -> Fault {
+    let label = if source == "-" { stdin::LABEL } else { source };
+    if fault.operand.is_none() { fault.from(label) } else { fault }
+}
+
+/// Whether a command is to write a tape in place of results.
+pub(super) fn asked_for(matches: &ArgMatches) -> bool {
+    flag_of(matches, "tape")
+}
+
+/// Makes a chain compute in single precision where that is asked for.
+pub(super) fn set_precision(tape: &mut Tape, request: &Request) {
+    tape.single |= request.precision == Precision::F32;
+}

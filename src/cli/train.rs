@@ -1,0 +1,270 @@
+//! `nnlayer train`: epochs of gradient descent, with a checkpoint after each.
+
+use super::error::Messages;
+use super::net::{read_count, read_seed, seed};
+use super::request::{Request, common_without};
+use super::step::{lr, read_lr};
+use super::{Other, Status, flag, tape, text_of};
+use crate::fault::{Code, Fault, Note};
+use crate::layer::{Kind, Value};
+use crate::name::Name;
+use crate::operand::{Operands, Reader};
+use crate::report::number;
+use crate::tape::Tape;
+use crate::tape::learn::{self, Samples, Score, Training};
+use clap::{Arg, ArgMatches, Command};
+use std::io::Write;
+
+/// The command.
+pub(super) const COMMAND: Other = Other { name: "train", command, run };
+
+const HELP: &str = "\
+Batches come in the order of the file, with --shuffle in an order of each epoch's own; a last batch may
+be smaller. The gradient is that of the mean loss of a batch, unless the network's loss says
+\"reduction\":\"sum\". Loss and accuracy of an epoch are those that its batches had on the way; --held-x and
+--held-t measure samples that are not learnt from. After each epoch --out is replaced by a checkpoint, a
+network like any other; --resume goes on from it, to the bit as if never stopped.
+
+Example:
+  $ nnlayer net --init 64,32,10 --seed 1 --out net.json
+  $ nnlayer train net.json --x x.npy --t t.npy --epochs 20 --batch 32 --lr 0.1 --seed 1 --out trained.json";
+
+fn command() -> Command {
+    let matrix = |name: &'static str, help: &'static str| Arg::new(name).long(name).value_name("MATRIX").help(help);
+    let count = |name: &'static str, help: &'static str| Arg::new(name).long(name).value_name("N").help(help);
+    Command::new(COMMAND.name)
+        .about("Trains a network by gradient descent")
+        .arg(Arg::new("document").value_name("NETWORK").required(true).help("the network to begin with"))
+        .arg(matrix("x", "samples, a row each").required(true))
+        .arg(matrix("t", "their targets").required(true))
+        .arg(matrix("held-x", "samples to measure only").requires("held-t"))
+        .arg(matrix("held-t", "their targets").requires("held-x"))
+        .arg(count("epochs", "passes over all samples, 1 by default"))
+        .arg(count("batch", "samples a step, 32 by default"))
+        .arg(lr())
+        .arg(seed())
+        .arg(flag("shuffle", "take the samples in another order each epoch, by --seed"))
+        .arg(flag("resume", "go on from the checkpoint in --out"))
+        .args(common_without(&["forward", "only", "pretty"]))
+        .mut_arg("out", |out| out.required(true).help("the trained network, .json, written after each epoch"))
+        .mut_arg("json", |json| json.help("one JSON object a line for each epoch"))
+        .mut_arg("lr", |lr| lr.help("the learning rate, 0.1 by default"))
+        .disable_help_flag(true)
+        .after_help(HELP)
+}
+
+fn run(
+    matches: &ArgMatches,
+    reader: &mut Reader<'_>,
+    out: &mut dyn Write,
+    messages: &mut Messages<'_>,
+) -> anyhow::Result<Status> {
+    let request = Request::parse(matches)?;
+    reader.stdin.closed = matches.get_flag("no-stdin");
+    reader.in_format = request.in_format;
+    request.admit_document()?;
+    let epochs = read_count(matches, "epochs", 1, 1)?;
+    let mut tape = begin(matches, reader, messages)?;
+    tape::set_precision(&mut tape, &request);
+    let source = text_of(matches, "document").unwrap_or_default();
+    take_the_mean(&mut tape).map_err(|fault| tape::blame(fault, source))?;
+    let mut training = match tape.training.take() {
+        Some(training) => training,
+        None => wanted(matches)?,
+    };
+    let samples = samples(matches, reader, ["x", "t"], &tape, messages)?;
+    let held =
+        text_of(matches, "held-x").map(|_| self::samples(matches, reader, ["held-x", "held-t"], &tape, messages));
+    let held = held.transpose()?;
+    while training.epoch < epochs {
+        let mut bar = Progress::new(messages, training.epoch + 1, epochs, samples.rows());
+        let score = learn::epoch(&mut tape, &samples, &training, |rows| bar.show(rows));
+        bar.clear();
+        let score = refuse_nonsense(score.map_err(diverged)?, training.epoch + 1)?;
+        training.epoch += 1;
+        let held = held.as_ref().map(|held| learn::evaluate(&tape, held).map(|(score, _)| score)).transpose()?;
+        tape.training = Some(training.clone());
+        request.write_document(&tape, out)?;
+        out.write_all(line(training.epoch, score, held, request.json).as_bytes())?;
+        out.flush()?;
+    }
+    Ok(Status::Done)
+}
+
+/// The network to begin with, or the checkpoint to go on from.
+fn begin(matches: &ArgMatches, reader: &mut Reader<'_>, messages: &mut Messages<'_>) -> Result<Tape, Fault> {
+    let checkpoint = text_of(matches, "out").unwrap_or_default();
+    if !matches.get_flag("resume") {
+        let mut tape = tape::read(reader, text_of(matches, "document").unwrap_or("-"), true)?;
+        tape.forget();
+        tape.training = None;
+        return Ok(tape);
+    }
+    if !std::path::Path::new(checkpoint).exists() {
+        messages.note(&Note::info(
+            Fault::new(Code::FileMissing, "there is no checkpoint yet: beginning with the network")
+                .from(checkpoint)
+                .tip("--out names the checkpoint"),
+        ));
+        let mut tape = tape::read(reader, text_of(matches, "document").unwrap_or("-"), true)?;
+        tape.forget();
+        tape.training = None;
+        return Ok(tape);
+    }
+    let tape = tape::read(reader, checkpoint, true)?;
+    let Some(training) = &tape.training else {
+        return Err(Fault::new(Code::Tape, "is no checkpoint: it does not say how it was trained")
+            .from(checkpoint)
+            .tip("nnlayer train writes checkpoints; leave --resume out to begin anew"));
+    };
+    let wanted = Training { epoch: training.epoch, ..wanted(matches)? };
+    if *training != wanted {
+        let words = |t: &Training| {
+            let shuffle = if t.shuffle { " --shuffle" } else { "" };
+            format!("--batch {} --lr {} --seed {}{shuffle}", t.batch, number(t.lr), t.seed)
+        };
+        return Err(Fault::new(Code::Setting, "the checkpoint was trained otherwise")
+            .of(&Name::new("resume"))
+            .from(checkpoint)
+            .fact(format!("it has {}", words(training)))
+            .tip("give the same, or begin anew with the checkpoint as the network"));
+    }
+    Ok(tape)
+}
+
+fn wanted(matches: &ArgMatches) -> Result<Training, Fault> {
+    Ok(Training {
+        epoch: 0,
+        seed: read_seed(matches)?,
+        batch: read_count(matches, "batch", 1, 32)?,
+        lr: read_lr(matches)?,
+        shuffle: matches.get_flag("shuffle"),
+    })
+}
+
+/// Makes the loss a mean, unless it says what it is; refuses a network without a loss to learn from.
+fn take_the_mean(tape: &mut Tape) -> Result<(), Fault> {
+    let no_loss = |what: &str| {
+        Fault::new(Code::Tape, format!("the network {what}: there is nothing to learn from"))
+            .tip("its last layer is softmax-xent or xent, with the reduction mean (default) or sum")
+    };
+    let Some(last) = tape.stages.last_mut().filter(|last| last.spec.is_loss()) else {
+        return Err(no_loss("ends in no loss"));
+    };
+    let reduction = last.spec.settings.iter().find(|setting| setting.name == "reduction");
+    let said = last.settings.choice("reduction");
+    match (said, reduction.map(|setting| &setting.kind)) {
+        (Some("none"), _) => Err(no_loss("has a loss for each row")),
+        (None, Some(Kind::Choice(_))) => last.set("reduction", Value::Choice("mean")),
+        _ => Ok(()),
+    }
+}
+
+/// Reads samples and runs the network on all of them once: what they and the network have against each other is said
+/// before the first epoch, with the places of the files.
+fn samples(
+    matches: &ArgMatches,
+    reader: &mut Reader<'_>,
+    [x, t]: [&'static str; 2],
+    tape: &Tape,
+    messages: &mut Messages<'_>,
+) -> Result<Samples, Fault> {
+    let mut given = Operands::default();
+    for (option, key) in [(x, Name::X), (t, Name::T)] {
+        let text = text_of(matches, option).unwrap_or_default();
+        given.insert(key.clone(), reader.read(&Name::new(option), text, &[key])?);
+    }
+    let place = |fault: Fault| {
+        let fault = reader.place(fault, &given);
+        let of = fault.operand.as_ref().map(|name| if *name == Name::X { x } else { t });
+        let fault = Fault { operand: of.map(Name::new), ..fault };
+        tape::blame(fault, text_of(matches, "document").unwrap_or_default())
+    };
+    let samples = Samples {
+        x: given.values.known(&Name::X).clone(),
+        t: given.values.known(&Name::T).clone(),
+        rounding: given.rounding(&Name::T),
+    };
+    samples.admit().map_err(place)?;
+    let (_, notes) = learn::evaluate(tape, &samples).map_err(place)?;
+    let notes: Vec<Note> = notes.into_iter().map(|note| Note { fault: place(note.fault), ..note }).collect();
+    messages.notes(&notes, matches.get_flag("strict"))?;
+    Ok(samples)
+}
+
+/// A refusal in the midst of an epoch: the samples were admitted, so the weights have run away.
+fn diverged(fault: Fault) -> Fault {
+    Fault { tip: Some("the weights have run away: a smaller --lr keeps them finite".to_owned()), ..fault }
+}
+
+/// Refuses to go on with a loss that is no number, while the checkpoint is the one before it.
+fn refuse_nonsense(score: Score, epoch: u64) -> Result<Score, Fault> {
+    if score.loss.is_finite() {
+        return Ok(score);
+    }
+    Err(Fault::new(Code::Setting, format!("the loss of epoch {epoch} is {}", number(score.loss)))
+        .of(&Name::new("lr"))
+        .tip("a smaller learning rate keeps it finite; look for NaN in the samples"))
+}
+
+fn line(epoch: u64, score: Score, held: Option<Score>, json: bool) -> String {
+    if json {
+        let pairs = |prefix: &str, score: Score| {
+            let accuracy = score.accuracy.map(|accuracy| format!(",\"{prefix}accuracy\":{accuracy:?}"));
+            format!(",\"{prefix}loss\":{}{}", word(score.loss), accuracy.unwrap_or_default())
+        };
+        let held = held.map_or_else(String::new, |held| pairs("held-", held));
+        return format!("{{\"epoch\":{epoch}{}{held}}}\n", pairs("", score));
+    }
+    let words = |prefix: &str, score: Score| {
+        let accuracy =
+            score.accuracy.map_or_else(String::new, |share| format!("  {prefix}accuracy {:.2} %", 100.0 * share));
+        format!("  {prefix}loss {:.6}{accuracy}", score.loss)
+    };
+    let held = held.map_or_else(String::new, |held| words("held-", held));
+    format!("epoch {epoch}{}{held}\n", words("", score))
+}
+
+/// A number as JSON has it, or the word for one that is not finite.
+fn word(value: f64) -> serde_json::Value {
+    match value {
+        value if value.is_finite() => value.into(),
+        value if value.is_nan() => "NaN".into(),
+        value => if value > 0.0 { "Infinity" } else { "-Infinity" }.into(),
+    }
+}
+
+/// A bar on the terminal of somebody who watches.
+struct Progress<'a, 'b> {
+    messages: &'a mut Messages<'b>,
+    what: String,
+    rows: usize,
+    shown: Option<usize>,
+}
+
+impl<'a, 'b> Progress<'a, 'b> {
+    const WIDTH: usize = 30;
+
+    fn new(messages: &'a mut Messages<'b>, epoch: u64, epochs: u64, rows: usize) -> Progress<'a, 'b> {
+        Progress { messages, what: format!("epoch {epoch}/{epochs}"), rows, shown: None }
+    }
+
+    fn show(&mut self, rows: usize) {
+        let filled = Self::WIDTH * rows / self.rows.max(1);
+        if !self.messages.terminal || self.shown == Some(filled) {
+            return;
+        }
+        self.shown = Some(filled);
+        let bar = "█".repeat(filled) + &"░".repeat(Self::WIDTH - filled.min(Self::WIDTH));
+        // A bar that cannot be shown is missed by nobody.
+        let _ = write!(self.messages.stream, "\r{} {bar} {rows}/{}", self.what, self.rows);
+        let _ = self.messages.stream.flush();
+    }
+
+    fn clear(&mut self) {
+        if self.shown.is_some() {
+            let _ = write!(self.messages.stream, "\r\x1b[K");
+            let _ = self.messages.stream.flush();
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `nnlayer net`: networks from a file.
+
+use crate::support::{folder, nnlayer, numbers, piped, shape, shell, shell_in};
+use serde_json::{Value, json};
+
+const NET: &str = r#"{"nnlayer-tape":1,"layers":[
+  {"kind":"affine","name":"fc1","params":{"w":[[1,-1],[0,1]],"b":[0,-3]}},
+  {"kind":"relu"},
+  {"kind":"affine","params":{"w":[[1,3],[5,7]],"b":[2,0]}},
+  {"kind":"softmax-xent"}]}"#;
+
+#[test]
+fn a_network_file_gives_what_the_chain_of_commands_gives() {
+    let folder = folder();
+    std::fs::write(folder.path().join("net.json"), NET).unwrap();
+    let chain = "nnlayer affine --name fc1 --x 1,2 --w '1,-1;0,1' --b 0,-3 --tape | nnlayer relu | nnlayer affine --name affine1 --w '1,3;5,7' --b 2,0 \
+                 | nnlayer softmax-xent --t 0";
+    let tape = shell_in(folder.path(), "nnlayer net net.json --x 1,2 --t 0 --tape | nnlayer backward --json");
+    assert_eq!(tape.quiet(), shell(&format!("{chain} | nnlayer backward --json")).text());
+    let ran = shell_in(folder.path(), "nnlayer net net.json --x 1,2 --t 0 --json");
+    let json = ran.json();
+    assert_eq!(json["softmax-xent1"]["loss"], std::f64::consts::LN_2);
+    assert_eq!(
+        json["fc1"],
+        json!({"y": [1.0, -2.0], "dx": [1.0, 0.0], "dw": [[1.0, 0.0], [2.0, 0.0]], "db": [1.0, 0.0]})
+    );
+    // The file can come over a pipe, and the operands in one object.
+    assert_eq!(piped(NET, &["net", "-", "--x", "1,2", "--t", "0", "--json"]).text(), ran.text());
+    let object = "echo '{\"x\": [1, 2], \"t\": 0}' | nnlayer net net.json --json";
+    assert_eq!(shell_in(folder.path(), object).text(), ran.text());
+    let forward = shell_in(folder.path(), "nnlayer net net.json --x 1,2 --t 0 --forward --json").json();
+    assert_eq!(forward["relu1"], json!({"y": [1.0, 0.0]}));
+}
+
+#[test]
+fn parameters_may_lie_in_files_beside_the_network() {
+    let folder = folder();
+    let run = |line: &str| shell_in(folder.path(), line);
+    std::fs::create_dir_all(folder.path().join("nets/parts")).unwrap();
+    std::fs::write(folder.path().join("nets/parts/w.json"), "{\"fc\": [[1, 2], [3, 4]]}").unwrap();
+    run("nnlayer affine --x 1,2 --w '1,2;3,4' --only dw --out nets/params.npz").quiet();
+    let net = |w: &str| {
+        let net = json!({"nnlayer-tape": 1, "layers": [{"kind": "affine", "params": {"w": w}}]});
+        std::fs::write(folder.path().join("nets/net.json"), net.to_string()).unwrap();
+    };
+    net("parts/w.json#fc");
+    assert_eq!(run("nnlayer net nets/net.json --x 1,1 --only y --json").json()["affine1"]["y"], json!([4.0, 6.0]));
+    net("params.npz#dw");
+    assert_eq!(run("nnlayer net nets/net.json --x 1,1 --only y --json").json()["affine1"]["y"], json!([3.0, 3.0]));
+    let refusal = run("nnlayer net - --x 1,1 < nets/net.json");
+    assert!(refusal.refusal().contains("the string \"params.npz#dw\" is not a number"), "{}", refusal.stderr);
+    for outside in ["../net.json", "/etc/hostname", ""] {
+        net(outside);
+        assert!(run("nnlayer net nets/net.json --x 1,1").refusal().contains("is no file beside the network"));
+    }
+    net("params.npz#q");
+    assert!(run("nnlayer net nets/net.json --x 1,1").refusal().contains("params.npz: has no q"));
+}
+
+#[test]
+fn a_new_network_is_the_same_for_the_same_seed_and_has_the_spread_of_he_or_xavier() {
+    let init = |options: &[&str]| nnlayer(&[&["net", "--init", "64,32,10"], options].concat());
+    let net = init(&["--seed", "1"]);
+    assert_eq!(net.quiet(), init(&["--seed", "1"]).text());
+    assert_ne!(net.text(), init(&["--seed", "2"]).text());
+    let net: Value = net.json();
+    let (first, last) = (&net["layers"][0]["params"], &net["layers"][2]["params"]);
+    assert_eq!((shape(&first["w"]), shape(&last["w"])), (vec![64, 32], vec![32, 10]));
+    assert!(numbers(&first["b"]).iter().all(|b| *b == 0.0));
+    let spread = |w: &Value, limit: f64| {
+        let (w, n) = (numbers(w), numbers(w).len() as f64);
+        let largest = w.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
+        assert!(largest <= limit && largest > 0.97 * limit, "{largest} {limit}");
+        let mean = w.iter().sum::<f64>() / n;
+        let variance = w.iter().map(|w| (w - mean).powi(2)).sum::<f64>() / n;
+        // Four standard errors of a uniform distribution's mean and variance.
+        assert!(mean.abs() < 4.0 * limit / (3.0 * n).sqrt(), "{mean}");
+        assert!((variance / (limit * limit / 3.0) - 1.0).abs() < 4.0 * (0.8 / n).sqrt(), "{variance}");
+    };
+    spread(&first["w"], (6.0f64 / 64.0).sqrt());
+    spread(&last["w"], (6.0f64 / 42.0).sqrt());
+    let tanh = init(&["--activation", "tanh"]).json();
+    assert_eq!(tanh["layers"][1]["kind"], "tanh");
+    spread(&tanh["layers"][0]["params"]["w"], (6.0f64 / 96.0).sqrt());
+}
+
+#[test]
+fn what_does_not_fit_is_said_of_the_option_or_of_the_layer() {
+    let net = |args: &[&str]| piped(NET, &[&["net", "-"], args].concat());
+    for (args, part) in [
+        (&["--x", "1,2,3", "--t", "0"][..], "layer fc1: w: shape (2×2) does not fit x (3)"),
+        (&["--x", "5", "--t", "0"], "--x: a scalar is no row of inputs"),
+        (&["--x", "1,2", "--t", "7"], "--t: class index 7"),
+        (&["--x", "1,2"], "--t: is not given"),
+        (&["--t", "0"], "--x: is not given"),
+        (&["--x", "1,2", "--t", "0", "--dout", "1,2"], "--dout: shape (2) does not fit loss"),
+        (&["--x", "1,2", "--t", "0", "--only", "dz"], "no layer and no result dz"),
+    ] {
+        assert!(net(args).refusal().contains(part), "{args:?}: {}", net(args).stderr);
+    }
+    for (sizes, part) in [
+        ("64", "no list of layer sizes"),
+        ("64,0,1", "no list"),
+        ("a,b", "no list"),
+        ("100000,100000", "more than a JSON file"),
+    ] {
+        assert!(nnlayer(&["net", "--init", sizes]).refusal().contains(part), "{sizes}");
+    }
+    assert!(nnlayer(&["net", "--init", "1,2", "--seed", "-1"]).refusal().contains("no whole number"));
+    let without = r#"{"nnlayer-tape":1,"layers":[{"kind":"relu"}]}"#;
+    assert!(piped(without, &["net", "-", "--x", "1", "--t", "0"]).refusal().contains("no layer reads it"));
+}
+
+#[test]
+fn single_precision_rounds_every_layer() {
+    let net = r#"{"nnlayer-tape":1,"precision":"f32","layers":[{"kind":"affine","params":{"w":[[0.1]]}}]}"#;
+    let json = piped(net, &["net", "-", "--x", "[0.1]", "--json"]).json();
+    assert_eq!(numbers(&json["affine1"]["y"]), [f64::from(0.1f32 * 0.1f32)]);
+}

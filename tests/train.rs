@@ -1,0 +1,223 @@
+//! `nnlayer train` and `nnlayer step`: learning, against NumPy and on the real digits.
+
+use crate::support::{Ran, fixture, folder, nnlayer, numbers, shell_in};
+use serde_json::Value;
+use std::path::Path;
+
+fn read(path: impl AsRef<Path>) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn train(network: &str, out: &Path, options: &[&str]) -> Ran {
+    let (x, t) = (fixture("digits/x.npy"), fixture("digits/t.npy"));
+    let all = ["train", network, "--x", &x, "--t", &t, "--out", out.to_str().unwrap()];
+    nnlayer(&[&all[..], options].concat())
+}
+
+/// The weights of fixtures/train/expected.json, which an independent NumPy script computed, to 1e-9.
+#[track_caller]
+fn assert_expected(network: &Value) {
+    let expected = read(fixture("train/expected.json"));
+    for (layer, key, name) in [(0, "w", "w1"), (0, "b", "b1"), (2, "w", "w2"), (2, "b", "b2")] {
+        let (got, want) = (numbers(&network["layers"][layer]["params"][key]), numbers(&expected[name]));
+        assert_eq!(got.len(), want.len());
+        for (n, (got, want)) in got.iter().zip(&want).enumerate() {
+            assert!((got - want).abs() <= 1e-9, "{name} {n}: {got} {want}");
+        }
+    }
+}
+
+#[test]
+fn ten_steps_in_file_order_equal_those_of_numpy() {
+    let folder = folder();
+    let out = folder.path().join("trained.json");
+    let ran = train(&fixture("train/begin.json"), &out, &["--batch", "10", "--lr", "0.1", "--json"]);
+    ran.quiet();
+    assert_expected(&read(out));
+    let expected = read(fixture("train/expected.json"));
+    assert!((ran.json()["loss"].as_f64().unwrap() - expected["loss"].as_f64().unwrap()).abs() < 1e-9);
+    assert_eq!(ran.json()["accuracy"], expected["accuracy"]);
+}
+
+#[test]
+fn ten_steps_of_piped_commands_equal_those_of_numpy() {
+    let folder = folder();
+    batches(folder.path(), 10);
+    std::fs::copy(fixture("train/begin.json"), folder.path().join("net.json")).unwrap();
+    let ran = shell_in(
+        folder.path(),
+        "set -e; for n in 0 1 2 3 4 5 6 7 8 9; do nnlayer net net.json --x x$n.csv --t t$n.csv --tape | nnlayer step --lr 0.1 --out net.json; done",
+    );
+    ran.quiet();
+    assert_expected(&read(folder.path().join("net.json")));
+    let json = "nnlayer net net.json --x x0.csv --t t0.csv --json | nnlayer step net.json --gradients - --lr 0.1";
+    let tape = "nnlayer net net.json --x x0.csv --t t0.csv --tape | nnlayer step --lr 0.1";
+    assert_eq!(shell_in(folder.path(), json).quiet(), shell_in(folder.path(), tape).quiet());
+}
+
+/// The hundred digits in files of so many lines.
+fn batches(folder: &Path, size: usize) {
+    let (x, t) = lines();
+    for (file, lines) in [("x", x), ("t", t)] {
+        for (n, lines) in lines.chunks(size).enumerate() {
+            std::fs::write(folder.join(format!("{file}{n}.csv")), lines.join("\n")).unwrap();
+        }
+    }
+}
+
+/// The hundred digits and their labels, a line each.
+fn lines() -> (Vec<String>, Vec<String>) {
+    let x = std::fs::read_to_string(fixture("digits/x.csv")).unwrap();
+    let t = std::fs::read(fixture("digits/t.npy")).unwrap();
+    let labels = t[t.len() - 800..].as_chunks::<8>().0.iter().map(|label| i64::from_le_bytes(*label).to_string());
+    (x.lines().map(str::to_owned).collect(), labels.collect())
+}
+
+#[test]
+fn the_example_of_piped_commands_learns_what_train_learns_to_the_bit() {
+    let folder = folder();
+    let (x, t) = lines();
+    let write =
+        |name: &str, lines: &[String]| std::fs::write(folder.path().join(name), lines.join("\n") + "\n").unwrap();
+    write("x.csv", &x[..70]);
+    write("t.csv", &t[..70]);
+    write("held-x.csv", &x[70..]);
+    write("held-t.csv", &t[70..]);
+    // The example holds out .npy files; here they are tables.
+    let script = std::fs::read_to_string(fixture("../examples/digits/pipes.sh")).unwrap();
+    assert!(script.lines().count() <= 24);
+    std::fs::write(folder.path().join("pipes.sh"), script.replace(".npy", ".csv")).unwrap();
+    let ran = shell_in(folder.path(), "EPOCHS=2 sh ./pipes.sh");
+    assert!(ran.quiet().lines().all(|line| line.contains("held-accuracy")), "{}", ran.text());
+    let line = "nnlayer net --init 64,32,10 --seed 1 --out net.json && nnlayer train net.json --x x.csv --t t.csv --held-x held-x.csv \
+                --held-t held-t.csv --epochs 2 --out trained.json --json";
+    let trained = shell_in(folder.path(), line);
+    let (piped, whole) = (read(folder.path().join("piped.json")), read(folder.path().join("trained.json")));
+    for layer in [0, 2] {
+        assert_eq!(piped["layers"][layer]["params"], whole["layers"][layer]["params"]);
+    }
+    let held: Value = serde_json::from_str(trained.quiet().lines().last().unwrap()).unwrap();
+    let share: f64 = ran.text().lines().last().unwrap().split_whitespace().nth(3).unwrap().parse().unwrap();
+    assert!((100.0 * held["held-accuracy"].as_f64().unwrap() - share).abs() < 1e-3);
+}
+
+#[test]
+fn the_real_digits_reach_ninety_five_percent_held_out() {
+    let folder = folder();
+    let (net, out) = (folder.path().join("net.json"), folder.path().join("trained.json"));
+    nnlayer(&["net", "--init", "64,32,10", "--seed", "1", "--out", net.to_str().unwrap()]).quiet();
+    let part = |name: &str| format!("{}#{name}", fixture("train/digits.npz"));
+    let files = [part("x"), part("t"), part("held_x"), part("held_t")];
+    let [x, t, held_x, held_t] = files.each_ref().map(String::as_str);
+    let (net, out) = (net.to_str().unwrap(), out.to_str().unwrap());
+    let options = ["--held-x", held_x, "--held-t", held_t, "--epochs", "20", "--batch", "32", "--lr", "0.1", "--json"];
+    let ran = nnlayer(&[&["train", net, "--x", x, "--t", t, "--seed", "1", "--out", out], &options[..]].concat());
+    let epochs: Vec<Value> = ran.quiet().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(epochs.len(), 20);
+    assert_eq!(epochs[19]["epoch"], 20);
+    assert!(epochs[19]["held-accuracy"].as_f64().unwrap() >= 0.95, "{}", epochs[19]);
+    assert!(epochs.windows(2).all(|pair| pair[1]["loss"].as_f64() < pair[0]["loss"].as_f64()));
+}
+
+#[test]
+fn stopping_and_resuming_changes_no_bit() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let begin = fixture("train/begin.json");
+    let options =
+        |epochs: &'static str| ["--batch", "7", "--lr", "0.05", "--seed", "5", "--shuffle", "--epochs", epochs];
+    let whole = train(&begin, &path("whole.json"), &options("4"));
+    let first = train(&begin, &path("parts.json"), &options("2"));
+    let rest = train(&begin, &path("parts.json"), &[&options("4")[..], &["--resume"]].concat());
+    assert_eq!(format!("{}{}", first.quiet(), rest.quiet()), whole.quiet());
+    let bytes = |name: &str| std::fs::read(path(name)).unwrap();
+    assert_eq!(bytes("whole.json"), bytes("parts.json"));
+    assert_eq!(train(&begin, &path("parts.json"), &[&options("4")[..], &["--resume"]].concat()).quiet(), "");
+    let ordered =
+        train(&begin, &path("ordered.json"), &["--batch", "7", "--lr", "0.05", "--seed", "5", "--epochs", "4"]);
+    assert_ne!(ordered.quiet(), whole.text());
+    let other = train(&begin, &path("parts.json"), &["--batch", "8", "--resume"]);
+    assert!(other.refusal().contains("it has --batch 7 --lr 0.05 --seed 5 --shuffle"), "{}", other.stderr);
+    let fresh = train(&begin, &path("fresh.json"), &[&options("4")[..], &["--resume"]].concat());
+    assert!(fresh.stderr.contains("no checkpoint yet"), "{}", fresh.stderr);
+    assert_eq!(bytes("whole.json"), bytes("fresh.json"));
+    let network = path("begin.json");
+    std::fs::copy(&begin, &network).unwrap();
+    assert!(train(&begin, &network, &["--resume"]).refusal().contains("is no checkpoint"));
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_it_and_leaves_the_checkpoint() {
+    let folder = folder();
+    let out = folder.path().join("trained.json");
+    let begin = fixture("train/begin.json");
+    train(&begin, &out, &[]).quiet();
+    let before = std::fs::read(&out).unwrap();
+    let ran = train(&begin, &out, &["--lr", "1e300"]);
+    assert_eq!(ran.status, 2, "{}", ran.text());
+    assert!(ran.stderr.starts_with("error: "), "{}", ran.stderr);
+    assert_eq!(std::fs::read(&out).unwrap(), before);
+}
+
+#[test]
+fn what_cannot_be_learnt_is_refused() {
+    let folder = folder();
+    let out = folder.path().join("trained.json");
+    let network = |layers: &str| {
+        let path = folder.path().join("net.json");
+        std::fs::write(&path, format!("{{\"nnlayer-tape\":1,\"layers\":[{layers}]}}")).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let affine = "{\"kind\":\"affine\",\"params\":{\"w\":[[1,2]]}}";
+    let refused = |layers: &str, options: &[&str], part: &str| {
+        let ran = train(&network(layers), &out, options);
+        assert!(ran.refusal().contains(part), "{}", ran.stderr);
+        assert!(!out.exists());
+    };
+    refused(affine, &[], "ends in no loss");
+    let loss = format!("{affine},{{\"kind\":\"softmax-xent\"}}");
+    refused(&loss, &[], "layer affine1: w: shape (1×2) does not fit x (100×64)");
+    refused(&loss, &["--x", "1;2"], "the argument '--x <MATRIX>' cannot be used multiple times");
+    refused(&loss, &["--batch", "0"], "no whole number from 1");
+    refused(&loss, &["--lr", "nan"], "no learning rate");
+    let held = train(&fixture("train/begin.json"), &out, &["--held-x", "1,2", "--held-t", "1"]);
+    assert!(held.refusal().contains("--held-x: is no matrix of samples"), "{}", held.stderr);
+    refused(
+        &format!("{affine},{{\"kind\":\"softmax-xent\",\"settings\":{{\"reduction\":\"none\"}}}}"),
+        &[],
+        "a loss for each row",
+    );
+    let begin = fixture("train/begin.json");
+    let args = ["train", &begin, "--x", "1;2;3", "--t", "0,1", "--out", out.to_str().unwrap()];
+    assert!(nnlayer(&args).refusal().contains("one target for each of the 3 rows"));
+    let args = ["train", &begin, "--x", "1;2", "--t", "0,1", "--out", "trained.npz"];
+    assert!(nnlayer(&args).refusal().contains("holds no tape and no network"));
+}
+
+#[test]
+fn a_sum_that_the_network_asks_for_is_a_sum() {
+    let folder = folder();
+    let run = |line: &str| shell_in(folder.path(), line);
+    let net = |reduction: &str| {
+        let text = format!(
+            "{{\"nnlayer-tape\":1,\"layers\":[{{\"kind\":\"affine\",\"params\":{{\"w\":[[0,0]]}}}},{{\"kind\":\"softmax-xent\"{reduction}}}]}}"
+        );
+        std::fs::write(folder.path().join("net.json"), text).unwrap();
+        run("nnlayer train net.json --x '1;1' --t 0,0 --lr 1 --out out.json").quiet();
+        numbers(&read(folder.path().join("out.json"))["layers"][0]["params"]["w"])
+    };
+    // Each of the two rows has the gradient (−1/2, 1/2).
+    assert_eq!(net(""), [0.5, -0.5]);
+    assert_eq!(net(",\"settings\":{\"reduction\":\"sum\"}"), [1.0, -1.0]);
+}
+
+#[test]
+fn a_step_needs_gradients_and_a_scalar_bias_becomes_a_row() {
+    let run = |line: &str| shell_in(folder().path(), line);
+    let chain = "nnlayer affine --x '1,2' --w '1,2;3,4' --b 1 --tape";
+    assert!(run(&format!("{chain} | nnlayer step --lr 0.1")).refusal().contains("layer affine1 has no gradients"));
+    let json = run(&format!("{chain} | nnlayer backward --tape | nnlayer step --lr 0.5")).json();
+    assert_eq!(numbers(&json["layers"][0]["params"]["b"]), [0.5, 0.5]);
+    assert_eq!(numbers(&json["layers"][0]["params"]["w"]), [0.5, 1.5, 2.0, 3.0]);
+    assert!(json["layers"][0].get("inputs").is_none());
+}
