@@ -292,6 +292,8 @@ codes! {
     ProgramTimeout = "program-timeout",
     /// A program that ended badly, or before it answered.
     ProgramCrash = "program-crash",
+    /// A program under test answers the same input in two ways.
+    ReplyUnsteady = "reply-unsteady",
     /// A program's answer is no JSON.
     ReplyNotJson = "reply-not-json",
     /// A program's answer lacks a key.

@@ -19,6 +19,16 @@ fn the_japanese_readme_prints_what_it_says() {
 }
 
 #[test]
+fn the_page_on_checking_prints_what_it_says() {
+    if !crate::support::shell("python3 --version").status.eq(&0) {
+        assert!(std::env::var_os("CI").is_none(), "python3 is not there");
+        println!("skipped: python3 is not there");
+        return;
+    }
+    console::run(&root().join("docs/gradcheck.md"), &root());
+}
+
+#[test]
 fn every_example_in_help_prints_what_it_says() {
     for spec in LAYERS {
         assert!(!spec.examples.is_empty(), "{} has no example", spec.name);

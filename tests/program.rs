@@ -11,19 +11,6 @@ use nnlayer::name::Name;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-/// The codes that only a program causes, each by a program below.
-pub const CODES: &[Code] = &[
-    Code::ProgramMissing,
-    Code::ProgramNotExecutable,
-    Code::ProgramTimeout,
-    Code::ProgramCrash,
-    Code::ReplyNotJson,
-    Code::ReplyKeyMissing,
-    Code::ReplyPoints,
-    Code::ReplyValue,
-    Code::ReplyTooLong,
-];
-
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(300);
 

@@ -5,6 +5,7 @@ mod support; // running commands and console blocks
 
 mod affine; // one module a command
 mod compare;
+mod gradcheck;
 mod relu;
 mod sigmoid;
 mod softmax;

@@ -1,37 +1,157 @@
-//! The checker: it knows no layer.
+//! Checking gradients: of nnlayer's own layers, and of anybody's program.
+//!
+//! Two questions, answered apart: is the forward pass right, and are the gradients those of the forward pass? The checker
+//! knows no layer; what it has is a [`Subject`] that answers points, differences of its forward pass with an error bar
+//! ([`numeric`]), and where there is one a reference.
 
 use crate::bundle::Bundle;
 use crate::fault::Fault;
-use crate::layer::Precision;
+use crate::layer::{self, AnyLayer, Precision};
+use crate::name::Name;
 use ndarray::ArrayD;
 
+mod case;
 pub mod compare;
+pub mod diagnosis;
 pub mod expect;
+pub mod inputs;
+mod judged;
+mod mistakes;
+pub mod numeric;
+mod plan;
 pub mod program;
+mod question;
+pub mod verdict;
+
+pub use case::{Case, Slant, local_factors};
+pub use mistakes::MISTAKES;
+pub use plan::Plan;
+pub use question::check;
+pub use verdict::{Against, Checked, Finding, Verdict, Worst};
 
 /// Where a layer is looked at.
 #[derive(Clone, Debug)]
 pub struct Point {
     /// The operands.
     pub at: Bundle<f64>,
-    /// The upstream gradient; without one only outputs are wanted.
+    /// The upstream gradient, where gradients are wanted.
     pub dout: Option<ArrayD<f64>>,
 }
 
-/// What a layer says at a point. Somebody's program may say anything: other names, other shapes, more axes than two.
+/// What a subject has to say about a point. Somebody's program may say anything: other names, other shapes, more axes
+/// than two.
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
     /// Forward results.
     pub outputs: Bundle<f64>,
-    /// Gradients.
+    /// Gradients; empty where none were wanted.
     pub gradients: Bundle<f64>,
 }
 
-/// Whatever computes a layer: ours, a tape, or somebody's program.
+/// Whoever is checked: our layer, or somebody's program.
 pub trait Subject {
-    /// Looks at many points at once, so that a process answers them in one go; a reply a point, in order.
+    /// Answers every point, in order. Many points come at once: a process answers them in one go.
     fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Fault>;
-
-    /// The arithmetic it computes in.
+    /// The precision it computes in, so that a program in single precision is not accused.
     fn precision(&self) -> Precision;
+}
+
+/// A layer of nnlayer's own as a subject.
+pub struct Own<'a> {
+    /// The layer.
+    pub layer: &'a dyn AnyLayer,
+    /// The precision it computes in.
+    pub precision: Precision,
+}
+
+impl Subject for Own<'_> {
+    fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Fault> {
+        let answer = |point: &Point| {
+            let outcome = layer::compute(self.layer, &point.at, point.dout.as_ref(), self.precision);
+            Reply { outputs: outcome.results, gradients: outcome.gradients }
+        };
+        Ok(points.iter().map(answer).collect())
+    }
+
+    fn precision(&self) -> Precision {
+        self.precision
+    }
+}
+
+/// The rounding of a precision: half a unit in the last place at 1.
+pub fn rounding(precision: Precision) -> f64 {
+    match precision {
+        Precision::F32 => f64::from(f32::EPSILON) / 2.0,
+        _ => f64::EPSILON / 2.0,
+    }
+}
+
+/// The number of that precision nearest to a double.
+#[allow(clippy::cast_possible_truncation)] // rounding is what this is for
+pub fn rounded(value: f64, precision: Precision) -> f64 {
+    match precision {
+        Precision::F32 => f64::from(value as f32),
+        _ => value,
+    }
+}
+
+/// The part of a value that is too small to be a difference: 1e-10, or 1e-4 in single precision.
+pub fn tolerance(precision: Precision) -> f64 {
+    match precision {
+        Precision::F32 => 1e-4,
+        _ => 1e-10,
+    }
+}
+
+/// A seeded stream of numbers (SplitMix64): the same everywhere, for ever.
+#[derive(Clone, Debug)]
+pub struct Seeded(u64);
+
+impl Seeded {
+    /// The stream of that seed.
+    pub fn new(seed: u64) -> Seeded {
+        Seeded(seed)
+    }
+
+    /// Any 64 bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A whole number below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.bits() % (end.max(1) as u64)).unwrap_or(0)
+    }
+
+    /// A multiple of 1/1024 in [−2, 2], never 0, exact in every precision.
+    pub fn number(&mut self) -> f64 {
+        let steps = f64::from(u32::try_from(self.bits() % 2048).unwrap_or(0)) + 1.0;
+        if self.bits().is_multiple_of(2) { steps / 1024.0 } else { -steps / 1024.0 }
+    }
+
+    /// 1 or −1.
+    pub fn sign(&mut self) -> f64 {
+        if self.bits().is_multiple_of(2) { 1.0 } else { -1.0 }
+    }
+}
+
+/// The index that a flat position stands for.
+pub fn unflat(mut flat: usize, shape: &[usize]) -> Vec<usize> {
+    let mut at = vec![0; shape.len()];
+    for (place, &side) in at.iter_mut().zip(shape).rev() {
+        (*place, flat) = (flat % side.max(1), flat / side.max(1));
+    }
+    at
+}
+
+/// What a gradient is called and what it is a gradient by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradient {
+    /// `dx`.
+    pub name: Name,
+    /// `x`.
+    pub operand: Name,
 }

@@ -24,22 +24,8 @@ pub(super) fn gather(
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
 ) -> Result<Gathered, Fault> {
-    let mut given = Gathered {
-        operands: Operands::default(),
-        settings: Settings::default(),
-        notes: Vec::new(),
-        x_was_y: false,
-        tape: None,
-    };
-    for setting in spec.settings {
-        let text = match setting.kind {
-            Kind::Flag => matches.get_flag(setting.name).then(|| "true".to_owned()),
-            _ => matches.get_one::<String>(setting.name).cloned(),
-        };
-        if let Some(text) = text {
-            given.settings.set(setting.name, setting.read(&text)?);
-        }
-    }
+    let settings = settings(spec, matches)?;
+    let mut given = Gathered { operands: Operands::default(), settings, notes: Vec::new(), x_was_y: false, tape: None };
     let mut fed = false;
     if let Some((tape, input)) = tape::wanted(spec, matches, reader)? {
         fed = input.is_some();
@@ -86,8 +72,23 @@ pub(super) fn gather(
     Ok(given)
 }
 
+/// The settings that options give.
+pub(super) fn settings(spec: &'static LayerSpec, matches: &ArgMatches) -> Result<Settings, Fault> {
+    let mut settings = Settings::default();
+    for setting in spec.settings {
+        let text = match setting.kind {
+            Kind::Flag => matches.get_flag(setting.name).then(|| "true".to_owned()),
+            _ => matches.get_one::<String>(setting.name).cloned(),
+        };
+        if let Some(text) = text {
+            settings.set(setting.name, setting.read(&text)?);
+        }
+    }
+    Ok(settings)
+}
+
 /// The keys that may stand for an operand in a document of names: its own, and the previous layer's output for x.
-fn stand_ins(slot: &Slot) -> Vec<Name> {
+pub(super) fn stand_ins(slot: &Slot) -> Vec<Name> {
     if slot.name == Name::X { vec![Name::X, Name::Y] } else { vec![slot.name.clone()] }
 }
 

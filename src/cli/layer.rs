@@ -4,11 +4,11 @@ use super::error::Messages;
 use super::job::{Dout, Job};
 use super::request::{Request, common};
 use super::tape;
-use super::{Status, choice, expect, flag};
+use super::{Status, check, choice, expect, flag};
 use crate::bundle::Bundle;
 use crate::fault::Fault;
 use crate::format::Width;
-use crate::layer::{self, AnyLayer, Kind, LayerSpec, Outcome, Precision, ScalarDout, Slot};
+use crate::layer::{self, AnyLayer, Kind, LayerSpec, Outcome, Precision, ScalarDout, Setting, Slot};
 use crate::name::Name;
 use crate::operand::Reader;
 use crate::report::{Block, Report};
@@ -18,23 +18,27 @@ use std::io::Write;
 /// The command of a layer.
 pub(super) fn command(spec: &'static LayerSpec) -> Command {
     let operands = spec.slots.iter().map(operand).chain([dout(spec)]);
-    let settings = spec.settings.iter().map(|setting| match setting.kind {
-        Kind::Flag => flag(setting.name, setting.doc),
-        Kind::Choice(words) => choice(setting.name, words, setting.doc),
-        Kind::Integer => Arg::new(setting.name).long(setting.name).value_name("N").help(setting.doc),
-        Kind::Number => Arg::new(setting.name).long(setting.name).value_name("NUMBER").help(setting.doc),
-    });
+    let settings = spec.settings.iter().map(setting);
     Command::new(spec.name)
         .about(spec.about)
         .args(operands.map(|arg| arg.help_heading("Operands")))
         .args(settings.map(|arg| arg.help_heading("Settings")))
         .args(tape::options().map(|arg| arg.help_heading("Chains")))
-        .args(common().into_iter().chain([super::request::expect()]).map(|arg| arg.help_heading("Options")))
+        .args(common().into_iter().chain(super::request::checking()).map(|arg| arg.help_heading("Options")))
         .disable_help_flag(true)
         .after_help(after_help(spec))
 }
 
-fn operand(slot: &Slot) -> Arg {
+pub(super) fn setting(setting: &Setting) -> Arg {
+    match setting.kind {
+        Kind::Flag => flag(setting.name, setting.doc),
+        Kind::Choice(words) => choice(setting.name, words, setting.doc),
+        Kind::Integer => Arg::new(setting.name).long(setting.name).value_name("N").help(setting.doc),
+        Kind::Number => Arg::new(setting.name).long(setting.name).value_name("NUMBER").help(setting.doc),
+    }
+}
+
+pub(super) fn operand(slot: &Slot) -> Arg {
     let optional = if slot.optional { ", optional" } else { "" };
     let name = slot.name.as_str().to_owned();
     Arg::new(name.clone()).long(name).value_name("MATRIX").help(format!("{}, {}{optional}", slot.doc, slot.shape))
@@ -81,10 +85,16 @@ pub(super) fn run(
     reader.stdin.closed = matches.get_flag("no-stdin");
     reader.in_format = request.in_format;
     let mut job = Job::prepare(spec, matches, &request, reader)?;
+    if let Some(dout) = job.dout.as_ref().filter(|dout| dout.local && request.check) {
+        return Err(crate::check::local_factors(dout.value[[]]).into());
+    }
     if let Some(dout) = job.dout.as_ref().filter(|dout| dout.local && request.expect.is_some()) {
         return Err(expect::admit(dout.value[[]]).into());
     }
     messages.notes(&job.notes, request.strict)?;
+    if request.check {
+        return check::layer(&job, &request, matches, out, messages);
+    }
     if let Some(text) = &request.expect {
         let answers = reader.sheets(&expect::EXPECT, text)?;
         return expect::run(answers, spec, &compute(job, &request)?, &request, out, messages);

@@ -8,13 +8,16 @@ use std::ffi::OsString;
 use std::io::{self, Read, Write};
 
 mod backward;
+mod check;
 mod compare;
 mod error;
 mod expect;
 mod gather;
+mod gradcheck;
 mod job;
 mod layer;
 mod net;
+mod progress;
 mod request;
 mod step;
 mod tape;
@@ -104,7 +107,8 @@ struct Other {
     run: fn(&ArgMatches, &mut Reader<'_>, &mut dyn Write, &mut Messages<'_>) -> anyhow::Result<Status>,
 }
 
-const COMMANDS: &[Other] = &[compare::COMMAND, backward::COMMAND, net::COMMAND, step::COMMAND, train::COMMAND];
+const COMMANDS: &[Other] =
+    &[gradcheck::COMMAND, compare::COMMAND, backward::COMMAND, net::COMMAND, step::COMMAND, train::COMMAND];
 
 fn dispatch(
     matches: &ArgMatches,

@@ -42,11 +42,24 @@ pub(super) fn common() -> Vec<Arg> {
     options
 }
 
-/// `--expect`, of a layer.
-pub(super) fn expect() -> Arg {
-    Arg::new("expect").long("expect").value_name("FILE").conflicts_with("out").help(
-        "compare the results with yours instead: a JSON object with their names as keys (null is a blank, and rounding to the digits you wrote is right), .npz or .npy",
-    )
+/// `--check` and `--expect`, of a layer.
+pub(super) fn checking() -> [Arg; 3] {
+    [
+        flag(
+            "check",
+            "check the gradients against numerical differentiation in twice the digits, and report that instead",
+        )
+        .conflicts_with_all(["forward", "expect", "out", "only"]),
+        check_format(),
+        Arg::new("expect").long("expect").value_name("FILE").conflicts_with("out").help(
+            "compare the results with yours instead: a JSON object with their names as keys (null is a blank, and rounding to the digits you wrote is right), .npz or .npy",
+        ),
+    ]
+}
+
+/// How a check is reported.
+pub(super) fn check_format() -> Arg {
+    choice("format", &["text", "json", "junit", "tap"], "how a check is reported: text (default), json, junit or tap")
 }
 
 /// The options of every command: how to read and to speak.
@@ -75,6 +88,8 @@ pub(super) struct Request {
     pub(super) in_format: Option<&'static dyn format::Format>,
     /// `--expect`.
     pub(super) expect: Option<String>,
+    /// `--check`.
+    pub(super) check: bool,
     pub(super) json: bool,
     pretty: bool,
 }
@@ -100,6 +115,7 @@ impl Request {
             out,
             in_format: text_of(matches, "in-format").and_then(format::by_extension),
             expect: matches.try_get_one::<String>("expect").ok().flatten().cloned(),
+            check: flag_of(matches, "check"),
             strict: flag_of(matches, "strict"),
             json: flag_of(matches, "json"),
             pretty: flag_of(matches, "pretty"),

@@ -7,10 +7,13 @@ use ndarray::ArrayD;
 use serde_json::Value;
 use std::io;
 
+pub mod checked;
 pub mod comparison;
 pub mod expectation;
 mod json;
+mod junit;
 mod sections;
+mod tap;
 mod text;
 pub mod write;
 

@@ -4,6 +4,7 @@
 //! 1e-30 relative. Exponents are those of doubles, so below about 1e-290 the digits of the second half are lost.
 
 use super::{Scalar, double::two_sum};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// high + low with |low| ≤ ulp(high)/2; a non-finite high has low 0.
@@ -15,6 +16,13 @@ pub struct Doubled {
 
 /// log 2 in three doubles.
 const LN_2: [f64; 3] = [std::f64::consts::LN_2, 2.319_046_813_846_299_6e-17, 5.707_708_438_416_212e-34];
+/// 1/5!, 1/4!, 1/3!, 1/2!.
+const INVERSE_FACTORIALS: [Doubled; 4] = [
+    Doubled { high: 0.008333333333333333, low: 1.156_482_317_317_871_4e-19 },
+    Doubled { high: 0.041666666666666664, low: 2.312_964_634_635_742_7e-18 },
+    Doubled { high: 0.16666666666666666, low: 9.251_858_538_542_97e-18 },
+    Doubled { high: 0.5, low: 0.0 },
+];
 /// e^x is computed as (e^(x/2⁹))^(2⁹).
 const HALVINGS: i32 = 9;
 
@@ -63,15 +71,14 @@ impl Doubled {
         LN_2.iter().fold(self, |x, &part| x - Doubled::product(k, part))
     }
 
-    /// e^x − 1 for |x| below 1/1000, by its series.
+    /// e^x − 1 for |x| below 1/1000, by its series; the terms from the sixth on are below 1e-18 of it, and doubles do.
     fn exp_m1_small(self) -> Doubled {
-        let (mut term, mut sum, mut n) = (self, self, 1.0);
-        while term.high.abs() > sum.high.abs() * 1e-34 && n < 30.0 {
-            n += 1.0;
-            term = term * self / Doubled::of(n);
-            sum = sum + term;
-        }
-        sum
+        let x = self.high;
+        let tail = [3_628_800.0, 362_880.0, 40_320.0, 5040.0, 720.0]
+            .iter()
+            .fold(0.0, |sum, factorial| sum * x + 1.0 / factorial);
+        let head = INVERSE_FACTORIALS.iter().fold(Doubled::of(tail), |sum, &term| sum * self + term);
+        self + self * self * head
     }
 
     /// log of a number between 1/√2 and √2: near 1 by the series, elsewhere by a step of Newton's method.
@@ -96,6 +103,18 @@ impl Doubled {
         }
         sum + sum
     }
+}
+
+/// Σ aₖ·bₖ.
+fn dot(a: ArrayView1<'_, Doubled>, b: ArrayView1<'_, Doubled>) -> Doubled {
+    let (mut high, mut low) = (0.0, 0.0);
+    for (a, b) in a.iter().zip(b) {
+        let (product, error) = two_product(a.high, b.high);
+        let (sum, rest) = two_sum(high, product);
+        high = sum;
+        low += rest + (error + (a.high * b.low + a.low * b.high));
+    }
+    if high.is_finite() { Doubled::new(high, low) } else { Doubled::sum(a.iter().zip(b).map(|(&a, &b)| a * b)) }
 }
 
 impl Add for Doubled {
@@ -186,6 +205,12 @@ impl Scalar for Doubled {
         near.less_ln_2(-f64::from(k + already))
     }
 
+    /// Sums of products with their errors kept apart (Ogita, Rump and Oishi's Dot2), a few times as fast.
+    fn matmul(a: ArrayView2<'_, Doubled>, b: ArrayView2<'_, Doubled>) -> Array2<Doubled> {
+        let (rows, columns) = (a.as_standard_layout(), b.t().as_standard_layout().into_owned());
+        Array2::from_shape_fn((a.nrows(), b.ncols()), |(n, m)| dot(rows.row(n), columns.row(m)))
+    }
+
     fn ln_1p(self) -> Self {
         if self.high.abs() < 0.05 { self.ln_1p_small() } else { (Doubled::of(1.0) + self).ln() }
     }
@@ -250,6 +275,20 @@ mod tests {
         {
             assert!(nan.to_f64().is_nan() && nan.partial_cmp(&zero).is_none(), "{nan:?}");
         }
+    }
+
+    #[test]
+    fn a_dot_product_is_the_sum_of_its_products() {
+        let number =
+            |n: usize| Doubled::of(1.0) / Doubled::of(n as f64 * 0.37 - 5.0) * Doubled::of(10f64.powi(n as i32 % 9));
+        let a = ndarray::Array1::from_iter((0..60).map(number));
+        let b = ndarray::Array1::from_iter((60..120).map(number));
+        let products: Vec<Doubled> = a.iter().zip(&b).map(|(&a, &b)| a * b).collect();
+        let magnitude: f64 = products.iter().map(|product| product.to_f64().abs()).sum();
+        let off = dot(a.view(), b.view()) - Doubled::sum(products.into_iter());
+        assert!(off.abs().to_f64() <= 1e-29 * magnitude, "{off:?}");
+        let infinite = ndarray::arr1(&[Doubled::of(f64::INFINITY), Doubled::of(1.0)]);
+        assert_eq!(dot(infinite.view(), ndarray::arr1(&[Doubled::of(1.0); 2]).view()).to_f64(), f64::INFINITY);
     }
 
     #[test]

@@ -1,0 +1,297 @@
+//! `nnlayer gradcheck`: the gradients of nnlayer's layers, or of anybody's program.
+
+use super::check::{SEED, form, report, watched};
+use super::error::Messages;
+use super::gather::{settings, stand_ins};
+use super::layer::{operand, setting};
+use super::request::{check_format, in_format, io_options};
+use super::{Other, Status, choice, flag};
+use crate::bundle::Bundle;
+use crate::check::inputs::{self, Shape};
+use crate::check::program::{Conversation, Program};
+use crate::check::{Case, Own, Plan, Point, Seeded, Subject};
+use crate::fault::{Code, Fault};
+use crate::layer::{self, Given, LAYERS, LayerSpec, Precision, Settings};
+use crate::name::Name;
+use crate::operand::Reader;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use std::ffi::OsString;
+use std::io::Write;
+use std::time::Duration;
+
+/// The layer that only its program knows.
+const CUSTOM: &str = "custom";
+
+const EXAMPLE: &str = "\
+Example:
+  $ nnlayer gradcheck --layer tanh --x 0.5,-1
+  PASS dx (2): all 2 entries agree with differences, off by 5.55e-17 at most
+  PASS: dx of tanh is right
+
+The program reads one request from its standard input and answers with one reply, both JSON: docs/gradcheck-protocol.md.
+Two verdicts are given apart: its forward pass against nnlayer's, and its gradients against nnlayer's and against
+differences of its own forward pass. Status 0: PASS, 1: FAIL, 3: INCONCLUSIVE.";
+
+/// The command, with the operands and settings of every layer.
+pub(super) const COMMAND: Other = Other { name: "gradcheck", command, run };
+
+fn command() -> Command {
+    let mut operands: Vec<Arg> = Vec::new();
+    let mut settings: Vec<Arg> = Vec::new();
+    let fresh = |known: &[Arg], arg: &Arg| known.iter().all(|other| other.get_id() != arg.get_id());
+    for spec in LAYERS {
+        for arg in spec.slots.iter().map(operand) {
+            if fresh(&operands, &arg) {
+                operands.push(arg);
+            }
+        }
+        for arg in spec.settings.iter().map(setting) {
+            if fresh(&settings, &arg) {
+                settings.push(arg);
+            }
+        }
+    }
+    operands.push(
+        Arg::new("dout").long("dout").value_name("MATRIX").help("upstream gradient; drawn where it is not given"),
+    );
+    Command::new("gradcheck")
+        .about("the gradients of a layer, or of your program, against numerical differentiation")
+        .args(own())
+        .args(operands.into_iter().map(|arg| arg.help_heading("Operands: drawn where they are not given")))
+        .args(settings.into_iter().map(|arg| arg.help_heading("Settings of the layer")))
+        .args(io_options().into_iter().map(|arg| arg.help_heading("Options")))
+        .arg(
+            Arg::new("program")
+                .value_name("PROGRAM")
+                .num_args(0..)
+                .last(true)
+                .value_parser(value_parser!(OsString))
+                .help("the program and its arguments; nnlayer's own layer where there is none"),
+        )
+        .disable_help_flag(true)
+        .after_help(EXAMPLE)
+}
+
+fn own() -> Vec<Arg> {
+    let number = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    vec![
+        Arg::new("layer")
+            .long("layer")
+            .value_name("LAYER")
+            .required(true)
+            .help("the layer: any of nnlayer's commands, or custom for one that only your program knows"),
+        Arg::new("shape")
+            .long("shape")
+            .value_name("NAME=RxC")
+            .action(ArgAction::Append)
+            .num_args(1..)
+            .help("shapes of inputs to draw: x=4x3 w=3x2; the usual ones of the layer where nothing is said"),
+        number("seed", "N", "of what is drawn (default 1)"),
+        choice("precision", &["f64", "f32"], "what the program computes in: f64 (default) or f32"),
+        flag("persistent", "start the program once: it answers a line with a line"),
+        number("timeout", "SECONDS", "for each request (default 10)"),
+        flag("json", "one JSON object on one line"),
+        flag("pretty", "indented JSON"),
+        check_format(),
+    ]
+}
+
+/// Runs it.
+fn run(
+    matches: &ArgMatches,
+    reader: &mut Reader<'_>,
+    out: &mut dyn Write,
+    messages: &mut Messages<'_>,
+) -> anyhow::Result<Status> {
+    reader.stdin.closed = matches.get_flag("no-stdin");
+    reader.in_format = in_format(matches);
+    let wanted = Wanted::parse(matches)?;
+    let (checked, drawn) = match layer::find(&wanted.layer) {
+        Some(spec) => known(spec, matches, reader, &wanted, messages)?,
+        None if wanted.layer == CUSTOM => custom(matches, reader, &wanted, messages)?,
+        None => return Err(unknown_layer(&wanted.layer).into()),
+    };
+    let mut checked = checked;
+    if drawn {
+        checked.seed = Some(wanted.seed);
+    }
+    let json = (matches.get_flag("json") || matches.get_flag("pretty")).then_some(matches.get_flag("pretty"));
+    report(&checked, form(json, matches), out)
+}
+
+/// What is asked for, apart from operands and settings.
+struct Wanted {
+    layer: String,
+    shapes: Vec<Shape>,
+    seed: u64,
+    precision: Precision,
+    conversation: Conversation,
+    timeout: Duration,
+    program: Vec<OsString>,
+}
+
+impl Wanted {
+    fn parse(matches: &ArgMatches) -> Result<Wanted, Fault> {
+        let text = |name: &str| matches.get_one::<String>(name);
+        let shapes = matches.get_many::<String>("shape").into_iter().flatten();
+        let seed = text("seed").map_or(Ok(SEED), |text| {
+            text.trim()
+                .parse()
+                .map_err(|_| refuse("seed", text, "a whole number from 0 on", "any number that you can say again"))
+        })?;
+        let seconds = text("timeout").map_or(Ok(10.0), |text| {
+            let seconds = text.trim().parse::<f64>().ok().filter(|seconds| *seconds > 0.0 && seconds.is_finite());
+            seconds.ok_or_else(|| refuse("timeout", text, "a number of seconds above 0", "such as 60"))
+        })?;
+        Ok(Wanted {
+            layer: text("layer").cloned().unwrap_or_default(),
+            shapes: shapes.map(|text| inputs::shape(text)).collect::<Result<_, _>>()?,
+            seed,
+            precision: if text("precision").is_some_and(|word| word == "f32") {
+                Precision::F32
+            } else {
+                Precision::F64
+            },
+            conversation: if matches.get_flag("persistent") { Conversation::Persistent } else { Conversation::Once },
+            timeout: Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
+            program: matches.get_many::<OsString>("program").into_iter().flatten().cloned().collect(),
+        })
+    }
+
+    fn program(&self, settings: &Settings) -> Option<Program> {
+        (!self.program.is_empty()).then(|| {
+            Program::new(&self.program, &self.layer, settings, self.conversation, self.timeout, self.precision)
+        })
+    }
+}
+
+fn refuse(option: &str, text: &str, wanted: &str, tip: &str) -> Fault {
+    Fault::new(Code::Setting, format!("{:?} is not {wanted}", text.trim())).of(&Name::new(option)).tip(tip)
+}
+
+fn unknown_layer(name: &str) -> Fault {
+    let names: Vec<&str> = LAYERS.iter().map(|spec| spec.name).chain([CUSTOM]).collect();
+    let near = names.iter().find(|known| strsim::damerau_levenshtein(known, name) <= 2);
+    Fault::new(Code::Usage, format!("there is no layer {name:?}")).of(&Name::new("layer")).tip(match near {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("the layers are {}", names.join(", ")),
+    })
+}
+
+type Answer = (crate::check::Checked, bool);
+
+/// A layer that nnlayer knows: the program against it, or the layer itself.
+fn known(
+    spec: &'static LayerSpec,
+    matches: &ArgMatches,
+    reader: &mut Reader<'_>,
+    wanted: &Wanted,
+    messages: &mut Messages<'_>,
+) -> Result<Answer, Fault> {
+    let others = LAYERS.iter().flat_map(|other| {
+        other.slots.iter().map(|slot| slot.name.as_str()).chain(other.settings.iter().map(|setting| setting.name))
+    });
+    let has = |name: &str| {
+        spec.slots.iter().any(|slot| slot.name.as_str() == name) || spec.settings.iter().any(|s| s.name == name)
+    };
+    let given =
+        |name: &&str| matches.value_source(name).is_some_and(|source| source == clap::parser::ValueSource::CommandLine);
+    if let Some(stray) = others.filter(|name| !has(name)).find(given) {
+        return Err(Fault::new(Code::Usage, format!("{} has no such operand or setting", spec.name))
+            .of(&Name::new(stray))
+            .tip(format!("nnlayer {} --help lists them", spec.name)));
+    }
+    let settings = settings(spec, matches)?;
+    let mut given = Bundle::new();
+    for slot in spec.slots {
+        if let Some(text) = matches.get_one::<String>(slot.name.as_str()) {
+            given.insert(slot.name.clone(), reader.read(&slot.name, text, &stand_ins(slot))?.value);
+        }
+    }
+    let mut seeded = Seeded::new(wanted.seed);
+    let at = inputs::draw(spec, &settings, &given, &wanted.shapes, &mut seeded)?;
+    let layer = (spec.build)(&settings)?;
+    layer.admit(&Given { at: &at, rounding: &|_| f64::EPSILON / 2.0, x_was_y: false })?;
+    let shape = layer.output_shape(&at);
+    let (dout, drawn_dout) = dout(matches, reader, &shape, &mut seeded)?;
+    let case = Case::new(spec, &settings, &at, Some(&dout), wanted.precision)?;
+    let drawn = given.len() < at.len() || (drawn_dout && !shape.is_empty());
+    let checked = match wanted.program(&settings) {
+        Some(mut program) => watched(&mut program, &case, Plan::new(&case, wanted.seed, false), messages)?,
+        None => {
+            let mut own = Own { layer: layer.as_ref(), precision: wanted.precision };
+            watched(&mut own, &case, Plan::new(&case, wanted.seed, true), messages)?
+        }
+    };
+    Ok((checked, drawn))
+}
+
+/// The upstream gradient, and whether it was drawn: 1 for a loss.
+fn dout(
+    matches: &ArgMatches,
+    reader: &mut Reader<'_>,
+    shape: &[usize],
+    seeded: &mut Seeded,
+) -> Result<(ndarray::ArrayD<f64>, bool), Fault> {
+    let ones = || ndarray::ArrayD::from_elem(shape, 1.0);
+    match matches.get_one::<String>("dout").map(String::as_str) {
+        Some("ones") => Ok((ones(), false)),
+        Some(text) => Ok((reader.read(&Name::DOUT, text, &[Name::DOUT])?.value, false)),
+        None if shape.is_empty() => Ok((ones(), true)),
+        None => Ok((inputs::numbers(shape, seeded), true)),
+    }
+}
+
+/// A layer that only its program knows: its gradients against differences of its forward pass.
+fn custom(
+    matches: &ArgMatches,
+    reader: &mut Reader<'_>,
+    wanted: &Wanted,
+    messages: &mut Messages<'_>,
+) -> Result<Answer, Fault> {
+    let Some(mut program) = wanted.program(&Settings::default()) else {
+        return Err(Fault::new(Code::Usage, "a custom layer needs its program")
+            .of(&Name::new("layer"))
+            .tip("nnlayer gradcheck --layer custom --shape x=4x3 -- PROGRAM ARGS"));
+    };
+    let mut seeded = Seeded::new(wanted.seed);
+    let mut at = Bundle::new();
+    for name in LAYERS.iter().flat_map(|spec| spec.slots).map(|slot| &slot.name) {
+        if let (Some(text), None) = (matches.get_one::<String>(name.as_str()), at.get(name)) {
+            at.insert(name.clone(), reader.read(name, text, std::slice::from_ref(name))?.value);
+        }
+    }
+    let given = at.len();
+    for (name, shape) in &wanted.shapes {
+        at.insert(name.clone(), inputs::numbers(shape, &mut seeded));
+    }
+    if at.is_empty() {
+        return Err(Fault::new(Code::OperandMissing, "a custom layer needs inputs, or shapes to draw them in")
+            .of(&Name::new("shape"))
+            .tip("--shape x=4x3 w=3x2, or --x FILE"));
+    }
+    let at = at.map(|&value| crate::check::rounded(value, wanted.precision));
+    let first = program.ask(&[Point { at: at.clone(), dout: None }])?;
+    let Some(outputs) = first.first().map(|reply| &reply.outputs) else { return Err(no_output()) };
+    let output = [Name::LOSS, Name::Y].into_iter().find(|name| outputs.get(name).is_some());
+    let Some(output) = output.or_else(|| outputs.names().next().cloned()) else { return Err(no_output()) };
+    let shape = outputs.known(&output).shape().to_vec();
+    let (dout, drawn_dout) = dout(matches, reader, &shape, &mut seeded)?;
+    if dout.shape() != shape {
+        let got = crate::fault::shape(dout.shape());
+        let message = format!("shape {got} does not fit {output} {}", crate::fault::shape(&shape));
+        return Err(Fault::new(Code::Shape, message).of(&Name::DOUT).tip("one value for each output, or `ones`"));
+    }
+    let drawn = at.len() > given || (drawn_dout && !shape.is_empty());
+    let gradients: Vec<Name> = at.names().map(Name::gradient).collect();
+    let case = Case::custom(at, dout, output, &gradients);
+    let checked = watched(&mut program, &case, Plan::new(&case, wanted.seed, false), messages)?;
+    Ok((checked, drawn))
+}
+
+fn no_output() -> Fault {
+    Fault::new(Code::ReplyKeyMissing, "the reply has no outputs to differentiate")
+        .tip("{\"points\":[{\"outputs\":{\"y\":[…]},\"gradients\":{\"dx\":[…]}}]}")
+}
