@@ -55,9 +55,15 @@ impl Name {
         &self.0
     }
 
-    /// Whether it is the gradient by an operand.
+    /// Whether it is the gradient by an operand, of a layer or of one in a chain: `dw`, `fc1.dw`.
     pub fn is_gradient(&self) -> bool {
-        [Name::DX, Name::DW, Name::DB, Name::DY].contains(self)
+        let own = self.0.rsplit('.').next().unwrap_or_default();
+        [Name::DX, Name::DW, Name::DB, Name::DY].iter().any(|gradient| gradient.as_str() == own)
+    }
+
+    /// The name in a chain that has many: `w` of the layer `fc1` is `fc1.w`.
+    pub fn of_layer(&self, layer: &str) -> Name {
+        Name::new(format!("{layer}.{}", self.0))
     }
 
     /// The gradient of the loss by this operand: `w` gives `dw`.

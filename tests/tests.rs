@@ -13,6 +13,7 @@ mod softmax_xent;
 mod tanh;
 mod xent;
 
+mod chain; // chains under check
 mod examples; // programs to be checked, in several languages
 mod expect; // results against what was worked out by hand
 mod net; // chains: networks from a file

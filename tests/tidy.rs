@@ -7,7 +7,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["report", "check", "operand", "tape", "format", "layer", "scalar", "bundle", "fault", "name"]),
     ("report", &["check", "format", "layer", "bundle", "fault", "name"]),
     ("check", &["format", "layer", "scalar", "bundle", "fault", "name"]),
-    ("tape", &["format", "layer", "scalar", "bundle", "fault", "name"]),
+    ("tape", &["check", "format", "layer", "scalar", "bundle", "fault", "name"]),
     ("operand", &["format", "bundle", "fault", "name"]),
     ("format", &["bundle", "fault", "name"]),
     ("layer", &["scalar", "bundle", "fault", "name"]),

@@ -8,14 +8,22 @@ use crate::name::Name;
 use crate::scalar::{Doubled, Scalar};
 use ndarray::{ArrayD, Axis, IxDyn};
 
-/// A layer that nnlayer knows, as a reference.
+/// A layer, or a chain of them, that nnlayer knows.
 pub struct Reference {
+    /// The layer's command, or what the chain is called.
+    pub name: &'static str,
+    /// How it is computed.
+    pub layer: Box<dyn AnyLayer>,
+    /// How it was built; a chain is diagnosed layer by layer.
+    pub row: Option<Row>,
+}
+
+/// A layer of the registry, and how it is set.
+pub struct Row {
     /// Its row.
     pub spec: &'static LayerSpec,
     /// How it is set.
     pub settings: Settings,
-    /// The layer.
-    pub layer: Box<dyn AnyLayer>,
 }
 
 /// What is checked.
@@ -58,6 +66,14 @@ pub struct Via {
     pub slack: Vec<f64>,
 }
 
+impl Slant {
+    /// The derivative of the output by an operand of that value; the gradient has the shape.
+    pub fn new(of: Gradient, value: &ArrayD<f64>, gradient: &ArrayD<f64>) -> Slant {
+        let scalar = value.ndim() == 0 && gradient.ndim() > 0;
+        Slant { of, widened: scalar.then(|| ArrayD::from_elem(gradient.raw_dim(), value[[]])), via: None }
+    }
+}
+
 impl Case {
     /// A case of a known layer; refuses what the layer refuses.
     pub fn new(
@@ -91,11 +107,10 @@ impl Case {
                 slants.extend(through_softmax(of, settings, &at)?);
                 continue;
             };
-            let widened =
-                (value.ndim() == 0 && gradient.ndim() > 0).then(|| ArrayD::from_elem(gradient.raw_dim(), value[[]]));
-            slants.push(Slant { of, widened, via: None });
+            slants.push(Slant::new(of, value, gradient));
         }
-        let reference = Some(Reference { spec, settings: settings.clone(), layer });
+        let row = Some(Row { spec, settings: settings.clone() });
+        let reference = Some(Reference { name: spec.name, layer, row });
         Ok(Case { at, dout, output: spec.output.clone(), slants, reference, magnitude })
     }
 

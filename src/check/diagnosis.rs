@@ -1,6 +1,6 @@
 //! What kind of mistake a wrong gradient is: it is held against what each known mistake would have given.
 
-use super::case::{Case, Reference};
+use super::case::{Case, Row};
 use super::mistakes::MISTAKES;
 use crate::bundle::Bundle;
 use crate::fault::Fault;
@@ -89,13 +89,13 @@ impl Context<'_> {
         !same
     }
 
-    pub(super) fn reference(&self) -> Option<&Reference> {
-        self.case.reference.as_ref()
+    pub(super) fn row(&self) -> Option<&Row> {
+        self.case.reference.as_ref()?.row.as_ref()
     }
 
     /// A forward result, of the reference.
     pub(super) fn output(&self, name: &Name) -> Option<ArrayD<f64>> {
-        let layer = &self.reference()?.layer;
+        let layer = &self.case.reference.as_ref()?.layer;
         layer::compute(layer.as_ref(), &self.case.at, None, Precision::F64).results.get(name).cloned()
     }
 
@@ -109,11 +109,11 @@ impl Context<'_> {
         change: impl FnOnce(&mut Settings, &mut Bundle<f64>),
         dout: &ArrayD<f64>,
     ) -> Option<ArrayD<f64>> {
-        let reference = self.reference()?;
-        let (mut settings, mut at) = (reference.settings.clone(), self.case.at.clone());
+        let row = self.row()?;
+        let (mut settings, mut at) = (row.settings.clone(), self.case.at.clone());
         change(&mut settings, &mut at);
         let changed = || -> Result<Option<ArrayD<f64>>, Fault> {
-            let layer = (reference.spec.build)(&settings)?;
+            let layer = (row.spec.build)(&settings)?;
             layer.admit(&Given { at: &at, rounding: &|_| f64::EPSILON, x_was_y: false })?;
             if layer.output_shape(&at) != dout.shape() {
                 return Ok(None);
@@ -135,7 +135,7 @@ impl Context<'_> {
 
     /// y, and the factor it has in each entry of the gradient: what changes with y, over the change.
     pub(super) fn slope(&self) -> Option<(ArrayD<f64>, ArrayD<f64>)> {
-        self.reference()?.spec.formula(&Name::LOSS)?;
+        self.row()?.spec.formula(&Name::LOSS)?;
         if *self.name != Name::DX {
             return None;
         }

@@ -113,7 +113,7 @@ fn dout_ignored(context: &Context<'_>) -> Option<String> {
 }
 
 fn another_eps(context: &Context<'_>) -> Option<String> {
-    let spec = context.reference()?.spec;
+    let spec = context.row()?.spec;
     let setting = spec.settings.iter().find(|setting| setting.name == "eps")?;
     let with = |eps: f64| context.rerun(|settings, _| settings.set(setting.name, Value::Number(eps)));
     if context.is(&with(0.0)?) {
@@ -135,12 +135,12 @@ fn another_eps(context: &Context<'_>) -> Option<String> {
 }
 
 fn wrong_axis(context: &Context<'_>) -> Option<String> {
-    let reference = context.reference()?;
+    let row = context.row()?;
     let words = |axis: i64| {
         let (is, wanted) = if axis == 0 { ("columns", "rows") } else { ("rows", "columns") };
         Some(format!("it is the gradient of a softmax down the {is}: along the {wanted} is wanted (another axis)"))
     };
-    if reference.spec.settings.iter().any(|setting| setting.name == "axis") {
+    if row.spec.settings.iter().any(|setting| setting.name == "axis") {
         for axis in [0, 1] {
             let other = context.rerun(|settings, _| settings.set("axis", Value::Integer(axis)));
             if other.is_some_and(|other| context.is(&other)) {
@@ -167,14 +167,14 @@ fn down(x: &ArrayD<f64>) -> ArrayD<f64> {
 }
 
 fn another_setting(context: &Context<'_>) -> Option<String> {
-    let reference = context.reference()?;
-    for setting in reference.spec.settings.iter().filter(|setting| !["axis", "eps"].contains(&setting.name)) {
-        let given = reference.settings.get(setting.name).cloned();
+    let row = context.row()?;
+    for setting in row.spec.settings.iter().filter(|setting| !["axis", "eps"].contains(&setting.name)) {
+        let given = row.settings.get(setting.name).cloned();
         let mut others: Vec<(Value, String)> = match &setting.kind {
             Kind::Choice(words) => {
                 words.iter().map(|word| (Value::Choice(word), format!("--{} {word}", setting.name))).collect()
             }
-            Kind::Flag => vec![(Value::Flag(!reference.settings.flag(setting.name)), format!("--{}", setting.name))],
+            Kind::Flag => vec![(Value::Flag(!row.settings.flag(setting.name)), format!("--{}", setting.name))],
             Kind::Number => vec![(Value::Number(0.0), format!("--{} 0", setting.name))],
             Kind::Integer if given.is_some() => vec![(Value::Integer(i64::MIN), format!("no --{}", setting.name))],
             Kind::Integer => vec![],
@@ -183,7 +183,7 @@ fn another_setting(context: &Context<'_>) -> Option<String> {
         for (value, words) in others {
             if context.rerun(|settings, _| settings.set(setting.name, value)).is_some_and(|other| context.is(&other)) {
                 return Some(match &setting.kind {
-                    Kind::Flag if reference.settings.flag(setting.name) => {
+                    Kind::Flag if row.settings.flag(setting.name) => {
                         format!("it is the gradient without {words}: ignored?")
                     }
                     _ => format!("it is the gradient for {words}: {} taken for another?", setting.name),
@@ -191,7 +191,7 @@ fn another_setting(context: &Context<'_>) -> Option<String> {
             }
         }
     }
-    for slot in reference.spec.slots.iter().filter(|slot| slot.optional && context.case.at.get(&slot.name).is_some()) {
+    for slot in row.spec.slots.iter().filter(|slot| slot.optional && context.case.at.get(&slot.name).is_some()) {
         let without = context.rerun(|_, at| {
             at.take(&slot.name);
         });
@@ -205,7 +205,7 @@ fn another_setting(context: &Context<'_>) -> Option<String> {
 fn applied_twice(context: &Context<'_>) -> Option<String> {
     let y = context.output(&Name::Y)?;
     let at_y = context.rerun(|_, at| at.insert(Name::X, y))?;
-    let layer = context.reference()?.spec.name.trim_end_matches("-xent");
+    let layer = context.row()?.spec.name.trim_end_matches("-xent");
     context.is(&at_y).then(|| format!("it is the gradient at y where x belongs: {layer} applied twice?"))
 }
 

@@ -23,7 +23,7 @@ pub mod program;
 mod question;
 pub mod verdict;
 
-pub use case::{Case, Slant, local_factors};
+pub use case::{Case, Reference, Slant, local_factors};
 pub use mistakes::MISTAKES;
 pub use plan::Plan;
 pub use question::check;
@@ -76,6 +76,43 @@ impl Subject for Own<'_> {
     fn precision(&self) -> Precision {
         self.precision
     }
+}
+
+/// A layer whose reply at the first point was worked out elsewhere, and stands in a file. Around that point, it is taken to
+/// change as the layer's own does.
+pub struct Recorded<'a> {
+    /// The layer.
+    pub own: Own<'a>,
+    /// What it is said to give.
+    pub reply: Reply,
+}
+
+impl Subject for Recorded<'_> {
+    fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Fault> {
+        let mut replies = self.own.ask(points)?;
+        let Some(first) = replies.first().cloned() else { return Ok(replies) };
+        for reply in &mut replies {
+            reply.outputs = moved(&self.reply.outputs, &reply.outputs, &first.outputs);
+            reply.gradients = moved(&self.reply.gradients, &reply.gradients, &first.gradients);
+        }
+        Ok(replies)
+    }
+
+    fn precision(&self) -> Precision {
+        self.own.precision
+    }
+}
+
+/// recorded + (there − here), where the shapes are the same.
+fn moved(recorded: &Bundle<f64>, there: &Bundle<f64>, here: &Bundle<f64>) -> Bundle<f64> {
+    let moved = |(name, value): (&Name, &ArrayD<f64>)| {
+        let value = match (there.get(name), here.get(name)) {
+            (Some(there), Some(here)) if there != here && value.shape() == there.shape() => value + &(there - here),
+            _ => value.clone(),
+        };
+        (name.clone(), value)
+    };
+    recorded.iter().map(moved).collect()
 }
 
 /// The rounding of a precision: half a unit in the last place at 1.

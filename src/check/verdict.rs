@@ -134,6 +134,8 @@ impl Finding {
 pub struct Checked {
     /// The layer's command, or `custom`.
     pub layer: String,
+    /// Whether differences were taken of the subject's own forward pass, and not of nnlayer's.
+    pub own_forward: bool,
     /// Each result and what it was held against, in the order of output.
     pub findings: Vec<Finding>,
     /// The seed of what was drawn; none where nothing was.

@@ -23,6 +23,9 @@ const HELP: &str = "\
 Runs the tape again and takes it backward: each layer's upstream gradient is the next one's gradient at
 its input. Results are named by layer, affine1.dw; --json is keyed by layer.
 
+--check compares the gradients end to end with numerical differentiation: those that the tape carries, where
+it has any, and it names the layer that is wrong. Take the --dout that they were taken with.
+
 Example:
   $ nnlayer affine --x 1,2 --w '1,0;0,1' --tape | nnlayer relu | nnlayer backward --only affine1.dw
   affine1.dw = xᵀ·dout  (2×2)
@@ -35,6 +38,7 @@ fn command() -> Command {
         .arg(Arg::new("document").value_name("TAPE").help("a tape's file; standard input by default"))
         .arg(dout())
         .arg(flag("tape", "write the tape with its gradients in place of results").conflicts_with("only"))
+        .args(super::check::chain_options())
         .args(common_without(&["forward", "precision", "in-format"]))
         .disable_help_flag(true)
         .after_help(HELP)
@@ -62,6 +66,9 @@ fn run(
     let upstream = |last: &Stage, shape: &[usize]| upstream(matches, reader, last, shape).map(Some);
     let feed = Feed { x: &x, t: t.as_ref(), rounding: &|_| crate::format::DOUBLE_ROUNDING };
     let run = chain::run(&tape, &feed, upstream)?;
+    if request.check {
+        return super::check::chain(tape, run, matches, reader, &request, out, messages);
+    }
     let stale = stale(&tape, &run).map(|fault| Note::warning(tape::blame(fault, source)));
     messages.notes(stale.as_slice(), request.strict)?;
     if tape::asked_for(matches) {

@@ -1,14 +1,18 @@
 //! `--check`: a layer's gradients against numerical differentiation, in place of its results.
 
 use super::Status;
+use super::backward::upstream;
 use super::error::Messages;
 use super::job::Job;
 use super::progress::Progress;
-use super::request::Request;
+use super::request::{Request, check as check_option, check_format};
 use crate::check::{Case, Checked, Own, Plan, Subject, Verdict, check};
 use crate::fault::Fault;
+use crate::operand::Reader;
 use crate::report::checked::{self, Form};
-use clap::ArgMatches;
+use crate::tape::check::{Claim, whole};
+use crate::tape::{Run, Tape};
+use clap::{Arg, ArgMatches};
 use std::io::{BufWriter, Write};
 
 /// The seed where none is given.
@@ -26,6 +30,30 @@ pub(super) fn layer(
     let case = Case::new(job.spec, &job.settings, &job.operands.values, dout, request.precision)?;
     let mut own = Own { layer: job.layer.as_ref(), precision: request.precision };
     let checked = watched(&mut own, &case, Plan::new(&case, SEED, true), messages)?;
+    report(&checked, form(request.as_json(), matches), out)
+}
+
+/// The options of a chain's check.
+pub(super) fn chain_options() -> [Arg; 2] {
+    [check_option().conflicts_with("tape"), check_format()]
+}
+
+/// Checks a chain that was run: what its tape carries, or where that is nothing what the run gave.
+pub(super) fn chain(
+    tape: Tape,
+    run: Run,
+    matches: &ArgMatches,
+    reader: &mut Reader<'_>,
+    request: &Request,
+    out: &mut dyn Write,
+    messages: &mut Messages<'_>,
+) -> anyhow::Result<Status> {
+    let Some(last) = tape.stages.last() else { unreachable!("a document has layers") };
+    let shape = run.outputs.last().and_then(|outputs| outputs.get(&last.spec.output));
+    let shape = shape.map(|output| output.shape().to_vec()).unwrap_or_default();
+    let dout = upstream(matches, reader, last, &shape)?;
+    let claim = Claim::of(&tape, run, dout);
+    let checked = whole(tape, &claim, SEED, |subject, case, plan| watched(subject, case, plan, messages))?;
     report(&checked, form(request.as_json(), matches), out)
 }
 

@@ -45,6 +45,7 @@ fn command() -> Command {
         .arg(operand("t", "targets, where the last layer is a loss"))
         .arg(dout())
         .arg(flag("tape", "write a tape with saved values and gradients in place of results").conflicts_with("only"))
+        .args(super::check::chain_options().map(|arg| arg.conflicts_with_all(["init", "forward"])))
         .arg(Arg::new("init").long("init").value_name("SIZES").help("write a new network of these sizes: 64,32,10"))
         .arg(seed().requires("init"))
         .arg(
@@ -91,6 +92,9 @@ fn run(
     let label = text_of(matches, "document").unwrap_or_default();
     let run = ran.map_err(|fault| tape::blame(reader.place(fault, &given), label))?;
     messages.notes(&run.notes, request.strict)?;
+    if request.check {
+        return super::check::chain(tape, run, matches, reader, &request, out, messages);
+    }
     if tape::asked_for(matches) {
         keep(&mut tape, run);
         request.write_document(&tape, out)?;

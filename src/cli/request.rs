@@ -45,16 +45,18 @@ pub(super) fn common() -> Vec<Arg> {
 /// `--check` and `--expect`, of a layer.
 pub(super) fn checking() -> [Arg; 3] {
     [
-        flag(
-            "check",
-            "check the gradients against numerical differentiation in twice the digits, and report that instead",
-        )
-        .conflicts_with_all(["forward", "expect", "out", "only"]),
+        check().conflicts_with_all(["expect", "forward"]),
         check_format(),
         Arg::new("expect").long("expect").value_name("FILE").conflicts_with("out").help(
             "compare the results with yours instead: a JSON object with their names as keys (null is a blank, and rounding to the digits you wrote is right), .npz or .npy",
         ),
     ]
+}
+
+/// `--check`.
+pub(super) fn check() -> Arg {
+    flag("check", "check the gradients against numerical differentiation in twice the digits, and report that instead")
+        .conflicts_with_all(["out", "only"])
 }
 
 /// How a check is reported.

@@ -197,7 +197,7 @@ fn names(checked: &Checked, verdict: Verdict) -> Vec<String> {
 fn blame(checked: &Checked) -> &'static str {
     let by_differences = |finding: &&Finding| finding.result.is_gradient() && finding.against == Against::Differences;
     let mut gradients = checked.findings.iter().filter(by_differences).peekable();
-    if !checked.forward_is_wrong() || gradients.peek().is_none() {
+    if !checked.own_forward || !checked.forward_is_wrong() || gradients.peek().is_none() {
         return "";
     }
     if gradients.all(|finding| finding.verdict == Verdict::Pass) {

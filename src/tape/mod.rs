@@ -11,6 +11,7 @@ use crate::scalar::Scalar;
 use ndarray::ArrayD;
 
 mod backward;
+pub mod check;
 pub mod document;
 mod forward;
 pub mod learn;
