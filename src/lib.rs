@@ -7,9 +7,11 @@
 //! - [`operand`]: from the text of an option to a matrix and where it came from
 //! - [`format`](mod@format): bytes ↔ named arrays
 //! - [`check`]: gradients against differences, results against results
+//! - [`graph`]: computational graphs, laid out and drawn
 //! - [`tape`]: chains of layers, networks and learning
 //! - [`layer`]: the mathematics, and the registry
 //! - [`scalar`]: the numbers that formulas are written in
+//! - [`kernel`]: what makes them fast
 //! - [`bundle`], [`fault`], [`name`]: what every room speaks
 //!
 //! ```
@@ -30,6 +32,8 @@ pub mod check;
 pub mod cli;
 pub mod fault;
 pub mod format;
+pub mod graph;
+pub mod kernel;
 pub mod layer;
 pub mod name;
 pub mod operand;

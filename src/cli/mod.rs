@@ -1,6 +1,7 @@
 //! The command line: options derived from the registry, requests, exit status. Input and output meet the rooms below here.
 
 use crate::fault::{Code, Fault};
+use crate::kernel;
 use crate::layer::LAYERS;
 use crate::operand::{Reader, stdin::Stdin};
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::PossibleValuesParser};
@@ -86,7 +87,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
         Err(error) => return messages.usage(&error),
     };
     let mut reader = Reader::new(Stdin::new(stdin, stdin_is_terminal));
-    dispatch(&matches, &mut reader, stdout, &mut messages).unwrap_or_else(|error| ended(&error, &mut messages))
+    let threads = matches.subcommand().and_then(|(_, matches)| matches.get_one::<u16>("threads").copied());
+    kernel::threads::with(threads.map_or(0, usize::from), || {
+        dispatch(&matches, &mut reader, stdout, &mut messages).unwrap_or_else(|error| ended(&error, &mut messages))
+    })
 }
 
 /// How a run ends that could not go on.

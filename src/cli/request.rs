@@ -69,6 +69,11 @@ pub(super) fn io_options() -> Vec<Arg> {
     vec![
         choice("in-format", &["json", "npy", "npz", "csv", "tsv", "safetensors"], IN_FORMAT).value_name("FORMAT"),
         flag("no-stdin", "never read standard input"),
+        Arg::new("threads")
+            .long("threads")
+            .value_name("N")
+            .value_parser(clap::value_parser!(u16).range(1..))
+            .help("use so many threads at most; all cores by default, and the same output for any"),
         choice("error-format", &["text", "json"], "how errors and warnings are written on standard error"),
         choice("color", &["auto", "always", "never"], "colours in messages"),
         Arg::new("help").short('h').long("help").action(ArgAction::Help).help("print this"),

@@ -21,7 +21,9 @@
 //! ```
 
 use super::settings::{Kind, Setting, Settings};
-use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, ranked, rows, scalar};
+use super::{
+    Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Part, Role, ScalarDout, Slot, ranked, rows, scalar,
+};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note, count, shape};
 use crate::name::Name;
@@ -121,6 +123,27 @@ impl Admit for Affine {
     fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
         let (x, out) = (at.known(&Name::X), self.w(at).ncols());
         if x.ndim() == 1 { vec![out] } else { vec![x.shape()[0], out] }
+    }
+
+    fn parts(&self, at: &Bundle<f64>, results: &Bundle<f64>, dout: &ArrayD<f64>) -> Vec<Part> {
+        let product = Name::fixed(if self.transposed { "x·Wᵀ" } else { "x·W" });
+        let dot = |gives, inner| Part { op: "dot", reads: vec![Name::X, Name::W], gives, inner };
+        let Some(b) = at.get(&Name::B) else { return vec![dot(Name::Y, None)] };
+        let mut alone = at.clone();
+        alone.take(&Name::B);
+        let value = Layer::<f64>::forward(self, &alone).results.known(&Name::Y).clone();
+        let mut parts = vec![dot(product.clone(), Some((value, dout.clone())))];
+        let y = results.known(&Name::Y);
+        let rows = b.broadcast(y.raw_dim()).filter(|_| y.ndim() == 2 && y.shape()[0] > 1);
+        let repeated = Name::fixed("b in every row");
+        if let Some(rows) = rows {
+            let inner = Some((rows.to_owned(), dout.clone()));
+            parts.push(Part { op: "repeat", reads: vec![Name::B], gives: repeated.clone(), inner });
+            parts.push(Part { op: "+", reads: vec![product, repeated], gives: Name::Y, inner: None });
+        } else {
+            parts.push(Part { op: "+", reads: vec![product, Name::B], gives: Name::Y, inner: None });
+        }
+        parts
     }
 
     fn formulas(&self, at: &Bundle<f64>) -> Vec<(Name, &'static str)> {

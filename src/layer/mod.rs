@@ -6,7 +6,7 @@
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note};
 use crate::name::Name;
-use crate::scalar::{Doubled, Scalar};
+use crate::scalar::{Doubled, Scalar, Traced};
 use ndarray::{Array2, ArrayD, ArrayView2, Dimension, IxDyn};
 
 mod affine;
@@ -128,10 +128,27 @@ pub trait Admit {
     /// The shape of the layer's output for admitted operands, which is the shape of `dout`.
     fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize>;
 
+    /// The operations on whole matrices that the layer is made of, in order; nothing where it is a single one.
+    fn parts(&self, _at: &Bundle<f64>, _results: &Bundle<f64>, _dout: &ArrayD<f64>) -> Vec<Part> {
+        Vec::new()
+    }
+
     /// The formulas of results where these settings and operands make them others than the registry's.
     fn formulas(&self, _at: &Bundle<f64>) -> Vec<(Name, &'static str)> {
         Vec::new()
     }
+}
+
+/// An operation on whole matrices, as a computational graph shows it.
+pub struct Part {
+    /// Its sign: `dot`, `+`.
+    pub op: &'static str,
+    /// What it reads: operands, results, and what earlier parts gave.
+    pub reads: Vec<Name>,
+    /// What it gives.
+    pub gives: Name,
+    /// Value and gradient of what it gives, where that is neither operand nor output.
+    pub inner: Option<(ArrayD<f64>, ArrayD<f64>)>,
 }
 
 /// The mathematics of a layer, in one scalar. Pure, and for admitted operands without failure.
@@ -152,8 +169,8 @@ pub struct Forward<S> {
 }
 
 /// A layer in every scalar there is.
-pub trait AnyLayer: Admit + Layer<f64> + Layer<f32> + Layer<Doubled> {}
-impl<L: Admit + Layer<f64> + Layer<f32> + Layer<Doubled>> AnyLayer for L {}
+pub trait AnyLayer: Admit + Layer<f64> + Layer<f32> + Layer<Doubled> + Layer<Traced> {}
+impl<L: Admit + Layer<f64> + Layer<f32> + Layer<Doubled> + Layer<Traced>> AnyLayer for L {}
 
 /// The arithmetic that results are computed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -79,25 +79,13 @@ impl Admit for Relu {
 
 impl<S: Scalar> Layer<S> for Relu {
     fn forward(&self, at: &Bundle<S>) -> Forward<S> {
-        let y = at.known(&Name::X).mapv(|x| kept(x, x));
+        let y = at.known(&Name::X).mapv(|x| x.gate(x));
         Forward { results: Bundle::new().with(Name::Y, y), saved: Vec::new() }
     }
 
     fn backward(&self, at: &Bundle<S>, _: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
         let mut dx = dout.clone();
-        Zip::from(&mut dx).and(at.known(&Name::X)).for_each(|dx, &x| *dx = kept(x, *dx));
+        Zip::from(&mut dx).and(at.known(&Name::X)).for_each(|dx, &x| *dx = x.gate(*dx));
         Bundle::new().with(Name::DX, dx)
-    }
-}
-
-/// `value` where x is positive, NaN where x is none, else 0.
-#[allow(clippy::eq_op)] // x ≠ x is how any scalar says NaN
-fn kept<S: Scalar>(x: S, value: S) -> S {
-    if x > S::zero() {
-        value
-    } else if x != x {
-        x
-    } else {
-        S::zero()
     }
 }

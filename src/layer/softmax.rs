@@ -201,8 +201,8 @@ impl<S: Scalar> Lane<S> {
     }
 
     /// log y of the logit x.
-    pub(super) fn log(&self, x: S) -> S {
-        S::log_shifted(x, self.max, self.log_sum)
+    pub(super) fn log(&self, x: S, y: S) -> S {
+        S::log_probability(x, self.max, self.log_sum, y)
     }
 }
 
@@ -228,7 +228,7 @@ impl<S: Scalar> Layer<S> for Softmax {
         }
         let mut log = y.clone();
         for ((lane, x), mut log) in lanes.iter().zip(x_rows.lanes(axis)).zip(log.lanes_mut(axis)) {
-            Zip::from(&mut log).and(x).for_each(|log, &x| *log = lane.log(x));
+            Zip::from(&mut log).and(x).for_each(|log, &x| *log = lane.log(x, *log));
         }
         Forward { results: Bundle::new().with(Name::Y, ranked(log, x.ndim())), saved: vec![y.into_dyn()] }
     }
@@ -258,7 +258,7 @@ fn backward<S: Scalar>(
     if dout.is_empty() {
         return;
     }
-    let constant = dout[at];
+    let constant = S::pivot(dout[at]);
     let mean = S::sum(y.iter().zip(dout).map(|(&y, &dout)| y * (dout - constant)));
     Zip::from(&mut dx).and(y).and(dout).for_each(|dx, &y, &dout| *dx = y * ((dout - constant) - mean));
 }

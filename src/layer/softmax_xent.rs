@@ -23,7 +23,7 @@ use super::reduction::{EMPTY, REDUCTION, Reduction};
 use super::settings::{Kind, Setting, Settings};
 use super::softmax::{Lane, admit_logits, softmax_twice};
 use super::targets::{self, T_KIND, TargetKind, Targets};
-use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, ranked, rows};
+use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Part, Role, ScalarDout, Slot, ranked, rows};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note, shape};
 use crate::name::Name;
@@ -177,6 +177,28 @@ impl Admit for SoftmaxXent {
         self.reduction.shape(x.ndim(), rows(x).nrows())
     }
 
+    fn parts(&self, at: &Bundle<f64>, results: &Bundle<f64>, dout: &ArrayD<f64>) -> Vec<Part> {
+        let (y, terms) = (results.known(&Name::Y), self.terms(at));
+        let mut dy = rows(y).to_owned();
+        // An entry that counts 0 gives 0, also where y is 0.
+        dy.indexed_iter_mut().for_each(|((n, k), dy)| {
+            let e = terms.at(n, k);
+            *dy = if e == 0.0 { 0.0 } else { -e / *dy };
+        });
+        self.reduction.scale(dy.view_mut(), dout, terms.divisor());
+        let inner = Some((y.clone(), ranked(dy, y.ndim())));
+        let weight = at.get(&Name::WEIGHT).map(|_| Name::WEIGHT);
+        vec![
+            Part { op: "softmax", reads: vec![Name::X], gives: Name::Y, inner },
+            Part {
+                op: "cross-entropy",
+                reads: [Name::Y, Name::T].into_iter().chain(weight).collect(),
+                gives: Name::LOSS,
+                inner: None,
+            },
+        ]
+    }
+
     fn formulas(&self, at: &Bundle<f64>) -> Vec<(Name, &'static str)> {
         if self.smoothing == 0.0 && at.get(&Name::WEIGHT).is_none() {
             return Vec::new();
@@ -213,11 +235,11 @@ impl<S: Scalar> Layer<S> for SoftmaxXent {
         // A term that counts 0 is left out: 0 times the −inf of a masked class is 0.
         let term = |n: usize, k: usize| (n, k, terms.at(n, k));
         let row = |n: usize| {
-            let (lane, x) = (&lanes[n], x.row(n));
+            let (lane, x, y) = (&lanes[n], x.row(n), y.row(n));
             (0..x.len())
                 .map(move |k| term(n, k))
                 .filter(|(_, _, e)| *e != S::zero())
-                .map(move |(_, k, e)| e * -lane.log(x[k]))
+                .map(move |(_, k, e)| e * -lane.log(x[k], y[k]))
         };
         let loss = self.reduction.reduce(&self.reduction.shape(rank, x.nrows()), x.nrows(), terms.divisor(), row);
         let mut results = Bundle::new().with(Name::Y, ranked(y, rank));

@@ -9,8 +9,10 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 mod double;
 mod doubled;
 mod single;
+pub mod traced;
 
 pub use doubled::Doubled;
+pub use traced::Traced;
 
 /// A number that a layer computes with.
 ///
@@ -58,6 +60,28 @@ pub trait Scalar:
     /// (x − shift) − log: a shifted logit minus the log of the sum.
     fn log_shifted(x: Self, shift: Self, log: Self) -> Self {
         (x - shift) - log
+    }
+
+    /// log y of the probability y = e^(x − shift)/Σ: x − shift less the log of the sum, which has digits where y has none.
+    fn log_probability(x: Self, shift: Self, log: Self, _y: Self) -> Self {
+        Self::log_shifted(x, shift, log)
+    }
+
+    /// What is taken off a number, and cancels in the result, so that less is rounded: the number itself.
+    fn pivot(number: Self) -> Self {
+        number
+    }
+
+    /// `value` where x is positive, NaN where x is none, else 0.
+    #[allow(clippy::eq_op)] // x ≠ x is how any scalar says NaN
+    fn gate(self, value: Self) -> Self {
+        if self > Self::zero() {
+            value
+        } else if self != self {
+            self
+        } else {
+            Self::zero()
+        }
     }
 
     /// log(a + b).

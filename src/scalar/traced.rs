@@ -1,0 +1,291 @@
+//! A number that remembers how it was made: what the computational graph and the arithmetic step by step are drawn from.
+//!
+//! The log of operations belongs to the thread and is taken with [`record`]. Values are double-double, so what is shown of
+//! them is right to the last digit. Where a formula takes a detour for exactness alone (a logarithm that does not go through
+//! the probability, a constant that is taken off and added again), the trace takes the way of the textbook.
+
+use super::{Doubled, Scalar};
+use std::cell::RefCell;
+use std::cmp::Ordering;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+/// A number, and the entry of the log that made it; a constant has none.
+#[derive(Clone, Copy, Debug)]
+pub struct Traced {
+    value: Doubled,
+    entry: Option<u32>,
+}
+
+/// What an operation reads: a number, and the entry that made it.
+pub type Read = (Doubled, Option<usize>);
+
+/// An operation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Op {
+    /// A number that was given.
+    Leaf,
+    /// Σ of all that it reads.
+    Sum,
+    /// The first less the second.
+    Less,
+    /// The product of two.
+    Times,
+    /// The first over the second.
+    Over,
+    /// −x.
+    Minus,
+    /// e^(x − shift); the shift is the largest of its softmax, and changes no quotient.
+    Exp {
+        /// What is taken off first.
+        shift: f64,
+    },
+    /// log(x + eps).
+    Ln {
+        /// What is added first.
+        eps: f64,
+    },
+    /// tanh x.
+    Tanh,
+    /// x where it is positive, else 0.
+    Relu,
+    /// The second where the first is positive, else 0.
+    Gate,
+}
+
+/// One line of the log.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What was done.
+    pub op: Op,
+    /// To what, in order.
+    pub reads: Vec<Read>,
+    /// What came of it.
+    pub value: Doubled,
+}
+
+thread_local! {
+    static LOG: RefCell<Log> = const { RefCell::new(Log { entries: Vec::new(), room: 0, full: false }) };
+}
+
+#[derive(Default)]
+struct Log {
+    entries: Vec<Entry>,
+    room: usize,
+    full: bool,
+}
+
+/// What was recorded while `work` ran, and its result; no log where it had more than `room` operations.
+pub fn record<R>(room: usize, work: impl FnOnce() -> R) -> (Option<Vec<Entry>>, R) {
+    LOG.with_borrow_mut(|log| *log = Log { entries: Vec::new(), room, full: false });
+    let result = work();
+    let log = LOG.take();
+    ((!log.full).then_some(log.entries), result)
+}
+
+impl Traced {
+    /// A number that is given, as an entry of its own.
+    pub fn leaf(value: f64) -> Traced {
+        Traced::log(Op::Leaf, &[], Doubled::from_f64(value))
+    }
+
+    /// The entry that made it; a constant has none.
+    pub fn entry(self) -> Option<usize> {
+        self.entry.and_then(|entry| usize::try_from(entry).ok())
+    }
+
+    /// The number.
+    pub fn value(self) -> Doubled {
+        self.value
+    }
+
+    fn log(op: Op, reads: &[Traced], value: Doubled) -> Traced {
+        let entry = LOG.with_borrow_mut(|log| {
+            if log.entries.len() >= log.room {
+                log.full = true;
+                return None;
+            }
+            let reads = reads.iter().map(|read| (read.value, read.entry())).collect();
+            log.entries.push(Entry { op, reads, value });
+            u32::try_from(log.entries.len() - 1).ok()
+        });
+        Traced { value, entry }
+    }
+
+    /// Whether it is log 0, or −log 0.
+    fn is_infinite_log(self) -> bool {
+        let log = |op: Op| matches!(op, Op::Ln { .. } | Op::Minus);
+        let made =
+            self.entry().and_then(|entry| LOG.with_borrow(|all| all.entries.get(entry).map(|made| log(made.op))));
+        self.to_f64().is_infinite() && made == Some(true)
+    }
+
+    /// The result of an operation; of constants, a constant.
+    fn made(op: Op, reads: &[Traced], value: Doubled) -> Traced {
+        if reads.iter().all(|read| read.entry.is_none()) {
+            Traced { value, entry: None }
+        } else {
+            Traced::log(op, reads, value)
+        }
+    }
+}
+
+/// A number that was given is never the constant that it equals: what a formula leaves out because it is 0 stays in the
+/// picture.
+impl PartialEq for Traced {
+    fn eq(&self, other: &Traced) -> bool {
+        self.value == other.value && self.entry == other.entry
+    }
+}
+
+impl PartialOrd for Traced {
+    fn partial_cmp(&self, other: &Traced) -> Option<Ordering> {
+        self.value.partial_cmp(&other.value)
+    }
+}
+
+impl Add for Traced {
+    type Output = Traced;
+    fn add(self, other: Traced) -> Traced {
+        Traced::made(Op::Sum, &[self, other], self.value + other.value)
+    }
+}
+
+impl Sub for Traced {
+    type Output = Traced;
+    fn sub(self, other: Traced) -> Traced {
+        Traced::made(Op::Less, &[self, other], self.value - other.value)
+    }
+}
+
+impl Mul for Traced {
+    type Output = Traced;
+    fn mul(self, other: Traced) -> Traced {
+        let zero = |number: Traced| number.to_f64() == 0.0;
+        // 0·log 0 is 0.
+        let nothing = (zero(self) && other.is_infinite_log()) || (zero(other) && self.is_infinite_log());
+        let value = if nothing { Doubled::zero() } else { self.value * other.value };
+        Traced::made(Op::Times, &[self, other], value)
+    }
+}
+
+impl Div for Traced {
+    type Output = Traced;
+    fn div(self, other: Traced) -> Traced {
+        Traced::made(Op::Over, &[self, other], self.value / other.value)
+    }
+}
+
+impl Neg for Traced {
+    type Output = Traced;
+    fn neg(self) -> Traced {
+        Traced::made(Op::Minus, &[self], -self.value)
+    }
+}
+
+impl Scalar for Traced {
+    fn from_f64(value: f64) -> Traced {
+        Traced { value: Doubled::from_f64(value), entry: None }
+    }
+    fn to_f64(self) -> f64 {
+        self.value.to_f64()
+    }
+    fn exp(self) -> Traced {
+        Traced::made(Op::Exp { shift: 0.0 }, &[self], self.value.exp())
+    }
+    fn ln(self) -> Traced {
+        Traced::made(Op::Ln { eps: 0.0 }, &[self], self.value.ln())
+    }
+    fn ln_1p(self) -> Traced {
+        Traced::made(Op::Ln { eps: 1.0 }, &[self], self.value.ln_1p())
+    }
+    fn tanh(self) -> Traced {
+        Traced::made(Op::Tanh, &[self], self.value.tanh())
+    }
+
+    fn exp_shifted(x: Traced, shift: Traced) -> Traced {
+        let value = Doubled::exp_shifted(x.value, shift.value);
+        Traced::made(Op::Exp { shift: shift.to_f64() }, &[x], value)
+    }
+
+    /// Through the probability, as it is taught; the number is the one that keeps its digits.
+    fn log_probability(x: Traced, shift: Traced, log: Traced, y: Traced) -> Traced {
+        let value = Doubled::log_shifted(x.value, shift.value, log.value);
+        Traced::made(Op::Ln { eps: 0.0 }, &[y], value)
+    }
+
+    fn ln_sum(a: Traced, b: Traced) -> Traced {
+        Traced::made(Op::Ln { eps: b.to_f64() }, &[a], Doubled::ln_sum(a.value, b.value))
+    }
+
+    fn pivot(_: Traced) -> Traced {
+        Traced::zero()
+    }
+
+    fn gate(self, value: Traced) -> Traced {
+        let open = Doubled::gate(self.value, value.value);
+        match (self.entry, value.entry) {
+            (Some(x), Some(value)) if x == value => Traced::made(Op::Relu, &[self], open),
+            _ => Traced::made(Op::Gate, &[self, value], open),
+        }
+    }
+
+    /// One node however many terms there are; what is 0 by definition is none, and a single term is its own sum.
+    fn sum(terms: impl Iterator<Item = Traced>) -> Traced {
+        let terms: Vec<Traced> = terms.filter(|term| term.entry.is_some() || term.to_f64() != 0.0).collect();
+        match terms[..] {
+            [] => Traced::zero(),
+            [term] => term,
+            _ => Traced::made(Op::Sum, &terms, Doubled::sum(terms.iter().map(|term| term.value))),
+        }
+    }
+}
+
+/// The derivative of each entry by what it reads, in order.
+pub fn local(entry: &Entry) -> Vec<Doubled> {
+    let one = Doubled::one();
+    let read = |n: usize| entry.reads[n].0;
+    match entry.op {
+        Op::Leaf => Vec::new(),
+        Op::Sum => vec![one; entry.reads.len()],
+        Op::Less => vec![one, -one],
+        Op::Times => vec![read(1), read(0)],
+        Op::Over => vec![one / read(1), -(entry.value / read(1))],
+        Op::Minus => vec![-one],
+        Op::Exp { .. } => vec![entry.value],
+        Op::Ln { eps } => vec![one / (read(0) + Doubled::from_f64(eps))],
+        Op::Tanh => vec![one - entry.value * entry.value],
+        Op::Relu => vec![Doubled::gate(read(0), one)],
+        Op::Gate => vec![Doubled::zero(), Doubled::gate(read(0), one)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constants_leave_no_entries() {
+        let (log, sum) = record(10, || Traced::from_f64(2.0) * Traced::from_f64(3.0) + Traced::one());
+        assert_eq!((log.unwrap_or_default().len(), sum.to_f64(), sum.entry()), (0, 7.0, None));
+    }
+
+    #[test]
+    fn what_is_made_of_leaves_is_logged_in_order() {
+        let (log, _) = record(10, || {
+            let x = Traced::leaf(2.0);
+            Traced::exp_shifted(x * Traced::from_f64(3.0), Traced::from_f64(6.0))
+        });
+        let ops: Vec<Op> = log.unwrap_or_default().iter().map(|entry| entry.op).collect();
+        assert_eq!(ops, [Op::Leaf, Op::Times, Op::Exp { shift: 6.0 }]);
+    }
+
+    #[test]
+    fn a_log_that_has_no_room_is_none() {
+        let (log, value) = record(2, || {
+            let x = Traced::leaf(2.0);
+            x * x * x
+        });
+        assert!(log.is_none());
+        assert_eq!(value.to_f64(), 8.0);
+    }
+}
