@@ -264,6 +264,8 @@ codes! {
     InfiniteLogits = "infinite-logits",
     /// A result that the output format cannot hold.
     OutFormat = "out-format",
+    /// A computation that is too large to be drawn, or empty.
+    GraphSize = "graph-size",
     /// The output could not be written.
     WriteFailed = "write-failed",
     /// A scalar dout where true gradients are needed.

@@ -55,6 +55,7 @@ fn files() -> tempfile::TempDir {
     write("misfit.json", CHAIN.replace("[[1,2],[3,4]]", "[[1,2,3]]").as_bytes());
     write("edited.json", CHAIN.replace("[[1,2],[3,4]]", "[[1,2],[3,5]]").as_bytes());
     write("model.json", b"{\"nnlayer-tape\":1,\"layers\":[{\"kind\":\"relu\"}]}");
+    write("wide.csv", [b"0".as_slice(), &b",0".repeat(2000)].concat().as_slice());
     write("magic.npy", b"[1, 2, 3]");
     write("cut.npy", &npy("{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }\n", &[0; 20]));
     write("object.npy", &npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", &[0; 8]));

@@ -3,7 +3,7 @@
 use super::error::Messages;
 use super::job::Dout;
 use super::request::{Request, common_without};
-use super::{Other, Status, flag, layer, tape, text_of};
+use super::{Other, Status, flag, graph, layer, tape, text_of};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note};
 use crate::format::Width;
@@ -39,6 +39,7 @@ fn command() -> Command {
         .arg(dout())
         .arg(flag("tape", "write the tape with its gradients in place of results").conflicts_with("only"))
         .args(super::check::chain_options())
+        .args(graph::options(&["tape"]))
         .args(common_without(&["forward", "precision", "in-format"]))
         .disable_help_flag(true)
         .after_help(HELP)
@@ -59,11 +60,16 @@ fn run(
     messages: &mut Messages<'_>,
 ) -> anyhow::Result<Status> {
     let request = Request::parse(matches)?;
+    let picture = graph::wanted(matches)?;
     reader.stdin.closed = matches.get_flag("no-stdin");
     let source = text_of(matches, "document").unwrap_or("-");
     let mut tape = tape::read(reader, source, true)?;
     let (x, t) = recorded(&tape).map_err(|fault| tape::blame(fault, source))?;
-    let upstream = |last: &Stage, shape: &[usize]| upstream(matches, reader, last, shape).map(Some);
+    let mut dout = None;
+    let upstream = |last: &Stage, shape: &[usize]| {
+        dout = Some(upstream(matches, reader, last, shape)?);
+        Ok(dout.clone())
+    };
     let feed = Feed { x: &x, t: t.as_ref(), rounding: &|_| crate::format::DOUBLE_ROUNDING };
     let run = chain::run(&tape, &feed, upstream)?;
     if request.check {
@@ -71,7 +77,10 @@ fn run(
     }
     let stale = stale(&tape, &run).map(|fault| Note::warning(tape::blame(fault, source)));
     messages.notes(stale.as_slice(), request.strict)?;
-    if tape::asked_for(matches) {
+    if let Some(picture) = picture {
+        let said = text_of(matches, "dout").is_some() || dout.is_none();
+        graph::chain(&tape, run, dout.as_ref(), said, &picture, out)?;
+    } else if tape::asked_for(matches) {
         keep(&mut tape, run);
         request.write_document(&tape, out)?;
     } else {

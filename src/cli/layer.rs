@@ -4,7 +4,7 @@ use super::error::Messages;
 use super::job::{Dout, Job};
 use super::request::{Request, common};
 use super::tape;
-use super::{Status, check, choice, expect, flag};
+use super::{Status, check, choice, expect, flag, graph};
 use crate::bundle::Bundle;
 use crate::fault::Fault;
 use crate::format::Width;
@@ -24,6 +24,7 @@ pub(super) fn command(spec: &'static LayerSpec) -> Command {
         .args(operands.map(|arg| arg.help_heading("Operands")))
         .args(settings.map(|arg| arg.help_heading("Settings")))
         .args(tape::options().map(|arg| arg.help_heading("Chains")))
+        .args(graph::options(&["tape", "name", "expect"]).map(|arg| arg.help_heading("Pictures")))
         .args(common().into_iter().chain(super::request::checking()).map(|arg| arg.help_heading("Options")))
         .disable_help_flag(true)
         .after_help(after_help(spec))
@@ -82,6 +83,7 @@ pub(super) fn run(
     messages: &mut Messages<'_>,
 ) -> anyhow::Result<Status> {
     let request = Request::parse(matches)?;
+    let picture = graph::wanted(matches)?;
     reader.stdin.closed = matches.get_flag("no-stdin");
     reader.in_format = request.in_format;
     let mut job = Job::prepare(spec, matches, &request, reader)?;
@@ -91,7 +93,14 @@ pub(super) fn run(
     if let Some(dout) = job.dout.as_ref().filter(|dout| dout.local && request.expect.is_some()) {
         return Err(expect::admit(dout.value[[]]).into());
     }
+    if picture.is_some() {
+        graph::admit(&job)?;
+    }
     messages.notes(&job.notes, request.strict)?;
+    if let Some(picture) = picture {
+        graph::layer(&job, &picture, &request, out)?;
+        return Ok(Status::Done);
+    }
     if request.check {
         return check::layer(&job, &request, matches, out, messages);
     }

@@ -15,6 +15,7 @@ mod error;
 mod expect;
 mod gather;
 mod gradcheck;
+mod graph;
 mod job;
 mod layer;
 mod net;

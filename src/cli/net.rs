@@ -3,7 +3,7 @@
 use super::backward::{before, dout, keep, sections, upstream};
 use super::error::Messages;
 use super::request::{Request, common_without};
-use super::{Other, Status, choice, flag, tape, text_of};
+use super::{Other, Status, choice, flag, graph, tape, text_of};
 use crate::fault::{Code, Fault};
 use crate::format::Selector;
 use crate::name::Name;
@@ -44,6 +44,7 @@ fn command() -> Command {
         .arg(operand("x", "input of the first layer"))
         .arg(operand("t", "targets, where the last layer is a loss"))
         .arg(dout())
+        .args(graph::options(&["tape", "init"]))
         .arg(flag("tape", "write a tape with saved values and gradients in place of results").conflicts_with("only"))
         .args(super::check::chain_options().map(|arg| arg.conflicts_with_all(["init", "forward"])))
         .arg(Arg::new("init").long("init").value_name("SIZES").help("write a new network of these sizes: 64,32,10"))
@@ -69,6 +70,7 @@ fn run(
     messages: &mut Messages<'_>,
 ) -> anyhow::Result<Status> {
     let request = Request::parse(matches)?;
+    let picture = graph::wanted(matches)?;
     reader.stdin.closed = matches.get_flag("no-stdin");
     reader.in_format = request.in_format;
     if let Some(sizes) = text_of(matches, "init") {
@@ -83,8 +85,10 @@ fn run(
     tape.forget();
     let given = gather(matches, reader, &tape)?;
     let forward = request.forward;
+    let mut dout = None;
     let upstream = |last: &Stage, shape: &[usize]| {
-        if forward { Ok(None) } else { upstream(matches, reader, last, shape).map(Some) }
+        dout = if forward { None } else { Some(upstream(matches, reader, last, shape)?) };
+        Ok(dout.clone())
     };
     let feed =
         Feed { x: given.values.known(&Name::X), t: given.values.get(&Name::T), rounding: &|name| given.rounding(name) };
@@ -95,7 +99,10 @@ fn run(
     if request.check {
         return super::check::chain(tape, run, matches, reader, &request, out, messages);
     }
-    if tape::asked_for(matches) {
+    if let Some(picture) = picture {
+        let said = text_of(matches, "dout").is_some() || dout.is_none();
+        graph::chain(&tape, run, dout.as_ref(), said, &picture, out)?;
+    } else if tape::asked_for(matches) {
         keep(&mut tape, run);
         request.write_document(&tape, out)?;
     } else {

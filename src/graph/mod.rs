@@ -3,18 +3,26 @@
 //! At the level of scalars a graph is what a trace of the layer recorded ([`record`]); at the level of tensors it is the
 //! parts that a layer says it has ([`tensor`]). [`place`] finds a place for everything, and a renderer each draws it.
 
+use crate::fault::{Code, Fault, shape};
 use ndarray::ArrayD;
 
-mod number;
+mod dot;
+mod grid;
+mod label;
+mod mermaid;
 mod place;
 mod record;
 mod tensor;
 mod terminal;
+mod textbook;
 mod trace;
 
 pub use tensor::{Staged, tensor};
 pub use terminal::{Style, terminal};
 pub use trace::{LIMIT, scalar};
+
+/// So many nodes of scalars are drawn where nobody chose a level.
+pub const FEW: usize = 48;
 
 /// How fine a graph is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +42,8 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// What goes from node to node.
     pub edges: Vec<Edge>,
+    /// Whether gradients go backward.
+    pub backward: bool,
     /// What has to be said below it.
     pub notes: Vec<String>,
 }
@@ -77,7 +87,43 @@ pub struct Edge {
     pub local: Option<f64>,
 }
 
+/// A way to draw a graph into a file.
+pub struct Picture {
+    /// The file's extension.
+    pub extension: &'static str,
+    /// The file's content.
+    pub draw: fn(&Graph) -> String,
+}
+
+/// The kinds of files that graphs are drawn to.
+pub const PICTURES: &[Picture] =
+    &[Picture { extension: "dot", draw: dot::dot }, Picture { extension: "mmd", draw: mermaid::mermaid }];
+
+/// Layers one behind the other as a graph of the level that was chosen; else of scalars where it has few nodes.
+pub fn graph(stages: &[Staged<'_>], level: Option<Level>) -> Result<Graph, Fault> {
+    let given = stages.iter().flat_map(|stage| stage.at.iter());
+    if let Some((name, value)) = given.into_iter().find(|(_, value)| value.is_empty()) {
+        return Err(Fault::new(
+            Code::GraphSize,
+            format!("{} is empty: there is nothing to draw", shape(value.shape())),
+        )
+        .of(name)
+        .tip("a graph needs one number at least in every matrix"));
+    }
+    match level {
+        Some(Level::Tensor) => Ok(tensor(stages)),
+        Some(Level::Scalar) => scalar(stages),
+        None => Ok(scalar(stages).ok().filter(|graph| graph.nodes.len() <= FEW).unwrap_or_else(|| tensor(stages))),
+    }
+}
+
 impl Graph {
+    /// Leaves the values that go forward.
+    pub fn forget_gradients(&mut self) {
+        self.backward = false;
+        self.edges.iter_mut().for_each(|edge| edge.backward = None);
+    }
+
     /// The edges that leave a node.
     pub fn leaving(&self, node: usize) -> impl Iterator<Item = usize> {
         (0..self.edges.len()).filter(move |&edge| self.edges[edge].from == node)
@@ -89,11 +135,26 @@ impl Graph {
     }
 }
 
+/// Blue forward and vermilion backward: any eye tells them apart (Okabe and Ito 2008).
+const FORWARD: &str = "#0072b2";
+const BACKWARD: &str = "#d55e00";
+
+/// What is said below a graph, or beside it.
+fn legend(graph: &Graph) -> impl Iterator<Item = &str> {
+    let first = if graph.backward {
+        "above a line the value forward, below it the gradient backward"
+    } else {
+        "above a line the value forward"
+    };
+    std::iter::once(first).chain(graph.notes.iter().map(String::as_str))
+}
+
 /// What the gradient by `w` is called: `dw`, and by `fc1.w` `fc1.dw`.
 fn gradient(name: &str) -> String {
-    match name.rsplit_once('.') {
+    match name.rsplit_once('.').filter(|(layer, _)| !layer.contains(' ')) {
         Some((layer, own)) => format!("{layer}.d{own}"),
-        None => format!("d{name}"),
+        None if name.chars().all(|c| c.is_alphanumeric() || "_[,]".contains(c)) => format!("d{name}"),
+        None => format!("d({name})"),
     }
 }
 

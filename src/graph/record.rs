@@ -1,6 +1,6 @@
 //! The graph of scalars: what a trace of the formula recorded, taken backward edge by edge.
 
-use super::{Edge, Graph, Kind, Level, Node, number::brief, place_in};
+use super::{Edge, Graph, Kind, Level, Node, label::brief, place_in};
 use crate::scalar::traced::{Entry, Op, local};
 use crate::scalar::{Doubled, Scalar};
 use ndarray::arr0;
@@ -48,7 +48,7 @@ impl Slope {
     /// What cancels to less than twice the digits of a double can tell is 0.
     fn value(self) -> f64 {
         let value = self.sum.to_f64();
-        if value.abs() <= 1e-26 * self.size { 0.0 } else { value }
+        if value.abs() <= 1e-26 * self.size { 0.0 } else { value + 0.0 }
     }
 }
 
@@ -56,7 +56,13 @@ impl Slope {
 pub(super) fn draw(trace: &Traceable) -> Graph {
     let uses = uses(trace);
     let (total, by_use) = backward(trace, &uses);
-    let mut graph = Graph { level: Level::Scalar, nodes: Vec::new(), edges: Vec::new(), notes: notes(trace, &uses) };
+    let mut graph = Graph {
+        level: Level::Scalar,
+        backward: true,
+        nodes: Vec::new(),
+        edges: Vec::new(),
+        notes: notes(trace, &uses),
+    };
     // Where the value of each entry is taken from: its node, or its branch.
     let mut taken = BTreeMap::new();
     for (&entry, users) in &uses {
@@ -200,6 +206,7 @@ fn label(entry: &Entry) -> String {
         },
         Op::Times => with("×", constant(0).or(constant(1))),
         Op::Over => match constant(0) {
+            Some(1.0) => "/".to_owned(),
             Some(value) => format!("{}/", brief(value)),
             None => with("/", constant(1)),
         },
@@ -220,6 +227,7 @@ fn notes(trace: &Traceable, uses: &BTreeMap<usize, Vec<Use>>) -> Vec<String> {
                 "exp is e^(x − max): the largest is taken off first, which changes no quotient".to_owned()
             }
             Op::Ln { eps } if eps != 0.0 => format!("log is log(y + {})", brief(eps)),
+            Op::Over if trace.log[*entry].reads[0].1.is_none() => "/ of one number is 1/x".to_owned(),
             _ => continue,
         };
         if !notes.contains(&note) {

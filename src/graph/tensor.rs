@@ -40,7 +40,8 @@ struct Wire {
 
 /// Draws layers one behind the other.
 pub fn tensor(stages: &[Staged<'_>]) -> Graph {
-    let mut graph = Graph { level: Level::Tensor, nodes: Vec::new(), edges: Vec::new(), notes: Vec::new() };
+    let mut graph =
+        Graph { level: Level::Tensor, backward: true, nodes: Vec::new(), edges: Vec::new(), notes: Vec::new() };
     let mut last: Option<Wire> = None;
     for stage in stages {
         last = Some(draw(&mut graph, stage, last));

@@ -1,17 +1,13 @@
 //! A graph in a terminal: boxes are names and signs, lines are box-drawing characters. What is too wide goes on below,
 //! where lines that were cut have a letter.
 
+use super::grid::{Grid, Ink, plain};
+use super::label::{SHOWN, label, short};
 use super::place::{Item, Placed, Size, Sizes, What, place, ranks};
-use super::{Edge, Graph, Kind, Node, number::lines};
-use crate::fault::shape;
+use super::{Edge, Graph, Kind, Node};
 
 /// No line is longer.
 const WIDTH: usize = 100;
-/// How a line of text is coloured: forward and backward, blue and orange, told apart by any eye.
-const FORWARD: &str = "\x1b[38;5;33m";
-const BACKWARD: &str = "\x1b[38;5;208m";
-const PLAIN: &str = "\x1b[0m";
-
 /// How a terminal is written to.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Style {
@@ -23,27 +19,33 @@ pub struct Style {
 
 /// The graph as lines of text.
 pub fn terminal(graph: &Graph, style: Style) -> String {
+    // Where even one rank is too wide, matrices show less.
+    let fits = |shown: &usize| bands(graph, *shown).iter().all(|band| Canvas::of(band, *shown).width <= WIDTH);
+    let shown = (3..=SHOWN).rev().find(fits).unwrap_or(2);
+    let drawn = bands(graph, shown).iter().map(|band| Canvas::of(band, shown).text(style)).collect::<Vec<String>>();
+    let mut text = drawn.join("\n");
+    text.push('\n');
+    for note in super::legend(graph) {
+        text.extend(note.chars().map(|char| if style.ascii { plain(char) } else { char }));
+        text.push('\n');
+    }
+    text
+}
+
+/// The graph in pieces, one below the other, that fit the width.
+fn bands(graph: &Graph, shown: usize) -> Vec<Graph> {
     let ranks = ranks(graph);
     let last = ranks.iter().max().map_or(0, |rank| rank + 1);
-    let (mut text, mut from, mut cuts) = (String::new(), 0, Cuts::default());
+    let (mut bands, mut from, mut cuts) = (Vec::new(), 0, Cuts::default());
     while from < last {
         // The most ranks that fit; one always has to.
-        let bands = (from + 1..=last).rev().map(|to| (to, band(graph, &ranks, from, to, &cuts)));
-        let mut fitting = bands.filter(|(to, (band, _))| *to == from + 1 || Canvas::of(band).width <= WIDTH);
-        let Some((to, (band, after))) = fitting.next() else { break };
-        if from > 0 {
-            text.push('\n');
-        }
-        text.push_str(&Canvas::of(&band).text(style));
+        let more = (from + 1..=last).map(|to| (to, band(graph, &ranks, from, to, &cuts)));
+        let fitting = more.take_while(|(to, (band, _))| *to == from + 1 || Canvas::of(band, shown).width <= WIDTH);
+        let Some((to, (band, after))) = fitting.last() else { break };
+        bands.push(band);
         (from, cuts) = (to, after);
     }
-    let legend = "above a line the value forward, below it the gradient backward".to_owned();
-    for note in std::iter::once(&legend).chain(&graph.notes) {
-        text.push('\n');
-        text.push_str(&if style.ascii { note.chars().map(plain).collect() } else { note.clone() });
-    }
-    text.push('\n');
-    text
+    bands
 }
 
 /// Edges that were cut so far, and their letters.
@@ -90,30 +92,9 @@ fn letter(n: usize) -> String {
     if n < 26 { last.to_string() } else { format!("{}{last}", letter(n / 26 - 1)) }
 }
 
-/// What stands above an edge's line, and what below.
-fn label(edge: &Edge, graph: &Graph) -> (Vec<String>, Vec<String>) {
-    let at_end = [edge.from, edge.to].iter().any(|&node| matches!(graph.nodes[node].kind, Kind::Leaf | Kind::Sink));
-    let heading = |name: &str, value: &ndarray::ArrayD<f64>| format!("{name} {}", shape(value.shape()));
-    let mut above = lines(&edge.forward);
-    let mut below = edge.backward.as_ref().map(lines).unwrap_or_default();
-    match (&edge.name, graph.level) {
-        (Some(name), super::Level::Tensor) => {
-            above.insert(0, heading(name, &edge.forward));
-            if let Some(backward) = &edge.backward {
-                below.push(heading(&super::gradient(name), backward));
-            }
-        }
-        (Some(name), super::Level::Scalar) if !at_end && graph.nodes[edge.from].kind != Kind::Branch => {
-            above[0] = format!("{name} {}", above[0]);
-        }
-        _ => {}
-    }
-    (above, below)
-}
-
 /// What stands on a node.
 fn sign(node: &Node) -> String {
-    if node.kind == Kind::Op { format!("({})", node.label) } else { node.label.clone() }
+    if node.kind == Kind::Op { format!("({})", node.label) } else { short(&node.label) }
 }
 
 fn width(text: &str) -> i32 {
@@ -128,10 +109,12 @@ struct Canvas<'a> {
     /// The tracks of vertical lines behind each column: node item, and x.
     tracks: Vec<Vec<(usize, i32)>>,
     width: usize,
+    /// So many rows and columns of a matrix are shown.
+    shown: usize,
 }
 
 impl Canvas<'_> {
-    fn of(graph: &Graph) -> Canvas<'_> {
+    fn of(graph: &Graph, shown: usize) -> Canvas<'_> {
         let ranks = ranks(graph);
         let reach = |lines: &[String]| i32::try_from(lines.len()).unwrap_or(0);
         let sizes = Sizes {
@@ -140,7 +123,7 @@ impl Canvas<'_> {
                 .edges
                 .iter()
                 .map(|edge| {
-                    let (above, below) = label(edge, graph);
+                    let (above, below) = label(edge, graph, shown);
                     let width = above.iter().chain(&below).map(|line| width(line)).max().unwrap_or(0);
                     Size { width: width + 1, above: reach(&above), below: reach(&below) }
                 })
@@ -158,7 +141,7 @@ impl Canvas<'_> {
             tracks.push(behind.into_iter().map(|(item, track)| (item, x + track)).collect());
             x += count.max(1);
         }
-        Canvas { graph, placed, columns, tracks, width: usize::try_from(x - 1).unwrap_or(0) }
+        Canvas { graph, placed, columns, tracks, width: usize::try_from(x - 1).unwrap_or(0), shown }
     }
 
     fn text(&self, style: Style) -> String {
@@ -172,15 +155,15 @@ impl Canvas<'_> {
                 let x = self.columns[item.column];
                 grid.horizontal(item.y, x - 1, x + self.placed.widths[item.column], n);
                 if item.what == What::Label(n) {
-                    let (above, below) = label(&self.graph.edges[n], self.graph);
+                    let (above, below) = label(&self.graph.edges[n], self.graph, self.shown);
                     let top = item.y - i32::try_from(above.len()).unwrap_or(0);
-                    (top..).zip(&above).for_each(|(y, line)| grid.write(x, y, line, FORWARD));
-                    (item.y + 1..).zip(&below).for_each(|(y, line)| grid.write(x, y, line, BACKWARD));
+                    (top..).zip(&above).for_each(|(y, line)| grid.write(x, y, line, Ink::Forward));
+                    (item.y + 1..).zip(&below).for_each(|(y, line)| grid.write(x, y, line, Ink::Backward));
                 }
             }
         }
         for (node, item) in self.graph.nodes.iter().zip(&self.placed.items) {
-            grid.write(self.left(item), item.y, &sign(node), "");
+            grid.write(self.left(item), item.y, &sign(node), Ink::Plain);
         }
         grid.text(style)
     }
@@ -272,127 +255,4 @@ fn channel(placed: &Placed, column: usize) -> Vec<(usize, i32)> {
         placed.push((line, track));
     }
     placed.into_iter().map(|(line, track)| (line.group, track)).collect()
-}
-
-const LEFT: u8 = 1;
-const RIGHT: u8 = 2;
-const UP: u8 = 4;
-const DOWN: u8 = 8;
-
-#[derive(Clone, Copy)]
-struct Cell {
-    text: Option<char>,
-    color: &'static str,
-    lines: u8,
-    /// Whose line goes across, and whose up and down.
-    across: usize,
-    along: usize,
-}
-
-struct Grid {
-    width: usize,
-    cells: Vec<Cell>,
-}
-
-impl Grid {
-    fn new(width: usize, height: usize) -> Grid {
-        let none = Cell { text: None, color: "", lines: 0, across: usize::MAX, along: usize::MAX };
-        Grid { width, cells: vec![none; width * height] }
-    }
-
-    fn at(&mut self, x: i32, y: i32) -> Option<&mut Cell> {
-        let (x, y) = (usize::try_from(x).ok()?, usize::try_from(y).ok()?);
-        if x < self.width { self.cells.get_mut(y * self.width + x) } else { None }
-    }
-
-    fn write(&mut self, x: i32, y: i32, text: &str, color: &'static str) {
-        for (x, char) in (x..).zip(text.chars()) {
-            if let Some(cell) = self.at(x, y) {
-                (cell.text, cell.color) = (Some(char), color);
-            }
-        }
-    }
-
-    /// From the middle of the cell at `from` to that at `to`.
-    fn horizontal(&mut self, y: i32, from: i32, to: i32, owner: usize) {
-        for x in from..=to {
-            let lines = if x > from { LEFT } else { 0 } | if x < to { RIGHT } else { 0 };
-            if let Some(cell) = self.at(x, y) {
-                cell.lines |= lines;
-                cell.across = owner;
-            }
-        }
-    }
-
-    fn vertical(&mut self, x: i32, from: i32, to: i32, owner: usize) {
-        let (top, bottom) = (from.min(to), from.max(to));
-        for y in top..=bottom {
-            let lines = if y > top { UP } else { 0 } | if y < bottom { DOWN } else { 0 };
-            if let Some(cell) = self.at(x, y) {
-                cell.lines |= lines;
-                cell.along = owner;
-            }
-        }
-    }
-
-    fn text(&self, style: Style) -> String {
-        let mut text = String::new();
-        for row in self.cells.chunks(self.width.max(1)) {
-            let end = row.iter().rposition(|cell| cell.char() != ' ').map_or(0, |last| last + 1);
-            let mut color = "";
-            for cell in &row[..end] {
-                if style.color && cell.color != color {
-                    text.push_str(if cell.color.is_empty() { PLAIN } else { cell.color });
-                    color = cell.color;
-                }
-                text.push(if style.ascii { plain(cell.char()) } else { cell.char() });
-            }
-            if style.color && !color.is_empty() {
-                text.push_str(PLAIN);
-            }
-            text.push('\n');
-        }
-        text
-    }
-}
-
-impl Cell {
-    fn char(&self) -> char {
-        if let Some(text) = self.text {
-            return text;
-        }
-        let vertical = self.lines & (UP | DOWN);
-        // A line that passes below another.
-        let crossing = vertical == (UP | DOWN) && self.lines & (LEFT | RIGHT) != 0 && self.across != self.along;
-        match if crossing { vertical } else { self.lines } {
-            0 => ' ',
-            l if l & (UP | DOWN) == 0 => '─',
-            l if l & (LEFT | RIGHT) == 0 => '│',
-            l if l == RIGHT | DOWN => '┌',
-            l if l == LEFT | DOWN => '┐',
-            l if l == RIGHT | UP => '└',
-            l if l == LEFT | UP => '┘',
-            l if l == RIGHT | UP | DOWN => '├',
-            l if l == LEFT | UP | DOWN => '┤',
-            l if l == LEFT | RIGHT | DOWN => '┬',
-            l if l == LEFT | RIGHT | UP => '┴',
-            _ => '┼',
-        }
-    }
-}
-
-/// What stands for a character where there is only ASCII.
-fn plain(char: char) -> char {
-    match char {
-        '─' | '−' => '-',
-        '│' => '|',
-        '•' => 'o',
-        '×' | '·' | '∘' => '*',
-        '→' => '>',
-        '…' => '.',
-        'Σ' => 'S',
-        'ᵀ' => 'T',
-        c if c.is_ascii() => c,
-        _ => '+',
-    }
 }

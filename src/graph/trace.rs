@@ -1,8 +1,10 @@
 //! Runs layers on numbers that remember, and names what was given and what came of it.
 
 use super::record::{Traceable, draw, named};
+use super::textbook::redrawn;
 use super::{Graph, tensor::Staged};
 use crate::bundle::Bundle;
+use crate::fault::{Code, Fault};
 use crate::layer::Layer;
 use crate::name::Name;
 use crate::scalar::Traced;
@@ -12,18 +14,26 @@ use ndarray::ArrayD;
 /// A graph of scalars has at most so many operations, and each operand at most as many entries.
 pub const LIMIT: usize = 2000;
 
-/// The graph of scalars of layers one behind the other; none where it has more than [`LIMIT`] operations.
-pub fn scalar(stages: &[Staged<'_>]) -> Option<Graph> {
+/// The graph of scalars of layers one behind the other; refuses one of more than [`LIMIT`] nodes.
+pub fn scalar(stages: &[Staged<'_>]) -> Result<Graph, Fault> {
     let large = |value: &ArrayD<f64>| value.len() > LIMIT;
     if stages.iter().any(|stage| stage.at.iter().any(|(_, value)| large(value)) || large(stage.dout)) {
-        return None;
+        return Err(too_large(format!("more than {LIMIT}")));
     }
     let mut trace = Traceable::default();
-    let room = 4 * LIMIT;
-    let (log, ()) = record(room, || run(stages, &mut trace));
-    trace.log = log?;
-    let graph = draw(&trace);
-    (graph.nodes.len() <= LIMIT).then_some(graph)
+    let (log, ()) = record(4 * LIMIT, || run(stages, &mut trace));
+    trace.log = log.ok_or_else(|| too_large(format!("more than {LIMIT}")))?;
+    let graph = draw(&redrawn(trace));
+    if graph.nodes.len() > LIMIT { Err(too_large(graph.nodes.len().to_string())) } else { Ok(graph) }
+}
+
+fn too_large(nodes: String) -> Fault {
+    Fault::new(
+        Code::GraphSize,
+        format!("the graph of numbers has {nodes} nodes, too many to read: up to {LIMIT} are drawn"),
+    )
+    .of(&Name::new("level"))
+    .tip("--level tensor draws operations on whole matrices, of any size")
 }
 
 /// Runs every layer forward.

@@ -90,6 +90,7 @@ pub fn shell_in(folder: &std::path::Path, line: &str) -> Ran {
     let mut child = Command::new("sh")
         .args(["-c", line])
         .current_dir(folder)
+        .env("LC_ALL", "C.UTF-8")
         .env("PATH", format!("{}:{path}", program.parent().unwrap().display()))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

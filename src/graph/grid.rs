@@ -1,0 +1,146 @@
+//! Characters in rows: text, and lines that join where they meet.
+
+use super::terminal::Style;
+
+/// How a character is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ink {
+    Plain,
+    Forward,
+    Backward,
+}
+
+impl Ink {
+    /// The sequence that turns it on: of the 256 colours a blue and an orange, told apart by any eye.
+    fn sequence(self) -> &'static str {
+        match self {
+            Ink::Plain => "\x1b[0m",
+            Ink::Forward => "\x1b[38;5;33m",
+            Ink::Backward => "\x1b[38;5;208m",
+        }
+    }
+}
+
+const LEFT: u8 = 1;
+const RIGHT: u8 = 2;
+const UP: u8 = 4;
+const DOWN: u8 = 8;
+
+#[derive(Clone, Copy)]
+struct Cell {
+    text: Option<char>,
+    ink: Ink,
+    lines: u8,
+    /// Whose line goes across, and whose up and down.
+    across: usize,
+    along: usize,
+}
+
+/// A sheet of characters.
+pub(super) struct Grid {
+    width: usize,
+    cells: Vec<Cell>,
+}
+
+impl Grid {
+    pub(super) fn new(width: usize, height: usize) -> Grid {
+        let none = Cell { text: None, ink: Ink::Plain, lines: 0, across: usize::MAX, along: usize::MAX };
+        Grid { width, cells: vec![none; width * height] }
+    }
+
+    fn at(&mut self, x: i32, y: i32) -> Option<&mut Cell> {
+        let (x, y) = (usize::try_from(x).ok()?, usize::try_from(y).ok()?);
+        if x < self.width { self.cells.get_mut(y * self.width + x) } else { None }
+    }
+
+    pub(super) fn write(&mut self, x: i32, y: i32, text: &str, ink: Ink) {
+        for (x, char) in (x..).zip(text.chars()) {
+            if let Some(cell) = self.at(x, y) {
+                (cell.text, cell.ink) = (Some(char), ink);
+            }
+        }
+    }
+
+    /// From the middle of the cell at `from` to that at `to`.
+    pub(super) fn horizontal(&mut self, y: i32, from: i32, to: i32, owner: usize) {
+        for x in from..=to {
+            let lines = if x > from { LEFT } else { 0 } | if x < to { RIGHT } else { 0 };
+            if let Some(cell) = self.at(x, y) {
+                cell.lines |= lines;
+                cell.across = owner;
+            }
+        }
+    }
+
+    pub(super) fn vertical(&mut self, x: i32, from: i32, to: i32, owner: usize) {
+        let (top, bottom) = (from.min(to), from.max(to));
+        for y in top..=bottom {
+            let lines = if y > top { UP } else { 0 } | if y < bottom { DOWN } else { 0 };
+            if let Some(cell) = self.at(x, y) {
+                cell.lines |= lines;
+                cell.along = owner;
+            }
+        }
+    }
+
+    pub(super) fn text(&self, style: Style) -> String {
+        let mut text = String::new();
+        for row in self.cells.chunks(self.width.max(1)) {
+            let end = row.iter().rposition(|cell| cell.char() != ' ').map_or(0, |last| last + 1);
+            let mut ink = Ink::Plain;
+            for cell in &row[..end] {
+                if style.color && cell.ink != ink {
+                    text.push_str(cell.ink.sequence());
+                    ink = cell.ink;
+                }
+                text.push(if style.ascii { plain(cell.char()) } else { cell.char() });
+            }
+            if style.color && ink != Ink::Plain {
+                text.push_str(Ink::Plain.sequence());
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
+impl Cell {
+    fn char(&self) -> char {
+        if let Some(text) = self.text {
+            return text;
+        }
+        let vertical = self.lines & (UP | DOWN);
+        // A line that passes below another.
+        let crossing = vertical == (UP | DOWN) && self.lines & (LEFT | RIGHT) != 0 && self.across != self.along;
+        match if crossing { vertical } else { self.lines } {
+            0 => ' ',
+            l if l & (UP | DOWN) == 0 => '─',
+            l if l & (LEFT | RIGHT) == 0 => '│',
+            l if l == RIGHT | DOWN => '┌',
+            l if l == LEFT | DOWN => '┐',
+            l if l == RIGHT | UP => '└',
+            l if l == LEFT | UP => '┘',
+            l if l == RIGHT | UP | DOWN => '├',
+            l if l == LEFT | UP | DOWN => '┤',
+            l if l == LEFT | RIGHT | DOWN => '┬',
+            l if l == LEFT | RIGHT | UP => '┴',
+            _ => '┼',
+        }
+    }
+}
+
+/// What stands for a character where there is only ASCII.
+pub(super) fn plain(char: char) -> char {
+    match char {
+        '─' | '−' => '-',
+        '│' => '|',
+        '•' => 'o',
+        '×' | '·' | '∘' => '*',
+        '→' => '>',
+        '…' => '.',
+        'Σ' => 'S',
+        'ᵀ' => 'T',
+        c if c.is_ascii() => c,
+        _ => '+',
+    }
+}

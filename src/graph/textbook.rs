@@ -1,0 +1,131 @@
+//! A trace in the shape that textbooks draw: where several numbers are divided by one, its reciprocal is taken once and
+//! multiplied with each; the minus of a sum's terms is taken after the sum; a factor 1 is left out.
+
+use super::record::Traceable;
+use crate::scalar::traced::{Entry, Op, Read};
+use crate::scalar::{Doubled, Scalar};
+use std::collections::BTreeMap;
+
+/// The same computation, redrawn.
+pub(super) fn redrawn(trace: Traceable) -> Traceable {
+    let mut drawing = Drawing { log: Vec::new(), reciprocals: BTreeMap::new(), uses: uses(&trace) };
+    let divided = divided(&trace.log);
+    let mut now: Vec<usize> = Vec::with_capacity(trace.log.len());
+    for (n, entry) in trace.log.iter().enumerate() {
+        let reads: Vec<Read> = entry.reads.iter().map(|&(value, from)| (value, from.map(|from| now[from]))).collect();
+        let at = drawing.redraw(n, entry, reads, &divided);
+        now.push(at);
+    }
+    let Traceable { leaves, results, outputs, .. } = trace;
+    Traceable {
+        leaves: leaves.into_iter().map(|(entry, leaf)| (now[entry], leaf)).collect(),
+        results: results.into_iter().map(|(entry, result)| (now[entry], result)).collect(),
+        outputs: outputs.into_iter().map(|(entry, name, value, dout)| (now[entry], name, value, dout)).collect(),
+        log: drawing.log,
+    }
+}
+
+/// How often each entry is read or named.
+fn uses(trace: &Traceable) -> Vec<usize> {
+    let mut uses = vec![0; trace.log.len()];
+    let read = trace.log.iter().flat_map(|entry| entry.reads.iter().filter_map(|(_, from)| *from));
+    let named = trace.results.keys().copied().chain(trace.outputs.iter().map(|(entry, ..)| *entry));
+    read.chain(named).for_each(|entry| uses[entry] += 1);
+    uses
+}
+
+/// How many numbers are divided by each entry.
+fn divided(log: &[Entry]) -> BTreeMap<usize, usize> {
+    let mut divided = BTreeMap::new();
+    for entry in log.iter().filter(|entry| entry.op == Op::Over) {
+        if let [(_, Some(_)), (_, Some(by))] = entry.reads[..] {
+            *divided.entry(by).or_insert(0) += 1;
+        }
+    }
+    divided
+}
+
+struct Drawing {
+    log: Vec<Entry>,
+    /// Where the reciprocal of an entry stands.
+    reciprocals: BTreeMap<usize, usize>,
+    /// How often each entry of the trace is used, and of the drawing: once where it stands for one that is.
+    uses: Vec<usize>,
+}
+
+impl Drawing {
+    fn push(&mut self, op: Op, reads: Vec<Read>, value: Doubled) -> usize {
+        self.log.push(Entry { op, reads, value });
+        self.log.len() - 1
+    }
+
+    fn redraw(&mut self, n: usize, entry: &Entry, reads: Vec<Read>, divided: &BTreeMap<usize, usize>) -> usize {
+        match (entry.op, &reads[..], &entry.reads[..]) {
+            (Op::Times, &[(factor, None), (_, Some(other))] | &[(_, Some(other)), (factor, None)], _)
+                if factor == Doubled::one() =>
+            {
+                other
+            }
+            (Op::Over, &[over, (divisor, Some(by))], &[(_, Some(_)), (_, Some(known))])
+                if divided.get(&known).is_some_and(|&count| count > 1) =>
+            {
+                let reciprocal = match self.reciprocals.get(&by) {
+                    Some(&reciprocal) => reciprocal,
+                    None => {
+                        let one = (Doubled::one(), None);
+                        self.push(Op::Over, vec![one, (divisor, Some(by))], Doubled::one() / divisor)
+                    }
+                };
+                self.reciprocals.insert(by, reciprocal);
+                let value = self.log[reciprocal].value;
+                self.push(Op::Times, vec![over, (value, Some(reciprocal))], entry.value)
+            }
+            (Op::Sum, _, _) => {
+                let alone = entry.reads.iter().all(|(_, from)| from.is_some_and(|from| self.uses[from] == 1));
+                let terms: Option<Vec<(Op, Vec<Read>)>> = reads.iter().map(|read| self.without_minus(read)).collect();
+                match terms.filter(|_| alone && n > 0) {
+                    Some(terms) => self.minus_sum(terms, &reads, entry.value),
+                    None => self.push(Op::Sum, reads, entry.value),
+                }
+            }
+            _ => self.push(entry.op, reads, entry.value),
+        }
+    }
+
+    /// The term −z as z, and c·(−z) as c·z; nothing of any other.
+    fn without_minus(&self, (_, from): &Read) -> Option<(Op, Vec<Read>)> {
+        let minus = |read: &Read| {
+            let made = &self.log[read.1?];
+            (made.op == Op::Minus).then(|| made.reads[0])
+        };
+        let term = &self.log[(*from)?];
+        match (term.op, &term.reads[..]) {
+            (Op::Minus, &[z]) => Some((Op::Minus, vec![z])),
+            (Op::Times, &[c, ref z]) => minus(z).map(|z| (Op::Times, vec![z, c])),
+            _ => None,
+        }
+    }
+
+    /// −Σ of the terms.
+    fn minus_sum(&mut self, terms: Vec<(Op, Vec<Read>)>, were: &[Read], sum: Doubled) -> usize {
+        let reads: Vec<Read> = terms
+            .into_iter()
+            .zip(were)
+            .map(|((op, reads), (value, _))| match op {
+                Op::Times => {
+                    let value = opposite(*value);
+                    (value, Some(self.push(op, reads, value)))
+                }
+                _ => reads[0],
+            })
+            .collect();
+        let below = opposite(sum);
+        let all = self.push(Op::Sum, reads, below);
+        self.push(Op::Minus, vec![(below, Some(all))], sum)
+    }
+}
+
+/// −x, and of 0 is 0.
+fn opposite(value: Doubled) -> Doubled {
+    if value.to_f64() == 0.0 { Doubled::zero() } else { -value }
+}
