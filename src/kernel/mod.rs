@@ -1,4 +1,9 @@
 //! What makes the hooks of [`crate::scalar`] fast: loops over slices, and work spread over threads. Pure, and the same bits
-//! for any number of threads.
+//! for any number of threads. `unsafe` is here and nowhere else, and each says why it is sound.
+#![allow(unsafe_code)]
 
+pub mod gemm;
+mod strip;
 pub mod threads;
+mod tile;
+mod vector;

@@ -1,6 +1,7 @@
 //! f64: the hooks keep the rounding errors that the definition throws away.
 
 use super::Scalar;
+use crate::kernel::gemm;
 use ndarray::{Array2, ArrayView2};
 
 /// a + b = sum + error, exactly (Knuth's TwoSum).
@@ -60,7 +61,7 @@ impl Scalar for f64 {
     }
 
     fn matmul(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
-        a.dot(&b)
+        gemm::product(a, b)
     }
 }
 

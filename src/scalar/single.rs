@@ -1,6 +1,7 @@
 //! f32: the definitions as they stand, in single precision.
 
 use super::Scalar;
+use crate::kernel::gemm;
 use ndarray::{Array2, ArrayView2};
 
 impl Scalar for f32 {
@@ -24,6 +25,6 @@ impl Scalar for f32 {
         f32::tanh(self)
     }
     fn matmul(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> Array2<f32> {
-        a.dot(&b)
+        gemm::product(a, b)
     }
 }

@@ -1,0 +1,135 @@
+//! What the machine could do and what the kernels do: `cargo bench`, or `cargo bench -- gemm` for one of the tables.
+//!
+//! Every figure is a median of alternated runs, beside the peak or the copy that was measured in the same run.
+
+#![allow(unsafe_code)] // one call of a function for the instructions that were just detected
+
+use ndarray::Array2;
+use nnlayer::kernel::{gemm, threads};
+use std::hint::black_box;
+use std::time::Instant;
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let tables: [(&str, fn()); 2] = [("gemm", gemm_of_peak), ("skinny", skinny)];
+    for (name, table) in tables {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            table();
+        }
+    }
+}
+
+/// Seconds of each, medians of `runs` alternated runs.
+fn medians(runs: usize, works: &mut [&mut dyn FnMut()]) -> Vec<f64> {
+    let mut all = vec![Vec::new(); works.len()];
+    for _ in 0..runs {
+        for (work, times) in works.iter_mut().zip(&mut all) {
+            let start = Instant::now();
+            work();
+            times.push(start.elapsed().as_secs_f64());
+        }
+    }
+    let median = |times: &mut Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    };
+    all.iter_mut().map(median).collect()
+}
+
+fn matrix(rows: usize, columns: usize) -> Array2<f64> {
+    Array2::from_shape_fn((rows, columns), |(r, c)| ((r * 31 + c * 17) as f64 * 0.618).sin())
+}
+
+fn gemm_of_peak() {
+    for count in [1, 2] {
+        threads::with(count, || {
+            println!("GEMM, f64, {count} thread(s)\n{:>26} {:>10} {:>10} {:>8}", "", "Gflop/s", "FMA peak", "ratio");
+            for size in [512, 1024, 2048, 4096] {
+                let (a, b) = (matrix(size, size), matrix(size, size));
+                let runs = if size > 2000 { 3 } else { 9 };
+                let forms = [("a·b", a.view(), b.view()), ("a·bᵀ", a.view(), b.t()), ("aᵀ·b", a.t(), b.view())];
+                for (form, a, b) in forms {
+                    const STEPS: usize = 10_000_000;
+                    let seconds = medians(
+                        runs,
+                        &mut [&mut || drop(black_box(gemm::product(a, b))), &mut || {
+                            threads::each(vec![STEPS; count], |steps| black_box(peak(steps)));
+                        }],
+                    );
+                    let flop = 2.0 * (size as f64).powi(3) / seconds[0] / 1e9;
+                    let most = CHAIN_FLOP * (STEPS * count) as f64 / seconds[1] / 1e9;
+                    println!("{:>26} {flop:>10.1} {most:>10.1} {:>8.3}", format!("{size} {form}"), flop / most);
+                }
+            }
+        });
+    }
+}
+
+fn skinny() {
+    println!("Products of layers, all threads\n{:>26} {:>12} {:>10}", "", "µs", "Gflop/s");
+    for (n, inputs, outputs) in [(1, 784, 10), (64, 784, 256), (100_000, 64, 10)] {
+        let (x, w, dout) = (matrix(n, inputs), matrix(inputs, outputs), matrix(n, outputs));
+        let forms = [("x·W", x.view(), w.view()), ("dout·Wᵀ", dout.view(), w.t()), ("xᵀ·dout", x.t(), dout.view())];
+        for (form, a, b) in forms {
+            let seconds = medians(51, &mut [&mut || drop(black_box(gemm::product(a, b)))])[0];
+            let flop = 2.0 * (n * inputs * outputs) as f64 / seconds / 1e9;
+            let what = format!("{n}×{inputs}·{inputs}×{outputs} {form}");
+            println!("{what:>26} {:>12.1} {flop:>10.1}", seconds * 1e6);
+        }
+    }
+}
+
+/// Operations of a step of [`peak`].
+const CHAIN_FLOP: f64 = (2 * 16 * LANES) as f64;
+#[cfg(target_arch = "x86_64")]
+const LANES: usize = 8;
+#[cfg(not(target_arch = "x86_64"))]
+const LANES: usize = 2;
+
+/// Sixteen independent chains of multiply-adds, on nothing but registers.
+#[inline(always)]
+fn chains(steps: usize) -> f64 {
+    let mut sums = [[1.0; LANES]; 16];
+    let (factor, term) = (black_box(0.999_999_9), black_box(1e-7));
+    for _ in 0..steps {
+        for sum in sums.iter_mut().flatten() {
+            *sum = f64::mul_add(*sum, factor, term);
+        }
+    }
+    sums.iter().flatten().sum()
+}
+
+#[cfg(target_arch = "x86_64")]
+fn peak(steps: usize) -> f64 {
+    #[target_feature(enable = "avx512f")]
+    fn avx512(steps: usize) -> f64 {
+        use std::arch::x86_64::{_mm512_fmadd_pd, _mm512_reduce_add_pd, _mm512_set1_pd};
+        let mut sums = [_mm512_set1_pd(1.0); 16];
+        let (factor, term) = (_mm512_set1_pd(black_box(0.999_999_9)), _mm512_set1_pd(black_box(1e-7)));
+        for _ in 0..steps {
+            for sum in &mut sums {
+                *sum = _mm512_fmadd_pd(*sum, factor, term);
+            }
+        }
+        sums.iter().map(|&sum| _mm512_reduce_add_pd(sum)).sum()
+    }
+    #[target_feature(enable = "avx2,fma")]
+    fn fma(steps: usize) -> f64 {
+        chains(steps)
+    }
+    // SAFETY: detected.
+    unsafe {
+        if is_x86_feature_detected!("avx512f") {
+            avx512(steps)
+        } else if is_x86_feature_detected!("fma") {
+            fma(steps)
+        } else {
+            chains(steps)
+        }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn peak(steps: usize) -> f64 {
+    chains(steps)
+}

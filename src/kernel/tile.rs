@@ -1,0 +1,173 @@
+//! The innermost loop of a matrix product: a tile of the result that stays in registers, in the widest instructions that
+//! the processor has.
+
+use super::vector::{Portable, Vector};
+
+/// The most numbers that a tile of any kind has.
+pub(super) const LARGEST: usize = 8 * 48;
+
+/// Where a tile's factors lie, and where it goes.
+pub(super) struct Tile<T> {
+    /// How many products each entry sums.
+    pub(super) depth: usize,
+    /// The tile's rows of the left factor: entry (r, k) lies at `a + r·a_row + k·a_step`.
+    pub(super) a: *const T,
+    pub(super) a_row: usize,
+    pub(super) a_step: usize,
+    /// The tile's columns of the right factor: entry (k, c) lies at `b + k·b_step + c`.
+    pub(super) b: *const T,
+    pub(super) b_step: usize,
+    /// Entry (r, c) goes to `c + r·c_row + c`.
+    pub(super) c: *mut T,
+    pub(super) c_row: usize,
+    /// Whether it is added to what is there.
+    pub(super) add: bool,
+}
+
+/// Computes a tile of so many rows and vectors.
+///
+/// # Safety
+/// The processor has the instructions of the kernel, the factors' entries may be read, and the result's written (and where
+/// they are added to, read) by nobody else meanwhile.
+pub(super) type Work<T> = unsafe fn(&Tile<T>);
+
+/// One kind of instructions.
+pub(super) struct Kernel<T: 'static> {
+    /// What it needs.
+    pub(super) name: &'static str,
+    /// Numbers in a vector.
+    pub(super) lanes: usize,
+    /// Tiles of 1, 2, 4, … rows, and 1, 2, … vectors.
+    pub(super) tiles: &'static [&'static [Work<T>]],
+}
+
+impl<T> Kernel<T> {
+    /// Rows of the largest tile.
+    pub(super) fn rows(&self) -> usize {
+        1 << (self.tiles.len() - 1)
+    }
+
+    /// Columns of the largest tile.
+    pub(super) fn columns(&self) -> usize {
+        self.lanes * self.tiles[0].len()
+    }
+}
+
+/// A number that matrices are multiplied in.
+pub trait Element: Copy + Default + Send + Sync + std::ops::AddAssign + 'static {
+    /// The kernels there are, best first; the last one needs nothing.
+    #[doc(hidden)]
+    #[allow(private_interfaces)] // sealed: who cannot name a kernel cannot implement this
+    fn kernels() -> &'static [Kernel<Self>];
+}
+
+/// Whether the processor has the instructions of a kernel.
+fn detected(name: &str) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    match name {
+        "avx512f" => return is_x86_feature_detected!("avx512f"),
+        "fma" => return is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+        _ => {}
+    }
+    name == "portable"
+}
+
+/// The kernels that this processor has, best first.
+pub(super) fn usable<T: Element>() -> impl Iterator<Item = &'static Kernel<T>> {
+    T::kernels().iter().filter(|kernel| detected(kernel.name))
+}
+
+#[inline(always)]
+#[allow(clippy::needless_range_loop)] // loops over constants unroll in every build, iterators only when they are inlined
+unsafe fn tile<V: Vector, const R: usize, const N: usize>(tile: &Tile<V::Item>) {
+    // SAFETY: the caller vouches for instructions and memory, as `Work` says; R·N vectors of the tile are all that is touched.
+    unsafe {
+        let mut sums = [[V::zero(); N]; R];
+        let (mut a, mut b) = (tile.a, tile.b);
+        for _ in 0..tile.depth {
+            let mut columns = [V::zero(); N];
+            for n in 0..N {
+                columns[n] = V::load(b.add(n * V::LANES));
+            }
+            for r in 0..R {
+                let factor = V::splat(a.add(r * tile.a_row));
+                for n in 0..N {
+                    sums[r][n] = sums[r][n].fma(factor, columns[n]);
+                }
+            }
+            a = a.wrapping_add(tile.a_step);
+            b = b.wrapping_add(tile.b_step);
+        }
+        for r in 0..R {
+            for n in 0..N {
+                let to = tile.c.add(r * tile.c_row + n * V::LANES);
+                if tile.add { V::load(to).add(sums[r][n]).store(to) } else { sums[r][n].store(to) }
+            }
+        }
+    }
+}
+
+/// SAFETY, of all three: as `Work`.
+unsafe fn portable<V: Vector, const R: usize, const N: usize>(of: &Tile<V::Item>) {
+    unsafe { tile::<V, R, N>(of) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn fma<V: Vector, const R: usize, const N: usize>(of: &Tile<V::Item>) {
+    unsafe { tile::<V, R, N>(of) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn avx512<V: Vector, const R: usize, const N: usize>(of: &Tile<V::Item>) {
+    unsafe { tile::<V, R, N>(of) }
+}
+
+macro_rules! element {
+    ($item:ty, $wide:ident, $half:ident) => {
+        #[allow(private_interfaces)]
+        impl Element for $item {
+            fn kernels() -> &'static [Kernel<$item>] {
+                #[cfg(target_arch = "x86_64")]
+                use std::arch::x86_64::{$half, $wide};
+                macro_rules! row {
+                    ($work:ident, $vector:ty, $rows:literal) => {
+                        &[$work::<$vector, $rows, 1>, $work::<$vector, $rows, 2>, $work::<$vector, $rows, 3>]
+                    };
+                }
+                &[
+                    #[cfg(target_arch = "x86_64")]
+                    Kernel {
+                        name: "avx512f",
+                        lanes: <$wide as Vector>::LANES,
+                        tiles: &[
+                            row!(avx512, $wide, 1),
+                            row!(avx512, $wide, 2),
+                            row!(avx512, $wide, 4),
+                            row!(avx512, $wide, 8),
+                        ],
+                    },
+                    #[cfg(target_arch = "x86_64")]
+                    Kernel {
+                        name: "fma",
+                        lanes: <$half as Vector>::LANES,
+                        tiles: &[row!(fma, $half, 1), row!(fma, $half, 2), row!(fma, $half, 4)],
+                    },
+                    Kernel {
+                        name: "portable",
+                        lanes: <Portable<$item> as Vector>::LANES,
+                        tiles: &[
+                            &[portable::<Portable<$item>, 1, 1>],
+                            &[portable::<Portable<$item>, 2, 1>],
+                            &[portable::<Portable<$item>, 4, 1>],
+                        ],
+                    },
+                ]
+            }
+        }
+    };
+}
+
+element!(f64, __m512d, __m256d);
+element!(f32, __m512, __m256);

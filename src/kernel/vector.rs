@@ -1,0 +1,117 @@
+//! A few numbers that are computed with at once, as wide as the processor has them.
+
+/// Some numbers in one register.
+///
+/// # Safety
+/// Every method but for [`Portable`] needs the instructions that the type is named after: call it where they were detected.
+pub(super) trait Vector: Copy {
+    /// What it holds.
+    type Item: Copy;
+    /// How many.
+    const LANES: usize;
+    /// The numbers at `from`, which need no alignment.
+    unsafe fn load(from: *const Self::Item) -> Self;
+    /// The number at `from` in every lane.
+    unsafe fn splat(from: *const Self::Item) -> Self;
+    /// 0 in every lane.
+    unsafe fn zero() -> Self;
+    /// self + a·b, rounded once.
+    unsafe fn fma(self, a: Self, b: Self) -> Self;
+    /// self + other.
+    unsafe fn add(self, other: Self) -> Self;
+    /// Writes the numbers to `to`, which needs no alignment.
+    unsafe fn store(self, to: *mut Self::Item);
+}
+
+/// Four numbers in whatever registers there are.
+#[derive(Clone, Copy)]
+pub(super) struct Portable<T>([T; 4]);
+
+/// Whether the processor adds a product with one rounding whatever it is; where it does not, a library would, slowly.
+pub(super) const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+
+macro_rules! portable {
+    ($item:ty) => {
+        impl Vector for Portable<$item> {
+            type Item = $item;
+            const LANES: usize = 4;
+            #[inline(always)]
+            unsafe fn load(from: *const $item) -> Self {
+                // SAFETY: the caller has LANES numbers there; an array of them is no stricter aligned.
+                unsafe { Portable(*from.cast()) }
+            }
+            #[inline(always)]
+            unsafe fn splat(from: *const $item) -> Self {
+                // SAFETY: the caller has a number there.
+                unsafe { Portable([*from; 4]) }
+            }
+            #[inline(always)]
+            unsafe fn zero() -> Self {
+                Portable([0.0; 4])
+            }
+            #[inline(always)]
+            unsafe fn fma(self, a: Self, b: Self) -> Self {
+                Portable(std::array::from_fn(|n| {
+                    if FUSED { a.0[n].mul_add(b.0[n], self.0[n]) } else { self.0[n] + a.0[n] * b.0[n] }
+                }))
+            }
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                Portable(std::array::from_fn(|n| self.0[n] + other.0[n]))
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $item) {
+                // SAFETY: the caller has room for LANES numbers there.
+                unsafe { *to.cast() = self.0 }
+            }
+        }
+    };
+}
+
+portable!(f64);
+portable!(f32);
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! register {
+    ($vector:ident, $item:ty, $lanes:literal, $load:ident, $splat:ident, $zero:ident, $fma:ident, $add:ident, $store:ident) => {
+        // SAFETY, of all: the caller vouches for the instructions and the memory, as the trait says.
+        impl Vector for std::arch::x86_64::$vector {
+            type Item = $item;
+            const LANES: usize = $lanes;
+            #[inline(always)]
+            unsafe fn load(from: *const $item) -> Self {
+                unsafe { std::arch::x86_64::$load(from) }
+            }
+            #[inline(always)]
+            unsafe fn splat(from: *const $item) -> Self {
+                unsafe { std::arch::x86_64::$splat(*from) }
+            }
+            #[inline(always)]
+            unsafe fn zero() -> Self {
+                unsafe { std::arch::x86_64::$zero() }
+            }
+            #[inline(always)]
+            unsafe fn fma(self, a: Self, b: Self) -> Self {
+                unsafe { std::arch::x86_64::$fma(a, b, self) }
+            }
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                unsafe { std::arch::x86_64::$add(self, other) }
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $item) {
+                unsafe { std::arch::x86_64::$store(to, self) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+#[rustfmt::skip]
+mod registers {
+    use super::Vector;
+    register!(__m512d, f64, 8, _mm512_loadu_pd, _mm512_set1_pd, _mm512_setzero_pd, _mm512_fmadd_pd, _mm512_add_pd, _mm512_storeu_pd);
+    register!(__m512, f32, 16, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_fmadd_ps, _mm512_add_ps, _mm512_storeu_ps);
+    register!(__m256d, f64, 4, _mm256_loadu_pd, _mm256_set1_pd, _mm256_setzero_pd, _mm256_fmadd_pd, _mm256_add_pd, _mm256_storeu_pd);
+    register!(__m256, f32, 8, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_fmadd_ps, _mm256_add_ps, _mm256_storeu_ps);
+}
