@@ -7,6 +7,7 @@ mod affine; // one module a command
 mod compare;
 mod gradcheck;
 mod relu;
+mod shell;
 mod sigmoid;
 mod softmax;
 mod softmax_xent;

@@ -21,6 +21,7 @@ mod layer;
 mod net;
 mod progress;
 mod request;
+mod shell;
 mod step;
 mod tape;
 mod train;
@@ -88,7 +89,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
         Err(error) => return messages.usage(&error),
     };
     let mut reader = Reader::new(Stdin::new(stdin, stdin_is_terminal));
-    let threads = matches.subcommand().and_then(|(_, matches)| matches.get_one::<u16>("threads").copied());
+    let threads =
+        matches.subcommand().and_then(|(_, matches)| matches.try_get_one::<u16>("threads").ok().flatten().copied());
     kernel::threads::with(threads.map_or(0, usize::from), || {
         dispatch(&matches, &mut reader, stdout, &mut messages).unwrap_or_else(|error| ended(&error, &mut messages))
     })
@@ -112,8 +114,16 @@ struct Other {
     run: fn(&ArgMatches, &mut Reader<'_>, &mut dyn Write, &mut Messages<'_>) -> anyhow::Result<Status>,
 }
 
-const COMMANDS: &[Other] =
-    &[gradcheck::COMMAND, compare::COMMAND, backward::COMMAND, net::COMMAND, step::COMMAND, train::COMMAND];
+const COMMANDS: &[Other] = &[
+    gradcheck::COMMAND,
+    compare::COMMAND,
+    backward::COMMAND,
+    net::COMMAND,
+    step::COMMAND,
+    train::COMMAND,
+    shell::COMPLETIONS,
+    shell::MAN,
+];
 
 fn dispatch(
     matches: &ArgMatches,

@@ -48,7 +48,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
         },
     ],
     settings: &[W_LAYOUT],
-    scalar_dout: ScalarDout::LocalFactors(&[(Name::DX, "k·Wᵀ"), (Name::DW, "k·xᵀ"), (Name::DB, "k")]),
+    scalar_dout: ScalarDout::LocalFactors(LOCAL_FACTORS),
     examples: &[
         Example {
             command: "nnlayer affine --x 1,2 --w '1,2,3;4,5,6' --b 10,20,30 --dout 1,0,-1",
@@ -75,6 +75,9 @@ db = Σ_rows dout  (3)
     source: "the article's Affine layer: np.dot(x, W) + b",
     build: |settings| Ok(Box::new(Affine::new(settings)) as Box<dyn AnyLayer>),
 };
+
+/// What a bare number as dout gives.
+const LOCAL_FACTORS: &[(Name, &str)] = &[(Name::DX, "k·Wᵀ"), (Name::DW, "k·xᵀ"), (Name::DB, "k")];
 
 const W_LAYOUT: Setting = Setting {
     name: "w-layout",
