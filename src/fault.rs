@@ -17,6 +17,8 @@ pub struct Fault {
     pub origin: Option<String>,
     /// Where in the operand.
     pub at: Option<Place>,
+    /// The file and line of a stream's record, where the operand itself stands elsewhere.
+    pub record: Option<(String, usize)>,
     /// One sentence, without the operand's name in front and without a full stop.
     pub message: String,
     /// What else is known, one line each.
@@ -28,7 +30,16 @@ pub struct Fault {
 impl Fault {
     /// A fault with a code and a sentence; the rest is added by the `with` family.
     pub fn new(code: Code, message: impl Into<String>) -> Fault {
-        Fault { code, operand: None, origin: None, at: None, message: message.into(), facts: Vec::new(), tip: None }
+        Fault {
+            code,
+            operand: None,
+            origin: None,
+            at: None,
+            record: None,
+            message: message.into(),
+            facts: Vec::new(),
+            tip: None,
+        }
     }
 
     /// Names the operand, unless somebody nearer to the mistake already has.
@@ -56,6 +67,13 @@ impl Fault {
     #[must_use]
     pub fn at_index(self, index: &[usize]) -> Fault {
         self.at(Place::Index(index.to_vec()))
+    }
+
+    /// Says in which record of a stream.
+    #[must_use]
+    pub fn in_record(mut self, file: &str, line: usize) -> Fault {
+        self.record.get_or_insert_with(|| (file.to_owned(), line));
+        self
     }
 
     /// Adds an operand's shape.
@@ -284,6 +302,8 @@ codes! {
     TapeVersion = "tape-version",
     /// A tape whose saved values are not what its layers give.
     TapeStale = "tape-stale",
+    /// Records of a stream that could not be computed.
+    BadRecords = "bad-records",
     /// A key that is nearly an operand's name.
     UnknownKey = "unknown-key",
     /// No program of that name.

@@ -12,6 +12,7 @@ fn main() {
             stdin: &mut stdin.lock(),
             stdin_is_terminal: stdin.is_terminal(),
             stdout: &mut anstream::stdout().lock(),
+            stdout_is_terminal: io::stdout().is_terminal(),
             stderr: &mut anstream::stderr().lock(),
             stderr_is_terminal: io::stderr().is_terminal(),
         },

@@ -26,6 +26,7 @@ mod train; // learning, against NumPy and on the real digits
 mod article; // the source's numbers, nothing else
 mod digits; // real input: handwritten digits through a pipe
 mod docs; // every console block of README, docs and help
+mod ndjson; // records, one a line
 mod operands; // every command × operand × form
 mod output; // text, JSON, files; what is written is read back
 mod refusals; // every code has an input that causes it

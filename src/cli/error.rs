@@ -20,6 +20,8 @@ pub(super) struct Messages<'a> {
     pub(super) as_json: bool,
     /// Whether somebody watches standard error.
     pub(super) terminal: bool,
+    /// Whether somebody watches standard output.
+    pub(super) watched: bool,
 }
 
 impl Messages<'_> {
@@ -80,7 +82,7 @@ pub(super) fn peek<'a>(args: &'a [OsString], option: &str) -> Option<&'a str> {
 
 fn words(kind: &str, style: anstyle::Style, fault: &Fault) -> String {
     let place = place(fault);
-    let place = if place.is_empty() { place } else { format!("{place}: ") };
+    let place = if place.is_empty() { place } else { format!("{}: ", place.trim_end_matches(':')) };
     let mut text = format!("{style}{kind}:{style:#} {}\n", one_line(&format!("{place}{}", fault.message)));
     for fact in &fault.facts {
         text.push_str(&format!("  {}\n", one_line(&fact_text(fact))));
@@ -111,7 +113,8 @@ fn place(fault: &Fault) -> String {
         _ => String::new(),
     };
     let origin = format!("{origin}{at}");
-    option.into_iter().chain((!origin.is_empty()).then_some(origin)).collect::<Vec<_>>().join(" ")
+    let record = fault.record.as_ref().map(|(file, line)| format!("{}:{line}:", one_line(file)));
+    record.into_iter().chain(option).chain((!origin.is_empty()).then_some(origin)).collect::<Vec<_>>().join(" ")
 }
 
 /// A pointer as far as it helps.
@@ -132,19 +135,23 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-fn wire(fault: &Fault) -> Value {
+pub(super) fn wire(fault: &Fault) -> Value {
     let (line, column, pointer, at) = match &fault.at {
         Some(Place::Text { line, column, pointer }) => (Some(line), Some(column), Some(pointer.as_str()), None),
         Some(Place::Pointer(pointer)) => (None, None, Some(pointer.as_str()), None),
         Some(Place::Index(at)) => (None, None, None, Some(at)),
         None => (None, None, None, None),
     };
+    let (file, line) = match &fault.record {
+        Some((file, number)) => (fault.origin.as_ref().or(Some(file)), line.or(Some(number))),
+        None => (fault.origin.as_ref(), line),
+    };
     let facts: Vec<String> = fault.facts.iter().map(fact_text).collect();
     json!({
         "code": fault.code.as_str(),
         "option": fault.operand.as_ref().map(|name| format!("--{name}")),
         "message": fault.message,
-        "file": fault.origin,
+        "file": file,
         "line": line,
         "column": column,
         "pointer": pointer.filter(|pointer| !pointer.is_empty()),

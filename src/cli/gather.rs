@@ -156,22 +156,23 @@ impl Piped {
             .filter(|name| given.operands.values.get(&Name::new(*name)).is_none())
             .collect();
         let names = self.names.as_deref().unwrap_or_default();
-        let near = |key: &&String, name: &str| {
-            key.as_str() != name
-                && (key.eq_ignore_ascii_case(name) || (name.len() > 2 && strsim::damerau_levenshtein(key, name) <= 2))
-        };
         names
             .iter()
-            .filter_map(|key| open.iter().find(|name| near(&key, name)).map(|name| (key, name)))
-            .map(|(key, name)| {
-                Note::warning(
-                    Fault::new(Code::UnknownKey, format!("the key {key} is not used: did you mean {name}?"))
-                        .from(stdin::LABEL)
-                        .tip(format!("--{name} -#/{key} takes it as it is")),
-                )
-            })
+            .filter_map(|key| open.iter().find(|name| near(key, name)).map(|name| (key, name)))
+            .map(|(key, name)| Note::warning(unused(key, &Name::new(*name)).from(stdin::LABEL)))
             .collect()
     }
+}
+
+/// Whether a key is nearly a name, and not the name itself.
+pub(super) fn near(key: &str, name: &str) -> bool {
+    key != name && (key.eq_ignore_ascii_case(name) || (name.len() > 2 && strsim::damerau_levenshtein(key, name) <= 2))
+}
+
+/// What is said of such a key.
+pub(super) fn unused(key: &str, name: &Name) -> Fault {
+    Fault::new(Code::UnknownKey, format!("the key {key} is not used: did you mean {name}?"))
+        .tip(format!("--{name} -#/{key} takes it as it is"))
 }
 
 fn operand_missing(spec: &LayerSpec, slot: &Slot) -> Fault {

@@ -2,9 +2,10 @@
 
 use super::error::Messages;
 use super::job::{Dout, Job};
+use super::record::Records;
 use super::request::{Request, common};
 use super::tape;
-use super::{Status, check, choice, expect, flag, graph};
+use super::{Status, check, choice, expect, flag, graph, stream};
 use crate::bundle::Bundle;
 use crate::fault::Fault;
 use crate::format::Width;
@@ -23,6 +24,7 @@ pub(super) fn command(spec: &'static LayerSpec) -> Command {
         .about(spec.about)
         .args(operands.map(|arg| arg.help_heading("Operands")))
         .args(settings.map(|arg| arg.help_heading("Settings")))
+        .args(stream::options().map(|arg| arg.help_heading("Streams")))
         .args(tape::options().map(|arg| arg.help_heading("Chains")))
         .args(graph::options(&["tape", "name", "expect"]).map(|arg| arg.help_heading("Pictures")))
         .args(common().into_iter().chain(super::request::checking()).map(|arg| arg.help_heading("Options")))
@@ -83,9 +85,14 @@ pub(super) fn run(
     messages: &mut Messages<'_>,
 ) -> anyhow::Result<Status> {
     let request = Request::parse(matches)?;
-    let picture = graph::wanted(matches)?;
     reader.stdin.closed = matches.get_flag("no-stdin");
     reader.in_format = request.in_format;
+    if stream::asked_for(matches).is_some() {
+        stream::admit(matches)?;
+        let records = Records::prepare(spec, matches, &request, reader)?;
+        return stream::run(&records, matches, reader, out, messages);
+    }
+    let picture = graph::wanted(matches)?;
     let mut job = Job::prepare(spec, matches, &request, reader)?;
     if let Some(dout) = job.dout.as_ref().filter(|dout| dout.local && request.check) {
         return Err(crate::check::local_factors(dout.value[[]]).into());

@@ -20,9 +20,11 @@ mod job;
 mod layer;
 mod net;
 mod progress;
+mod record;
 mod request;
 mod shell;
 mod step;
+mod stream;
 mod tape;
 mod train;
 
@@ -64,6 +66,8 @@ pub struct Io<'a> {
     pub stdin_is_terminal: bool,
     /// Standard output: data only.
     pub stdout: &'a mut dyn Write,
+    /// Whether somebody watches standard output: streams are flushed record by record then.
+    pub stdout_is_terminal: bool,
     /// Standard error: messages only, with colours that the stream takes out where they don't belong.
     pub stderr: &'a mut dyn Write,
     /// Whether somebody watches standard error: progress is shown to nobody else.
@@ -74,8 +78,8 @@ pub struct Io<'a> {
 pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
     let args: Vec<OsString> = guard_negative_numbers(args.into_iter().collect());
     let as_json = error::peek(&args, "--error-format") == Some("json");
-    let Io { stdin, stdin_is_terminal, stdout, stderr, stderr_is_terminal } = io;
-    let mut messages = Messages { stream: stderr, as_json, terminal: stderr_is_terminal };
+    let Io { stdin, stdin_is_terminal, stdout, stdout_is_terminal, stderr, stderr_is_terminal } = io;
+    let mut messages = Messages { stream: stderr, as_json, terminal: stderr_is_terminal, watched: stdout_is_terminal };
     let matches = match command().try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) if !error.use_stderr() => {

@@ -10,7 +10,9 @@ use std::borrow::Cow;
 use std::io;
 
 mod parse;
+pub mod record;
 
+use parse::DEEPEST;
 pub(super) use parse::after_mark;
 pub use parse::{locate, parse};
 
@@ -115,6 +117,24 @@ impl Node {
             }
             Node::List(list) => Err(no_matrix(list, pointer)),
             Node::Object(_) | Node::Bool(_) | Node::Null => Err(self.no_number(pointer)),
+        }
+    }
+
+    /// The same, of a value that nobody else needs.
+    pub fn into_matrix(self, pointer: &str) -> Result<ArrayD<f64>, Fault> {
+        match self {
+            Node::Numbers(numbers) => Ok(numbers),
+            other => other.matrix(pointer),
+        }
+    }
+
+    /// The text of a setting: a word, a number, true or false.
+    pub fn word(&self) -> Option<String> {
+        match self {
+            Node::Text(text) => Some(text.clone()),
+            Node::Number(number) => Some(number.to_string()),
+            Node::Bool(bool) => Some(bool.to_string()),
+            _ => None,
         }
     }
 

@@ -191,8 +191,13 @@ pub struct Outcome<S = f64> {
 
 /// Admits operands: the warnings every layer shares, then the layer's own.
 pub fn admit(layer: &dyn AnyLayer, given: &Given<'_>) -> Result<Vec<Note>, Fault> {
+    admit_anew(layer, given, |_| true)
+}
+
+/// Admits operands of which all but the `new` ones were looked through before.
+pub fn admit_anew(layer: &dyn AnyLayer, given: &Given<'_>, new: impl Fn(&Name) -> bool) -> Result<Vec<Note>, Fault> {
     let mut notes = layer.admit(given)?;
-    notes.extend(given.at.iter().filter_map(|(name, value)| nan(name, value)));
+    notes.extend(given.at.iter().filter(|(name, _)| new(name)).filter_map(|(name, value)| nan(name, value)));
     Ok(notes)
 }
 
@@ -216,6 +221,9 @@ fn run<S: Scalar>(layer: &dyn Layer<S>, at: &Bundle<S>, dout: Option<&ArrayD<S>>
 
 /// A warning that names the first NaN of an operand.
 fn nan(name: &Name, value: &ArrayD<f64>) -> Option<Note> {
+    if value.as_slice_memory_order().is_some_and(|values| !values.iter().any(|v| v.is_nan())) {
+        return None;
+    }
     let (at, _) = value.indexed_iter().find(|(_, v)| v.is_nan())?;
     let at = at.slice().to_vec();
     Some(Note::warning(

@@ -128,6 +128,15 @@ impl<'a> Reader<'a> {
         Ok((self.open(path)?.read_all()?.into_owned(), path.to_owned()))
     }
 
+    /// A file, or standard input where `source` is `-`, to be read as it comes, and what messages call it.
+    pub fn stream(&mut self, source: &str) -> Result<(Box<dyn Read + '_>, String), Fault> {
+        let path = source.strip_prefix('@').unwrap_or(source);
+        if path == "-" {
+            return Ok((Box::new(self.stdin.stream()?), stdin::LABEL.to_owned()));
+        }
+        Ok((Box::new(open(path)?.0), path.to_owned()))
+    }
+
     fn file(&mut self, path: &str, selector: &Selector, wanted: &[Name]) -> Result<Operand, Fault> {
         let format = self.format_of(path)?;
         let found = if format.name() == json::Json.name() {
@@ -281,12 +290,8 @@ impl<'a> Reader<'a> {
         let (_, json::Node::Object(entries)) = self.documents.iter().find(|(known, _)| known == stdin::LABEL)? else {
             return None;
         };
-        match &entries.iter().find(|(known, _)| known == key)?.1 {
-            json::Node::Text(text) => Some(text.clone()),
-            json::Node::Number(number) => Some(number.to_string()),
-            json::Node::Bool(bool) => Some(bool.to_string()),
-            _ => Some("that".to_owned()),
-        }
+        let node = &entries.iter().find(|(known, _)| known == key)?.1;
+        Some(node.word().unwrap_or_else(|| "that".to_owned()))
     }
 
     /// Turns an index or pointer of a fault into a place in the text that the operand was read from.

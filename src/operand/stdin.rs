@@ -32,17 +32,26 @@ impl<'a> Stdin<'a> {
 
     /// All of it.
     pub fn bytes(&mut self) -> Result<&[u8], Fault> {
-        if self.closed {
-            return Err(
-                Fault::new(Code::Usage, "--no-stdin keeps standard input from being read").tip("leave --no-stdin out")
-            );
-        }
+        self.refuse_closed()?;
         if self.bytes.is_none() {
             let mut bytes = Vec::new();
             self.source.read_to_end(&mut bytes).map_err(|error| format::unreadable(LABEL, &error))?;
             self.bytes = Some(bytes);
         }
         Ok(self.bytes.as_deref().unwrap_or_default())
+    }
+
+    /// What has not been read, as it comes.
+    pub fn stream(&mut self) -> Result<&mut dyn Read, Fault> {
+        self.refuse_closed()?;
+        Ok(&mut *self.source)
+    }
+
+    fn refuse_closed(&self) -> Result<(), Fault> {
+        if !self.closed {
+            return Ok(());
+        }
+        Err(Fault::new(Code::Usage, "--no-stdin keeps standard input from being read").tip("leave --no-stdin out"))
     }
 
     /// What was read so far.

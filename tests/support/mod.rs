@@ -71,6 +71,7 @@ fn run(args: &[&str], stdin: &[u8], terminal: bool) -> Ran {
         stdin: &mut Cursor::new(stdin),
         stdin_is_terminal: terminal,
         stdout: &mut stdout,
+        stdout_is_terminal: false,
         stderr: &mut stderr,
         stderr_is_terminal: false,
     };

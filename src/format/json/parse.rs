@@ -8,15 +8,12 @@ use ndarray::{ArrayD, IxDyn};
 use std::collections::HashSet;
 
 /// Arrays and objects inside each other: deeper than any network, shallow enough for any stack.
-const DEEPEST: usize = 64;
+pub(super) const DEEPEST: usize = 64;
 
 /// Reads a whole document. Numbers are rounded to nearest; a fault's place is [`Place::Text`].
 pub fn parse(bytes: &[u8], label: &str) -> Result<Node, Fault> {
     let text = after_mark(bytes);
-    let node = refuse_utf16(bytes).and_then(|()| {
-        let mut parser = Parser { jiter: Jiter::new(text).with_allow_inf_nan(), text };
-        parser.document().map_err(|trouble| trouble.fault(text))
-    });
+    let node = refuse_utf16(bytes).and_then(|()| Parser::new(text).document().map_err(|trouble| trouble.fault(text)));
     node.map_err(|fault| fault.from(label))
 }
 
@@ -65,7 +62,7 @@ fn line_and_column(text: &[u8], index: usize) -> (usize, usize) {
 }
 
 /// What went wrong, and where: the path is put together on the way out.
-struct Trouble {
+pub(super) struct Trouble {
     code: Code,
     index: usize,
     message: String,
@@ -77,16 +74,16 @@ struct Trouble {
 type Parsed<T> = Result<T, Box<Trouble>>;
 
 impl Trouble {
-    fn new(code: Code, index: usize, message: impl Into<String>) -> Box<Trouble> {
+    pub(super) fn new(code: Code, index: usize, message: impl Into<String>) -> Box<Trouble> {
         Box::new(Trouble { code, index, message: message.into(), tip: None, path: Vec::new() })
     }
 
-    fn under(mut self: Box<Self>, part: impl ToString) -> Box<Trouble> {
+    pub(super) fn under(mut self: Box<Self>, part: impl ToString) -> Box<Trouble> {
         self.path.push(part.to_string());
         self
     }
 
-    fn fault(self, text: &[u8]) -> Fault {
+    pub(super) fn fault(self, text: &[u8]) -> Fault {
         let (line, column) = line_and_column(text, self.index);
         let pointer = self.path.iter().rev().map(|part| format!("/{}", escape(part))).collect();
         let fault = Fault::new(self.code, self.message).at(Place::Text { line, column, pointer });
@@ -97,22 +94,64 @@ impl Trouble {
     }
 }
 
-struct Parser<'j> {
+pub(super) struct Parser<'j> {
     jiter: Jiter<'j>,
-    text: &'j [u8],
+    pub(super) text: &'j [u8],
+}
+
+/// What a record is read with, value by value.
+impl<'j> Parser<'j> {
+    pub(super) fn new(text: &'j [u8]) -> Parser<'j> {
+        Parser { jiter: Jiter::new(text).with_allow_inf_nan(), text }
+    }
+
+    pub(super) fn begins_object(&mut self) -> bool {
+        self.jiter.peek().is_ok_and(|peek| peek == Peek::Object)
+    }
+
+    pub(super) fn index(&self) -> usize {
+        self.jiter.current_index()
+    }
+
+    /// The first key of the object that begins here.
+    pub(super) fn first_key(&mut self) -> Parsed<Option<String>> {
+        let key = self.jiter.known_object().map(|key| key.map(str::to_owned));
+        key.map_err(|error| self.syntax(&error))
+    }
+
+    pub(super) fn next_key(&mut self) -> Parsed<Option<String>> {
+        let key = self.jiter.next_key().map(|key| key.map(str::to_owned));
+        key.map_err(|error| self.syntax(&error))
+    }
+
+    /// Any value.
+    pub(super) fn any(&mut self, levels: usize) -> Parsed<Node> {
+        match self.jiter.peek() {
+            Ok(peek) => self.value(peek, levels),
+            Err(error) => Err(self.syntax(&error)),
+        }
+    }
+
+    /// Where the next value or sign begins.
+    pub(super) fn begin(&mut self) -> usize {
+        // What is wrong here is said by whoever reads on.
+        let _ = self.jiter.peek();
+        self.jiter.current_index()
+    }
+
+    pub(super) fn finish(&mut self) -> Parsed<()> {
+        self.jiter.finish().map_err(|error| self.syntax(&error))
+    }
 }
 
 impl Parser<'_> {
-    fn document(&mut self) -> Parsed<Node> {
+    pub(super) fn document(&mut self) -> Parsed<Node> {
         let first = match self.jiter.peek() {
             Ok(first) => first,
             Err(_) => return Err(Trouble::new(Code::EmptyValue, 0, "is empty")),
         };
         let node = self.value(first, DEEPEST)?;
-        match self.jiter.finish() {
-            Ok(()) => Ok(node),
-            Err(error) => Err(self.syntax(&error)),
-        }
+        self.finish().map(|()| node)
     }
 
     fn value(&mut self, peek: Peek, levels: usize) -> Parsed<Node> {
@@ -245,20 +284,17 @@ impl Parser<'_> {
     fn object(&mut self, levels: usize) -> Parsed<Node> {
         let (mut entries, mut seen) = (Vec::new(), HashSet::new());
         let mut before = self.jiter.current_index();
-        let mut key = self.jiter.known_object().map(|key| key.map(str::to_owned));
-        while let Some(name) = key.map_err(|error| self.syntax(&error))? {
+        let mut key = self.first_key()?;
+        while let Some(name) = key {
             if !seen.insert(name.clone()) {
                 let quote = self.text[before..].iter().position(|&byte| byte == b'"');
                 let message = format!("has the key \"{}\" twice", printable(&name));
                 return Err(Trouble::new(Code::DuplicateKey, before + quote.unwrap_or(0), message).under(name));
             }
-            let value = match self.jiter.peek() {
-                Ok(peek) => self.value(peek, levels),
-                Err(error) => Err(self.syntax(&error)),
-            };
-            entries.push((name.clone(), value.map_err(|trouble| trouble.under(name))?));
+            let value = self.any(levels).map_err(|trouble| trouble.under(&name))?;
+            entries.push((name, value));
             before = self.jiter.current_index();
-            key = self.jiter.next_key().map(|key| key.map(str::to_owned));
+            key = self.next_key()?;
         }
         Ok(Node::Object(entries))
     }

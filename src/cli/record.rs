@@ -1,0 +1,338 @@
+//! One record of a stream through a layer: from a line of JSON to a line of results.
+
+use super::gather::{near, unused};
+use super::job::Dout;
+use super::stream::{Each, Spot};
+use crate::bundle::Bundle;
+use crate::fault::{Code, Fact, Fault, Note, Place, Severity, shape};
+use crate::format::json::record::{Carried, Line, Use, line};
+use crate::format::json::{Node, write_value};
+use crate::format::{escape, printable};
+use crate::layer::{self, AnyLayer, Given, LayerSpec, Precision, Setting, Settings};
+use crate::name::Name;
+use crate::operand::{Operand, Operands, Origin};
+use ndarray::ArrayD;
+use std::collections::HashMap;
+
+mod prepare;
+
+/// What all records have in common: the operands and settings that options give, and where the others come from.
+pub(super) struct Records {
+    spec: &'static LayerSpec,
+    settings: Settings,
+    given: Operands,
+    /// The operands that records give.
+    open: Vec<Open>,
+    dout: Upstream,
+    /// The settings that records may give, each with the place of its key.
+    open_settings: Vec<(&'static Setting, usize)>,
+    /// The keys that are read, each with its place.
+    keys: Vec<String>,
+    only: Option<Vec<String>>,
+    strict: bool,
+    precision: Precision,
+}
+
+/// An operand that records give.
+struct Open {
+    name: Name,
+    doc: &'static str,
+    shape: &'static str,
+    optional: bool,
+    key: Key,
+}
+
+/// Where in a record: the first of these keys that is there, and a pointer below it.
+struct Key {
+    places: Vec<usize>,
+    below: String,
+    /// Whether an option names it.
+    named: bool,
+}
+
+/// The upstream gradient.
+enum Upstream {
+    Unwanted,
+    Ones,
+    Given(Operand),
+    /// A record's; where it has none, and `required` is false, ones.
+    Record {
+        key: Key,
+        required: bool,
+    },
+}
+
+/// What a thread keeps from record to record.
+pub(super) struct Worker {
+    layer: Box<dyn AnyLayer>,
+    at: Bundle<f64>,
+    /// The pointer to each operand that the record gave.
+    served: Vec<(Name, String)>,
+    /// For keys that were carried before, the operand that they are nearly the name of.
+    nearly: HashMap<String, Option<Name>>,
+}
+
+impl Records {
+    /// What becomes of a key: it is read; carried, also where only a part of it is read; or left out, where it has
+    /// the name of a result.
+    fn what(&self, key: &str) -> Use {
+        let take = self.keys.iter().position(|known| known == key);
+        let result = key == Name::DIVISOR.as_str() || self.spec.results.iter().any(|(name, _)| name.as_str() == key);
+        let in_part = |place: usize| self.read().any(|key| key.places.contains(&place) && !key.below.is_empty());
+        Use { take, carry: !result && take.is_none_or(in_part) }
+    }
+
+    /// Where records are read.
+    fn read(&self) -> impl Iterator<Item = &Key> {
+        let dout = match &self.dout {
+            Upstream::Record { key, .. } => Some(key),
+            _ => None,
+        };
+        self.open.iter().map(|open| &open.key).chain(dout)
+    }
+
+    /// The value that a key leads to, and the pointer to it.
+    fn find(&self, key: &Key, taken: &mut Taken) -> Option<(Result<ArrayD<f64>, Fault>, String, usize)> {
+        let (n, place) = key.places.iter().copied().enumerate().find(|(_, place)| taken.values[*place].is_some())?;
+        let pointer = format!("/{}{}", escape(&self.keys[place]), key.below);
+        let node = taken.values[place].as_ref()?;
+        let shared = self.read().filter(|key| key.places.contains(&place)).count() > 1;
+        let value = if key.below.is_empty() && !shared {
+            taken.values[place].take()?.into_matrix(&pointer)
+        } else {
+            node.find(&key.below).and_then(|node| node.matrix(&pointer))
+        };
+        Some((value, pointer, n))
+    }
+
+    /// Fills the operands that the record gives; whether x is its y.
+    fn fill(&self, worker: &mut Worker, taken: &mut Taken) -> Result<bool, Fault> {
+        let mut x_was_y = false;
+        let required = self.open.iter().filter(|open| !open.optional).count();
+        for open in &self.open {
+            let bare = if open.optional || required > 1 { None } else { taken.bare.take() };
+            let found = match bare {
+                Some(node) => Some((node.into_matrix(""), String::new(), 0)),
+                None => self.find(&open.key, taken),
+            };
+            let Some((value, pointer, n)) = found else {
+                worker.at.take(&open.name);
+                if open.optional {
+                    continue;
+                }
+                return Err(self.absent(open, required, taken));
+            };
+            worker.served.push((open.name.clone(), pointer));
+            worker.at.insert(open.name.clone(), value.map_err(|fault| fault.of(&open.name))?);
+            x_was_y |= open.name == Name::X && n > 0;
+        }
+        Ok(x_was_y)
+    }
+
+    fn absent(&self, open: &Open, required: usize, taken: &Taken) -> Fault {
+        if taken.bare.is_some() && required > 1 {
+            let names = self.open.iter().filter(|open| !open.optional).map(|open| format!("--{}", open.name));
+            let names: Vec<String> = names.collect();
+            return Fault::new(Code::OperandMissing, format!("is one matrix, and {} are open", names.join(" and ")))
+                .tip("a record that gives several operands is an object with a key for each");
+        }
+        if open.key.named {
+            return self.key_missing(&open.key).of(&open.name);
+        }
+        Fault::new(Code::OperandMissing, format!("is not given: {}, {}", open.doc, open.shape))
+            .of(&open.name)
+            .tip(format!("each record needs it as a key, or --{0} -#/KEY takes another key", open.name))
+    }
+
+    fn key_missing(&self, key: &Key) -> Fault {
+        let name = key.places.first().map_or("", |place| self.keys[*place].as_str());
+        Fault::new(Code::KeyMissing, format!("the record has no /{}", printable(&escape(name))))
+            .tip("--keep-going leaves such records out and says so in their place")
+    }
+
+    fn upstream_of(&self, shape: &[usize], worker: &mut Worker, taken: &mut Taken) -> Result<Option<Dout>, Fault> {
+        match &self.dout {
+            Upstream::Unwanted => Ok(None),
+            Upstream::Ones => Ok(Some(Dout::ones(shape))),
+            Upstream::Given(operand) => Dout::new(self.spec, shape, operand.value.clone(), false).map(Some),
+            Upstream::Record { key, required } => match self.find(key, taken) {
+                Some((value, pointer, _)) => {
+                    worker.served.push((Name::DOUT, pointer));
+                    let value = value.map_err(|fault| fault.of(&Name::DOUT))?;
+                    Dout::new(self.spec, shape, value, false).map(Some)
+                }
+                None if *required => {
+                    Err(Fault::new(Code::KeyMissing, "the record does not have the key that is named")
+                        .of(&Name::DOUT)
+                        .tip("leave --dout out for ones, or name a key that each record has"))
+                }
+                None => Ok(Some(Dout::ones(shape))),
+            },
+        }
+    }
+
+    /// The layer, where the record has settings of its own.
+    fn own_layer(&self, taken: &mut Taken) -> Result<Option<Box<dyn AnyLayer>>, Fault> {
+        let mut settings = None;
+        for (setting, place) in &self.open_settings {
+            if let Some(node) = taken.values[*place].take() {
+                let text = node.word().unwrap_or_else(|| "that".to_owned());
+                settings.get_or_insert_with(|| self.settings.clone()).set(setting.name, setting.read(&text)?);
+            }
+        }
+        settings.map(|settings| (self.spec.build)(&settings)).transpose()
+    }
+
+    fn compute(
+        &self,
+        worker: &mut Worker,
+        mut taken: Taken,
+        carried: &[Carried<'_>],
+        out: &mut Vec<u8>,
+    ) -> Result<Vec<Note>, Fault> {
+        let own = self.own_layer(&mut taken)?;
+        let x_was_y = self.fill(worker, &mut taken)?;
+        let rounding = |name: &Name| self.given.rounding(name);
+        let layer = own.as_deref().unwrap_or(worker.layer.as_ref());
+        let served = &worker.served;
+        let given = Given { at: &worker.at, rounding: &rounding, x_was_y };
+        let mut notes = layer::admit_anew(layer, &given, |name| served.iter().any(|(known, _)| known == name))?;
+        let output = layer.output_shape(&worker.at);
+        let dout = self.upstream_of(&output, worker, &mut taken)?;
+        let layer = own.as_deref().unwrap_or(worker.layer.as_ref());
+        let outcome = layer::compute(layer, &worker.at, dout.as_ref().map(|dout| &dout.value), self.precision);
+        notes.extend(self.near_misses(worker, carried));
+        if let Some(warning) = notes.iter().find(|note| self.strict && note.severity == Severity::Warning) {
+            return Err(warning.fault.clone());
+        }
+        self.write(outcome.results.into_iter().chain(outcome.gradients).collect(), carried, out)?;
+        Ok(notes)
+    }
+
+    fn write(
+        &self,
+        results: Vec<(Name, ArrayD<f64>)>,
+        carried: &[Carried<'_>],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let missing = |name: &&String| !results.iter().any(|(known, _)| known.as_str() == **name);
+        if let Some(name) = self.only.iter().flatten().find(missing) {
+            return Err(no_result(name, &results.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>()));
+        }
+        let mut mark = b'{';
+        for Carried { key_text, value_text, .. } in carried {
+            out.push(std::mem::replace(&mut mark, b','));
+            out.extend_from_slice(key_text);
+            out.push(b':');
+            out.extend_from_slice(value_text);
+        }
+        for (name, value) in &results {
+            if self.only.as_ref().is_some_and(|only| !only.iter().any(|only| only == name.as_str())) {
+                continue;
+            }
+            out.push(std::mem::replace(&mut mark, b','));
+            out.push(b'"');
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b"\":");
+            // Memory takes what a stream might not.
+            let _ = write_value(value, out);
+        }
+        out.extend_from_slice(b"}\n");
+        Ok(())
+    }
+
+    /// Warnings for carried keys that are nearly the name of an operand that nobody gave.
+    fn near_misses(&self, worker: &mut Worker, carried: &[Carried<'_>]) -> Vec<Note> {
+        let Worker { served, nearly, .. } = worker;
+        let mut absent =
+            self.open.iter().filter(|open| !served.iter().any(|(known, _)| *known == open.name)).peekable();
+        if absent.peek().is_none() {
+            return Vec::new();
+        }
+        let absent: Vec<&Name> = absent.map(|open| &open.name).collect();
+        // Records of one kind have the same keys; those that all have others are not remembered.
+        if nearly.len() > 100 {
+            nearly.clear();
+        }
+        let mut notes = Vec::new();
+        for Carried { key, .. } in carried {
+            if !nearly.contains_key(key) {
+                let name = absent.iter().find(|name| near(key, name.as_str())).map(|name| (*name).clone());
+                nearly.insert(key.clone(), name);
+            }
+            if let Some(Some(name)) = nearly.get(key) {
+                notes.push(Note::warning(unused(&printable(key), name)));
+            }
+        }
+        notes
+    }
+
+    /// Says where in the record, or in which, something is wrong.
+    fn at(&self, fault: Fault, served: &[(Name, String)], spot: &Spot<'_>) -> Fault {
+        let pointer = |name: &Name| served.iter().find(|(known, _)| known == name).map(|(_, pointer)| pointer);
+        let facts = fault.facts.iter().filter_map(|fact| match fact {
+            Fact::Shape(name, sides) if pointer(name).is_some() => {
+                Some(Fact::Text(format!("{name} is {}, from {}", shape(sides), spot.name())))
+            }
+            Fact::Shape(name, sides) => {
+                let label = self.given.origin(name).and_then(Origin::label)?;
+                Some(Fact::Text(format!("{name} is {}, from {label}", shape(sides))))
+            }
+            text @ Fact::Text(_) => Some(text.clone()),
+        });
+        let fault = Fault { facts: facts.collect(), ..fault };
+        let Some(name) = &fault.operand else { return spot.inside(fault, "") };
+        if let Some(pointer) = pointer(name) {
+            let steps = match &fault.at {
+                Some(Place::Index(at)) => at.iter().map(|step| format!("/{step}")).collect(),
+                _ => String::new(),
+            };
+            let pointer = format!("{pointer}{steps}");
+            return spot.inside(fault, &pointer);
+        }
+        match self.given.origin(name) {
+            Some(origin) => {
+                origin.label().map_or(fault.clone(), |label| fault.from(label)).in_record(spot.file, spot.number)
+            }
+            None => spot.inside(fault, ""),
+        }
+    }
+}
+
+impl Each for Records {
+    type Worker = Worker;
+
+    fn worker(&self) -> Result<Worker, Fault> {
+        Ok(Worker {
+            layer: (self.spec.build)(&self.settings)?,
+            at: self.given.values.clone(),
+            served: Vec::new(),
+            nearly: HashMap::new(),
+        })
+    }
+
+    fn record(&self, worker: &mut Worker, spot: &Spot<'_>, out: &mut Vec<u8>) -> Result<Vec<Note>, Fault> {
+        worker.served.clear();
+        let read = line(spot.text, self.keys.len(), |key| self.what(key)).map_err(|fault| spot.inside(fault, ""))?;
+        let (taken, carried) = match read {
+            Line::Record { taken, carried } => (Taken { values: taken, bare: None }, carried),
+            Line::Bare(node) => (Taken { values: vec![None; self.keys.len()], bare: Some(node) }, Vec::new()),
+        };
+        let computed = self.compute(worker, taken, &carried, out);
+        let notes = computed.map_err(|fault| self.at(fault, &worker.served, spot))?;
+        let place = |note: Note| Note { fault: self.at(note.fault, &worker.served, spot), ..note };
+        Ok(notes.into_iter().map(place).collect())
+    }
+}
+
+/// What a record gave and nobody has taken yet.
+struct Taken {
+    values: Vec<Option<Node>>,
+    bare: Option<Node>,
+}
+
+fn no_result(name: &str, there: &[&str]) -> Fault {
+    Fault::new(Code::Usage, format!("there is no result {name}"))
+        .of(&Name::new("only"))
+        .tip(format!("the results are {}", there.join(", ")))
+}

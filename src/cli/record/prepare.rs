@@ -1,0 +1,123 @@
+//! What options say of all records, before the first is read.
+
+use super::{Key, Open, Records, Upstream, no_result};
+use crate::cli::gather::{self, stand_ins};
+use crate::cli::request::Request;
+use crate::cli::text_of;
+use crate::fault::{Code, Fault};
+use crate::format::{Selector, unescape};
+use crate::layer::{LayerSpec, ScalarDout};
+use crate::name::Name;
+use crate::operand::grammar::{self, Form};
+use crate::operand::{Operands, Origin, Reader};
+use clap::ArgMatches;
+
+impl Records {
+    /// Reads what the options give.
+    pub(in crate::cli) fn prepare(
+        spec: &'static LayerSpec,
+        matches: &ArgMatches,
+        request: &Request,
+        reader: &mut Reader<'_>,
+    ) -> Result<Records, Fault> {
+        let settings = gather::settings(spec, matches)?;
+        // What is wrong with them is said before the first record.
+        (spec.build)(&settings)?;
+        let mut records = Records {
+            spec,
+            settings,
+            given: Operands::default(),
+            open: Vec::new(),
+            dout: Upstream::Unwanted,
+            open_settings: Vec::new(),
+            keys: Vec::new(),
+            only: request.only.clone(),
+            strict: request.strict,
+            precision: request.precision,
+        };
+        records.only.iter().flatten().try_for_each(|name| records.admit_name(name))?;
+        for slot in spec.slots {
+            let text = text_of(matches, slot.name.as_str());
+            let (key, said) = match text.map(|text| selector(&slot.name, text)).transpose()? {
+                Some(None) => {
+                    let operand = reader.read(&slot.name, text.unwrap_or_default(), &stand_ins(slot))?;
+                    records.given.insert(slot.name.clone(), operand);
+                    continue;
+                }
+                Some(Some(selector)) => (records.key(&stand_ins(slot), &selector), true),
+                None => (records.key(&stand_ins(slot), &Selector::Whole), false),
+            };
+            let (name, optional) = (slot.name.clone(), slot.optional && !said);
+            records.open.push(Open { name, doc: slot.doc, shape: slot.shape, optional, key });
+        }
+        if request.backward(spec) {
+            records.dout = records.upstream(text_of(matches, Name::DOUT.as_str()), reader)?;
+        }
+        for setting in
+            spec.settings.iter().filter(|setting| records.settings.get(setting.name).is_none()).collect::<Vec<_>>()
+        {
+            let place = records.place(setting.name);
+            records.open_settings.push((setting, place));
+        }
+        Ok(records)
+    }
+
+    fn admit_name(&self, name: &str) -> Result<(), Fault> {
+        let there: Vec<&str> = self.spec.results.iter().map(|(name, _)| name.as_str()).collect();
+        if there.contains(&name) || name == Name::DIVISOR.as_str() {
+            return Ok(());
+        }
+        Err(no_result(name, &there))
+    }
+
+    fn upstream(&mut self, text: Option<&str>, reader: &mut Reader<'_>) -> Result<Upstream, Fault> {
+        let own = [Name::DOUT];
+        let Some(text) = text else {
+            return Ok(Upstream::Record { key: self.key(&own, &Selector::Whole), required: false });
+        };
+        if text == "ones" {
+            return Ok(Upstream::Ones);
+        }
+        if let Some(selector) = selector(&Name::DOUT, text)? {
+            return Ok(Upstream::Record { key: self.key(&own, &selector), required: true });
+        }
+        let operand = reader.read(&Name::DOUT, text, &own)?;
+        let typed = operand.value.ndim() == 0 && operand.origin == Origin::Typed;
+        if typed && matches!(self.spec.scalar_dout, ScalarDout::LocalFactors(_)) {
+            return Err(Fault::new(
+                Code::LocalFactors,
+                format!("the number {} scales local factors, and records are given gradients", text.trim()),
+            )
+            .of(&Name::DOUT)
+            .tip("--dout ones gives the gradients of L = Σy"));
+        }
+        Ok(Upstream::Given(operand))
+    }
+
+    /// The place of a key that is read.
+    fn place(&mut self, key: &str) -> usize {
+        self.keys.iter().position(|known| known == key).unwrap_or_else(|| {
+            self.keys.push(key.to_owned());
+            self.keys.len() - 1
+        })
+    }
+
+    fn key(&mut self, own: &[Name], selector: &Selector) -> Key {
+        let Selector::At(pointer) = selector else {
+            let places = own.iter().map(|name| self.place(name.as_str())).collect();
+            return Key { places, below: String::new(), named: false };
+        };
+        let inside = pointer.strip_prefix('/').unwrap_or(pointer);
+        let (key, below) =
+            inside.split_once('/').map_or((inside, String::new()), |(key, rest)| (key, format!("/{rest}")));
+        Key { places: vec![self.place(&unescape(key))], below, named: true }
+    }
+}
+
+/// What an option selects of each record; nothing where it names a value for all.
+fn selector(name: &Name, text: &str) -> Result<Option<Selector>, Fault> {
+    Ok(match grammar::parse(text).map_err(|fault| fault.of(name))? {
+        Form::Stdin(selector) => Some(selector),
+        _ => None,
+    })
+}

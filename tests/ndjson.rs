@@ -1,0 +1,291 @@
+//! Streams of records: `--ndjson` on every layer command.
+
+use crate::support::{Ran, folder, nnlayer, piped, shell, shell_in};
+use nnlayer::layer::LAYERS;
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// Records with an id, of a layer that has three classes.
+fn records(layer: &str, count: usize) -> String {
+    let mut random = 1_u64;
+    let mut number = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f64::from((random >> 40) as u32) / 1e6 - 5.0
+    };
+    let mut text = String::new();
+    for n in 0..count {
+        let row = [number(), number(), number()];
+        let share: f64 = row.iter().map(|v| v.abs()).sum();
+        let y = row.map(|v| v.abs() / share);
+        let record = match layer {
+            "xent" => json!({"id": n, "y": y, "t": n % 3}),
+            "softmax-xent" => json!({"id": n, "x": row, "t": n % 3}),
+            _ => json!({"id": n, "x": row}),
+        };
+        writeln!(text, "{record}").unwrap();
+    }
+    text
+}
+
+/// What options a layer needs beside its records.
+fn options(layer: &str) -> &'static [&'static str] {
+    match layer {
+        "affine" => &["--w", "1,2,-1;0.5,0,3;-1,1,1", "--b", "1,2,3"],
+        _ => &[],
+    }
+}
+
+fn stream(layer: &str, text: impl AsRef<[u8]>, more: &[&str]) -> Ran {
+    piped(text, &[&[layer, "--ndjson"], options(layer), more].concat())
+}
+
+fn lines(ran: &Ran) -> Vec<Value> {
+    ran.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_record_gives_what_the_same_object_gives_alone() {
+    for layer in LAYERS.iter().map(|spec| spec.name) {
+        for more in [&[][..], &["--forward"], &["--precision", "f32"]] {
+            let text = records(layer, 20);
+            let all = stream(layer, &text, more);
+            for (record, line) in text.lines().zip(all.quiet().lines()) {
+                let alone = piped(record, &[&[layer, "--json"], options(layer), more].concat());
+                let rest = alone.quiet().trim_end().strip_prefix('{').unwrap().to_owned();
+                let id = serde_json::from_str::<Value>(record).unwrap()["id"].clone();
+                assert_eq!(line, format!("{{\"id\":{id},{rest}"));
+            }
+            assert_eq!(all.text().lines().count(), 20);
+        }
+    }
+}
+
+#[test]
+fn order_and_bytes_are_the_same_for_any_number_of_threads() {
+    let text = records("softmax-xent", 30_000);
+    assert!(text.len() > 1_500_000, "several rounds and parts");
+    let one = stream("softmax-xent", &text, &["--threads", "1"]);
+    let ids: Vec<_> = lines(&one).iter().map(|line| line["id"].as_u64().unwrap()).collect();
+    assert!(ids.iter().copied().eq(0..30_000));
+    for threads in ["2", "3", "8"] {
+        assert_eq!(stream("softmax-xent", &text, &["--threads", threads]).stdout, one.stdout, "{threads}");
+    }
+    assert_eq!(stream("softmax-xent", &text, &["--unbuffered"]).stdout, one.stdout);
+}
+
+#[test]
+fn a_bad_line_stops_with_its_place_and_keeps_what_was_before() {
+    let mut text = records("softmax-xent", 9_000);
+    text.push_str("{\"id\":9000,\"x\":[1,null,3],\"t\":0}\n");
+    text.push_str(&records("softmax-xent", 9_000));
+    for threads in ["1", "4"] {
+        let ran = stream("softmax-xent", &text, &["--threads", threads]);
+        assert_eq!((ran.status, lines(&ran).len()), (2, 9_000));
+        assert_eq!(
+            ran.stderr.lines().next().unwrap(),
+            "error: --x standard input:9001:19 (/x/1): null is not a number"
+        );
+    }
+}
+
+#[test]
+fn keep_going_writes_an_error_in_the_place_of_a_bad_record() {
+    let text = "{\"x\":[0,0]}\n{broken\n\n{\"x\":[1]}\n{\"x\":[0,1,\"a\"]}\n{\"x\":[3,3]}\n";
+    let ran = stream("softmax", text, &["--keep-going", "--only", "y"]);
+    assert_eq!(ran.status, 1);
+    let lines = lines(&ran);
+    assert_eq!(lines.len(), 5);
+    assert_eq!(lines[0], json!({"y": [0.5, 0.5]}));
+    assert_eq!((&lines[1]["line"], &lines[1]["error"]["code"]), (&json!(2), &json!("json-syntax")));
+    assert_eq!(lines[2], json!({"y": [1.0]}));
+    assert_eq!((&lines[3]["line"], &lines[3]["error"]["code"]), (&json!(5), &json!("not-a-number")));
+    assert_eq!(lines[3]["error"]["pointer"], "/x/2");
+    assert_eq!(lines[4], json!({"y": [0.5, 0.5]}));
+    assert!(ran.stderr.contains("2 errors in place of results"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_record_that_does_not_fit_an_option_is_named_with_its_line() {
+    let text = "{\"x\":[1,2,3]}\n{\"x\":[1,2]}\n";
+    let ran = stream("affine", text, &[]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.stderr.starts_with("error: standard input:2: --w: shape (3×3) does not fit x (2)"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("x is (2), from standard input:2"), "{}", ran.stderr);
+    let going = lines(&stream("affine", text, &["--keep-going"]));
+    assert_eq!((&going[1]["error"]["line"], &going[1]["error"]["option"]), (&json!(2), &json!("--w")));
+}
+
+#[test]
+fn other_keys_go_on_in_front_byte_for_byte() {
+    let text = "{\"who\" : \"\\u00e9\" , \"x\":[1,2], \"n\":1.50e1, \"deep\":{\"a\": [ 1 ,null]},\"y\":7}\n";
+    let ran = stream("relu", text, &["--forward"]);
+    assert_eq!(ran.quiet(), "{\"who\":\"\\u00e9\",\"n\":1.50e1,\"deep\":{\"a\": [ 1 ,null]},\"y\":[1.0,2.0]}\n");
+}
+
+#[test]
+fn a_results_name_means_this_layers_result_whatever_is_shown() {
+    let text = "{\"x\":[1,2],\"dx\":[9,9],\"loss\":4,\"divisor\":3,\"t\":1}\n";
+    let ran = stream("softmax-xent", text, &["--only", "loss"]);
+    assert_eq!(lines(&ran)[0].as_object().unwrap().keys().collect::<Vec<_>>(), ["loss"]);
+    assert_ne!(lines(&ran)[0]["loss"], 4);
+    assert_eq!(lines(&stream("relu", text, &["--forward"]))[0]["loss"], 4);
+}
+
+#[test]
+fn layers_pipe_record_by_record() {
+    let text = records("softmax-xent", 50);
+    let first = stream("affine", &text, &["--forward"]);
+    let chained = stream("softmax-xent", first.quiet(), &["--only", "loss,dx"]);
+    for (record, line) in text.lines().zip(chained.quiet().lines()) {
+        let y = piped(record, &[&["affine", "--json", "--only", "y"], options("affine")].concat());
+        let t = serde_json::from_str::<Value>(record).unwrap()["t"].to_string();
+        let alone = piped(y.quiet(), &["softmax-xent", "--t", &t, "--only", "loss,dx", "--json"]);
+        let id = serde_json::from_str::<Value>(record).unwrap()["id"].clone();
+        assert_eq!(line, format!("{{\"id\":{id},{}", alone.quiet().trim_end().strip_prefix('{').unwrap()));
+    }
+}
+
+#[test]
+fn keys_may_be_named_and_selected_from() {
+    let text = "{\"pixels\":[1,2],\"up\":{\"g\":[5,6]}}\n";
+    let ran = stream("relu", text, &["--x", "-#pixels", "--dout", "-#/up/g"]);
+    assert_eq!(ran.quiet(), "{\"up\":{\"g\":[5,6]},\"y\":[1.0,2.0],\"dx\":[5.0,6.0]}\n");
+    let missing = stream("relu", "{\"x\":[1]}\n", &["--dout", "-#/dx"]);
+    assert!(missing.stderr.contains("standard input:1"), "{}", missing.stderr);
+    let twice = stream("relu", "{\"x\":[1,-1]}\n", &["--dout", "-#/x"]);
+    assert_eq!(lines(&twice)[0], json!({"y": [1.0, 0.0], "dx": [1.0, 0.0]}));
+}
+
+#[test]
+fn records_may_be_bare_and_hold_settings_and_a_batch() {
+    assert_eq!(stream("softmax", "[0,0]\n1\n", &["--forward"]).quiet(), "{\"y\":[0.5,0.5]}\n{\"y\":1.0}\n");
+    let bare = stream("softmax-xent", "[0,0]\n", &[]);
+    assert!(bare.stderr.contains("standard input:1"), "{}", bare.stderr);
+    let text = "{\"x\":[[0,0],[0,0]],\"t\":[0,1],\"reduction\":\"mean\"}\n{\"x\":[0,0],\"t\":0}\n{\"x\":[0,0],\"t\":0,\"reduction\":\"men\"}\n";
+    let ran = stream("softmax-xent", text, &["--only", "loss"]);
+    let losses: Vec<_> = lines(&ran).iter().map(|line| line["loss"].as_f64().unwrap()).collect();
+    assert_eq!(losses, [2_f64.ln(); 2]);
+    assert!(ran.stderr.starts_with("error: --reduction standard input:3:"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_operand_of_one_record_is_not_there_in_the_next() {
+    let text = "{\"x\":[1,2],\"w\":[[1],[1]],\"b\":10}\n{\"x\":[1,2],\"w\":[[1],[1]]}\n{\"x\":[1,2]}\n";
+    let ran = piped(text, &["affine", "--ndjson", "--forward"]);
+    assert_eq!(ran.text(), "{\"y\":[13.0]}\n{\"y\":[3.0]}\n");
+    assert!(ran.stderr.starts_with("error: --w standard input:3:1: is not given"), "{}", ran.stderr);
+}
+
+#[test]
+fn line_ends_marks_and_blank_lines_are_taken_as_they_come() {
+    let text = "\u{feff}{\"x\":[0,0]}\r\n\r\n  \n[1]\r\n[2]";
+    for more in [&["--forward"][..], &["--forward", "--unbuffered"]] {
+        assert_eq!(stream("softmax", text, more).quiet(), "{\"y\":[0.5,0.5]}\n{\"y\":[1.0]}\n{\"y\":[1.0]}\n");
+    }
+    assert_eq!(stream("softmax", "", &[]).quiet(), "");
+    assert_eq!(stream("softmax", "\n\n", &[]).quiet(), "");
+    assert_eq!(stream("softmax", "[1]\n[2", &["--forward"]).text(), "{\"y\":[1.0]}\n");
+}
+
+#[test]
+fn a_line_longer_than_a_round_is_one_record() {
+    let text = format!("[{}0]\n[0]\n", "0,".repeat(1 << 20));
+    let ran = stream("relu", text, &["--forward", "--threads", "2"]);
+    let lengths: Vec<_> = lines(&ran).iter().map(|line| line["y"].as_array().unwrap().len()).collect();
+    assert_eq!(lengths, [(1 << 20) + 1, 1]);
+}
+
+#[test]
+fn a_warning_is_said_once_with_its_line_and_counted() {
+    let mut text = records("xent", 20_000);
+    for _ in 0..20_000 {
+        text.push_str("{\"y\":[0.5,0.6],\"t\":[1,0]}\n");
+    }
+    for threads in ["1", "3"] {
+        let ran = stream("xent", &text, &["--threads", threads, "--only", "loss"]);
+        assert_eq!((ran.status, lines(&ran).len()), (0, 40_000));
+        let said: Vec<&str> = ran.stderr.lines().filter(|line| !line.starts_with("tip: ")).collect();
+        assert_eq!(said.len(), 2, "{}", ran.stderr);
+        assert!(said[0].starts_with("warning: --y standard input:20001:6 (/y): "), "{}", said[0]);
+        assert_eq!(said[1], "note: --y standard input: 19999 records more with the warning probability-sum");
+    }
+    let strict = stream("xent", &text, &["--strict"]);
+    assert_eq!((strict.status, lines(&strict).len()), (2, 20_000));
+    assert!(strict.stderr.starts_with("error: --y standard input:20001"), "{}", strict.stderr);
+}
+
+#[test]
+fn a_key_that_is_nearly_an_operand_is_warned_of() {
+    let text = "{\"x\":[1,2],\"t\":0,\"wieght\":[1,2]}\n";
+    let ran = stream("softmax-xent", text, &["--only", "loss"]);
+    assert_eq!(ran.status, 0);
+    assert!(ran.stderr.contains("the key wieght is not used: did you mean weight?"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_has_no_meaning_for_records_is_refused_before_the_first() {
+    for more in [
+        &["--check"][..],
+        &["--expect", "a.json"],
+        &["--tape"],
+        &["--pretty"],
+        &["--out", "a.json"],
+        &["--in-format", "csv"],
+        &["--dout", "1"],
+        &["--only", "z"],
+        &["--no-stdin"],
+        &["--w-layout", "in-in"],
+    ] {
+        let ran = stream("affine", "{\"x\":[1,2,3]}\n", more);
+        assert!(ran.refusal().contains("tip: "), "{more:?}: {}", ran.stderr);
+    }
+    assert!(nnlayer(&["softmax", "--ndjson"]).refusal().contains("terminal"));
+    assert!(piped("", &["softmax", "--x", "1", "--keep-going"]).refusal().contains("--ndjson"));
+}
+
+#[test]
+fn records_come_from_a_file_too() {
+    let folder = folder();
+    std::fs::write(folder.path().join("r.ndjson"), "{\"x\":[0,0]}\n{\"x\":[}\n").unwrap();
+    let ran = shell_in(folder.path(), "nnlayer softmax --ndjson r.ndjson --forward");
+    assert_eq!((ran.status, ran.text()), (2, "{\"y\":[0.5,0.5]}\n"));
+    assert!(ran.stderr.starts_with("error: r.ndjson:2:7"), "{}", ran.stderr);
+    assert!(shell_in(folder.path(), "nnlayer softmax --ndjson absent.ndjson").refusal().contains("absent.ndjson"));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_closed_pipe_ends_a_stream_quietly() {
+    let ran = shell("(yes '{\"x\":[1,2]}' | nnlayer softmax --ndjson; echo $? >&2) | head -n 1");
+    assert_eq!(ran.text(), "{\"y\":[0.2689414213699951,0.7310585786300049],\"dx\":[0.0,0.0]}\n");
+    assert_eq!(ran.stderr, "141\n");
+}
+
+#[test]
+#[cfg(unix)]
+fn unbuffered_results_come_before_the_next_record_is_read() {
+    let ran = shell(
+        "mkfifo ${TMPDIR:-/tmp}/nnlayer-in.$$ && (nnlayer softmax --ndjson --unbuffered --forward < ${TMPDIR:-/tmp}/nnlayer-in.$$ | (read line; echo \"first $line\"; : > ${TMPDIR:-/tmp}/nnlayer-seen.$$; cat) & \
+         exec 3> ${TMPDIR:-/tmp}/nnlayer-in.$$; echo '[1]' >&3; n=0; while [ ! -e ${TMPDIR:-/tmp}/nnlayer-seen.$$ ] && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); done; \
+         [ $n -lt 100 ] && echo seen; echo '[2]' >&3; exec 3>&-; wait; rm ${TMPDIR:-/tmp}/nnlayer-in.$$ ${TMPDIR:-/tmp}/nnlayer-seen.$$)",
+    );
+    assert_eq!(ran.quiet(), "first {\"y\":[1.0]}\nseen\n{\"y\":[1.0]}\n");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_does_not_grow_with_the_number_of_records() {
+    let peak = |records: usize| -> usize {
+        let script = format!(
+            "import resource, subprocess, sys\n\
+             feed = subprocess.Popen(['sh', '-c', 'yes \\'{{\"x\":[1,2,3],\"t\":1}}\\' | head -n {records}'], stdout=subprocess.PIPE)\n\
+             subprocess.run(['nnlayer', 'softmax-xent', '--ndjson', '--threads', '2'], stdin=feed.stdout, stdout=subprocess.DEVNULL, check=True)\n\
+             print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        );
+        let folder = folder();
+        std::fs::write(folder.path().join("peak.py"), script).unwrap();
+        shell_in(folder.path(), "python3 peak.py").quiet().trim().parse().unwrap()
+    };
+    let (few, many) = (peak(20_000), peak(200_000));
+    assert!(many < few + 4_096, "{few} KiB for 20 000 records, {many} KiB for 200 000");
+}
