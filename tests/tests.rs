@@ -15,6 +15,7 @@ mod tanh;
 mod xent;
 
 mod chain; // chains under check
+mod exact; // every number the double nearest to the real one, against arbitrary precision
 mod examples; // programs to be checked, in several languages
 mod expect; // results against what was worked out by hand
 mod graph; // computational graphs, and that they can be read

@@ -7,7 +7,7 @@ use super::{Other, Status, flag, graph, layer, tape, text_of};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note};
 use crate::format::Width;
-use crate::layer::Outcome;
+use crate::layer::{Outcome, Precision};
 use crate::name::Name;
 use crate::operand::{Operands, Origin, Reader};
 use crate::report::{Sections, number};
@@ -135,7 +135,10 @@ pub(super) fn sections(tape: &Tape, run: &Run) -> Sections {
             Outcome { results: run.outputs[n].clone(), gradients: gradients.get(n).cloned().unwrap_or_default() };
         (stage.name.clone(), layer::blocks(stage.spec, stage.layer(), &at, None, outcome))
     });
-    Sections { sections: layers.collect(), width: if tape.single { Width::Single } else { Width::Double } }
+    Sections {
+        sections: layers.collect(),
+        width: if tape.precision == Precision::F32 { Width::Single } else { Width::Double },
+    }
 }
 
 /// What is said before the gradients: the loss, or that dout is ones.

@@ -21,8 +21,8 @@ pub(super) fn common() -> Vec<Arg> {
         flag("forward", "compute no gradients").conflicts_with("dout"),
         choice(
             "precision",
-            &["f64", "f32"],
-            "f64 (default), or f32: inputs rounded to single precision, results of single precision",
+            &["f64", "f32", "exact"],
+            "f64 (default); f32: inputs rounded to single precision, results of single precision; exact: every number the double nearest to the formula's real value",
         ),
         flag("strict", "warnings are errors"),
         flag("json", "one JSON object on one line"),
@@ -113,10 +113,7 @@ impl Request {
             .map(|path| writable(path).map(|format| (path.clone(), format)))
             .transpose()?;
         Ok(Request {
-            precision: match text_of(matches, "precision") {
-                Some("f32") => Precision::F32,
-                _ => Precision::F64,
-            },
+            precision: text_of(matches, "precision").and_then(Precision::named).unwrap_or_default(),
             forward: flag_of(matches, "forward"),
             only: only(matches),
             out,

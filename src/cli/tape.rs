@@ -54,7 +54,10 @@ pub(super) fn wanted(
                 None => Ok(None),
             };
         }
-        (None, Some(_)) => (Tape { single: text_of(matches, "precision") == Some("f32"), ..Tape::default() }, None),
+        (None, Some(_)) => {
+            let precision = text_of(matches, "precision").and_then(Precision::named).unwrap_or_default();
+            (Tape { precision, ..Tape::default() }, None)
+        }
         (Some(source), _) => {
             let tape = read(reader, source, false)?;
             let input = fed(spec, matches, &tape, source)?;
@@ -88,12 +91,14 @@ fn fed(spec: &'static LayerSpec, matches: &ArgMatches, tape: &Tape, source: &str
             .from(label)
             .tip(format!("leave --{input} out to extend the tape, or leave the tape out to start anew")));
     }
-    if let Some(word) = text_of(matches, "precision").filter(|word| (*word == "f32") != tape.single) {
-        let has = if tape.single { "f32" } else { "f64" };
-        return Err(Fault::new(Code::Setting, format!("is {word}, and the tape is computed in {has}"))
-            .of(&Name::new("precision"))
-            .from(label)
-            .tip("the layer that starts a tape decides for all"));
+    if let Some(word) = text_of(matches, "precision").filter(|word| *word != tape.precision.name()) {
+        return Err(Fault::new(
+            Code::Setting,
+            format!("is {word}, and the tape is computed in {}", tape.precision.name()),
+        )
+        .of(&Name::new("precision"))
+        .from(label)
+        .tip("the layer that starts a tape decides for all"));
     }
     let last = tape.stages.len().saturating_sub(1);
     let pointer = format!("/layers/{last}/outputs/{}", Name::Y);
@@ -145,7 +150,7 @@ pub(super) fn extend(
     request: &Request,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let outcome = layer::compute(job.layer.as_ref(), &job.operands.values, None, tape.precision());
+    let outcome = layer::compute(job.layer.as_ref(), &job.operands.values, None, tape.precision);
     let belongs = |name: &Name| {
         let role = job.spec.slots.iter().find(|slot| slot.name == *name).map(|slot| slot.role);
         matches!(role, Some(Role::Parameter | Role::Constant))
@@ -201,7 +206,9 @@ pub(super) fn asked_for(matches: &ArgMatches) -> bool {
     flag_of(matches, "tape")
 }
 
-/// Makes a chain compute in single precision where that is asked for.
+/// Makes a chain compute in the precision that is asked for, where it is not the default.
 pub(super) fn set_precision(tape: &mut Tape, request: &Request) {
-    tape.single |= request.precision == Precision::F32;
+    if request.precision != Precision::default() {
+        tape.precision = request.precision;
+    }
 }

@@ -2,6 +2,8 @@
 //! for any number of threads. `unsafe` is here and nowhere else, and each says why it is sound.
 #![allow(unsafe_code)]
 
+pub mod accumulate;
+pub mod dot;
 pub mod gemm;
 mod strip;
 pub mod threads;

@@ -6,7 +6,7 @@
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note};
 use crate::name::Name;
-use crate::scalar::{Doubled, Scalar, Traced};
+use crate::scalar::{Doubled, Exact, Scalar, Traced, exact};
 use ndarray::{Array2, ArrayD, ArrayView2, Dimension, IxDyn};
 
 mod affine;
@@ -169,16 +169,35 @@ pub struct Forward<S> {
 }
 
 /// A layer in every scalar there is.
-pub trait AnyLayer: Admit + Layer<f64> + Layer<f32> + Layer<Doubled> + Layer<Traced> {}
-impl<L: Admit + Layer<f64> + Layer<f32> + Layer<Doubled> + Layer<Traced>> AnyLayer for L {}
+pub trait AnyLayer: Admit + Layer<f64> + Layer<f32> + Layer<Doubled> + Layer<Exact> + Layer<Traced> {}
+impl<L: Admit + Layer<f64> + Layer<f32> + Layer<Doubled> + Layer<Exact> + Layer<Traced>> AnyLayer for L {}
 
 /// The arithmetic that results are computed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// Doubles.
+    #[default]
     F64,
     /// Inputs rounded to single precision, results of single precision.
     F32,
+    /// The doubles nearest to the real numbers.
+    Exact,
+}
+
+impl Precision {
+    /// The precision of that name: `f64`, `f32` or `exact`.
+    pub fn named(word: &str) -> Option<Precision> {
+        [Precision::F64, Precision::F32, Precision::Exact].into_iter().find(|precision| precision.name() == word)
+    }
+
+    /// What options and documents call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F64 => "f64",
+            Precision::F32 => "f32",
+            Precision::Exact => "exact",
+        }
+    }
 }
 
 /// What a computation gave. As doubles, it holds single precision exactly.
@@ -210,6 +229,11 @@ pub fn compute(layer: &dyn AnyLayer, at: &Bundle<f64>, dout: Option<&ArrayD<f64>
             let outcome = run::<f32>(layer, &at.map(single), dout.map(|dout| dout.map(single)).as_ref());
             Outcome { results: outcome.results.map(|v| v.to_f64()), gradients: outcome.gradients.map(|v| v.to_f64()) }
         }
+        Precision::Exact => exact::exactly(|| {
+            let given = |&value: &f64| Exact::from_f64(value);
+            let outcome = run::<Exact>(layer, &at.map(given), dout.map(|dout| dout.map(given)).as_ref());
+            Outcome { results: outcome.results.map(|v| v.to_f64()), gradients: outcome.gradients.map(|v| v.to_f64()) }
+        }),
     }
 }
 

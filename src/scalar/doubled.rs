@@ -39,6 +39,11 @@ impl Doubled {
         if sum.is_finite() { Doubled { high: sum, low: low - (sum - high) } } else { Doubled { high: sum, low: 0.0 } }
     }
 
+    /// high + low, which are so already.
+    pub(super) fn from_parts(high: f64, low: f64) -> Doubled {
+        Doubled { high, low }
+    }
+
     /// The double nearest to it, and what that leaves out.
     pub fn parts(self) -> (f64, f64) {
         (self.high, self.low)

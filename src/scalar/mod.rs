@@ -8,10 +8,12 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 mod double;
 mod doubled;
+pub mod exact;
 mod single;
 pub mod traced;
 
 pub use doubled::Doubled;
+pub use exact::Exact;
 pub use traced::Traced;
 
 /// A number that a layer computes with.
@@ -106,6 +108,11 @@ pub trait Scalar:
         }
     }
 
+    /// What the next layer of a chain reads of a result: all of it.
+    fn handed_on(self) -> Self {
+        self
+    }
+
     /// Σ terms.
     fn sum(terms: impl Iterator<Item = Self>) -> Self {
         terms.fold(Self::zero(), |sum, term| sum + term)
@@ -113,13 +120,18 @@ pub trait Scalar:
 
     /// a·b, (N, K)·(K, M).
     fn matmul(a: ArrayView2<'_, Self>, b: ArrayView2<'_, Self>) -> Array2<Self> {
-        Array2::from_shape_fn((a.nrows(), b.ncols()), |(n, m)| dot(a.row(n), b.column(m)))
+        matmul(a, b)
     }
 
     /// The sum of each column, (N, M) → (M).
     fn column_sums(a: ArrayView2<'_, Self>) -> ndarray::Array1<Self> {
         a.columns().into_iter().map(|column| Self::sum(column.iter().copied())).collect()
     }
+}
+
+/// The product of matrices, by its definition.
+fn matmul<S: Scalar>(a: ArrayView2<'_, S>, b: ArrayView2<'_, S>) -> Array2<S> {
+    Array2::from_shape_fn((a.nrows(), b.ncols()), |(n, m)| dot(a.row(n), b.column(m)))
 }
 
 /// Σ aₖ·bₖ.

@@ -14,7 +14,7 @@ where
     let mut all = Vec::new();
     for ((stage, at), run) in stages.iter().zip(&pass.at).zip(&pass.runs).rev() {
         let gradients = Layer::<S>::backward(stage.layer(), at, run, &dout);
-        dout = gradients.known(&stage.input().gradient()).clone();
+        dout = gradients.known(&stage.input().gradient()).mapv(S::handed_on);
         all.push(gradients);
     }
     all.reverse();

@@ -135,7 +135,7 @@ pub fn whole(
     seed: u64,
     watch: impl FnOnce(&mut dyn Subject, &Case, Plan<'static>) -> Result<Checked, Fault>,
 ) -> Result<Checked, Fault> {
-    let precision = tape.precision();
+    let precision = tape.precision;
     let stages = Rc::new(tape.stages);
     let gradients = claim.gradients();
     let case = case(&stages, claim, &gradients);

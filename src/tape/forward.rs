@@ -44,7 +44,7 @@ where
 {
     let mut pass = Pass { at: Vec::new(), runs: Vec::new(), notes: Vec::new() };
     for (n, (stage, mut at)) in stages.iter().zip(params).enumerate() {
-        let input = pass.output(&stages[..n]).unwrap_or(feed.x).clone();
+        let input = pass.output(&stages[..n]).map_or_else(|| feed.x.clone(), |y| y.mapv(S::handed_on));
         at.insert(stage.input().clone(), input);
         for slot in stage.spec.slots.iter().filter(|slot| slot.role == Role::Target) {
             let t = feed.t.ok_or_else(|| {

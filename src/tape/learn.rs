@@ -4,7 +4,7 @@ use super::random::Random;
 use super::{Feed, Stage, Tape, run};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note};
-use crate::layer::{self, Settings};
+use crate::layer::{self, Precision, Settings};
 use crate::name::Name;
 use ndarray::{Array1, Array2, ArrayD, Axis, IxDyn, Zip};
 
@@ -57,7 +57,7 @@ fn add(tape: &mut Tape, kind: &str, params: Bundle<f64>) -> Result<(), Fault> {
 
 /// w ← w − lr·dw for every learnt parameter. `gradients` has one bundle a layer.
 pub fn step(tape: &mut Tape, gradients: &[Bundle<f64>], lr: f64) -> Result<(), Fault> {
-    let single = tape.single;
+    let precision = tape.precision;
     for (n, (stage, gradients)) in tape.stages.iter_mut().zip(gradients).enumerate() {
         for name in stage.learnt().collect::<Vec<_>>() {
             let Some(gradient) = gradients.get(&name.gradient()) else {
@@ -68,7 +68,7 @@ pub fn step(tape: &mut Tape, gradients: &[Bundle<f64>], lr: f64) -> Result<(), F
                 .tip("nnlayer backward --tape adds every gradient to a tape"));
             };
             let Some(value) = stage.params.get(name) else { continue };
-            let updated = descend(value, gradient, lr, single).ok_or_else(|| {
+            let updated = descend(value, gradient, lr, precision).ok_or_else(|| {
                 stage.blame(
                     n,
                     Fault::new(Code::Shape, format!("does not fit its gradient {}", name.gradient()))
@@ -84,14 +84,18 @@ pub fn step(tape: &mut Tape, gradients: &[Bundle<f64>], lr: f64) -> Result<(), F
 }
 
 /// value − lr·gradient; none where the shapes differ. A scalar b stands for a row, and becomes that row.
-#[allow(clippy::cast_possible_truncation)] // rounding to f32 is what single means
-fn descend(value: &ArrayD<f64>, gradient: &ArrayD<f64>, lr: f64, single: bool) -> Option<ArrayD<f64>> {
+#[allow(clippy::cast_possible_truncation)] // rounding to f32 is what that precision means
+fn descend(value: &ArrayD<f64>, gradient: &ArrayD<f64>, lr: f64, precision: Precision) -> Option<ArrayD<f64>> {
     if value.ndim() > 0 && value.shape() != gradient.shape() {
         return None;
     }
     let mut updated = value.broadcast(gradient.raw_dim())?.to_owned();
     Zip::from(&mut updated).and(gradient).for_each(|value, &gradient| {
-        *value = if single { f64::from(*value as f32 - lr as f32 * gradient as f32) } else { *value - lr * gradient };
+        *value = match precision {
+            Precision::F32 => f64::from(*value as f32 - lr as f32 * gradient as f32),
+            Precision::F64 => *value - lr * gradient,
+            Precision::Exact => lr.mul_add(-gradient, *value),
+        };
     });
     Some(updated)
 }

@@ -7,7 +7,7 @@ use crate::bundle::Bundle;
 use crate::fault::{Code, Fact, Fault, Place};
 use crate::layer::{self, AnyLayer, LayerSpec, Precision, Role, Settings};
 use crate::name::Name;
-use crate::scalar::Scalar;
+use crate::scalar::{Exact, Scalar, exact};
 use ndarray::ArrayD;
 
 mod backward;
@@ -25,8 +25,8 @@ pub use forward::{Feed, Pass, forward};
 pub struct Tape {
     /// The layers, first to last.
     pub stages: Vec<Stage>,
-    /// Whether it is computed in single precision.
-    pub single: bool,
+    /// The arithmetic it is computed in.
+    pub precision: Precision,
     /// How far it was trained, and how.
     pub training: Option<learn::Training>,
 }
@@ -147,11 +147,6 @@ pub fn input_of(spec: &'static LayerSpec) -> &'static Name {
 }
 
 impl Tape {
-    /// The arithmetic it is computed in.
-    pub fn precision(&self) -> Precision {
-        if self.single { Precision::F32 } else { Precision::F64 }
-    }
-
     /// Adds a layer behind the last. Refuses a name that is taken, and whatever would follow a loss.
     pub fn push(&mut self, stage: Stage) -> Result<(), Fault> {
         self.admits_another()?;
@@ -224,13 +219,18 @@ pub fn run(
     feed: &Feed<'_, f64>,
     upstream: impl FnOnce(&Stage, &[usize]) -> Result<Option<ArrayD<f64>>, Fault>,
 ) -> Result<Run, Fault> {
-    match tape.precision() {
+    match tape.precision {
         Precision::F32 => {
             let single = |&value: &f64| f32::from_f64(value);
             let (x, t) = (feed.x.map(single), feed.t.map(|t| t.map(single)));
             run_in::<f32>(tape, &Feed { x: &x, t: t.as_ref(), rounding: feed.rounding }, upstream)
         }
-        _ => run_in::<f64>(tape, feed, upstream),
+        Precision::Exact => exact::exactly(|| {
+            let given = |&value: &f64| Exact::from_f64(value);
+            let (x, t) = (feed.x.map(given), feed.t.map(|t| t.map(given)));
+            run_in::<Exact>(tape, &Feed { x: &x, t: t.as_ref(), rounding: feed.rounding }, upstream)
+        }),
+        Precision::F64 => run_in::<f64>(tape, feed, upstream),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Place, shape};
 use crate::format::json::{self, Node};
 use crate::format::{DOUBLE_ROUNDING, escape};
-use crate::layer::{self, Given, LayerSpec, Role, Settings};
+use crate::layer::{self, Given, LayerSpec, Precision, Role, Settings};
 use crate::name::Name;
 use crate::tape::learn::Training;
 use crate::tape::{Record, Stage, Tape};
@@ -47,7 +47,7 @@ fn read_tape(node: &Node, mut beside: Option<Beside<'_>>) -> Result<Tape, Fault>
                 .tip("nnlayer LAYER … --tape starts a tape, nnlayer net --init 64,32,10 a network"));
         }
     }
-    let mut tape = Tape { single: single(&document)?, training: training(&document)?, stages: Vec::new() };
+    let mut tape = Tape { precision: precision(&document)?, training: training(&document)?, stages: Vec::new() };
     let Some(Node::List(layers)) = document.get("layers") else {
         return Err(damaged("it has no list of layers", &document.to("layers")));
     };
@@ -59,13 +59,14 @@ fn read_tape(node: &Node, mut beside: Option<Beside<'_>>) -> Result<Tape, Fault>
     Ok(tape)
 }
 
-fn single(document: &Object<'_>) -> Result<bool, Fault> {
-    match document.get("precision") {
-        None => Ok(false),
-        Some(Node::Text(word)) if word == "f64" => Ok(false),
-        Some(Node::Text(word)) if word == "f32" => Ok(true),
-        Some(_) => Err(damaged("the precision is neither \"f64\" nor \"f32\"", &document.to("precision"))),
-    }
+fn precision(document: &Object<'_>) -> Result<Precision, Fault> {
+    let known = match document.get("precision") {
+        None => Some(Precision::default()),
+        Some(Node::Text(word)) => Precision::named(word),
+        Some(_) => None,
+    };
+    known
+        .ok_or_else(|| damaged("the precision is neither \"f64\" nor \"f32\" nor \"exact\"", &document.to("precision")))
 }
 
 fn training(document: &Object<'_>) -> Result<Option<Training>, Fault> {

@@ -3,7 +3,7 @@
 use super::{KEY, VERSION, source};
 use crate::bundle::Bundle;
 use crate::format::json::Matrix;
-use crate::layer::{Settings, Value};
+use crate::layer::{Precision, Settings, Value};
 use crate::name::Name;
 use crate::tape::learn::Training;
 use crate::tape::{Stage, Tape};
@@ -23,8 +23,8 @@ impl Serialize for Document<'_> {
         let tape = self.0;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry(KEY, &VERSION)?;
-        if tape.single {
-            map.serialize_entry("precision", "f32")?;
+        if tape.precision != Precision::default() {
+            map.serialize_entry("precision", tape.precision.name())?;
         }
         if let Some(training) = &tape.training {
             map.serialize_entry("training", &TrainingEntry(training))?;

@@ -1,0 +1,213 @@
+//! Numbers whose nearest double is known: `--precision exact`.
+//!
+//! A number carries about 100 of its bits with a bound on their error, which decides the double it rounds to in all but a few
+//! cases in a billion; and the log remembers how it was made. Where the bound does not decide (a sum that cancels, a result
+//! below the normal doubles), the number is computed again as an interval of more bits, and of twice as many, until all of
+//! the interval rounds to one double, or is narrower than a thousandth of a unit in the last place around it.
+//!
+//! The log belongs to the thread, and to the work done in [`exactly`].
+
+use super::Scalar;
+use crate::kernel;
+use ndarray::{Array2, ArrayView2};
+use near::Near;
+use std::cmp::Ordering;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+mod ball;
+mod functions;
+mod log;
+mod near;
+
+use log::{Op, Read};
+
+/// A real number: about 100 bits of it, and how it was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Exact {
+    near: Near,
+    read: Read,
+}
+
+/// Does `work`, in which numbers are computed and rounded; they must not outlive it.
+pub fn exactly<R>(work: impl FnOnce() -> R) -> R {
+    log::apart(work)
+}
+
+impl Exact {
+    /// A double; NaN and infinities are doubles too.
+    fn double(value: f64) -> Exact {
+        Exact { near: Near::exactly(value), read: Read::double(value) }
+    }
+
+    fn as_double(self) -> Option<f64> {
+        self.read.as_double()
+    }
+
+    /// Whether it is NaN or infinite, as no real number is.
+    fn is_special(self) -> bool {
+        self.as_double().is_some_and(|value| !value.is_finite())
+    }
+
+    /// What an operation made; a double again, where it is one.
+    fn made(near: Near, read: impl FnOnce() -> Read) -> Exact {
+        if near.is_double() && near.high.is_finite() { Exact::double(near.high) } else { Exact { near, read: read() } }
+    }
+
+    /// Its sign, 1, −1 or 0; that of a NaN is NaN.
+    fn sign(self) -> f64 {
+        match self.as_double() {
+            Some(value) if value == 0.0 || value.is_nan() => value,
+            Some(value) => value.signum(),
+            None => self.near.sign().unwrap_or_else(|| log::ask(self.read, |ball, _| ball.sign()).unwrap_or(0.0)),
+        }
+    }
+
+    /// A double in its place where the other operand is NaN, infinite or 0: itself, or one of its sign.
+    fn stand_in(self) -> f64 {
+        self.as_double().unwrap_or_else(|| self.sign())
+    }
+
+    fn function(self, op: Op, plain: fn(f64) -> f64, near: fn(Near) -> Near) -> Exact {
+        if self.is_special() {
+            return Exact::double(plain(self.near.high));
+        }
+        Exact::made(near(self.near), || log::push(op, self.read, self.read))
+    }
+}
+
+impl PartialEq for Exact {
+    fn eq(&self, other: &Exact) -> bool {
+        self.partial_cmp(other) == Some(Ordering::Equal)
+    }
+}
+
+impl PartialOrd for Exact {
+    fn partial_cmp(&self, other: &Exact) -> Option<Ordering> {
+        match (self.as_double(), other.as_double()) {
+            (Some(a), Some(b)) => a.partial_cmp(&b),
+            _ => (*self - *other).sign().partial_cmp(&0.0),
+        }
+    }
+}
+
+impl Add for Exact {
+    type Output = Exact;
+    fn add(self, other: Exact) -> Exact {
+        if self.is_special() || other.is_special() {
+            return Exact::double(self.stand_in() + other.stand_in());
+        }
+        Exact::made(self.near.plus(other.near), || log::push_sum([self.read, other.read]))
+    }
+}
+
+impl Neg for Exact {
+    type Output = Exact;
+    fn neg(self) -> Exact {
+        match self.as_double() {
+            Some(value) => Exact::double(-value),
+            None => Exact { near: self.near.negated(), read: log::push(Op::Minus, self.read, self.read) },
+        }
+    }
+}
+
+impl Sub for Exact {
+    type Output = Exact;
+    fn sub(self, other: Exact) -> Exact {
+        self + -other
+    }
+}
+
+impl Mul for Exact {
+    type Output = Exact;
+    fn mul(self, other: Exact) -> Exact {
+        if self.is_special() || other.is_special() {
+            return Exact::double(self.stand_in() * other.stand_in());
+        }
+        Exact::made(self.near.times(other.near), || log::push(Op::Times, self.read, other.read))
+    }
+}
+
+impl Div for Exact {
+    type Output = Exact;
+    fn div(self, other: Exact) -> Exact {
+        if self.is_special() || other.is_special() || other.sign() == 0.0 {
+            return Exact::double(self.stand_in() / other.stand_in());
+        }
+        Exact::made(self.near.over(other.near), || log::push(Op::Over, self.read, other.read))
+    }
+}
+
+impl Scalar for Exact {
+    fn from_f64(value: f64) -> Exact {
+        Exact::double(value)
+    }
+
+    /// The nearest double, to even where two are; of a number that is off a tie by less than a thousandth of a unit in the
+    /// last place, maybe the other.
+    fn to_f64(self) -> f64 {
+        if let Some(value) = self.as_double().or_else(|| self.near.rounded()) {
+            return value;
+        }
+        log::ask(self.read, |ball, enough| ball.rounded(enough.then_some(-10))).unwrap_or(self.near.high)
+    }
+
+    /// The nearest double: every layer is computed exactly from the doubles that are shown.
+    fn handed_on(self) -> Exact {
+        Exact::double(self.to_f64())
+    }
+
+    fn exp(self) -> Exact {
+        self.function(Op::Exp, f64::exp, Near::exp)
+    }
+
+    fn ln(self) -> Exact {
+        match self.sign() {
+            sign if sign > 0.0 => self.function(Op::Ln, f64::ln, Near::ln),
+            sign => Exact::double(sign.ln()),
+        }
+    }
+
+    fn ln_1p(self) -> Exact {
+        match (self + Exact::one()).sign() {
+            sign if sign > 0.0 => self.function(Op::Ln1p, f64::ln_1p, Near::ln_1p),
+            sign => Exact::double(sign.ln()),
+        }
+    }
+
+    fn tanh(self) -> Exact {
+        self.function(Op::Tanh, f64::tanh, Near::tanh)
+    }
+
+    fn sum(terms: impl Iterator<Item = Exact>) -> Exact {
+        let terms: Vec<Exact> = terms.collect();
+        let special = terms.iter().filter(|term| term.is_special()).map(|term| term.near.high);
+        if let Some(special) = special.reduce(|a, b| a + b) {
+            return Exact::double(special);
+        }
+        let near = terms.iter().fold(Near::exactly(0.0), |sum, term| sum.plus(term.near));
+        Exact::made(near, || log::push_terms(terms.iter().map(|term| term.read)))
+    }
+
+    /// Of doubles, sums of products that know their error; each entry remembers its row and column.
+    fn matmul(a: ArrayView2<'_, Exact>, b: ArrayView2<'_, Exact>) -> Array2<Exact> {
+        let doubles = |m: &ArrayView2<'_, Exact>| m.iter().all(|value| value.as_double().is_some());
+        if !doubles(&a) || !doubles(&b) {
+            return super::matmul(a, b);
+        }
+        let (rows, columns) = (a.map(|value| value.near.high), b.t().map(|value| value.near.high));
+        let mut product = Array2::from_elem((a.nrows(), b.ncols()), Exact::double(0.0));
+        let bounded = kernel::dot::products(rows.view(), columns.view());
+        let read = log::push_product(rows.clone(), columns.clone());
+        for (place, (entry, (high, low, radius))) in product.iter_mut().zip(bounded).enumerate() {
+            let (n, m) = (place / columns.nrows(), place % columns.nrows());
+            *entry = if radius.is_nan() {
+                // What IEEE arithmetic makes of the terms that are no real numbers; the others change nothing.
+                let terms = rows.row(n).into_iter().zip(columns.row(m));
+                Exact::double(terms.filter(|(a, b)| !(a.is_finite() && b.is_finite())).map(|(a, b)| a * b).sum())
+            } else {
+                Exact::made(Near::new(high, low, radius), || read(place))
+            };
+        }
+        product
+    }
+}

@@ -1,0 +1,235 @@
+//! A real number known to about 100 bits, and how far off that may be: what decides almost every printed digit.
+//!
+//! Sums and products keep what they drop: TwoSum and fused multiplication say it exactly, so the radius is computed, not
+//! estimated. Quotients are judged by their residual. The bounds of exp, ln, log1p and tanh follow from those of
+//! [`Doubled`]'s operations (Joldes, Muller and Popescu 2017: at most 2⁻¹⁰³ each): a few dozen of them, none that cancels,
+//! leave well under 2⁻⁹⁰, and [`FUNCTION`] is sixteen times that and more.
+
+use super::super::{Scalar, double::two_sum, doubled::Doubled};
+
+/// A number within `radius` of high + low, where high is the double nearest to that sum.
+///
+/// A radius of 0 says that it is that sum; an infinite one, that nothing is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Near {
+    pub(super) high: f64,
+    pub(super) low: f64,
+    pub(super) radius: f64,
+}
+
+/// Relative error of a function of a number that is known exactly.
+const FUNCTION: f64 = 1.0 / (1u128 << 86) as f64;
+/// Products below it may lose bits to underflow.
+const LEAST: f64 = 1.0 / LARGEST;
+/// Products above it may overflow on the way.
+const LARGEST: f64 = f64::from_bits((1023 + 900) << 52);
+/// Above e⁻⁵⁹⁹.
+const TINY: f64 = f64::from_bits((1023 - 860) << 52);
+/// Above every bit that is lost to underflow, and below any half unit that is decided here.
+const LOST: f64 = f64::from_bits((1023 - 1000) << 52);
+
+/// An upper bound of a sum of magnitudes that took a few dozen roundings, or underflowed.
+fn up(magnitude: f64) -> f64 {
+    magnitude * (1.0 + 1.0 / (1u64 << 46) as f64) + LOST
+}
+
+impl Near {
+    pub(super) const UNKNOWN: Near = Near { high: 0.0, low: 0.0, radius: f64::INFINITY };
+
+    pub(super) fn exactly(value: f64) -> Near {
+        Near { high: value, low: 0.0, radius: 0.0 }
+    }
+
+    /// high + low, within radius.
+    pub(super) fn new(high: f64, low: f64, radius: f64) -> Near {
+        let (high, low) = two_sum(high, low);
+        if high.is_finite() && low.is_finite() { Near { high, low, radius } } else { Near::UNKNOWN }
+    }
+
+    /// Something of at most that magnitude.
+    fn within(magnitude: f64) -> Near {
+        Near { high: 0.0, low: 0.0, radius: up(magnitude) }
+    }
+
+    fn is_unknown(self) -> bool {
+        !self.radius.is_finite()
+    }
+
+    pub(super) fn is_zero(self) -> bool {
+        self.high == 0.0 && self.radius == 0.0
+    }
+
+    /// Whether it is a double exactly.
+    pub(super) fn is_double(self) -> bool {
+        self.low == 0.0 && self.radius == 0.0
+    }
+
+    /// At least its magnitude.
+    fn magnitude(self) -> f64 {
+        up(self.high.abs() + self.radius)
+    }
+
+    /// At most its magnitude.
+    fn least(self) -> f64 {
+        self.high.abs() * (1.0 - 1.0 / (1u64 << 46) as f64) - self.radius
+    }
+
+    /// The double that it rounds to, where that is beyond doubt.
+    pub(super) fn rounded(self) -> Option<f64> {
+        if self.radius == 0.0 {
+            return Some(self.high);
+        }
+        let (below, above) = ((self.low - self.radius).next_down(), (self.low + self.radius).next_up());
+        (self.high + below == self.high && self.high + above == self.high && self.high != 0.0).then_some(self.high)
+    }
+
+    /// Whether it is above (1), below (−1) or exactly (0) zero, where that is beyond doubt.
+    pub(super) fn sign(self) -> Option<f64> {
+        if self.is_zero() {
+            Some(0.0)
+        } else if self.least() > 0.0 {
+            Some(self.high.signum())
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn negated(self) -> Near {
+        Near { high: -self.high, low: -self.low, radius: self.radius }
+    }
+
+    pub(super) fn plus(self, other: Near) -> Near {
+        if self.is_double() && other.is_double() {
+            let (high, low) = two_sum(self.high, other.high);
+            return if high.is_finite() && low.is_finite() { Near { high, low, radius: 0.0 } } else { Near::UNKNOWN };
+        }
+        let (sum, error) = two_sum(self.high, other.high);
+        let (lows, dropped) = two_sum(self.low, other.low);
+        let (middle, rest) = two_sum(error, lows);
+        let (high, low) = two_sum(sum, middle);
+        // The sum is high + low + rest + dropped, exactly.
+        let (low, left) = two_sum(low, rest);
+        let radius = if dropped == 0.0 && left == 0.0 && self.radius == 0.0 && other.radius == 0.0 {
+            0.0
+        } else {
+            up(self.radius + other.radius + dropped.abs() + left.abs())
+        };
+        Near::new(high, low, radius)
+    }
+
+    pub(super) fn minus(self, other: Near) -> Near {
+        self.plus(other.negated())
+    }
+
+    pub(super) fn times(self, other: Near) -> Near {
+        if self.is_zero() || other.is_zero() {
+            return Near::exactly(self.high * other.high);
+        }
+        let product = self.high * other.high;
+        if self.is_unknown() || other.is_unknown() || product.abs() > LARGEST {
+            return Near::UNKNOWN;
+        }
+        if product.abs() < LEAST {
+            return Near::within(self.magnitude() * other.magnitude());
+        }
+        let error = self.high.mul_add(other.high, -product);
+        if self.is_double() && other.is_double() {
+            return Near { high: product, low: error, radius: 0.0 };
+        }
+        let (first, second) = (self.high * other.low, self.low * other.high);
+        let low = error + (first + second);
+        let rounding = (first.abs() + second.abs() + low.abs()) * f64::EPSILON + (self.low * other.low).abs();
+        let spread = self.magnitude() * other.radius + other.magnitude() * self.radius;
+        Near::new(product, low, up(rounding * 2.0 + spread))
+    }
+
+    pub(super) fn over(self, other: Near) -> Near {
+        let least = other.least();
+        if self.is_unknown() || other.is_unknown() || least <= 0.0 {
+            return Near::UNKNOWN;
+        }
+        let first = self.high / other.high;
+        if first.abs() > LARGEST || other.high.abs() < LEAST || other.high.abs() > LARGEST {
+            return Near::UNKNOWN;
+        }
+        if first.abs() < LEAST {
+            return if self.is_zero() { Near::exactly(first) } else { Near::within(self.magnitude() / least) };
+        }
+        let (above, below) = (Near { radius: 0.0, ..self }, Near { radius: 0.0, ..other });
+        let rest = above.minus(Near::exactly(first).times(below));
+        let second = rest.high / other.high;
+        let rest = rest.minus(Near::exactly(second).times(below));
+        let quotient = Near::new(first, second, 0.0).plus(Near::exactly(rest.high / other.high));
+        let quotient = Near { radius: 0.0, ..quotient };
+        // self/other − quotient is the residual over other.
+        let residual = self.minus(quotient.times(other));
+        if residual.is_zero() { quotient } else { Near { radius: up(residual.magnitude() / least), ..quotient } }
+    }
+
+    fn doubled(self) -> Doubled {
+        Doubled::from_parts(self.high, self.low)
+    }
+
+    /// A function's value as [`Doubled`] has it, off by what the function and the argument's radius add.
+    fn function(value: Doubled, spread: f64) -> Near {
+        let (high, low) = value.parts();
+        Near::new(high, low, up(high.abs() * FUNCTION + spread))
+    }
+
+    pub(super) fn exp(self) -> Near {
+        if self.is_zero() {
+            return Near::exactly(1.0);
+        }
+        // Beyond ±600 Doubled's low half would lose digits.
+        if self.high < -600.0 && self.radius < 1.0 {
+            return Near::within(TINY);
+        }
+        if self.high.abs() > 600.0 || self.radius > 0.5 {
+            return Near::UNKNOWN;
+        }
+        let value = self.doubled().exp();
+        Near::function(value, value.to_f64() * 2.0 * self.radius)
+    }
+
+    pub(super) fn ln(self) -> Near {
+        let least = self.least();
+        if self.is_double() && self.high == 1.0 {
+            return Near::exactly(0.0);
+        }
+        if self.is_unknown() || self.high <= 0.0 || least <= LEAST || self.high > LARGEST {
+            return Near::UNKNOWN;
+        }
+        Near::function(self.doubled().ln(), self.radius / least)
+    }
+
+    /// log(1 + x), for x that is not below −1/2 by more than its radius.
+    pub(super) fn ln_1p(self) -> Near {
+        if self.is_zero() {
+            return self;
+        }
+        if self.is_unknown() || self.high - self.radius < -0.5 || self.high > LARGEST {
+            return Near::UNKNOWN;
+        }
+        if self.high.abs() < LEAST {
+            return Near::within(2.0 * self.magnitude());
+        }
+        Near::function(self.doubled().ln_1p(), 2.0 * self.radius)
+    }
+
+    pub(super) fn tanh(self) -> Near {
+        if self.is_zero() {
+            return self;
+        }
+        if self.is_unknown() {
+            return Near::UNKNOWN;
+        }
+        if self.high.abs() < LEAST {
+            return Near::within(self.magnitude());
+        }
+        if self.high.abs() > 40.0 {
+            // 1 − tanh 40 is 3.6e-35.
+            return Near::new(self.high.signum(), 0.0, up(4e-35 + self.radius));
+        }
+        Near::function(self.doubled().tanh(), self.radius)
+    }
+}

@@ -1,0 +1,165 @@
+//! `--precision exact`: every printed number is the double nearest to the formula's real value.
+
+use crate::support::cases::arguments;
+use crate::support::{fixture, nnlayer, numbers, shape};
+use ndarray::{Array1, ArrayD, IxDyn};
+use nnlayer::bundle::Bundle;
+use nnlayer::layer::{self, Outcome, Precision, Settings, Value as Set};
+use nnlayer::name::Name;
+use num_bigint::BigInt;
+use proptest::prelude::*;
+use serde_json::Value;
+
+fn read(path: &str) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(fixture(path)).unwrap()).unwrap()
+}
+
+/// Runs a case; every result must be the expected double, whatever the sign of a 0.
+fn holds(command: &str, options: &Value, expected: &Value) {
+    let mut args = arguments(command, options);
+    args.extend(["--precision".to_owned(), "exact".to_owned()]);
+    let ran = nnlayer(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(ran.status, 0, "{args:?}: {}", ran.stderr);
+    let got = ran.json();
+    for (result, want) in expected.as_object().unwrap() {
+        assert_eq!(shape(&got[result]), shape(want), "{args:?}: {result}");
+        for (k, (got, want)) in numbers(&got[result]).into_iter().zip(numbers(want)).enumerate() {
+            assert!(
+                got == want || (got.is_nan() && want.is_nan()),
+                "{args:?}: {result} entry {k}: {got:e} not {want:e}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_hard_case_is_rounded_correctly() {
+    let cases = read("exact/cases.json");
+    let cases = cases.as_array().unwrap();
+    for spec in layer::LAYERS {
+        assert!(cases.iter().filter(|case| case["command"] == spec.name).count() >= 3, "{}", spec.name);
+    }
+    for case in cases {
+        holds(case["command"].as_str().unwrap(), &case["options"], &case["expected"]);
+    }
+}
+
+#[test]
+fn every_ordinary_case_is_rounded_correctly() {
+    for spec in layer::LAYERS {
+        for case in read(&format!("{}/cases.json", spec.name.replace('-', "_"))).as_array().unwrap() {
+            holds(spec.name, &case["options"], &case["expected"]);
+        }
+    }
+}
+
+/// The sequence of fixtures/exact/make.py.
+fn terms(seed: u64, count: usize) -> Vec<f64> {
+    let mut state = seed;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let whole = (state >> 11) as i64 - (1 << 52);
+        whole as f64 * 2f64.powi(((state >> 3) % 64) as i32 - 84)
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}
+
+fn compute(command: &str, settings: &Settings, at: &Bundle<f64>, dout: Option<&ArrayD<f64>>) -> Outcome {
+    let layer = (layer::find(command).unwrap().build)(settings).unwrap();
+    layer::compute(layer.as_ref(), at, dout, Precision::Exact)
+}
+
+fn column(values: &[f64]) -> ArrayD<f64> {
+    ArrayD::from_shape_vec(IxDyn(&[values.len(), 1]), values.to_vec()).unwrap()
+}
+
+#[test]
+fn a_million_terms_of_either_sign_lose_nothing() {
+    let want = read("exact/long.json");
+    let (a, b) = (terms(1, 1_000_000), terms(2, 1_000_000));
+    let at = Bundle::new().with(Name::X, Array1::from(a.clone()).into_dyn()).with(Name::W, column(&b));
+    let outcome = compute("affine", &Settings::default(), &at, None);
+    assert_eq!(outcome.results.known(&Name::Y)[[0]], want["product"]);
+    let at = Bundle::new()
+        .with(Name::X, column(&vec![1.0; a.len()]))
+        .with(Name::W, column(&[1.0]))
+        .with(Name::B, Array1::zeros(1).into_dyn());
+    let outcome = compute("affine", &Settings::default(), &at, Some(&column(&a)));
+    assert_eq!(outcome.gradients.known(&Name::DB)[[0]], want["sum"]);
+    assert_eq!(outcome.gradients.known(&Name::DW)[[0, 0]], want["sum"]);
+}
+
+#[test]
+fn a_loss_of_a_million_terms_of_either_sign_loses_nothing() {
+    let want = read("exact/long.json");
+    let a = terms(1, 1_000_000);
+    let mut settings = Settings::default();
+    settings.set("eps", Set::Number(0.0));
+    let loss = |t: &[f64]| {
+        let half = ArrayD::from_elem(IxDyn(&[t.len()]), 0.5);
+        let at = Bundle::new().with(Name::Y, half).with(Name::T, Array1::from(t.to_vec()).into_dyn());
+        compute("xent", &settings, &at, None).results.known(&Name::LOSS)[[]]
+    };
+    assert_eq!(loss(&a), want["loss"]);
+    let cancelling: Vec<f64> =
+        a[..500_000].iter().copied().chain([1e-30]).chain(a[..500_000].iter().map(|v| -v)).collect();
+    assert_eq!(loss(&cancelling), want["cancelled"]);
+}
+
+/// value·2^1100 as a whole number.
+fn whole(value: f64) -> BigInt {
+    let bits = value.to_bits();
+    let (exponent, fraction) = ((bits >> 52 & 0x7ff) as usize, bits & ((1 << 52) - 1));
+    let magnitude = BigInt::from(if exponent == 0 { fraction } else { fraction | 1 << 52 }) << (exponent.max(1) + 25);
+    if value < 0.0 { -magnitude } else { magnitude }
+}
+
+/// Whether no other double is nearer to total·2^−2200, and of two as near this is the even one.
+fn is_nearest(value: f64, total: &BigInt) -> bool {
+    let near = |v: f64| whole(v) << 1100usize;
+    if value.is_infinite() {
+        let limit = near(f64::MAX) + (near(f64::MAX) - near(f64::MAX.next_down())) / 2;
+        return if value > 0.0 { *total >= limit } else { *total <= -limit };
+    }
+    let off = |v: f64| BigInt::from((near(v) - total).magnitude().clone());
+    [value.next_up(), value.next_down()].into_iter().filter(|v| v.is_finite()).all(|other| {
+        let (mine, theirs) = (off(value), off(other));
+        mine < theirs || (mine == theirs && value.to_bits() & 1 == 0)
+    })
+}
+
+fn double() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        4 => -1e3..1e3f64,
+        2 => (-8i32..8).prop_map(f64::from),
+        1 => (-1.0..1.0f64, -500i32..500).prop_map(|(v, k)| v * 2f64.powi(k)),
+        1 => (-1i32..=1, 50i32..54).prop_map(|(v, k)| f64::from(v) + 2f64.powi(k)),
+        1 => proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL | proptest::num::f64::ZERO,
+    ]
+}
+
+/// Factors, of which some repeat with the other sign, so that sums cancel.
+fn factors() -> impl Strategy<Value = (Vec<f64>, Vec<f64>, f64)> {
+    (proptest::collection::vec((double(), double()), 1..40), 0usize..40, double()).prop_map(
+        |(mut pairs, repeated, b)| {
+            let again: Vec<(f64, f64)> = pairs.iter().take(repeated).map(|&(x, w)| (-x, w)).collect();
+            pairs.extend(again);
+            let (x, w) = pairs.into_iter().unzip();
+            (x, w, b)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn affine_is_the_nearest_double_to_the_exact_sum((x, w, b) in factors()) {
+        let total = x.iter().zip(&w).map(|(&x, &w)| whole(x) * whole(w)).sum::<BigInt>() + (whole(b) << 1100usize);
+        let at = Bundle::new()
+            .with(Name::X, Array1::from(x).into_dyn())
+            .with(Name::W, column(&w))
+            .with(Name::B, Array1::from(vec![b]).into_dyn());
+        let y = compute("affine", &Settings::default(), &at, None).results.known(&Name::Y)[[0]];
+        prop_assert!(is_nearest(y, &total), "{:e}", y);
+    }
+}
