@@ -243,3 +243,31 @@ fn settings_come_with_the_object_and_options_win() {
     let said = nnlayer(&["softmax", "--x", "1,2;3,5", "--log", "--forward", "--json"]);
     assert_eq!(overruled.quiet(), said.quiet());
 }
+
+#[test]
+fn one_document_serves_every_operand_that_asks_for_it() {
+    let folder = folder();
+    let path = |name: &str, text: &str| {
+        let path = folder.path().join(name).to_str().unwrap().to_owned();
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let bare = path("bare.json", "[[1,2],[3,4]]");
+    let named = path("named.json", r#"{"m":[[1,2],[3,4]],"deep":[{"m":[[1,2],[3,4]]}]}"#);
+    let expected =
+        "{\"y\":[[7.0,10.0],[15.0,22.0]],\"dx\":[[5.0,11.0],[11.0,25.0]],\"dw\":[[10.0,14.0],[14.0,20.0]]}\n";
+    let from = |file: &str| ["affine", "--x", file, "--w", file, "--dout", file, "--json"].map(str::to_owned);
+    for file in [bare.clone(), format!("{named}#m"), format!("{named}#/deep/0/m")] {
+        let args = from(&file);
+        assert_eq!(nnlayer(&args.each_ref().map(String::as_str)).quiet(), expected, "{file}");
+    }
+    for (text, file) in [(r#"{"m":[[1,2],[3,4]]}"#, "-#/m"), ("[[[1,2],[3,4]]]", "-#/0")] {
+        let args = from(file);
+        assert_eq!(piped(text, &args.each_ref().map(String::as_str)).quiet(), expected, "{file}");
+    }
+    // A row of what was taken whole, and the whole of what a row was taken of.
+    let row = nnlayer(&["affine", "--x", &bare, "--w", &bare, "--b", &format!("{bare}#/0"), "--only", "y", "--json"]);
+    assert_eq!(row.quiet(), "{\"y\":[[8.0,12.0],[16.0,24.0]]}\n");
+    let same = nnlayer(&["compare", &bare, &format!("{bare}#/0")]);
+    assert_eq!((same.status, same.text()), (1, "FAIL shapes differ: a is (2×2), b is (2)\n"));
+}

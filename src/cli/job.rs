@@ -64,8 +64,8 @@ fn admit(
         (true, Some(text)) if text == "ones" => Some(Dout::ones(&shape)),
         (true, Some(text)) => {
             let operand = reader.read(&Name::DOUT, text, &[Name::DOUT])?;
-            let (value, typed) = (operand.value.clone(), operand.origin == Origin::Typed);
-            given.operands.insert(Name::DOUT, operand);
+            let typed = operand.origin == Origin::Typed;
+            let value = given.operands.come_from(&Name::DOUT, operand);
             Some(Dout::new(spec, &shape, value, typed)?)
         }
         (true, None) => match piped_dout {

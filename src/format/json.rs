@@ -4,17 +4,21 @@ use super::{DOUBLE_ROUNDING, Format, Found, Selector, Source, Width, escape, mis
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Place, count};
 use crate::name::Name;
-use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, arr0};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use ndarray::{ArrayD, ArrayViewD, Axis, arr0};
 use std::borrow::Cow;
 use std::io;
 
+mod number;
 mod parse;
 pub mod record;
+mod whole;
+mod write;
 
+pub use number::number;
 use parse::DEEPEST;
 pub(super) use parse::after_mark;
-pub use parse::{locate, parse};
+pub use parse::{locate, parse, read};
+pub use write::{Matrix, nested_to_line, push_number, push_row, to_line, write_value};
 
 /// JSON text.
 pub struct Json;
@@ -107,6 +111,18 @@ impl Node {
         (0..count.min(30)).map(|at| format!("{under}/{at}")).collect()
     }
 
+    /// Where a value stands; nothing for a row or number of a matrix.
+    fn place(&mut self, pointer: &str) -> Option<&mut Node> {
+        pointer.split('/').skip(1).try_fold(self, |node, part| match node {
+            Node::Object(entries) => {
+                let key = unescape(part);
+                entries.iter_mut().find(|(known, _)| *known == key).map(|(_, node)| node)
+            }
+            Node::List(list) => list.get_mut(position(part)?),
+            _ => None,
+        })
+    }
+
     /// The value as a scalar, vector or matrix; `pointer` is where it stands, for a fault's [`Place::Pointer`].
     pub fn matrix(&self, pointer: &str) -> Result<ArrayD<f64>, Fault> {
         match self {
@@ -115,7 +131,7 @@ impl Node {
             Node::Text(text) => {
                 special(text).map(|number| arr0(number).into_dyn()).ok_or_else(|| self.no_number(pointer))
             }
-            Node::List(list) => Err(no_matrix(list, pointer)),
+            Node::List(list) => stacked(list).ok_or_else(|| no_matrix(list, pointer)),
             Node::Object(_) | Node::Bool(_) | Node::Null => Err(self.no_number(pointer)),
         }
     }
@@ -162,6 +178,17 @@ pub(super) fn scalar_at(text: &str, pointer: &str) -> Result<f64, Fault> {
     Ok(node.matrix(pointer)?.first().copied().unwrap_or(f64::NAN))
 }
 
+/// Rows of a list of matrices, which are vectors of one length there.
+fn stacked(list: &[Node]) -> Option<ArrayD<f64>> {
+    fn row(node: &Node) -> Option<ArrayViewD<'_, f64>> {
+        match node {
+            Node::Numbers(row) if row.ndim() == 1 => Some(row.view()),
+            _ => None,
+        }
+    }
+    ndarray::stack(Axis(0), &list.iter().map(row).collect::<Option<Vec<_>>>()?).ok()
+}
+
 /// Why an array is no matrix: its first entry that does not go with those before it.
 fn no_matrix(list: &[Node], pointer: &str) -> Fault {
     let mut columns = None;
@@ -202,24 +229,73 @@ fn too_deep(pointer: &str) -> Fault {
         .tip("select one matrix of it: FILE#/0")
 }
 
-/// The selected value with its pointer; of an object the value of the first of `wanted` that is a key.
-pub fn pick<'a>(
-    node: &'a Node,
-    select: &Selector,
-    wanted: &[Name],
-    label: &str,
-) -> Result<(Cow<'a, Node>, String), Fault> {
-    let (node, pointer) = match select {
-        Selector::Whole => (Cow::Borrowed(node), String::new()),
-        Selector::At(pointer) => (node.find(pointer).map_err(|fault| fault.from(label))?, pointer.clone()),
+/// The pointer of the selected value; of an object that of the first of `wanted` that is a key.
+fn pick(node: &Node, select: &Selector, wanted: &[Name], label: &str) -> Result<String, Fault> {
+    let pointer = match select {
+        Selector::Whole => String::new(),
+        Selector::At(pointer) => pointer.clone(),
     };
-    let Node::Object(entries) = &*node else { return Ok((node, pointer)) };
-    let Some(name) = wanted.iter().find(|name| entries.iter().any(|(key, _)| key == name.as_str())) else {
-        let choices: Vec<String> = wanted.iter().map(|name| format!("{pointer}/{name}")).collect();
-        return Err(missing(&choices.join(" or "), &node.parts(&pointer)).from(label));
-    };
-    let chosen = node.child(name.as_str()).map(Cow::into_owned);
-    Ok((Cow::Owned(chosen.unwrap_or(Node::Null)), format!("{pointer}/{name}")))
+    let chosen = node.find(&pointer).map_err(|fault| fault.from(label))?;
+    let Node::Object(entries) = &*chosen else { return Ok(pointer) };
+    match wanted.iter().find(|name| entries.iter().any(|(key, _)| key == name.as_str())) {
+        Some(name) => Ok(format!("{pointer}/{name}")),
+        None => {
+            let choices: Vec<String> = wanted.iter().map(|name| format!("{pointer}/{name}")).collect();
+            Err(missing(&choices.join(" or "), &chosen.parts(&pointer)).from(label))
+        }
+    }
+}
+
+/// A document whose matrices are taken out, not copied.
+#[derive(Debug)]
+pub struct Document {
+    node: Node,
+    /// Pointers to what was taken out.
+    taken: Vec<String>,
+}
+
+impl Document {
+    /// A document that nothing was taken out of.
+    pub fn new(node: Node) -> Document {
+        Document { node, taken: Vec::new() }
+    }
+
+    /// What is left of it, unless something at or inside the selected value was taken out: then it has to be read again.
+    pub fn whole(&self, select: &Selector) -> Option<&Node> {
+        let pointer = match select {
+            Selector::Whole => "",
+            Selector::At(pointer) => pointer,
+        };
+        let inside = |outer: &str, inner: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        // What is an object still has its keys when a value is gone.
+        let touched = |taken: &String| {
+            inside(taken, pointer) || (inside(pointer, taken) && !matches!(self.node, Node::Object(_)))
+        };
+        (!self.taken.iter().any(touched)).then_some(&self.node)
+    }
+
+    /// Takes the selected matrix out; nothing where it was taken before.
+    pub fn take(&mut self, select: &Selector, wanted: &[Name], label: &str) -> Result<Option<Found>, Fault> {
+        if self.whole(select).is_none() {
+            return Ok(None);
+        }
+        let pointer = pick(&self.node, select, wanted, label)?;
+        if self.whole(&Selector::At(pointer.clone())).is_none() {
+            return Ok(None);
+        }
+        let value = match self.node.place(&pointer) {
+            Some(Node::Numbers(numbers)) => std::mem::take(numbers),
+            _ => return self.node.find(&pointer)?.matrix(&pointer).map(|value| Some(found(value, pointer))),
+        };
+        self.taken.push(pointer.clone());
+        Ok(Some(found(value, pointer)))
+    }
+}
+
+fn found(value: ArrayD<f64>, pointer: String) -> Found {
+    Found { value, rounding: DOUBLE_ROUNDING, pointer }
 }
 
 impl Format for Json {
@@ -238,14 +314,8 @@ impl Format for Json {
 
     fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Fault> {
         let label = source.label;
-        let bytes = source.read_all()?;
-        let node = parse(&bytes, label)?;
-        let (node, pointer) = pick(&node, select, wanted, label)?;
-        Ok(Found {
-            value: node.matrix(&pointer).map_err(|fault| fault.from(label))?,
-            rounding: DOUBLE_ROUNDING,
-            pointer,
-        })
+        let found = Document::new(read(source)?).take(select, wanted, label).map_err(|fault| fault.from(label))?;
+        Ok(found.unwrap_or_else(|| unreachable!("nothing was taken out before")))
     }
 
     fn holds_names(&self) -> bool {
@@ -254,103 +324,6 @@ impl Format for Json {
 
     fn write(&self, values: &Bundle<f64>, _wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
         to_line(values.iter(), false, out)
-    }
-}
-
-/// One object, on one line or with a line for each row.
-pub fn to_line<'a>(
-    entries: impl Iterator<Item = (&'a Name, &'a ArrayD<f64>)>,
-    pretty: bool,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    let entries: Vec<_> = entries.collect();
-    if pretty {
-        return indented(&entries, out);
-    }
-    serde_json::to_writer(&mut *out, &Object(&entries))?;
-    out.write_all(b"\n")
-}
-
-/// One value, without a line break behind it.
-pub fn write_value(value: &ArrayD<f64>, out: &mut dyn io::Write) -> io::Result<()> {
-    Ok(serde_json::to_writer(out, &Matrix(value.view()))?)
-}
-
-/// One object with an object for each of `groups`.
-pub fn nested_to_line(groups: &[(&str, Bundle<f64>)], pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
-    out.write_all(b"{")?;
-    for (n, (group, entries)) in groups.iter().enumerate() {
-        out.write_all(match (pretty, n) {
-            (true, 0) => b"\n  ",
-            (true, _) => b",\n  ",
-            (false, 0) => b"",
-            (false, _) => b",",
-        })?;
-        serde_json::to_writer(&mut *out, group)?;
-        out.write_all(if pretty { b": " } else { b":" })?;
-        let mut text = Vec::new();
-        to_line(entries.iter(), pretty, &mut text)?;
-        // A name holds no line break: JSON writes it as \n.
-        let lines: Vec<&[u8]> = text.trim_ascii_end().split(|&byte| byte == b'\n').collect();
-        out.write_all(&lines.join(&b"\n  "[..]))?;
-    }
-    out.write_all(if pretty { b"\n}\n" } else { b"}\n" })
-}
-
-fn indented(entries: &[(&Name, &ArrayD<f64>)], out: &mut dyn io::Write) -> io::Result<()> {
-    out.write_all(b"{")?;
-    for (n, (name, value)) in entries.iter().enumerate() {
-        out.write_all(if n == 0 { b"\n  " } else { b",\n  " })?;
-        serde_json::to_writer(&mut *out, name.as_str())?;
-        out.write_all(b": ")?;
-        if value.ndim() < 2 || value.is_empty() {
-            serde_json::to_writer(&mut *out, &Matrix(value.view()))?;
-            continue;
-        }
-        for (n, row) in value.axis_iter(Axis(0)).enumerate() {
-            out.write_all(if n == 0 { b"[\n    " } else { b",\n    " })?;
-            serde_json::to_writer(&mut *out, &Matrix(row))?;
-        }
-        out.write_all(b"\n  ]")?;
-    }
-    out.write_all(b"\n}\n")
-}
-
-struct Object<'a>(&'a [(&'a Name, &'a ArrayD<f64>)]);
-
-impl Serialize for Object<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in self.0 {
-            map.serialize_entry(name.as_str(), &Matrix(value.view()))?;
-        }
-        map.end()
-    }
-}
-
-/// A matrix as rows, a vector as numbers, a scalar as a number; what is not finite as a word.
-pub struct Matrix<'a>(pub ArrayViewD<'a, f64>);
-
-impl Serialize for Matrix<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0.ndim() {
-            0 => Number(self.0[IxDyn(&[])]).serialize(serializer),
-            1 => serializer.collect_seq(self.0.iter().map(|&number| Number(number))),
-            _ => serializer.collect_seq(self.0.axis_iter(Axis(0)).map(Matrix)),
-        }
-    }
-}
-
-struct Number(f64);
-
-impl Serialize for Number {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            number if number.is_finite() => serializer.serialize_f64(number),
-            f64::INFINITY => serializer.serialize_str("Infinity"),
-            f64::NEG_INFINITY => serializer.serialize_str("-Infinity"),
-            _ => serializer.serialize_str("NaN"),
-        }
     }
 }
 

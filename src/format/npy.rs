@@ -6,7 +6,7 @@ use crate::bundle::Bundle;
 use crate::fault::{Code, Fault};
 use crate::name::Name;
 use ndarray::ArrayD;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 mod header;
 
@@ -15,6 +15,9 @@ pub struct Npy;
 
 /// The first bytes.
 const MAGIC: &[u8] = b"\x93NUMPY";
+
+/// Numbers that are written together.
+const CHUNK: usize = 1 << 13;
 
 /// A header longer than this describes no plain array.
 const LONGEST_HEADER: u64 = 1 << 20;
@@ -95,15 +98,27 @@ fn damaged(message: impl Into<String>) -> Fault {
 
 /// Writes version 1 in C order, byte for byte as `numpy.save` does.
 pub(super) fn write_array(value: &ArrayD<f64>, wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
-    let mut out = io::BufWriter::with_capacity(1 << 16, out);
     out.write_all(&header::text(value.shape(), wide))?;
-    for &number in value {
+    let (layout, mut bytes) = (value.as_standard_layout(), Vec::new());
+    for numbers in layout.as_slice().unwrap_or_default().chunks(CHUNK) {
         match wide {
-            Width::Double => out.write_all(&number.to_le_bytes())?,
-            Width::Single => out.write_all(&(number as f32).to_le_bytes())?,
+            Width::Double => {
+                bytes.resize(8 * numbers.len(), 0);
+                bytes.as_chunks_mut().0.iter_mut().zip(numbers).for_each(|(to, from)| *to = from.to_le_bytes());
+            }
+            Width::Single => {
+                bytes.resize(4 * numbers.len(), 0);
+                bytes
+                    .as_chunks_mut()
+                    .0
+                    .iter_mut()
+                    .zip(numbers)
+                    .for_each(|(to, from)| *to = (*from as f32).to_le_bytes());
+            }
         }
+        out.write_all(&bytes)?;
     }
-    out.flush()
+    Ok(())
 }
 
 /// The bytes that one array takes, header and all.

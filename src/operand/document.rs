@@ -77,10 +77,7 @@ impl Reader<'_> {
             Form::File(path, selector) => {
                 let format = self.format_of(path)?;
                 if format.name() == json::Json.name() {
-                    return Ok(object_keys(
-                        &*self.tree(path)?.find(pointer(selector)).map_err(|f| f.from(path))?,
-                        selector,
-                    ));
+                    return self.object_keys(path, selector);
                 }
                 if !format.holds_names() || *selector != Selector::Whole {
                     return Ok(None);
@@ -90,10 +87,7 @@ impl Reader<'_> {
             Form::Stdin(selector) => {
                 let Some(format) = self.stdin_format()? else { return Ok(None) };
                 if format.name() == json::Json.name() {
-                    let keys = object_keys(
-                        &*self.stdin_tree()?.find(pointer(selector)).map_err(|f| f.from(stdin::LABEL))?,
-                        selector,
-                    );
+                    let keys = self.object_keys(stdin::LABEL, selector)?;
                     if keys.is_some() && *selector == Selector::Whole {
                         self.stdin.take_plain(option)?;
                     }
@@ -107,6 +101,16 @@ impl Reader<'_> {
             }
         }
     }
+
+    /// The keys of the selected value of a JSON document, where it is an object.
+    fn object_keys(&mut self, label: &str, selector: &Selector) -> Result<Option<Vec<(String, Selector)>>, Fault> {
+        let Some(node) = self.tree(label, selector)?.whole(selector) else { return Ok(None) };
+        let keys = match &*node.find(pointer(selector)).map_err(|fault| fault.from(label))? {
+            json::Node::Object(entries) => Some(entries.iter().map(|(key, _)| key.clone()).collect()),
+            _ => None,
+        };
+        Ok(keys.map(|keys| named(keys, pointer(selector))))
+    }
 }
 
 fn pointer(selector: &Selector) -> &str {
@@ -114,11 +118,6 @@ fn pointer(selector: &Selector) -> &str {
         Selector::Whole => "",
         Selector::At(pointer) => pointer,
     }
-}
-
-fn object_keys(node: &json::Node, selector: &Selector) -> Option<Vec<(String, Selector)>> {
-    let json::Node::Object(entries) = node else { return None };
-    Some(named(entries.iter().map(|(key, _)| key.clone()).collect(), pointer(selector)))
 }
 
 fn named(keys: Vec<String>, under: &str) -> Vec<(String, Selector)> {

@@ -65,8 +65,14 @@ pub struct Operands {
 impl Operands {
     /// Adds an operand.
     pub fn insert(&mut self, name: Name, operand: Operand) {
+        let value = self.come_from(&name, operand);
+        self.values.insert(name, value);
+    }
+
+    /// Keeps where an operand came from, and gives its value back.
+    pub fn come_from(&mut self, name: &Name, operand: Operand) -> ArrayD<f64> {
         self.origins.push((name.clone(), operand.origin, operand.rounding));
-        self.values.insert(name, operand.value);
+        operand.value
     }
 
     /// Where an operand came from.
@@ -86,7 +92,7 @@ pub struct Reader<'a> {
     pub stdin: Stdin<'a>,
     /// `--in-format`: the format of standard input, and of files whose name does not tell.
     pub in_format: Option<&'static dyn format::Format>,
-    documents: Vec<(String, json::Node)>,
+    documents: Vec<(String, json::Document)>,
     /// What came out of files that can be read only once, such as the shell's `<(command)`.
     pipes: Vec<(String, Vec<u8>)>,
 }
@@ -140,10 +146,8 @@ impl<'a> Reader<'a> {
     fn file(&mut self, path: &str, selector: &Selector, wanted: &[Name]) -> Result<Operand, Fault> {
         let format = self.format_of(path)?;
         let found = if format.name() == json::Json.name() {
-            self.tree(path)?;
-            let node = self.documents.iter().find(|(known, _)| known == path).map(|(_, node)| node);
-            let fault = |fault: Fault| locate(fault, path, &self.again(path));
-            select(node, selector, wanted, path).map_err(fault)?
+            let fault = |reader: &Self, fault| locate(fault, path, &reader.again(path));
+            self.take(path, selector, wanted).map_err(|error| fault(self, error))?
         } else {
             format.read(self.open(path)?, selector, wanted)?
         };
@@ -159,17 +163,32 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A JSON file, parsed once.
-    fn tree(&mut self, path: &str) -> Result<&json::Node, Fault> {
-        let at = match self.documents.iter().position(|(known, _)| known == path) {
+    /// A JSON document, of a file or of standard input, with what is selected still in it.
+    fn tree(&mut self, label: &str, selector: &Selector) -> Result<&mut json::Document, Fault> {
+        self.documents.retain(|(known, document)| known != label || document.whole(selector).is_some());
+        let at = match self.documents.iter().position(|(known, _)| known == label) {
             Some(at) => at,
             None => {
-                let node = json::parse(&self.open(path)?.read_all()?, path)?;
-                self.documents.push((path.to_owned(), node));
+                let node = match label {
+                    stdin::LABEL => json::parse(self.stdin.bytes()?, label)?,
+                    path => json::read(self.open(path)?)?,
+                };
+                self.documents.push((label.to_owned(), json::Document::new(node)));
                 self.documents.len() - 1
             }
         };
-        Ok(&self.documents[at].1)
+        Ok(&mut self.documents[at].1)
+    }
+
+    /// Takes a matrix out of a document; for a second operand the document is read again.
+    fn take(&mut self, label: &str, selector: &Selector, wanted: &[Name]) -> Result<Found, Fault> {
+        match self.tree(label, selector)?.take(selector, wanted, label)? {
+            Some(found) => Ok(found),
+            None => {
+                self.documents.retain(|(known, _)| known != label);
+                self.take(label, selector, wanted)
+            }
+        }
     }
 
     fn open<'b>(&'b self, path: &'b str) -> Result<Source<'b>, Fault> {
@@ -210,10 +229,8 @@ impl<'a> Reader<'a> {
         let format = self.stdin_format()?;
         let found = match format {
             Some(format) if format.name() == json::Json.name() => {
-                let label = stdin::LABEL;
-                self.parse_stdin()?;
-                let node = self.documents.iter().find(|(known, _)| known == label).map(|(_, node)| node);
-                select(node, selector, wanted, label).map_err(|fault| locate(fault, label, self.stdin.kept()))?
+                let found = self.take(stdin::LABEL, selector, wanted);
+                found.map_err(|fault| locate(fault, stdin::LABEL, self.stdin.kept()))?
             }
             Some(format) => format.read(Source::bytes(stdin::LABEL, self.stdin.bytes()?), selector, wanted)?,
             None => Found { value: self.typed_stdin(selector)?, rounding: DOUBLE_ROUNDING, pointer: String::new() },
@@ -227,22 +244,6 @@ impl<'a> Reader<'a> {
             return Ok(self.in_format);
         }
         Ok(format::by_first_bytes(self.stdin.bytes()?))
-    }
-
-    fn stdin_tree(&mut self) -> Result<&json::Node, Fault> {
-        self.parse_stdin()?;
-        match self.documents.iter().find(|(known, _)| known == stdin::LABEL) {
-            Some((_, node)) => Ok(node),
-            None => unreachable!("parsed a line before"),
-        }
-    }
-
-    fn parse_stdin(&mut self) -> Result<(), Fault> {
-        if !self.documents.iter().any(|(known, _)| known == stdin::LABEL) {
-            let node = json::parse(self.stdin.bytes()?, stdin::LABEL)?;
-            self.documents.push((stdin::LABEL.to_owned(), node));
-        }
-        Ok(())
     }
 
     fn typed_stdin(&mut self, selector: &Selector) -> Result<ArrayD<f64>, Fault> {
@@ -270,11 +271,8 @@ impl<'a> Reader<'a> {
     pub fn stdin_names(&mut self) -> Result<Option<Vec<String>>, Fault> {
         match self.stdin_format()? {
             Some(format) if format.name() == json::Json.name() => {
-                self.parse_stdin()?;
-                Ok(match self.documents.iter().find(|(known, _)| known == stdin::LABEL) {
-                    Some((_, json::Node::Object(entries))) => {
-                        Some(entries.iter().map(|(key, _)| key.clone()).collect())
-                    }
+                Ok(match self.tree(stdin::LABEL, &Selector::Whole)?.whole(&Selector::Whole) {
+                    Some(json::Node::Object(entries)) => Some(entries.iter().map(|(key, _)| key.clone()).collect()),
                     _ => None,
                 })
             }
@@ -287,9 +285,8 @@ impl<'a> Reader<'a> {
 
     /// The text of a setting in standard input's object: a word, a number or true.
     pub fn stdin_setting(&self, key: &str) -> Option<String> {
-        let (_, json::Node::Object(entries)) = self.documents.iter().find(|(known, _)| known == stdin::LABEL)? else {
-            return None;
-        };
+        let (_, document) = self.documents.iter().find(|(known, _)| known == stdin::LABEL)?;
+        let json::Node::Object(entries) = document.whole(&Selector::Whole)? else { return None };
         let node = &entries.iter().find(|(known, _)| known == key)?.1;
         Some(node.word().unwrap_or_else(|| "that".to_owned()))
     }
@@ -330,12 +327,6 @@ fn typed_json(text: &str) -> Result<Operand, Fault> {
     let node = json::parse(text.as_bytes(), "")?;
     let value = node.matrix("").map_err(|fault| locate(fault, "", text.as_bytes()))?;
     Ok(Operand { value, rounding: DOUBLE_ROUNDING, origin: Origin::TypedJson(text.to_owned()) })
-}
-
-fn select(node: Option<&json::Node>, selector: &Selector, wanted: &[Name], label: &str) -> Result<Found, Fault> {
-    let Some(node) = node else { unreachable!("parsed a line before") };
-    let (node, pointer) = json::pick(node, selector, wanted, label)?;
-    Ok(Found { value: node.matrix(&pointer)?, rounding: DOUBLE_ROUNDING, pointer })
 }
 
 fn operand(found: Found, origin: impl FnOnce(String) -> Origin) -> Operand {

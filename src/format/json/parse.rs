@@ -1,17 +1,33 @@
 //! Text to [`Node`], in one pass; a matrix goes into one flat vector as its rows are read.
 
-use super::{Node, special};
+use super::{Node, special, whole};
 use crate::fault::{Code, Fault, Place};
-use crate::format::{escape, printable, refuse_utf16};
+use crate::format::{Source, escape, printable, refuse_utf16, unreadable};
 use jiter::{Jiter, JiterError, JiterErrorType, JsonErrorType, Peek};
 use ndarray::{ArrayD, IxDyn};
 use std::collections::HashSet;
+use std::io::Seek;
 
 /// Arrays and objects inside each other: deeper than any network, shallow enough for any stack.
 pub(super) const DEEPEST: usize = 64;
 
 /// Reads a whole document. Numbers are rounded to nearest; a fault's place is [`Place::Text`].
 pub fn parse(bytes: &[u8], label: &str) -> Result<Node, Fault> {
+    whole::document(after_mark(bytes)).map_or_else(|| general(bytes, label), Ok)
+}
+
+/// Reads a whole document from a file, without keeping its text where it is an ordinary one.
+pub fn read(mut source: Source<'_>) -> Result<Node, Fault> {
+    let (label, length) = (source.label, source.len);
+    if let Some(node) = whole::stream(&mut source, length) {
+        return Ok(node);
+    }
+    source.rewind().map_err(|error| unreadable(label, &error))?;
+    general(&source.read_all()?, label)
+}
+
+/// Reads any document, and says of one that is none why, and where.
+pub(super) fn general(bytes: &[u8], label: &str) -> Result<Node, Fault> {
     let text = after_mark(bytes);
     let node = refuse_utf16(bytes).and_then(|()| Parser::new(text).document().map_err(|trouble| trouble.fault(text)));
     node.map_err(|fault| fault.from(label))

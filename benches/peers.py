@@ -1,0 +1,279 @@
+#!/usr/bin/env python3
+"""nnlayer beside the programs that people use today: whole jobs, alternated in one run, medians and ratios.
+
+    cargo build --release && python3 benches/peers.py                 # every row; a minute or two
+    python3 benches/peers.py --only start --only parse --repeat 9     # some rows
+    python3 benches/peers.py --write                                  # and write them to docs/performance.md
+
+Needs numpy, scipy and orjson (`pip install numpy scipy orjson`); a row whose peer is not installed is left out. A row is a function
+with @row that returns a Race, or a number that is the ratio itself. The files that a row reads are made once, in a
+folder that is removed at the end.
+"""
+import argparse, datetime, importlib.util, json, os, pathlib, platform, re, statistics, subprocess, sys, tempfile, time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "performance.md"
+ROWS = {}
+
+
+def row(name, what, goal, needs=("numpy",)):
+    """Registers a row; `needs` are the modules and the words of nnlayer's help without which it is left out."""
+    def register(make):
+        ROWS[name] = (what, goal, needs, make)
+        return make
+    return register
+
+
+class Race:
+    """Ours and the peer's: commands that are timed, or, `reported`, that print their own seconds, one number a line."""
+
+    def __init__(self, ours, peer, threads=None, reported=False, repeat=None):
+        self.ours, self.peer, self.threads, self.reported, self.repeat = ours, peer, threads, reported, repeat
+
+    def environment(self):
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
+        if self.threads:
+            kept |= {name: str(self.threads) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
+        return kept
+
+    def seconds(self, command):
+        begin = time.perf_counter()
+        ran = subprocess.run(command, env=self.environment(), stdout=subprocess.PIPE if self.reported else subprocess.DEVNULL, check=True)
+        taken = time.perf_counter() - begin
+        return statistics.median(map(float, ran.stdout.split())) if self.reported else taken
+
+    def run(self, repeat):
+        """The medians of both, after one run each that counts for nothing."""
+        repeat = self.repeat or repeat
+        taken = [(self.seconds(self.ours), self.seconds(self.peer)) for _ in range(repeat + 1)][1:]
+        return [statistics.median(side) for side in zip(*taken)]
+
+
+def peer(script):
+    return [sys.executable, "-c", script]
+
+
+def fixture(name, script):
+    """A file in the working folder, made by NumPy in a process of its own, so that this one stays small."""
+    if not pathlib.Path(name).exists():
+        subprocess.run(peer(f"import numpy as np, orjson\nrng = np.random.default_rng(7)\nname = {name!r}\n{script}"), check=True)
+    return name
+
+
+def matrix(name, rows, columns, scale=1.0):
+    """Normal random numbers, as .npy or as .json."""
+    make = f"a = rng.standard_normal(({rows}, {columns})) * {scale}\n"
+    save = "np.save(name, a)" if name.endswith(".npy") else "open(name, 'wb').write(orjson.dumps(a, option=orjson.OPT_SERIALIZE_NUMPY))"
+    return fixture(name, make + save)
+
+
+def nnlayer(command, *words, threads=None):
+    return [BINARY, command, *map(str, words), *(["--threads", str(threads)] if threads else [])]
+
+
+def bench(name, *words):
+    """A program of benches/*.rs, built as `cargo bench` builds it."""
+    built = subprocess.run(["cargo", "bench", "--bench", name, "--no-run", "--message-format=json"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    found = [m["executable"] for m in map(json.loads, built.stdout.splitlines()) if m.get("executable") and m["target"]["name"] == name]
+    return [found[-1], *map(str, words)]
+
+
+# The rows.
+
+AFFINE = """import numpy as np, orjson
+{load}
+x, w, b, dout = (load(name) for name in {files!r})
+y = x @ w + b
+dx, dw, db = dout @ w.T, x.T @ dout, dout.sum(axis=0)
+{save}"""
+
+
+def affine(kind, threads, out):
+    """4096×1024 · 1024×1024, forward and backward with a given dout."""
+    x, w, b, dout = files = [
+        matrix(f"x.{kind}", 4096, 1024), matrix(f"w.{kind}", 1024, 1024, 0.03),
+        fixture(f"b.{kind}", "a = rng.standard_normal(1024)\n" + ("np.save(name, a)" if kind == "npy" else "open(name, 'wb').write(orjson.dumps(a.tolist()))")),
+        matrix(f"dout.{kind}", 4096, 1024)]
+    if kind == "json":
+        load = "load = lambda name: np.array(orjson.loads(open(name, 'rb').read()))"
+        save = f"open('peer.{out}', 'wb').write(orjson.dumps(dict(y=y, dx=dx, dw=dw, db=db), option=orjson.OPT_SERIALIZE_NUMPY))"
+    else:
+        load, save = "load = np.load", f"np.savez('peer.{out}', y=y, dx=dx, dw=dw, db=db)"
+    ours = nnlayer("affine", "--x", x, "--w", w, "--b", b, "--dout", dout, "--out", f"ours.{out}", threads=threads)
+    return Race(ours, peer(AFFINE.format(load=load, save=save, files=files)), threads)
+
+
+@row("start", "start of a tiny affine job, `nnlayer affine --x 1,2 --w '1;2'` / the same after `import numpy`", 0.015)
+def start():
+    return Race(nnlayer("affine", "--x", "1,2", "--w", "1;2"), peer("import numpy as np\nprint(np.array([1., 2.]) @ np.array([[1.], [2.]]))"), repeat=41)
+
+
+@row("json-2", "affine forward + backward, 4096×1024 · 1024×1024, JSON in and out, 2 threads / numpy + orjson", 0.28, ("numpy", "orjson"))
+def json_two():
+    return affine("json", 2, "json")
+
+
+@row("json-1", "the same on 1 thread", 0.45, ("numpy", "orjson"))
+def json_one():
+    return affine("json", 1, "json")
+
+
+@row("npy", "the same from .npy to .npz, 2 threads / numpy with its OpenBLAS", 0.80)
+def npy():
+    return affine("npy", 2, "npz")
+
+
+SOFTMAX = """import numpy as np
+x = np.load('logits.npy')
+{softmax}
+np.save('peer.npy', y)"""
+
+
+@row("softmax", "softmax of 100000×1000, .npy to .npy, 2 threads / numpy", None)
+def softmax():
+    formula = "e = np.exp(x - x.max(axis=1, keepdims=True)); y = e / e.sum(axis=1, keepdims=True)"
+    return softmax_race(formula)
+
+
+@row("softmax-scipy", "the same / scipy.special.softmax", None, ("numpy", "scipy"))
+def softmax_scipy():
+    return softmax_race("from scipy.special import softmax; y = softmax(x, axis=1)")
+
+
+@row("softmax-torch", "the same / torch.softmax", None, ("numpy", "torch"))
+def softmax_torch():
+    return softmax_race("import torch; y = torch.softmax(torch.from_numpy(x), 1).numpy()")
+
+
+def softmax_race(formula):
+    x = matrix("logits.npy", 100000, 1000, 5.0)
+    return Race(nnlayer("softmax", "--x", x, "--forward", "--out", "ours.npy", threads=2), peer(SOFTMAX.format(softmax=formula)), 2, repeat=3)
+
+
+PARSE = """import orjson, time
+data = open('x.json', 'rb').read()
+for _ in range(5):
+    begin = time.perf_counter(); value = orjson.loads(data); print(time.perf_counter() - begin); del value"""
+
+
+@row("parse-1", "JSON of 4096×1024 doubles of 17 digits to a flat buffer, in memory, 1 thread / orjson.loads", 0.45, ("numpy", "orjson"))
+def parse_one():
+    return parse_race(1)
+
+
+@row("parse-2", "the same on 2 threads", 0.28, ("numpy", "orjson"))
+def parse_two():
+    return parse_race(2)
+
+
+def parse_race(threads):
+    return Race(bench("parse", os.path.abspath(matrix("x.json", 4096, 1024)), threads, 5), peer(PARSE), reported=True, repeat=3)
+
+
+def peak(command):
+    """The most memory, in bytes, that a command had resident."""
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    assert child.returncode == 0, command
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+# Of memory, the most that is resident at a time over 8 bytes for every number that is read; results of the size of x
+# are written to a file.
+@row("memory-npy", "most memory resident / bytes of the arrays read as doubles: softmax-xent, 100000×1000 from .npy, loss only", 1.6)
+def memory_npy():
+    x, t = matrix("logits.npy", 100000, 1000, 5.0), fixture("t.npy", "np.save(name, rng.integers(0, 1000, 100000))")
+    return peak(nnlayer("softmax-xent", "--x", x, "--t", t, "--only", "loss")) / (8 * (100000 * 1000 + 100000))
+
+
+@row("memory-json", "the same: affine, 4096×1024 from JSON by a (1024×10) W, forward and backward, dx left out", 2.0, ("numpy", "orjson"))
+def memory_json():
+    x, w = matrix("x.json", 4096, 1024), matrix("w10.json", 1024, 10)
+    return peak(nnlayer("affine", "--x", x, "--w", w, "--only", "y,dw")) / (8 * (4096 * 1024 + 1024 * 10))
+
+
+@row("memory-npz", "the same: affine forward + backward, 4096×1024 · 1024×1024 from .npy, all results to .npz", None)
+def memory_npz():
+    return peak(affine("npy", None, "npz").ours) / (8 * (2 * 4096 * 1024 + 1024 * 1024 + 1024))
+
+
+@row("exact", "`--precision exact`, affine forward + backward, 512×512 · 512×512 / `--precision f64`", 8, ("numpy", "exact"))
+def exact():
+    words = ["affine", "--x", matrix("x512.npy", 512, 512), "--w", matrix("w512.npy", 512, 512), "--out", "ours.npz"]
+    return Race(nnlayer(*words, "--precision", "exact"), nnlayer(*words), repeat=3)
+
+
+# Running them, and the page.
+
+
+def missing(needs):
+    shown = subprocess.run([BINARY, "affine", "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [need for need in needs if importlib.util.find_spec(need) is None and not re.search(rf"\b{need}\b.*$", shown, re.M)]
+
+
+def line(name, repeat):
+    what, goal, _, make = ROWS[name]
+    found = make()
+    ours = theirs = "–"
+    if isinstance(found, Race):
+        ours, theirs = found.run(repeat)
+        ratio, (ours, theirs) = ours / theirs, map(duration, (ours, theirs))
+    else:
+        ratio = found
+    return f"| {name} | {what} | {ours} | {theirs} | **{ratio:.3g}** | {'' if goal is None else f'≤ {goal}'} |"
+
+
+def duration(seconds):
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
+
+
+def machine():
+    cpu = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text() + "\nmodel name: " + cpu).group(1)
+    versions = [f"{name} {importlib.import_module(name).__version__}" for name in ("numpy", "scipy", "orjson", "torch") if importlib.util.find_spec(name)]
+    return f"{cpu}, {len(os.sched_getaffinity(0))} cores, {platform.system()}; Python {platform.python_version()}, {', '.join(versions)}; {datetime.date.today()}"
+
+
+HEAD = """# Speed, beside what people use today
+
+Whole jobs (start, read, compute, write) of nnlayer and of its peers, alternated in one run: medians and their ratio, ours / peer.
+Less than 1 is faster. `python3 benches/peers.py --write` measures again and writes this page; `--only ROW` measures one.
+In rows of memory the ratio is that of the text: the most that was resident at a time, program and all, over 8 bytes for each number read.
+"""
+
+
+def write(lines, environment):
+    """Puts measured rows in the place of those of the same name, in the order of the registry."""
+    known = dict(re.findall(r"^\| (\S+) (\|.*\|)$", PAGE.read_text(), re.M)) if PAGE.exists() else {}
+    known |= {name: text.split(" ", 2)[2] for name, text in lines.items()}
+    table = "\n".join(f"| {name} {known[name]}" for name in ROWS if name in known)
+    PAGE.write_text(f"{HEAD}\nMeasured on: {environment}.\n\n| row | what | ours | peer | ratio | goal |\n|---|---|---|---|---|---|\n{table}\n")
+
+
+def main():
+    global BINARY
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--only", action="append", choices=ROWS, metavar="ROW", help=f"one of {', '.join(ROWS)}")
+    words.add_argument("--repeat", type=int, default=5, help="alternations of ours and the peer (5)")
+    words.add_argument("--nnlayer", default=ROOT / "target/release/nnlayer", help="the binary that is measured")
+    words.add_argument("--write", action="store_true", help="write what was measured to docs/performance.md")
+    given = words.parse_args()
+    BINARY = str(pathlib.Path(given.nnlayer).resolve())
+    lines = {}
+    with tempfile.TemporaryDirectory(prefix="peers-") as folder:
+        os.chdir(folder)
+        for name in given.only or ROWS:
+            if lacking := missing(ROWS[name][2]):
+                print(f"{name}: left out, without {', '.join(lacking)}", file=sys.stderr)
+                continue
+            lines[name] = line(name, given.repeat)
+            print(lines[name], flush=True)
+        os.chdir(ROOT)
+    if given.write:
+        write(lines, machine())
+
+
+if __name__ == "__main__":
+    main()
