@@ -1,6 +1,6 @@
 //! Computational graphs: what is drawn, and that it can be read.
 
-use crate::support::{Ran, folder, nnlayer, shell};
+use crate::support::{Ran, folder, nnlayer, piped, shell};
 use nnlayer::layer::LAYERS;
 
 /// What a command draws, colours taken out.
@@ -10,7 +10,7 @@ fn drawn(ran: &Ran) -> String {
 }
 
 /// The arguments of each layer's examples that draw: those without options that ask for something else.
-fn examples() -> Vec<Vec<String>> {
+pub fn examples() -> Vec<Vec<String>> {
     let other = |argument: &str| ["--json", "--only", "loss", "loss,divisor"].contains(&argument);
     let of = |command: &str| {
         let words = command.split(' ').skip(1).map(|word| word.trim_matches('\'').to_owned());
@@ -19,7 +19,18 @@ fn examples() -> Vec<Vec<String>> {
     LAYERS.iter().flat_map(|spec| spec.examples.iter().map(move |example| of(example.command))).collect()
 }
 
-fn with<'a>(example: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
+/// A tape of two affine layers, a relu between them and a loss.
+pub fn chain() -> String {
+    let first = ["affine", "--x", "1,2", "--w", "1,-1;0,1", "--b", "0,-3", "--tape"];
+    let mut tape = nnlayer(&first).text().to_owned();
+    let more: [&[&str]; 3] = [&["relu"], &["affine", "--w", "1,3;5,7", "--b", "2,0"], &["softmax-xent", "--t", "0"]];
+    for layer in more {
+        tape = piped(&tape, layer).text().to_owned();
+    }
+    tape
+}
+
+pub fn with<'a>(example: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
     example.iter().map(String::as_str).chain(more.iter().copied()).collect()
 }
 
@@ -38,12 +49,13 @@ fn every_layer_draws_its_examples_at_both_levels_in_a_hundred_columns() {
 fn every_layer_draws_its_examples_to_every_kind_of_file() {
     let folder = folder();
     for example in examples() {
-        for extension in ["dot", "mmd"] {
+        for extension in ["svg", "html", "dot", "mmd"] {
             for level in ["tensor", "scalar"] {
                 let path = folder.path().join(format!("graph.{extension}"));
                 let path = path.to_str().unwrap();
                 assert_eq!(nnlayer(&with(&example, &["--graph", path, "--level", level])).quiet(), "", "{example:?}");
-                assert!(std::fs::read_to_string(path).unwrap().contains("n0"), "{example:?}");
+                let text = std::fs::read_to_string(path).unwrap();
+                assert!(begins(extension).iter().all(|part| text.contains(part)), "{example:?}");
             }
         }
     }
@@ -86,4 +98,14 @@ fn nan_and_infinity_are_drawn() {
     assert!(text.contains("nan") && text.contains(" inf ") && text.contains("-inf"), "{text}");
     let text = drawn(&nnlayer(&["softmax-xent", "--x", "0,-inf", "--t", "1,0", "--graph"]));
     assert!(!text.contains("nan"), "{text}");
+}
+
+/// What a file of each kind has in it.
+fn begins(extension: &str) -> [&'static str; 2] {
+    match extension {
+        "svg" => ["<svg xmlns", "</svg>\n"],
+        "html" => ["<!DOCTYPE html>", "</html>\n"],
+        "dot" => ["digraph nnlayer {", " -> n"],
+        _ => ["flowchart LR\n", " --> n"],
+    }
 }

@@ -1,6 +1,6 @@
 //! What stands on an edge: numbers in five digits, and of a matrix its corner.
 
-use super::{Edge, Graph, Kind, Level, gradient};
+use super::{Edge, Graph, Kind, Level};
 use crate::fault::shape;
 use ndarray::{ArrayD, Axis};
 
@@ -24,10 +24,11 @@ pub(super) fn label(edge: &Edge, graph: &Graph, shown: usize) -> (Vec<String>, V
         let form = shape(edge.forward.shape());
         above.insert(0, if named_by_node { form } else { format!("{} {form}", short(name)) });
         if let Some(backward) = &edge.backward {
-            below.push(format!("{} {}", short(&gradient(name)), shape(backward.shape())));
+            let name = edge.slope.as_ref().map(|name| short(name) + " ").unwrap_or_default();
+            below.push(name + &shape(backward.shape()));
         }
     } else if !named_by_node && kind(edge.from) != Kind::Branch {
-        above[0] = format!("{name} {}", above[0]);
+        above[0] = format!("{name} = {}", above[0]);
     }
     (above, below)
 }
@@ -40,6 +41,28 @@ pub(super) fn short(name: &str) -> String {
     }
     let (head, tail) = (&chars[..NAME / 2], &chars[chars.len() - NAME / 2 + 1..]);
     head.iter().chain(&['…']).chain(tail).collect()
+}
+
+/// A number in as many digits as make it that double.
+pub(super) fn exact(value: f64) -> String {
+    match value {
+        v if v.is_nan() => "NaN".to_owned(),
+        v if v.is_infinite() => if v > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
+        v => format!("{v:?}"),
+    }
+}
+
+/// All of a value, as JSON has it; nothing where it is large.
+pub(super) fn whole(value: &ArrayD<f64>) -> Option<String> {
+    let row = |row: ndarray::ArrayViewD<'_, f64>| {
+        format!("[{}]", row.iter().map(|&v| exact(v)).collect::<Vec<String>>().join(","))
+    };
+    match (value.len(), value.ndim()) {
+        (0..=64, 0) => Some(exact(value[[]])),
+        (0..=64, 1) => Some(row(value.view())),
+        (0..=64, _) => Some(format!("[{}]", value.axis_iter(Axis(0)).map(row).collect::<Vec<String>>().join(","))),
+        _ => None,
+    }
 }
 
 /// A number in five digits at most; a whole one as it is.

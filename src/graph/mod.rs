@@ -6,12 +6,16 @@
 use crate::fault::{Code, Fault, shape};
 use ndarray::ArrayD;
 
+mod align;
 mod dot;
 mod grid;
+mod html;
 mod label;
 mod mermaid;
+mod order;
 mod place;
 mod record;
+mod svg;
 mod tensor;
 mod terminal;
 mod textbook;
@@ -55,6 +59,8 @@ pub struct Node {
     pub kind: Kind,
     /// What stands on it: `+`, `exp`, `x[0]`.
     pub label: String,
+    /// What that means, where it leaves something out: `e^(x − 3)`.
+    pub meaning: Option<String>,
 }
 
 /// What a node is.
@@ -79,12 +85,16 @@ pub struct Edge {
     pub to: usize,
     /// What the value is called, where it has a name.
     pub name: Option<String>,
+    /// What the gradient is called, where it has a name.
+    pub slope: Option<String>,
     /// The value.
     pub forward: ArrayD<f64>,
     /// The gradient of the loss by this edge; matrices of targets have none.
     pub backward: Option<ArrayD<f64>>,
     /// The derivative of what `to` gives by this edge, where that is a number.
     pub local: Option<f64>,
+    /// The formula of its gradient, where it is an operand of a layer: `dx = dout·Wᵀ`.
+    pub rule: Option<String>,
 }
 
 /// A way to draw a graph into a file.
@@ -96,8 +106,12 @@ pub struct Picture {
 }
 
 /// The kinds of files that graphs are drawn to.
-pub const PICTURES: &[Picture] =
-    &[Picture { extension: "dot", draw: dot::dot }, Picture { extension: "mmd", draw: mermaid::mermaid }];
+pub const PICTURES: &[Picture] = &[
+    Picture { extension: "svg", draw: svg::svg },
+    Picture { extension: "html", draw: html::html },
+    Picture { extension: "dot", draw: dot::dot },
+    Picture { extension: "mmd", draw: mermaid::mermaid },
+];
 
 /// Layers one behind the other as a graph of the level that was chosen; else of scalars where it has few nodes.
 pub fn graph(stages: &[Staged<'_>], level: Option<Level>) -> Result<Graph, Fault> {

@@ -1,6 +1,7 @@
 //! The graph of scalars: what a trace of the formula recorded, taken backward edge by edge.
 
 use super::{Edge, Graph, Kind, Level, Node, label::brief, place_in};
+use crate::name::Name;
 use crate::scalar::traced::{Entry, Op, local};
 use crate::scalar::{Doubled, Scalar};
 use ndarray::arr0;
@@ -69,8 +70,8 @@ pub(super) fn draw(trace: &Traceable) -> Graph {
         let made = &trace.log[entry];
         let node = graph.nodes.len();
         graph.nodes.push(match trace.leaves.get(&entry) {
-            Some((name, _)) => Node { kind: Kind::Leaf, label: name.clone() },
-            None => Node { kind: Kind::Op, label: label(made) },
+            Some((name, _)) => Node { kind: Kind::Leaf, label: name.clone(), meaning: None },
+            None => Node { kind: Kind::Op, label: label(made), meaning: meaning(made) },
         });
         for (n, (_, from)) in made.reads.iter().enumerate() {
             if let Some(from) = from.filter(|from| uses.contains_key(from)) {
@@ -87,6 +88,7 @@ pub(super) fn draw(trace: &Traceable) -> Graph {
         let out = Out {
             node,
             name: trace.leaves.get(&entry).map(|(name, _)| name.clone()).or(result.map(|(name, _)| name.clone())),
+            slope: trace.leaves.get(&entry).map(|(name, _)| super::gradient(name)),
             forward: result.map_or(made.value.to_f64(), |(_, value)| *value),
             backward: gradient.unwrap_or_else(|| total.get(&entry).map_or(0.0, |slope| slope.value())),
             single: users.len() == 1,
@@ -95,10 +97,11 @@ pub(super) fn draw(trace: &Traceable) -> Graph {
     }
     for (entry, name, value, dout) in &trace.outputs {
         let node = graph.nodes.len();
-        graph.nodes.push(Node { kind: Kind::Sink, label: name.clone() });
+        graph.nodes.push(Node { kind: Kind::Sink, label: name.clone(), meaning: None });
         if let Some(out) = taken.get_mut(entry) {
             out.forward = *value;
             out.name = Some(name.clone());
+            out.slope = Some(Name::DOUT.to_string() + name.find('[').map_or("", |at| &name[at..]));
             out.edge(&mut graph, node, *dout, None);
         }
     }
@@ -109,6 +112,7 @@ pub(super) fn draw(trace: &Traceable) -> Graph {
 struct Out {
     node: usize,
     name: Option<String>,
+    slope: Option<String>,
     forward: f64,
     backward: f64,
     single: bool,
@@ -119,10 +123,13 @@ impl Out {
     fn branched(mut self, graph: &mut Graph) -> Out {
         if !self.single {
             let branch = graph.nodes.len();
-            graph.nodes.push(Node { kind: Kind::Branch, label: "•".to_owned() });
+            let meaning = Some("goes several ways; their gradients are summed".to_owned());
+            graph.nodes.push(Node { kind: Kind::Branch, label: "•".to_owned(), meaning });
             let total = self.backward;
             self.edge(graph, branch, total, None);
             self.node = branch;
+            // What comes back on one of the ways is a part of it.
+            self.slope = None;
         }
         self
     }
@@ -134,9 +141,11 @@ impl Out {
             from: self.node,
             to,
             name: self.name.clone(),
+            slope: self.slope.clone(),
             forward: arr0(self.forward).into_dyn(),
             backward: Some(arr0(backward).into_dyn()),
             local,
+            rule: None,
         });
     }
 }
@@ -215,6 +224,16 @@ fn label(entry: &Entry) -> String {
         Op::Ln { .. } => "log".to_owned(),
         Op::Tanh => "tanh".to_owned(),
         Op::Relu | Op::Gate => "relu".to_owned(),
+    }
+}
+
+/// What the sign of an operation leaves out.
+fn meaning(entry: &Entry) -> Option<String> {
+    match entry.op {
+        Op::Exp { shift } if shift != 0.0 => Some(format!("e^(x − {})", brief(shift)).replace("− -", "+ ")),
+        Op::Ln { eps } if eps != 0.0 => Some(format!("log(y + {})", brief(eps))),
+        Op::Over if entry.reads[0].1.is_none() => Some("1/x".to_owned()),
+        _ => None,
     }
 }
 

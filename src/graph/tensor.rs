@@ -36,6 +36,8 @@ struct Wire {
     name: String,
     forward: ArrayD<f64>,
     backward: Option<ArrayD<f64>>,
+    slope: Option<String>,
+    rule: Option<String>,
 }
 
 /// Draws layers one behind the other.
@@ -60,7 +62,8 @@ fn draw(graph: &mut Graph, stage: &Staged<'_>, before: Option<Wire>) -> Wire {
     let parts = if own.is_empty() { vec![whole(stage)] } else { own };
     let input = crate::tape::input_of(stage.spec);
     let mut wires: BTreeMap<String, Wire> = BTreeMap::new();
-    wires.extend(before.map(|wire| (input.to_string(), wire)));
+    let slope = Some(stage.called(&input.gradient()));
+    wires.extend(before.map(|wire| (input.to_string(), Wire { slope, rule: rule(stage, input), ..wire })));
     let last = parts.len() - 1;
     for (n, part) in parts.into_iter().enumerate() {
         let reads = part.reads.iter().filter_map(|name| {
@@ -73,12 +76,24 @@ fn draw(graph: &mut Graph, stage: &Staged<'_>, before: Option<Wire>) -> Wire {
         });
         let reads: Vec<Wire> = reads.collect();
         let op = node(graph, Kind::Op, part.op.to_owned());
+        let note = part.note.map(str::to_owned);
+        graph.notes.extend(note.filter(|note| !graph.notes.contains(note)));
         reads.iter().for_each(|wire| connect(graph, wire, op));
         let (forward, backward) = match part.inner {
             Some(inner) if n != last => inner,
             _ => (stage.outcome.results.known(&stage.spec.output).clone(), stage.dout.clone()),
         };
-        let wire = Wire { from: op, name: stage.called(&part.gives), forward, backward: Some(backward) };
+        // What is a step on the way belongs to no option and no key.
+        let output = part.gives == stage.spec.output || stage.outcome.results.get(&part.gives).is_some();
+        let (name, slope) = if output {
+            (
+                stage.called(&part.gives),
+                if n == last { Name::DOUT.to_string() } else { stage.called(&part.gives.gradient()) },
+            )
+        } else {
+            (part.gives.to_string(), format!("d({})", part.gives))
+        };
+        let wire = Wire { from: op, name, slope: Some(slope), forward, backward: Some(backward), rule: None };
         wires.insert(part.gives.to_string(), wire);
     }
     match wires.remove(stage.spec.output.as_str()) {
@@ -90,20 +105,31 @@ fn draw(graph: &mut Graph, stage: &Staged<'_>, before: Option<Wire>) -> Wire {
 /// A layer as one operation.
 fn whole(stage: &Staged<'_>) -> Part {
     let reads = stage.spec.slots.iter().map(|slot| slot.name.clone()).collect();
-    Part { op: stage.spec.name, reads, gives: stage.spec.output.clone(), inner: None }
+    Part { op: stage.spec.name, note: None, reads, gives: stage.spec.output.clone(), inner: None }
 }
 
 /// An operand as a node of its own. Targets and constants have no gradient.
 fn leaf(graph: &mut Graph, stage: &Staged<'_>, name: &Name) -> Option<Wire> {
     let forward = stage.at.get(name)?.clone();
     let backward = stage.outcome.gradients.get(&name.gradient()).cloned();
+    let rule = rule(stage, name);
+    let slope = Some(stage.called(&name.gradient()));
     let name = stage.called(name);
     let from = node(graph, Kind::Leaf, name.clone());
-    Some(Wire { from, name, forward, backward })
+    Some(Wire { from, name, slope, forward, backward, rule })
+}
+
+/// The formula of an operand's gradient.
+fn rule(stage: &Staged<'_>, name: &Name) -> Option<String> {
+    let gradient = name.gradient();
+    stage.outcome.gradients.get(&gradient)?;
+    let own = stage.layer.formulas(stage.at);
+    let own = own.into_iter().find(|(known, _)| *known == gradient).map(|(_, formula)| formula);
+    Some(format!("{gradient} = {}", own.or_else(|| stage.spec.formula(&gradient))?))
 }
 
 fn node(graph: &mut Graph, kind: Kind, label: String) -> usize {
-    graph.nodes.push(Node { kind, label });
+    graph.nodes.push(Node { kind, label, meaning: None });
     graph.nodes.len() - 1
 }
 
@@ -115,5 +141,7 @@ fn connect(graph: &mut Graph, wire: &Wire, to: usize) {
         forward: wire.forward.clone(),
         backward: wire.backward.clone(),
         local: None,
+        slope: wire.slope.clone(),
+        rule: wire.rule.clone(),
     });
 }

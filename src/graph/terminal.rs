@@ -62,7 +62,7 @@ fn band(graph: &Graph, ranks: &[usize], from: usize, to: usize, cuts: &Cuts) -> 
     for (n, edge) in graph.edges.iter().enumerate() {
         if inside(edge.to) && !inside(edge.from) {
             let letter = cuts.0.iter().find(|(cut, _)| *cut == n).map_or("", |(_, letter)| letter);
-            part.nodes.push(Node { kind: Kind::Leaf, label: format!("{letter}→") });
+            part.nodes.push(Node { kind: Kind::Leaf, label: format!("{letter}→"), meaning: None });
             edges.push(Edge { from: part.nodes.len() - 1, to: graph.nodes.len() + edge.to, ..edge.clone() });
         }
     }
@@ -76,7 +76,7 @@ fn band(graph: &Graph, ranks: &[usize], from: usize, to: usize, cuts: &Cuts) -> 
             at[edge.to]
         } else {
             let letter = letter(cuts.0.len());
-            part.nodes.push(Node { kind: Kind::Sink, label: format!("→{letter}") });
+            part.nodes.push(Node { kind: Kind::Sink, label: format!("→{letter}"), meaning: None });
             cuts.0.push((n, letter));
             part.nodes.len() - 1
         };

@@ -130,7 +130,7 @@ impl Admit for Affine {
 
     fn parts(&self, at: &Bundle<f64>, results: &Bundle<f64>, dout: &ArrayD<f64>) -> Vec<Part> {
         let product = Name::fixed(if self.transposed { "x·Wᵀ" } else { "x·W" });
-        let dot = |gives, inner| Part { op: "dot", reads: vec![Name::X, Name::W], gives, inner };
+        let dot = |gives, inner| Part { op: "dot", note: None, reads: vec![Name::X, Name::W], gives, inner };
         let Some(b) = at.get(&Name::B) else { return vec![dot(Name::Y, None)] };
         let mut alone = at.clone();
         alone.take(&Name::B);
@@ -141,10 +141,12 @@ impl Admit for Affine {
         let repeated = Name::fixed("b in every row");
         if let Some(rows) = rows {
             let inner = Some((rows.to_owned(), dout.clone()));
-            parts.push(Part { op: "repeat", reads: vec![Name::B], gives: repeated.clone(), inner });
-            parts.push(Part { op: "+", reads: vec![product, repeated], gives: Name::Y, inner: None });
+            let note =
+                Some("repeat is a branching: b goes to every row, and db is the sum of what comes back from the rows");
+            parts.push(Part { op: "repeat", note, reads: vec![Name::B], gives: repeated.clone(), inner });
+            parts.push(Part { op: "+", note: None, reads: vec![product, repeated], gives: Name::Y, inner: None });
         } else {
-            parts.push(Part { op: "+", reads: vec![product, Name::B], gives: Name::Y, inner: None });
+            parts.push(Part { op: "+", note: None, reads: vec![product, Name::B], gives: Name::Y, inner: None });
         }
         parts
     }

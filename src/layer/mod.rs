@@ -143,6 +143,8 @@ pub trait Admit {
 pub struct Part {
     /// Its sign: `dot`, `+`.
     pub op: &'static str,
+    /// What its sign leaves out.
+    pub note: Option<&'static str>,
     /// What it reads: operands, results, and what earlier parts gave.
     pub reads: Vec<Name>,
     /// What it gives.

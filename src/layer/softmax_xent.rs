@@ -189,9 +189,10 @@ impl Admit for SoftmaxXent {
         let inner = Some((y.clone(), ranked(dy, y.ndim())));
         let weight = at.get(&Name::WEIGHT).map(|_| Name::WEIGHT);
         vec![
-            Part { op: "softmax", reads: vec![Name::X], gives: Name::Y, inner },
+            Part { op: "softmax", note: None, reads: vec![Name::X], gives: Name::Y, inner },
             Part {
                 op: "cross-entropy",
+                note: None,
                 reads: [Name::Y, Name::T].into_iter().chain(weight).collect(),
                 gives: Name::LOSS,
                 inner: None,

@@ -1,0 +1,307 @@
+//! Pictures of graphs, parsed: nothing overlaps, no line crosses a label, and the numbers are those of `--json`.
+
+use crate::graph::{chain, examples, with};
+use crate::support::{folder, nnlayer, numbers, piped};
+use proptest::prelude::*;
+use roxmltree::{Document, Node};
+use serde_json::Value;
+
+/// Left, top, right, bottom.
+type Area = [f64; 4];
+
+/// The SVG that a command draws.
+#[track_caller]
+fn svg(args: &[&str], stdin: &str) -> String {
+    let folder = folder();
+    let path = folder.path().join("graph.svg");
+    let args = [args, &["--graph", path.to_str().unwrap()]].concat();
+    let ran = if stdin.is_empty() { nnlayer(&args) } else { piped(stdin, &args) };
+    assert_eq!(ran.status, 0, "{args:?} {}", ran.stderr);
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn of_class<'a>(at: Node<'a, 'a>, class: &'a str) -> impl Iterator<Item = Node<'a, 'a>> {
+    at.descendants().filter(move |node| {
+        node.attribute("class").is_some_and(|classes| classes.split(' ').any(|known| known == class))
+    })
+}
+
+fn number(node: Node<'_, '_>, attribute: &str) -> f64 {
+    node.attribute(attribute).unwrap().parse().unwrap()
+}
+
+/// Where a text stands: characters are 0.602 of the size wide.
+fn area(text: Node<'_, '_>) -> Area {
+    let wide = text.text().unwrap_or_default().chars().count() as f64 * 13.0 * 0.602;
+    let (x, y) = (number(text, "x"), number(text, "y"));
+    let group = text.parent().unwrap().attribute("class").unwrap();
+    let left = match group {
+        _ if group.contains("leaf") => x - wide,
+        _ if group.contains("sink") => x,
+        _ => x - wide / 2.0,
+    };
+    [left, y - 11.0, left + wide, y + 3.0]
+}
+
+/// Where an operation stands.
+fn shape(node: Node<'_, '_>) -> Option<Area> {
+    let shape = node.children().find(|child| ["circle", "rect"].contains(&child.tag_name().name()))?;
+    if shape.has_tag_name("circle") {
+        let (x, y, r) = (number(shape, "cx"), number(shape, "cy"), number(shape, "r"));
+        return Some([x - r, y - r, x + r, y + r]);
+    }
+    let (x, y) = (number(shape, "x"), number(shape, "y"));
+    Some([x, y, x + number(shape, "width"), y + number(shape, "height")])
+}
+
+fn overlap(a: &Area, b: &Area) -> bool {
+    a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]
+}
+
+/// Points along a path of M, H and C.
+fn points(path: &str) -> Vec<(f64, f64)> {
+    let spaced: String =
+        path.chars().map(|c| if c.is_alphabetic() { format!(" {c} ") } else { c.to_string() }).collect();
+    let mut words = spaced.split_whitespace();
+    let (mut points, mut at) = (Vec::new(), (0.0, 0.0));
+    while let Some(word) = words.next() {
+        let mut next = || words.next().unwrap().parse::<f64>().unwrap();
+        let start = at;
+        let controls = match word {
+            "M" => {
+                at = (next(), next());
+                points.push(at);
+                continue;
+            }
+            "H" => {
+                let end = (next(), at.1);
+                [start, end, end]
+            }
+            "C" => [(next(), next()), (next(), next()), (next(), next())],
+            other => panic!("{other} in {path}"),
+        };
+        for n in 1..=64 {
+            let t = f64::from(n) / 64.0;
+            let mix = |a: f64, b: f64, c: f64, d: f64| {
+                let s = 1.0 - t;
+                s * s * s * a + 3.0 * s * s * t * b + 3.0 * s * t * t * c + t * t * t * d
+            };
+            points.push((
+                mix(start.0, controls[0].0, controls[1].0, controls[2].0),
+                mix(start.1, controls[0].1, controls[1].1, controls[2].1),
+            ));
+        }
+        at = controls[2];
+    }
+    points
+}
+
+/// That nothing overlaps anything, and no line crosses what it does not belong to.
+#[track_caller]
+fn is_readable(svg: &str, what: &str) {
+    let document = Document::parse(svg).unwrap();
+    let root = document.root_element();
+    let texts: Vec<Node<'_, '_>> = root.descendants().filter(|node| node.has_tag_name("text")).collect();
+    let labels: Vec<(String, Area)> = texts
+        .iter()
+        .filter(|text| !text.parent().unwrap().attribute("class").unwrap_or_default().contains("op"))
+        .filter(|text| !text.attribute("class").unwrap_or_default().contains("note"))
+        .map(|text| (text.text().unwrap_or_default().to_owned(), area(*text)))
+        .collect();
+    let shapes: Vec<(String, Area)> =
+        of_class(root, "node").filter_map(|node| Some((format!("{:?}", node.attributes()), shape(node)?))).collect();
+    let all: Vec<&(String, Area)> = labels.iter().chain(&shapes).collect();
+    for (n, a) in all.iter().enumerate() {
+        for b in &all[n + 1..] {
+            assert!(!overlap(&a.1, &b.1), "{what}: {a:?} overlaps {b:?}\n{svg}");
+        }
+    }
+    let (width, height) = (number(root, "width"), number(root, "height"));
+    for (text, [left, top, right, bottom]) in all.iter().map(|all| (&all.0, all.1)) {
+        assert!(left >= 0.0 && top >= 0.0 && right <= width && bottom <= height, "{what}: {text} is outside\n{svg}");
+    }
+    for line in of_class(root, "line") {
+        for (x, y) in points(line.attribute("d").unwrap()) {
+            let crossed = labels.iter().find(|(_, area)| overlap(area, &[x, y, x, y]));
+            assert!(crossed.is_none(), "{what}: a line crosses {crossed:?} at {x} {y}\n{svg}");
+            // A line touches the node that it reaches or leaves, and goes through none.
+            let inner = |[left, top, right, bottom]: Area| [left + 6.0, top + 3.0, right - 6.0, bottom - 3.0];
+            let crossed = shapes.iter().find(|(_, area)| overlap(&inner(*area), &[x, y, x, y]));
+            assert!(crossed.is_none() || area_is_small(crossed), "{what}: a line crosses {crossed:?}\n{svg}");
+        }
+    }
+}
+
+/// Whether it is the dot of a branch, which lines go through.
+fn area_is_small(shape: Option<&(String, Area)>) -> bool {
+    shape.is_some_and(|(_, area)| area[2] - area[0] < 12.0)
+}
+
+/// That every edge has its two values, as text and exactly, and the text is the exact value in five digits.
+#[track_caller]
+fn has_both_values(svg: &str) {
+    let document = Document::parse(svg).unwrap();
+    let edges: Vec<Node<'_, '_>> = of_class(document.root_element(), "edge").collect();
+    assert!(!edges.is_empty());
+    for edge in edges {
+        for class in ["forward", "backward"] {
+            let texts: Vec<&str> = edge
+                .children()
+                .filter(|child| child.has_tag_name("text") && child.attribute("class") == Some(class))
+                .filter_map(|text| text.text())
+                .collect();
+            let Some(exact) = edge.attribute(format!("data-{class}").as_str()) else {
+                let none = of_class(edge, "none").filter_map(|text| text.text()).collect::<Vec<_>>();
+                assert_eq!((class, none), ("backward", vec!["no gradient"]), "{svg}");
+                continue;
+            };
+            let exact: Vec<f64> = words(exact);
+            let shown =
+                texts.iter().filter(|text| !text.ends_with(')')).flat_map(|text| words(text)).collect::<Vec<f64>>();
+            assert_eq!(exact.len(), shown.len(), "{texts:?}");
+            for (exact, shown) in exact.iter().zip(shown) {
+                let same = *exact == shown || (exact.is_nan() && shown.is_nan());
+                assert!(same || (exact - shown).abs() <= 5.1e-5 * exact.abs(), "{exact} is shown as {shown}");
+            }
+        }
+    }
+}
+
+/// The numbers in a text, names with an = before them left out.
+fn words(text: &str) -> Vec<f64> {
+    let text = text.split(" = ").last().unwrap();
+    let words = text.split(|c: char| "[], ".contains(c)).filter(|word| !word.is_empty());
+    words.map(|word| word.parse().unwrap_or_else(|_| panic!("{word} in {text}"))).collect()
+}
+
+/// That every edge with a name or whose gradient has one carries the numbers that `--json` prints under it.
+#[track_caller]
+fn has_the_numbers_of(svg: &str, json: &Value, inputs: &Value) -> usize {
+    let document = Document::parse(svg).unwrap();
+    let mut found = 0;
+    for edge in of_class(document.root_element(), "edge") {
+        for (name, value) in [("data-name", "data-forward"), ("data-slope", "data-backward")] {
+            let (Some(name), Some(value)) = (edge.attribute(name), edge.attribute(value)) else { continue };
+            let (key, index) = name.split_once('[').unwrap_or((name, ""));
+            let entry = match key.split_once('.') {
+                Some((layer, key)) => json.get(layer).and_then(|layer| layer.get(key)),
+                None => json.get(key).or(inputs.get(key)),
+            };
+            let Some(entry) = entry else { continue };
+            let mut entry = entry;
+            for step in index.trim_end_matches(']').split(',').filter(|step| !step.is_empty()) {
+                entry = entry.get(step.parse::<usize>().unwrap()).unwrap_or(entry);
+            }
+            found += 1;
+            assert_eq!(words(value), numbers(entry), "{name}");
+        }
+    }
+    found
+}
+
+#[test]
+fn every_example_of_every_layer_is_readable_at_both_levels() {
+    for example in examples() {
+        for level in ["tensor", "scalar"] {
+            let picture = svg(&with(&example, &["--level", level]), "");
+            is_readable(&picture, &format!("{example:?} {level}"));
+            if !example.contains(&"--forward".to_owned()) {
+                has_both_values(&picture);
+            }
+        }
+    }
+}
+
+#[test]
+fn pictures_have_the_numbers_that_json_prints() {
+    let commands = [
+        r#"{"softmax": {"x": [1, 2, 3], "dout": [1, 0, 0]}}"#,
+        r#"{"softmax": {"x": [[1, 2], [3, -1]], "dout": [[1, 0], [0, 2]]}}"#,
+        r#"{"softmax-xent": {"x": [0.3, 2.9, 4], "t": [0, 0, 1]}}"#,
+        r#"{"softmax-xent": {"x": [[0.3, 2.9], [4, 1]], "t": [1, 0], "weight": [1, 3]}}"#,
+        r#"{"xent": {"y": [0.1, 0.1, 0.8], "t": [0, 0, 1]}}"#,
+        r#"{"relu": {"x": [-1, 0, 2], "dout": [3, 4, 5]}}"#,
+        r#"{"sigmoid": {"x": [-1, 0.5], "dout": [1, 2]}}"#,
+        r#"{"tanh": {"x": [-1, 0.5], "dout": [1, 2]}}"#,
+        r#"{"affine": {"x": [[1, 2], [3, 4]], "w": [[1, -1], [0, 1]], "b": [0, -3], "dout": [[1, 2], [0, 3]]}}"#,
+    ];
+    for command in commands {
+        let command: Value = serde_json::from_str(command).unwrap();
+        let (name, inputs) = command.as_object().unwrap().iter().next().unwrap();
+        let options =
+            inputs.as_object().unwrap().iter().flat_map(|(key, value)| [format!("--{key}"), value.to_string()]);
+        let args: Vec<String> = std::iter::once(name.clone()).chain(options).collect();
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let json = nnlayer(&[&args[..], &["--json"]].concat()).json();
+        for level in ["scalar", "tensor"] {
+            let picture = svg(&[&args[..], &["--level", level]].concat(), "");
+            let results = json.as_object().unwrap().len() + inputs.as_object().unwrap().len();
+            let hidden = usize::from(*name == "xent") + usize::from(*name == "softmax-xent" && level == "scalar");
+            assert!(has_the_numbers_of(&picture, &json, inputs) + 2 * hidden >= results, "{args:?} {level}");
+            has_both_values(&picture);
+        }
+    }
+}
+
+#[test]
+fn a_chain_is_readable_and_has_the_numbers_that_backward_prints() {
+    let tape = chain();
+    let json = piped(&tape, &["backward", "--json"]).json();
+    for level in ["scalar", "tensor"] {
+        let picture = svg(&["backward", "--level", level], &tape);
+        is_readable(&picture, level);
+        has_both_values(&picture);
+        assert!(has_the_numbers_of(&picture, &json, &Value::Null) >= 5, "{level}");
+    }
+}
+
+#[test]
+fn pictures_are_the_same_bytes_for_any_locale_width_and_number_of_threads() {
+    let folder = folder();
+    let draw = |set: &str, options: &str| {
+        let path = folder.path().join("g.svg");
+        let line = format!("{set} nnlayer softmax --x 1,2,3 {options} --graph {}", path.display());
+        crate::support::shell(&line).quiet();
+        std::fs::read(path).unwrap()
+    };
+    let plain = draw("", "");
+    assert_eq!(draw("LC_ALL=C COLUMNS=20", "--threads 1"), plain);
+    assert_eq!(draw("LANG=ja_JP.eucJP LC_ALL= ", "--threads 2 --color always"), plain);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn no_small_layer_is_drawn_with_anything_overlapping(
+        layer in 0..7usize,
+        (rows, inner, columns) in (1..4usize, 1..4usize, 1..4usize),
+        values in prop::collection::vec(-9.0..9.0f64, 27),
+        vector: bool,
+        tensor: bool,
+    ) {
+        let matrix = |rows: usize, columns: usize, from: usize| {
+            let cell = |n: usize| format!("{:.*}", n % 5, values[(from + n) % 27]);
+            let row = |n: usize| format!("[{}]", (0..columns).map(|k| cell(n * columns + k)).collect::<Vec<_>>().join(","));
+            format!("[{}]", (0..rows).map(row).collect::<Vec<_>>().join(","))
+        };
+        let one = |text: String| if vector { text[1..text.len() - 1].split("],").next().unwrap().trim_end_matches(']').to_owned() + "]" } else { text };
+        let x = one(matrix(rows, inner, 0));
+        let classes = if vector { "0".to_owned() } else { format!("[{}]", vec!["0"; rows].join(",")) };
+        let (w, b) = (matrix(inner, columns, 5), matrix(1, columns, 9));
+        let b = &b[1..b.len() - 1];
+        let args: Vec<&str> = match layer {
+            0 => vec!["affine", "--x", &x, "--w", &w, "--b", b],
+            1 => vec!["affine", "--x", &x, "--w", &w],
+            2 => vec!["softmax", "--x", &x],
+            3 => vec!["softmax", "--log", "--x", &x],
+            4 => vec!["softmax-xent", "--x", &x, "--t", &classes, "--label-smoothing", "0.1", "--reduction", "mean"],
+            5 => vec!["sigmoid", "--x", &x],
+            _ => vec!["tanh", "--x", &x],
+        };
+        let args = [&args[..], &["--level", if tensor { "tensor" } else { "scalar" }]].concat();
+        let picture = svg(&args, "");
+        is_readable(&picture, &format!("{args:?}"));
+        has_both_values(&picture);
+    }
+}
