@@ -26,7 +26,7 @@ pub(super) fn command(spec: &'static LayerSpec) -> Command {
         .args(settings.map(|arg| arg.help_heading("Settings")))
         .args(stream::options().map(|arg| arg.help_heading("Streams")))
         .args(tape::options().map(|arg| arg.help_heading("Chains")))
-        .args(graph::options(&["tape", "name", "expect"]).map(|arg| arg.help_heading("Pictures")))
+        .args(graph::options(&["tape", "name", "expect", "ndjson"]).map(|arg| arg.help_heading("Pictures")))
         .args(common().into_iter().chain(super::request::checking()).map(|arg| arg.help_heading("Options")))
         .disable_help_flag(true)
         .after_help(after_help(spec))

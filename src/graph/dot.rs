@@ -1,6 +1,6 @@
 //! A graph for Graphviz.
 
-use super::label::{SHOWN, label};
+use super::label::stacked;
 use super::{Graph, Kind};
 use std::fmt::Write;
 
@@ -21,7 +21,7 @@ pub(super) fn dot(graph: &Graph) -> String {
         let _ = writeln!(text, "  n{n} [label=\"{}\", shape={shape}];", escaped(&node.label));
     }
     for edge in &graph.edges {
-        let (above, below) = label(edge, graph, SHOWN);
+        let (above, below) = stacked(edge, graph);
         let colored = |lines: &[String], sign: &str, color: &str| match lines {
             [] => String::new(),
             lines => {

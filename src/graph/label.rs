@@ -33,6 +33,15 @@ pub(super) fn label(edge: &Edge, graph: &Graph, shown: usize) -> (Vec<String>, V
     (above, below)
 }
 
+/// The same where both stand above the line: the name of the gradient comes first, as the value's does.
+pub(super) fn stacked(edge: &Edge, graph: &Graph) -> (Vec<String>, Vec<String>) {
+    let (above, mut below) = label(edge, graph, SHOWN);
+    if graph.level == Level::Tensor && edge.backward.is_some() {
+        below.rotate_right(1);
+    }
+    (above, below)
+}
+
 /// A name, with dots in its middle where it is long.
 pub(super) fn short(name: &str) -> String {
     let chars: Vec<char> = name.chars().collect();

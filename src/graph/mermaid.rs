@@ -1,6 +1,6 @@
 //! A graph for Mermaid, as Markdown shows it on many sites.
 
-use super::label::{SHOWN, label};
+use super::label::stacked;
 use super::{Graph, Kind};
 use std::fmt::Write;
 
@@ -19,7 +19,7 @@ pub(super) fn mermaid(graph: &Graph) -> String {
         };
     }
     for edge in &graph.edges {
-        let (above, below) = label(edge, graph, SHOWN);
+        let (above, below) = stacked(edge, graph);
         let above = format!("→ {}", above.join("<br>"));
         let below = (!below.is_empty()).then(|| format!("← {}", below.join("<br>")));
         let lines: Vec<String> = [above].into_iter().chain(below).collect();
