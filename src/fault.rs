@@ -302,6 +302,8 @@ codes! {
     TapeVersion = "tape-version",
     /// A tape whose saved values are not what its layers give.
     TapeStale = "tape-stale",
+    /// Results that are not summed.
+    LeftOut = "left-out",
     /// Records of a stream that could not be computed.
     BadRecords = "bad-records",
     /// A key that is nearly an operand's name.

@@ -109,6 +109,7 @@ fn every_code_has_an_input_that_causes_it() {
         .filter_map(|command| code(folder.path(), command))
         .chain(code(folder.path(), "nnlayer affine --x 1,2 --w '1;2' --dout 1"))
         .chain(code(folder.path(), "printf [ | nnlayer relu --ndjson --keep-going"))
+        .chain(code(folder.path(), r#"echo '{"loss":1,"y":[1]}' | nnlayer sum"#))
         // A reply of 256 MB is in program.rs.
         .chain([Code::ReplyTooLong.as_str().to_owned()])
         .collect();

@@ -33,5 +33,7 @@ mod operands; // every command × operand × form
 mod output; // text, JSON, files; what is written is read back
 mod refusals; // every code has an input that causes it
 mod registry; // what every layer must have
-mod streams; // standard input, closed pipes, terminals
+mod shards; // the examples that go past one machine
+mod streams;
+mod sum; // shards as one // standard input, closed pipes, terminals
 mod tidy; // the rules of the architecture

@@ -25,6 +25,7 @@ mod request;
 mod shell;
 mod step;
 mod stream;
+mod sum;
 mod tape;
 mod train;
 
@@ -125,6 +126,7 @@ const COMMANDS: &[Other] = &[
     net::COMMAND,
     step::COMMAND,
     train::COMMAND,
+    sum::COMMAND,
     shell::COMPLETIONS,
     shell::MAN,
 ];

@@ -267,7 +267,7 @@ impl SoFar<'_> {
 }
 
 /// A stream's lines, so many bytes at a time, and at least one line.
-struct Rounds<'a> {
+pub(super) struct Rounds<'a> {
     source: &'a mut dyn Read,
     buffer: Vec<u8>,
     /// Where what was not handed out yet begins and ends.
@@ -277,12 +277,12 @@ struct Rounds<'a> {
 }
 
 impl<'a> Rounds<'a> {
-    fn new(source: &'a mut dyn Read, size: usize) -> Rounds<'a> {
+    pub(super) fn new(source: &'a mut dyn Read, size: usize) -> Rounds<'a> {
         Rounds { source, buffer: vec![0; size], begin: 0, end: 0, ended: false }
     }
 
     /// The next lines: as many as there is room for, or, where `eager`, all that one reading brings.
-    fn next(&mut self, eager: bool) -> io::Result<Option<&[u8]>> {
+    pub(super) fn next(&mut self, eager: bool) -> io::Result<Option<&[u8]>> {
         self.buffer.copy_within(self.begin..self.end, 0);
         (self.begin, self.end) = (0, self.end - self.begin);
         // Up to here no line ends.

@@ -10,10 +10,12 @@ mod double;
 mod doubled;
 pub mod exact;
 mod single;
+mod total;
 pub mod traced;
 
 pub use doubled::Doubled;
 pub use exact::Exact;
+pub use total::Total;
 pub use traced::Traced;
 
 /// A number that a layer computes with.

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""A million records through a 64→10 affine and softmax with cross-entropy: loss and gradient at the scores, a line each.
+
+    cargo build --release && python3 benches/ndjson.py [--records N] [--repeat N] [--digits]
+
+nnlayer, two commands in a pipe, beside orjson + NumPy, record by record and in batches of 1024; alternated in one run,
+medians. Needs numpy and orjson. Pixels are sixteenths of the digits in fixtures/, or, with --digits, doubles of all digits.
+"""
+import argparse, os, pathlib, statistics, subprocess, sys, tempfile, time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+NNLAYER = ROOT / "target/release/nnlayer"
+W, B = ROOT / "fixtures/digits/w.npy", ROOT / "fixtures/digits/b.npy"
+
+
+def by_row(lines, out):
+    import numpy as np, orjson
+    w, b = np.load(W), np.load(B)
+    for line in lines:
+        record = orjson.loads(line)
+        y = np.asarray(record["x"]) @ w + b
+        y -= y.max()
+        power = np.exp(y)
+        total = power.sum()
+        dx = power / total
+        dx[record["t"]] -= 1
+        loss = np.log(total) - y[record["t"]]
+        out.write(orjson.dumps({"id": record["id"], "loss": float(loss), "dx": dx}, option=orjson.OPT_SERIALIZE_NUMPY))
+        out.write(b"\n")
+
+
+def in_batches(lines, out, size=1024):
+    import itertools, numpy as np, orjson
+    w, b = np.load(W), np.load(B)
+    while batch := [orjson.loads(line) for line in itertools.islice(lines, size)]:
+        y = np.array([record["x"] for record in batch]) @ w + b
+        rows, t = np.arange(len(batch)), np.array([record["t"] for record in batch])
+        y -= y.max(axis=1, keepdims=True)
+        power = np.exp(y)
+        total = power.sum(axis=1, keepdims=True)
+        dx = power / total
+        dx[rows, t] -= 1
+        loss = np.log(total[:, 0]) - y[rows, t]
+        records = zip(batch, loss.tolist(), dx.tolist())
+        out.write(b"".join(orjson.dumps({"id": r["id"], "loss": l, "dx": d}) + b"\n" for r, l, d in records))
+
+
+def write(path, count, digits):
+    import numpy as np, orjson
+    archive = np.load(ROOT / "fixtures/train/digits.npz")
+    x, t = archive["x"].astype(float), archive["t"]
+    if digits:
+        x = np.random.default_rng(1).standard_normal(x.shape)
+    rows = [b"\"x\":%b,\"t\":%d}\n" % (orjson.dumps(row), int(label)) for row, label in zip(x.tolist(), t)]
+    with open(path, "wb") as out:
+        out.writelines(b"{\"id\":%d,%b" % (n, rows[n % len(rows)]) for n in range(count))
+
+
+def same(ours, theirs):
+    """The results agree: record by record, to the digits that NumPy has."""
+    import json
+    for a, b in zip(open(ours), open(theirs), strict=True):
+        a, b = json.loads(a), json.loads(b)
+        assert a["id"] == b["id"] and abs(a["loss"] - b["loss"]) <= 1e-12 * max(1, abs(b["loss"])), (a, b)
+        assert all(abs(p - q) <= 1e-14 for p, q in zip(a["dx"], b["dx"])), (a, b)
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--records", type=int, default=1_000_000)
+    arguments.add_argument("--repeat", type=int, default=3)
+    arguments.add_argument("--digits", action="store_true")
+    arguments.add_argument("--only", choices=["by_row", "in_batches"])
+    arguments.add_argument("--peer", help=argparse.SUPPRESS)
+    given = arguments.parse_args()
+    if given.peer:
+        return {"by_row": by_row, "in_batches": in_batches}[given.peer](sys.stdin.buffer, sys.stdout.buffer)
+    with tempfile.TemporaryDirectory() as folder:
+        records = f"{folder}/records.ndjson"
+        write(records, given.records, given.digits)
+        ours = (f"{NNLAYER} affine --w {W} --b {B} --forward --ndjson {records}"
+                f" | {NNLAYER} softmax-xent --only loss,dx --ndjson")
+        commands = {"nnlayer": ours}
+        for peer in [given.only] if given.only else ["by_row", "in_batches"]:
+            commands[peer] = f"{sys.executable} {__file__} --peer {peer} < {records}"
+        seconds = {name: [] for name in commands}
+        for _ in range(given.repeat):
+            for name, command in commands.items():
+                begin = time.perf_counter()
+                subprocess.run(f"{command} > {folder}/{name}", shell=True, check=True)
+                seconds[name].append(time.perf_counter() - begin)
+        for peer in list(commands)[1:]:
+            same(f"{folder}/nnlayer", f"{folder}/{peer}")
+        medians = {name: statistics.median(times) for name, times in seconds.items()}
+        size = os.path.getsize(records) / 1e6
+        print(f"{given.records} records, {size:.0f} MB, medians of {given.repeat}, {os.cpu_count()} cores")
+        for name, median in medians.items():
+            print(f"{name:12} {median:7.2f} s  {median / medians['nnlayer']:6.1f}×")
+
+
+main()

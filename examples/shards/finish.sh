@@ -1,0 +1,18 @@
+#!/bin/sh
+# finish.sh FOLDER: adds up FOLDER/shards.ndjson in three orders, and compares with one run of FOLDER/rows.csv.
+set -eu
+cd "$1"
+rows=$(wc -l < rows.csv)
+for order in cat tac shuf; do
+    $order shards.ndjson | ./nnlayer sum --json > "$order.json"
+done
+cmp cat.json tac.json && cmp cat.json shuf.json
+echo "$(wc -l < shards.ndjson) shards in three orders: the same bits"
+begin=$(date +%s.%N)
+sh ./shard.sh ./nnlayer model.json < rows.csv > single.json
+echo "one run over all rows: $(date +%s.%N | awk -v begin="$begin" '{ printf "%.1f", $1 - begin }') s"
+# A sum of n terms may be off by (n + 8)·2⁻⁵³ of their magnitudes: here the mean of numbers up to 1, pixels times differences.
+bound=$(awk -v n="$rows" 'BEGIN { printf "%.3e", (n + 8) * 2 ^ -53 }')
+for layer in affine1 softmax-xent1; do
+    ./nnlayer compare "cat.json#/$layer" "single.json#/$layer" --atol "$bound" --rtol 0
+done

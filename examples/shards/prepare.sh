@@ -1,0 +1,21 @@
+#!/bin/sh
+# prepare.sh FOLDER ROWS: the binary, a network and so many rows of digits, repeated as often as that takes, in FOLDER.
+set -eu
+root=$(cd "$(dirname "$0")/../.." && pwd)
+folder=$1 rows=$2
+if [ -z "${NNLAYER:-}" ]; then
+    echo "building nnlayer"
+    (cd "$root" && cargo build --release --quiet)
+    NNLAYER=$root/target/release/nnlayer
+fi
+cp "$NNLAYER" "$folder/nnlayer"
+cp "$root/examples/shards/model.json" "$root/examples/shards/shard.sh" "$root/fixtures/digits/w.npy" \
+    "$root/fixtures/digits/b.npy" "$folder"
+cd "$folder"
+echo "writing $rows rows of digits"
+# What is positive goes through relu as it is.
+./nnlayer relu --x "$root/fixtures/train/digits.npz#x" --forward --out x.csv
+./nnlayer relu --x "$root/fixtures/train/digits.npz#t" --forward --out t.csv
+sed 's/\.0$//' t.csv | paste -d, - x.csv | sed 's/\.0,/,/g; s/\.0$//' > digits.csv
+awk -v rows="$rows" '{ line[NR] = $0 } END { for (n = 0; n < rows; n++) print line[n % NR + 1] }' digits.csv > rows.csv
+rm x.csv t.csv digits.csv

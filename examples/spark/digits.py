@@ -1,0 +1,15 @@
+"""Sends the rows of FOLDER through nnlayer, a shard a partition, and keeps what it says of each: digits.py FOLDER SHARDS
+
+For spark-submit, which sends the binary, the network and shard.sh along by --files.
+"""
+import pathlib, sys, time
+from pyspark import SparkContext
+
+folder, shards = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+spark = SparkContext(appName="nnlayer")
+begin = time.monotonic()
+rows = spark.textFile(str(folder / "rows.csv"), minPartitions=shards)
+results = rows.pipe("sh ./shard.sh ./nnlayer model.json", checkCode=True).collect()
+print(f"{len(results)} shards under Spark {spark.version}: {time.monotonic() - begin:.1f} s", flush=True)
+(folder / "shards.ndjson").write_text("".join(line + "\n" for line in results))
+spark.stop()

@@ -1,0 +1,137 @@
+//! Shards, one after the other: of a file, or as lines of a stream that is never in memory whole.
+
+use crate::bundle::Bundle;
+use crate::cli::stream::Rounds;
+use crate::fault::{Code, Fault, Place};
+use crate::format::{self, Format, Selector, json, json::Node};
+use crate::name::Name;
+use crate::operand::{Document, Reader, grammar, grammar::Form, stdin};
+use std::path::Path;
+
+/// Bytes that are read at a time.
+const ROUND: usize = 1 << 18;
+
+/// What is done with a shard and its name.
+type Add<'a> = dyn FnMut(Bundle<f64>, &str) -> Result<(), Fault> + 'a;
+
+/// Does something with each shard that a text stands for, and with its name.
+pub(super) fn each(text: &str, reader: &mut Reader<'_>, add: &mut Add<'_>) -> Result<(), Fault> {
+    let (source, selector) = match grammar::parse(text)? {
+        Form::Stdin(selector) => ("-".to_owned(), selector),
+        Form::File(path, selector) => (path, selector),
+        Form::Literal(_) | Form::Json(_) => {
+            return Err(Fault::new(Code::FormatUnknown, format!("{text:?} is no shard"))
+                .tip("name a .json or .npz file; @NAME is always a file"));
+        }
+    };
+    let label = if source == "-" { stdin::LABEL.to_owned() } else { source.clone() };
+    if let Selector::At(pointer) = &selector {
+        let bytes = reader.bytes(&format!("@{source}"))?.0;
+        let tree = json::parse(&bytes, &label)?;
+        let node = tree.find(pointer).map_err(|fault| fault.from(label.as_str()))?;
+        return add(entries(&node, &label, 1)?, &format!("{label}#{pointer}"));
+    }
+    let extension = Path::new(&source).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    if format::by_extension(extension).is_some_and(|format| format.name() != json::Json.name()) {
+        return add(archive(text, reader, &label)?, &label);
+    }
+    lines(&source, reader, add)
+}
+
+/// A file that holds arrays by name.
+fn archive(text: &str, reader: &mut Reader<'_>, label: &str) -> Result<Bundle<f64>, Fault> {
+    let unnamed = |fault: Fault| Fault { operand: None, ..fault };
+    match reader.document(&Name::new("shard"), text).map_err(unnamed)? {
+        Document::Named(named) => Ok(named.into_iter().map(|(name, operand)| (name, operand.value)).collect()),
+        Document::Single(_) => Err(Fault::new(Code::KeyMissing, "holds one array without a name")
+            .from(label)
+            .tip("shards hold loss, dw, db by name: .json or .npz")),
+    }
+}
+
+/// One object a line, or one over many lines.
+fn lines(source: &str, reader: &mut Reader<'_>, add: &mut Add<'_>) -> Result<(), Fault> {
+    let (mut source, label) = reader.stream(&format!("@{source}"))?;
+    let mut rounds = Rounds::new(&mut *source, ROUND);
+    let (mut before, mut whole) = (0, None::<Vec<u8>>);
+    while let Some(text) = rounds.next(false).map_err(|error| format::unreadable(&label, &error))? {
+        if let Some(whole) = &mut whole {
+            whole.extend_from_slice(text);
+        } else if before == 0 && !begins_with_a_whole_object(text) {
+            whole = Some(text.to_vec());
+        } else {
+            for line in text.split_inclusive(|&byte| byte == b'\n') {
+                before += 1;
+                if !line.trim_ascii().is_empty() {
+                    add(shard(line, &label, before)?, &format!("{label}:{before}"))?;
+                }
+            }
+        }
+    }
+    match whole {
+        Some(whole) => add(shard(&whole, &label, 1)?, &label),
+        None if before == 0 => {
+            Err(Fault::new(Code::EmptyValue, "is empty").from(label).tip("did the command before it fail?"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether the first line with something on it is an object; else the document may go over many lines.
+fn begins_with_a_whole_object(text: &[u8]) -> bool {
+    let first = text.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+    first.is_some_and(|line| json::parse(line, "").is_ok())
+}
+
+/// A shard that begins in a line.
+fn shard(text: &[u8], label: &str, line: usize) -> Result<Bundle<f64>, Fault> {
+    let node = json::parse(text.trim_ascii_end(), label).map_err(|fault| later(fault, line))?;
+    entries(&node, label, line)
+}
+
+/// A fault whose lines are counted from there.
+fn later(fault: Fault, line: usize) -> Fault {
+    match fault.at.clone() {
+        Some(Place::Text { line: own, column, pointer }) => {
+            fault.at(Place::Text { line: own + line - 1, column, pointer })
+        }
+        _ => fault,
+    }
+}
+
+/// Every array of an object, those of an object inside it under both names.
+fn entries(node: &Node, label: &str, line: usize) -> Result<Bundle<f64>, Fault> {
+    let refuse = |message: &str, tip: &str| {
+        Err(Fault::new(Code::KeyMissing, message)
+            .from(label)
+            .at(Place::Text { line, column: 1, pointer: String::new() })
+            .tip(tip))
+    };
+    let Node::Object(keys) = node else {
+        return refuse("is no object with results by name", "shards are written with --json, or as .npz");
+    };
+    let has = |name: &str| keys.iter().any(|(key, _)| key == name);
+    if has(crate::tape::document::KEY) {
+        return refuse("is a tape", "nnlayer backward --json writes its gradients");
+    }
+    if has("error") {
+        return refuse("is an error in the place of results", "repair what it names, or leave the record out");
+    }
+    let mut found = Bundle::new();
+    flatten(keys, "", &mut found);
+    Ok(found)
+}
+
+/// What is no array of numbers is not for summing.
+fn flatten(keys: &[(String, Node)], prefix: &str, found: &mut Bundle<f64>) {
+    for (key, node) in keys {
+        match node {
+            Node::Object(keys) => flatten(keys, &format!("{prefix}{key}."), found),
+            node => {
+                if let Ok(value) = node.matrix("") {
+                    found.insert(Name::new(format!("{prefix}{key}")), value);
+                }
+            }
+        }
+    }
+}
