@@ -10,14 +10,13 @@
 //! In all at most n·(1 + DEPTH + n/DEPTH)·2^(q − 106), and what underflows: less than 2⁻¹⁰⁷⁰ a product.
 
 use super::threads;
-use ndarray::{ArrayView1, ArrayView2};
-use std::array;
+use ndarray::ArrayView2;
+use tile::{Kind, Tile};
+
+mod tile;
 
 /// Products that are added up before their remainders are.
 const DEPTH: usize = 256;
-/// Rows and columns of a tile.
-const HEIGHT: usize = 2;
-const WIDTH: usize = 8;
 /// Rows that a thread keeps accumulators of.
 const ROWS: usize = 48;
 /// Fewer products than that are not worth a thread.
@@ -31,94 +30,126 @@ const SPLITS: f64 = f64::from_bits((1023 + 990) << 52);
 /// infinite or NaN.
 pub type Bounded = (f64, f64, f64);
 
-/// Σ_k rows[n, k]·columns[m, k] for every n and m, row by row.
-pub fn products(rows: ArrayView2<'_, f64>, columns: ArrayView2<'_, f64>) -> Vec<Bounded> {
-    let (count, wide) = (rows.nrows(), columns.nrows());
-    if count == 0 || wide == 0 {
-        return Vec::new();
-    }
-    let norms = |m: &ArrayView2<'_, f64>| m.rows().into_iter().map(norm).collect::<Vec<f64>>();
-    let right = Right { packed: pack(columns, WIDTH), norms: norms(&columns), depth: columns.ncols() };
-    let row_norms = norms(&rows);
-    let mut all = vec![(0.0, 0.0, 0.0); count * wide];
-    let threads = if count * wide * right.depth < ALONE { 1 } else { threads::count() };
-    let each = count.div_ceil(threads.max(1)).next_multiple_of(HEIGHT);
-    threads::each(all.chunks_mut(each * wide).enumerate().collect(), |(part, out)| {
-        for (block, out) in out.chunks_mut(ROWS * wide).enumerate() {
-            let first = part * each + block * ROWS;
-            let last = first + out.len() / wide;
-            right.times(rows.slice(ndarray::s![first..last, ..]), &row_norms[first..last], out);
-        }
-    });
-    all
+/// What `make` makes of Σ_k rows[n, k]·columns[m, k] and its place, for every n and m, row by row.
+pub fn products<T: Send>(
+    rows: ArrayView2<'_, f64>,
+    columns: ArrayView2<'_, f64>,
+    make: impl Fn(usize, Bounded) -> T + Sync,
+) -> Vec<T> {
+    let Some(kind) = Kind::usable().next() else { return Vec::new() };
+    products_of(kind, rows, columns, make)
 }
 
-/// At least √Σ v²; NaN where a number is none or infinite, infinite where the bound below is not to be trusted.
-fn norm(values: ArrayView1<'_, f64>) -> f64 {
-    let largest = values.iter().fold(0.0, |largest: f64, v| largest.max(v.abs()));
-    if values.iter().any(|v| !v.is_finite()) {
-        f64::NAN
-    } else if largest == 0.0 {
-        0.0
-    } else if largest > SPLITS || largest < SPLITS.recip() {
-        f64::INFINITY
+fn products_of<T: Send>(
+    kind: Kind,
+    rows: ArrayView2<'_, f64>,
+    columns: ArrayView2<'_, f64>,
+    make: impl Fn(usize, Bounded) -> T + Sync,
+) -> Vec<T> {
+    let (count, wide) = (rows.nrows(), columns.nrows());
+    let right = Right { kind, packed: pack(columns, kind.columns), norms: norms(columns), depth: columns.ncols() };
+    let row_norms = norms(rows);
+    let threads = if count * wide * right.depth < ALONE { 1 } else { threads::count() };
+    let each = count.div_ceil(threads.max(1)).next_multiple_of(kind.rows);
+    let parts = (0..count).step_by(each.max(1)).map(|first| (first, (first + each).min(count))).collect();
+    let made = threads::each(parts, |(first, last)| {
+        let mut made = Vec::with_capacity((last - first) * wide);
+        for first in (first..last).step_by(ROWS) {
+            let last = last.min(first + ROWS);
+            let rows = rows.slice(ndarray::s![first..last, ..]);
+            right.times(rows, &row_norms[first..last], |place, bounded| made.push(make(first * wide + place, bounded)));
+        }
+        made
+    });
+    made.into_iter()
+        .reduce(|mut all, part| {
+            all.extend(part);
+            all
+        })
+        .unwrap_or_default()
+}
+
+/// Shows every number with its row, in the order that they lie in.
+fn visit(m: ArrayView2<'_, f64>, mut see: impl FnMut(usize, usize, f64)) {
+    if m.is_standard_layout() {
+        for (n, row) in m.rows().into_iter().enumerate() {
+            row.iter().enumerate().for_each(|(k, &value)| see(n, k, value));
+        }
     } else {
-        let scale = largest.recip();
-        // Of a million terms and a millionth more, no rounding gets below.
-        values.iter().map(|v| (v * scale) * (v * scale)).sum::<f64>().sqrt() * largest * (1.0 + 1e-6)
+        for (k, column) in m.columns().into_iter().enumerate() {
+            column.iter().enumerate().for_each(|(n, &value)| see(n, k, value));
+        }
     }
+}
+
+/// Of each row at least √Σ v²; NaN where a number is none or infinite, infinite where the bound is not to be trusted.
+fn norms(m: ArrayView2<'_, f64>) -> Vec<f64> {
+    let mut largest = vec![0.0f64; m.nrows()];
+    // A NaN and an infinity are more than any number.
+    visit(m, |n, _, v| largest[n] = largest[n].max(if v.is_finite() { v.abs() } else { f64::INFINITY }));
+    let scales: Vec<f64> = largest.iter().map(|largest| largest.recip()).collect();
+    let mut squares = vec![0.0f64; m.nrows()];
+    visit(m, |n, _, v| squares[n] += (v * scales[n]) * (v * scales[n]));
+    let norm = |(largest, squares): (f64, f64)| {
+        if largest.is_infinite() {
+            f64::NAN
+        } else if largest == 0.0 {
+            0.0
+        } else if largest > SPLITS || largest < SPLITS.recip() {
+            f64::INFINITY
+        } else {
+            // Of a billion terms and a millionth more, no rounding gets below.
+            squares.sqrt() * largest * (1.0 + 1e-6)
+        }
+    };
+    largest.into_iter().zip(squares).map(norm).collect()
 }
 
 /// Rows in groups of `width`, filled up with zeros: number k of each of a group's rows, for every k.
 fn pack(rows: ArrayView2<'_, f64>, width: usize) -> Vec<f64> {
     let depth = rows.ncols();
     let mut packed = vec![0.0; rows.nrows().next_multiple_of(width) * depth];
-    for (n, row) in rows.rows().into_iter().enumerate() {
-        let group = &mut packed[n / width * width * depth..];
-        row.iter().enumerate().for_each(|(k, &value)| group[k * width + n % width] = value);
-    }
+    visit(rows, |n, k, value| packed[n / width * width * depth + k * width + n % width] = value);
     packed
 }
 
 /// The right factor, ready.
 struct Right {
+    kind: Kind,
     packed: Vec<f64>,
     norms: Vec<f64>,
     depth: usize,
 }
 
-/// A tile's accumulators and the sums of their remainders.
-type Tile = ([[f64; WIDTH]; HEIGHT], [[f64; WIDTH]; HEIGHT]);
-
 impl Right {
-    /// Some rows times the columns.
-    fn times(&self, rows: ArrayView2<'_, f64>, norms: &[f64], out: &mut [Bounded]) {
-        let (groups, panels) = (rows.nrows().div_ceil(HEIGHT), self.norms.len().div_ceil(WIDTH));
-        let start = |n: usize, m: usize| match (norms.get(n), self.norms.get(m)) {
-            (Some(&row), Some(&column)) => Start::new(row, column),
-            _ => Start::Zero,
-        };
-        let mut tiles = Vec::with_capacity(groups * panels);
-        for (panel, group) in (0..panels).flat_map(|panel| (0..groups).map(move |group| (panel, group))) {
-            let begin = |r: usize, c: usize| start(group * HEIGHT + r, panel * WIDTH + c).value();
-            let sums: [[f64; WIDTH]; HEIGHT] = array::from_fn(|r| array::from_fn(|c| begin(r, c)));
-            tiles.push((sums, [[0.0; WIDTH]; HEIGHT]));
+    /// Shows `see` some rows times the columns, entry by entry.
+    fn times(&self, rows: ArrayView2<'_, f64>, norms: &[f64], mut see: impl FnMut(usize, Bounded)) {
+        let (height, width, wide) = (self.kind.rows, self.kind.columns, self.norms.len());
+        let (groups, panels) = (rows.nrows().div_ceil(height), wide.div_ceil(width));
+        let size = height * width;
+        let place = |n: usize, m: usize| (m / width * groups + n / height) * size + n % height * width + m % width;
+        let (mut sums, mut rests) = (vec![0.0; groups * panels * size], vec![0.0; groups * panels * size]);
+        for (n, &row) in norms.iter().enumerate() {
+            self.norms.iter().enumerate().for_each(|(m, &column)| sums[place(n, m)] = Start::new(row, column).value());
         }
         for from in (0..self.depth).step_by(DEPTH) {
             let to = (from + DEPTH).min(self.depth);
-            let left = pack(rows.slice(ndarray::s![.., from..to]), HEIGHT);
-            for (place, tile) in tiles.iter_mut().enumerate() {
-                let (panel, group) = (place / groups, place % groups);
-                let b = &self.packed[(panel * self.depth + from) * WIDTH..(panel * self.depth + to) * WIDTH];
-                let size = HEIGHT * (to - from);
-                add(&left[group * size..(group + 1) * size], b, tile);
+            let left = pack(rows.slice(ndarray::s![.., from..to]), height);
+            let tiles = sums.chunks_exact_mut(size).zip(rests.chunks_exact_mut(size)).enumerate();
+            for (at, (sums, rests)) in tiles {
+                let (panel, group) = (at / groups, at % groups);
+                let a = &left[group * height * (to - from)..(group + 1) * height * (to - from)];
+                let b = &self.packed[(panel * self.depth + from) * width..(panel * self.depth + to) * width];
+                let (a, b, sums, rests) = (a.as_ptr(), b.as_ptr(), sums.as_mut_ptr(), rests.as_mut_ptr());
+                // SAFETY: the kind is usable; the slices have depth times height and width, and height times width numbers.
+                unsafe { (self.kind.work)(&Tile { depth: to - from, a, b, sums, rests }) }
             }
         }
-        for (place, entry) in out.iter_mut().enumerate() {
-            let (n, m) = (place / self.norms.len(), place % self.norms.len());
-            let (sums, rests) = &tiles[m / WIDTH * groups + n / HEIGHT];
-            let (sum, rest) = (sums[n % HEIGHT][m % WIDTH], rests[n % HEIGHT][m % WIDTH]);
-            *entry = start(n, m).bounded(sum, rest, self.depth);
+        for (n, &row) in norms.iter().enumerate() {
+            for (m, &column) in self.norms.iter().enumerate() {
+                let (sum, rest) = (sums[place(n, m)], rests[place(n, m)]);
+                see(n * wide + m, Start::new(row, column).bounded(sum, rest, self.depth));
+            }
         }
     }
 }
@@ -177,29 +208,71 @@ fn power(exponent: i32) -> f64 {
     f64::from_bits(u64::try_from(exponent + 1023).unwrap_or_default() << 52)
 }
 
-/// Adds a block of products to a tile.
-fn add(a: &[f64], b: &[f64], (sums, rests): &mut Tile) {
-    let mut left = [[0.0; WIDTH]; HEIGHT];
-    for (a, b) in a.chunks_exact(HEIGHT).zip(b.chunks_exact(WIDTH)) {
-        for r in 0..HEIGHT {
-            for c in 0..WIDTH {
-                let (product, error) = two_product(a[r], b[c]);
-                let next = sums[r][c] + product;
-                left[r][c] += (product - (next - sums[r][c])) + error;
-                sums[r][c] = next;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::accumulate::Accumulator;
+    use ndarray::Array2;
+
+    /// Numbers of both signs over so many binades.
+    fn numbers(seed: u64, shape: (usize, usize), binades: i32) -> Array2<f64> {
+        let mut state = seed;
+        Array2::from_shape_simple_fn(shape, || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let whole = (state >> 11) as f64 - 2f64.powi(52);
+            whole * 2f64.powi((state % binades as u64) as i32 - 52 - binades / 2)
+        })
+    }
+
+    /// |high + low − Σ a·b|, rounded up a little.
+    fn off(rows: &Array2<f64>, columns: &Array2<f64>, place: usize, (high, low, _): Bounded) -> f64 {
+        let (row, column) = (rows.row(place / columns.nrows()), columns.row(place % columns.nrows()));
+        let mut sum = Accumulator::default();
+        row.iter().zip(column).for_each(|(&a, &b)| sum.add_product(-a, b));
+        sum.add(high);
+        sum.add(low);
+        let (_, digits, exponent) = sum.total();
+        let last = digits.iter().rposition(|&digit| digit != 0);
+        last.map_or(0.0, |k| f64::from(digits[k]) * 1.01 * 2f64.powi(32 * k as i32 + exponent))
+    }
+
+    #[test]
+    fn every_kind_is_within_its_bound_of_the_sum() {
+        for (depth, binades) in [(1, 8), (3, 60), (300, 1), (700, 30), (40, 400)] {
+            let (rows, columns) = (numbers(1, (7, depth), binades), numbers(2, (19, depth), binades));
+            for kind in tile::kinds() {
+                let all = products_of(kind, rows.view(), columns.view(), |place, bounded| (place, bounded));
+                assert_eq!(all.len(), 7 * 19);
+                for (n, (place, bounded)) in all.into_iter().enumerate() {
+                    let off = off(&rows, &columns, place, bounded);
+                    assert!(
+                        n == place && off <= bounded.2 && bounded.2 < 1e-20 * bounded.0.abs().max(1e120),
+                        "{bounded:?} {off:e}"
+                    );
+                }
             }
         }
     }
-    rests.as_flattened_mut().iter_mut().zip(left.as_flattened()).for_each(|(rest, left)| *rest += left);
-}
 
-/// a·b = product + error, exactly where nothing underflows (Dekker, Veltkamp).
-fn two_product(a: f64, b: f64) -> (f64, f64) {
-    const HALVES: f64 = (1u32 << 27) as f64 + 1.0;
-    let split = |v: f64| {
-        let high = v * HALVES - (v * HALVES - v);
-        (high, v - high)
-    };
-    let ((a_high, a_low), (b_high, b_low), product) = (split(a), split(b), a * b);
-    (product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low)
+    #[test]
+    fn columns_may_lie_either_way() {
+        let (rows, columns) = (numbers(3, (50, 300), 3), numbers(4, (9, 300), 3));
+        let turned = columns.t().as_standard_layout().into_owned();
+        let high = |columns: ArrayView2<'_, f64>| products(rows.view(), columns, |_, (high, ..)| high);
+        assert_eq!(high(columns.view()), high(turned.t()));
+    }
+
+    #[test]
+    fn what_has_no_bound_says_so() {
+        let radius = |a: f64, b: f64| {
+            products(ndarray::arr2(&[[a, 1.0]]).view(), ndarray::arr2(&[[b, 1.0]]).view(), |_, v| v.2)[0]
+        };
+        assert!(
+            radius(f64::NAN, 1.0).is_nan()
+                && radius(1.0, f64::INFINITY).is_nan()
+                && radius(f64::NEG_INFINITY, 0.0).is_nan()
+        );
+        assert!(radius(f64::MAX, 1.0).is_infinite() && radius(1e200, 1e200).is_infinite());
+        assert!(radius(0.1, 1.0) > 0.0 && radius(0.1, 1.0) < 1e-26);
+    }
 }

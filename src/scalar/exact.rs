@@ -13,6 +13,7 @@ use ndarray::{Array2, ArrayView2};
 use near::Near;
 use std::cmp::Ordering;
 use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::sync::Arc;
 
 mod ball;
 mod functions;
@@ -194,20 +195,22 @@ impl Scalar for Exact {
         if !doubles(&a) || !doubles(&b) {
             return super::matmul(a, b);
         }
-        let (rows, columns) = (a.map(|value| value.near.high), b.t().map(|value| value.near.high));
-        let mut product = Array2::from_elem((a.nrows(), b.ncols()), Exact::double(0.0));
-        let bounded = kernel::dot::products(rows.view(), columns.view());
-        let read = log::push_product(rows.clone(), columns.clone());
-        for (place, (entry, (high, low, radius))) in product.iter_mut().zip(bounded).enumerate() {
-            let (n, m) = (place / columns.nrows(), place % columns.nrows());
-            *entry = if radius.is_nan() {
+        let (rows, columns) = (Arc::new(a.map(|value| value.near.high)), Arc::new(b.t().map(|value| value.near.high)));
+        let read = log::push_product(&rows, &columns);
+        let entry = |place: usize, (high, low, radius): (f64, f64, f64)| {
+            let near = Near::new(high, low, radius);
+            if radius.is_nan() {
                 // What IEEE arithmetic makes of the terms that are no real numbers; the others change nothing.
-                let terms = rows.row(n).into_iter().zip(columns.row(m));
+                let terms = log::factors(&rows, &columns, place);
                 Exact::double(terms.filter(|(a, b)| !(a.is_finite() && b.is_finite())).map(|(a, b)| a * b).sum())
+            } else if near.rounded().is_some() {
+                Exact::made(near, || read(place))
             } else {
-                Exact::made(Near::new(high, low, radius), || read(place))
-            };
-        }
-        product
+                Exact::made(log::product(&rows, &columns, place).near(), || read(place))
+            }
+        };
+        let product = kernel::dot::products(rows.view(), columns.view(), entry);
+        Array2::from_shape_vec((a.nrows(), b.ncols()), product)
+            .unwrap_or_else(|_| unreachable!("an entry for each place"))
     }
 }

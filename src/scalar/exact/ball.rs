@@ -3,6 +3,7 @@
 //! Every operation gives an interval that holds the real result for all numbers of its operands' intervals; what is dropped
 //! to keep to the precision widens it. The whole numbers are exact, so no bound rests on anybody's rounding.
 
+use super::near::Near;
 use num_bigint::{BigInt, Sign};
 
 /// The real numbers between (middle − radius)·2^scale and (middle + radius)·2^scale.
@@ -145,6 +146,30 @@ impl Ball {
     /// Times 2^by.
     pub(super) fn scaled(&self, by: i64) -> Ball {
         Ball { scale: self.scale.saturating_add(by), ..self.clone() }
+    }
+
+    /// An exact number as the two doubles nearest to it and to what the first leaves.
+    pub(super) fn near(&self) -> Near {
+        let high = nearest(&self.middle, self.scale) + 0.0;
+        if !high.is_finite() {
+            return Near::UNKNOWN;
+        }
+        let rest = |of: &Ball, part: f64| of.minus(&Ball::of(part), i64::MAX / 4);
+        let left = rest(self, high);
+        let low = nearest(&left.middle, left.scale);
+        let exact = rest(&left, low).is_zero() && self.is_exact();
+        let unit = f64::EPSILON * low.abs() + f64::from_bits(1);
+        Near {
+            high,
+            low,
+            radius: if exact {
+                0.0
+            } else if self.is_exact() {
+                unit
+            } else {
+                f64::INFINITY
+            },
+        }
     }
 
     /// The double that it rounds to: where all its numbers round to the same, or where they lie within `slack` of a unit in

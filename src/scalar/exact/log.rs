@@ -7,6 +7,7 @@ use ndarray::Array2;
 use num_bigint::{BigInt, Sign};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A number that an operation reads: a double, or what an earlier operation made. Doubles are their own bits; the place of
 /// an operation is the payload of a NaN that no arithmetic makes.
@@ -56,13 +57,16 @@ struct Entry {
     second: u64,
 }
 
+/// A factor of a product of matrices.
+type Factor = Arc<Array2<f64>>;
+
 /// All that was done since a computation began.
 #[derive(Default)]
 struct Log {
     entries: Vec<Entry>,
     terms: Vec<Read>,
     /// Factors of products of matrices: rows of the first, columns of the second as rows.
-    products: Vec<(Array2<f64>, Array2<f64>)>,
+    products: Vec<[Factor; 2]>,
 }
 
 /// Sums that were computed with more digits, by precision.
@@ -110,12 +114,25 @@ pub(super) fn push_terms(terms: impl IntoIterator<Item = Read>) -> Read {
 }
 
 /// Logs a product of matrices; gives what makes an entry's place a [`Read`].
-pub(super) fn push_product(rows: Array2<f64>, columns: Array2<f64>) -> impl Fn(usize) -> Read {
+pub(super) fn push_product(rows: &Factor, columns: &Factor) -> impl Fn(usize) -> Read + Sync + use<> {
     let block = LOG.with_borrow_mut(|log| {
-        log.products.push((rows, columns));
+        log.products.push([Arc::clone(rows), Arc::clone(columns)]);
         log.products.len() as u64 - 1
     });
     move |place| Read(MADE | PRODUCT | block << PLACE | place as u64)
+}
+
+/// The factors of an entry of a product of matrices.
+pub(super) fn factors(rows: &Array2<f64>, columns: &Array2<f64>, place: usize) -> impl Iterator<Item = (f64, f64)> {
+    let (row, column) = (rows.row(place / columns.nrows()), columns.row(place % columns.nrows()));
+    row.into_iter().zip(column).map(|(&a, &b)| (a, b))
+}
+
+/// An entry of a product of matrices, exactly.
+pub(super) fn product(rows: &Array2<f64>, columns: &Array2<f64>, place: usize) -> Ball {
+    let mut sum = Accumulator::default();
+    factors(rows, columns, place).for_each(|(a, b)| sum.add_product(a, b));
+    total(sum)
 }
 
 fn is_entry(read: Read) -> bool {
@@ -144,7 +161,9 @@ impl Log {
             return Some(Ball::of(value));
         }
         if read.payload() & PRODUCT != 0 {
-            return Some(self.product(read.payload() & !PRODUCT));
+            let place = read.payload() & !PRODUCT;
+            let [rows, columns] = &self.products[usize::try_from(place >> PLACE).unwrap_or_default()];
+            return Some(product(rows, columns, usize::try_from(place & ((1 << PLACE) - 1)).unwrap_or_default()));
         }
         let entry = self.entries[at(read)];
         if entry.op == Op::Sum {
@@ -182,16 +201,6 @@ impl Log {
             }
         }
         Some(sum.plus(&total(doubles), bits))
-    }
-
-    /// An entry of a product of matrices, exactly.
-    fn product(&self, place: u64) -> Ball {
-        let (rows, columns) = &self.products[usize::try_from(place >> PLACE).unwrap_or_default()];
-        let place = usize::try_from(place & ((1 << PLACE) - 1)).unwrap_or_default();
-        let (row, column) = (rows.row(place / columns.nrows()), columns.row(place % columns.nrows()));
-        let mut sum = Accumulator::default();
-        row.iter().zip(column).for_each(|(&a, &b)| sum.add_product(a, b));
-        total(sum)
     }
 }
 
