@@ -6,7 +6,7 @@ use super::stream::{Each, Spot};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fact, Fault, Note, Place, Severity, shape};
 use crate::format::json::record::{Carried, Line, Use, line};
-use crate::format::json::{Node, write_value};
+use crate::format::json::{Node, push_number, push_row, write_value};
 use crate::format::{escape, printable};
 use crate::layer::{self, AnyLayer, Given, LayerSpec, Precision, Setting, Settings};
 use crate::name::Name;
@@ -66,10 +66,16 @@ enum Upstream {
 pub(super) struct Worker {
     layer: Box<dyn AnyLayer>,
     at: Bundle<f64>,
-    /// The pointer to each operand that the record gave.
-    served: Vec<(Name, String)>,
+    /// Each operand that the record gave.
+    served: Vec<Served>,
     /// For keys that were carried before, the operand that they are nearly the name of.
     nearly: HashMap<String, Option<Name>>,
+}
+
+/// An operand that a record gave, and the key that did; none where the record is nothing else.
+struct Served {
+    name: Name,
+    place: Option<usize>,
 }
 
 impl Records {
@@ -91,18 +97,40 @@ impl Records {
         self.open.iter().map(|open| &open.key).chain(dout)
     }
 
-    /// The value that a key leads to, and the pointer to it.
-    fn find(&self, key: &Key, taken: &mut Taken) -> Option<(Result<ArrayD<f64>, Fault>, String, usize)> {
-        let (n, place) = key.places.iter().copied().enumerate().find(|(_, place)| taken.values[*place].is_some())?;
-        let pointer = format!("/{}{}", escape(&self.keys[place]), key.below);
-        let node = taken.values[place].as_ref()?;
-        let shared = self.read().filter(|key| key.places.contains(&place)).count() > 1;
-        let value = if key.below.is_empty() && !shared {
-            taken.values[place].take()?.into_matrix(&pointer)
-        } else {
-            node.find(&key.below).and_then(|node| node.matrix(&pointer))
+    /// The value that a key leads to, and the place of the key.
+    fn find(&self, key: &Key, taken: &mut Taken) -> Option<(Result<ArrayD<f64>, Fault>, usize)> {
+        let place = key.places.iter().copied().find(|place| taken.values[*place].is_some())?;
+        let node = taken.values[place].take()?;
+        // A key that two operands read stays where it is.
+        if !key.below.is_empty() || self.read().filter(|key| key.places.contains(&place)).count() > 1 {
+            let value = node.find(&key.below).and_then(|node| node.matrix(&self.pointer(place, key)));
+            taken.values[place] = Some(node);
+            return Some((value, place));
+        }
+        Some((self.matrix(node, place, key), place))
+    }
+
+    fn matrix(&self, node: Node, place: usize, key: &Key) -> Result<ArrayD<f64>, Fault> {
+        match node {
+            Node::Numbers(numbers) => Ok(numbers),
+            Node::Number(number) => Ok(ndarray::arr0(number).into_dyn()),
+            other => other.matrix(&self.pointer(place, key)),
+        }
+    }
+
+    fn pointer(&self, place: usize, key: &Key) -> String {
+        format!("/{}{}", escape(&self.keys[place]), key.below)
+    }
+
+    /// The pointer to an operand that the record gave.
+    fn pointer_of(&self, name: &Name, served: &[Served]) -> Option<String> {
+        let served = served.iter().find(|served| served.name == *name)?;
+        let Some(place) = served.place else { return Some(String::new()) };
+        let key = match &self.dout {
+            Upstream::Record { key, .. } if *name == Name::DOUT => Some(key),
+            _ => self.open.iter().find(|open| open.name == *name).map(|open| &open.key),
         };
-        Some((value, pointer, n))
+        key.map(|key| self.pointer(place, key))
     }
 
     /// Fills the operands that the record gives; whether x is its y.
@@ -111,20 +139,20 @@ impl Records {
         let required = self.open.iter().filter(|open| !open.optional).count();
         for open in &self.open {
             let bare = if open.optional || required > 1 { None } else { taken.bare.take() };
-            let found = match bare {
-                Some(node) => Some((node.into_matrix(""), String::new(), 0)),
-                None => self.find(&open.key, taken),
-            };
-            let Some((value, pointer, n)) = found else {
-                worker.at.take(&open.name);
-                if open.optional {
-                    continue;
+            let (value, place) = match (bare, self.find(&open.key, taken)) {
+                (Some(node), _) => (node.into_matrix(""), None),
+                (None, Some((value, place))) => (value, Some(place)),
+                (None, None) => {
+                    worker.at.take(&open.name);
+                    if open.optional {
+                        continue;
+                    }
+                    return Err(self.absent(open, required, taken));
                 }
-                return Err(self.absent(open, required, taken));
             };
-            worker.served.push((open.name.clone(), pointer));
+            worker.served.push(Served { name: open.name.clone(), place });
             worker.at.insert(open.name.clone(), value.map_err(|fault| fault.of(&open.name))?);
-            x_was_y |= open.name == Name::X && n > 0;
+            x_was_y |= open.name == Name::X && open.key.places.get(1).is_some_and(|&y| place == Some(y));
         }
         Ok(x_was_y)
     }
@@ -156,8 +184,8 @@ impl Records {
             Upstream::Ones => Ok(Some(Dout::ones(shape))),
             Upstream::Given(operand) => Dout::new(self.spec, shape, operand.value.clone(), false).map(Some),
             Upstream::Record { key, required } => match self.find(key, taken) {
-                Some((value, pointer, _)) => {
-                    worker.served.push((Name::DOUT, pointer));
+                Some((value, place)) => {
+                    worker.served.push(Served { name: Name::DOUT, place: Some(place) });
                     let value = value.map_err(|fault| fault.of(&Name::DOUT))?;
                     Dout::new(self.spec, shape, value, false).map(Some)
                 }
@@ -196,7 +224,7 @@ impl Records {
         let layer = own.as_deref().unwrap_or(worker.layer.as_ref());
         let served = &worker.served;
         let given = Given { at: &worker.at, rounding: &rounding, x_was_y };
-        let mut notes = layer::admit_anew(layer, &given, |name| served.iter().any(|(known, _)| known == name))?;
+        let mut notes = layer::admit_anew(layer, &given, |name| served.iter().any(|served| served.name == *name))?;
         let output = layer.output_shape(&worker.at);
         let dout = self.upstream_of(&output, worker, &mut taken)?;
         let layer = own.as_deref().unwrap_or(worker.layer.as_ref());
@@ -234,8 +262,12 @@ impl Records {
             out.push(b'"');
             out.extend_from_slice(name.as_str().as_bytes());
             out.extend_from_slice(b"\":");
-            // Memory takes what a stream might not.
-            let _ = write_value(value, out);
+            match (value.ndim(), value.as_slice()) {
+                (0, Some(value)) => value.iter().for_each(|&value| push_number(value, out)),
+                (1, Some(row)) => push_row(row, out),
+                // Memory takes what a stream might not.
+                _ => drop(write_value(value, out)),
+            }
         }
         out.extend_from_slice(b"}\n");
         Ok(())
@@ -245,7 +277,7 @@ impl Records {
     fn near_misses(&self, worker: &mut Worker, carried: &[Carried<'_>]) -> Vec<Note> {
         let Worker { served, nearly, .. } = worker;
         let mut absent =
-            self.open.iter().filter(|open| !served.iter().any(|(known, _)| *known == open.name)).peekable();
+            self.open.iter().filter(|open| !served.iter().any(|served| served.name == open.name)).peekable();
         if absent.peek().is_none() {
             return Vec::new();
         }
@@ -256,11 +288,11 @@ impl Records {
         }
         let mut notes = Vec::new();
         for Carried { key, .. } in carried {
-            if !nearly.contains_key(key) {
+            if !nearly.contains_key(&**key) {
                 let name = absent.iter().find(|name| near(key, name.as_str())).map(|name| (*name).clone());
-                nearly.insert(key.clone(), name);
+                nearly.insert(key.to_string(), name);
             }
-            if let Some(Some(name)) = nearly.get(key) {
+            if let Some(Some(name)) = nearly.get(&**key) {
                 notes.push(Note::warning(unused(&printable(key), name)));
             }
         }
@@ -268,8 +300,8 @@ impl Records {
     }
 
     /// Says where in the record, or in which, something is wrong.
-    fn at(&self, fault: Fault, served: &[(Name, String)], spot: &Spot<'_>) -> Fault {
-        let pointer = |name: &Name| served.iter().find(|(known, _)| known == name).map(|(_, pointer)| pointer);
+    fn at(&self, fault: Fault, served: &[Served], spot: &Spot<'_>) -> Fault {
+        let pointer = |name: &Name| self.pointer_of(name, served);
         let facts = fault.facts.iter().filter_map(|fact| match fact {
             Fact::Shape(name, sides) if pointer(name).is_some() => {
                 Some(Fact::Text(format!("{name} is {}, from {}", shape(sides), spot.name())))
