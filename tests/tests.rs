@@ -33,7 +33,8 @@ mod operands; // every command × operand × form
 mod output; // text, JSON, files; what is written is read back
 mod refusals; // every code has an input that causes it
 mod registry; // what every layer must have
+mod rows; // batches computed a block of rows at a time
 mod shards; // the examples that go past one machine
-mod streams;
-mod sum; // shards as one // standard input, closed pipes, terminals
+mod streams; // standard input, closed pipes, terminals
+mod sum; // shards as one
 mod tidy; // the rules of the architecture

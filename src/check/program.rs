@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 mod child;
 mod reply;
-mod signals;
+pub(crate) mod signals;
 
 use child::{Child, Said};
 

@@ -64,7 +64,7 @@ pub(super) fn watched(
     plan: Plan<'_>,
     messages: &mut Messages<'_>,
 ) -> Result<Checked, Fault> {
-    let progress = Progress::new(messages, plan.passes(case));
+    let progress = Progress::new(messages, "checking", plan.passes(case));
     check(subject, case, &Plan { tick: &|| progress.tick(), ..plan })
 }
 

@@ -4,6 +4,7 @@ use super::error::Messages;
 use super::job::{Dout, Job};
 use super::record::Records;
 use super::request::{Request, common};
+use super::rows::Large;
 use super::tape;
 use super::{Status, check, choice, expect, flag, graph, stream};
 use crate::bundle::Bundle;
@@ -93,6 +94,14 @@ pub(super) fn run(
         return stream::run(&records, matches, reader, out, messages);
     }
     let picture = graph::wanted(matches)?;
+    let plain =
+        picture.is_none() && !request.check && request.expect.is_none() && super::text_of(matches, "tape").is_none();
+    if plain
+        && let Some(large) = Large::wanted(spec, matches, &request, reader)?
+        && large.run(&request, reader, out, messages)?
+    {
+        return Ok(Status::Done);
+    }
     let mut job = Job::prepare(spec, matches, &request, reader)?;
     if let Some(dout) = job.dout.as_ref().filter(|dout| dout.local && request.check) {
         return Err(crate::check::local_factors(dout.value[[]]).into());

@@ -22,6 +22,7 @@ mod net;
 mod progress;
 mod record;
 mod request;
+mod rows;
 mod shell;
 mod step;
 mod stream;
@@ -80,7 +81,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
     let args: Vec<OsString> = guard_negative_numbers(args.into_iter().collect());
     let as_json = error::peek(&args, "--error-format") == Some("json");
     let Io { stdin, stdin_is_terminal, stdout, stdout_is_terminal, stderr, stderr_is_terminal } = io;
-    let mut messages = Messages { stream: stderr, as_json, terminal: stderr_is_terminal, watched: stdout_is_terminal };
+    let terminal = match error::peek(&args, "--progress") {
+        Some("always") => true,
+        Some("never") => false,
+        _ => stderr_is_terminal,
+    };
+    let mut messages = Messages { stream: stderr, as_json, terminal, watched: stdout_is_terminal };
     let matches = match command().try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) if !error.use_stderr() => {

@@ -1,4 +1,4 @@
-//! How far a long check is: a bar on a terminal, after a second.
+//! How far something long is: a bar on a terminal, after a second.
 
 use super::error::Messages;
 use std::cell::{Cell, RefCell};
@@ -11,6 +11,8 @@ const WIDTH: usize = 30;
 /// A bar that is there while something takes long.
 pub(super) struct Progress<'a> {
     stream: RefCell<Option<&'a mut dyn Write>>,
+    /// What is done.
+    verb: &'static str,
     total: usize,
     done: Cell<usize>,
     next: Cell<Instant>,
@@ -19,11 +21,12 @@ pub(super) struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     /// Of so many steps; not shown where nobody looks.
-    pub(super) fn new(messages: &'a mut Messages<'_>, total: usize) -> Progress<'a> {
+    pub(super) fn new(messages: &'a mut Messages<'_>, verb: &'static str, total: usize) -> Progress<'a> {
         let stream: Option<&mut dyn Write> =
             if messages.terminal && !messages.as_json { Some(&mut *messages.stream) } else { None };
         Progress {
             stream: RefCell::new(stream),
+            verb,
             total: total.max(1),
             done: Cell::new(0),
             next: Cell::new(Instant::now() + Duration::from_secs(1)),
@@ -42,7 +45,7 @@ impl<'a> Progress<'a> {
             // The total is an estimate: the bar is full only when it goes.
             let full = (WIDTH * self.done.get() / self.total).min(WIDTH - 1);
             let bar = format!("{}{}", "█".repeat(full), "░".repeat(WIDTH - full));
-            let _ = write!(stream, "\rchecking {bar} ").and_then(|()| stream.flush());
+            let _ = write!(stream, "\r{} {bar} ", self.verb).and_then(|()| stream.flush());
             self.shown.set(true);
         }
     }

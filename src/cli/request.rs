@@ -74,6 +74,11 @@ pub(super) fn io_options() -> Vec<Arg> {
             .value_name("N")
             .value_parser(clap::value_parser!(u16).range(1..))
             .help("use so many threads at most; all cores by default, and the same output for any"),
+        choice(
+            "progress",
+            &["auto", "always", "never"],
+            "a bar on standard error for what takes over a second; auto (default) on a terminal",
+        ),
         choice("error-format", &["text", "json"], "how errors and warnings are written on standard error"),
         choice("color", &["auto", "always", "never"], "colours in messages"),
         Arg::new("help").short('h').long("help").action(ArgAction::Help).help("print this"),
@@ -141,6 +146,28 @@ impl Request {
         (self.json || self.pretty).then_some(self.pretty)
     }
 
+    /// The file of `--out` and its format.
+    pub(super) fn file(&self) -> Option<(&str, &'static dyn format::Format)> {
+        self.out.as_ref().map(|(path, format)| (path.as_str(), *format))
+    }
+
+    /// Refuses `--only` of what is not there.
+    pub(super) fn admit_only(&self, there: &[&str]) -> Result<(), Fault> {
+        self.only.as_ref().map_or(Ok(()), |names| crate::report::known(names, there))
+    }
+
+    /// Refuses more than one result for a file that holds one.
+    pub(super) fn admit_one(&self, names: &[&str]) -> Result<(), Fault> {
+        let Some((path, format)) = self.file().filter(|_| names.len() != 1) else { return Ok(()) };
+        Err(Fault::new(
+            Code::OutFormat,
+            format!("{} holds one result, there are {}: {}", format.name(), names.len(), names.join(", ")),
+        )
+        .of(&Name::new("out"))
+        .from(path)
+        .tip(format!("choose one with --only {}, or write .npz or .json", names.first().unwrap_or(&"y"))))
+    }
+
     pub(super) fn write(&self, report: Report, out: &mut dyn Write) -> anyhow::Result<()> {
         let Some((path, format)) = &self.out else {
             let mut out = BufWriter::new(out);
@@ -148,16 +175,8 @@ impl Request {
             renderer.render(&report, &mut out)?;
             return Ok(out.flush()?);
         };
-        if !format.holds_names() && report.blocks.len() != 1 {
-            let names: Vec<&str> = report.blocks.iter().map(|block| block.name.as_str()).collect();
-            return Err(Fault::new(
-                Code::OutFormat,
-                format!("{} holds one result, there are {}: {}", format.name(), names.len(), names.join(", ")),
-            )
-            .of(&Name::new("out"))
-            .from(path)
-            .tip(format!("choose one with --only {}, or write .npz or .json", names.first().unwrap_or(&"y")))
-            .into());
+        if !format.holds_names() {
+            self.admit_one(&report.blocks.iter().map(|block| block.name.as_str()).collect::<Vec<_>>())?;
         }
         let width = report.width;
         let values: Bundle<f64> = report.blocks.into_iter().map(|block| (block.name, block.value)).collect();

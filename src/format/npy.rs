@@ -9,6 +9,7 @@ use ndarray::ArrayD;
 use std::io::{self, Read};
 
 mod header;
+pub mod rows;
 
 /// One array in NumPy's own format.
 pub struct Npy;
@@ -99,6 +100,10 @@ fn damaged(message: impl Into<String>) -> Fault {
 /// Writes version 1 in C order, byte for byte as `numpy.save` does.
 pub(super) fn write_array(value: &ArrayD<f64>, wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
     out.write_all(&header::text(value.shape(), wide))?;
+    write_numbers(value, wide, out)
+}
+
+fn write_numbers(value: &ArrayD<f64>, wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
     let (layout, mut bytes) = (value.as_standard_layout(), Vec::new());
     for numbers in layout.as_slice().unwrap_or_default().chunks(CHUNK) {
         match wide {
@@ -122,9 +127,9 @@ pub(super) fn write_array(value: &ArrayD<f64>, wide: Width, out: &mut dyn io::Wr
 }
 
 /// The bytes that one array takes, header and all.
-pub(super) fn written_size(value: &ArrayD<f64>, wide: Width) -> u64 {
+pub(super) fn written_size(shape: &[usize], wide: Width) -> u64 {
     let element = if wide == Width::Double { 8 } else { 4 };
-    header::text(value.shape(), wide).len() as u64 + element * value.len() as u64
+    header::text(shape, wide).len() as u64 + element * shape.iter().product::<usize>() as u64
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! NumPy's `.npz`: a zip archive with one `.npy` entry an array.
 
 use super::elements::cut_off;
-use super::npy::{read_array, write_array, written_size};
+use super::npy::{read_array, rows, write_array, written_size};
 use super::{Format, Found, Selector, Source, Width, choose};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault};
 use crate::name::Name;
-use std::io::{self, BufReader, Write};
+use ndarray::ArrayD;
+use std::fs::File;
+use std::io::{self, BufReader, Seek, Write};
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
@@ -93,16 +95,50 @@ fn unzippable(error: &ZipError) -> Fault {
 fn write_entries(values: &Bundle<f64>, wide: Width, sink: &mut Sink<'_>) -> io::Result<()> {
     let mut archive = ZipWriter::new_stream(sink);
     for (name, value) in values.iter() {
-        let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Stored)
-            .last_modified_time(DateTime::default())
-            .unix_permissions(0o644)
-            .large_file(written_size(value, wide) >= u64::from(u32::MAX));
-        archive.start_file(format!("{name}.npy"), options)?;
+        archive.start_file(format!("{name}.npy"), options(value.shape(), wide))?;
         write_array(value, wide, &mut archive)?;
     }
     archive.finish()?;
     Ok(())
+}
+
+fn options(shape: &[usize], wide: Width) -> SimpleFileOptions {
+    SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .last_modified_time(DateTime::default())
+        .unix_permissions(0o644)
+        .large_file(written_size(shape, wide) >= u64::from(u32::MAX))
+}
+
+/// An array on its way into an archive.
+pub enum Entry {
+    /// In memory.
+    Array(ArrayD<f64>),
+    /// Its numbers in a file, and its shape.
+    Numbers(File, Vec<usize>),
+}
+
+/// Writes arrays of which some are in files, as [`Format::write`] would.
+pub fn write_large(entries: Vec<(Name, Entry)>, wide: Width, out: &mut dyn Write) -> io::Result<()> {
+    let mut sink = Sink { out, failed: None };
+    let mut archive = ZipWriter::new_stream(&mut sink);
+    for (name, entry) in entries {
+        let name = format!("{name}.npy");
+        match entry {
+            Entry::Array(value) => {
+                archive.start_file(name, options(value.shape(), wide))?;
+                write_array(&value, wide, &mut archive)?;
+            }
+            Entry::Numbers(mut file, shape) => {
+                archive.start_file(name, options(&shape, wide))?;
+                rows::begin(&shape, wide, &mut archive)?;
+                file.rewind()?;
+                io::copy(&mut file, &mut archive)?;
+            }
+        }
+    }
+    archive.finish()?;
+    sink.failed.map_or(Ok(()), Err)
 }
 
 /// Keeps the first failure and takes the rest without a word: the archive's own last words would go to stderr.

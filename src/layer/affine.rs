@@ -123,6 +123,10 @@ impl Admit for Affine {
         }
     }
 
+    fn independent_rows(&self) -> bool {
+        true
+    }
+
     fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
         let (x, out) = (at.known(&Name::X), self.w(at).ncols());
         if x.ndim() == 1 { vec![out] } else { vec![x.shape()[0], out] }

@@ -125,6 +125,11 @@ pub trait Admit {
     /// Holds every refusal and every warning; what it lets pass can be computed.
     fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Fault>;
 
+    /// Whether each row's results follow from that row alone, and all others are sums over the rows: may a batch be cut?
+    fn independent_rows(&self) -> bool {
+        false
+    }
+
     /// The shape of the layer's output for admitted operands, which is the shape of `dout`.
     fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize>;
 

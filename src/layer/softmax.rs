@@ -116,6 +116,10 @@ impl Admit for Softmax {
         Ok(softmax_twice(given).into_iter().collect())
     }
 
+    fn independent_rows(&self) -> bool {
+        self.axis(2) == Some(Axis(1))
+    }
+
     fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
         at.known(&Name::X).shape().to_vec()
     }

@@ -172,6 +172,10 @@ impl Admit for SoftmaxXent {
         Ok(notes)
     }
 
+    fn independent_rows(&self) -> bool {
+        !matches!(self.reduction, Reduction::Mean { .. })
+    }
+
     fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
         let x = at.known(&Name::X);
         self.reduction.shape(x.ndim(), rows(x).nrows())

@@ -69,6 +69,10 @@ impl Admit for Tanh {
         Ok(Vec::new())
     }
 
+    fn independent_rows(&self) -> bool {
+        true
+    }
+
     fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
         at.known(&Name::X).shape().to_vec()
     }

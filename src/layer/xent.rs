@@ -117,6 +117,10 @@ impl Admit for Xent {
         Ok(notes)
     }
 
+    fn independent_rows(&self) -> bool {
+        !matches!(self.reduction, Reduction::Mean { .. })
+    }
+
     fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
         let y = at.known(&Name::Y);
         self.reduction.shape(y.ndim(), rows(y).nrows())

@@ -2,6 +2,7 @@
 
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fact, Fault, Place, shape};
+use crate::format::npy::{self, rows::Rows};
 use crate::format::{self, DOUBLE_ROUNDING, Format, Found, Selector, Source, json};
 use crate::name::Name;
 use ndarray::ArrayD;
@@ -73,6 +74,11 @@ impl Operands {
     pub fn come_from(&mut self, name: &Name, operand: Operand) -> ArrayD<f64> {
         self.origins.push((name.clone(), operand.origin, operand.rounding));
         operand.value
+    }
+
+    /// Keeps where an operand came from that is read in parts.
+    pub fn note(&mut self, name: &Name, origin: Origin, rounding: f64) {
+        self.origins.push((name.clone(), origin, rounding));
     }
 
     /// Where an operand came from.
@@ -152,6 +158,18 @@ impl<'a> Reader<'a> {
             format.read(self.open(path)?, selector, wanted)?
         };
         Ok(operand(found, |pointer| Origin::File(path.to_owned(), pointer)))
+    }
+
+    /// The rows of a .npy file of so many bytes or more, to be read in parts; nothing for anything else.
+    pub fn rows(&mut self, text: &str, least: u64) -> Result<Option<Rows>, Fault> {
+        let Ok(Form::File(path, Selector::Whole)) = grammar::parse(text) else { return Ok(None) };
+        if !Path::new(&path).metadata().is_ok_and(|meta| meta.is_file() && meta.len() >= least)
+            || self.format_of(&path)?.name() != npy::Npy.name()
+        {
+            return Ok(None);
+        }
+        let (file, len) = open(&path)?;
+        Rows::open(path, file, len)
     }
 
     /// The format of a file, told by its extension or by its first bytes.

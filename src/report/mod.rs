@@ -41,13 +41,19 @@ impl Report {
     /// Keeps the named results, in the order of output.
     pub fn only(&mut self, names: &[String]) -> Result<(), Fault> {
         let there: Vec<&str> = self.blocks.iter().map(|block| block.name.as_str()).collect();
-        if let Some(unknown) = names.iter().find(|name| !there.contains(&name.as_str())) {
-            return Err(Fault::new(Code::Usage, format!("there is no result {unknown}"))
-                .of(&Name::new("only"))
-                .tip(format!("the results are {}", there.join(", "))));
-        }
+        known(names, &there)?;
         self.blocks.retain(|block| names.iter().any(|name| name == block.name.as_str()));
         Ok(())
+    }
+}
+
+/// Refuses the name of a result that is not there.
+pub fn known(names: &[String], there: &[&str]) -> Result<(), Fault> {
+    match names.iter().find(|name| !there.contains(&name.as_str())) {
+        Some(unknown) => Err(Fault::new(Code::Usage, format!("there is no result {unknown}"))
+            .of(&Name::new("only"))
+            .tip(format!("the results are {}", there.join(", ")))),
+        None => Ok(()),
     }
 }
 

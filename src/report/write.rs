@@ -1,5 +1,6 @@
 //! Where a report goes: standard output, or a file that is whole or not there at all.
 
+use crate::check::program::signals::{self, Busy};
 use crate::fault::{Code, Fault};
 use std::fs;
 use std::io::{self, BufWriter, Write};
@@ -43,13 +44,37 @@ fn replace(
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let temporary = builder.tempfile_in(folder)?;
-    fill(temporary.as_file(), content)?;
+    let busy = Busy::new();
+    let filled = fill(Watched(temporary.as_file()), content);
+    drop(busy);
+    if let Some(signal) = signals::seen() {
+        drop(temporary);
+        signals::obey(signal);
+        return Err(io::ErrorKind::Interrupted.into());
+    }
+    filled?;
     if let Some(permissions) = keep {
         temporary.as_file().set_permissions(permissions)?;
     }
     temporary.as_file().sync_all()?;
     temporary.persist(target).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// A file that takes nothing more once Ctrl-C was pressed.
+struct Watched<'a>(&'a fs::File);
+
+impl Write for Watched<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match signals::seen() {
+            None => self.0.write(bytes),
+            Some(_) => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 fn fill(file: impl Write, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {

@@ -9,12 +9,14 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 mod double;
 mod doubled;
 pub mod exact;
+mod running;
 mod single;
 mod total;
 pub mod traced;
 
 pub use doubled::Doubled;
 pub use exact::Exact;
+pub use running::Running;
 pub use total::Total;
 pub use traced::Traced;
 

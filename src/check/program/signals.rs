@@ -1,5 +1,5 @@
 //! Ctrl-C while somebody's program runs: the program has a process group of its own, so that all of it can be ended,
-//! and therefore does not hear of it.
+//! and therefore does not hear of it; and while a file is written, which is removed before this process ends.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,10 +12,10 @@ struct Signals {
 static SIGNALS: OnceLock<Signals> = OnceLock::new();
 
 /// As long as it lives, signals are noticed and do not end this process.
-pub(super) struct Busy(());
+pub(crate) struct Busy(());
 
 impl Busy {
-    pub(super) fn new() -> Busy {
+    pub(crate) fn new() -> Busy {
         SIGNALS.get_or_init(watch).idle.store(false, Ordering::SeqCst);
         Busy(())
     }
@@ -42,13 +42,13 @@ fn watch() -> Signals {
 }
 
 /// The signal that came in the meantime.
-pub(super) fn seen() -> Option<i32> {
+pub(crate) fn seen() -> Option<i32> {
     let signal = SIGNALS.get()?.seen.load(Ordering::SeqCst);
     i32::try_from(signal).ok().filter(|signal| *signal != 0)
 }
 
 /// Ends this process as that signal would have.
-pub(super) fn obey(signal: i32) {
+pub(crate) fn obey(signal: i32) {
     #[cfg(unix)]
     let _ = signal_hook::low_level::emulate_default_handler(signal);
     #[cfg(not(unix))]

@@ -1,0 +1,75 @@
+//! A large array read and written a block of rows at a time.
+
+use super::{header, read_header, write_numbers};
+use crate::fault::{Fault, Place};
+use crate::format::Width;
+use crate::format::elements::Layout;
+use ndarray::ArrayD;
+use std::fs::File;
+use std::io;
+
+/// The rows of an array that follow, read when they are asked for.
+pub struct Rows {
+    path: String,
+    file: File,
+    layout: Layout,
+    read: usize,
+}
+
+impl Rows {
+    /// The rows of a matrix, or the numbers of a vector, of an open file of `len` bytes; nothing where they don't lie in their
+    /// order.
+    pub fn open(path: String, mut file: File, len: u64) -> Result<Option<Rows>, Fault> {
+        let header =
+            read_header(&mut file, len).and_then(|(layout, before)| layout.admit(len - before).map(|()| layout));
+        let layout = header.map_err(|fault| fault.from(&path))?;
+        let rowed = !layout.fortran && !layout.shape.is_empty();
+        Ok(rowed.then_some(Rows { path, file, layout, read: 0 }))
+    }
+
+    /// The shape of the whole array.
+    pub fn shape(&self) -> &[usize] {
+        &self.layout.shape
+    }
+
+    /// The rounding of the type that the file holds.
+    pub fn rounding(&self) -> f64 {
+        self.layout.element.rounding()
+    }
+
+    /// So many rows more, or those that are left.
+    pub fn next(&mut self, rows: usize) -> Result<ArrayD<f64>, Fault> {
+        let mut block = self.layout.clone();
+        block.shape[0] = rows.min(self.layout.shape[0] - self.read);
+        let before = self.read;
+        self.read += block.shape[0];
+        block.read(&mut self.file, true).map_err(|fault| later(fault, before).from(&self.path))
+    }
+}
+
+/// A fault of a block of rows, as one of the batch that `before` rows of stand in front of it.
+pub fn later(mut fault: Fault, before: usize) -> Fault {
+    if let Some(Place::Index(at)) = &mut fault.at
+        && let Some(row) = at.first_mut()
+    {
+        let (here, there) = (format!("row {row}"), format!("row {}", *row + before));
+        // The first row that a message names is the one at the index.
+        if let Some((front, back)) = fault.message.split_once(&here)
+            && !back.starts_with(|next: char| next.is_ascii_digit())
+        {
+            fault.message = format!("{front}{there}{back}");
+        }
+        *row += before;
+    }
+    fault
+}
+
+/// Begins an array of that shape: numbers follow.
+pub fn begin(shape: &[usize], wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
+    out.write_all(&header::text(shape, wide))
+}
+
+/// Goes on with the numbers of a block.
+pub fn append(block: &ArrayD<f64>, wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
+    write_numbers(block, wide, out)
+}

@@ -1,0 +1,70 @@
+//! Sums over blocks of rows.
+
+use super::double::two_sum;
+use ndarray::{ArrayD, Zip};
+
+/// A sum of arrays that come one after the other. Matrices are added as [`gemm`](crate::kernel::gemm) adds its blocks of
+/// products; of vectors and scalars the error of every addition is kept and added at the end.
+pub struct Running {
+    sum: ArrayD<f64>,
+    rest: ArrayD<f64>,
+    single: bool,
+}
+
+impl Running {
+    /// Begins with the first of them; `single` rounds to single precision.
+    pub fn new(first: ArrayD<f64>, single: bool) -> Running {
+        let rest = if first.ndim() < 2 { ArrayD::zeros(first.raw_dim()) } else { ArrayD::zeros(vec![0]) };
+        Running { sum: first, rest, single }
+    }
+
+    /// Adds the next.
+    pub fn add(&mut self, next: &ArrayD<f64>) {
+        if self.sum.ndim() < 2 {
+            Zip::from(&mut self.sum).and(&mut self.rest).and(next).for_each(|sum, rest, &next| {
+                let (total, error) = two_sum(*sum, next);
+                (*sum, *rest) = (total, *rest + error);
+            });
+        } else {
+            let single = self.single;
+            Zip::from(&mut self.sum).and(next).for_each(|sum, &next| *sum = rounded(*sum + next, single));
+        }
+    }
+
+    /// The sum.
+    pub fn finish(mut self) -> ArrayD<f64> {
+        if self.sum.ndim() < 2 {
+            let single = self.single;
+            Zip::from(&mut self.sum).and(&self.rest).for_each(|sum, &rest| {
+                *sum = rounded(if rest.is_finite() { *sum + rest } else { *sum }, single);
+            });
+        }
+        self.sum
+    }
+}
+
+#[allow(clippy::cast_possible_truncation)] // rounding to f32 is what it is for
+fn rounded(value: f64, single: bool) -> f64 {
+    if single { f64::from(value as f32) } else { value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{arr0, arr1, arr2};
+
+    #[test]
+    fn a_sum_of_vectors_keeps_what_addition_drops_and_one_of_matrices_adds() {
+        let sum = |parts: Vec<ArrayD<f64>>| {
+            let mut parts = parts.into_iter();
+            let mut sum = Running::new(parts.next().unwrap_or_default(), false);
+            parts.for_each(|part| sum.add(&part));
+            sum.finish()
+        };
+        let parts = [1e100, 1.0, -1e100];
+        assert_eq!(sum(parts.map(|v| arr0(v).into_dyn()).to_vec()), arr0(1.0).into_dyn());
+        assert_eq!(sum(parts.map(|v| arr1(&[v]).into_dyn()).to_vec()), arr1(&[1.0]).into_dyn());
+        assert_eq!(sum(parts.map(|v| arr2(&[[v]]).into_dyn()).to_vec()), arr2(&[[0.0]]).into_dyn());
+        assert_eq!(sum([f64::INFINITY, 1.0].map(|v| arr0(v).into_dyn()).to_vec()), arr0(f64::INFINITY).into_dyn());
+    }
+}
