@@ -87,7 +87,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
         _ => stderr_is_terminal,
     };
     let mut messages = Messages { stream: stderr, as_json, terminal, watched: stdout_is_terminal };
-    let matches = match command().try_get_matches_from(args) {
+    let named = args.get(1).and_then(|name| name.to_str()).map(str::to_owned);
+    let matches = match line(named.as_deref()).try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) if !error.use_stderr() => {
             return match writeln!(stdout, "{}", error.render().ansi().to_string().trim_end())
@@ -157,6 +158,19 @@ fn dispatch(
 
 /// The whole command line, derived from the registry.
 pub fn command() -> Command {
+    line(None)
+}
+
+/// The command line in which only the named command, if there is one of that name, has its options: building those of all
+/// others takes longer than a small job.
+fn line(named: Option<&str>) -> Command {
+    let known =
+        named.filter(|name| crate::layer::find(name).is_some() || COMMANDS.iter().any(|other| other.name == *name));
+    let wanted = |name: &str| known.is_none_or(|known| known == name);
+    let layers =
+        LAYERS.iter().map(|spec| if wanted(spec.name) { layer::command(spec) } else { Command::new(spec.name) });
+    let others =
+        COMMANDS.iter().map(|other| if wanted(other.name) { (other.command)() } else { Command::new(other.name) });
     Command::new("nnlayer")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Computes the forward and backward passes of neural-network layers, from a shell.")
@@ -165,8 +179,8 @@ pub fn command() -> Command {
         .max_term_width(100)
         .term_width(100)
         .disable_help_subcommand(true)
-        .subcommands(LAYERS.iter().map(|spec| layer::command(spec)))
-        .subcommands(COMMANDS.iter().map(|other| (other.command)()))
+        .subcommands(layers)
+        .subcommands(others)
         .after_help(concat!(
             "Matrices: 1,2;3,4 or [[1,2],[3,4]] or a file (.json .npy .npz .csv .tsv .safetensors), FILE#KEY for one of several,\n",
             "- for standard input. `nnlayer COMMAND --help` gives formulas, shapes and examples.\n\n",
