@@ -8,6 +8,7 @@
 //! - [`format`](mod@format): bytes ↔ named arrays
 //! - [`check`]: gradients against differences, results against results
 //! - [`graph`]: computational graphs, laid out and drawn
+//! - [`steps`]: the arithmetic with the numbers filled in
 //! - [`tape`]: chains of layers, networks and learning
 //! - [`layer`]: the mathematics, and the registry
 //! - [`scalar`]: the numbers that formulas are written in
@@ -39,6 +40,7 @@ pub mod name;
 pub mod operand;
 pub mod report;
 pub mod scalar;
+pub mod steps;
 pub mod tape;
 
 pub use cli::{Io, Status, run};

@@ -19,6 +19,26 @@ fn the_japanese_readme_prints_what_it_says() {
 }
 
 #[test]
+fn the_tutorial_prints_what_it_says_in_both_languages() {
+    console::run(&root().join("docs/tutorial.md"), &root());
+    console::run(&root().join("docs/tutorial.ja.md"), &root());
+}
+
+#[test]
+fn both_tutorials_run_the_same_commands() {
+    let commands = |name: &str| {
+        let text = std::fs::read_to_string(root().join(name)).unwrap();
+        text.lines().filter(|line| line.starts_with(['$', '>'])).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(commands("docs/tutorial.md"), commands("docs/tutorial.ja.md"));
+}
+
+#[test]
+fn the_comparison_with_others_prints_what_it_says() {
+    console::run(&root().join("docs/comparison.md"), &root());
+}
+
+#[test]
 fn the_page_on_checking_prints_what_it_says() {
     if !crate::support::shell("python3 --version").status.eq(&0) {
         assert!(std::env::var_os("CI").is_none(), "python3 is not there");

@@ -19,9 +19,11 @@ mod exact; // every number the double nearest to the real one, against arbitrary
 mod examples; // programs to be checked, in several languages
 mod expect; // results against what was worked out by hand
 mod graph; // computational graphs, and that they can be read
+mod jacobian; // every derivative of an output
 mod net; // chains: networks from a file
 mod picture; // pictures of them, parsed
 mod program; // somebody's program, spoken to as docs/gradcheck-protocol.md says
+mod steps; // the arithmetic with the numbers filled in
 mod tape; // layers that extend each other's document over a pipe
 mod train; // learning, against NumPy and on the real digits
 

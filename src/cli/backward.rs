@@ -3,7 +3,7 @@
 use super::error::Messages;
 use super::job::Dout;
 use super::request::{Request, common_without};
-use super::{Other, Status, flag, graph, layer, tape, text_of};
+use super::{Other, Status, flag, graph, layer, steps, tape, text_of};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note};
 use crate::format::Width;
@@ -40,6 +40,7 @@ fn command() -> Command {
         .arg(flag("tape", "write the tape with its gradients in place of results").conflicts_with("only"))
         .args(super::check::chain_options())
         .args(graph::options(&["tape"]))
+        .arg(steps::option())
         .args(common_without(&["forward", "precision", "in-format"]))
         .disable_help_flag(true)
         .after_help(HELP)
@@ -80,6 +81,9 @@ fn run(
     if let Some(picture) = picture {
         let said = text_of(matches, "dout").is_some() || dout.is_none();
         graph::chain(&tape, run, dout.as_ref(), said, &picture, out)?;
+    } else if let Some(form) = request.steps {
+        let said = text_of(matches, "dout").is_some();
+        steps::chain(&tape, run, dout.as_ref(), said, form, &request, out)?;
     } else if tape::asked_for(matches) {
         keep(&mut tape, run);
         request.write_document(&tape, out)?;

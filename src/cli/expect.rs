@@ -15,7 +15,7 @@ use std::io::{BufWriter, Write};
 pub(super) const EXPECT: Name = Name::fixed("expect");
 
 /// An answer and its name; what is no array is refused where it is compared.
-type Named = (Name, Result<Sheet, Fault>);
+pub(super) type Named = (Name, Result<Sheet, Fault>);
 
 /// Refuses local factors: they are no gradients to be compared with.
 pub(super) fn admit(k: f64) -> Fault {
@@ -36,26 +36,18 @@ pub(super) fn run(
     out: &mut dyn Write,
     messages: &mut Messages<'_>,
 ) -> anyhow::Result<Status> {
-    let rounding = if request.precision == Precision::F32 { f64::from(f32::EPSILON) / 2.0 } else { f64::EPSILON / 2.0 };
-    let named = match sheets {
-        Sheets::Named(named) => named,
-        Sheets::Single(sheet) => vec![(only_result(&report.blocks)?, Ok(sheet))],
-    };
-    for note in unused(&named, spec, &report.blocks) {
-        if request.strict {
-            return Err(note.fault.into());
-        }
-        messages.note(&note);
-    }
+    let named = named(sheets, &report.blocks)?;
+    let computed: Vec<Name> = report.blocks.iter().map(|block| block.name.clone()).collect();
+    warn(&named, spec, &computed, request, messages)?;
     let mut answers: Vec<Answer> = Vec::new();
     for block in &report.blocks {
         if let Some((_, sheet)) = named.iter().find(|(name, _)| *name == block.name) {
             let sheet = sheet.as_ref().map_err(|fault| fault.clone().of(&EXPECT))?;
-            answers.push(judge(&block.name, sheet, &block.value, rounding));
+            answers.push(judge(&block.name, sheet, &block.value, rounding(request)));
         }
     }
     if answers.is_empty() {
-        return Err(nothing(&named, &report.blocks).into());
+        return Err(nothing(&named, &computed).into());
     }
     let mut out = BufWriter::new(out);
     match request.as_json() {
@@ -66,13 +58,43 @@ pub(super) fn run(
     Ok(if answers.iter().all(Answer::passes) { Status::Done } else { Status::No })
 }
 
+/// The rounding of the arithmetic that computes results.
+pub(super) fn rounding(request: &Request) -> f64 {
+    if request.precision == Precision::F32 { f64::from(f32::EPSILON) / 2.0 } else { f64::EPSILON / 2.0 }
+}
+
+/// The answers by name; an array without one is the answer for the only result.
+pub(super) fn named(sheets: Sheets, blocks: &[Block]) -> Result<Vec<Named>, Fault> {
+    match sheets {
+        Sheets::Named(named) => Ok(named),
+        Sheets::Single(sheet) => Ok(vec![(only_result(blocks)?, Ok(sheet))]),
+    }
+}
+
+/// Says which keys are not compared and look as if they should be; `computed` is what is.
+pub(super) fn warn(
+    named: &[Named],
+    spec: &LayerSpec,
+    computed: &[Name],
+    request: &Request,
+    messages: &mut Messages<'_>,
+) -> Result<(), Fault> {
+    for note in unused(named, spec, computed) {
+        if request.strict {
+            return Err(note.fault);
+        }
+        messages.note(&note);
+    }
+    Ok(())
+}
+
 /// The result that an array without a name is compared with.
 fn only_result(blocks: &[Block]) -> Result<Name, Fault> {
     match blocks {
         [only] => Ok(only.name.clone()),
         _ => Err(Fault::new(Code::KeyMissing, "holds one array without a name, and there are several results")
             .of(&EXPECT)
-            .fact(format!("the results are {}", names(blocks)))
+            .fact(format!("the results are {}", names(blocks.iter().map(|block| &block.name))))
             .tip(format!(
                 "choose one with --only {}, or name arrays as keys of a JSON object",
                 blocks.first().map_or("y", |block| block.name.as_str())
@@ -81,18 +103,17 @@ fn only_result(blocks: &[Block]) -> Result<Name, Fault> {
 }
 
 /// Warnings for keys that are nearly a result's name, or a result's that was not computed.
-fn unused(named: &[Named], spec: &LayerSpec, blocks: &[Block]) -> Vec<Note> {
-    let computed = |name: &Name| blocks.iter().any(|block| block.name == *name);
+fn unused(named: &[Named], spec: &LayerSpec, computed: &[Name]) -> Vec<Note> {
     let known = |name: &Name| spec.results.iter().any(|(result, _)| result == name);
     let near = |name: &Name| {
-        spec.results.iter().map(|(result, _)| result).find(|result| {
+        spec.results.iter().map(|(result, _)| result).chain(computed).find(|result| {
             let (key, result) = (name.as_str(), result.as_str());
             key.eq_ignore_ascii_case(result) || (result.len() > 2 && strsim::damerau_levenshtein(key, result) <= 2)
         })
     };
     named
         .iter()
-        .filter(|(name, _)| !computed(name) && spec.slots.iter().all(|slot| slot.name != *name))
+        .filter(|(name, _)| !computed.contains(name) && spec.slots.iter().all(|slot| slot.name != *name))
         .filter_map(|(name, _)| {
             let message = if known(name) {
                 format!("{name} is not compared: it is not computed here")
@@ -104,14 +125,14 @@ fn unused(named: &[Named], spec: &LayerSpec, blocks: &[Block]) -> Vec<Note> {
         .collect()
 }
 
-fn nothing(named: &[Named], blocks: &[Block]) -> Fault {
+pub(super) fn nothing(named: &[Named], computed: &[Name]) -> Fault {
     let keys: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
     Fault::new(Code::KeyMissing, "has no key that is a result")
         .of(&EXPECT)
         .fact(if keys.is_empty() { "it is empty".to_owned() } else { format!("it has {}", keys.join(", ")) })
-        .tip(format!("the results are {}", names(blocks)))
+        .tip(format!("the results are {}", names(computed.iter())))
 }
 
-fn names(blocks: &[Block]) -> String {
-    blocks.iter().map(|block| block.name.as_str()).collect::<Vec<_>>().join(", ")
+fn names<'a>(names: impl Iterator<Item = &'a Name>) -> String {
+    names.map(Name::as_str).collect::<Vec<_>>().join(", ")
 }

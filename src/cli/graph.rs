@@ -3,10 +3,9 @@
 use super::job::Job;
 use super::request::Request;
 use super::text_of;
-use crate::bundle::Bundle;
 use crate::fault::{Code, Fault};
 use crate::graph::{self, Graph, Level, PICTURES, Picture, Staged, Style};
-use crate::layer::{self, Outcome};
+use crate::layer;
 use crate::name::Name;
 use crate::report::write;
 use crate::tape::{Run, Tape};
@@ -97,45 +96,24 @@ pub(super) fn chain(
     wanted: &Wanted,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let gradients = run.gradients.unwrap_or_else(|| vec![Bundle::new(); tape.stages.len()]);
-    let at: Vec<Bundle<f64>> = tape
-        .stages
-        .iter()
-        .zip(run.inputs)
-        .map(|(stage, inputs)| {
-            let mut at = inputs;
-            at.extend(stage.params.clone());
-            at
-        })
-        .collect();
-    let outcomes: Vec<Outcome> =
-        run.outputs.into_iter().zip(gradients).map(|(results, gradients)| Outcome { results, gradients }).collect();
-    // What comes back to a layer is the gradient at the input of the next.
-    let backward = |n: usize| match tape.stages.get(n + 1) {
-        Some(next) => outcomes[n + 1].gradients.get(&next.input().gradient()),
-        None => dout,
-    };
-    let douts: Vec<ArrayD<f64>> = tape
-        .stages
+    let layers = run.layers(tape, dout);
+    let shape = |n: usize| layers[n].outcome.results.known(&tape.stages[n].spec.output).raw_dim();
+    let douts: Vec<ArrayD<f64>> = layers
         .iter()
         .enumerate()
-        .map(|(n, stage)| {
-            backward(n)
-                .cloned()
-                .unwrap_or_else(|| ArrayD::ones(outcomes[n].results.known(&stage.spec.output).raw_dim()))
-        })
+        .map(|(n, layer)| layer.dout.clone().unwrap_or_else(|| ArrayD::ones(shape(n))))
         .collect();
     let stages: Vec<Staged<'_>> = tape
         .stages
         .iter()
-        .enumerate()
-        .map(|(n, stage)| Staged {
+        .zip(layers.iter().zip(&douts))
+        .map(|(stage, (passed, dout))| Staged {
             name: Some(&stage.name),
             spec: stage.spec,
             layer: stage.layer(),
-            at: &at[n],
-            outcome: &outcomes[n],
-            dout: &douts[n],
+            at: &passed.at,
+            outcome: &passed.outcome,
+            dout,
         })
         .collect();
     let mut graph = graph::graph(&stages, wanted.level)?;

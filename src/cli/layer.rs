@@ -6,7 +6,7 @@ use super::record::Records;
 use super::request::{Request, common};
 use super::rows::Large;
 use super::tape;
-use super::{Status, check, choice, expect, flag, graph, stream};
+use super::{Status, check, choice, expect, flag, flag_of, graph, jacobian, steps, stream};
 use crate::bundle::Bundle;
 use crate::fault::Fault;
 use crate::format::Width;
@@ -27,7 +27,8 @@ pub(super) fn command(spec: &'static LayerSpec) -> Command {
         .args(settings.map(|arg| arg.help_heading("Settings")))
         .args(stream::options().map(|arg| arg.help_heading("Streams")))
         .args(tape::options().map(|arg| arg.help_heading("Chains")))
-        .args(graph::options(&["tape", "name", "expect", "ndjson"]).map(|arg| arg.help_heading("Pictures")))
+        .args(graph::options(&["tape", "name", "expect", "ndjson", "steps"]).map(|arg| arg.help_heading("Pictures")))
+        .arg(steps::option().help_heading("Pictures"))
         .args(common().into_iter().chain(super::request::checking()).map(|arg| arg.help_heading("Options")))
         .disable_help_flag(true)
         .after_help(after_help(spec))
@@ -112,6 +113,12 @@ pub(super) fn run(
     if picture.is_some() {
         graph::admit(&job)?;
     }
+    if flag_of(matches, "jacobian") {
+        let report = jacobian::report(&job, &request)?;
+        messages.notes(&job.notes, request.strict)?;
+        request.write(report, out)?;
+        return Ok(Status::Done);
+    }
     messages.notes(&job.notes, request.strict)?;
     if let Some(picture) = picture {
         graph::layer(&job, &picture, &request, out)?;
@@ -120,8 +127,11 @@ pub(super) fn run(
     if request.check {
         return check::layer(&job, &request, matches, out, messages);
     }
-    if let Some(text) = &request.expect {
-        let answers = reader.sheets(&expect::EXPECT, text)?;
+    let answers = request.expect.as_ref().map(|text| reader.sheets(&expect::EXPECT, text)).transpose()?;
+    if let Some(form) = request.steps {
+        return steps::layer(job, form, answers, &request, out, messages);
+    }
+    if let Some(answers) = answers {
         return expect::run(answers, spec, &compute(job, &request)?, &request, out, messages);
     }
     match job.tape.take() {
@@ -132,11 +142,26 @@ pub(super) fn run(
 }
 
 fn compute(job: Job, request: &Request) -> Result<Report, Fault> {
+    let outcome = outcome(&job, request);
+    report(&job, request, outcome)
+}
+
+/// What a layer gives.
+pub(super) fn outcome(job: &Job, request: &Request) -> Outcome {
+    let dout = job.dout.as_ref().map(|dout| &dout.value);
+    layer::compute(job.layer.as_ref(), &job.operands.values, dout, request.precision)
+}
+
+/// How wide results are.
+pub(super) fn width(request: &Request) -> Width {
+    if request.precision == Precision::F32 { Width::Single } else { Width::Double }
+}
+
+/// What a layer gave, of what was asked for.
+pub(super) fn report(job: &Job, request: &Request, outcome: Outcome) -> Result<Report, Fault> {
     let (at, dout) = (&job.operands.values, job.dout.as_ref());
-    let outcome = layer::compute(job.layer.as_ref(), at, dout.map(|dout| &dout.value), request.precision);
     let blocks = blocks(job.spec, job.layer.as_ref(), at, dout, outcome);
-    let width = if request.precision == Precision::F32 { Width::Single } else { Width::Double };
-    let mut report = Report { blocks, width };
+    let mut report = Report { blocks, width: width(request) };
     if let Some(only) = &request.only {
         report.only(only)?;
     }

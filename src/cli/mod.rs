@@ -16,6 +16,7 @@ mod expect;
 mod gather;
 mod gradcheck;
 mod graph;
+mod jacobian;
 mod job;
 mod layer;
 mod net;
@@ -25,6 +26,7 @@ mod request;
 mod rows;
 mod shell;
 mod step;
+mod steps;
 mod stream;
 mod sum;
 mod tape;
@@ -78,7 +80,7 @@ pub struct Io<'a> {
 
 /// Runs one command line, the program's name in front.
 pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
-    let args: Vec<OsString> = guard_negative_numbers(args.into_iter().collect());
+    let args: Vec<OsString> = steps::guard(guard_negative_numbers(args.into_iter().collect()));
     let as_json = error::peek(&args, "--error-format") == Some("json");
     let Io { stdin, stdin_is_terminal, stdout, stdout_is_terminal, stderr, stderr_is_terminal } = io;
     let terminal = match error::peek(&args, "--progress") {

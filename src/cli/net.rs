@@ -3,7 +3,7 @@
 use super::backward::{before, dout, keep, sections, upstream};
 use super::error::Messages;
 use super::request::{Request, common_without};
-use super::{Other, Status, choice, flag, graph, tape, text_of};
+use super::{Other, Status, choice, flag, graph, steps, tape, text_of};
 use crate::fault::{Code, Fault};
 use crate::format::Selector;
 use crate::name::Name;
@@ -45,6 +45,7 @@ fn command() -> Command {
         .arg(operand("t", "targets, where the last layer is a loss"))
         .arg(dout())
         .args(graph::options(&["tape", "init"]))
+        .arg(steps::option().conflicts_with("init"))
         .arg(flag("tape", "write a tape with saved values and gradients in place of results").conflicts_with("only"))
         .args(super::check::chain_options().map(|arg| arg.conflicts_with_all(["init", "forward"])))
         .arg(Arg::new("init").long("init").value_name("SIZES").help("write a new network of these sizes: 64,32,10"))
@@ -102,6 +103,9 @@ fn run(
     if let Some(picture) = picture {
         let said = text_of(matches, "dout").is_some() || dout.is_none();
         graph::chain(&tape, run, dout.as_ref(), said, &picture, out)?;
+    } else if let Some(form) = request.steps {
+        let said = text_of(matches, "dout").is_some();
+        steps::chain(&tape, run, dout.as_ref(), said, form, &request, out)?;
     } else if tape::asked_for(matches) {
         keep(&mut tape, run);
         request.write_document(&tape, out)?;

@@ -6,6 +6,7 @@ use crate::fault::{Code, Fault};
 use crate::format;
 use crate::layer::{LayerSpec, Precision};
 use crate::name::Name;
+use crate::report::steps::Form;
 use crate::report::{Json, Renderer, Report, Sections, Text, write};
 use crate::tape::{Tape, document};
 use clap::{Arg, ArgAction, ArgMatches};
@@ -42,9 +43,11 @@ pub(super) fn common() -> Vec<Arg> {
     options
 }
 
-/// `--check` and `--expect`, of a layer.
-pub(super) fn checking() -> [Arg; 3] {
+/// `--check`, `--expect` and `--jacobian`, of a layer.
+pub(super) fn checking() -> [Arg; 4] {
     [
+        flag("jacobian", "compute the full Jacobians instead, ∂y/∂x and by every parameter: a row for each output entry")
+            .conflicts_with_all(["check", "forward", "steps", "graph", "tape", "expect"]),
         check().conflicts_with_all(["expect", "forward"]),
         check_format(),
         Arg::new("expect").long("expect").value_name("FILE").conflicts_with("out").help(
@@ -102,6 +105,8 @@ pub(super) struct Request {
     pub(super) expect: Option<String>,
     /// `--check`.
     pub(super) check: bool,
+    /// `--steps`.
+    pub(super) steps: Option<Form>,
     pub(super) json: bool,
     pretty: bool,
 }
@@ -125,6 +130,7 @@ impl Request {
             in_format: text_of(matches, "in-format").and_then(format::by_extension),
             expect: matches.try_get_one::<String>("expect").ok().flatten().cloned(),
             check: flag_of(matches, "check"),
+            steps: super::steps::form(matches),
             strict: flag_of(matches, "strict"),
             json: flag_of(matches, "json"),
             pretty: flag_of(matches, "pretty"),

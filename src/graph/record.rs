@@ -224,6 +224,7 @@ fn label(entry: &Entry) -> String {
         Op::Ln { .. } => "log".to_owned(),
         Op::Tanh => "tanh".to_owned(),
         Op::Relu | Op::Gate => "relu".to_owned(),
+        Op::Max => "max".to_owned(),
     }
 }
 

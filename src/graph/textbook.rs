@@ -55,7 +55,7 @@ struct Drawing {
 
 impl Drawing {
     fn push(&mut self, op: Op, reads: Vec<Read>, value: Doubled) -> usize {
-        self.log.push(Entry { op, reads, value });
+        self.log.push(Entry { op, reads, value, called: None });
         self.log.len() - 1
     }
 

@@ -165,6 +165,21 @@ impl Admit for Affine {
         let own = vec![(Name::Y, y)];
         if self.transposed { [own, vec![(Name::DX, "dout·W"), (Name::DW, "doutᵀ·x")]].concat() } else { own }
     }
+
+    fn jacobians(&self, at: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+        let one = rows(at.known(&Name::X)).nrows() == 1;
+        let x = match (self.transposed, one) {
+            (false, true) => "Wᵀ",
+            (false, false) => "Wᵀ for each row of x, 0 between rows",
+            (true, true) => "W",
+            (true, false) => "W for each row of x, 0 between rows",
+        };
+        vec![
+            (Name::DX, x),
+            (Name::DW, "x where the output is W's own, else 0"),
+            (Name::DB, "1 where the output is b's own, else 0"),
+        ]
+    }
 }
 
 impl Affine {

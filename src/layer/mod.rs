@@ -10,6 +10,7 @@ use crate::scalar::{Doubled, Exact, Scalar, Traced, exact};
 use ndarray::{Array2, ArrayD, ArrayView2, Dimension, IxDyn};
 
 mod affine;
+mod jacobian;
 mod reduction;
 mod relu;
 mod settings;
@@ -20,6 +21,7 @@ mod tanh;
 mod targets;
 mod xent;
 
+pub use jacobian::{jacobian_name, jacobians};
 pub use settings::{Kind, Setting, Settings, Value};
 
 /// Every layer. Commands, options, help, documentation, checks and tests derive from these rows.
@@ -135,6 +137,12 @@ pub trait Admit {
 
     /// The operations on whole matrices that the layer is made of, in order; nothing where it is a single one.
     fn parts(&self, _at: &Bundle<f64>, _results: &Bundle<f64>, _dout: &ArrayD<f64>) -> Vec<Part> {
+        Vec::new()
+    }
+
+    /// The formulas of the output's Jacobians, by the gradient that each belongs to: of `dx` that of ∂y/∂x. That of a loss
+    /// is its gradient as a row.
+    fn jacobians(&self, _at: &Bundle<f64>) -> Vec<(Name, &'static str)> {
         Vec::new()
     }
 

@@ -79,6 +79,10 @@ impl Admit for Relu {
     fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
         at.known(&Name::X).shape().to_vec()
     }
+
+    fn jacobians(&self, _: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+        vec![(Name::DX, "diag(1 where x > 0, else 0)")]
+    }
 }
 
 impl<S: Scalar> Layer<S> for Relu {

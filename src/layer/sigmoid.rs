@@ -78,6 +78,10 @@ impl Admit for Sigmoid {
     fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
         at.known(&Name::X).shape().to_vec()
     }
+
+    fn jacobians(&self, _: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+        vec![(Name::DX, "diag(y∘(1 − y))")]
+    }
 }
 
 impl<S: Scalar> Layer<S> for Sigmoid {
@@ -89,12 +93,15 @@ impl<S: Scalar> Layer<S> for Sigmoid {
         Forward { results: Bundle::new().with(Name::Y, y), saved: Vec::new() }
     }
 
-    fn backward(&self, at: &Bundle<S>, _: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
+    fn backward(&self, at: &Bundle<S>, run: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
         let mut dx = dout.clone();
-        Zip::from(&mut dx).and(at.known(&Name::X)).for_each(|dx, &x| {
-            let power = power(x);
-            let sum = S::one() + power;
-            *dx = *dx * (power / (sum * sum));
+        Zip::from(&mut dx).and(at.known(&Name::X)).and(run.results.known(&Name::Y)).for_each(|dx, &x, &y| {
+            let slope = || {
+                let power = power(x);
+                let sum = S::one() + power;
+                power / (sum * sum)
+            };
+            *dx = *dx * S::detour(slope, || y * (S::one() - y));
         });
         Bundle::new().with(Name::DX, dx)
     }

@@ -131,6 +131,20 @@ impl Admit for Softmax {
             Vec::new()
         }
     }
+
+    fn jacobians(&self, at: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+        let x = at.known(&Name::X);
+        let lanes = rows(x).lanes(self.known_axis(x.ndim())).into_iter().count();
+        let formula = match (self.log, lanes) {
+            (false, 0 | 1) => "diag(y) − y·yᵀ",
+            (false, _) if self.known_axis(x.ndim()) == Axis(1) => "diag(y) − y·yᵀ for each row, 0 between rows",
+            (false, _) => "diag(y) − y·yᵀ for each column, 0 between columns",
+            (true, 0 | 1) => "I − 1·softmax(x)ᵀ",
+            (true, _) if self.known_axis(x.ndim()) == Axis(1) => "I − 1·softmax(x)ᵀ for each row, 0 between rows",
+            (true, _) => "I − 1·softmax(x)ᵀ for each column, 0 between columns",
+        };
+        vec![(Name::DX, formula)]
+    }
 }
 
 /// Refuses logits whose softmax along `axis` of their rows does not exist.
@@ -195,11 +209,11 @@ impl<S: Scalar> Lane<S> {
     /// Writes y = softmax(x).
     pub(super) fn softmax(x: ArrayView1<'_, S>, mut y: ndarray::ArrayViewMut1<'_, S>) -> Lane<S> {
         let at = largest(x);
-        let max = x[at];
-        Zip::from(&mut y).and(x).for_each(|y, &x| *y = S::exp_shifted(x, max));
+        let max = S::largest(x, at).called("max", "the largest x");
+        Zip::from(&mut y).and(x).for_each(|y, &x| *y = S::exp_shifted(x, max).called("e", "e^(x − max)"));
         // e^0 at the maximum is 1: log Σ is log1p of the others, which keeps its digits when they are tiny.
         let others = S::sum(y.iter().enumerate().filter(|(k, _)| *k != at).map(|(_, &power)| power));
-        let sum = S::sum(y.iter().copied());
+        let sum = S::sum(y.iter().copied()).called("sum", "Σ e");
         y.mapv_inplace(|power| power / sum);
         Lane { max, log_sum: others.ln_1p() }
     }
@@ -230,6 +244,7 @@ impl<S: Scalar> Layer<S> for Softmax {
         if !self.log {
             return Forward { results: Bundle::new().with(Name::Y, ranked(y, x.ndim())), saved: Vec::new() };
         }
+        y.mapv_inplace(|y| y.called("p", "softmax(x)"));
         let mut log = y.clone();
         for ((lane, x), mut log) in lanes.iter().zip(x_rows.lanes(axis)).zip(log.lanes_mut(axis)) {
             Zip::from(&mut log).and(x).for_each(|log, &x| *log = lane.log(x, *log));
@@ -263,12 +278,12 @@ fn backward<S: Scalar>(
         return;
     }
     let constant = S::pivot(dout[at]);
-    let mean = S::sum(y.iter().zip(dout).map(|(&y, &dout)| y * (dout - constant)));
+    let mean = S::sum(y.iter().zip(dout).map(|(&y, &dout)| y * (dout - constant))).called("dot", "Σ y∘dout");
     Zip::from(&mut dx).and(y).and(dout).for_each(|dx, &y, &dout| *dx = y * ((dout - constant) - mean));
 }
 
 /// dx = dout − y·Σ dout.
 fn log_backward<S: Scalar>(y: ArrayView1<'_, S>, dout: ArrayView1<'_, S>, mut dx: ndarray::ArrayViewMut1<'_, S>) {
-    let sum = S::sum(dout.iter().copied());
+    let sum = S::sum(dout.iter().copied()).called("total", "Σ dout");
     Zip::from(&mut dx).and(y).and(dout).for_each(|dx, &y, &dout| *dx = dout - y * sum);
 }

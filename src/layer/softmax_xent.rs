@@ -136,7 +136,13 @@ impl<S: Scalar> Terms<'_, S> {
             Some((rest, share)) if self.t.keeps(n) => rest * t + share,
             _ => t,
         };
-        self.weight.map_or(smoothed, |weight| smoothed * weight[k])
+        let e = self.weight.map_or(smoothed, |weight| smoothed * weight[k]);
+        if self.counts_as_given() { e } else { e.called("E", "((1 − ls)·t + ls/C)·weight") }
+    }
+
+    /// Whether E is t itself.
+    fn counts_as_given(&self) -> bool {
+        self.smoothing.is_none() && self.weight.is_none()
     }
 
     /// What a mean divides by: the kept rows' weights with indices, the number of rows with dense targets.
@@ -239,12 +245,13 @@ impl<S: Scalar> Layer<S> for SoftmaxXent {
         let lanes: Vec<Lane<S>> = x.rows().into_iter().zip(y.rows_mut()).map(|(x, y)| Lane::softmax(x, y)).collect();
         // A term that counts 0 is left out: 0 times the −inf of a masked class is 0.
         let term = |n: usize, k: usize| (n, k, terms.at(n, k));
+        let meaning = if terms.counts_as_given() { "−t·log y" } else { "−E·log y" };
         let row = |n: usize| {
             let (lane, x, y) = (&lanes[n], x.row(n), y.row(n));
             (0..x.len())
                 .map(move |k| term(n, k))
                 .filter(|(_, _, e)| *e != S::zero())
-                .map(move |(_, k, e)| e * -lane.log(x[k], y[k]))
+                .map(move |(_, k, e)| (e * -lane.log(x[k], y[k])).called("term", meaning))
         };
         let loss = self.reduction.reduce(&self.reduction.shape(rank, x.nrows()), x.nrows(), terms.divisor(), row);
         let mut results = Bundle::new().with(Name::Y, ranked(y, rank));
@@ -257,6 +264,7 @@ impl<S: Scalar> Layer<S> for SoftmaxXent {
         let mut dx = Array2::from_elem(y.raw_dim(), S::zero());
         for (n, mut dx) in dx.rows_mut().into_iter().enumerate() {
             let sum = S::sum((0..y.ncols()).map(|k| terms.at(n, k)));
+            let sum = sum.called("total", if terms.counts_as_given() { "Σ t" } else { "Σ E" });
             dx.indexed_iter_mut().for_each(|(k, dx)| *dx = y[[n, k]] * sum - terms.at(n, k));
         }
         self.reduction.scale(dx.view_mut(), dout, terms.divisor());

@@ -76,6 +76,10 @@ impl Admit for Tanh {
     fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
         at.known(&Name::X).shape().to_vec()
     }
+
+    fn jacobians(&self, _: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+        vec![(Name::DX, "diag(1 − y²)")]
+    }
 }
 
 impl<S: Scalar> Layer<S> for Tanh {
@@ -84,11 +88,14 @@ impl<S: Scalar> Layer<S> for Tanh {
         Forward { results: Bundle::new().with(Name::Y, y), saved: Vec::new() }
     }
 
-    fn backward(&self, at: &Bundle<S>, _: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
+    fn backward(&self, at: &Bundle<S>, run: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
         let mut dx = dout.clone();
-        Zip::from(&mut dx).and(at.known(&Name::X)).for_each(|dx, &x| {
-            let half = half_sech(x);
-            *dx = *dx * (S::from_f64(4.0) * (half * half));
+        Zip::from(&mut dx).and(at.known(&Name::X)).and(run.results.known(&Name::Y)).for_each(|dx, &x, &y| {
+            let slope = || {
+                let half = half_sech(x);
+                S::from_f64(4.0) * (half * half)
+            };
+            *dx = *dx * S::detour(slope, || S::one() - y * y);
         });
         Bundle::new().with(Name::DX, dx)
     }

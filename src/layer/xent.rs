@@ -138,7 +138,8 @@ impl<S: Scalar> Layer<S> for Xent {
         let (y, t) = (rows(at.known(&Name::Y)), self.targets(at));
         let eps = S::from_f64(self.eps);
         let term = |n: usize, k: usize| {
-            if counts(t.at(n, k), y[[n, k]]) { t.at(n, k) * -S::ln_sum(y[[n, k]], eps) } else { S::zero() }
+            let term = || (t.at(n, k) * -S::ln_sum(y[[n, k]], eps)).called("term", "−t·log(y + eps)");
+            if counts(t.at(n, k), y[[n, k]]) { term() } else { S::zero() }
         };
         let shape = self.reduction.shape(at.known(&Name::Y).ndim(), y.nrows());
         let results = self
@@ -153,7 +154,7 @@ impl<S: Scalar> Layer<S> for Xent {
         let eps = S::from_f64(self.eps);
         let mut dx = Array2::from_elem(y.raw_dim(), S::zero());
         for (n, mut dx) in dx.rows_mut().into_iter().enumerate() {
-            let sum = S::sum((0..y.ncols()).map(|k| t.at(n, k)));
+            let sum = S::sum((0..y.ncols()).map(|k| t.at(n, k))).called("total", "Σ t");
             dx.indexed_iter_mut().for_each(|(k, dx)| *dx = y[[n, k]] * sum - t.at(n, k));
         }
         let mut dy = Array2::from_shape_fn(y.raw_dim(), |(n, k)| {

@@ -13,6 +13,7 @@ pub mod expectation;
 mod json;
 mod junit;
 mod sections;
+pub mod steps;
 mod tap;
 mod text;
 pub mod write;

@@ -78,6 +78,21 @@ pub trait Scalar:
         number
     }
 
+    /// The same number, and what the textbook calls it; only a number that remembers takes note.
+    fn called(self, _name: &'static str, _meaning: &'static str) -> Self {
+        self
+    }
+
+    /// A number by the formula that keeps its digits; `taught` is the textbook's way to it.
+    fn detour(exact: impl FnOnce() -> Self, _taught: impl FnOnce() -> Self) -> Self {
+        exact()
+    }
+
+    /// The largest number of a lane, which lies at `at`.
+    fn largest(lane: ArrayView1<'_, Self>, at: usize) -> Self {
+        lane[at]
+    }
+
     /// `value` where x is positive, NaN where x is none, else 0.
     #[allow(clippy::eq_op)] // x ≠ x is how any scalar says NaN
     fn gate(self, value: Self) -> Self {

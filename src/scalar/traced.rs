@@ -4,7 +4,8 @@
 //! them is right to the last digit. Where a formula takes a detour for exactness alone (a logarithm that does not go through
 //! the probability, a constant that is taken off and added again), the trace takes the way of the textbook.
 
-use super::{Doubled, Scalar};
+use super::{Doubled, Scalar, dot};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -50,6 +51,17 @@ pub enum Op {
     Relu,
     /// The second where the first is positive, else 0.
     Gate,
+    /// The largest of all that it reads.
+    Max,
+}
+
+/// What the textbook calls a number, and how it is defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Called {
+    /// Its name, `e`.
+    pub name: &'static str,
+    /// What it stands for, `e^(x − max)`.
+    pub meaning: &'static str,
 }
 
 /// One line of the log.
@@ -61,25 +73,46 @@ pub struct Entry {
     pub reads: Vec<Read>,
     /// What came of it.
     pub value: Doubled,
+    /// Its name, where the formula gives it one.
+    pub called: Option<Called>,
 }
 
 thread_local! {
-    static LOG: RefCell<Log> = const { RefCell::new(Log { entries: Vec::new(), room: 0, full: false }) };
+    static LOG: RefCell<Log> = const { RefCell::new(Log::new(0, 0)) };
 }
 
-#[derive(Default)]
 struct Log {
     entries: Vec<Entry>,
     room: usize,
     full: bool,
+    /// So many entries of a product are followed, from the first on.
+    focus: usize,
+    /// While it is above 0, nothing is written down.
+    paused: usize,
+}
+
+impl Log {
+    const fn new(room: usize, focus: usize) -> Log {
+        Log { entries: Vec::new(), room, full: false, focus, paused: 0 }
+    }
 }
 
 /// What was recorded while `work` ran, and its result; no log where it had more than `room` operations.
 pub fn record<R>(room: usize, work: impl FnOnce() -> R) -> (Option<Vec<Entry>>, R) {
-    LOG.with_borrow_mut(|log| *log = Log { entries: Vec::new(), room, full: false });
-    let result = work();
-    let log = LOG.take();
+    let (log, result) = recorded(Log::new(room, usize::MAX), work);
     ((!log.full).then_some(log.entries), result)
+}
+
+/// The first operations, up to `room`, and of every product of matrices those of its first `focus` entries.
+pub fn record_first<R>(focus: usize, room: usize, work: impl FnOnce() -> R) -> (Vec<Entry>, R) {
+    let (log, result) = recorded(Log::new(room, focus), work);
+    (log.entries, result)
+}
+
+fn recorded<R>(log: Log, work: impl FnOnce() -> R) -> (Log, R) {
+    LOG.set(log);
+    let result = work();
+    (LOG.replace(Log::new(0, 0)), result)
 }
 
 impl Traced {
@@ -100,12 +133,15 @@ impl Traced {
 
     fn log(op: Op, reads: &[Traced], value: Doubled) -> Traced {
         let entry = LOG.with_borrow_mut(|log| {
+            if log.paused > 0 {
+                return None;
+            }
             if log.entries.len() >= log.room {
                 log.full = true;
                 return None;
             }
             let reads = reads.iter().map(|read| (read.value, read.entry())).collect();
-            log.entries.push(Entry { op, reads, value });
+            log.entries.push(Entry { op, reads, value, called: None });
             u32::try_from(log.entries.len() - 1).ok()
         });
         Traced { value, entry }
@@ -217,6 +253,57 @@ impl Scalar for Traced {
         Traced::made(Op::Ln { eps: b.to_f64() }, &[a], Doubled::ln_sum(a.value, b.value))
     }
 
+    /// A number that has a name already, or was given, gets the new one as the sum of itself alone.
+    fn called(self, name: &'static str, meaning: &'static str) -> Traced {
+        let Some(entry) = self.entry() else { return self };
+        let name_it = |entry: usize| {
+            LOG.with_borrow_mut(|log| match log.entries.get_mut(entry) {
+                Some(made) if made.op != Op::Leaf && made.called.is_none() => {
+                    made.called = Some(Called { name, meaning });
+                    true
+                }
+                _ => false,
+            })
+        };
+        if name_it(entry) {
+            return self;
+        }
+        let again = Traced::log(Op::Sum, &[self], self.value);
+        again.entry().map(name_it);
+        again
+    }
+
+    /// The number that keeps its digits, made as it is taught.
+    fn detour(exact: impl FnOnce() -> Traced, taught: impl FnOnce() -> Traced) -> Traced {
+        let pause = |by: isize| LOG.with_borrow_mut(|log| log.paused = log.paused.saturating_add_signed(by));
+        pause(1);
+        let value = exact().value;
+        pause(-1);
+        let entry = taught().entry;
+        LOG.with_borrow_mut(|log| {
+            let made = entry.and_then(|entry| usize::try_from(entry).ok()).and_then(|entry| log.entries.get_mut(entry));
+            if let Some(made) = made {
+                made.value = value;
+            }
+        });
+        Traced { value, entry }
+    }
+
+    fn largest(lane: ArrayView1<'_, Traced>, at: usize) -> Traced {
+        Traced::made(Op::Max, &lane.to_vec(), lane[at].value)
+    }
+
+    fn matmul(a: ArrayView2<'_, Traced>, b: ArrayView2<'_, Traced>) -> Array2<Traced> {
+        let focus = LOG.with_borrow(|log| log.focus);
+        let plain = |n: usize, m: usize| {
+            let products = a.row(n).into_iter().zip(b.column(m)).map(|(a, b)| a.value * b.value);
+            Traced { value: Doubled::sum(products), entry: None }
+        };
+        Array2::from_shape_fn((a.nrows(), b.ncols()), |(n, m)| {
+            if n * b.ncols() + m < focus { dot(a.row(n), b.column(m)) } else { plain(n, m) }
+        })
+    }
+
     fn pivot(_: Traced) -> Traced {
         Traced::zero()
     }
@@ -256,6 +343,10 @@ pub fn local(entry: &Entry) -> Vec<Doubled> {
         Op::Tanh => vec![one - entry.value * entry.value],
         Op::Relu => vec![Doubled::gate(read(0), one)],
         Op::Gate => vec![Doubled::zero(), Doubled::gate(read(0), one)],
+        Op::Max => {
+            let at = (0..entry.reads.len()).find(|&n| read(n) == entry.value);
+            (0..entry.reads.len()).map(|n| if Some(n) == at { one } else { Doubled::zero() }).collect()
+        }
     }
 }
 

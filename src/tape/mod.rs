@@ -5,7 +5,7 @@
 
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fact, Fault, Place};
-use crate::layer::{self, AnyLayer, LayerSpec, Precision, Role, Settings};
+use crate::layer::{self, AnyLayer, LayerSpec, Outcome, Precision, Role, Settings};
 use crate::name::Name;
 use crate::scalar::{Exact, Scalar, exact};
 use ndarray::ArrayD;
@@ -211,6 +211,36 @@ pub struct Run {
     pub notes: Vec<crate::fault::Note>,
     /// The inputs of each layer, parameters left out.
     pub inputs: Vec<Bundle<f64>>,
+}
+
+/// What one layer of a chain read and gave, and what came back to it.
+pub struct Passed {
+    /// Its operands, parameters included.
+    pub at: Bundle<f64>,
+    /// Its results and gradients.
+    pub outcome: Outcome,
+    /// Its upstream gradient; none where the chain was not taken backward.
+    pub dout: Option<ArrayD<f64>>,
+}
+
+impl Run {
+    /// Layer by layer; `dout` is the upstream gradient of the last output.
+    pub fn layers(self, tape: &Tape, dout: Option<&ArrayD<f64>>) -> Vec<Passed> {
+        let gradients = self.gradients.unwrap_or_else(|| vec![Bundle::new(); tape.stages.len()]);
+        // What comes back to a layer is the gradient at the input of the next.
+        let fed = |n: usize| match tape.stages.get(n + 1) {
+            Some(next) => gradients[n + 1].get(&next.input().gradient()).cloned(),
+            None => dout.cloned(),
+        };
+        let douts: Vec<_> = (0..tape.stages.len()).map(fed).collect();
+        let layers = self.inputs.into_iter().zip(self.outputs).zip(gradients).zip(douts).zip(&tape.stages);
+        layers
+            .map(|((((mut at, results), gradients), dout), stage)| {
+                at.extend(stage.params.clone());
+                Passed { at, outcome: Outcome { results, gradients }, dout }
+            })
+            .collect()
+    }
 }
 
 /// Runs a chain forward and, where `upstream` gives a gradient for the last output's shape, backward.

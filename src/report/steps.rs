@@ -1,0 +1,222 @@
+//! Steps as text, as Markdown for notes, and as one JSON object.
+
+use super::{Block, number, wire};
+use crate::fault::shape;
+use crate::steps::{Mark, Section, Step, Tally};
+use serde_json::{Value, json};
+use std::io;
+
+/// How steps are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Lines whose signs stand below each other.
+    Text,
+    /// Headings and tables.
+    Markdown,
+}
+
+/// A result and the steps to it.
+pub struct Worked {
+    /// The layer, in a chain.
+    pub layer: Option<String>,
+    /// The result.
+    pub block: Block,
+    /// The steps.
+    pub section: Section,
+}
+
+/// Writes all steps, result by result, and what became of somebody's numbers for them.
+pub fn write(worked: &[Worked], tally: Option<&Tally>, form: Form, out: &mut dyn io::Write) -> io::Result<()> {
+    let first = tally.and_then(|tally| tally.first);
+    for (n, worked) in worked.iter().enumerate() {
+        if n > 0 {
+            writeln!(out)?;
+        }
+        let departs = first.filter(|(section, _)| *section == n).map(|(_, step)| step);
+        match form {
+            Form::Text => text(worked, departs, out)?,
+            Form::Markdown => markdown(worked, departs, tally.is_some(), out)?,
+        }
+    }
+    match tally {
+        Some(tally) => writeln!(out, "\n{}", verdict(worked, tally)),
+        None => Ok(()),
+    }
+}
+
+fn verdict(worked: &[Worked], tally: &Tally) -> String {
+    let steps = if tally.compared == 1 { "step" } else { "steps" };
+    match tally.first {
+        None => format!("PASS: {} {steps} that you wrote, all right", tally.compared),
+        Some((section, step)) => {
+            let step = &worked[section].section.steps[step];
+            let ours = number(step.value);
+            let first = match &step.mark {
+                Some(Mark::Wrong(yours)) => format!("{}: yours {}, ours {ours}", step.label(), number(*yours)),
+                Some(Mark::Misfit(misfit, ours)) => format!("{}: {}", step.name, misfit.words(ours)),
+                _ => step.label(),
+            };
+            let count = tally.compared;
+            format!("FAIL: {} of {count} {steps} that you wrote differ, first {first}", tally.wrong)
+        }
+    }
+}
+
+/// What is said of somebody's number for a step.
+fn said(step: &Step, departs: bool) -> Option<String> {
+    let here = if departs { ": here yours departs" } else { "" };
+    Some(match step.mark.as_ref()? {
+        Mark::Right => "✓".to_owned(),
+        Mark::Wrong(yours) => format!("✗ yours {}{here}", number(*yours)),
+        Mark::Misfit(misfit, ours) => format!("✗ {}{here}", misfit.words(ours)),
+    })
+}
+
+/// `y = x·W + b  (3×3)`.
+fn title(worked: &Worked) -> String {
+    let Worked { layer, block, .. } = worked;
+    let name = layer.as_ref().map_or_else(|| block.name.clone(), |layer| block.name.of_layer(layer));
+    format!("{name} = {}  ({})", block.formula, shape(block.value.shape()).trim_matches(['(', ')']))
+}
+
+/// `with e = e^(x − max), sum = Σ e`.
+fn meanings(section: &Section) -> Option<String> {
+    let all: Vec<String> = section.meanings().iter().map(|(name, meaning)| format!("{name} = {meaning}")).collect();
+    (!all.is_empty()).then(|| format!("with {}", all.join(", ")))
+}
+
+fn left_out(section: &Section) -> Option<String> {
+    match section.left_out() {
+        0 => None,
+        1 => Some(format!("… and 1 more entry of {}", section.name)),
+        n => Some(format!("… and {n} more entries of {}", section.name)),
+    }
+}
+
+/// `=` where the numbers stand there as they are, `≈` where some were rounded to be written.
+fn sign(step: &Step) -> &'static str {
+    if step.exact || step.arithmetic.is_none() { "=" } else { "≈" }
+}
+
+fn text(worked: &Worked, departs: Option<usize>, out: &mut dyn io::Write) -> io::Result<()> {
+    let section = &worked.section;
+    if let Some(before) = &worked.block.before {
+        writeln!(out, "{before}\n")?;
+    }
+    writeln!(out, "{}", title(worked))?;
+    if let Some(meanings) = meanings(section) {
+        writeln!(out, "{meanings}")?;
+    }
+    let (shown, hidden) = section.steps.split_at(section.shown);
+    let line = |n: usize, step: &Step, line: String| {
+        let said = said(step, departs == Some(n)).map_or_else(String::new, |said| format!("  {said}"));
+        format!("  {line} {} {}{said}", sign(step), step.written)
+    };
+    for (n, (step, before)) in shown.iter().zip(lines(shown)).enumerate() {
+        writeln!(out, "{}", line(n, step, before))?;
+    }
+    if let Some(left_out) = left_out(section) {
+        writeln!(out, "  {left_out}")?;
+    }
+    if let Some((n, step)) = departing(hidden, section.shown, departs) {
+        writeln!(out, "{}", line(n, step, step.label()))?;
+    }
+    Ok(())
+}
+
+/// The step where somebody's chain departs, where it is not among those that are shown.
+fn departing(hidden: &[Step], shown: usize, departs: Option<usize>) -> Option<(usize, &Step)> {
+    let n = departs?;
+    Some((n, hidden.get(n.checked_sub(shown)?)?))
+}
+
+/// What stands before the last sign of each line. Names end below each other, and so does the arithmetic of entries of one
+/// array that follow each other.
+fn lines(steps: &[Step]) -> Vec<String> {
+    let width = |text: &str| text.chars().count();
+    let names = steps.iter().map(|step| width(&step.label())).max().unwrap_or(0);
+    let mut lines = Vec::new();
+    for run in steps.chunk_by(|a, b| a.name == b.name) {
+        let widest = run.iter().filter_map(|step| step.arithmetic.as_deref()).map(width).max().unwrap_or(0);
+        lines.extend(run.iter().map(|step| match &step.arithmetic {
+            Some(arithmetic) => format!("{:<names$} = {arithmetic:<widest$}", step.label()),
+            None => format!("{:<names$}", step.label()),
+        }));
+    }
+    lines
+}
+
+fn markdown(worked: &Worked, departs: Option<usize>, marked: bool, out: &mut dyn io::Write) -> io::Result<()> {
+    let section = &worked.section;
+    writeln!(out, "### {}\n", title(worked))?;
+    for said in worked.block.before.iter().cloned().chain(meanings(section)) {
+        writeln!(out, "{said}\n")?;
+    }
+    let (head, rule) = if marked { (" yours |", ":--|") } else { ("", "") };
+    writeln!(out, "| entry | arithmetic | value |{head}\n|:--|:--|:--|{rule}")?;
+    let (shown, hidden) = section.steps.split_at(section.shown);
+    for (n, step) in shown.iter().enumerate().chain(departing(hidden, section.shown, departs)) {
+        let arithmetic = step.arithmetic.as_ref().map_or_else(String::new, |made| format!("`{made}`"));
+        let said = said(step, departs == Some(n)).unwrap_or_default();
+        let said = if marked { format!(" {said} |") } else { String::new() };
+        writeln!(out, "| `{}` | {arithmetic} | {} {} |{said}", step.label(), sign(step), step.written)?;
+    }
+    match left_out(section) {
+        Some(left_out) => writeln!(out, "\n{left_out}"),
+        None => Ok(()),
+    }
+}
+
+/// One object on one line, or indented.
+pub fn json(worked: &[Worked], tally: Option<&Tally>, pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
+    let all: Vec<Value> = worked.iter().map(section_json).collect();
+    let mut object = json!({ "steps": all });
+    if let Some(tally) = tally {
+        let first = tally.first.map(|(section, step)| step_json(&worked[section].section.steps[step]));
+        object["verdict"] = Value::from(if first.is_none() { "PASS" } else { "FAIL" });
+        object["compared"] = Value::from(tally.compared);
+        object["wrong"] = Value::from(tally.wrong);
+        object["first"] = first.unwrap_or_default();
+    }
+    super::write_json(&object, pretty, out)
+}
+
+fn section_json(worked: &Worked) -> Value {
+    let Worked { layer, block, section } = worked;
+    let meanings: serde_json::Map<String, Value> =
+        section.meanings().iter().map(|(name, meaning)| ((*name).to_owned(), Value::from(*meaning))).collect();
+    let mut object = json!({
+        "result": block.name.as_str(),
+        "formula": block.formula,
+        "shape": section.shape,
+        "names": meanings,
+        "steps": section.steps[..section.shown].iter().map(step_json).collect::<Value>(),
+        "left_out": section.left_out(),
+    });
+    if let Some(layer) = layer {
+        object["layer"] = Value::from(layer.as_str());
+    }
+    object
+}
+
+fn step_json(step: &Step) -> Value {
+    let mut object = json!({
+        "name": step.name.as_str(),
+        "index": step.index,
+        "arithmetic": step.arithmetic,
+        "value": wire(step.value),
+    });
+    match &step.mark {
+        Some(Mark::Right) => object["right"] = Value::from(true),
+        Some(Mark::Wrong(yours)) => {
+            object["right"] = Value::from(false);
+            object["yours"] = wire(*yours);
+        }
+        Some(Mark::Misfit(misfit, ours)) => {
+            object["right"] = Value::from(false);
+            object["misfit"] = Value::from(misfit.words(ours));
+        }
+        None => {}
+    }
+    object
+}

@@ -1,0 +1,401 @@
+//! `--steps`: the arithmetic with the numbers filled in.
+
+use crate::support::{nnlayer, numbers, shell};
+use serde_json::Value;
+
+/// Evaluates the arithmetic of a step, as somebody with a calculator would.
+struct Calculator<'a> {
+    rest: &'a str,
+}
+
+impl Calculator<'_> {
+    fn evaluate(text: &str) -> f64 {
+        let mut calculator = Calculator { rest: text };
+        let value = calculator.sum();
+        assert!(calculator.rest.is_empty(), "{} is left of {text}", calculator.rest);
+        value
+    }
+
+    fn take(&mut self, word: &str) -> bool {
+        let rest = self.rest.strip_prefix(word);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    fn sum(&mut self) -> f64 {
+        let minus = self.take("−");
+        let mut sum = self.product() * if minus { -1.0 } else { 1.0 };
+        loop {
+            if self.take(" + ") {
+                sum += self.product();
+            } else if self.take(" − ") {
+                sum -= self.product();
+            } else {
+                return sum;
+            }
+        }
+    }
+
+    fn product(&mut self) -> f64 {
+        let mut product = self.factor();
+        loop {
+            if self.take("·") {
+                let factor = self.factor();
+                // 0·log 0 is 0.
+                product = if product == 0.0 { 0.0 } else { product * factor };
+            } else if self.take(" / ") {
+                product /= self.factor();
+            } else {
+                return product;
+            }
+        }
+    }
+
+    fn factor(&mut self) -> f64 {
+        let value = if self.take("e^") {
+            self.factor().exp()
+        } else if self.take("log(") {
+            self.closed().ln()
+        } else if self.take("tanh(") {
+            self.closed().tanh()
+        } else if self.take("max(") {
+            let mut largest = self.sum();
+            while self.take(", ") {
+                largest = largest.max(self.sum());
+            }
+            assert!(self.take(")"));
+            largest
+        } else if self.take("(") {
+            self.closed()
+        } else {
+            self.number()
+        };
+        if self.take("²") { value * value } else { value }
+    }
+
+    /// What stands before a closing bracket: a sum, or `5 if 2 > 0 else 0`.
+    fn closed(&mut self) -> f64 {
+        let value = self.sum();
+        if !self.take(" if ") {
+            assert!(self.take(")"), "{}", self.rest);
+            return value;
+        }
+        let condition = self.sum();
+        assert!(self.take(" > 0 else 0)"));
+        if condition > 0.0 { value } else { 0.0 }
+    }
+
+    fn number(&mut self) -> f64 {
+        let digit = |c: char| c.is_ascii_digit() || "-.einf".contains(c);
+        let end = self.rest.find(|c: char| !digit(c)).unwrap_or(self.rest.len());
+        let (number, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        number.parse().unwrap_or_else(|_| panic!("{number:?} before {rest:?}"))
+    }
+}
+
+/// Each step of a command: result, name, arithmetic, value.
+fn steps(args: &[&str]) -> Vec<(String, String, Option<String>, f64)> {
+    let json = nnlayer(&[args, &["--steps", "--json"]].concat()).json();
+    let mut steps = Vec::new();
+    for section in json["steps"].as_array().unwrap() {
+        for step in section["steps"].as_array().unwrap() {
+            let text = |value: &Value| value.as_str().map(str::to_owned);
+            steps.push((
+                text(&section["result"]).unwrap(),
+                text(&step["name"]).unwrap(),
+                text(&step["arithmetic"]),
+                numbers(&step["value"])[0],
+            ));
+        }
+    }
+    steps
+}
+
+const COMMANDS: &[&[&str]] = &[
+    &["affine", "--x", "2,4;2,1;4,3", "--w", "1,2,3;1,4,6", "--b", "2"],
+    &["affine", "--x", "-0.5,0.25", "--w", "1,-2;0.1,0.7", "--b", "-1,0.5", "--dout", "-1,3"],
+    &["affine", "--x", "1,2;3,4", "--w", "1,2;3,4;5,6", "--w-layout", "out-in", "--dout", "1,2,3;-4,5,6"],
+    &["affine", "--x", "1,2", "--w", "3;4", "--b", "5", "--dout", "1"],
+    &["softmax", "--x", "1000,1001,1002", "--dout", "1,0,-2"],
+    &["softmax", "--x", "1,2;-3,0.5", "--axis", "0", "--dout", "1,0;-2,0.5"],
+    &["softmax", "--x", "0,-2,-inf,-1", "--dout", "1,2,3,4"],
+    &["softmax", "--x", "0.3,-0.7,2", "--log", "--dout", "1,2,-0.5"],
+    &["xent", "--y", "0.1,0.1,0.8", "--t", "0,0,1"],
+    &["xent", "--y", "0.5,0.5;0.25,0.75", "--t", "0.2,0.8;0,1", "--reduction", "mean", "--dout", "3"],
+    &["xent", "--y", "0.5,0.5;0.25,0.75", "--t", "0,1", "--reduction", "none", "--dout", "1,-2", "--eps", "0"],
+    &["softmax-xent", "--x", "0.3,2.9,4.0", "--t", "0,0,1"],
+    &["softmax-xent", "--x", "2,1,0.1;0.5,3,0", "--t", "0,1", "--reduction", "mean"],
+    &["softmax-xent", "--x", "2,1,0.1;0.5,3,0", "--t", "0,1", "--weight", "1,2,0.5", "--label-smoothing", "0.1"],
+    &["softmax-xent", "--x", "2,1,0.1;0.5,3,0", "--t", "2,-1", "--ignore-index", "-1", "--dout", "0.5"],
+    &["relu", "--x", "-1,0,2;0.5,-3,4", "--dout", "1,2,3;4,5,6"],
+    &["sigmoid", "--x", "-1,0,2", "--dout", "1,2,-3"],
+    &["tanh", "--x", "-1,0,0.5", "--dout", "1,2,-3"],
+];
+
+#[test]
+fn a_calculator_gets_what_stands_behind_the_sign() {
+    for args in COMMANDS {
+        let mut seen = 0;
+        for (_, name, arithmetic, value) in steps(args) {
+            let Some(arithmetic) = arithmetic.filter(|text| !text.contains('[') && !text.ends_with("dout")) else {
+                continue;
+            };
+            let mine = Calculator::evaluate(&arithmetic);
+            assert!(
+                (mine - value).abs() <= 2e-6 * value.abs().max(1.0),
+                "{args:?} {name}: {arithmetic} = {mine}, {value}"
+            );
+            seen += 1;
+        }
+        assert!(seen >= 3, "{args:?}");
+    }
+}
+
+#[test]
+fn the_values_of_entries_are_the_results() {
+    for args in COMMANDS {
+        let results = nnlayer(&[args, &["--json"] as &[&str]].concat()).json();
+        for (name, value) in results.as_object().unwrap() {
+            let shown: Vec<u64> = steps(args)
+                .iter()
+                .filter(|step| step.0 == *name && step.1 == *name)
+                .map(|step| step.3.to_bits())
+                .collect();
+            let expected: Vec<u64> = numbers(value).iter().map(|value| value.to_bits()).collect();
+            assert_eq!(shown, expected, "{args:?} {name}");
+        }
+    }
+}
+
+/// Worked by hand: 2·1 + 4·1 + 2 is 8, and so on down the page.
+#[test]
+fn affine_reads_as_it_is_written_on_paper() {
+    let text = shell("nnlayer affine --x '2,4;2,1' --w '1,2;1,4' --b 2,-1 --steps --dout '1,1;1,-1'");
+    assert_eq!(
+        text.quiet(),
+        "\
+y = x·W + b  (2×2)
+  y[0,0] = 2·1 + 4·1 + 2    = 8
+  y[0,1] = 2·2 + 4·4 + (-1) = 19
+  y[1,0] = 2·1 + 1·1 + 2    = 5
+  y[1,1] = 2·2 + 1·4 + (-1) = 7
+
+dx = dout·Wᵀ  (2×2)
+  dx[0,0] = 1·1 + 1·2    = 3
+  dx[0,1] = 1·1 + 1·4    = 5
+  dx[1,0] = 1·1 + (-1)·2 = -1
+  dx[1,1] = 1·1 + (-1)·4 = -3
+
+dw = xᵀ·dout  (2×2)
+  dw[0,0] = 2·1 + 2·1    = 4
+  dw[0,1] = 2·1 + 2·(-1) = 0
+  dw[1,0] = 4·1 + 1·1    = 5
+  dw[1,1] = 4·1 + 1·(-1) = 3
+
+db = Σ_rows dout  (2)
+  db[0] = 1 + 1    = 2
+  db[1] = 1 + (-1) = 0
+"
+    );
+}
+
+/// The numbers by mpmath: e^-2 0.1353352832366127, e^-1 0.36787944117144233, their sum with 1 1.50321472440806, the
+/// quotients 0.090030573170380462, 0.24472847105479764, 0.66524095577482178; with dout (1, 0, −2) Σ y∘dout is
+/// −1.24045133837926, and dx 0.20170911815463108, 0.30357375945943449, −0.50528287761406576.
+#[test]
+fn softmax_shows_maximum_exponents_sum_and_quotients() {
+    let text = shell("nnlayer softmax --x 1000,1001,1002 --dout 1,0,-2 --steps");
+    assert_eq!(
+        text.quiet(),
+        "\
+y = softmax(x)  (3)
+with max = the largest x, e = e^(x − max), sum = Σ e
+  max  = max(1000, 1001, 1002) = 1002
+  e[0] = e^(1000 − 1002) ≈ 0.13533528
+  e[1] = e^(1001 − 1002) ≈ 0.36787944
+  e[2] = e^(1002 − 1002) = 1
+  sum  = 0.13533528 + 0.36787944 + 1 ≈ 1.5032147
+  y[0] = 0.13533528 / 1.5032147 ≈ 0.09003057
+  y[1] = 0.36787944 / 1.5032147 ≈ 0.24472847
+  y[2] = 1 / 1.5032147          ≈ 0.66524096
+
+dx = y∘(dout − Σ dout∘y)  (3)
+with dot = Σ y∘dout
+  dot   = 0.09003057·1 + 0.24472847·0 + 0.66524096·(-2) ≈ -1.2404513
+  dx[0] = 0.09003057·(1 − (-1.2404513))  ≈ 0.20170912
+  dx[1] = 0.24472847·(0 − (-1.2404513))  ≈ 0.30357376
+  dx[2] = 0.66524096·(-2 − (-1.2404513)) ≈ -0.50528288
+"
+    );
+}
+
+#[test]
+fn markdown_is_headings_and_tables() {
+    let text = shell("nnlayer xent --y 0.5,0.5 --t 0 --eps 0 --only loss --steps markdown");
+    assert_eq!(
+        text.quiet(),
+        "\
+### loss = −Σ t·log(y + eps)  (scalar)
+
+with term = −t·log(y + eps)
+
+| entry | arithmetic | value |
+|:--|:--|:--|
+| `term[0]` | `−log(0.5)` | ≈ 0.69314718 |
+| `loss` | `term[0]` | ≈ 0.69314718 |
+"
+    );
+}
+
+#[test]
+fn an_option_may_follow_at_once() {
+    let plain = shell("nnlayer relu --x -1,2 --steps");
+    assert_eq!(shell("nnlayer relu --steps --x -1,2").quiet(), plain.quiet());
+    assert_eq!(shell("nnlayer relu --steps=text --x -1,2").quiet(), plain.quiet());
+    assert_eq!(
+        shell("nnlayer relu --x -1,2 --forward --steps").quiet(),
+        plain.quiet().split("\n\n").next().unwrap().to_owned() + "\n"
+    );
+}
+
+#[test]
+fn of_a_large_result_the_first_entries_are_shown_and_the_others_counted() {
+    let ran = shell("nnlayer affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --steps --only y,dw");
+    let text = ran.quiet();
+    assert!(text.contains("\n  … and 968 more entries of y\n"), "{text}");
+    assert!(text.contains("\n  … and 608 more entries of dw\n"), "{text}");
+    assert_eq!(text.lines().filter(|line| line.starts_with("  dw[")).count(), 32);
+    assert!(text.contains(" + … 92 more … + "), "{text}");
+}
+
+/// Worked by hand: forward 1·1 + 2·0 + 0 = 1, −1 + 2 − 3 = −2, relu (1, 0), affine2 (3, 3), softmax ½ each; back y − t,
+/// then 1 for both inputs of affine2, of which relu lets the first pass.
+#[test]
+fn a_chain_goes_forward_and_then_backward_from_its_end() {
+    let chain = "nnlayer affine --x 1,2 --w '1,-1;0,1' --b 0,-3 --tape | nnlayer relu \
+        | nnlayer affine --w '1,3;5,7' --b 2,0 | nnlayer softmax-xent --t 0 | nnlayer backward --steps";
+    let ran = shell(chain);
+    let titles: Vec<&str> = ran
+        .quiet()
+        .lines()
+        .filter(|line| !line.starts_with(' ') && line.contains(" = "))
+        .filter_map(|line| line.split(" = ").next())
+        .filter(|name| !name.starts_with("with"))
+        .collect();
+    let order = "affine1.y relu1.y affine2.y softmax-xent1.y softmax-xent1.loss softmax-xent1.dx \
+        affine2.dx affine2.dw affine2.db relu1.dx affine1.dx affine1.dw affine1.db";
+    assert_eq!(titles.join(" "), order);
+    for line in [
+        "  y[1] = 1·(-1) + 2·1 + (-3) = -2\n",
+        "  y[1] = max(-2, 0) = 0\n",
+        "  dx[0] = -0.5·1 + 0.5·3 = 1\n",
+        "  dx[1] = (1 if -2 > 0 else 0) = 0\n",
+        "  dw[1,0] = 2·1 = 2\n",
+    ] {
+        assert!(ran.text().contains(line), "{line}{}", ran.text());
+    }
+    let only = shell(&format!("{chain} --only affine2.db,loss"));
+    assert!(only.quiet().starts_with("softmax-xent1.loss = "), "{}", only.text());
+    assert!(
+        only.text().ends_with("affine2.db = Σ_rows dout  (2)\n  db[0] = dout[0] = -0.5\n  db[1] = dout[1] = 0.5\n")
+    );
+}
+
+#[test]
+fn a_network_of_many_numbers_shows_the_first_of_each() {
+    let ran = shell(
+        "nnlayer net fixtures/train/begin.json --x fixtures/digits/x.npy --t fixtures/digits/t.npy --steps --json",
+    );
+    let json = ran.json();
+    let steps = json["steps"].as_array().unwrap();
+    let results =
+        shell("nnlayer net fixtures/train/begin.json --x fixtures/digits/x.npy --t fixtures/digits/t.npy --json")
+            .json();
+    for section in steps {
+        let name = section["result"].as_str().unwrap();
+        let values = numbers(&results[section["layer"].as_str().unwrap()][name]);
+        let shown: Vec<f64> = section["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|step| step["name"] == name)
+            .map(|step| numbers(&step["value"])[0])
+            .collect();
+        assert_eq!(shown, values[..shown.len()], "{name}");
+        assert_eq!(section["left_out"], values.len() - shown.len());
+        assert_eq!(shown.len(), values.len().min(32));
+    }
+    assert!(steps.len() > 8);
+}
+
+#[test]
+fn single_precision_follows_the_numbers_that_were_read() {
+    let ran = shell("nnlayer softmax --x 0.1,0.2 --precision f32 --steps --json --only y").json();
+    let direct = shell("nnlayer softmax --x 0.1,0.2 --precision f32 --json --only y").json();
+    let all = ran["steps"][0]["steps"].as_array().unwrap();
+    let y: Vec<f64> = all.iter().filter(|step| step["name"] == "y").map(|step| numbers(&step["value"])[0]).collect();
+    assert_eq!(y, numbers(&direct["y"]));
+    // e^(0.1 − 0.2) of the single-precision numbers, by mpmath: 0.90483741…, and not that of the doubles in the 9th digit.
+    let e = numbers(&all[1]["value"])[0];
+    assert!((e - 0.904_837_416_687_764_6).abs() < 1e-12, "{e}");
+}
+
+#[test]
+fn the_first_step_that_differs_is_marked() {
+    let ran = shell(
+        r#"echo '{"max":3,"e":[0.135,0.38,1],"sum":1.51,"y":[0.09,null,0.67]}' | nnlayer softmax --x 1,2,3 --only y --steps --expect -"#,
+    );
+    assert_eq!(ran.status, 1);
+    assert_eq!(
+        ran.text(),
+        "\
+y = softmax(x)  (3)
+with max = the largest x, e = e^(x − max), sum = Σ e
+  max  = max(1, 2, 3) = 3  ✓
+  e[0] = e^(1 − 3) ≈ 0.13533528  ✓
+  e[1] = e^(2 − 3) ≈ 0.36787944  ✗ yours 0.38: here yours departs
+  e[2] = e^(3 − 3) = 1  ✓
+  sum  = 0.13533528 + 0.36787944 + 1 ≈ 1.5032147  ✗ yours 1.51
+  y[0] = 0.13533528 / 1.5032147 ≈ 0.09003057  ✓
+  y[1] = 0.36787944 / 1.5032147 ≈ 0.24472847
+  y[2] = 1 / 1.5032147          ≈ 0.66524096  ✓
+
+FAIL: 2 of 7 steps that you wrote differ, first e[1]: yours 0.38, ours 0.36787944117144233
+"
+    );
+}
+
+#[test]
+fn right_steps_pass_and_shapes_that_differ_are_said() {
+    let loss = |answers: &str| {
+        shell(&format!("echo '{answers}' | nnlayer xent --y '0.5,0.5;0.25,0.75' --t 0,1 --steps --expect -"))
+    };
+    let right = loss(r#"{"term":[[0.693,null],[null,0.2877]],"loss":0.98,"dx":[[-0.5,0.5],[0.25,-0.25]]}"#);
+    assert_eq!(right.status, 0, "{}", right.stderr);
+    assert!(right.text().ends_with("\nPASS: 7 steps that you wrote, all right\n"), "{}", right.text());
+    let wrong = loss(r#"{"dx":[-0.5,0.5]}"#);
+    assert_eq!(wrong.status, 1);
+    assert!(wrong.text().ends_with("first dx: yours is (2), ours (2×2)\n"), "{}", wrong.text());
+    let json = shell(r#"echo '{"dx":[0.1,0.2]}' | nnlayer relu --x 1,-1 --dout 0.1,0.1 --steps --json --expect -"#);
+    assert_eq!(json.status, 1);
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&json["verdict"], &json["compared"], &json["wrong"]), (&"FAIL".into(), &2.into(), &1.into()));
+    assert_eq!(
+        (&json["first"]["name"], &json["first"]["index"], &json["first"]["yours"]),
+        (&"dx".into(), &serde_json::json!([1]), &0.2.into())
+    );
+}
+
+#[test]
+fn a_step_that_departs_beyond_those_shown_is_shown_too() {
+    let ran = shell(
+        "nnlayer affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --only y --json | sed 's/]]}/,77]]}/; s/,[-0-9.e]*,77]]}/,77]]}/' \
+         | nnlayer affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --only y --steps --expect -",
+    );
+    assert_eq!(ran.status, 1, "{}", ran.stderr);
+    let text: Vec<&str> = ran.text().lines().collect();
+    assert!(text.contains(&"  … and 968 more entries of y"));
+    let last = text.iter().find(|line| line.starts_with("  y[99,9] = ")).unwrap();
+    assert!(last.ends_with("✗ yours 77: here yours departs"), "{last}");
+}
