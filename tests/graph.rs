@@ -1,6 +1,6 @@
 //! Computational graphs: what is drawn, and that it can be read.
 
-use crate::support::{Ran, folder, nnlayer, piped, shell};
+use crate::support::{Ran, fixture, folder, nnlayer, piped, shell};
 use nnlayer::layer::LAYERS;
 
 /// What a command draws, colours taken out.
@@ -107,5 +107,55 @@ fn begins(extension: &str) -> [&'static str; 2] {
         "html" => ["<!DOCTYPE html>", "</html>\n"],
         "dot" => ["digraph nnlayer {", " -> n"],
         _ => ["flowchart LR\n", " --> n"],
+    }
+}
+
+/// Graphs that are kept as they are drawn: name, command.
+const KEPT: [(&str, &str); 6] = [
+    ("softmax", "nnlayer softmax --x 1,2,3 --dout 1,0,0"),
+    ("softmax-xent", "nnlayer softmax-xent --x 0.3,2.9,4 --t 0,0,1"),
+    ("xent", "nnlayer xent --y 0.1,0.1,0.8 --t 0,0,1"),
+    ("affine", "nnlayer affine --w fixtures/w.json --b 2 --x fixtures/x.json"),
+    ("affine-bias", "nnlayer affine --x '1;2' --w '3;' --b 4 --level scalar"),
+    (
+        "chain",
+        "nnlayer affine --x 1,2 --w '1,-1;0,1' --b 1,-3 --tape | nnlayer relu | nnlayer softmax-xent --t 0 | nnlayer backward --level tensor",
+    ),
+];
+
+#[test]
+fn graphs_are_drawn_as_they_were_when_somebody_read_them() {
+    let folder = folder();
+    let kept = |path: &str, text: &str| {
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, text).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), text, "{path}");
+    };
+    for (name, command) in KEPT {
+        kept(&fixture(&format!("graph/{name}.txt")), shell(&format!("{command} --graph")).quiet());
+        for extension in ["dot", "mmd"] {
+            let path = folder.path().join(format!("{name}.{extension}"));
+            shell(&format!("{command} --graph {}", path.display())).quiet();
+            kept(&fixture(&format!("graph/{name}.{extension}")), &std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_picture_in_the_readme_is_what_its_command_draws() {
+    let folder = folder();
+    let path = folder.path().join("graph.svg");
+    shell(&format!("nnlayer softmax-xent --x 0.3,2.9,4 --t 0,0,1 --graph {}", path.display())).quiet();
+    let drawn = std::fs::read_to_string(path).unwrap();
+    let committed = fixture("../docs/graph.svg");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&committed, &drawn).unwrap();
+    }
+    assert!(std::fs::read_to_string(committed).unwrap() == drawn, "docs/graph.svg is not what the command draws");
+    for readme in ["../README.md", "../README.ja.md"] {
+        let text = std::fs::read_to_string(fixture(readme)).unwrap();
+        assert!(text.contains("nnlayer softmax-xent --x 0.3,2.9,4 --t 0,0,1 --graph graph.svg"), "{readme}");
+        assert!(text.contains("](docs/graph.svg)") && text.contains("](docs/graph.png)"), "{readme}");
     }
 }

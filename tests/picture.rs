@@ -1,7 +1,7 @@
 //! Pictures of graphs, parsed: nothing overlaps, no line crosses a label, and the numbers are those of `--json`.
 
 use crate::graph::{chain, examples, with};
-use crate::support::{folder, nnlayer, numbers, piped};
+use crate::support::{fixture, folder, nnlayer, numbers, piped};
 use proptest::prelude::*;
 use roxmltree::{Document, Node};
 use serde_json::Value;
@@ -197,6 +197,28 @@ fn has_the_numbers_of(svg: &str, json: &Value, inputs: &Value) -> usize {
         }
     }
     found
+}
+
+#[test]
+fn every_number_of_a_graph_is_its_value_and_the_derivative_by_it() {
+    let cases: Value = serde_json::from_str(&std::fs::read_to_string(fixture("graph/values.json")).unwrap()).unwrap();
+    assert!(cases.as_array().unwrap().len() >= 6);
+    for case in cases.as_array().unwrap() {
+        let command = case["command"].as_str().unwrap();
+        let args: Vec<&str> = command.split(' ').chain(["--level", "scalar"]).collect();
+        let picture = svg(&args, "");
+        let document = Document::parse(&picture).unwrap();
+        let mut drawn: Vec<(f64, f64)> = of_class(document.root_element(), "edge")
+            .map(|edge| (number(edge, "data-forward"), number(edge, "data-backward")))
+            .collect();
+        let wanted: Vec<Vec<f64>> = case["edges"].as_array().unwrap().iter().map(numbers).collect();
+        assert_eq!(drawn.len(), wanted.len(), "{command}");
+        for pair in wanted {
+            let near = |a: f64, b: f64| (a - b).abs() <= 4e-16 * b.abs().max(0.1);
+            let at = drawn.iter().position(|&(value, slope)| near(value, pair[0]) && near(slope, pair[1]));
+            drawn.remove(at.unwrap_or_else(|| panic!("{command}: no edge has {pair:?}: {drawn:?}")));
+        }
+    }
 }
 
 #[test]

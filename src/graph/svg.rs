@@ -231,11 +231,11 @@ impl Drawing<'_> {
         };
         let kind = class.rsplit(' ').next().unwrap_or_default();
         let _ = write!(text, "<g class=\"node {class}\" data-kind=\"{kind}\" data-label=\"{}\">", escaped(&node.label));
+        if let Some(meaning) = &node.meaning {
+            let _ = write!(text, "<title>{}</title>", escaped(meaning));
+        }
         let _ = match node.kind {
-            Kind::Branch => write!(
-                text,
-                "<title>goes several ways; their gradients are summed</title><circle cx=\"{middle}\" cy=\"{y}\" r=\"4\"/>"
-            ),
+            Kind::Branch => write!(text, "<circle cx=\"{middle}\" cy=\"{y}\" r=\"4\"/>"),
             Kind::Op if item.size.width == 2 * RADIUS => {
                 write!(text, "<circle cx=\"{middle}\" cy=\"{y}\" r=\"{RADIUS}\"/>")
             }

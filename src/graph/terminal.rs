@@ -55,7 +55,8 @@ struct Cuts(Vec<(usize, String)>);
 /// The nodes of some ranks, with a node of its own for each edge that is cut.
 fn band(graph: &Graph, ranks: &[usize], from: usize, to: usize, cuts: &Cuts) -> (Graph, Cuts) {
     let inside = |node: usize| (from..to).contains(&ranks[node]);
-    let mut part = Graph { nodes: Vec::new(), edges: Vec::new(), ..graph.clone() };
+    let mut part =
+        Graph { level: graph.level, nodes: Vec::new(), edges: Vec::new(), backward: graph.backward, notes: Vec::new() };
     let mut cuts = cuts.clone();
     let mut at = vec![0; graph.nodes.len()];
     let mut edges: Vec<Edge> = Vec::new();

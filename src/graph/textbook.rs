@@ -11,9 +11,9 @@ pub(super) fn redrawn(trace: Traceable) -> Traceable {
     let mut drawing = Drawing { log: Vec::new(), reciprocals: BTreeMap::new(), uses: uses(&trace) };
     let divided = divided(&trace.log);
     let mut now: Vec<usize> = Vec::with_capacity(trace.log.len());
-    for (n, entry) in trace.log.iter().enumerate() {
+    for entry in &trace.log {
         let reads: Vec<Read> = entry.reads.iter().map(|&(value, from)| (value, from.map(|from| now[from]))).collect();
-        let at = drawing.redraw(n, entry, reads, &divided);
+        let at = drawing.redraw(entry, reads, &divided);
         now.push(at);
     }
     let Traceable { leaves, results, outputs, .. } = trace;
@@ -49,7 +49,7 @@ struct Drawing {
     log: Vec<Entry>,
     /// Where the reciprocal of an entry stands.
     reciprocals: BTreeMap<usize, usize>,
-    /// How often each entry of the trace is used, and of the drawing: once where it stands for one that is.
+    /// How often each entry of the trace is read or named.
     uses: Vec<usize>,
 }
 
@@ -59,7 +59,7 @@ impl Drawing {
         self.log.len() - 1
     }
 
-    fn redraw(&mut self, n: usize, entry: &Entry, reads: Vec<Read>, divided: &BTreeMap<usize, usize>) -> usize {
+    fn redraw(&mut self, entry: &Entry, reads: Vec<Read>, divided: &BTreeMap<usize, usize>) -> usize {
         match (entry.op, &reads[..], &entry.reads[..]) {
             (Op::Times, &[(factor, None), (_, Some(other))] | &[(_, Some(other)), (factor, None)], _)
                 if factor == Doubled::one() =>
@@ -83,7 +83,7 @@ impl Drawing {
             (Op::Sum, _, _) => {
                 let alone = entry.reads.iter().all(|(_, from)| from.is_some_and(|from| self.uses[from] == 1));
                 let terms: Option<Vec<(Op, Vec<Read>)>> = reads.iter().map(|read| self.without_minus(read)).collect();
-                match terms.filter(|_| alone && n > 0) {
+                match terms.filter(|_| alone) {
                     Some(terms) => self.minus_sum(terms, &reads, entry.value),
                     None => self.push(Op::Sum, reads, entry.value),
                 }

@@ -1,0 +1,141 @@
+//! The page of a graph, opened in a browser: its buttons are clicked.
+
+use crate::graph::chain;
+use crate::support::{folder, nnlayer, piped};
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+
+/// What is done to the page, and what is noted of it.
+const VISIT: &str = r#"<script>
+"use strict";
+const note = { errors: [], steps: [] };
+window.onerror = message => { note.errors.push(message); };
+const element = id => document.getElementById(id);
+const hidden = name => document.querySelectorAll(".edge." + name).length;
+const state = () => ({ said: element("said").textContent, early: hidden("early"), late: hidden("late"),
+  now: [...document.querySelectorAll(".now")].map(node => node.dataset.label) });
+note.edges = document.querySelectorAll(".edge").length;
+note.opened = state();
+element("start").click();
+for (let step = 0; step <= +element("step").max; step++) {
+  note.steps.push(state());
+  element("next").click();
+}
+note.beyond = state();
+element("back").click();
+note.back = state();
+element("step").value = 3;
+element("step").dispatchEvent(new Event("input"));
+note.slid = state();
+element("play").click();
+note.playing = element("play").textContent;
+element("play").click();
+note.paused = element("play").textContent;
+const edge = document.querySelector(".edge[data-local]") || document.querySelector(".edge");
+edge.focus();
+note.focused = element("detail").textContent;
+element("detail").textContent = "";
+edge.dispatchEvent(new Event("pointerenter"));
+note.pointed = element("detail").textContent;
+note.loaded = performance.getEntriesByType("resource").length;
+const result = document.createElement("pre");
+result.id = "noted";
+result.textContent = JSON.stringify(note);
+document.body.append(result);
+</script>
+</body>"#;
+
+/// Opens a page in a browser and does what `VISIT` says; nothing where there is no browser.
+fn visited(page: &Path) -> Option<Value> {
+    let there = |name: &&&str| Command::new(name).arg("--version").output().is_ok_and(|ran| ran.status.success());
+    let Some(browser) = ["chromium", "chromium-browser", "google-chrome"].iter().find(there) else {
+        assert!(std::env::var_os("CI").is_none(), "no browser is there");
+        println!("skipped: neither chromium nor google-chrome is there");
+        return None;
+    };
+    let text = std::fs::read_to_string(page).unwrap().replace("</body>", VISIT);
+    std::fs::write(page, text).unwrap();
+    let profile = folder();
+    let ran = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .unwrap();
+    let dom = String::from_utf8(ran.stdout).unwrap();
+    let noted = dom.split("<pre id=\"noted\">").nth(1).and_then(|rest| rest.split("</pre>").next());
+    let noted = noted.unwrap_or_else(|| panic!("{dom}\n{}", String::from_utf8_lossy(&ran.stderr)));
+    Some(serde_json::from_str(&noted.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")).unwrap())
+}
+
+/// That the walk goes forward through all values first, then backward through all gradients.
+#[track_caller]
+fn walks(noted: &Value) {
+    assert_eq!((&noted["errors"], &noted["loaded"]), (&serde_json::json!([]), &Value::from(0)));
+    let edges = noted["edges"].as_u64().unwrap();
+    let count = |state: &Value, of: &str| state[of].as_u64().unwrap();
+    let steps = noted["steps"].as_array().unwrap();
+    let (first, last) = (&steps[0], steps.last().unwrap());
+    assert_eq!((count(first, "early"), count(first, "late")), (edges, edges), "nothing is shown at the start");
+    assert_eq!((count(last, "early"), count(last, "late")), (0, 0), "all is shown at the end");
+    assert_eq!((&noted["opened"], &noted["beyond"]), (last, last));
+    assert_eq!(&noted["back"], &steps[steps.len() - 2]);
+    assert_eq!(&noted["slid"], &steps[3]);
+    for pair in steps.windows(2) {
+        let (early, late) = (count(&pair[1], "early"), count(&pair[1], "late"));
+        assert!(early <= count(&pair[0], "early") && late <= count(&pair[0], "late"), "{pair:?}");
+        assert!(late == edges || early == 0, "a gradient is shown before the last value: {pair:?}");
+        assert!(pair[0]["said"] != pair[1]["said"]);
+        let way = if late == edges { "Forward: " } else { "Backward: " };
+        let said = pair[1]["said"].as_str().unwrap();
+        assert!(said.contains(way) || &pair[1] == last, "{said}");
+    }
+    assert_eq!((&noted["playing"], &noted["paused"]), (&Value::from("Pause"), &Value::from("Play")));
+}
+
+#[test]
+fn the_page_walks_forward_and_backward_and_tells_all_digits() {
+    let folder = folder();
+    let page = folder.path().join("graph.html");
+    nnlayer(&["softmax-xent", "--x", "0.3,2.9,4", "--t", "0,0,1", "--graph", page.to_str().unwrap()]).quiet();
+    let Some(noted) = visited(&page) else { return };
+    walks(&noted);
+    let told = "x[0] = 0.3\ndx[0] = 0.018211273295547534\nlocal derivative of exp = 0.02472352647033939";
+    assert_eq!((&noted["focused"], &noted["pointed"]), (&Value::from(told), &Value::from(told)));
+    let said: Vec<&str> =
+        noted["steps"].as_array().unwrap().iter().map(|step| step["said"].as_str().unwrap()).collect();
+    assert!(said.iter().any(|said| said.ends_with("exp, e^(x − 4), of 4.0 gives 1.0.")), "{said:?}");
+    assert!(said.iter().any(|said| said.ends_with("gives loss = 0.3057144648124521.")), "{said:?}");
+    assert!(
+        said.iter().any(|said| said.contains("summed: 0.7365969137693786 + (-1.0) = -0.2634030862306214")),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn the_page_of_a_chain_of_matrices_walks_too() {
+    let folder = folder();
+    let page = folder.path().join("graph.html");
+    piped(chain(), &["backward", "--level", "tensor", "--graph", page.to_str().unwrap()]).quiet();
+    let Some(noted) = visited(&page) else { return };
+    let steps = noted["steps"].as_array().unwrap();
+    assert!(
+        steps.iter().any(|step| step["said"].as_str().unwrap().contains("affine1.dw = [[1.0,0.0],[2.0,0.0]]")),
+        "{noted}"
+    );
+    assert_eq!(noted["errors"], serde_json::json!([]));
+}
+
+#[test]
+fn the_page_needs_nothing_else() {
+    let folder = folder();
+    let page = folder.path().join("graph.html");
+    nnlayer(&["relu", "--x", "1", "--graph", page.to_str().unwrap()]).quiet();
+    let text = std::fs::read_to_string(page).unwrap();
+    for word in ["src=", "href=", "@import", "fetch(", "XMLHttp"] {
+        assert!(!text.contains(word), "{word}");
+    }
+    assert_eq!(text.matches("http").count() - text.matches("http-equiv").count(), 1, "the name space of SVG only");
+    assert!(text.contains("prefers-color-scheme: dark") && text.contains("default-src 'none'"));
+}
