@@ -9,6 +9,7 @@ use crate::layer::{self, AnyLayer, LayerSpec, Outcome, Precision, Role, Settings
 use crate::name::Name;
 use crate::scalar::{Exact, Scalar, exact};
 use ndarray::ArrayD;
+use std::collections::HashSet;
 
 mod backward;
 pub mod check;
@@ -179,7 +180,8 @@ impl Tape {
 
     /// The name of the next layer of a kind that was given none: `affine1`, `affine2`, ….
     pub fn fresh_name(&self, spec: &LayerSpec) -> String {
-        let free = |n: &usize| !self.stages.iter().any(|stage| stage.name == format!("{}{n}", spec.name));
+        let taken: HashSet<&str> = self.names().into_iter().collect();
+        let free = |n: &usize| !taken.contains(format!("{}{n}", spec.name).as_str());
         let n = (1..=self.stages.len() + 1).find(free).unwrap_or_default();
         format!("{}{n}", spec.name)
     }
