@@ -55,8 +55,9 @@ fn replace(
     filled?;
     if let Some(permissions) = keep {
         temporary.as_file().set_permissions(permissions)?;
+        // The old file goes only when the new one is on the disk; where there is none, there is nothing to wait for.
+        temporary.as_file().sync_all()?;
     }
-    temporary.as_file().sync_all()?;
     temporary.persist(target).map_err(|error| error.error)?;
     Ok(())
 }
