@@ -1,7 +1,7 @@
 //! `--precision exact`: every printed number is the double nearest to the formula's real value.
 
 use crate::support::cases::arguments;
-use crate::support::{fixture, nnlayer, numbers, shape};
+use crate::support::{fixture, nnlayer, numbers, piped, shape};
 use ndarray::{Array1, ArrayD, IxDyn};
 use nnlayer::bundle::Bundle;
 use nnlayer::layer::{self, Outcome, Precision, Settings, Value as Set};
@@ -161,5 +161,78 @@ proptest! {
             .with(Name::B, Array1::from(vec![b]).into_dyn());
         let y = compute("affine", &Settings::default(), &at, None).results.known(&Name::Y)[[0]];
         prop_assert!(is_nearest(y, &total), "{:e}", y);
+    }
+}
+
+#[test]
+fn what_is_no_number_is_what_f64_makes_of_it() {
+    let all = [
+        "affine --x 1,inf,2;nan,0,1;-inf,1e308,3 --w 0,1;1e308,0;1,nan --b 1,-inf --dout 1,nan;0,1;inf,2",
+        "softmax --x 1,nan,2;0,-inf,3;-inf,5,-inf --dout 1,inf,0;1,2,nan;0,-inf,1",
+        "softmax --log --x 1,nan,2;0,-inf,3;-inf,5,-inf --dout 1,inf,0;1,2,nan;0,3,1",
+        "softmax-xent --x 1,nan,2;0,-inf,3;-inf,5,-inf --t 0,1,1 --reduction none",
+        "softmax-xent --x 0,-inf,3 --t 0.5,0,0.5 --weight 1,inf,2",
+        "softmax-xent --x 0,1 --t 0 --ignore-index 0 --reduction mean --empty nan",
+        "softmax-xent --x 0,1 --t 0 --ignore-index 0 --reduction mean --empty zero",
+        "xent --y 0,1,-0.5;nan,0,1 --t 1,0,0.5;0,0,1 --eps 0",
+        "sigmoid --x inf,-inf,nan,0,-0.0 --dout inf,nan,1,inf,-1",
+        "tanh --x inf,-inf,nan,0,-0.0 --dout 1,nan,1,inf,-1",
+        "relu --x inf,-inf,nan,0,-0.0 --dout inf,nan,1,inf,-1",
+    ];
+    for command in all {
+        let run = |precision: &str| {
+            let args: Vec<&str> = command.split(' ').chain(["--json", "--precision", precision]).collect();
+            nnlayer(&args).json()
+        };
+        let (plain, exact) = (run("f64"), run("exact"));
+        for (name, plain) in plain.as_object().unwrap() {
+            for (k, (p, e)) in numbers(plain).into_iter().zip(numbers(&exact[name])).enumerate() {
+                let same =
+                    if p.is_finite() { (p - e).abs() <= 1e-15 * p.abs() } else { p == e || p.is_nan() && e.is_nan() };
+                assert!(same, "{command}: {name} entry {k}: {p} and {e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_chain_is_exact_in_each_layer_and_its_tape_says_so() {
+    let first = nnlayer(&["affine", "--x", "1e16,1,-1e16", "--w", "1,2;0.1,1;1,2", "--tape", "--precision", "exact"]);
+    assert!(first.quiet().starts_with("{\"nnlayer-tape\":1,\"precision\":\"exact\","), "{}", first.text());
+    let tape = piped(&first.stdout, &["softmax-xent", "--t", "0"]);
+    let loss = tape.json()["layers"][1]["outputs"]["loss"].clone();
+    // Of the doubles that affine gave, 0.1 and 1.
+    holds("softmax-xent", &serde_json::json!({"x": [0.1, 1.0], "t": 0}), &serde_json::json!({ "loss": loss }));
+    let gradients = piped(&tape.stdout, &["backward", "--json"]).json();
+    let dx = &gradients["softmax-xent1"]["dx"];
+    let w = serde_json::json!([[1, 2], [0.1, 1], [1, 2]]);
+    let affine = serde_json::json!({"x": [1e16, 1, -1e16], "w": w, "dout": dx});
+    holds("affine", &affine, &serde_json::json!({"dx": gradients["affine1"]["dx"], "dw": gradients["affine1"]["dw"]}));
+    let network = r#"{"nnlayer-tape":1,"layers":[{"kind":"affine","params":{"w":[[1,2],[0.1,1],[1,2]]}},{"kind":"softmax-xent"}]}"#;
+    let net = piped(network, &["net", "-", "--x", "1e16,1,-1e16", "--t", "0", "--precision", "exact", "--json"]).json();
+    assert_eq!(net["affine1"]["dw"], gradients["affine1"]["dw"]);
+    let refused = piped(&first.stdout, &["relu", "--precision", "f64"]);
+    assert!(refused.refusal().contains("is f64, and the tape is computed in exact"), "{}", refused.stderr);
+}
+
+#[test]
+fn threads_and_records_change_no_bit() {
+    let cases = read("exact/cases.json");
+    let affine: Vec<&Value> = cases.as_array().unwrap().iter().filter(|case| case["command"] == "affine").collect();
+    let records: String = affine.iter().map(|case| format!("{}\n", case["options"])).collect();
+    let of =
+        |threads: &str| piped(&records, &["affine", "--ndjson", "--precision", "exact", "--threads", threads]).stdout;
+    let one = of("1");
+    assert_eq!(one, of("3"));
+    for (line, case) in std::str::from_utf8(&one).unwrap().lines().zip(&affine) {
+        assert_eq!(numbers(&serde_json::from_str::<Value>(line).unwrap()["y"]), numbers(&case["expected"]["y"]));
+    }
+}
+
+#[test]
+fn checks_work_in_exact_too() {
+    for args in [&["softmax", "--x", "1,2,4"][..], &["affine", "--x", "1,2", "--w", "1,2;3,4", "--b", "1"]] {
+        let ran = nnlayer(&[args, &["--check", "--precision", "exact"]].concat());
+        assert_eq!((ran.status, ran.text().starts_with("PASS")), (0, true), "{}{}", ran.text(), ran.stderr);
     }
 }
