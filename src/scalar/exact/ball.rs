@@ -151,7 +151,7 @@ impl Ball {
     /// An exact number as the two doubles nearest to it and to what the first leaves.
     pub(super) fn near(&self) -> Near {
         let high = nearest(&self.middle, self.scale) + 0.0;
-        if !high.is_finite() {
+        if !high.is_finite() || (high == 0.0 && !self.is_zero()) {
             return Near::UNKNOWN;
         }
         let rest = |of: &Ball, part: f64| of.minus(&Ball::of(part), i64::MAX / 4);

@@ -51,6 +51,19 @@ impl Near {
         Near { high: 0.0, low: 0.0, radius: up(magnitude) }
     }
 
+    /// Something below 2^−1100 by so many binades and more: it rounds to 0, which no radius could say. The count stands in
+    /// the radius as so many of the least double, which is above what it stands for; every other radius is at least [`LOST`].
+    fn naught(binades: i64) -> Option<Near> {
+        let bits = u64::try_from(binades).ok().filter(|bits| (1..1 << 40).contains(bits))?;
+        Some(Near { high: 0.0, low: 0.0, radius: f64::from_bits(bits) })
+    }
+
+    /// The binades of a [`naught`](Self::naught).
+    fn binades(self) -> Option<i64> {
+        let is = self.high == 0.0 && self.radius > 0.0 && self.radius < LOST;
+        is.then(|| i64::try_from(self.radius.to_bits()).unwrap_or_default())
+    }
+
     fn is_unknown(self) -> bool {
         !self.radius.is_finite()
     }
@@ -76,7 +89,7 @@ impl Near {
 
     /// The double that it rounds to, where that is beyond doubt.
     pub(super) fn rounded(self) -> Option<f64> {
-        if self.radius == 0.0 {
+        if self.radius == 0.0 || self.binades().is_some() {
             return Some(self.high);
         }
         let (below, above) = ((self.low - self.radius).next_down(), (self.low + self.radius).next_up());
@@ -99,6 +112,9 @@ impl Near {
     }
 
     pub(super) fn plus(self, other: Near) -> Near {
+        if other.is_zero() && self.high == 0.0 && !self.is_zero() {
+            return self;
+        }
         if self.is_double() && other.is_double() {
             let (high, low) = two_sum(self.high, other.high);
             return if high.is_finite() && low.is_finite() { Near { high, low, radius: 0.0 } } else { Near::UNKNOWN };
@@ -125,6 +141,9 @@ impl Near {
         if self.is_zero() || other.is_zero() {
             return Near::exactly(self.high * other.high);
         }
+        if let Some(naught) = self.naught_times(other.magnitude()).or_else(|| other.naught_times(self.magnitude())) {
+            return naught;
+        }
         let product = self.high * other.high;
         if self.is_unknown() || other.is_unknown() || product.abs() > LARGEST {
             return Near::UNKNOWN;
@@ -143,10 +162,21 @@ impl Near {
         Near::new(product, low, up(rounding * 2.0 + spread))
     }
 
+    /// A [`naught`](Self::naught) times at most that magnitude, where it is still one.
+    fn naught_times(self, magnitude: f64) -> Option<Near> {
+        let binades = self.binades()?;
+        // 2^grown is above the magnitude.
+        let grown = i64::try_from(magnitude.to_bits() >> 52).unwrap_or(i64::MAX) - 1022;
+        if magnitude.is_finite() { Near::naught(binades - grown.max(0)) } else { None }
+    }
+
     pub(super) fn over(self, other: Near) -> Near {
         let least = other.least();
         if self.is_unknown() || other.is_unknown() || least <= 0.0 {
             return Near::UNKNOWN;
+        }
+        if let Some(naught) = self.naught_times(up(1.0 / least)) {
+            return naught;
         }
         let first = self.high / other.high;
         if first.abs() > LARGEST || other.high.abs() < LEAST || other.high.abs() > LARGEST {
@@ -182,7 +212,10 @@ impl Near {
         }
         // Beyond ±600 Doubled's low half would lose digits.
         if self.high < -600.0 && self.radius < 1.0 {
-            return Near::within(TINY);
+            // e^x < 2^(1.4426·(x + 1)), that is 2^−1100 less so many binades.
+            #[allow(clippy::cast_possible_truncation)]
+            let binades = (-1.4426 * (self.high + 1.1)).min(1e9) as i64 - 1101;
+            return Near::naught(binades).unwrap_or(Near::within(TINY));
         }
         if self.high.abs() > 600.0 || self.radius > 0.5 {
             return Near::UNKNOWN;
