@@ -171,6 +171,35 @@ pub fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
+/// `x, w and 7 more`: names in a message, the first twenty of them, each on one line and not longer than it may be.
+pub fn list(names: &[impl AsRef<str>]) -> String {
+    let shown: Vec<String> = names.iter().take(20).map(|name| printable(name.as_ref())).collect();
+    match names.len() {
+        0..=20 => shown.join(", "),
+        n => format!("{} and {} more", shown.join(", "), n - 20),
+    }
+}
+
+/// Somebody's text on one line of a terminal: control characters are escaped, long text is cut.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for (count, letter) in text.chars().enumerate() {
+        match letter {
+            _ if count == 200 => return shown + "…",
+            letter if letter.is_control() => shown.extend(letter.escape_default()),
+            letter => shown.push(letter),
+        }
+    }
+    shown
+}
+
+/// How many slips lie between two names, where they are few. Two texts that are no names are not compared: it would take
+/// as much memory as one of them is long, times the other.
+pub fn slips(a: &str, b: &str) -> Option<usize> {
+    const LONGEST: usize = 200;
+    (a.len() <= LONGEST && b.len() <= LONGEST).then(|| strsim::damerau_levenshtein(a, b)).filter(|slips| *slips <= 3)
+}
+
 /// `(3×2)`, `(3)`, `(scalar)`: how a shape is written everywhere.
 pub fn shape(shape: &[usize]) -> String {
     if shape.is_empty() {

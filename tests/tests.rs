@@ -31,6 +31,9 @@ mod train; // learning, against NumPy and on the real digits
 mod article; // the source's numbers, nothing else
 mod digits; // real input: handwritten digits through a pipe
 mod docs; // every console block of README, docs and help
+mod hostile; // files made to do harm: what they cost
+mod json; // the JSON reader, by the standard
+mod mutated; // files with something changed in them
 mod ndjson; // records, one a line
 mod operands; // every command × operand × form
 mod output; // text, JSON, files; what is written is read back
@@ -41,3 +44,4 @@ mod shards; // the examples that go past one machine
 mod streams; // standard input, closed pipes, terminals
 mod sum; // shards as one
 mod tidy; // the rules of the architecture
+mod whole; // files that are written: the old one or the new one

@@ -97,6 +97,29 @@ fn the_mathematics_knows_no_files_processes_or_options() {
 }
 
 #[test]
+fn nothing_opens_a_network_and_nothing_runs_but_the_program_that_was_named() {
+    // The word, and the files that may use it.
+    let reserved: &[(&str, &[&str])] = &[
+        ("std::net", &[]),
+        ("Tcp", &[]),
+        ("Udp", &[]),
+        ("UnixStream", &[]),
+        ("std::process::exit", &["main.rs"]),
+        ("std::process", &["main.rs", "check/program"]),
+        ("std::env", &["main.rs", "cli/graph.rs"]),
+        ("rustix::process", &["check/program"]),
+    ];
+    for (_, file, lines) in code() {
+        for (n, line) in lines {
+            for (word, _) in reserved.iter().filter(|(_, files)| !files.iter().any(|known| file.starts_with(known))) {
+                assert!(!line.contains(word), "src/{file}:{n}: {word}");
+            }
+        }
+    }
+    assert!(!root().join("build.rs").exists(), "a build script runs on every machine that installs this");
+}
+
+#[test]
 fn nothing_is_left_half_done() {
     for (_, file, lines) in code() {
         for (n, line) in &lines {

@@ -4,11 +4,12 @@ use super::error::Messages;
 use super::request::{in_format, io_options};
 use super::{Other, Status, flag};
 use crate::check::compare::{Compared, Tolerance, compare};
-use crate::fault::{Code, Fault};
+use crate::fault::{Code, Fault, list};
 use crate::name::Name;
 use crate::operand::{Document, Operand, Reader};
 use crate::report::comparison;
 use clap::{Arg, ArgMatches, Command};
+use std::collections::HashMap;
 use std::io::{BufWriter, Write};
 
 const TOLERANCES: &str = "\
@@ -123,12 +124,15 @@ fn compared(a: Document, b: Document, wanted: &Wanted) -> Result<Compared, Fault
             return alone(named, "B").map(|(name, b)| single(name, pair(&one, &b)));
         }
     };
-    let find = |among: &[(Name, Operand)], name: &Name| among.iter().position(|(known, _)| known == name);
-    let only = |these: &[(Name, Operand)], others: &[(Name, Operand)]| {
-        these.iter().map(|(name, _)| name.clone()).filter(|name| find(others, name).is_none()).collect()
+    fn by_name(these: &[(Name, Operand)]) -> HashMap<&Name, &Operand> {
+        these.iter().map(|(name, operand)| (name, operand)).collect()
+    }
+    let only = |these: &[(Name, Operand)], others: &HashMap<&Name, &Operand>| {
+        these.iter().map(|(name, _)| name.clone()).filter(|name| !others.contains_key(name)).collect()
     };
-    let pairs = a.iter().filter_map(|(name, a)| Some((Some(name.clone()), pair(a, &b[find(&b, name)?].1)))).collect();
-    Ok(Compared { pairs, only_a: only(&a, &b), only_b: only(&b, &a) })
+    let (in_a, in_b) = (by_name(&a), by_name(&b));
+    let pairs = a.iter().filter_map(|(name, a)| Some((Some(name.clone()), pair(a, in_b.get(name)?)))).collect();
+    Ok(Compared { pairs, only_a: only(&a, &in_b), only_b: only(&b, &in_a) })
 }
 
 fn single(name: Name, comparison: crate::check::compare::Comparison) -> Compared {
@@ -147,7 +151,7 @@ fn alone(mut named: Vec<(Name, Operand)>, side: &str) -> Result<(Name, Operand),
                 .map(Name::as_str)
                 .collect();
             let first = names.first().copied().unwrap_or("y");
-            let message = format!("holds {} arrays, the other side one: {}", names.len(), names.join(", "));
+            let message = format!("holds {} arrays, the other side one: {}", names.len(), list(&names));
             Err(Fault::new(Code::KeyMissing, message).from(side).tip(format!("say which one is meant: FILE#{first}")))
         }
     }

@@ -4,7 +4,7 @@ use super::Status;
 use super::error::Messages;
 use super::request::Request;
 use crate::check::expect::{Answer, judge};
-use crate::fault::{Code, Fault, Note};
+use crate::fault::{Code, Fault, Note, slips};
 use crate::format::written::{Sheet, Sheets};
 use crate::layer::{LayerSpec, Precision};
 use crate::name::Name;
@@ -108,7 +108,7 @@ fn unused(named: &[Named], spec: &LayerSpec, computed: &[Name]) -> Vec<Note> {
     let near = |name: &Name| {
         spec.results.iter().map(|(result, _)| result).chain(computed).find(|result| {
             let (key, result) = (name.as_str(), result.as_str());
-            key.eq_ignore_ascii_case(result) || (result.len() > 2 && strsim::damerau_levenshtein(key, result) <= 2)
+            key.eq_ignore_ascii_case(result) || (result.len() > 2 && slips(key, result).is_some_and(|slips| slips <= 2))
         })
     };
     named

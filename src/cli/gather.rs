@@ -1,7 +1,7 @@
 //! Operands and settings of a layer, from options and from standard input.
 
 use super::tape;
-use crate::fault::{Code, Fault, Note};
+use crate::fault::{Code, Fault, Note, list, slips};
 use crate::format::Selector;
 use crate::layer::{Kind, LayerSpec, Settings, Slot};
 use crate::name::Name;
@@ -135,7 +135,7 @@ impl Piped {
         match &self.names {
             Some(names) => fault
                 .from(stdin::LABEL)
-                .fact(format!("standard input has the keys {}", names.join(", ")))
+                .fact(format!("standard input has the keys {}", list(names)))
                 .tip(format!("--{0} -#/KEY takes another key of it for {0}", slot.name)),
             None if self.read => {
                 let names: Vec<String> = missing.iter().map(|slot| format!("--{}", slot.name)).collect();
@@ -166,7 +166,8 @@ impl Piped {
 
 /// Whether a key is nearly a name, and not the name itself.
 pub(super) fn near(key: &str, name: &str) -> bool {
-    key != name && (key.eq_ignore_ascii_case(name) || (name.len() > 2 && strsim::damerau_levenshtein(key, name) <= 2))
+    key != name
+        && (key.eq_ignore_ascii_case(name) || (name.len() > 2 && slips(key, name).is_some_and(|slips| slips <= 2)))
 }
 
 /// What is said of such a key.

@@ -10,7 +10,7 @@ use crate::bundle::Bundle;
 use crate::check::inputs::{self, Shape};
 use crate::check::program::{Conversation, Program};
 use crate::check::{Case, Own, Plan, Point, Seeded, Subject};
-use crate::fault::{Code, Fault};
+use crate::fault::{Code, Fault, slips};
 use crate::layer::{self, Given, LAYERS, LayerSpec, Precision, Settings};
 use crate::name::Name;
 use crate::operand::Reader;
@@ -173,7 +173,7 @@ fn refuse(option: &str, text: &str, wanted: &str, tip: &str) -> Fault {
 
 fn unknown_layer(name: &str) -> Fault {
     let names: Vec<&str> = LAYERS.iter().map(|spec| spec.name).chain([CUSTOM]).collect();
-    let near = names.iter().find(|known| strsim::damerau_levenshtein(known, name) <= 2);
+    let near = names.iter().find(|known| slips(known, name).is_some_and(|slips| slips <= 2));
     Fault::new(Code::Usage, format!("there is no layer {name:?}")).of(&Name::new("layer")).tip(match near {
         Some(near) => format!("did you mean {near}?"),
         None => format!("the layers are {}", names.join(", ")),

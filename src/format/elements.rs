@@ -127,6 +127,7 @@ impl Layout {
         let mut buffer = [0; CHUNK];
         while values.len() < count {
             let size = CHUNK.min((count - values.len()) * self.element.size());
+            values.try_reserve(size / self.element.size()).map_err(|_| too_large(8 * count as u64))?;
             from.read_exact(&mut buffer[..size]).map_err(|error| cut_off(&error))?;
             let begin = values.len();
             let decoded = self.element.decode(&buffer[..size], self.big_endian, &mut values);

@@ -4,7 +4,8 @@
 //! a small multiple of them.
 
 use crate::bundle::Bundle;
-use crate::fault::{Code, Fault};
+pub(crate) use crate::fault::printable;
+use crate::fault::{Code, Fault, list, slips};
 use crate::name::Name;
 use ndarray::ArrayD;
 use std::borrow::Cow;
@@ -31,6 +32,10 @@ pub trait Format: Sync {
     fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Fault>;
     /// The names of the arrays it holds, for a format that holds names.
     fn names(&self, _source: Source<'_>) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
+    /// Reads every array, for a format that holds names, in one pass over its list of them.
+    fn read_each(&self, _source: Source<'_>) -> Result<Vec<Found>, Fault> {
         Ok(Vec::new())
     }
     /// Whether it holds several arrays under their names.
@@ -188,22 +193,19 @@ pub fn unreadable(label: &str, error: &io::Error) -> Fault {
 
 /// The fault of a file without the array that was asked for: `pointer` is what was, `there` what could have been.
 pub fn missing(pointer: &str, there: &[String]) -> Fault {
-    let shown: Vec<String> = there.iter().take(20).map(|key| printable(key)).collect();
     let fault = Fault::new(Code::KeyMissing, format!("has no {}", printable(pointer)));
     let fault = match there.len() {
         0 => fault.fact("it is empty"),
-        1..=20 => fault.fact(format!("it has {}", shown.join(", "))),
-        n => fault.fact(format!("it has {} and {} more", shown.join(", "), n - 20)),
+        _ => fault.fact(format!("it has {}", list(there))),
     };
     let wanted = pointer.trim_start_matches('/');
-    let distance = |key: &&String| strsim::damerau_levenshtein(key.trim_start_matches('/'), wanted);
-    let nearest = there.iter().take(1000).min_by_key(distance);
-    match nearest {
-        Some(key) if distance(&key) <= 2 && distance(&key) < wanted.len() => {
-            fault.tip(format!("did you mean FILE#{}?", printable(key)))
-        }
-        Some(_) => fault.tip(format!("name the one you mean: FILE#{}", printable(&there[0]))),
-        None => fault.tip("there is nothing to read in it"),
+    let near =
+        |key: &String| slips(key.trim_start_matches('/'), wanted).filter(|slips| *slips <= 2 && *slips < wanted.len());
+    let nearest = there.iter().take(1000).filter_map(|key| Some((near(key)?, key))).min_by_key(|(slips, _)| *slips);
+    match (nearest, there.first()) {
+        (Some((_, key)), _) => fault.tip(format!("did you mean FILE#{}?", printable(key))),
+        (None, Some(first)) => fault.tip(format!("name the one you mean: FILE#{}", printable(first))),
+        (None, None) => fault.tip("there is nothing to read in it"),
     }
 }
 
@@ -248,17 +250,4 @@ fn refuse_utf16(first: &[u8]) -> Result<(), Fault> {
         return Err(Fault::new(Code::FormatUnknown, "is text in UTF-16").tip("save it as UTF-8"));
     }
     Ok(())
-}
-
-/// Somebody's text on one line of a terminal: control characters are escaped, long text is cut.
-pub(crate) fn printable(text: &str) -> String {
-    let mut shown = String::new();
-    for (count, letter) in text.chars().enumerate() {
-        match letter {
-            _ if count == 200 => return shown + "…",
-            letter if letter.is_control() => shown.extend(letter.escape_default()),
-            letter => shown.push(letter),
-        }
-    }
-    shown
 }

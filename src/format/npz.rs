@@ -8,7 +8,8 @@ use crate::fault::{Code, Fault};
 use crate::name::Name;
 use ndarray::ArrayD;
 use std::fs::File;
-use std::io::{self, BufReader, Seek, Write};
+use std::io::{self, BufReader, Read, Seek, Write};
+use zip::read::ZipFile;
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
@@ -44,6 +45,11 @@ impl Format for Npz {
         open(source).map(|archive| array_names(&archive)).map_err(|fault| fault.from(label))
     }
 
+    fn read_each(&self, source: Source<'_>) -> Result<Vec<Found>, Fault> {
+        let label = source.label;
+        read_entries(source).map_err(|fault| fault.from(label))
+    }
+
     fn holds_names(&self) -> bool {
         true
     }
@@ -61,7 +67,35 @@ fn read_entry(source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<
     let mut archive = open(source)?;
     let names = array_names(&archive);
     let name = choose(select, wanted, &names)?;
-    let mut entry = archive.by_name(&format!("{name}.npy")).map_err(|error| unzippable(&error))?;
+    let entry = archive.by_name(&format!("{name}.npy")).map_err(|error| unzippable(&error))?;
+    read_array_of(entry, name, len)
+}
+
+/// Reads all arrays, in the archive's order.
+fn read_entries(source: Source<'_>) -> Result<Vec<Found>, Fault> {
+    let len = source.len;
+    let mut archive = open(source)?;
+    // Entries may lie over one another; together they then promise more than the file can hold.
+    let mut promised = 0_u64;
+    for at in 0..archive.len() {
+        promised = promised.saturating_add(archive.by_index_raw(at).map_err(|error| unzippable(&error))?.size());
+    }
+    if promised > len.saturating_mul(LARGEST_RATIO) {
+        return Err(Fault::new(Code::Damaged, format!("is damaged: its arrays cannot all come from {len} bytes")));
+    }
+    let mut found = Vec::new();
+    for at in 0..archive.len() {
+        let entry = archive.by_index(at).map_err(|error| unzippable(&error))?;
+        let name = entry.name().ok().and_then(|name| Some(name.strip_suffix(".npy")?.to_owned()));
+        if let Some(name) = name {
+            found.push(read_array_of(entry, name, len)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Reads one array of an archive of `len` bytes.
+fn read_array_of<R: Read>(mut entry: ZipFile<'_, R>, name: String, len: u64) -> Result<Found, Fault> {
     let (size, packed) = (entry.size(), entry.compressed_size());
     let certain = entry.compression() == CompressionMethod::Stored;
     if packed > len || size > packed.saturating_mul(if certain { 1 } else { LARGEST_RATIO }) {

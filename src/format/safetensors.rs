@@ -6,6 +6,7 @@ use crate::bundle::Bundle;
 use crate::fault::{Code, Fault};
 use crate::name::Name;
 use ::safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use std::collections::BTreeMap;
 use std::io::{self, Read, Seek};
 
 /// Named tensors; read only.
@@ -45,6 +46,11 @@ impl Format for Safetensors {
         Ok(names)
     }
 
+    fn read_each(&self, source: Source<'_>) -> Result<Vec<Found>, Fault> {
+        let label = source.label;
+        read_tensors(source).map_err(|fault| fault.from(label))
+    }
+
     fn holds_names(&self) -> bool {
         true
     }
@@ -60,22 +66,38 @@ impl Format for Safetensors {
 
 /// Reads the header and the one tensor, and nothing else of what may be a large file.
 fn read_tensor(mut source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Fault> {
-    let (header, before) = read_header(&mut source)?;
+    let (tensors, before) = tensors(&mut source)?;
+    let names: Vec<String> = tensors.keys().map(|name| (*name).clone()).collect();
+    let name = choose(select, wanted, &names)?;
+    match tensors.get(&name) {
+        Some(info) => read_one(&mut source, name, info, before),
+        None => Err(damaged("names a tensor that it does not hold")),
+    }
+}
+
+/// Reads all tensors, in the order of their names.
+fn read_tensors(mut source: Source<'_>) -> Result<Vec<Found>, Fault> {
+    let (tensors, before) = tensors(&mut source)?;
+    tensors.iter().map(|(name, info)| read_one(&mut source, name.clone(), info, before)).collect()
+}
+
+/// What the header says of each tensor, and the bytes up to the first, of a file that is as long as it says.
+fn tensors(source: &mut Source<'_>) -> Result<(BTreeMap<String, TensorInfo>, u64), Fault> {
+    let (header, before) = read_header(source)?;
     // The crate's own entry point adds these without a look at overflow.
     if Some(source.len) != before.checked_add(header.data_len() as u64) {
         let (promised, held) = (header.data_len(), source.len - before);
         return Err(damaged(format!("promises {promised} bytes of numbers, the file has {held}")));
     }
-    let tensors = header.tensors();
-    let mut names: Vec<String> = tensors.keys().cloned().collect();
-    names.sort();
-    let name = choose(select, wanted, &names)?;
-    let Some(info) = tensors.get(&name) else { return Err(damaged("names a tensor that it does not hold")) };
+    Ok((header.tensors().into_iter().map(|(name, info)| (name, info.clone())).collect(), before))
+}
+
+fn read_one(source: &mut Source<'_>, name: String, info: &TensorInfo, before: u64) -> Result<Found, Fault> {
     let layout = layout(info)?;
     let (begin, end) = info.data_offsets;
     layout.admit((end - begin) as u64)?;
     source.seek(io::SeekFrom::Start(before + begin as u64)).map_err(|error| cut_off(&error))?;
-    Ok(Found { value: layout.read(&mut source, true)?, rounding: layout.element.rounding(), pointer: name })
+    Ok(Found { value: layout.read(source, true)?, rounding: layout.element.rounding(), pointer: name })
 }
 
 /// The header, whose offsets follow each other and fit the shapes, and the bytes up to the first tensor.

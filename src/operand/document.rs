@@ -1,9 +1,9 @@
 //! Files that are read whole, for comparing: one array, or all that have names.
 
-use super::{Operand, Reader};
+use super::{Operand, Origin, Reader, locate, operand};
 use crate::fault::Fault;
 use crate::format::written::{self, Sheet, Sheets};
-use crate::format::{Format, Selector, escape, json};
+use crate::format::{DOUBLE_ROUNDING, Format, Found, Selector, Source, escape, json, unescape};
 use crate::name::Name;
 use crate::operand::grammar::{self, Form};
 use crate::operand::stdin;
@@ -21,17 +21,10 @@ impl Reader<'_> {
     /// Reads all that a text stands for. `option` is what messages call it.
     pub fn document(&mut self, option: &Name, text: &str) -> Result<Document, Fault> {
         let form = grammar::parse(text).map_err(|fault| fault.of(option))?;
-        let Some(keys) = self.keys(option, &form).map_err(|fault| fault.of(option))? else {
-            return self.form(option, form, &[]).map(Document::Single);
-        };
-        let named = keys.into_iter().map(|(key, selector)| {
-            let form = match &form {
-                Form::File(path, _) => Form::File(path.clone(), selector),
-                _ => Form::Stdin(selector),
-            };
-            Ok((Name::new(key), self.form(option, form, &[])?))
-        });
-        named.collect::<Result<_, _>>().map(Document::Named)
+        match self.named(option, &form).map_err(|fault| fault.of(option))? {
+            Some(named) => Ok(Document::Named(named)),
+            None => self.form(option, form, &[]).map(Document::Single),
+        }
     }
 
     /// Reads answers: as [`document`](Self::document), with the digits of JSON and typed numbers, and null for blanks.
@@ -70,47 +63,62 @@ impl Reader<'_> {
         })
     }
 
-    /// The keys of a document of names, each with what selects it.
-    fn keys(&mut self, option: &Name, form: &Form) -> Result<Option<Vec<(String, Selector)>>, Fault> {
-        match form {
-            Form::Literal(_) | Form::Json(_) => Ok(None),
-            Form::File(path, selector) => {
-                let format = self.format_of(path)?;
-                if format.name() == json::Json.name() {
-                    return self.object_keys(path, selector);
-                }
-                if !format.holds_names() || *selector != Selector::Whole {
-                    return Ok(None);
-                }
-                format.names(self.open(path)?).map(|names| Some(named(names, "")))
-            }
-            Form::Stdin(selector) => {
-                let Some(format) = self.stdin_format()? else { return Ok(None) };
-                if format.name() == json::Json.name() {
-                    let keys = self.object_keys(stdin::LABEL, selector)?;
-                    if keys.is_some() && *selector == Selector::Whole {
-                        self.stdin.take_plain(option)?;
-                    }
-                    return Ok(keys);
-                }
-                if !format.holds_names() || *selector != Selector::Whole {
-                    return Ok(None);
-                }
-                self.stdin.take_plain(option)?;
-                self.stdin_names().map(|names| names.map(|names| named(names, "")))
-            }
-        }
-    }
-
-    /// The keys of the selected value of a JSON document, where it is an object.
-    fn object_keys(&mut self, label: &str, selector: &Selector) -> Result<Option<Vec<(String, Selector)>>, Fault> {
-        let Some(node) = self.tree(label, selector)?.whole(selector) else { return Ok(None) };
-        let keys = match &*node.find(pointer(selector)).map_err(|fault| fault.from(label))? {
-            json::Node::Object(entries) => Some(entries.iter().map(|(key, _)| key.clone()).collect()),
-            _ => None,
+    /// All arrays of a document of names, each read in one pass over it.
+    fn named(&mut self, option: &Name, form: &Form) -> Result<Option<Vec<(Name, Operand)>>, Fault> {
+        let (format, selector) = match form {
+            Form::Literal(_) | Form::Json(_) => return Ok(None),
+            Form::File(path, selector) => (Some(self.format_of(path)?), selector),
+            Form::Stdin(selector) => (self.stdin_format()?, selector),
         };
-        Ok(keys.map(|keys| named(keys, pointer(selector))))
+        let Some(format) = format else { return Ok(None) };
+        let is_json = format.name() == json::Json.name();
+        if !is_json && (!format.holds_names() || *selector != Selector::Whole) {
+            return Ok(None);
+        }
+        let label = match form {
+            Form::File(path, _) => path.as_str(),
+            _ => stdin::LABEL,
+        };
+        let found = if is_json {
+            let read = self.tree(label, selector)?.whole(selector).map(|document| values(document, selector));
+            let bytes = |reader: &Self| match form {
+                Form::File(..) => reader.again(label),
+                _ => reader.stdin.kept().to_vec(),
+            };
+            read.transpose().map_err(|fault| locate(fault, label, &bytes(self)))?.flatten()
+        } else {
+            let source = match form {
+                Form::File(..) => self.open(label)?,
+                _ => Source::bytes(label, self.stdin.bytes()?),
+            };
+            Some(format.read_each(source)?)
+        };
+        let Some(found) = found else { return Ok(None) };
+        if matches!(form, Form::Stdin(Selector::Whole)) {
+            self.stdin.take_plain(option)?;
+        }
+        let origin = |pointer: String| match form {
+            Form::File(path, _) => Origin::File(path.clone(), pointer),
+            _ => Origin::Stdin(pointer),
+        };
+        let name = |found: &Found| match found.pointer.rsplit_once('/') {
+            Some((_, key)) if is_json => Name::new(unescape(key)),
+            _ => Name::new(found.pointer.clone()),
+        };
+        Ok(Some(found.into_iter().map(|found| (name(&found), operand(found, origin))).collect()))
     }
+}
+
+/// The arrays of an object, each with its pointer; none where the value is no object.
+fn values(document: &json::Node, selector: &Selector) -> Result<Option<Vec<Found>>, Fault> {
+    let under = pointer(selector);
+    let node = document.find(under)?;
+    let json::Node::Object(entries) = &*node else { return Ok(None) };
+    let found = entries.iter().map(|(key, node)| {
+        let pointer = format!("{under}/{}", escape(key));
+        Ok(Found { value: node.matrix(&pointer)?, rounding: DOUBLE_ROUNDING, pointer })
+    });
+    found.collect::<Result<_, _>>().map(Some)
 }
 
 fn pointer(selector: &Selector) -> &str {
@@ -118,9 +126,4 @@ fn pointer(selector: &Selector) -> &str {
         Selector::Whole => "",
         Selector::At(pointer) => pointer,
     }
-}
-
-fn named(keys: Vec<String>, under: &str) -> Vec<(String, Selector)> {
-    let selector = |key: &String| Selector::At(format!("{under}/{}", escape(key)));
-    keys.into_iter().map(|key| (selector(&key), key)).map(|(selector, key)| (key, selector)).collect()
 }

@@ -1,10 +1,7 @@
 //! The fault of a file that does not exist, with the nearest name that does.
 
-use crate::fault::{Code, Fault};
+use crate::fault::{Code, Fault, slips};
 use std::path::Path;
-
-/// Names at most this far from the one that was typed are worth a tip.
-const NEAR: usize = 3;
 
 pub(super) fn missing(path: &str) -> Fault {
     let fault = Fault::new(Code::FileMissing, "no such file").from(path);
@@ -24,8 +21,8 @@ fn nearest(folder: &Path, name: &str) -> Option<String> {
     let names = std::fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     // Of two equally near names the first in order, so that the tip is the same on every machine.
     names
-        .map(|there| (strsim::damerau_levenshtein(&there, name), there))
-        .filter(|(distance, _)| *distance <= NEAR && *distance < name.len())
+        .filter_map(|there| Some((slips(&there, name)?, there)))
+        .filter(|(distance, _)| *distance < name.len())
         .min()
         .map(|(_, there)| there)
 }

@@ -3,19 +3,20 @@
 //! A [`Tape`] is a chain whose layers remember what they computed; without these records it is a network. Its document
 //! is read and written by [`document`], and it runs [`forward`](fn@forward) and [`backward`](fn@backward), which are pure.
 
+use self::names::Names;
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fact, Fault, Place};
 use crate::layer::{self, AnyLayer, LayerSpec, Outcome, Precision, Role, Settings};
 use crate::name::Name;
 use crate::scalar::{Exact, Scalar, exact};
 use ndarray::ArrayD;
-use std::collections::HashSet;
 
 mod backward;
 pub mod check;
 pub mod document;
 mod forward;
 pub mod learn;
+pub mod names;
 mod random;
 
 pub use backward::backward;
@@ -150,13 +151,13 @@ pub fn input_of(spec: &'static LayerSpec) -> &'static Name {
 impl Tape {
     /// Adds a layer behind the last. Refuses a name that is taken, and whatever would follow a loss.
     pub fn push(&mut self, stage: Stage) -> Result<(), Fault> {
+        self.push_among(&mut Names::of(&self.stages), stage)
+    }
+
+    /// [`push`](Self::push), where the names of the layers so far are known.
+    pub fn push_among(&mut self, names: &mut Names, stage: Stage) -> Result<(), Fault> {
         self.admits_another()?;
-        if self.stages.iter().any(|known| known.name == stage.name) {
-            return Err(Fault::new(Code::Setting, format!("two layers are called {}", stage.name))
-                .of(&Name::new("name"))
-                .fact(format!("the chain has {}", self.names().join(", ")))
-                .tip("every layer of a chain needs a name of its own"));
-        }
+        names.take(&stage.name)?;
         self.stages.push(stage);
         Ok(())
     }
@@ -180,10 +181,7 @@ impl Tape {
 
     /// The name of the next layer of a kind that was given none: `affine1`, `affine2`, ….
     pub fn fresh_name(&self, spec: &LayerSpec) -> String {
-        let taken: HashSet<&str> = self.names().into_iter().collect();
-        let free = |n: &usize| !taken.contains(format!("{}{n}", spec.name).as_str());
-        let n = (1..=self.stages.len() + 1).find(free).unwrap_or_default();
-        format!("{}{n}", spec.name)
+        Names::of(&self.stages).fresh(spec)
     }
 
     /// What the last layer gave, where the tape has its records.

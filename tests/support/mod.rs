@@ -2,6 +2,7 @@
 
 pub mod cases;
 pub mod console;
+pub mod memory;
 
 use serde_json::Value;
 use std::ffi::OsString;

@@ -13,7 +13,7 @@ pub(super) const DEEPEST: usize = 64;
 
 /// Reads a whole document. Numbers are rounded to nearest; a fault's place is [`Place::Text`].
 pub fn parse(bytes: &[u8], label: &str) -> Result<Node, Fault> {
-    whole::document(after_mark(bytes)).map_or_else(|| general(bytes, label), Ok)
+    whole::document(bytes).map_or_else(|| general(bytes, label), Ok)
 }
 
 /// Reads a whole document from a file, without keeping its text where it is an ordinary one.

@@ -17,6 +17,9 @@ const WINDOW: usize = 1 << 20;
 /// Bytes that are there before a number or key is looked at, where the document does not end before.
 const LOOKAHEAD: usize = 1 << 10;
 
+/// Bytes of a matrix that is not worth a thread.
+const SMALL: usize = 1 << 14;
+
 /// Deeper documents are left to the general parser, which knows the limit.
 const DEEPEST: usize = 60;
 
@@ -227,6 +230,13 @@ impl Window<'_> {
         self.peek().filter(|next| *next != b']')?;
         self.row(&mut values)?;
         let width = values.len();
+        // A small one is read where it lies: to cut off a window and put it back costs the window, and there may be many.
+        let near = &self.rest()[..self.rest().len().min(SMALL)];
+        if let Some(Rows { values: others, end: Some(end) }) = rows(near, width) {
+            values.extend(others);
+            self.at += end;
+            return flat(&[values.len() / width, width], values);
+        }
         // What was cut off the document and is not taken yet: what is behind the end of the matrix is put back.
         let pieces = RefCell::new(VecDeque::new());
         let mut end = None;

@@ -1,7 +1,7 @@
 //! An object of a document, and the faults of what stands in it.
 
 use crate::bundle::Bundle;
-use crate::fault::{Code, Fault, Place};
+use crate::fault::{Code, Fault, Place, printable, slips};
 use crate::format::escape;
 use crate::format::json::Node;
 use crate::name::Name;
@@ -45,8 +45,8 @@ impl<'a> Object<'a> {
     /// Refuses keys that mean nothing: a misspelt parameter must not be left out without a word.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), Fault> {
         let Some((odd, _)) = self.entries.iter().find(|(key, _)| !known.contains(&key.as_str())) else { return Ok(()) };
-        let fault = damaged(&format!("the key {odd:?} means nothing here"), &self.to(odd));
-        Err(match known.iter().find(|known| strsim::damerau_levenshtein(known, odd) <= 2 && known.len() > 2) {
+        let fault = damaged(&format!("the key \"{}\" means nothing here", printable(odd)), &self.to(odd));
+        Err(match known.iter().find(|known| slips(known, odd).is_some_and(|slips| slips <= 2) && known.len() > 2) {
             Some(near) => fault.tip(format!("did you mean {near}?")),
             None if known.is_empty() => fault.tip("there are no keys here"),
             None => fault.tip(format!("the keys are {}", known.join(", "))),

@@ -9,6 +9,7 @@ use crate::format::{DOUBLE_ROUNDING, escape};
 use crate::layer::{self, Given, LayerSpec, Precision, Role, Settings};
 use crate::name::Name;
 use crate::tape::learn::Training;
+use crate::tape::names::Names;
 use crate::tape::{Record, Stage, Tape};
 use ndarray::ArrayD;
 
@@ -51,10 +52,11 @@ fn read_tape(node: &Node, mut beside: Option<Beside<'_>>) -> Result<Tape, Fault>
     let Some(Node::List(layers)) = document.get("layers") else {
         return Err(damaged("it has no list of layers", &document.to("layers")));
     };
+    let mut names = Names::default();
     for (n, node) in layers.iter().enumerate() {
         let object = Object::of(node, format!("/layers/{n}"))?;
-        let stage = read_stage(&object, &tape, &mut beside)?;
-        tape.push(stage).map_err(|fault| fault_at(fault, &object.to("name")))?;
+        let stage = read_stage(&object, &tape, &mut names, &mut beside)?;
+        tape.push_among(&mut names, stage).map_err(|fault| fault_at(fault, &object.to("name")))?;
     }
     Ok(tape)
 }
@@ -97,14 +99,19 @@ fn training(document: &Object<'_>) -> Result<Option<Training>, Fault> {
 }
 
 /// Reads layer `n` = the number of layers before it, and holds its record against the one before.
-fn read_stage(object: &Object<'_>, before: &Tape, beside: &mut Option<Beside<'_>>) -> Result<Stage, Fault> {
+fn read_stage(
+    object: &Object<'_>,
+    before: &Tape,
+    names: &mut Names,
+    beside: &mut Option<Beside<'_>>,
+) -> Result<Stage, Fault> {
     let n = before.stages.len();
     object.only(&["kind", "name", "settings", "params", "inputs", "outputs", "gradients"])?;
     let spec = read_kind(object)?;
     let name = match object.get("name") {
         Some(Node::Text(name)) => name.clone(),
         Some(_) => return Err(damaged("the name is no string", &object.to("name"))),
-        None => before.fresh_name(spec),
+        None => names.fresh(spec),
     };
     let in_layer = |fault: Fault| match &fault.operand {
         None => Fault { message: format!("layer {name}: {}", fault.message), ..fault },

@@ -1,0 +1,11 @@
+//! `.csv`: what is read is written and read back bit for bit.
+#![no_main]
+
+use nnlayer::format::csv::Csv;
+use nnlayer_fuzz::{read, read_back};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    if let Some(value) = read(&Csv, bytes, 100) {
+        read_back(&Csv, &value);
+    }
+});

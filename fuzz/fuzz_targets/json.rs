@@ -1,0 +1,37 @@
+//! JSON: the reader refuses as no JSON exactly what serde_json does, and what is read is written and read back bit for bit.
+#![no_main]
+
+use nnlayer::fault::Code;
+use nnlayer::format::Source;
+use nnlayer::format::json::{self, Json, locate, parse};
+use nnlayer_fuzz::{bounded, read, read_back, same};
+use serde::de::IgnoredAny;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let parsed = bounded(bytes.len(), 200, || parse(bytes, "input"));
+    match &parsed {
+        // Python's tokens are read as well.
+        Ok(_) if [&b"NaN"[..], b"Infinity"].iter().any(|word| bytes.windows(word.len()).any(|part| part == *word)) => {}
+        Ok(_) => assert!(is_json(bytes), "accepted"),
+        // A lone half of a pair has no meaning in UTF-8, and is refused.
+        Err(fault) if fault.code == Code::JsonSyntax => {
+            assert!(!is_json(bytes) || bytes.windows(2).any(|part| part == b"\\u"), "refused: {}", fault.message);
+        }
+        Err(_) => {}
+    }
+    // A file is read as it comes, and must come to the same.
+    let streamed = bounded(bytes.len(), 200, || json::read(Source::bytes("input", bytes)));
+    assert_eq!(parsed.is_ok(), streamed.is_ok(), "{parsed:?} and {streamed:?}");
+    if let (Ok(Ok(whole)), Ok(Ok(streamed))) = (parsed.map(|node| node.matrix("")), streamed.map(|node| node.matrix(""))) {
+        assert!(same(&whole, &streamed), "{whole} and {streamed}");
+    }
+    let _ = locate(bytes, "/0/x");
+    if let Some(value) = read(&Json, bytes, 200) {
+        read_back(&Json, &value);
+    }
+});
+
+fn is_json(bytes: &[u8]) -> bool {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    std::str::from_utf8(text).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+}

@@ -1,0 +1,25 @@
+//! `1,2;3,4` and whatever else stands behind a matrix option: what is a literal is read back from its numbers.
+#![no_main]
+
+use ndarray::ArrayD;
+use nnlayer::operand::grammar::{Form, parse};
+use nnlayer_fuzz::{bounded, same};
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    if let Ok(Form::Literal(values)) = bounded(text.len(), 100, || parse(text)) {
+        let text = typed(&values);
+        match parse(&text) {
+            Ok(Form::Literal(again)) => assert!(same(&values, &again), "{values} became {again}"),
+            other => panic!("{text} became {other:?}"),
+        }
+    }
+});
+
+fn typed(values: &ArrayD<f64>) -> String {
+    let row = |row: &[f64]| row.iter().map(|number| format!("{number:?}")).collect::<Vec<_>>().join(",");
+    let flat: Vec<f64> = values.iter().copied().collect();
+    match *values.shape() {
+        [_, columns] => flat.chunks(columns.max(1)).map(row).collect::<Vec<_>>().join(";") + ";",
+        _ => row(&flat),
+    }
+}

@@ -1,0 +1,11 @@
+//! `.npy`: what is read is written and read back bit for bit.
+#![no_main]
+
+use nnlayer::format::npy::Npy;
+use nnlayer_fuzz::{read, read_back};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    if let Some(value) = read(&Npy, bytes, 40) {
+        read_back(&Npy, &value);
+    }
+});

@@ -1,0 +1,8 @@
+//! `.safetensors`, which is read only.
+#![no_main]
+
+use nnlayer::format::safetensors::Safetensors;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    nnlayer_fuzz::read(&Safetensors, bytes, 200);
+});

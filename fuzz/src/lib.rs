@@ -1,0 +1,70 @@
+//! What every target asks of a reader: it ends, without a panic, and takes no more memory than a fixed multiple of its input.
+
+use ndarray::ArrayD;
+use nnlayer::bundle::Bundle;
+use nnlayer::fault::Fault;
+use nnlayer::format::{Format, Found, Selector, Source, Width};
+use nnlayer::name::Name;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// Counts what is allocated, on its way to the system's allocator.
+struct Counted;
+
+static NOW: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to `System` as it came; the counts are beside it.
+unsafe impl GlobalAlloc for Counted {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        MOST.fetch_max(NOW.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        NOW.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTED: Counted = Counted;
+
+/// What a reader may take beside the multiple of its input: buffers.
+pub const ALWAYS: usize = 1 << 21;
+
+/// Runs a reader on `len` bytes and panics where it took more than `times` of them at once, and buffers.
+pub fn bounded<T>(len: usize, times: usize, run: impl FnOnce() -> T) -> T {
+    let before = NOW.load(Relaxed);
+    MOST.store(before, Relaxed);
+    let value = run();
+    let most = MOST.load(Relaxed).saturating_sub(before);
+    assert!(most <= ALWAYS + times * len, "{most} bytes for an input of {len}");
+    value
+}
+
+/// Reads bytes whole, by the names it has, and with a selector.
+pub fn read(format: &dyn Format, bytes: &[u8], times: usize) -> Option<ArrayD<f64>> {
+    bounded(bytes.len(), times, || {
+        let source = || Source::bytes("input", bytes);
+        let names = format.names(source()).unwrap_or_default();
+        let wanted: Vec<Name> = names.iter().take(3).map(Name::new).chain([Name::X]).collect();
+        let _: Result<Found, Fault> = format.read(source(), &Selector::parse("w"), &[]);
+        format.read(source(), &Selector::Whole, &wanted).ok().map(|found| found.value)
+    })
+}
+
+/// Writes an array as a format does, and panics where it is not read back bit for bit.
+pub fn read_back(format: &dyn Format, value: &ArrayD<f64>) {
+    let mut bytes = Vec::new();
+    let values = Bundle::new().with(Name::X, value.clone());
+    format.write(&values, Width::Double, &mut bytes).expect("memory is no disk");
+    let again = format.read(Source::bytes("output", &bytes), &Selector::Whole, &[Name::X]).expect("what is written is read");
+    assert!(same(value, &again.value), "{value} became {}", again.value);
+}
+
+/// Whether two arrays have the same shape and bits; one NaN is as good as another.
+pub fn same(a: &ArrayD<f64>, b: &ArrayD<f64>) -> bool {
+    let equal = |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
+    a.shape() == b.shape() && a.iter().zip(b).all(equal)
+}

@@ -1,0 +1,273 @@
+//! Files that somebody made to do harm: none costs more memory than a fixed multiple of its size, or time that grows faster.
+
+use crate::support::{Ran, folder, memory, nnlayer, piped};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use zip::write::SimpleFileOptions;
+
+/// What any command takes: buffers, the command line.
+const ALWAYS: usize = 8 << 20;
+
+/// What text may cost for each of its bytes: a key of one letter and a number of one digit become a string, a number, and
+/// places in two tables that grow by doubling.
+const TEXT: usize = 100;
+
+/// What a compressed array may cost for each of its bytes: deflate makes at most 1032 of one, and each may be a number.
+const PACKED: usize = 1032 * 8;
+
+/// With what is quadratic, the files here would take minutes; one of them takes a second.
+const LONG: Duration = Duration::from_secs(20);
+
+#[track_caller]
+fn costs(times: usize, size: usize, run: impl FnOnce() -> Ran) -> Ran {
+    let begin = Instant::now();
+    let (ran, most) = memory::most(run);
+    assert!(ran.status == 0 || ran.status == 2 || ran.status == 1, "{}", ran.stderr);
+    assert!(most < ALWAYS + times * size, "{most} bytes of memory for {size} of a file");
+    assert!(begin.elapsed() < LONG, "{:?}", begin.elapsed());
+    assert!(ran.stderr.len() < 10_000, "a message of {} bytes", ran.stderr.len());
+    ran
+}
+
+/// A file of that name, in a folder that goes away.
+struct File {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+    size: usize,
+}
+
+impl File {
+    fn new(name: &str, bytes: impl AsRef<[u8]>) -> File {
+        let folder = folder();
+        let path = folder.path().join(name);
+        std::fs::write(&path, &bytes).unwrap();
+        File { _folder: folder, path, size: bytes.as_ref().len() }
+    }
+
+    fn path(&self) -> &str {
+        self.path.to_str().unwrap()
+    }
+}
+
+/// Reads the file as an operand.
+#[track_caller]
+fn read(times: usize, name: &str, bytes: impl AsRef<[u8]>) -> Ran {
+    let file = File::new(name, bytes);
+    costs(times, file.size, || nnlayer(&["compare", &format!("{}#x", file.path()), "0"]))
+}
+
+/// Reads the file as an operand, and as everything that it holds.
+#[track_caller]
+fn document(times: usize, name: &str, bytes: impl AsRef<[u8]>) -> [Ran; 2] {
+    let file = File::new(name, bytes);
+    let operand = costs(times, file.size, || nnlayer(&["softmax", "--x", file.path(), "--only", "y", "--json"]));
+    [operand, costs(2 * times, 2 * file.size, || nnlayer(&["compare", file.path(), file.path()]))]
+}
+
+fn repeated(begin: &str, entry: impl Fn(usize) -> String, count: usize, end: &str) -> String {
+    format!("{begin}{}{end}", (0..count).map(entry).collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn nesting_ends_at_a_depth_and_not_at_the_end_of_the_stack() {
+    for open in ["[", "{\"a\":", "[[],", "[{\"a\":"] {
+        let [ran, _] = document(TEXT, "x.json", open.repeat(100_000));
+        assert!(ran.refusal().contains("is nested more than"), "{}", ran.stderr);
+    }
+    let ran = piped("{\"x\":".to_owned() + &"[".repeat(100_000), &["softmax", "--ndjson"]);
+    assert!(ran.refusal().contains("is nested more than"), "{}", ran.stderr);
+}
+
+#[test]
+fn many_keys_cost_their_number() {
+    let keys = |end: &str| repeated("{", |n| format!("\"k{n}\":1"), 100_000, end);
+    let [ran, compared] = document(TEXT, "x.json", keys(",\"x\":[0,0]}"));
+    assert_eq!(ran.quiet(), "{\"y\":[0.5,0.5]}\n");
+    assert_eq!(compared.status, 0, "{}", compared.stderr);
+    let [ran, _] = document(TEXT, "x.json", keys(",\"k99999\":1}"));
+    assert!(ran.refusal().contains("has the key \"k99999\" twice"), "{}", ran.stderr);
+    let [ran, _] = document(TEXT, "x.json", keys("}"));
+    assert!(ran.refusal().contains("and 99980 more"), "{}", ran.stderr);
+    let text = keys("}");
+    let ran = costs(TEXT, text.len(), || piped(&text, &["softmax"]));
+    assert!(ran.refusal().contains("and 99980 more"), "{}", ran.stderr);
+    let ran = costs(TEXT, text.len(), || piped(keys(",\"x\":[0,0]}"), &["softmax", "--ndjson", "--only", "y"]));
+    assert!(ran.quiet().contains("\"y\":[0.5,0.5]"));
+}
+
+#[test]
+fn a_long_name_is_not_compared_with_a_long_name() {
+    let long = "a".repeat(1_000_000);
+    let file = File::new("x.json", format!("{{\"{long}\":1}}"));
+    let ran =
+        costs(TEXT, file.size, || nnlayer(&["softmax", "--x", &format!("{}#{}b", file.path(), &long[..100_000])]));
+    assert!(ran.refusal().contains("has no /aaaa"), "{}", ran.stderr);
+    costs(TEXT, file.size, || piped(format!("{{\"{long}\":1,\"x\":[1,2]}}"), &["softmax"]));
+    let layer = format!("{{\"nnlayer-tape\":1,\"layers\":[{{\"kind\":\"relu\",\"{long}\":1}}]}}");
+    let file = File::new("net.json", layer);
+    let ran = costs(TEXT, file.size, || nnlayer(&["net", file.path(), "--x", "1,2"]));
+    assert!(ran.refusal().contains("means nothing here"), "{}", ran.stderr);
+}
+
+#[test]
+fn numbers_of_a_million_digits_are_read() {
+    let digits = "3".repeat(1_000_000);
+    for (text, value) in [(format!("0.{digits}"), "0.3333333333333333"), (format!("1e-{digits}"), "0.0")] {
+        let [ran, _] = document(TEXT, "x.json", format!("[[{text}]]"));
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        let file = File::new("x.csv", format!("{text},{text}"));
+        let ran = costs(TEXT, file.size, || nnlayer(&["relu", "--x", file.path(), "--only", "y", "--json"]));
+        assert_eq!(ran.quiet(), format!("{{\"y\":[[{value},{value}]]}}\n"));
+    }
+    for text in [digits.clone(), format!("1e{digits}"), format!("-1e{digits}")] {
+        let [ran, _] = document(TEXT, "x.json", format!("[{text}]"));
+        assert!(ran.refusal().contains("too large for a double"), "{}", ran.stderr);
+        let [ran, _] = document(TEXT, "x.csv", text);
+        assert!(ran.refusal().contains("beyond the largest double"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn arrays_of_little_cost_their_size() {
+    for (entry, count) in [("[]", 100_000), ("{}", 100_000), ("[0]", 100_000), ("null", 100_000), ("\"\"", 100_000)] {
+        for first in ["", "[1],", "1,"] {
+            document(TEXT, "x.json", repeated(&format!("[{first}"), |_| entry.to_owned(), count, "]"));
+        }
+    }
+    // A matrix of one number, again and again.
+    for (before, behind) in [("{\"a\":", "}"), ("[1,", "]"), ("{\"a\":[0],\"b\":", ",\"c\":null}")] {
+        document(TEXT, "x.json", repeated("[", |n| format!("{before}[[{}]]{behind}", n % 10), 100_000, "]"));
+        document(TEXT, "x.json", repeated("[", |n| format!("{before}[[1,2],[{},3]]{behind}", n % 10), 50_000, "]"));
+    }
+    let ran = costs(TEXT, 2_000_000, || piped("1,".repeat(1_000_000) + "1", &["relu", "--only", "y", "--json"]));
+    assert_eq!(ran.quiet().len(), "{\"y\":[]}\n".len() + 4 * 1_000_001 - 1);
+    let ran = costs(TEXT, 2_000_000, || piped("1;".repeat(1_000_000) + "1 1", &["relu"]));
+    assert!(ran.refusal().contains("row 1000000 has 2 numbers, row 0 has 1"), "{}", ran.stderr);
+}
+
+#[test]
+fn tables_of_one_row_and_of_one_column_cost_their_size() {
+    let [ran, _] = document(TEXT, "x.csv", "1,".repeat(500_000) + "1");
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    let [ran, _] = document(TEXT, "x.csv", "1\n".repeat(500_000));
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    let [ran, _] = document(TEXT, "x.csv", "\r".repeat(1_000_000));
+    assert!(ran.refusal().contains("is empty"), "{}", ran.stderr);
+    document(TEXT, "x.csv", "a,".repeat(500_000));
+}
+
+#[test]
+fn a_chain_of_many_layers_costs_their_number() {
+    for named in [true, false] {
+        let layer = |n: usize| {
+            format!("{{\"kind\":\"relu\"{}}}", if named { format!(",\"name\":\"r{n}\"") } else { String::new() })
+        };
+        let file = File::new(
+            "net.json",
+            repeated("{\"nnlayer-tape\":1,\"layers\":[", layer, 40_000, ",{\"kind\":\"none\"}]}"),
+        );
+        let ran = costs(3 * TEXT, file.size, || nnlayer(&["net", file.path(), "--x", "1,2"]));
+        assert!(ran.refusal().contains("\"none\" is no kind of layer"), "{}", ran.stderr);
+    }
+    let twice = "{\"kind\":\"relu\",\"name\":\"r1\"}";
+    let layer = |n: usize| format!("{{\"kind\":\"relu\",\"name\":\"r{n}\"}}");
+    let file =
+        File::new("net.json", repeated("{\"nnlayer-tape\":1,\"layers\":[", layer, 40_000, &format!(",{twice}]}}")));
+    let ran = costs(3 * TEXT, file.size, || nnlayer(&["net", file.path(), "--x", "1,2"]));
+    assert!(ran.refusal().contains("two layers are called r1"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_a_header_promises_is_not_believed() {
+    let npy = |length: u16, header: &str| {
+        [b"\x93NUMPY\x01\x00", &length.to_le_bytes()[..], header.as_bytes(), &[0; 8]].concat()
+    };
+    let shape = |shape: &str| format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}\n");
+    for shape in
+        [shape("(1000000000, 1000000000)"), shape("(18446744073709551615,)"), shape("(4294967296, 4294967296, 2)")]
+    {
+        let ran = costs(TEXT, 0, || piped(npy(shape.len() as u16, &shape), &["softmax"]));
+        assert!(["is damaged", "has 3 axes"].iter().any(|why| ran.refusal().contains(why)), "{}", ran.stderr);
+    }
+    assert!(costs(0, 0, || piped(npy(u16::MAX, "{}"), &["softmax"])).refusal().contains("promises a header of"));
+    let longer = [b"\x93NUMPY\x02\x00\xff\xff\xff\xff".as_slice(), &[b'{'; 100]].concat();
+    assert!(costs(0, 0, || piped(longer, &["softmax"])).refusal().contains("promises a header of"));
+    let tensors = |length: u64, header: &str| [&length.to_le_bytes(), header.as_bytes()].concat();
+    for (length, header) in [
+        (99_999_999, "{}".to_owned()),
+        (62, "{\"x\":{\"dtype\":\"F64\",\"shape\":[99999999],\"data_offsets\":[0,8]}}".to_owned()),
+        (75, "{\"x\":{\"dtype\":\"F64\",\"shape\":[99999999999],\"data_offsets\":[0,799999999992]}}".to_owned()),
+    ] {
+        let ran = read(0, "x.safetensors", tensors(length, &header));
+        assert!(ran.refusal().contains("is damaged"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn many_arrays_cost_their_number() {
+    let entry = |n: usize| format!("\"k{n}\":{{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[{n},{}]}}", n + 1);
+    let header = repeated("{", entry, 30_000, "}");
+    let tensors = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[1; 30_000]].concat();
+    let [ran, compared] = document(TEXT, "x.safetensors", tensors);
+    assert!(ran.refusal().contains("and 29980 more"), "{}", ran.stderr);
+    assert_eq!(compared.status, 0, "{}", compared.stderr);
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for n in 0..10_000 {
+        archive.start_file(format!("k{n}.npy"), SimpleFileOptions::default()).unwrap();
+        archive.write_all(&ones(1)).unwrap();
+    }
+    let [ran, compared] = document(TEXT, "x.npz", archive.finish().unwrap().into_inner());
+    assert!(ran.refusal().contains("and 9980 more"), "{}", ran.stderr);
+    assert_eq!(compared.status, 0, "{}", compared.stderr);
+}
+
+/// A `.npy` of ones, a byte each.
+fn ones(count: usize) -> Vec<u8> {
+    let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({count},), }}\n");
+    [b"\x93NUMPY\x01\x00".as_slice(), &(header.len() as u16).to_le_bytes(), header.as_bytes(), &vec![1; count]].concat()
+}
+
+fn packed(count: usize) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    archive.start_file("x.npy", SimpleFileOptions::default()).unwrap();
+    archive.write_all(&ones(count)).unwrap();
+    archive.finish().unwrap().into_inner()
+}
+
+#[test]
+fn a_packed_array_costs_what_deflate_can_make_of_its_bytes() {
+    let bomb = packed(2_000_000);
+    assert!(bomb.len() < 4_000, "{}", bomb.len());
+    let ran = read(PACKED, "x.npz", &bomb);
+    assert!(ran.text().contains("a is (2000000)"), "{}{}", ran.text(), ran.stderr);
+}
+
+#[test]
+fn arrays_that_lie_over_one_another_are_refused() {
+    // One entry, and a list that names it a thousand times: 16 GB out of 60 kB, entry by entry within what deflate can.
+    let bomb = packed(2_000_000);
+    let list = bomb.windows(4).position(|at| at == b"PK\x01\x02").unwrap();
+    let end = bomb.windows(4).position(|at| at == b"PK\x05\x06").unwrap();
+    let (entries, record, tail) = (&bomb[..list], &bomb[list..end], &bomb[end..]);
+    let mut bytes = entries.to_vec();
+    for n in 0..1000u16 {
+        let mut record = record.to_vec();
+        let name = format!("x{n}.npy");
+        let old = usize::from(u16::from_le_bytes([record[28], record[29]]));
+        record[28..30].copy_from_slice(&(name.len() as u16).to_le_bytes());
+        record.splice(46..46 + old, name.bytes());
+        bytes.extend(record);
+    }
+    let length = (bytes.len() - entries.len()) as u32;
+    let mut tail = tail.to_vec();
+    tail[8..10].copy_from_slice(&1000u16.to_le_bytes());
+    tail[10..12].copy_from_slice(&1000u16.to_le_bytes());
+    tail[12..16].copy_from_slice(&length.to_le_bytes());
+    bytes.extend(tail);
+    let file = File::new("x.npz", &bytes);
+    let ran = costs(TEXT, file.size, || nnlayer(&["compare", file.path(), file.path()]));
+    assert!(ran.refusal().contains("cannot all come from"), "{}", ran.stderr);
+    let ran = costs(PACKED, file.size, || nnlayer(&["compare", &format!("{}#x7", file.path()), "0"]));
+    assert!(ran.text().contains("a is (2000000)"), "{}{}", ran.text(), ran.stderr);
+}
