@@ -7,6 +7,7 @@
 //! Around the tiles of [`super::tile`] it is blocked as K. Goto and R. van de Geijn (2008), Anatomy of high-performance matrix
 //! multiplication, have it: strips of the left factor stay in the first cache, a block of the right one in the second.
 
+use super::memory;
 use super::strip::{Buffer, Cut, Lines, Span, Strip, strips};
 use super::threads;
 use super::tile::{Element, Kernel, LARGEST, Tile, usable};
@@ -34,7 +35,7 @@ fn product_by<T: Element>(kernel: &'static Kernel<T>, a: ArrayView2<'_, T>, b: A
     // A row times a matrix goes with the lines that the matrix lies in.
     let swapped =
         (rows == 1 && b.strides()[0] == 1 && columns > 1) || (columns == 1 && a.strides()[0] == 1 && rows > 1);
-    let mut values = Vec::with_capacity(rows * columns);
+    let mut values = memory::room(rows * columns);
     if depth == 0 {
         values.resize(rows * columns, T::default());
     } else if rows * columns > 0 {

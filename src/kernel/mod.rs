@@ -5,6 +5,7 @@
 pub mod accumulate;
 pub mod dot;
 pub mod gemm;
+pub mod memory;
 pub mod pipeline;
 mod strip;
 pub mod threads;

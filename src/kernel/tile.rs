@@ -6,6 +6,9 @@ use super::vector::{Portable, Vector};
 /// The most numbers that a tile of any kind has.
 pub(super) const LARGEST: usize = 8 * 48;
 
+/// How many steps ahead of its use the right factor is asked for.
+const AHEAD: usize = 8;
+
 /// Where a tile's factors lie, and where it goes.
 pub(super) struct Tile<T> {
     /// How many products each entry sums.
@@ -82,21 +85,25 @@ pub(super) fn usable<T: Element>() -> impl Iterator<Item = &'static Kernel<T>> {
 unsafe fn tile<V: Vector, const R: usize, const N: usize>(tile: &Tile<V::Item>) {
     // SAFETY: the caller vouches for instructions and memory, as `Work` says; R·N vectors of the tile are all that is touched.
     unsafe {
-        let mut sums = [[V::zero(); N]; R];
-        let (mut a, mut b) = (tile.a, tile.b);
-        for _ in 0..tile.depth {
-            let mut columns = [V::zero(); N];
+        for r in 0..R {
             for n in 0..N {
-                columns[n] = V::load(b.add(n * V::LANES));
+                V::expect(tile.c.wrapping_add(r * tile.c_row + n * V::LANES));
             }
-            for r in 0..R {
-                let factor = V::splat(a.add(r * tile.a_row));
-                for n in 0..N {
-                    sums[r][n] = sums[r][n].fma(factor, columns[n]);
+        }
+        let mut sums = [[V::zero(); N]; R];
+        let (mut a, mut b, mut left) = (tile.a, tile.b, tile.depth);
+        // Packed strips: all distances are known, and four steps go at a time.
+        if tile.a_row == 1 && tile.a_step == R && tile.b_step == N * V::LANES {
+            while left >= 4 {
+                for step in 0..4 {
+                    sums = products::<V, R, N>(sums, a.add(step * R), 1, b.add(step * N * V::LANES));
                 }
+                (a, b, left) = (a.wrapping_add(4 * R), b.wrapping_add(4 * N * V::LANES), left - 4);
             }
-            a = a.wrapping_add(tile.a_step);
-            b = b.wrapping_add(tile.b_step);
+        }
+        while left > 0 {
+            sums = products::<V, R, N>(sums, a, tile.a_row, b);
+            (a, b, left) = (a.wrapping_add(tile.a_step), b.wrapping_add(tile.b_step), left - 1);
         }
         for r in 0..R {
             for n in 0..N {
@@ -104,6 +111,32 @@ unsafe fn tile<V: Vector, const R: usize, const N: usize>(tile: &Tile<V::Item>) 
                 if tile.add { V::load(to).add(sums[r][n]).store(to) } else { sums[r][n].store(to) }
             }
         }
+    }
+}
+
+/// Adds the products of one step.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)]
+unsafe fn products<V: Vector, const R: usize, const N: usize>(
+    mut sums: [[V; N]; R],
+    a: *const V::Item,
+    a_row: usize,
+    b: *const V::Item,
+) -> [[V; N]; R] {
+    // SAFETY: as `tile`.
+    unsafe {
+        let mut columns = [V::zero(); N];
+        for n in 0..N {
+            V::expect(b.wrapping_add(AHEAD * N * V::LANES + n * V::LANES));
+            columns[n] = V::load(b.add(n * V::LANES));
+        }
+        for r in 0..R {
+            let factor = V::splat(a.add(r * a_row));
+            for n in 0..N {
+                sums[r][n] = sums[r][n].fma(factor, columns[n]);
+            }
+        }
+        sums
     }
 }
 
