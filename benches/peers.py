@@ -161,6 +161,59 @@ def softmax_race(formula):
     return Race(nnlayer("softmax", "--x", x, "--forward", "--out", "ours.npy", threads=2), peer(SOFTMAX.format(softmax=formula)), 2, repeat=3)
 
 
+IN_MEMORY = """import numpy as np, time
+rng = np.random.default_rng(7)
+{make}
+for _ in range(7):
+    begin = time.perf_counter(); y = {work}; print(time.perf_counter() - begin); del y"""
+
+
+def softmax_in_memory(formula):
+    peers = IN_MEMORY.format(make="x = rng.standard_normal((100000, 1000)) * 5\n" + formula, work="softmax(x)")
+    return Race(bench("kernels", "race", "softmax", 2), peer(peers), 2, reported=True, repeat=3)
+
+
+@row("in-memory-softmax", "softmax of 100000×1000 in memory, 2 threads / numpy", 0.30)
+def in_memory_softmax():
+    return softmax_in_memory("def softmax(x):\n    e = np.exp(x - x.max(axis=1, keepdims=True))\n    return e / e.sum(axis=1, keepdims=True)")
+
+
+@row("in-memory-scipy", "the same / scipy.special.softmax", 0.20, ("numpy", "scipy"))
+def in_memory_scipy():
+    return softmax_in_memory("import scipy.special\nsoftmax = lambda x: scipy.special.softmax(x, axis=1)")
+
+
+@row("in-memory-torch", "the same / torch.softmax", 0.75, ("numpy", "torch"))
+def in_memory_torch():
+    return softmax_in_memory("import torch\nx = torch.from_numpy(x)\nsoftmax = lambda x: torch.softmax(x, 1)")
+
+
+@row("in-memory-copy", "the same / a copy of x by numpy", 2.0)
+def in_memory_copy():
+    return softmax_in_memory("softmax = np.copy")
+
+
+def skinny(name, rows, inputs, outputs, again):
+    make = f"x, w, dout = (rng.standard_normal(s) for s in (({rows}, {inputs}), ({inputs}, {outputs}), ({rows}, {outputs})))"
+    work = f"[(x @ w, dout @ w.T, x.T @ dout) for _ in range({again})]"
+    return Race(bench("kernels", "race", name, 2), peer(IN_MEMORY.format(make=make, work=work)), 2, reported=True, repeat=3)
+
+
+@row("skinny-row", "x·W, dout·Wᵀ and xᵀ·dout of 1×784 · 784×10 in memory, 2 threads / numpy", 1.0)
+def skinny_row():
+    return skinny("row", 1, 784, 10, 1000)
+
+
+@row("skinny-batch", "the same of 64×784 · 784×256", 1.0)
+def skinny_batch():
+    return skinny("batch", 64, 784, 256, 10)
+
+
+@row("skinny-narrow", "the same of 100000×64 · 64×10", 1.0)
+def skinny_narrow():
+    return skinny("narrow", 100000, 64, 10, 1)
+
+
 PARSE = """import orjson, time
 data = open('x.json', 'rb').read()
 for _ in range(5):

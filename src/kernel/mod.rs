@@ -4,10 +4,13 @@
 
 pub mod accumulate;
 pub mod dot;
+mod exp;
 pub mod gemm;
 pub mod memory;
 pub mod pipeline;
+pub mod softmax;
 mod strip;
 pub mod threads;
 mod tile;
 mod vector;
+mod widest;

@@ -25,7 +25,7 @@ use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, Sc
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note, shape};
 use crate::name::Name;
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, largest};
 use ndarray::{Array2, ArrayD, ArrayView1, ArrayView2, Axis, Zip};
 
 /// The registry's row.
@@ -197,7 +197,7 @@ pub(super) fn softmax_twice(given: &Given<'_>) -> Option<Note> {
     })
 }
 
-/// Softmax of one lane, and its largest logit.
+/// What is known of a lane that a softmax was taken of.
 pub(super) struct Lane<S> {
     /// The largest logit.
     pub(super) max: S,
@@ -206,16 +206,10 @@ pub(super) struct Lane<S> {
 }
 
 impl<S: Scalar> Lane<S> {
-    /// Writes y = softmax(x).
-    pub(super) fn softmax(x: ArrayView1<'_, S>, mut y: ndarray::ArrayViewMut1<'_, S>) -> Lane<S> {
-        let at = largest(x);
-        let max = S::largest(x, at).called("max", "the largest x");
-        Zip::from(&mut y).and(x).for_each(|y, &x| *y = S::exp_shifted(x, max).called("e", "e^(x − max)"));
-        // e^0 at the maximum is 1: log Σ is log1p of the others, which keeps its digits when they are tiny.
-        let others = S::sum(y.iter().enumerate().filter(|(k, _)| *k != at).map(|(_, &power)| power));
-        let sum = S::sum(y.iter().copied()).called("sum", "Σ e");
-        y.mapv_inplace(|power| power / sum);
-        Lane { max, log_sum: others.ln_1p() }
+    /// The softmax of each row, and its lane.
+    pub(super) fn softmax(x: ArrayView2<'_, S>) -> (Array2<S>, Vec<Lane<S>>) {
+        let (y, lines) = S::softmax_rows(x);
+        (y, lines.into_iter().map(|(max, log_sum)| Lane { max, log_sum }).collect())
     }
 
     /// log y of the logit x.
@@ -224,32 +218,24 @@ impl<S: Scalar> Lane<S> {
     }
 }
 
-fn largest<S: Scalar>(x: ArrayView1<'_, S>) -> usize {
-    x.iter().enumerate().fold(0, |at, (k, value)| if *value > x[at] { k } else { at })
-}
-
 impl<S: Scalar> Layer<S> for Softmax {
     fn forward(&self, at: &Bundle<S>) -> Forward<S> {
         let x = at.known(&Name::X);
         let axis = self.known_axis(x.ndim());
-        let x_rows = rows(x);
-        let mut y = Array2::from_elem(x_rows.raw_dim(), S::zero());
-        let lanes: Vec<Lane<S>> = x_rows
-            .lanes(axis)
-            .into_iter()
-            .zip(y.lanes_mut(axis))
-            .filter(|(x, _)| !x.is_empty())
-            .map(|(x, y)| Lane::softmax(x, y))
-            .collect();
+        // Along the first axis, columns are the rows of what lies across.
+        let turned = |whole: Array2<S>| if axis == Axis(1) { whole } else { whole.reversed_axes() };
+        let across = if axis == Axis(1) { rows(x) } else { rows(x).reversed_axes() };
+        let (mut y, lanes) = if across.is_empty() { (across.to_owned(), Vec::new()) } else { Lane::softmax(across) };
         if !self.log {
-            return Forward { results: Bundle::new().with(Name::Y, ranked(y, x.ndim())), saved: Vec::new() };
+            return Forward { results: Bundle::new().with(Name::Y, ranked(turned(y), x.ndim())), saved: Vec::new() };
         }
         y.mapv_inplace(|y| y.called("p", "softmax(x)"));
         let mut log = y.clone();
-        for ((lane, x), mut log) in lanes.iter().zip(x_rows.lanes(axis)).zip(log.lanes_mut(axis)) {
+        for ((lane, x), mut log) in lanes.iter().zip(across.rows()).zip(log.rows_mut()) {
             Zip::from(&mut log).and(x).for_each(|log, &x| *log = lane.log(x, *log));
         }
-        Forward { results: Bundle::new().with(Name::Y, ranked(log, x.ndim())), saved: vec![y.into_dyn()] }
+        let results = Bundle::new().with(Name::Y, ranked(turned(log), x.ndim()));
+        Forward { results, saved: vec![ranked(turned(y), 2)] }
     }
 
     fn backward(&self, at: &Bundle<S>, run: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {

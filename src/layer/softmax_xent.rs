@@ -241,8 +241,7 @@ fn admit_weight(weight: &ArrayD<f64>, x: &ArrayD<f64>) -> Result<(), Fault> {
 impl<S: Scalar> Layer<S> for SoftmaxXent {
     fn forward(&self, at: &Bundle<S>) -> Forward<S> {
         let (rank, x, terms) = (at.known(&Name::X).ndim(), rows(at.known(&Name::X)), self.terms(at));
-        let mut y = Array2::from_elem(x.raw_dim(), S::zero());
-        let lanes: Vec<Lane<S>> = x.rows().into_iter().zip(y.rows_mut()).map(|(x, y)| Lane::softmax(x, y)).collect();
+        let (y, lanes) = Lane::softmax(x);
         // A term that counts 0 is left out: 0 times the −inf of a masked class is 0.
         let term = |n: usize, k: usize| (n, k, terms.at(n, k));
         let meaning = if terms.counts_as_given() { "−t·log y" } else { "−E·log y" };

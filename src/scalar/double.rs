@@ -1,7 +1,7 @@
 //! f64: the hooks keep the rounding errors that the definition throws away.
 
 use super::Scalar;
-use crate::kernel::gemm;
+use crate::kernel::{gemm, softmax};
 use ndarray::{Array2, ArrayView2};
 
 /// a + b = sum + error, exactly (Knuth's TwoSum).
@@ -58,6 +58,16 @@ impl Scalar for f64 {
             (sum, rest + error)
         });
         if rest.is_finite() { sum + rest } else { sum }
+    }
+
+    fn softmax_rows(x: ArrayView2<'_, f64>) -> (Array2<f64>, Vec<(f64, f64)>) {
+        let lying = x.as_standard_layout();
+        let (y, sums) = softmax::rows(lying.as_slice().unwrap_or_default(), x.ncols());
+        let lines = sums.into_iter().map(|(largest, others)| (largest, others.ln_1p())).collect();
+        match Array2::from_shape_vec(x.raw_dim(), y) {
+            Ok(y) => (y, lines),
+            Err(_) => unreachable!("as many numbers as in x"),
+        }
     }
 
     fn matmul(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {

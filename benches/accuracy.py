@@ -1,0 +1,119 @@
+"""How many last places results are off: nnlayer's, and NumPy's, SciPy's and PyTorch's where they are installed.
+
+    python benches/accuracy.py [NNLAYER]
+
+The reference is mpmath at 60 digits on the same doubles. Prints a table for docs/accuracy.md.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+
+import mpmath
+import numpy as np
+import scipy
+import scipy.special
+
+mpmath.mp.dps = 60
+NNLAYER = sys.argv[1] if len(sys.argv) > 1 else "target/release/nnlayer"
+random = np.random.default_rng(4)
+
+CASES = {
+    "normal×5, 10 classes": random.normal(0, 5, (200, 10)),
+    "normal×5, 1000 classes": random.normal(0, 5, (4, 1000)),
+    "spread of 1400": random.uniform(-700, 700, (200, 10)),
+    "gap of 40": np.stack([np.array([0.0, 40.0 + e, 1.0]) for e in random.uniform(0, 1, 200)]),
+    "gap of 100": np.stack([np.array([0.0, 100.0 + e, 1.0]) for e in random.uniform(0, 1, 200)]),
+    "gap of 700": np.stack([np.array([0.0, 700.0 + e, 1.0]) for e in random.uniform(0, 1, 200)]),
+    "nearly equal": 3.0 + random.uniform(-1e-9, 1e-9, (200, 10)),
+    "large and nearly equal": 1e9 + random.uniform(-5, 5, (200, 10)),
+}
+
+
+def ours(x, *options):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "x.npy")
+        np.save(path, x)
+        command = [NNLAYER, *options, "--x", path, "--json"]
+        words = {"Infinity": np.inf, "-Infinity": -np.inf, "NaN": np.nan}
+        answer = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        return {name: np.vectorize(lambda v: words.get(v, v))(np.array(value, dtype=object)).astype(float)
+                for name, value in answer.items()}
+
+
+def naive(x):
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+PEERS = {
+    "softmax": {
+        "NumPy": naive,
+        "SciPy": lambda x: scipy.special.softmax(x, axis=1),
+    },
+    "log-softmax": {
+        "NumPy": lambda x: np.log(naive(x)),
+        "SciPy": lambda x: scipy.special.log_softmax(x, axis=1),
+    },
+    "loss, class 1": {
+        "NumPy": lambda x: -np.log(naive(x)[:, 1]),
+        "SciPy": lambda x: -scipy.special.log_softmax(x, axis=1)[:, 1],
+    },
+}
+versions = f"NumPy {np.__version__}, SciPy {scipy.__version__}, mpmath {mpmath.__version__}, Python {platform.python_version()}"
+try:
+    import torch
+
+    versions += f", PyTorch {torch.__version__}"
+    PEERS["softmax"]["PyTorch"] = lambda x: torch.softmax(torch.tensor(x), 1).numpy()
+    PEERS["log-softmax"]["PyTorch"] = lambda x: torch.log_softmax(torch.tensor(x), 1).numpy()
+    PEERS["loss, class 1"]["PyTorch"] = lambda x: torch.nn.functional.cross_entropy(
+        torch.tensor(x), torch.ones(len(x), dtype=torch.long), reduction="none").numpy()
+except ImportError:
+    pass
+
+OURS = {
+    "softmax": lambda x: ours(x, "softmax", "--forward")["y"],
+    "log-softmax": lambda x: ours(x, "softmax", "--log", "--forward")["y"],
+    "loss, class 1": lambda x: ours(x, "softmax-xent", "--forward", "--reduction", "none", "--t",
+                                    ",".join(["1"] * len(x)))["loss"],
+}
+
+
+def real(x):
+    """softmax, log-softmax and loss of each row, as mpmath numbers."""
+    y, log = [], []
+    for row in x:
+        powers = [mpmath.exp(mpmath.mpf(float(v))) for v in row]
+        total = mpmath.fsum(powers)
+        y.append([power / total for power in powers])
+        # log of the quotient, without the cancellation that 60 digits could not carry over a gap of 700
+        top = max(range(len(row)), key=lambda k: row[k])
+        others = mpmath.fsum(power / powers[top] for k, power in enumerate(powers) if k != top)
+        rest = mpmath.log1p(others)
+        log.append([mpmath.mpf(float(v)) - mpmath.mpf(float(row[top])) - rest for v in row])
+    return {"softmax": y, "log-softmax": log, "loss, class 1": [-row[1] for row in log]}
+
+
+def worst(found, wanted):
+    most = mpmath.mpf(0)
+    for got, want in zip(np.ravel(found), np.ravel(np.array(wanted, dtype=object))):
+        place = np.spacing(abs(float(want)))
+        off = abs(mpmath.mpf(float(got)) - want) / mpmath.mpf(float(place)) if np.isfinite(got) else mpmath.inf
+        most = max(most, off)
+    return "∞" if most == mpmath.inf else mpmath.nstr(most, 3)
+
+
+print(f"Largest error in last places (ulps). {versions}.\n")
+for what, peers in PEERS.items():
+    print(f"| {what} | nnlayer | " + " | ".join(peers) + " |")
+    print("|---|" + "---|" * (1 + len(peers)))
+    for name, x in CASES.items():
+        wanted = real(x)[what]
+        with np.errstate(divide="ignore", under="ignore"):
+            cells = [worst(work(x), wanted) for work in [OURS[what], *peers.values()]]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    print()
