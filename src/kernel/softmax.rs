@@ -136,6 +136,7 @@ fn sum(high: &[f64], low: &[f64]) -> (f64, f64) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::scalar::{Doubled, Scalar};

@@ -212,9 +212,9 @@ impl Near {
         }
         // Beyond ±600 Doubled's low half would lose digits.
         if self.high < -600.0 && self.radius < 1.0 {
-            // e^x < 2^(1.4426·(x + 1)), that is 2^−1100 less so many binades.
+            // e^x < 2^(1.44·(x + 1)), that is 2^−1100 less so many binades.
             #[allow(clippy::cast_possible_truncation)]
-            let binades = (-1.4426 * (self.high + 1.1)).min(1e9) as i64 - 1101;
+            let binades = (-1.44 * (self.high + 1.1)).min(1e9) as i64 - 1101;
             return Near::naught(binades).unwrap_or(Near::within(TINY));
         }
         if self.high.abs() > 600.0 || self.radius > 0.5 {
