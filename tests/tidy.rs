@@ -120,6 +120,16 @@ fn nothing_opens_a_network_and_nothing_runs_but_the_program_that_was_named() {
 }
 
 #[test]
+fn the_readme_names_the_rust_that_cargo_asks_for() {
+    let read = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
+    let manifest = read("Cargo.toml");
+    let version = manifest.split("rust-version = \"").nth(1).unwrap().split('"').next().unwrap();
+    for name in ["README.md", "README.ja.md"] {
+        assert!(read(name).contains(&format!("Rust {version} ")), "{name} does not name Rust {version}");
+    }
+}
+
+#[test]
 fn nothing_is_left_half_done() {
     for (_, file, lines) in code() {
         for (n, line) in &lines {

@@ -50,6 +50,7 @@ pub fn read(format: &dyn Format, bytes: &[u8], times: usize) -> Option<ArrayD<f6
         let names = format.names(source()).unwrap_or_default();
         let wanted: Vec<Name> = names.iter().take(3).map(Name::new).chain([Name::X]).collect();
         let _: Result<Found, Fault> = format.read(source(), &Selector::parse("w"), &[]);
+        let _: Result<Vec<Found>, Fault> = format.read_each(source());
         format.read(source(), &Selector::Whole, &wanted).ok().map(|found| found.value)
     })
 }
