@@ -14,6 +14,7 @@ use crate::operand::{Operand, Operands, Origin};
 use ndarray::ArrayD;
 use std::collections::HashMap;
 
+mod alike;
 mod prepare;
 
 /// What all records have in common: the operands and settings that options give, and where the others come from.
@@ -65,6 +66,8 @@ enum Upstream {
 /// What a thread keeps from record to record.
 pub(super) struct Worker {
     layer: Box<dyn AnyLayer>,
+    /// The layer for a row a record, where records may be rows of one batch.
+    joint: Option<Box<dyn AnyLayer>>,
     at: Bundle<f64>,
     /// Each operand that the record gave.
     served: Vec<Served>,
@@ -237,6 +240,11 @@ impl Records {
         Ok(notes)
     }
 
+    /// Whether a result is shown.
+    fn shows(&self, name: &Name) -> bool {
+        self.only.as_ref().is_none_or(|only| only.iter().any(|only| only == name.as_str()))
+    }
+
     fn write(
         &self,
         results: Vec<(Name, ArrayD<f64>)>,
@@ -255,7 +263,7 @@ impl Records {
             out.extend_from_slice(value_text);
         }
         for (name, value) in &results {
-            if self.only.as_ref().is_some_and(|only| !only.iter().any(|only| only == name.as_str())) {
+            if !self.shows(name) {
                 continue;
             }
             out.push(std::mem::replace(&mut mark, b','));
@@ -337,6 +345,7 @@ impl Each for Records {
     fn worker(&self) -> Result<Worker, Fault> {
         Ok(Worker {
             layer: (self.spec.build)(&self.settings)?,
+            joint: self.joint()?,
             at: self.given.values.clone(),
             served: Vec::new(),
             nearly: HashMap::new(),
@@ -354,6 +363,10 @@ impl Each for Records {
         let notes = computed.map_err(|fault| self.at(fault, &worker.served, spot))?;
         let place = |note: Note| Note { fault: self.at(note.fault, &worker.served, spot), ..note };
         Ok(notes.into_iter().map(place).collect())
+    }
+
+    fn alike(&self, worker: &mut Worker, first: &[u8], rest: &[Spot<'_>], out: &mut Vec<u8>) -> Option<()> {
+        self.together(worker, first, rest, out)
     }
 }
 

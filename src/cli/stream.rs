@@ -1,23 +1,25 @@
 //! NDJSON: one JSON object a line in, one result a line out, in order, on all cores, in memory that does not grow.
 //!
-//! Lines are read in rounds of so much a thread; each thread takes a part of a round, and the parts are written in order
-//! before the next round is read.
+//! Lines are read in rounds; threads take a round each, and what comes of them is written in order while the next are read.
+//! No more rounds are in memory than threads have use for. In a round, records that are alike are computed together.
 
 use super::error::{Messages, wire};
 use super::{Status, flag, flag_of, text_of};
 use crate::fault::{Code, Fault, Note, Place, Severity, count};
 use crate::format::{self, json};
-use crate::kernel::threads;
+use crate::kernel::pipeline;
 use crate::name::Name;
 use crate::operand::Reader;
 use clap::{Arg, ArgMatches, parser::ValueSource};
 use serde_json::json;
 use std::io::{self, Read, Write};
 
-/// What is read for each thread in a round.
-const PART: usize = 1 << 18;
-/// Less than this is not worth a thread of its own.
+/// Bytes that are read and given to a thread at a time.
+const ROUND: usize = 1 << 18;
+/// Bytes that are read at a time where each record is answered before the next is read.
 const LEAST: usize = 1 << 14;
+/// Records that are computed together: as many rows as stay in the first cache.
+const TOGETHER: usize = 128;
 
 /// The options of a command that takes streams.
 pub(super) fn options() -> [Arg; 3] {
@@ -75,6 +77,10 @@ pub(super) trait Each: Sync {
 
     /// Appends the results of a record, and a line break. What it appended before a fault is taken back.
     fn record(&self, worker: &mut Self::Worker, spot: &Spot<'_>, out: &mut Vec<u8>) -> Result<Vec<Note>, Fault>;
+
+    /// Appends the results of records after one that `record` took without a note, where all are like that one: the same
+    /// bytes as `record` for each, and no note. Nothing, and nothing appended, where that is not to be had.
+    fn alike(&self, worker: &mut Self::Worker, first: &[u8], rest: &[Spot<'_>], out: &mut Vec<u8>) -> Option<()>;
 }
 
 /// A record, and where it stands.
@@ -125,28 +131,41 @@ pub(super) fn run<E: Each>(
     let (mut source, file) = reader.stream(file)?;
     let keep_going = flag_of(matches, "keep-going");
     let unbuffered = flag_of(matches, "unbuffered") || messages.watched;
-    let workers = threads::count();
-    let mut rounds = Rounds::new(&mut *source, if unbuffered { LEAST } else { workers * PART });
+    let mut rounds = Rounds::new(&mut *source, if unbuffered { LEAST } else { ROUND });
     let mut so_far = SoFar { file: &file, noted: Vec::new(), bad: 0, lines: 0 };
-    let take = |text: &[u8], lines: usize| part(each, &mut each.worker()?, text, &file, lines, keep_going);
-    let mut own = each.worker()?;
-    while let Some(text) = rounds.next(unbuffered).map_err(|error| format::unreadable(&file, &error))? {
-        if unbuffered {
+    if unbuffered {
+        let mut own = each.worker()?;
+        while let Some(text) = rounds.next(true).map_err(|error| format::unreadable(&file, &error))? {
             for line in text.split_inclusive(|&byte| byte == b'\n') {
-                let done = part(each, &mut own, line, &file, so_far.lines, keep_going)?;
+                let done = part(each, &mut own, line, &file, so_far.lines, keep_going);
                 so_far.write(done, out, messages)?;
                 out.flush()?;
             }
-            continue;
         }
-        let parts = parts(text, workers, so_far.lines);
-        let done = match &parts[..] {
-            // Alone, a record may have all threads for its own.
-            [(text, lines)] => vec![take(text, *lines)],
-            _ => threads::each(parts, |(text, lines)| take(text, lines)),
+    } else {
+        let (mut before, mut unread, mut failed) = (0, None, None);
+        let bring = || match rounds.next(false) {
+            Ok(text) => text.map(|text| {
+                let lines = before;
+                before += memchr::memchr_iter(b'\n', text).count();
+                (text.to_vec(), lines)
+            }),
+            Err(error) => {
+                unread = Some(format::unreadable(&file, &error));
+                None
+            }
         };
-        for done in done {
-            so_far.write(done?, out, messages)?;
+        let make = |(text, lines): (Vec<u8>, usize)| {
+            each.worker().map(|mut worker| part(each, &mut worker, &text, &file, lines, keep_going))
+        };
+        let take = |done: Result<Done, Fault>| {
+            let written = done.map_err(Into::into).and_then(|done| so_far.write(done, out, messages));
+            failed = written.err();
+            failed.is_none()
+        };
+        pipeline::run(bring, make, take);
+        if let Some(error) = failed.or(unread.map(Into::into)) {
+            return Err(error);
         }
     }
     out.flush()?;
@@ -182,41 +201,58 @@ fn note(notes: &mut Vec<Noted>, new: Noted) -> bool {
     false
 }
 
-fn part<E: Each>(
-    each: &E,
-    worker: &mut E::Worker,
-    text: &[u8],
-    file: &str,
-    before: usize,
-    keep_going: bool,
-) -> Result<Done, Fault> {
+fn part<E: Each>(each: &E, worker: &mut E::Worker, text: &[u8], file: &str, before: usize, keep_going: bool) -> Done {
     let mut done = Done { out: Vec::with_capacity(text.len() / 2), notes: Vec::new(), bad: 0, lines: 0, end: None };
+    let mut spots = Vec::new();
     for text in text.split_inclusive(|&byte| byte == b'\n') {
         done.lines += 1;
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         // A blank line is no record.
-        if text.trim_ascii().is_empty() {
-            continue;
+        if !text.trim_ascii().is_empty() {
+            spots.push(Spot { file, number: before + done.lines, text });
         }
-        let (spot, whole) = (Spot { file, number: before + done.lines, text }, done.out.len());
-        match each.record(worker, &spot, &mut done.out) {
-            Ok(notes) => notes.into_iter().for_each(|new| {
-                note(&mut done.notes, Noted { note: new, more: 0 });
-            }),
-            Err(fault) => {
-                done.out.truncate(whole);
-                if !keep_going {
-                    done.end = Some(fault);
-                    break;
-                }
-                done.bad += 1;
-                let line = json!({"error": wire(&fault), "line": spot.number});
-                done.out.extend_from_slice(line.to_string().as_bytes());
-                done.out.push(b'\n');
+    }
+    for group in spots.chunks(TOGETHER) {
+        for (n, spot) in group.iter().enumerate() {
+            let ordinary = done.record(each, worker, spot, keep_going);
+            if done.end.is_some() {
+                return done;
+            }
+            let rest = &group[n + 1..];
+            if n == 0 && ordinary && !rest.is_empty() && each.alike(worker, spot.text, rest, &mut done.out).is_some() {
+                break;
             }
         }
     }
-    Ok(done)
+    done
+}
+
+impl Done {
+    /// Takes a record; whether there was nothing to say of it.
+    fn record<E: Each>(&mut self, each: &E, worker: &mut E::Worker, spot: &Spot<'_>, keep_going: bool) -> bool {
+        let whole = self.out.len();
+        match each.record(worker, spot, &mut self.out) {
+            Ok(notes) => {
+                let ordinary = notes.is_empty();
+                notes.into_iter().for_each(|new| {
+                    note(&mut self.notes, Noted { note: new, more: 0 });
+                });
+                ordinary
+            }
+            Err(fault) => {
+                self.out.truncate(whole);
+                if keep_going {
+                    self.bad += 1;
+                    let line = json!({"error": wire(&fault), "line": spot.number});
+                    self.out.extend_from_slice(line.to_string().as_bytes());
+                    self.out.push(b'\n');
+                } else {
+                    self.end = Some(fault);
+                }
+                false
+            }
+        }
+    }
 }
 
 /// What is known of the stream up to here.
@@ -308,19 +344,4 @@ impl<'a> Rounds<'a> {
         self.begin = self.end;
         Ok((self.end > 0).then(|| &self.buffer[..self.end]))
     }
-}
-
-/// Cuts a round at ends of lines into a part for each thread, each with the number of lines before it.
-fn parts(text: &[u8], most: usize, mut lines: usize) -> Vec<(&[u8], usize)> {
-    let size = text.len().div_ceil(most).max(LEAST);
-    let (mut parts, mut rest) = (Vec::new(), text);
-    while !rest.is_empty() {
-        let least = size.min(rest.len());
-        let end = rest[least - 1..].iter().position(|&byte| byte == b'\n').map_or(rest.len(), |at| least + at);
-        let (part, other) = rest.split_at(end);
-        parts.push((part, lines));
-        lines += part.iter().filter(|&&byte| byte == b'\n').count();
-        rest = other;
-    }
-    parts
 }

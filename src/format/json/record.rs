@@ -7,7 +7,10 @@ use crate::format::{printable, refuse_utf16};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+mod alike;
 mod ordinary;
+
+pub use alike::Form;
 
 /// What becomes of a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

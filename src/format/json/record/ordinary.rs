@@ -10,7 +10,7 @@ const KEYS: usize = 16;
 
 /// Reads an object, where it is an ordinary one.
 pub(super) fn line<'a>(text: &'a [u8], places: usize, what: impl Fn(&str) -> Use) -> Option<Line<'a>> {
-    let mut scan = Scan { text, at: 0 };
+    let mut scan = Scan::new(text);
     let (mut taken, mut carried) = (vec![None; places], Vec::new());
     let mut seen: [&str; KEYS] = [""; KEYS];
     let mut count = 0;
@@ -42,26 +42,36 @@ pub(super) fn line<'a>(text: &'a [u8], places: usize, what: impl Fn(&str) -> Use
     (scan.begin() == text.len()).then_some(Line::Record { taken, carried })
 }
 
-struct Scan<'a> {
+/// Goes through a text, piece by piece; what is not there ends it.
+pub(super) struct Scan<'a> {
     text: &'a [u8],
     at: usize,
 }
 
 impl<'a> Scan<'a> {
+    pub(super) fn new(text: &'a [u8]) -> Scan<'a> {
+        Scan { text, at: 0 }
+    }
+
+    /// Where it is.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
     /// Where the next thing that is no blank begins.
-    fn begin(&mut self) -> usize {
+    pub(super) fn begin(&mut self) -> usize {
         while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.text.get(self.at) {
             self.at += 1;
         }
         self.at
     }
 
-    fn sign(&mut self, sign: u8) -> Option<()> {
+    pub(super) fn sign(&mut self, sign: u8) -> Option<()> {
         let at = self.begin();
         (self.text.get(at) == Some(&sign)).then(|| self.at += 1)
     }
 
-    fn string(&mut self) -> Option<&'a str> {
+    pub(super) fn string(&mut self) -> Option<&'a str> {
         self.sign(b'"')?;
         let rest = self.text.get(self.at..)?;
         let length = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
@@ -72,14 +82,14 @@ impl<'a> Scan<'a> {
         std::str::from_utf8(&rest[..length]).ok()
     }
 
-    fn number(&mut self) -> Option<f64> {
+    pub(super) fn number(&mut self) -> Option<f64> {
         let at = self.begin();
         let (number, length) = number(self.text.get(at..)?)?;
         self.at += length;
         Some(number)
     }
 
-    fn word(&mut self, word: &[u8]) -> Option<()> {
+    pub(super) fn word(&mut self, word: &[u8]) -> Option<()> {
         self.text.get(self.at..)?.starts_with(word).then(|| self.at += word.len())
     }
 
@@ -123,7 +133,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Numbers up to the bracket that closes, one at least.
-    fn row(&mut self, mut with: impl FnMut(f64)) -> Option<()> {
+    pub(super) fn row(&mut self, mut with: impl FnMut(f64)) -> Option<()> {
         loop {
             with(self.number()?);
             if self.sign(b',').is_none() {
@@ -133,7 +143,7 @@ impl<'a> Scan<'a> {
     }
 
     /// A value that nobody looks at.
-    fn skip(&mut self) -> Option<()> {
+    pub(super) fn skip(&mut self) -> Option<()> {
         let at = self.begin();
         match self.text.get(at)? {
             b'[' => self.array().map(|_| ()),
