@@ -34,7 +34,7 @@ Example:
 
 fn command() -> Command {
     Command::new(COMMAND.name)
-        .about("Every layer's gradients, from a tape")
+        .about("every layer's gradients, from a tape")
         .arg(Arg::new("document").value_name("TAPE").help("a tape's file; standard input by default"))
         .arg(dout())
         .arg(flag("tape", "write the tape with its gradients in place of results").conflicts_with("only"))

@@ -175,7 +175,7 @@ fn line(named: Option<&str>) -> Command {
         COMMANDS.iter().map(|other| if wanted(other.name) { (other.command)() } else { Command::new(other.name) });
     Command::new("nnlayer")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Computes the forward and backward passes of neural-network layers, from a shell.")
+        .about("Computes, checks and shows the forward and backward passes of neural-network layers, from a shell.")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .max_term_width(100)

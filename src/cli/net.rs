@@ -33,7 +33,7 @@ fn command() -> Command {
         Arg::new(name).long(name).value_name("MATRIX").help(help).conflicts_with("init")
     };
     Command::new(COMMAND.name)
-        .about("Runs a network from a file, forward and backward, or writes a new one")
+        .about("a network from a file, run forward and backward, or a new one")
         .arg(
             Arg::new("document")
                 .value_name("NETWORK")

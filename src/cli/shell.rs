@@ -35,7 +35,7 @@ const READING: &str = "Examples:
 
 fn completions() -> Command {
     Command::new(COMPLETIONS.name)
-        .about("The completions of a shell, to be sourced by it")
+        .about("the completions of a shell, to be sourced by it")
         .arg(
             Arg::new("shell")
                 .value_name("SHELL")
@@ -52,7 +52,7 @@ fn completions() -> Command {
 fn man() -> Command {
     let names = LAYERS.iter().map(|spec| spec.name).chain(COMMANDS.iter().map(|other| other.name));
     Command::new(MAN.name)
-        .about("The manual page of nnlayer or of a command, in roff")
+        .about("the manual page of nnlayer or of a command, in roff")
         .arg(
             Arg::new("page")
                 .value_name("COMMAND")

@@ -23,7 +23,7 @@ Examples:
 
 fn command() -> Command {
     Command::new(COMMAND.name)
-        .about("One step down the gradient: the updated network, from a tape with gradients")
+        .about("one step down the gradient: the updated network, from a tape with gradients")
         .arg(Arg::new("document").value_name("TAPE").help("a tape with gradients, or a network; standard input by default"))
         .arg(lr().required(true))
         .arg(Arg::new("gradients").long("gradients").value_name("FILE").help(

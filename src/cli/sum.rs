@@ -37,7 +37,7 @@ Example:
 fn command() -> Command {
     let shards = Arg::new("shards").value_name("SHARD").num_args(0..);
     Command::new(COMMAND.name)
-        .about("Adds the losses and gradients of shards, rounded once, in any order")
+        .about("the losses and gradients of shards, added in any order and rounded once")
         .arg(shards.help("results of some of the rows; standard input by default, one JSON object a line"))
         .args(common_without(&["forward", "precision", "in-format"]))
         .mut_arg("only", |only| only.help("add these results only, whatever they are: loss,dw"))

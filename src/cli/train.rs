@@ -33,7 +33,7 @@ fn command() -> Command {
     let matrix = |name: &'static str, help: &'static str| Arg::new(name).long(name).value_name("MATRIX").help(help);
     let count = |name: &'static str, help: &'static str| Arg::new(name).long(name).value_name("N").help(help);
     Command::new(COMMAND.name)
-        .about("Trains a network by gradient descent")
+        .about("a network, trained by gradient descent")
         .arg(Arg::new("document").value_name("NETWORK").required(true).help("the network to begin with"))
         .arg(matrix("x", "samples, a row each").required(true))
         .arg(matrix("t", "their targets").required(true))
