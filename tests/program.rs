@@ -226,8 +226,9 @@ fn a_persistent_program_that_fails_is_named_too() {
     refusal(persistent("read -r line; sleep 300"), Code::ProgramTimeout, "2 s");
     let mut talkative = persistent(&format!("echo '{REPLY}'; echo '{REPLY}'; sleep 300"));
     talkative.ask(&one()).unwrap();
-    std::thread::sleep(Duration::from_millis(300));
+    std::thread::sleep(Duration::from_secs(1));
     refusal(talkative, Code::ReplyPoints, "more than one line");
+    refusal(persistent("echo ready; read -r line; sleep 300"), Code::ReplyNotJson, "is no JSON");
 }
 
 #[test]

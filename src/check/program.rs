@@ -88,13 +88,14 @@ impl Program {
         let until = deadline(self.timeout);
         let _busy = signals::Busy::new();
         let mut child = match self.running.take() {
+            // A first line may come before the request is read, so only a process that answered before says too much.
+            Some(child) if matches!(child.already_said(), Some(Said::Reply(_))) => {
+                return Err(Fault::new(Code::ReplyPoints, "prints more than one line to a request")
+                    .tip("with --persistent each request is answered by exactly one line"));
+            }
             Some(child) => child,
             None => Child::start(&self.command, self.conversation)?,
         };
-        if let Some(Said::Reply(_)) = child.already_said() {
-            return Err(Fault::new(Code::ReplyPoints, "prints more than one line to a request")
-                .tip("with --persistent each request is answered by exactly one line"));
-        }
         child.tell(request);
         if self.conversation == Conversation::Once {
             child.end_input();
