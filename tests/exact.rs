@@ -2,7 +2,7 @@
 
 use crate::support::cases::arguments;
 use crate::support::{fixture, nnlayer, numbers, piped, shape};
-use ndarray::{Array1, ArrayD, IxDyn};
+use ndarray::{Array1, ArrayD, Axis, IxDyn};
 use nnlayer::bundle::Bundle;
 use nnlayer::layer::{self, Outcome, Precision, Settings, Value as Set};
 use nnlayer::name::Name;
@@ -226,6 +226,23 @@ fn threads_and_records_change_no_bit() {
     assert_eq!(one, of("3"));
     for (line, case) in std::str::from_utf8(&one).unwrap().lines().zip(&affine) {
         assert_eq!(numbers(&serde_json::from_str::<Value>(line).unwrap()["y"]), numbers(&case["expected"]["y"]));
+    }
+}
+
+#[test]
+fn rows_that_are_computed_apart_are_what_they_are_alone() {
+    let x = ArrayD::from_shape_fn(vec![70, 600], |at| ((at[0] * 600 + at[1]) as f64 * 0.7).sin() * 9.0);
+    let dout = x.map(|x| x * x);
+    for command in ["softmax", "relu", "sigmoid", "tanh"] {
+        let settings = Settings::default();
+        let all = compute(command, &settings, &Bundle::new().with(Name::X, x.clone()), Some(&dout));
+        for row in [0, 26, 27, 28, 69] {
+            let row_of = |all: &ArrayD<f64>| all.index_axis(Axis(0), row).to_owned();
+            let one = compute(command, &settings, &Bundle::new().with(Name::X, row_of(&x)), Some(&row_of(&dout)));
+            assert_eq!(row_of(all.results.known(&Name::Y)), one.results.known(&Name::Y), "{command} row {row}");
+            assert_eq!(row_of(all.gradients.known(&Name::DX)), one.gradients.known(&Name::DX), "{command} row {row}");
+        }
+        assert_eq!(all.results.known(&Name::Y).shape(), x.shape());
     }
 }
 

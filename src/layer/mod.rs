@@ -6,10 +6,11 @@
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note};
 use crate::name::Name;
-use crate::scalar::{Doubled, Exact, Scalar, Traced, exact};
+use crate::scalar::{Doubled, Exact, Scalar, Traced};
 use ndarray::{Array2, ArrayD, ArrayView2, Dimension, IxDyn};
 
 mod affine;
+mod exact;
 mod jacobian;
 mod reduction;
 mod relu;
@@ -184,8 +185,11 @@ pub struct Forward<S> {
 }
 
 /// A layer in every scalar there is.
-pub trait AnyLayer: Admit + Layer<f64> + Layer<f32> + Layer<Doubled> + Layer<Exact> + Layer<Traced> {}
-impl<L: Admit + Layer<f64> + Layer<f32> + Layer<Doubled> + Layer<Exact> + Layer<Traced>> AnyLayer for L {}
+pub trait AnyLayer:
+    Admit + Layer<f64> + Layer<f32> + Layer<Doubled> + Layer<Exact> + Layer<Traced> + Send + Sync
+{
+}
+impl<L: Admit + Layer<f64> + Layer<f32> + Layer<Doubled> + Layer<Exact> + Layer<Traced> + Send + Sync> AnyLayer for L {}
 
 /// The arithmetic that results are computed in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -244,11 +248,7 @@ pub fn compute(layer: &dyn AnyLayer, at: &Bundle<f64>, dout: Option<&ArrayD<f64>
             let outcome = run::<f32>(layer, &at.map(single), dout.map(|dout| dout.map(single)).as_ref());
             Outcome { results: outcome.results.map(|v| v.to_f64()), gradients: outcome.gradients.map(|v| v.to_f64()) }
         }
-        Precision::Exact => exact::exactly(|| {
-            let given = |&value: &f64| Exact::from_f64(value);
-            let outcome = run::<Exact>(layer, &at.map(given), dout.map(|dout| dout.map(given)).as_ref());
-            Outcome { results: outcome.results.map(|v| v.to_f64()), gradients: outcome.gradients.map(|v| v.to_f64()) }
-        }),
+        Precision::Exact => exact::compute(layer, at, dout),
     }
 }
 

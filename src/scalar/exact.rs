@@ -34,6 +34,15 @@ pub fn exactly<R>(work: impl FnOnce() -> R) -> R {
     log::apart(work)
 }
 
+/// Does `work` on so many parts, [`exactly`] on each, over all threads; results come in the order of the parts.
+pub fn each<R: Send>(parts: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
+    let workers = kernel::threads::count();
+    let share = |worker: usize| (parts * worker / workers)..(parts * (worker + 1) / workers);
+    let shares = (0..workers).map(share).filter(|share| !share.is_empty()).collect();
+    let results = kernel::threads::each(shares, |share| share.map(|n| exactly(|| work(n))).collect::<Vec<R>>());
+    results.into_iter().flatten().collect()
+}
+
 impl Exact {
     /// A double; NaN and infinities are doubles too.
     fn double(value: f64) -> Exact {

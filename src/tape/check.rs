@@ -14,10 +14,10 @@ use crate::layer::{self, Admit, AnyLayer, Forward, Given, Layer, Precision, Role
 use crate::name::Name;
 use crate::scalar::Scalar;
 use ndarray::ArrayD;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A chain as one layer: its operands and gradients are called as in `fc1.w`.
-struct Chain(Rc<Vec<Stage>>);
+struct Chain(Arc<Vec<Stage>>);
 
 impl Chain {
     /// The parameters of each layer, the first layer's input, and the targets.
@@ -136,11 +136,11 @@ pub fn whole(
     watch: impl FnOnce(&mut dyn Subject, &Case, Plan<'static>) -> Result<Checked, Fault>,
 ) -> Result<Checked, Fault> {
     let precision = tape.precision;
-    let stages = Rc::new(tape.stages);
+    let stages = Arc::new(tape.stages);
     let gradients = claim.gradients();
     let case = case(&stages, claim, &gradients);
     let reply = Reply { outputs: Bundle::new(), gradients: end_to_end(&stages, gradients) };
-    let chain = Chain(Rc::clone(&stages));
+    let chain = Chain(Arc::clone(&stages));
     let own = Own { layer: &chain, precision };
     let mut checked = watch(&mut Recorded { own, reply }, &case, Plan::new(&case, seed, true))?;
     if let Some(records) = &claim.recorded {
@@ -150,7 +150,7 @@ pub fn whole(
 }
 
 /// The chain as one case.
-fn case(stages: &Rc<Vec<Stage>>, claim: &Claim, gradients: &[Bundle<f64>]) -> Case {
+fn case(stages: &Arc<Vec<Stage>>, claim: &Claim, gradients: &[Bundle<f64>]) -> Case {
     let mut at = Bundle::new();
     for (n, (stage, inputs)) in stages.iter().zip(&claim.run.inputs).enumerate() {
         let inputs = inputs.iter().filter(|(name, _)| n == 0 || *name != stage.input());
@@ -169,7 +169,7 @@ fn case(stages: &Rc<Vec<Stage>>, claim: &Claim, gradients: &[Bundle<f64>]) -> Ca
         }
     }
     let magnitude = if stages.last().is_some_and(|last| last.spec.is_loss()) { 1.0 } else { 0.0 };
-    let layer: Box<dyn AnyLayer> = Box::new(Chain(Rc::clone(stages)));
+    let layer: Box<dyn AnyLayer> = Box::new(Chain(Arc::clone(stages)));
     let reference = Some(Reference { name: "the chain", layer, row: None });
     Case { at, dout: claim.dout.clone(), output: exit(stages), slants, reference, magnitude }
 }
