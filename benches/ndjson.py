@@ -3,10 +3,10 @@
 
     cargo build --release && python3 benches/ndjson.py [--records N] [--repeat N] [--digits]
 
-nnlayer, two commands in a pipe, beside orjson + NumPy, record by record and in batches of 1024; alternated in one run,
-medians. Needs numpy and orjson. Pixels are sixteenths of the digits in fixtures/, or, with --digits, doubles of all digits.
+nnlayer, the network in one process and as two commands in a pipe, beside orjson + NumPy, record by record and in batches
+of 1024; alternated in one run, medians. Needs numpy and orjson. Pixels are sixteenths of the digits in fixtures/, or, with --digits, doubles of all digits.
 """
-import argparse, os, pathlib, statistics, subprocess, sys, tempfile, time
+import argparse, json, os, pathlib, statistics, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NNLAYER = ROOT / "target/release/nnlayer"
@@ -56,13 +56,25 @@ def write(path, count, digits):
         out.writelines(b"{\"id\":%d,%b" % (n, rows[n % len(rows)]) for n in range(count))
 
 
+def network(path):
+    """The two layers as one network."""
+    import numpy as np
+    affine = {"kind": "affine", "params": {"w": np.load(W).tolist(), "b": np.load(B).tolist()}}
+    pathlib.Path(path).write_text(json.dumps({"nnlayer-tape": 1, "layers": [affine, {"kind": "softmax-xent"}]}))
+
+
+def through(model, records):
+    """The command that takes records through the network."""
+    return ["net", model, "--ndjson", records, "--only", "loss,softmax-xent1.dx"]
+
+
 def same(ours, theirs):
     """The results agree: record by record, to the digits that NumPy has."""
     import orjson
     for a, b in zip(open(ours, "rb"), open(theirs, "rb"), strict=True):
-        a, b = orjson.loads(a), orjson.loads(b)
+        a, b = orjson.loads(a.replace(b"softmax-xent1.", b"")), orjson.loads(b)
         assert a["id"] == b["id"] and abs(a["loss"] - b["loss"]) <= 1e-12 * max(1, abs(b["loss"])), (a, b)
-        assert all(abs(p - q) <= 1e-14 for p, q in zip(a["dx"], b["dx"])), (a, b)
+        assert all(abs(p - q) <= 1e-14 for p, q in zip(a["dx"], b["dx"], strict=True)), (a, b)
 
 
 def main():
@@ -71,26 +83,29 @@ def main():
     arguments.add_argument("--repeat", type=int, default=3)
     arguments.add_argument("--digits", action="store_true")
     arguments.add_argument("--only", choices=["by_row", "in_batches"])
-    arguments.add_argument("--peer", help=argparse.SUPPRESS)
+    arguments.add_argument("--peer", nargs=2, help=argparse.SUPPRESS)
     given = arguments.parse_args()
     if given.peer:
-        return {"by_row": by_row, "in_batches": in_batches}[given.peer](sys.stdin.buffer, sys.stdout.buffer)
+        name, records = given.peer
+        return {"by_row": by_row, "in_batches": in_batches}[name](open(records, "rb"), sys.stdout.buffer)
     with tempfile.TemporaryDirectory() as folder:
         records = f"{folder}/records.ndjson"
         write(records, given.records, given.digits)
-        ours = (f"{NNLAYER} affine --w {W} --b {B} --forward --ndjson {records}"
-                f" | {NNLAYER} softmax-xent --only loss,dx --ndjson")
-        commands = {"nnlayer": ours}
+        network(f"{folder}/net.json")
+        piped = (f"{NNLAYER} affine --w {W} --b {B} --forward --ndjson {records}"
+                 f" | {NNLAYER} softmax-xent --only loss,dx --ndjson")
+        commands = {"nnlayer": f"{NNLAYER} {' '.join(through(f'{folder}/net.json', records))}", "piped": piped}
         for peer in [given.only] if given.only else ["by_row", "in_batches"]:
-            commands[peer] = f"{sys.executable} {__file__} --peer {peer} < {records}"
+            commands[peer] = f"{sys.executable} {__file__} --peer {peer} {records}"
         seconds = {name: [] for name in commands}
         for _ in range(given.repeat):
             for name, command in commands.items():
                 begin = time.perf_counter()
                 subprocess.run(f"{command} > {folder}/{name}", shell=True, check=True)
                 seconds[name].append(time.perf_counter() - begin)
-        for peer in list(commands)[1:]:
+        for peer in list(commands)[2:]:
             same(f"{folder}/nnlayer", f"{folder}/{peer}")
+            same(f"{folder}/piped", f"{folder}/{peer}")
         medians = {name: statistics.median(times) for name, times in seconds.items()}
         size = os.path.getsize(records) / 1e6
         print(f"{given.records} records, {size:.0f} MB, medians of {given.repeat}, {os.cpu_count()} cores")
@@ -98,4 +113,5 @@ def main():
             print(f"{name:12} {median:7.2f} s  {median / medians['nnlayer']:6.1f}×")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ with @row that returns a Race, or a number that is the ratio itself. The files t
 folder that is removed at the end.
 """
 import argparse, datetime, importlib.util, json, os, pathlib, platform, re, statistics, subprocess, sys, tempfile, time
+import ndjson
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
@@ -232,6 +233,31 @@ def parse_two():
 
 def parse_race(threads):
     return Race(bench("parse", os.path.abspath(matrix("x.json", 4096, 1024)), threads, 5), peer(PARSE), reported=True, repeat=3)
+
+
+# Records, one a line: loss and gradient at the scores of a million digits.
+@row("ndjson-row", "1000000 records of NDJSON through a 64→10 affine and softmax-xent, `net --ndjson`, 2 threads / orjson + numpy record by record", 0.1, ("numpy", "orjson"))
+def ndjson_row():
+    return records_race("by_row")
+
+
+@row("ndjson-batch", "the same / orjson + numpy in batches of 1024", 0.5, ("numpy", "orjson"))
+def ndjson_batch():
+    return records_race("in_batches")
+
+
+@row("ndjson-piped", "the same as `affine … | softmax-xent` in a pipe / orjson + numpy record by record", None, ("numpy", "orjson"))
+def ndjson_piped():
+    pipe = '"$0" affine --w "$1" --b "$2" --forward --ndjson "$3" | "$0" softmax-xent --only loss,dx --ndjson'
+    return records_race("by_row", ["/bin/sh", "-c", pipe, BINARY, str(ndjson.W), str(ndjson.B), "records.ndjson"])
+
+
+def records_race(name, ours=None):
+    if not pathlib.Path("records.ndjson").exists():
+        ndjson.write("records.ndjson", 1_000_000, False)
+        ndjson.network("net.json")
+    ours = ours or nnlayer(*ndjson.through("net.json", "records.ndjson"), threads=2)
+    return Race(ours, [sys.executable, ndjson.__file__, "--peer", name, "records.ndjson"], 2, repeat=3)
 
 
 # More rows than memory.

@@ -21,6 +21,7 @@ mod expect; // results against what was worked out by hand
 mod graph; // computational graphs, and that they can be read
 mod jacobian; // every derivative of an output
 mod net; // chains: networks from a file
+mod net_ndjson; // records through a network
 mod page; // the page of a graph, opened in a browser
 mod picture; // pictures of them, parsed
 mod program; // somebody's program, spoken to as docs/gradcheck-protocol.md says

@@ -91,7 +91,7 @@ pub(super) fn run(
     reader.in_format = request.in_format;
     if stream::asked_for(matches).is_some() {
         stream::admit(matches)?;
-        let records = Records::prepare(spec, matches, &request, reader)?;
+        let records = Records::of_layer(spec, matches, &request, reader)?;
         return stream::run(&records, matches, reader, out, messages);
     }
     let picture = graph::wanted(matches)?;

@@ -2,12 +2,13 @@
 
 use super::backward::{before, dout, keep, sections, upstream};
 use super::error::Messages;
+use super::record::Records;
 use super::request::{Request, common_without};
-use super::{Other, Status, choice, flag, graph, steps, tape, text_of};
+use super::{Other, Status, choice, flag, graph, steps, stream, tape, text_of};
 use crate::fault::{Code, Fault};
 use crate::format::Selector;
 use crate::name::Name;
-use crate::operand::{Operand, Operands, Reader};
+use crate::operand::{Operand, Operands, Reader, stdin};
 use crate::report::Sections;
 use crate::tape::{self as chain, Feed, Stage, Tape, learn};
 use clap::{Arg, ArgMatches, Command};
@@ -23,6 +24,9 @@ In its file, a parameter may be a string that names an array in a file beside it
 
 --init writes affine layers of these sizes, an activation between them and softmax-xent at the end. W is
 uniform in ±√(6/in) before a relu (He), else in ±√(6/(in+out)) (Xavier); b is 0.
+
+--ndjson reads x and t of each record and gives what one layer would: y, loss, and dx, the gradient at x. A
+result inside is given where --only names it: fc1.dw, or dw for all of that name. --only y needs no targets.
 
 Examples:
   $ nnlayer net --init 2,3,2 --seed 1 --out net.json
@@ -44,7 +48,8 @@ fn command() -> Command {
         .arg(operand("x", "input of the first layer"))
         .arg(operand("t", "targets, where the last layer is a loss"))
         .arg(dout())
-        .args(graph::options(&["tape", "init"]))
+        .args(stream::options().map(|arg| arg.conflicts_with("init")))
+        .args(graph::options(&["tape", "init", "ndjson"]))
         .arg(steps::option().conflicts_with("init"))
         .arg(flag("tape", "write a tape with saved values and gradients in place of results").conflicts_with("only"))
         .args(super::check::chain_options().map(|arg| arg.conflicts_with_all(["init", "forward"])))
@@ -81,9 +86,19 @@ fn run(
         request.write_document(&tape, out)?;
         return Ok(Status::Done);
     }
-    let mut tape = tape::read(reader, text_of(matches, "document").unwrap_or("-"), true)?;
+    let source = text_of(matches, "document").unwrap_or("-");
+    if let Some(records) = stream::asked_for(matches) {
+        stream::admit(matches)?;
+        admit_records(source, records)?;
+    }
+    let mut tape = tape::read(reader, source, true)?;
     tape::set_precision(&mut tape, &request);
     tape.forget();
+    if stream::asked_for(matches).is_some() {
+        let label = if source == "-" { stdin::LABEL } else { source };
+        let records = Records::of_network(tape, label, matches, &request, reader)?;
+        return stream::run(&records, matches, reader, out, messages);
+    }
     let given = gather(matches, reader, &tape)?;
     let forward = request.forward;
     let mut dout = None;
@@ -94,8 +109,7 @@ fn run(
     let feed =
         Feed { x: given.values.known(&Name::X), t: given.values.get(&Name::T), rounding: &|name| given.rounding(name) };
     let ran = chain::run(&tape, &feed, upstream);
-    let label = text_of(matches, "document").unwrap_or_default();
-    let run = ran.map_err(|fault| tape::blame(reader.place(fault, &given), label))?;
+    let run = ran.map_err(|fault| tape::blame(reader.place(fault, &given), source))?;
     messages.notes(&run.notes, request.strict)?;
     if request.check {
         return super::check::chain(tape, run, matches, reader, &request, out, messages);
@@ -118,6 +132,17 @@ fn run(
         request.write_sections(sections, out)?;
     }
     Ok(Status::Done)
+}
+
+/// Refuses a network and records that both come from standard input.
+fn admit_records(source: &str, records: &str) -> Result<(), Fault> {
+    let piped = |text: &str| matches!(text, "-" | "@-");
+    if !piped(source) || !piped(records) {
+        return Ok(());
+    }
+    Err(Fault::new(Code::StdinTwice, "standard input is the network, and was to give the records too")
+        .of(&Name::new("ndjson"))
+        .tip("name the network's file, or the records': nnlayer net net.json --ndjson records.ndjson"))
 }
 
 fn say_ones(sections: &mut Sections, text: Option<String>) {

@@ -1,4 +1,4 @@
-//! One record of a stream through a layer: from a line of JSON to a line of results.
+//! One record of a stream through a layer or a network: from a line of JSON to a line of results.
 
 use super::gather::{near, unused};
 use super::job::Dout;
@@ -8,19 +8,21 @@ use crate::fault::{Code, Fact, Fault, Note, Place, Severity, shape};
 use crate::format::json::record::{Carried, Line, Use, line};
 use crate::format::json::{Node, push_number, push_row, write_value};
 use crate::format::{escape, printable};
-use crate::layer::{self, AnyLayer, Given, LayerSpec, Precision, Setting, Settings};
+use crate::layer::{AnyLayer, Role, Setting};
 use crate::name::Name;
 use crate::operand::{Operand, Operands, Origin};
 use ndarray::ArrayD;
 use std::collections::HashMap;
+use subject::{About, Engine, Subject};
 
 mod alike;
+mod network;
 mod prepare;
+mod subject;
 
 /// What all records have in common: the operands and settings that options give, and where the others come from.
 pub(super) struct Records {
-    spec: &'static LayerSpec,
-    settings: Settings,
+    subject: Subject,
     given: Operands,
     /// The operands that records give.
     open: Vec<Open>,
@@ -31,12 +33,12 @@ pub(super) struct Records {
     keys: Vec<String>,
     only: Option<Vec<String>>,
     strict: bool,
-    precision: Precision,
 }
 
 /// An operand that records give.
 struct Open {
     name: Name,
+    role: Role,
     doc: &'static str,
     shape: &'static str,
     optional: bool,
@@ -65,9 +67,7 @@ enum Upstream {
 
 /// What a thread keeps from record to record.
 pub(super) struct Worker {
-    layer: Box<dyn AnyLayer>,
-    /// The layer for a row a record, where records may be rows of one batch.
-    joint: Option<Box<dyn AnyLayer>>,
+    engine: Engine,
     at: Bundle<f64>,
     /// Each operand that the record gave.
     served: Vec<Served>,
@@ -86,7 +86,7 @@ impl Records {
     /// the name of a result.
     fn what(&self, key: &str) -> Use {
         let take = self.keys.iter().position(|known| known == key);
-        let result = key == Name::DIVISOR.as_str() || self.spec.results.iter().any(|(name, _)| name.as_str() == key);
+        let result = self.subject.gives(key);
         let in_part = |place: usize| self.read().any(|key| key.places.contains(&place) && !key.below.is_empty());
         Use { take, carry: !result && take.is_none_or(in_part) }
     }
@@ -181,37 +181,44 @@ impl Records {
             .tip("--keep-going leaves such records out and says so in their place")
     }
 
-    fn upstream_of(&self, shape: &[usize], worker: &mut Worker, taken: &mut Taken) -> Result<Option<Dout>, Fault> {
+    /// The upstream gradient for an output of this shape; `served_by` becomes the place of the key that gives it.
+    fn upstream_of(
+        &self,
+        shape: &[usize],
+        taken: &mut Taken,
+        served_by: &mut Option<usize>,
+    ) -> Result<Option<ArrayD<f64>>, Fault> {
+        let fitted = |value| Dout::new(self.subject.spec(), shape, value, false).map(|dout| Some(dout.value));
         match &self.dout {
             Upstream::Unwanted => Ok(None),
-            Upstream::Ones => Ok(Some(Dout::ones(shape))),
-            Upstream::Given(operand) => Dout::new(self.spec, shape, operand.value.clone(), false).map(Some),
+            Upstream::Ones => Ok(Some(Dout::ones(shape).value)),
+            Upstream::Given(operand) => fitted(operand.value.clone()),
             Upstream::Record { key, required } => match self.find(key, taken) {
                 Some((value, place)) => {
-                    worker.served.push(Served { name: Name::DOUT, place: Some(place) });
-                    let value = value.map_err(|fault| fault.of(&Name::DOUT))?;
-                    Dout::new(self.spec, shape, value, false).map(Some)
+                    *served_by = Some(place);
+                    fitted(value.map_err(|fault| fault.of(&Name::DOUT))?)
                 }
                 None if *required => {
                     Err(Fault::new(Code::KeyMissing, "the record does not have the key that is named")
                         .of(&Name::DOUT)
                         .tip("leave --dout out for ones, or name a key that each record has"))
                 }
-                None => Ok(Some(Dout::ones(shape))),
+                None => Ok(Some(Dout::ones(shape).value)),
             },
         }
     }
 
     /// The layer, where the record has settings of its own.
     fn own_layer(&self, taken: &mut Taken) -> Result<Option<Box<dyn AnyLayer>>, Fault> {
+        let Subject::Layer(layer) = &self.subject else { return Ok(None) };
         let mut settings = None;
         for (setting, place) in &self.open_settings {
             if let Some(node) = taken.values[*place].take() {
                 let text = node.word().unwrap_or_else(|| "that".to_owned());
-                settings.get_or_insert_with(|| self.settings.clone()).set(setting.name, setting.read(&text)?);
+                settings.get_or_insert_with(|| layer.settings.clone()).set(setting.name, setting.read(&text)?);
             }
         }
-        settings.map(|settings| (self.spec.build)(&settings)).transpose()
+        settings.map(|settings| (layer.spec.build)(&settings)).transpose()
     }
 
     fn compute(
@@ -223,20 +230,22 @@ impl Records {
     ) -> Result<Vec<Note>, Fault> {
         let own = self.own_layer(&mut taken)?;
         let x_was_y = self.fill(worker, &mut taken)?;
-        let rounding = |name: &Name| self.given.rounding(name);
-        let layer = own.as_deref().unwrap_or(worker.layer.as_ref());
-        let served = &worker.served;
-        let given = Given { at: &worker.at, rounding: &rounding, x_was_y };
-        let mut notes = layer::admit_anew(layer, &given, |name| served.iter().any(|served| served.name == *name))?;
-        let output = layer.output_shape(&worker.at);
-        let dout = self.upstream_of(&output, worker, &mut taken)?;
-        let layer = own.as_deref().unwrap_or(worker.layer.as_ref());
-        let outcome = layer::compute(layer, &worker.at, dout.as_ref().map(|dout| &dout.value), self.precision);
+        let Worker { engine, at, served, .. } = &mut *worker;
+        let mut dout_from = None;
+        let about = About {
+            new: &|name| served.iter().any(|served| served.name == *name),
+            rounding: &|name| self.given.rounding(name),
+            x_was_y,
+        };
+        let upstream = |shape: &[usize]| self.upstream_of(shape, &mut taken, &mut dout_from);
+        let ran = engine.run(&self.subject, own.as_deref(), at, &about, upstream);
+        served.extend(dout_from.map(|place| Served { name: Name::DOUT, place: Some(place) }));
+        let (results, mut notes) = ran?;
         notes.extend(self.near_misses(worker, carried));
         if let Some(warning) = notes.iter().find(|note| self.strict && note.severity == Severity::Warning) {
             return Err(warning.fault.clone());
         }
-        self.write(outcome.results.into_iter().chain(outcome.gradients).collect(), carried, out)?;
+        self.write(&results, carried, out)?;
         Ok(notes)
     }
 
@@ -245,12 +254,7 @@ impl Records {
         self.only.as_ref().is_none_or(|only| only.iter().any(|only| only == name.as_str()))
     }
 
-    fn write(
-        &self,
-        results: Vec<(Name, ArrayD<f64>)>,
-        carried: &[Carried<'_>],
-        out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
+    fn write(&self, results: &[(Name, ArrayD<f64>)], carried: &[Carried<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
         let missing = |name: &&String| !results.iter().any(|(known, _)| known.as_str() == **name);
         if let Some(name) = self.only.iter().flatten().find(missing) {
             return Err(no_result(name, &results.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>()));
@@ -262,7 +266,7 @@ impl Records {
             out.push(b':');
             out.extend_from_slice(value_text);
         }
-        for (name, value) in &results {
+        for (name, value) in results {
             if !self.shows(name) {
                 continue;
             }
@@ -321,7 +325,12 @@ impl Records {
             text @ Fact::Text(_) => Some(text.clone()),
         });
         let fault = Fault { facts: facts.collect(), ..fault };
-        let Some(name) = &fault.operand else { return spot.inside(fault, "") };
+        let Some(name) = &fault.operand else {
+            return match self.subject.label() {
+                Some(label) => fault.from(label).in_record(spot.file, spot.number),
+                None => spot.inside(fault, ""),
+            };
+        };
         if let Some(pointer) = pointer(name) {
             let steps = match &fault.at {
                 Some(Place::Index(at)) => at.iter().map(|step| format!("/{step}")).collect(),
@@ -343,13 +352,7 @@ impl Each for Records {
     type Worker = Worker;
 
     fn worker(&self) -> Result<Worker, Fault> {
-        Ok(Worker {
-            layer: (self.spec.build)(&self.settings)?,
-            joint: self.joint()?,
-            at: self.given.values.clone(),
-            served: Vec::new(),
-            nearly: HashMap::new(),
-        })
+        Ok(Worker { engine: self.engine()?, at: self.given.values.clone(), served: Vec::new(), nearly: HashMap::new() })
     }
 
     fn record(&self, worker: &mut Worker, spot: &Spot<'_>, out: &mut Vec<u8>) -> Result<Vec<Note>, Fault> {

@@ -13,6 +13,7 @@ use crate::operand::Reader;
 use clap::{Arg, ArgMatches, parser::ValueSource};
 use serde_json::json;
 use std::io::{self, Read, Write};
+use std::sync::{Mutex, PoisonError};
 
 /// Bytes that are read and given to a thread at a time.
 const ROUND: usize = 1 << 18;
@@ -70,7 +71,7 @@ pub(super) fn admit(matches: &ArgMatches) -> Result<(), Fault> {
 /// What is done to each record. Records know nothing of each other: any thread may take any.
 pub(super) trait Each: Sync {
     /// What a thread keeps from record to record.
-    type Worker;
+    type Worker: Send;
 
     /// A thread's own.
     fn worker(&self) -> Result<Self::Worker, Fault>;
@@ -155,8 +156,15 @@ pub(super) fn run<E: Each>(
                 None
             }
         };
+        // As many as there are threads, each kept for the rounds to come.
+        let workers = Mutex::new(Vec::new());
+        let workers = || workers.lock().unwrap_or_else(PoisonError::into_inner);
         let make = |(text, lines): (Vec<u8>, usize)| {
-            each.worker().map(|mut worker| part(each, &mut worker, &text, &file, lines, keep_going))
+            let idle = workers().pop();
+            let mut worker = idle.map_or_else(|| each.worker(), Ok)?;
+            let done = part(each, &mut worker, &text, &file, lines, keep_going);
+            workers().push(worker);
+            Ok(done)
         };
         let take = |done: Result<Done, Fault>| {
             let written = done.map_err(Into::into).and_then(|done| so_far.write(done, out, messages));

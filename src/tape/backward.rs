@@ -2,21 +2,36 @@
 
 use super::{Pass, Stage};
 use crate::bundle::Bundle;
-use crate::layer::{AnyLayer, Layer};
+use crate::layer::{AnyLayer, Forward, Layer};
 use crate::scalar::Scalar;
 use ndarray::ArrayD;
 
 /// Every layer's gradients, first to last. `dout` has the shape of the last layer's output.
-pub fn backward<S: Scalar>(stages: &[Stage], pass: &Pass<S>, mut dout: ArrayD<S>) -> Vec<Bundle<S>>
+pub fn backward<S: Scalar>(stages: &[Stage], pass: &Pass<S>, dout: ArrayD<S>) -> Vec<Bundle<S>>
 where
     dyn AnyLayer: Layer<S>,
 {
-    let mut all = Vec::new();
-    for ((stage, at), run) in stages.iter().zip(&pass.at).zip(&pass.runs).rev() {
-        let gradients = Layer::<S>::backward(stage.layer(), at, run, &dout);
-        dout = gradients.known(&stage.input().gradient()).mapv(S::handed_on);
-        all.push(gradients);
+    back_to(0, stages, &pass.at, &pass.runs, dout)
+}
+
+/// The gradients of the layers from the end back to layer `first`; of those before it, none.
+pub(super) fn back_to<S: Scalar>(
+    first: usize,
+    stages: &[Stage],
+    at: &[Bundle<S>],
+    runs: &[Forward<S>],
+    mut dout: ArrayD<S>,
+) -> Vec<Bundle<S>>
+where
+    dyn AnyLayer: Layer<S>,
+{
+    let mut all = vec![Bundle::new(); stages.len()];
+    for n in (first..stages.len()).rev() {
+        let gradients = Layer::<S>::backward(stages[n].layer(), &at[n], &runs[n], &dout);
+        if n > first {
+            dout = gradients.known(&stages[n].input().gradient()).mapv(S::handed_on);
+        }
+        all[n] = gradients;
     }
-    all.reverse();
     all
 }

@@ -7,6 +7,7 @@ use crate::layer::{self, AnyLayer, Forward, Given, Layer, Role};
 use crate::name::Name;
 use crate::scalar::Scalar;
 use ndarray::ArrayD;
+use std::any::Any;
 
 /// What a chain is fed with.
 pub struct Feed<'a, S> {
@@ -31,8 +32,14 @@ pub struct Pass<S> {
 impl<S> Pass<S> {
     /// The last layer's output.
     pub fn output(&self, stages: &[Stage]) -> Option<&ArrayD<S>> {
-        self.runs.last()?.results.get(&stages.last()?.spec.output)
+        output(stages, &self.runs)
     }
+}
+
+/// The output of the last layer that ran.
+pub(super) fn output<'a, S>(stages: &[Stage], runs: &'a [Forward<S>]) -> Option<&'a ArrayD<S>> {
+    let (last, run) = stages.iter().zip(runs).next_back()?;
+    run.results.get(&last.spec.output)
 }
 
 /// Runs a chain at `params`, one bundle a layer, and `feed`.
@@ -42,42 +49,78 @@ pub fn forward<S: Scalar>(stages: &[Stage], params: Vec<Bundle<S>>, feed: &Feed<
 where
     dyn AnyLayer: Layer<S>,
 {
-    let mut pass = Pass { at: Vec::new(), runs: Vec::new(), notes: Vec::new() };
-    for (n, (stage, mut at)) in stages.iter().zip(params).enumerate() {
-        let input = pass.output(&stages[..n]).map_or_else(|| feed.x.clone(), |y| y.mapv(S::handed_on));
-        at.insert(stage.input().clone(), input);
+    let mut at = params;
+    if let (Some(stage), Some(at)) = (stages.first(), at.first_mut()) {
+        at.insert(stage.input().clone(), feed.x.clone());
+    }
+    let (runs, notes) = onward(stages, &mut at, feed.t, feed.rounding, false)?;
+    Ok(Pass { at, runs, notes })
+}
+
+/// Runs a chain that has its parameters and first input; `again` says that the parameters were looked through before.
+pub(super) fn onward<S: Scalar>(
+    stages: &[Stage],
+    at: &mut [Bundle<S>],
+    t: Option<&ArrayD<S>>,
+    rounding: &dyn Fn(&Name) -> f64,
+    again: bool,
+) -> Result<(Vec<Forward<S>>, Vec<Note>), Fault>
+where
+    dyn AnyLayer: Layer<S>,
+{
+    let (mut runs, mut notes) = (Vec::with_capacity(stages.len()), Vec::new());
+    for (n, (stage, at)) in stages.iter().zip(at).enumerate() {
+        if let Some(y) = output(stages, &runs) {
+            at.insert(stage.input().clone(), y.mapv(S::handed_on));
+        }
         for slot in stage.spec.slots.iter().filter(|slot| slot.role == Role::Target) {
-            let t = feed.t.ok_or_else(|| {
+            let t = t.ok_or_else(|| {
                 Fault::new(Code::OperandMissing, format!("is not given: layer {} needs it", stage.name))
                     .of(&slot.name)
                     .tip(slot.doc)
             })?;
             at.insert(slot.name.clone(), t.clone());
         }
-        pass.notes.extend(admit(stage, n, &at, feed)?);
-        pass.runs.push(Layer::<S>::forward(stage.layer(), &at));
-        pass.at.push(at);
+        notes.extend(admit(stage, n, at, rounding, again)?);
+        runs.push(Layer::<S>::forward(stage.layer(), at));
     }
-    if feed.t.is_some() && !stages.iter().any(Stage::has_target) {
-        return Err(Fault::new(Code::Usage, "is given, but no layer reads it")
-            .of(&Name::T)
-            .tip("a chain that ends in softmax-xent or xent reads targets; without a loss, leave them out"));
+    if t.is_some() && !stages.iter().any(Stage::has_target) {
+        return Err(no_target());
     }
-    Ok(pass)
+    Ok((runs, notes))
 }
 
-fn admit<S: Scalar>(stage: &Stage, n: usize, at: &Bundle<S>, feed: &Feed<'_, S>) -> Result<Vec<Note>, Fault> {
-    let at = at.map(|value| value.to_f64());
-    let given = Given { at: &at, rounding: feed.rounding, x_was_y: n > 0 };
+/// The refusal of targets that no layer reads.
+pub fn no_target() -> Fault {
+    Fault::new(Code::Usage, "is given, but no layer reads it")
+        .of(&Name::T)
+        .tip("a chain that ends in softmax-xent or xent reads targets; without a loss, leave them out")
+}
+
+fn admit<S: Scalar>(
+    stage: &Stage,
+    n: usize,
+    at: &Bundle<S>,
+    rounding: &dyn Fn(&Name) -> f64,
+    again: bool,
+) -> Result<Vec<Note>, Fault> {
+    // Doubles are looked at where they are.
+    let mut rounded = None;
+    let at = match (at as &dyn Any).downcast_ref() {
+        Some(doubles) => doubles,
+        None => &*rounded.insert(at.map(|value| value.to_f64())),
+    };
+    let given = Given { at, rounding, x_was_y: n > 0 };
     let place = |fault: Fault| match &fault.operand {
         Some(name) if n == 0 && name == stage.input() => Fault { operand: Some(Name::X), ..fault },
         Some(name) if *name == Name::T => fault,
         _ => stage.blame(n, fault),
     };
-    let mut notes = layer::admit(stage.layer(), &given).map_err(place)?;
     // A NaN that comes from the layer before was named there.
-    notes.retain(|note| {
-        note.fault.code != Code::NanInput || n == 0 || note.fault.operand.as_ref() != Some(stage.input())
-    });
+    let new = |name: &Name| match name == stage.input() {
+        true => n == 0,
+        false => !again || *name == Name::T,
+    };
+    let notes = layer::admit_anew(stage.layer(), &given, new).map_err(place)?;
     Ok(notes.into_iter().map(|note| Note { severity: note.severity, fault: place(note.fault) }).collect())
 }

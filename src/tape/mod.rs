@@ -11,6 +11,7 @@ use crate::name::Name;
 use crate::scalar::{Exact, Scalar, exact};
 use ndarray::ArrayD;
 
+pub mod again;
 mod backward;
 pub mod check;
 pub mod document;
@@ -20,7 +21,7 @@ pub mod names;
 mod random;
 
 pub use backward::backward;
-pub use forward::{Feed, Pass, forward};
+pub use forward::{Feed, Pass, forward, no_target};
 
 /// A chain of layers, each reading the output of the one before; the last may be a loss.
 #[derive(Default)]
@@ -172,6 +173,15 @@ impl Tape {
             .tip("nnlayer backward gives its gradients")),
             None => Ok(()),
         }
+    }
+
+    /// What comes before the loss: of one that makes probabilities its softmax, of one that reads them nothing.
+    pub fn without_loss(mut self) -> Result<Tape, Fault> {
+        let Some(last) = self.stages.pop_if(|last| last.spec.is_loss()) else { return Ok(self) };
+        if let Some(softmax) = layer::find("softmax").filter(|softmax| last.spec.formula(&softmax.output).is_some()) {
+            self.stages.push(Stage::new(softmax, last.name, Settings::default(), Bundle::new())?);
+        }
+        Ok(self)
     }
 
     /// The names of its layers.

@@ -1,43 +1,31 @@
 //! Records that are alike, computed as the rows of one batch: the same bits as one by one, since no row of these layers
 //! depends on another. Whatever is unusual about one of them is left to the reading one by one.
 
+use super::subject::{About, Engine};
 use super::{Records, Upstream, Worker};
+use crate::cli::job::Dout;
 use crate::cli::stream::Spot;
 use crate::fault::Fault;
 use crate::format::json::record::Form;
 use crate::format::json::{push_number, push_row};
-use crate::layer::{self, AnyLayer, Given, Precision, Role};
+use crate::layer::Role;
 use crate::name::Name;
 use ndarray::{ArrayD, IxDyn};
 
 impl Records {
-    /// The layer for a row a record; nothing where a record's results are not those of a row.
-    pub(super) fn joint(&self) -> Result<Option<Box<dyn AnyLayer>>, Fault> {
-        let learns =
-            self.spec.slots.iter().any(|slot| slot.role == Role::Parameter && self.shows(&slot.name.gradient()));
-        let one = |role| matches!(role, Role::Input | Role::Target);
-        // One for all records is not one for each row.
-        let common = self.spec.slots.iter().any(|slot| one(slot.role) && self.given.values.get(&slot.name).is_some());
+    /// What a thread computes with.
+    pub(super) fn engine(&self) -> Result<Engine, Fault> {
         let backward = !matches!(self.dout, Upstream::Unwanted);
+        Engine::new(&self.subject, &self.given.values, self.may_be_rows(), |name| backward && self.shows(name))
+    }
+
+    /// Whether records may be the rows of one batch, as far as what options give leaves it open.
+    pub(super) fn may_be_rows(&self) -> bool {
+        // One for all records is not one for each row.
+        let common = [Name::X, Name::Y, Name::T].iter().any(|name| self.given.values.get(name).is_some());
         let given = matches!(self.dout, Upstream::Given(_));
-        // A gradient of a parameter is a sum over rows.
-        if common || given || (backward && learns) || self.precision == Precision::Exact {
-            return Ok(None);
-        }
         // A part of a key's value is not worth it.
-        if self.read().any(|key| !key.below.is_empty()) {
-            return Ok(None);
-        }
-        let mut settings = self.settings.clone();
-        if let Some(reduction) = self.spec.settings.iter().find(|setting| setting.name == "reduction") {
-            if settings.choice(reduction.name) == Some("mean") {
-                return Ok(None);
-            }
-            // The loss of a row is the sum of its terms, in both.
-            settings.set(reduction.name, reduction.read("none")?);
-        }
-        let layer = (self.spec.build)(&settings)?;
-        Ok(layer.independent_rows().then_some(layer))
+        !common && !given && self.read().all(|key| key.below.is_empty())
     }
 
     /// Computes records after a first one, of which `worker` holds what served, where all are alike.
@@ -48,8 +36,10 @@ impl Records {
         rest: &[Spot<'_>],
         out: &mut Vec<u8>,
     ) -> Option<()> {
-        let Worker { joint, at, served, .. } = worker;
-        let layer = joint.as_deref()?;
+        let Worker { engine, at, served, .. } = worker;
+        if !engine.takes_many(&self.subject) {
+            return None;
+        }
         let form = Form::of(first, |key| self.what(key))?;
         let (mut columns, mut carried) = (vec![Vec::new(); self.keys.len()], Vec::new());
         for (place, width) in form.taken() {
@@ -63,7 +53,8 @@ impl Records {
         let (mut dout, mut x_was_y) = (None, false);
         for served in served.iter() {
             let (place, width) = form.taken().find(|(place, _)| served.place == Some(*place))?;
-            let role = self.spec.slots.iter().find(|slot| slot.name == served.name).map(|slot| slot.role);
+            let open = self.open.iter().find(|open| open.name == served.name);
+            let role = open.map(|open| open.role);
             let shape: &[usize] = match (width, role) {
                 (Some(width), Some(Role::Input | Role::Target) | None) => &[rest.len(), width],
                 (None, Some(Role::Target) | None) => &[rest.len()],
@@ -72,7 +63,7 @@ impl Records {
             let again = self.read().filter(|key| key.places.contains(&place)).count() > 1;
             let column = if again { columns[place].clone() } else { std::mem::take(&mut columns[place]) };
             let value = ArrayD::from_shape_vec(IxDyn(shape), column).ok()?;
-            let Some(open) = self.open.iter().find(|open| open.name == served.name) else {
+            let Some(open) = open else {
                 dout = Some(value);
                 continue;
             };
@@ -86,21 +77,22 @@ impl Records {
             }
             at.insert(served.name.clone(), value);
         }
-        let rounding = |name: &Name| self.given.rounding(name);
-        let given = Given { at, rounding: &rounding, x_was_y };
-        let notes = layer::admit_anew(layer, &given, |name| served.iter().any(|served| served.name == *name)).ok()?;
-        let output = layer.output_shape(at);
-        let dout = match (&self.dout, dout) {
-            (Upstream::Unwanted, _) => None,
-            (_, None) => Some(ArrayD::ones(IxDyn(&output))),
-            (_, Some(dout)) => Some(dout),
+        let about = About {
+            new: &|name| served.iter().any(|served| served.name == *name),
+            rounding: &|name| self.given.rounding(name),
+            x_was_y,
         };
-        if !notes.is_empty() || dout.as_ref().is_some_and(|dout| dout.shape() != output) {
+        let upstream = |shape: &[usize]| match (&self.dout, dout) {
+            (Upstream::Unwanted, _) => Ok(None),
+            (_, None) => Ok(Some(ArrayD::ones(IxDyn(shape)))),
+            (_, Some(dout)) => Dout::new(self.subject.spec(), shape, dout, false).map(|dout| Some(dout.value)),
+        };
+        let computed = engine.run_many(&self.subject, at, &about, upstream)?;
+        let (results, notes) = computed.ok()?;
+        if !notes.is_empty() {
             return None;
         }
-        let outcome = layer::compute(layer, at, dout.as_ref(), self.precision);
-        let results: Vec<_> =
-            outcome.results.iter().chain(outcome.gradients.iter()).filter(|(name, _)| self.shows(name)).collect();
+        let results: Vec<_> = results.iter().filter(|(name, _)| self.shows(name)).collect();
         let columns: Option<Vec<Column<'_>>> =
             results.iter().map(|(name, value)| Column::new(name, value, rest.len())).collect();
         let (columns, mut values) = (columns?, carried.into_iter());

@@ -1,20 +1,23 @@
 //! What options say of all records, before the first is read.
 
+use super::network::Network;
+use super::subject::{Layer, Subject};
 use super::{Key, Open, Records, Upstream, no_result};
 use crate::cli::gather::{self, stand_ins};
 use crate::cli::request::Request;
 use crate::cli::text_of;
 use crate::fault::{Code, Fault};
 use crate::format::{Selector, unescape};
-use crate::layer::{LayerSpec, ScalarDout};
+use crate::layer::{LayerSpec, ScalarDout, Slot};
 use crate::name::Name;
 use crate::operand::grammar::{self, Form};
 use crate::operand::{Operands, Origin, Reader};
+use crate::tape::{self, Stage, Tape};
 use clap::ArgMatches;
 
 impl Records {
-    /// Reads what the options give.
-    pub(in crate::cli) fn prepare(
+    /// Records for a layer: reads what the options give.
+    pub(in crate::cli) fn of_layer(
         spec: &'static LayerSpec,
         matches: &ArgMatches,
         request: &Request,
@@ -23,47 +26,78 @@ impl Records {
         let settings = gather::settings(spec, matches)?;
         // What is wrong with them is said before the first record.
         (spec.build)(&settings)?;
-        let mut records = Records {
-            spec,
-            settings,
-            given: Operands::default(),
-            open: Vec::new(),
-            dout: Upstream::Unwanted,
-            open_settings: Vec::new(),
-            keys: Vec::new(),
-            only: request.only.clone(),
-            strict: request.strict,
-            precision: request.precision,
-        };
-        records.only.iter().flatten().try_for_each(|name| records.admit_name(name))?;
-        for slot in spec.slots {
-            let text = text_of(matches, slot.name.as_str());
-            let (key, said) = match text.map(|text| selector(&slot.name, text)).transpose()? {
-                Some(None) => {
-                    let operand = reader.read(&slot.name, text.unwrap_or_default(), &stand_ins(slot))?;
-                    records.given.insert(slot.name.clone(), operand);
-                    continue;
-                }
-                Some(Some(selector)) => (records.key(&stand_ins(slot), &selector), true),
-                None => (records.key(&stand_ins(slot), &Selector::Whole), false),
-            };
-            let (name, optional) = (slot.name.clone(), slot.optional && !said);
-            records.open.push(Open { name, doc: slot.doc, shape: slot.shape, optional, key });
-        }
-        if request.backward(spec) {
-            records.dout = records.upstream(text_of(matches, Name::DOUT.as_str()), reader)?;
-        }
-        for setting in
-            spec.settings.iter().filter(|setting| records.settings.get(setting.name).is_none()).collect::<Vec<_>>()
-        {
+        let open: Vec<_> = spec.settings.iter().filter(|setting| settings.get(setting.name).is_none()).collect();
+        let mut records = Records::new(Subject::Layer(Layer { spec, settings, precision: request.precision }), request);
+        records.only.clone_from(&request.only);
+        records.only.iter().flatten().try_for_each(|name| records.admit_name(spec, name))?;
+        records.read_operands(spec.slots, request.backward(spec), matches, reader)?;
+        for setting in open {
             let place = records.place(setting.name);
             records.open_settings.push((setting, place));
         }
         Ok(records)
     }
 
-    fn admit_name(&self, name: &str) -> Result<(), Fault> {
-        let there: Vec<&str> = self.spec.results.iter().map(|(name, _)| name.as_str()).collect();
+    /// Records for a network that was read from `label`.
+    pub(in crate::cli) fn of_network(
+        tape: Tape,
+        label: &str,
+        matches: &ArgMatches,
+        request: &Request,
+        reader: &mut Reader<'_>,
+    ) -> Result<Records, Fault> {
+        if text_of(matches, Name::T.as_str()).is_some() && !tape.stages.iter().any(Stage::has_target) {
+            return Err(tape::no_target());
+        }
+        let network = Network::new(tape, label, request)?;
+        let (slots, backward) = (network.slots(), network.backward());
+        let mut records = Records::new(Subject::Network(Box::new(network)), request);
+        records.read_operands(&slots, backward, matches, reader)?;
+        Ok(records)
+    }
+
+    fn new(subject: Subject, request: &Request) -> Records {
+        Records {
+            subject,
+            given: Operands::default(),
+            open: Vec::new(),
+            dout: Upstream::Unwanted,
+            open_settings: Vec::new(),
+            keys: Vec::new(),
+            only: None,
+            strict: request.strict,
+        }
+    }
+
+    fn read_operands(
+        &mut self,
+        slots: &[Slot],
+        backward: bool,
+        matches: &ArgMatches,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), Fault> {
+        for slot in slots {
+            let text = text_of(matches, slot.name.as_str());
+            let (key, said) = match text.map(|text| selector(&slot.name, text)).transpose()? {
+                Some(None) => {
+                    let operand = reader.read(&slot.name, text.unwrap_or_default(), &stand_ins(slot))?;
+                    self.given.insert(slot.name.clone(), operand);
+                    continue;
+                }
+                Some(Some(selector)) => (self.key(&stand_ins(slot), &selector), true),
+                None => (self.key(&stand_ins(slot), &Selector::Whole), false),
+            };
+            let (name, optional) = (slot.name.clone(), slot.optional && !said);
+            self.open.push(Open { name, role: slot.role, doc: slot.doc, shape: slot.shape, optional, key });
+        }
+        if backward {
+            self.dout = self.upstream(text_of(matches, Name::DOUT.as_str()), reader)?;
+        }
+        Ok(())
+    }
+
+    fn admit_name(&self, spec: &LayerSpec, name: &str) -> Result<(), Fault> {
+        let there: Vec<&str> = spec.results.iter().map(|(name, _)| name.as_str()).collect();
         if there.contains(&name) || name == Name::DIVISOR.as_str() {
             return Ok(());
         }
@@ -83,7 +117,7 @@ impl Records {
         }
         let operand = reader.read(&Name::DOUT, text, &own)?;
         let typed = operand.value.ndim() == 0 && operand.origin == Origin::Typed;
-        if typed && matches!(self.spec.scalar_dout, ScalarDout::LocalFactors(_)) {
+        if typed && matches!(self.subject.spec().scalar_dout, ScalarDout::LocalFactors(_)) {
             return Err(Fault::new(
                 Code::LocalFactors,
                 format!("the number {} scales local factors, and records are given gradients", text.trim()),
