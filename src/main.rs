@@ -6,18 +6,22 @@ fn main() {
     let args: Vec<_> = std::env::args_os().collect();
     nnlayer::cli::color(&args).write_global();
     let stdin = io::stdin();
+    // Colours are for a terminal; data goes elsewhere as it is.
+    let stdout_is_terminal = io::stdout().is_terminal();
+    let mut stdout: Box<dyn Write> =
+        if stdout_is_terminal { Box::new(anstream::stdout().lock()) } else { Box::new(io::stdout().lock()) };
     let status = nnlayer::run(
         args,
         nnlayer::Io {
             stdin: &mut stdin.lock(),
             stdin_is_terminal: stdin.is_terminal(),
-            stdout: &mut anstream::stdout().lock(),
-            stdout_is_terminal: io::stdout().is_terminal(),
+            stdout: &mut stdout,
+            stdout_is_terminal,
             stderr: &mut anstream::stderr().lock(),
             stderr_is_terminal: io::stderr().is_terminal(),
         },
     );
-    let _ = io::stdout().flush();
+    let _ = stdout.flush();
     #[cfg(unix)]
     if status == nnlayer::Status::ClosedPipe {
         // Ends as every program of a pipeline does when its reader has gone.

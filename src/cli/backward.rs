@@ -61,7 +61,7 @@ fn run(
     messages: &mut Messages<'_>,
 ) -> anyhow::Result<Status> {
     let request = Request::parse(matches)?;
-    let picture = graph::wanted(matches)?;
+    let picture = graph::wanted(matches, messages)?;
     reader.stdin.closed = matches.get_flag("no-stdin");
     let source = text_of(matches, "document").unwrap_or("-");
     let mut tape = tape::read(reader, source, true)?;

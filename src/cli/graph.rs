@@ -1,5 +1,6 @@
 //! `--graph` and `--level`: the computational graph in place of results, of a layer or of a chain.
 
+use super::error::Messages;
 use super::job::Job;
 use super::request::Request;
 use super::text_of;
@@ -50,17 +51,19 @@ pub(super) struct Wanted {
     /// A file and its renderer; else the terminal.
     file: Option<(String, &'static Picture)>,
     level: Option<Level>,
+    color: bool,
 }
 
 /// What `--graph` asks for; refuses files that are no picture.
-pub(super) fn wanted(matches: &ArgMatches) -> Result<Option<Wanted>, Fault> {
+pub(super) fn wanted(matches: &ArgMatches, messages: &Messages<'_>) -> Result<Option<Wanted>, Fault> {
     let Some(file) = text_of(matches, "graph") else { return Ok(None) };
     let level = text_of(matches, "level").map(|word| if word == "tensor" { Level::Tensor } else { Level::Scalar });
     let file = match file {
         "" => None,
         path => Some((path.to_owned(), picture(path)?)),
     };
-    Ok(Some(Wanted { file, level }))
+    let color = messages.watched || text_of(matches, "color") == Some("always");
+    Ok(Some(Wanted { file, level, color }))
 }
 
 fn picture(path: &str) -> Result<&'static Picture, Fault> {
@@ -135,8 +138,7 @@ fn draw(mut graph: Graph, backward: bool, wanted: &Wanted, out: &mut dyn Write) 
         }
         None => {
             let mut out = BufWriter::new(out);
-            // Where there is no terminal, the stream takes the colours out.
-            out.write_all(graph::terminal(&graph, Style { ascii: ascii(), color: true }).as_bytes())?;
+            out.write_all(graph::terminal(&graph, Style { ascii: ascii(), color: wanted.color }).as_bytes())?;
             Ok(out.flush()?)
         }
     }

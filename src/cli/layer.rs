@@ -94,7 +94,7 @@ pub(super) fn run(
         let records = Records::of_layer(spec, matches, &request, reader)?;
         return stream::run(&records, matches, reader, out, messages);
     }
-    let picture = graph::wanted(matches)?;
+    let picture = graph::wanted(matches, messages)?;
     let plain =
         picture.is_none() && !request.check && request.expect.is_none() && super::text_of(matches, "tape").is_none();
     if plain

@@ -68,7 +68,7 @@ pub struct Io<'a> {
     pub stdin: &'a mut dyn Read,
     /// Whether somebody types at standard input.
     pub stdin_is_terminal: bool,
-    /// Standard output: data only.
+    /// Standard output: data only. A terminal's takes colours out where they are not wanted.
     pub stdout: &'a mut dyn Write,
     /// Whether somebody watches standard output: streams are flushed record by record then.
     pub stdout_is_terminal: bool,
@@ -89,13 +89,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
         _ => stderr_is_terminal,
     };
     let mut messages = Messages { stream: stderr, as_json, terminal, watched: stdout_is_terminal };
+    let colour = stdout_is_terminal || error::peek(&args, "--color") == Some("always");
     let named = args.get(1).and_then(|name| name.to_str()).map(str::to_owned);
     let matches = match line(named.as_deref()).try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) if !error.use_stderr() => {
-            return match writeln!(stdout, "{}", error.render().ansi().to_string().trim_end())
-                .and_then(|()| stdout.flush())
-            {
+            let text = if colour { error.render().ansi().to_string() } else { error.to_string() };
+            return match writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush()) {
                 Ok(()) => Status::Done,
                 Err(_) => Status::ClosedPipe,
             };

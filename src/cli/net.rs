@@ -76,7 +76,7 @@ fn run(
     messages: &mut Messages<'_>,
 ) -> anyhow::Result<Status> {
     let request = Request::parse(matches)?;
-    let picture = graph::wanted(matches)?;
+    let picture = graph::wanted(matches, messages)?;
     reader.stdin.closed = matches.get_flag("no-stdin");
     reader.in_format = request.in_format;
     if let Some(sizes) = text_of(matches, "init") {
