@@ -5,10 +5,16 @@
 
 use crate::name::Name;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
-/// A refusal: the rule that was broken, by which operand, where, and what would help.
+/// A refusal: the rule that was broken, by which operand, where, and what would help. It is as small as a pointer, because
+/// whatever can fail hands one on.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fault {
+pub struct Fault(Box<Parts>);
+
+/// What a [`Fault`] says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parts {
     /// The rule, as a stable code.
     pub code: Code,
     /// The operand, setting or option it is about.
@@ -29,8 +35,10 @@ pub struct Fault {
 
 impl Fault {
     /// A fault with a code and a sentence; the rest is added by the `with` family.
+    #[cold]
+    #[inline(never)]
     pub fn new(code: Code, message: impl Into<String>) -> Fault {
-        Fault {
+        Fault(Box::new(Parts {
             code,
             operand: None,
             origin: None,
@@ -39,11 +47,12 @@ impl Fault {
             message: message.into(),
             facts: Vec::new(),
             tip: None,
-        }
+        }))
     }
 
     /// Names the operand, unless somebody nearer to the mistake already has.
     #[must_use]
+    #[inline(never)]
     pub fn of(mut self, operand: &Name) -> Fault {
         self.operand.get_or_insert_with(|| operand.clone());
         self
@@ -51,6 +60,7 @@ impl Fault {
 
     /// Names the file or stream, unless somebody nearer to the mistake already has.
     #[must_use]
+    #[inline(never)]
     pub fn from(mut self, origin: impl Into<String>) -> Fault {
         self.origin.get_or_insert_with(|| origin.into());
         self
@@ -58,6 +68,7 @@ impl Fault {
 
     /// Says where.
     #[must_use]
+    #[inline(never)]
     pub fn at(mut self, place: Place) -> Fault {
         self.at = Some(place);
         self
@@ -65,12 +76,14 @@ impl Fault {
 
     /// Says at which index of the operand.
     #[must_use]
+    #[inline(never)]
     pub fn at_index(self, index: &[usize]) -> Fault {
         self.at(Place::Index(index.to_vec()))
     }
 
     /// Says in which record of a stream.
     #[must_use]
+    #[inline(never)]
     pub fn in_record(mut self, file: &str, line: usize) -> Fault {
         self.record.get_or_insert_with(|| (file.to_owned(), line));
         self
@@ -78,6 +91,7 @@ impl Fault {
 
     /// Adds an operand's shape.
     #[must_use]
+    #[inline(never)]
     pub fn shape(mut self, operand: &Name, shape: &[usize]) -> Fault {
         self.facts.push(Fact::Shape(operand.clone(), shape.to_vec()));
         self
@@ -85,16 +99,39 @@ impl Fault {
 
     /// Adds a line of what else is known.
     #[must_use]
+    #[inline(never)]
     pub fn fact(mut self, text: impl Into<String>) -> Fault {
         self.facts.push(Fact::Text(text.into()));
         self
     }
 
+    /// Changes what it says.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Parts)) -> Fault {
+        change(&mut self);
+        self
+    }
+
     /// Says what to do about it, unless somebody nearer to the mistake already has.
     #[must_use]
+    #[inline(never)]
     pub fn tip(mut self, text: impl Into<String>) -> Fault {
         self.tip.get_or_insert_with(|| text.into());
         self
+    }
+}
+
+impl Deref for Fault {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl DerefMut for Fault {
+    fn deref_mut(&mut self) -> &mut Parts {
+        &mut self.0
     }
 }
 

@@ -3,7 +3,7 @@
 use super::error::Messages;
 use super::job::Dout;
 use super::request::{Request, common_without};
-use super::{Other, Status, flag, graph, layer, steps, tape, text_of};
+use super::{Other, Status, flag, graph, layer, option, steps, tape, text_of};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note};
 use crate::format::Width;
@@ -48,10 +48,7 @@ fn command() -> Command {
 
 /// `--dout` of a chain.
 pub(super) fn dout() -> Arg {
-    Arg::new("dout")
-        .long("dout")
-        .value_name("MATRIX")
-        .help("upstream gradient of the last output, of its shape, or `ones` (default); of a loss, 1")
+    option("dout", "MATRIX", "upstream gradient of the last output, of its shape, or `ones` (default); of a loss, 1")
 }
 
 fn run(
@@ -67,12 +64,12 @@ fn run(
     let mut tape = tape::read(reader, source, true)?;
     let (x, t) = recorded(&tape).map_err(|fault| tape::blame(fault, source))?;
     let mut dout = None;
-    let upstream = |last: &Stage, shape: &[usize]| {
+    let mut upstream = |last: &Stage, shape: &[usize]| {
         dout = Some(upstream(matches, reader, last, shape)?);
         Ok(dout.clone())
     };
     let feed = Feed { x: &x, t: t.as_ref(), rounding: &|_| crate::format::DOUBLE_ROUNDING };
-    let run = chain::run(&tape, &feed, upstream)?;
+    let run = chain::run(&tape, &feed, &mut upstream)?;
     if request.check {
         return super::check::chain(tape, run, matches, reader, &request, out, messages);
     }

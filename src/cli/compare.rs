@@ -2,7 +2,7 @@
 
 use super::error::Messages;
 use super::request::{in_format, io_options};
-use super::{Other, Status, flag};
+use super::{Other, Status, flag, option};
 use crate::check::compare::{Compared, Tolerance, compare};
 use crate::fault::{Code, Fault, list};
 use crate::name::Name;
@@ -22,15 +22,14 @@ pub(super) const COMMAND: Other = Other { name: "compare", command, run };
 
 fn command() -> Command {
     let position = |name: &'static str, help: &'static str| Arg::new(name).required(true).value_name(name).help(help);
-    let number = |name: &'static str, help: &'static str| Arg::new(name).long(name).value_name("NUMBER").help(help);
     Command::new("compare")
         .about("two results, entry by entry: files of any format, arguments or standard input")
         .arg(position("A", "what is looked at: a file, FILE#KEY, numbers, or - for standard input"))
         .arg(position("B", "what it is measured by"))
         .args([
-            number("rtol", "relative tolerance"),
-            number("atol", "absolute tolerance"),
-            number("ulp", "tolerance in units in the last place: so many doubles apart"),
+            option("rtol", "NUMBER", "relative tolerance"),
+            option("atol", "NUMBER", "absolute tolerance"),
+            option("ulp", "NUMBER", "tolerance in units in the last place: so many doubles apart"),
             flag("json", "one JSON object on one line"),
             flag("pretty", "indented JSON"),
         ])
@@ -75,7 +74,7 @@ fn run(
 
 fn read(reader: &mut Reader<'_>, side: &str, text: &str) -> Result<Document, Fault> {
     // A position is no option: it is named as the file, or as the usage does.
-    reader.document(&Name::new(side), text).map_err(|fault| Fault { operand: None, ..fault }.from(side))
+    reader.document(&Name::new(side), text).map_err(|fault| fault.with(|said| said.operand = None).from(side))
 }
 
 /// The tolerances that were said.

@@ -5,7 +5,7 @@ use super::error::Messages;
 use super::gather::{settings, stand_ins};
 use super::layer::{operand, setting};
 use super::request::{check_format, in_format, io_options};
-use super::{Other, Status, choice, flag};
+use super::{Other, Status, choice, flag, option, under};
 use crate::bundle::Bundle;
 use crate::check::inputs::{self, Shape};
 use crate::check::program::{Conversation, Program};
@@ -51,15 +51,13 @@ fn command() -> Command {
             }
         }
     }
-    operands.push(
-        Arg::new("dout").long("dout").value_name("MATRIX").help("upstream gradient; drawn where it is not given"),
-    );
-    Command::new("gradcheck")
+    operands.push(option("dout", "MATRIX", "upstream gradient; drawn where it is not given"));
+    let command = Command::new("gradcheck")
         .about("the gradients of a layer, or of your program, against numerical differentiation")
-        .args(own())
-        .args(operands.into_iter().map(|arg| arg.help_heading("Operands: drawn where they are not given")))
-        .args(settings.into_iter().map(|arg| arg.help_heading("Settings of the layer")))
-        .args(io_options().into_iter().map(|arg| arg.help_heading("Options")))
+        .args(own());
+    let command = under("Operands: drawn where they are not given", operands, command);
+    let command = under("Settings of the layer", settings, command);
+    under("Options", io_options(), command)
         .arg(
             Arg::new("program")
                 .value_name("PROGRAM")
@@ -73,25 +71,24 @@ fn command() -> Command {
 }
 
 fn own() -> Vec<Arg> {
-    let number = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
     vec![
-        Arg::new("layer")
-            .long("layer")
-            .value_name("LAYER")
-            .required(true)
-            .help("the layer: any of nnlayer's commands, or custom for one that only your program knows"),
-        Arg::new("shape")
-            .long("shape")
-            .value_name("NAME=RxC")
-            .action(ArgAction::Append)
-            .num_args(1..)
-            .help("shapes of inputs to draw: x=4x3 w=3x2; the usual ones of the layer where nothing is said"),
-        number("seed", "N", "of what is drawn (default 1)"),
+        option(
+            "layer",
+            "LAYER",
+            "the layer: any of nnlayer's commands, or custom for one that only your program knows",
+        )
+        .required(true),
+        option(
+            "shape",
+            "NAME=RxC",
+            "shapes of inputs to draw: x=4x3 w=3x2; the usual ones of the layer where nothing is said",
+        )
+        .action(ArgAction::Append)
+        .num_args(1..),
+        option("seed", "N", "of what is drawn (default 1)"),
         choice("precision", &["f64", "f32"], "what the program computes in: f64 (default) or f32"),
         flag("persistent", "start the program once: it answers a line with a line"),
-        number("timeout", "SECONDS", "for each request (default 10)"),
+        option("timeout", "SECONDS", "for each request (default 10)"),
         flag("json", "one JSON object on one line"),
         flag("pretty", "indented JSON"),
         check_format(),

@@ -17,9 +17,7 @@ use std::io::{BufWriter, Write};
 /// `--graph` and `--level`; `others` ask for something else in its place.
 pub(super) fn options(others: &'static [&'static str]) -> [Arg; 2] {
     [
-        Arg::new("graph")
-            .long("graph")
-            .value_name("FILE")
+        super::option("graph", "FILE", "")
             .num_args(0..=1)
             .default_missing_value("")
             .conflicts_with_all(["json", "pretty", "only", "out", "check"])

@@ -6,7 +6,7 @@ use super::record::Records;
 use super::request::{Request, common};
 use super::rows::Large;
 use super::tape;
-use super::{Status, check, choice, expect, flag, flag_of, graph, jacobian, steps, stream};
+use super::{Status, check, choice, expect, flag, flag_of, graph, jacobian, option, steps, stream, under};
 use crate::bundle::Bundle;
 use crate::fault::Fault;
 use crate::format::Width;
@@ -19,30 +19,31 @@ use std::io::Write;
 
 /// The command of a layer.
 pub(super) fn command(spec: &'static LayerSpec) -> Command {
-    let operands = spec.slots.iter().map(operand).chain([dout(spec)]);
-    let settings = spec.settings.iter().map(setting);
-    Command::new(spec.name)
-        .about(spec.about)
-        .args(operands.map(|arg| arg.help_heading("Operands")))
-        .args(settings.map(|arg| arg.help_heading("Settings")))
-        .args(stream::options().map(|arg| arg.help_heading("Streams")))
-        .args(tape::options().map(|arg| arg.help_heading("Chains")))
-        .args(graph::options(&["tape", "name", "expect", "ndjson", "steps"]).map(|arg| arg.help_heading("Pictures")))
-        .arg(steps::option().help_heading("Pictures"))
-        .args(common().into_iter().chain(super::request::checking()).map(|arg| arg.help_heading("Options")))
-        .disable_help_flag(true)
-        .after_help(after_help(spec))
+    let mut pictures = Vec::from(graph::options(&["tape", "name", "expect", "ndjson", "steps"]));
+    pictures.push(steps::option());
+    let groups = [
+        ("Operands", spec.slots.iter().map(operand).chain([dout(spec)]).collect()),
+        ("Settings", spec.settings.iter().map(setting).collect()),
+        ("Streams", stream::options().into()),
+        ("Chains", tape::options().into()),
+        ("Pictures", pictures),
+        ("Options", common().into_iter().chain(super::request::checking()).collect()),
+    ];
+    let command = Command::new(spec.name).about(spec.about).disable_help_flag(true).after_help(after_help(spec));
+    groups.into_iter().fold(command, |command, (heading, options)| under(heading, options, command))
 }
 
+#[inline(never)]
 pub(super) fn setting(setting: &Setting) -> Arg {
     match setting.kind {
         Kind::Flag => flag(setting.name, setting.doc),
         Kind::Choice(words) => choice(setting.name, words, setting.doc),
-        Kind::Integer => Arg::new(setting.name).long(setting.name).value_name("N").help(setting.doc),
-        Kind::Number => Arg::new(setting.name).long(setting.name).value_name("NUMBER").help(setting.doc),
+        Kind::Integer => option(setting.name, "N", setting.doc),
+        Kind::Number => option(setting.name, "NUMBER", setting.doc),
     }
 }
 
+#[inline(never)]
 pub(super) fn operand(slot: &Slot) -> Arg {
     let optional = if slot.optional { ", optional" } else { "" };
     let name = slot.name.as_str().to_owned();
@@ -57,7 +58,7 @@ fn dout(spec: &LayerSpec) -> Arg {
         (ScalarDout::Fills, false) => "upstream gradient ∂L/∂y, of y's shape, a number for all, or `ones` (default)",
         (ScalarDout::Fills, true) => "upstream gradient of the loss, 1 by default",
     };
-    Arg::new("dout").long("dout").value_name("MATRIX").help(help)
+    option("dout", "MATRIX", help)
 }
 
 fn after_help(spec: &LayerSpec) -> String {

@@ -190,6 +190,15 @@ fn line(named: Option<&str>) -> Command {
         ))
 }
 
+// Not inlined: an `Arg` is large, and each place that builds one in steps moves it about.
+
+/// `--name VALUE`.
+#[inline(never)]
+fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help)
+}
+
+#[inline(never)]
 fn choice(name: &'static str, words: &'static [&'static str], help: &'static str) -> Arg {
     Arg::new(name)
         .long(name)
@@ -199,8 +208,15 @@ fn choice(name: &'static str, words: &'static [&'static str], help: &'static str
         .help(help)
 }
 
+#[inline(never)]
 fn flag(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+/// Adds options under a heading of their own.
+#[inline(never)]
+fn under(heading: &'static str, options: Vec<Arg>, command: Command) -> Command {
+    command.args(options.into_iter().map(|option| option.help_heading(heading)))
 }
 
 /// Whether a flag is up; no command has all of them.

@@ -4,7 +4,7 @@ use super::backward::{before, dout, keep, sections, upstream};
 use super::error::Messages;
 use super::record::Records;
 use super::request::{Request, common_without};
-use super::{Other, Status, choice, flag, graph, steps, stream, tape, text_of};
+use super::{Other, Status, choice, flag, graph, option, steps, stream, tape, text_of};
 use crate::fault::{Code, Fault};
 use crate::format::Selector;
 use crate::name::Name;
@@ -33,9 +33,6 @@ Examples:
   $ nnlayer net net.json --x '1,2;3,4' --t 0,1 --only dw,loss";
 
 fn command() -> Command {
-    let operand = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name("MATRIX").help(help).conflicts_with("init")
-    };
     Command::new(COMMAND.name)
         .about("a network from a file, run forward and backward, or a new one")
         .arg(
@@ -45,15 +42,15 @@ fn command() -> Command {
                 .conflicts_with("init")
                 .help("the network's file; - is standard input"),
         )
-        .arg(operand("x", "input of the first layer"))
-        .arg(operand("t", "targets, where the last layer is a loss"))
+        .arg(option("x", "MATRIX", "input of the first layer").conflicts_with("init"))
+        .arg(option("t", "MATRIX", "targets, where the last layer is a loss").conflicts_with("init"))
         .arg(dout())
         .args(stream::options().map(|arg| arg.conflicts_with("init")))
         .args(graph::options(&["tape", "init", "ndjson"]))
         .arg(steps::option().conflicts_with("init"))
         .arg(flag("tape", "write a tape with saved values and gradients in place of results").conflicts_with("only"))
         .args(super::check::chain_options().map(|arg| arg.conflicts_with_all(["init", "forward"])))
-        .arg(Arg::new("init").long("init").value_name("SIZES").help("write a new network of these sizes: 64,32,10"))
+        .arg(option("init", "SIZES", "write a new network of these sizes: 64,32,10"))
         .arg(seed().requires("init"))
         .arg(
             choice("activation", &["relu", "sigmoid", "tanh"], "between affine layers: relu (default)")
@@ -66,7 +63,7 @@ fn command() -> Command {
 
 /// `--seed`.
 pub(super) fn seed() -> Arg {
-    Arg::new("seed").long("seed").value_name("N").help("where random numbers come from, 0 by default")
+    option("seed", "N", "where random numbers come from, 0 by default")
 }
 
 fn run(
@@ -102,13 +99,13 @@ fn run(
     let given = gather(matches, reader, &tape)?;
     let forward = request.forward;
     let mut dout = None;
-    let upstream = |last: &Stage, shape: &[usize]| {
+    let mut upstream = |last: &Stage, shape: &[usize]| {
         dout = if forward { None } else { Some(upstream(matches, reader, last, shape)?) };
         Ok(dout.clone())
     };
     let feed =
         Feed { x: given.values.known(&Name::X), t: given.values.get(&Name::T), rounding: &|name| given.rounding(name) };
-    let ran = chain::run(&tape, &feed, upstream);
+    let ran = chain::run(&tape, &feed, &mut upstream);
     let run = ran.map_err(|fault| tape::blame(reader.place(fault, &given), source))?;
     messages.notes(&run.notes, request.strict)?;
     if request.check {

@@ -324,7 +324,8 @@ impl Records {
             }
             text @ Fact::Text(_) => Some(text.clone()),
         });
-        let fault = Fault { facts: facts.collect(), ..fault };
+        let facts = facts.collect();
+        let fault = fault.with(|said| said.facts = facts);
         let Some(name) = &fault.operand else {
             return match self.subject.label() {
                 Some(label) => fault.from(label).in_record(spot.file, spot.number),

@@ -1,6 +1,6 @@
 //! What is asked for, apart from operands and settings: the options that every layer command shares, and where results go.
 
-use super::{choice, flag, flag_of, text_of};
+use super::{choice, flag, flag_of, option, text_of};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault};
 use crate::format;
@@ -28,16 +28,8 @@ pub(super) fn common() -> Vec<Arg> {
         flag("strict", "warnings are errors"),
         flag("json", "one JSON object on one line"),
         flag("pretty", "indented JSON"),
-        Arg::new("only")
-            .long("only")
-            .value_name("NAMES")
-            .value_delimiter(',')
-            .action(ArgAction::Append)
-            .help("show these results only: y,dx"),
-        Arg::new("out")
-            .long("out")
-            .value_name("FILE")
-            .help("write results to a .json, .npz, .npy or .csv file instead"),
+        option("only", "NAMES", "show these results only: y,dx").value_delimiter(',').action(ArgAction::Append),
+        option("out", "FILE", "write results to a .json, .npz, .npy or .csv file instead"),
     ];
     options.extend(io_options());
     options
@@ -50,9 +42,9 @@ pub(super) fn checking() -> [Arg; 4] {
             .conflicts_with_all(["check", "forward", "steps", "graph", "tape", "expect"]),
         check().conflicts_with_all(["expect", "forward"]),
         check_format(),
-        Arg::new("expect").long("expect").value_name("FILE").conflicts_with("out").help(
+        option("expect", "FILE",
             "compare the results with yours instead: a JSON object with their names as keys (null is a blank, and rounding to the digits you wrote is right), .npz or .npy",
-        ),
+        ).conflicts_with("out"),
     ]
 }
 
@@ -72,11 +64,8 @@ pub(super) fn io_options() -> Vec<Arg> {
     vec![
         choice("in-format", &["json", "npy", "npz", "csv", "tsv", "safetensors"], IN_FORMAT).value_name("FORMAT"),
         flag("no-stdin", "never read standard input"),
-        Arg::new("threads")
-            .long("threads")
-            .value_name("N")
-            .value_parser(clap::value_parser!(u16).range(1..))
-            .help("use so many threads at most; all cores by default, and the same output for any"),
+        option("threads", "N", "use so many threads at most; all cores by default, and the same output for any")
+            .value_parser(clap::value_parser!(u16).range(1..)),
         choice(
             "progress",
             &["auto", "always", "never"],

@@ -2,7 +2,7 @@
 
 use super::error::Messages;
 use super::request::{Request, common_without};
-use super::{Other, Status, tape, text_of};
+use super::{Other, Status, option, tape, text_of};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault};
 use crate::format::json::{self, Node};
@@ -26,7 +26,7 @@ fn command() -> Command {
         .about("one step down the gradient: the updated network, from a tape with gradients")
         .arg(Arg::new("document").value_name("TAPE").help("a tape with gradients, or a network; standard input by default"))
         .arg(lr().required(true))
-        .arg(Arg::new("gradients").long("gradients").value_name("FILE").help(
+        .arg(option("gradients", "FILE",
             "gradients by layer, as `backward --json` and `net --json` print them, for a network that has none; - is standard input",
         ))
         .args(common_without(&["forward", "precision", "in-format", "only", "json", "pretty", "strict"]))
@@ -36,7 +36,7 @@ fn command() -> Command {
 
 /// `--lr`.
 pub(super) fn lr() -> Arg {
-    Arg::new("lr").long("lr").value_name("NUMBER").help("the learning rate")
+    option("lr", "NUMBER", "the learning rate")
 }
 
 fn run(

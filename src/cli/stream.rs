@@ -4,7 +4,7 @@
 //! No more rounds are in memory than threads have use for. In a round, records that are alike are computed together.
 
 use super::error::{Messages, wire};
-use super::{Status, flag, flag_of, text_of};
+use super::{Status, flag, flag_of, option, text_of};
 use crate::fault::{Code, Fault, Note, Place, Severity, count};
 use crate::format::{self, json};
 use crate::kernel::pipeline;
@@ -25,9 +25,9 @@ const TOGETHER: usize = 128;
 /// The options of a command that takes streams.
 pub(super) fn options() -> [Arg; 3] {
     [
-        Arg::new("ndjson").long("ndjson").value_name("FILE").num_args(0..=1).default_missing_value("-").help(
+        option("ndjson", "FILE",
             "read records, one JSON object a line (keys as the operands' options), from standard input or FILE, and write one object of results a line, in order; other keys go on in front",
-        ),
+        ).num_args(0..=1).default_missing_value("-"),
         flag("keep-going", "write {\"error\":{…},\"line\":N} for a bad record and go on; status 1 at the end")
             .requires("ndjson"),
         flag("unbuffered", "write each record's results before the next record is read; so it is on a terminal")
@@ -300,7 +300,7 @@ impl SoFar<'_> {
                 Severity::Info => "note",
             };
             let message = format!("{} more with the {what} {}", count(*more, "record"), note.fault.code.as_str());
-            let fault = Fault { operand: note.fault.operand.clone(), ..Fault::new(note.fault.code, message) };
+            let fault = Fault::new(note.fault.code, message).with(|said| said.operand.clone_from(&note.fault.operand));
             messages.note(&Note::info(fault.from(self.file).tip("the first is named above")));
         }
         if self.bad > 0 {

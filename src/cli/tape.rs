@@ -3,7 +3,7 @@
 use super::gather::Gathered;
 use super::job::Job;
 use super::request::Request;
-use super::{flag_of, text_of};
+use super::{flag_of, option, text_of};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault};
 use crate::format::DOUBLE_ROUNDING;
@@ -19,16 +19,10 @@ use std::path::{Component, Path};
 /// The options of every layer command.
 pub(super) fn options() -> [Arg; 2] {
     [
-        Arg::new("tape")
-            .long("tape")
-            .value_name("TAPE")
+        option("tape", "TAPE", "start a tape, or extend TAPE (- is standard input), and write it in place of results")
             .num_args(0..=1)
-            .default_missing_value("")
-            .help("start a tape, or extend TAPE (- is standard input), and write it in place of results"),
-        Arg::new("name")
-            .long("name")
-            .value_name("NAME")
-            .help("what a tape calls this layer; affine1, affine2 by default"),
+            .default_missing_value(""),
+        option("name", "NAME", "what a tape calls this layer; affine1, affine2 by default"),
     ]
 }
 

@@ -4,7 +4,7 @@ use super::error::Messages;
 use super::net::{read_count, read_seed, seed};
 use super::request::{Request, common_without};
 use super::step::{lr, read_lr};
-use super::{Other, Status, flag, tape, text_of};
+use super::{Other, Status, flag, option, tape, text_of};
 use crate::fault::{Code, Fault, Note};
 use crate::layer::{Kind, Value};
 use crate::name::Name;
@@ -30,17 +30,15 @@ Example:
   $ nnlayer train net.json --x x.npy --t t.npy --epochs 20 --batch 32 --lr 0.1 --seed 1 --out trained.json";
 
 fn command() -> Command {
-    let matrix = |name: &'static str, help: &'static str| Arg::new(name).long(name).value_name("MATRIX").help(help);
-    let count = |name: &'static str, help: &'static str| Arg::new(name).long(name).value_name("N").help(help);
     Command::new(COMMAND.name)
         .about("a network, trained by gradient descent")
         .arg(Arg::new("document").value_name("NETWORK").required(true).help("the network to begin with"))
-        .arg(matrix("x", "samples, a row each").required(true))
-        .arg(matrix("t", "their targets").required(true))
-        .arg(matrix("held-x", "samples to measure only").requires("held-t"))
-        .arg(matrix("held-t", "their targets").requires("held-x"))
-        .arg(count("epochs", "passes over all samples, 1 by default"))
-        .arg(count("batch", "samples a step, 32 by default"))
+        .arg(option("x", "MATRIX", "samples, a row each").required(true))
+        .arg(option("t", "MATRIX", "their targets").required(true))
+        .arg(option("held-x", "MATRIX", "samples to measure only").requires("held-t"))
+        .arg(option("held-t", "MATRIX", "their targets").requires("held-x"))
+        .arg(option("epochs", "N", "passes over all samples, 1 by default"))
+        .arg(option("batch", "N", "samples a step, 32 by default"))
         .arg(lr())
         .arg(seed())
         .arg(flag("shuffle", "take the samples in another order each epoch, by --seed"))
@@ -177,7 +175,7 @@ fn samples(
     let place = |fault: Fault| {
         let fault = reader.place(fault, &given);
         let of = fault.operand.as_ref().map(|name| if *name == Name::X { x } else { t });
-        let fault = Fault { operand: of.map(Name::new), ..fault };
+        let fault = fault.with(|said| said.operand = of.map(Name::new));
         tape::blame(fault, text_of(matches, "document").unwrap_or_default())
     };
     let samples = Samples {
@@ -194,7 +192,7 @@ fn samples(
 
 /// A refusal in the midst of an epoch: the samples were admitted, so the weights have run away.
 fn diverged(fault: Fault) -> Fault {
-    Fault { tip: Some("the weights have run away: a smaller --lr keeps them finite".to_owned()), ..fault }
+    fault.with(|said| said.tip = Some("the weights have run away: a smaller --lr keeps them finite".to_owned()))
 }
 
 /// Refuses to go on with a loss that is no number, while the checkpoint is the one before it.

@@ -235,7 +235,7 @@ mod tests {
             ("\na\n1\n", Code::HeaderRow, 2, 1),
         ] {
             let fault = read(text).unwrap_err();
-            assert_eq!((fault.code, fault.at), (code, Some(place(line, column))), "{text}");
+            assert_eq!((fault.code, &fault.at), (code, &Some(place(line, column))), "{text}");
         }
         assert_eq!(read("").unwrap_err().code, Code::EmptyValue);
     }

@@ -187,7 +187,7 @@ mod tests {
         let fits = (1i64 << 53) + 2;
         let bytes: Vec<u8> = [1, fits, -3, fits + 1].iter().flat_map(|whole| whole.to_le_bytes()).collect();
         let fault = layout(Element::I8, &[2, 2]).read(&mut &bytes[..], true).unwrap_err();
-        assert_eq!((fault.code, fault.at), (Code::NumberRange, Some(crate::fault::Place::Index(vec![1, 1]))));
+        assert_eq!((fault.code, &fault.at), (Code::NumberRange, &Some(crate::fault::Place::Index(vec![1, 1]))));
         for extreme in [i64::MAX, i64::MIN + 1] {
             assert!(layout(Element::I8, &[]).read(&mut &extreme.to_le_bytes()[..], true).is_err());
         }

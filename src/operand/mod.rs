@@ -319,7 +319,7 @@ impl<'a> Reader<'a> {
             }
             text @ Fact::Text(_) => Some(text),
         };
-        fault.facts = fault.facts.into_iter().filter_map(traced).collect();
+        fault.facts = std::mem::take(&mut fault.facts).into_iter().filter_map(traced).collect();
         let Some(origin) = fault.operand.as_ref().and_then(|name| operands.origin(name)) else { return fault };
         if let Some(label) = origin.label() {
             fault = fault.from(label);

@@ -81,7 +81,7 @@ fn arrays(node: Node, here: &str) -> Result<Bundle<f64>, Fault> {
 fn numbers(node: Node, here: &str) -> Result<ArrayD<f64>, Fault> {
     let list = match node {
         Node::List(list) if list.iter().all(|node| matches!(node, Node::List(_) | Node::Numbers(_))) => list,
-        other => return other.matrix(here).map_err(|fault| Fault { code: Code::ReplyValue, ..fault }),
+        other => return other.matrix(here).map_err(|fault| fault.with(|said| said.code = Code::ReplyValue)),
     };
     let parts: Vec<ArrayD<f64>> = list
         .into_iter()
@@ -116,7 +116,8 @@ fn value(what: &str, here: &str) -> Fault {
 
 fn not_json(fault: Fault, bytes: &[u8]) -> Fault {
     let code = if fault.code == Code::DuplicateKey { Code::ReplyValue } else { Code::ReplyNotJson };
-    Fault { code, ..fault }
+    fault
+        .with(|said| said.code = code)
         .fact(format!("it said: {}", beginning(bytes)))
         .tip("standard output is for the one answer; print other things on standard error")
 }

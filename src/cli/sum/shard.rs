@@ -40,7 +40,7 @@ pub(super) fn each(text: &str, reader: &mut Reader<'_>, add: &mut Add<'_>) -> Re
 
 /// A file that holds arrays by name.
 fn archive(text: &str, reader: &mut Reader<'_>, label: &str) -> Result<Bundle<f64>, Fault> {
-    let unnamed = |fault: Fault| Fault { operand: None, ..fault };
+    let unnamed = |fault: Fault| fault.with(|said| said.operand = None);
     match reader.document(&Name::new("shard"), text).map_err(unnamed)? {
         Document::Named(named) => Ok(named.into_iter().map(|(name, operand)| (name, operand.value)).collect()),
         Document::Single(_) => Err(Fault::new(Code::KeyMissing, "holds one array without a name")

@@ -239,7 +239,7 @@ mod tests {
             let document = super::super::parse(text.as_bytes(), "");
             match (read(&text), document) {
                 (Ok(Line::Record { .. }), Ok(Node::Object(_))) => {}
-                (Err(a), Err(b)) => prop_assert_eq!((a.code, a.at), (b.code, b.at)),
+                (Err(a), Err(b)) => prop_assert_eq!((a.code, &a.at), (b.code, &b.at)),
                 (a, b) => prop_assert!(false, "{:?} {:?}", a, b),
             }
         }

@@ -48,20 +48,19 @@ impl Rows {
 }
 
 /// A fault of a block of rows, as one of the batch that `before` rows of stand in front of it.
-pub fn later(mut fault: Fault, before: usize) -> Fault {
-    if let Some(Place::Index(at)) = &mut fault.at
-        && let Some(row) = at.first_mut()
-    {
+pub fn later(fault: Fault, before: usize) -> Fault {
+    fault.with(|said| {
+        let Some(Place::Index(at)) = &mut said.at else { return };
+        let Some(row) = at.first_mut() else { return };
         let (here, there) = (format!("row {row}"), format!("row {}", *row + before));
         // The first row that a message names is the one at the index.
-        if let Some((front, back)) = fault.message.split_once(&here)
+        if let Some((front, back)) = said.message.split_once(&here)
             && !back.starts_with(|next: char| next.is_ascii_digit())
         {
-            fault.message = format!("{front}{there}{back}");
+            said.message = format!("{front}{there}{back}");
         }
         *row += before;
-    }
-    fault
+    })
 }
 
 /// Begins an array of that shape: numbers follow.

@@ -114,7 +114,7 @@ fn read_stage(
         None => names.fresh(spec),
     };
     let in_layer = |fault: Fault| match &fault.operand {
-        None => Fault { message: format!("layer {name}: {}", fault.message), ..fault },
+        None => fault.with(|said| said.message.insert_str(0, &format!("layer {name}: "))),
         _ => fault,
     };
     let settings = read_settings(object, spec).map_err(in_layer)?;
@@ -189,7 +189,7 @@ fn read_params(
             }
             (Some((node @ Node::Text(_), pointer)), None) => {
                 let tip = "a file is named only in a network given by its path, never on a pipe";
-                let value = node.matrix(&pointer).map_err(|fault| Fault { tip: Some(tip.to_owned()), ..fault });
+                let value = node.matrix(&pointer).map_err(|fault| fault.with(|said| said.tip = Some(tip.to_owned())));
                 params.insert(slot.name.clone(), value?);
             }
             (Some((node, pointer)), _) => params.insert(slot.name.clone(), node.matrix(&pointer)?),
@@ -291,6 +291,7 @@ fn validate(stage: &Stage, n: usize, record: &Record) -> Result<(), Fault> {
 }
 
 fn fault_at(fault: Fault, pointer: &str) -> Fault {
-    let message = fault.operand.as_ref().map_or_else(String::new, |operand| format!("{operand}: ")) + &fault.message;
-    Fault { operand: None, message, ..fault }.at(Place::Pointer(pointer.to_owned()))
+    let message = fault.to_string();
+    let unnamed = fault.with(|said| (said.operand, said.message) = (None, message));
+    unnamed.at(Place::Pointer(pointer.to_owned()))
 }
