@@ -298,6 +298,19 @@ fn ranked<S: Scalar>(rows: Array2<S>, rank: usize) -> ArrayD<S> {
     }
 }
 
+/// The entries of an operand, an output or its gradient, row by row.
+fn entries<S>(value: &ArrayD<S>) -> &[S] {
+    value.as_slice().unwrap_or_else(|| unreachable!("operands are in standard layout"))
+}
+
+/// A result with an entry for each entry of an operand.
+fn like<S>(operand: &ArrayD<S>, entries: Vec<S>) -> ArrayD<S> {
+    match ArrayD::from_shape_vec(operand.raw_dim(), entries) {
+        Ok(array) => array,
+        Err(_) => unreachable!("an entry for each"),
+    }
+}
+
 /// A result of rank 0.
 fn scalar<S>(value: S) -> ArrayD<S> {
     ndarray::arr0(value).into_dyn()

@@ -20,12 +20,12 @@
 //! # Ok::<(), nnlayer::fault::Fault>(())
 //! ```
 
-use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot};
+use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, entries, like};
 use crate::bundle::Bundle;
 use crate::fault::{Fault, Note};
 use crate::name::Name;
 use crate::scalar::Scalar;
-use ndarray::{ArrayD, Zip};
+use ndarray::ArrayD;
 
 /// The registry's row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
@@ -87,13 +87,14 @@ impl Admit for Relu {
 
 impl<S: Scalar> Layer<S> for Relu {
     fn forward(&self, at: &Bundle<S>) -> Forward<S> {
-        let y = at.known(&Name::X).mapv(|x| x.gate(x));
-        Forward { results: Bundle::new().with(Name::Y, y), saved: Vec::new() }
+        let x = at.known(&Name::X);
+        let y = entries(x).iter().map(|&x| x.gate(x)).collect();
+        Forward { results: Bundle::new().with(Name::Y, like(x, y)), saved: Vec::new() }
     }
 
     fn backward(&self, at: &Bundle<S>, _: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
-        let mut dx = dout.clone();
-        Zip::from(&mut dx).and(at.known(&Name::X)).for_each(|dx, &x| *dx = x.gate(*dx));
-        Bundle::new().with(Name::DX, dx)
+        let x = at.known(&Name::X);
+        let dx = entries(x).iter().zip(entries(dout)).map(|(&x, &dout)| x.gate(dout)).collect();
+        Bundle::new().with(Name::DX, like(x, dx))
     }
 }

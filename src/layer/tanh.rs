@@ -19,12 +19,12 @@
 //! # Ok::<(), nnlayer::fault::Fault>(())
 //! ```
 
-use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot};
+use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, entries, like};
 use crate::bundle::Bundle;
 use crate::fault::{Fault, Note};
 use crate::name::Name;
 use crate::scalar::Scalar;
-use ndarray::{ArrayD, Zip};
+use ndarray::ArrayD;
 
 /// The registry's row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
@@ -84,20 +84,20 @@ impl Admit for Tanh {
 
 impl<S: Scalar> Layer<S> for Tanh {
     fn forward(&self, at: &Bundle<S>) -> Forward<S> {
-        let y = at.known(&Name::X).mapv(S::tanh);
-        Forward { results: Bundle::new().with(Name::Y, y), saved: Vec::new() }
+        let x = at.known(&Name::X);
+        let y = entries(x).iter().map(|x| x.tanh()).collect();
+        Forward { results: Bundle::new().with(Name::Y, like(x, y)), saved: Vec::new() }
     }
 
     fn backward(&self, at: &Bundle<S>, run: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
-        let mut dx = dout.clone();
-        Zip::from(&mut dx).and(at.known(&Name::X)).and(run.results.known(&Name::Y)).for_each(|dx, &x, &y| {
-            let slope = || {
-                let half = half_sech(x);
-                S::from_f64(4.0) * (half * half)
-            };
-            *dx = *dx * S::detour(slope, || S::one() - y * y);
-        });
-        Bundle::new().with(Name::DX, dx)
+        let (x, y) = (at.known(&Name::X), run.results.known(&Name::Y));
+        let slope = |x: S| {
+            let half = half_sech(x);
+            S::from_f64(4.0) * (half * half)
+        };
+        let dx = entries(x).iter().zip(entries(y)).zip(entries(dout));
+        let dx = dx.map(|((&x, &y), &dout)| dout * S::detour(|| slope(x), || S::one() - y * y));
+        Bundle::new().with(Name::DX, like(x, dx.collect()))
     }
 }
 

@@ -81,7 +81,7 @@ where
             })?;
             at.insert(slot.name.clone(), t.clone());
         }
-        notes.extend(admit(stage, n, at, rounding, again)?);
+        notes.extend(admit(stage, n, doubles(at, &mut None), rounding, again)?);
         runs.push(Layer::<S>::forward(stage.layer(), at));
     }
     if t.is_some() && !stages.iter().any(Stage::has_target) {
@@ -97,22 +97,24 @@ pub fn no_target() -> Fault {
         .tip("a chain that ends in softmax-xent or xent reads targets; without a loss, leave them out")
 }
 
-fn admit<S: Scalar>(
+/// Doubles where they are, other numbers rounded to doubles, which `kept` keeps.
+fn doubles<'a, S: Scalar>(at: &'a Bundle<S>, kept: &'a mut Option<Bundle<f64>>) -> &'a Bundle<f64> {
+    match (at as &dyn Any).downcast_ref() {
+        Some(doubles) => doubles,
+        None => kept.insert(at.map(|value| value.to_f64())),
+    }
+}
+
+fn admit(
     stage: &Stage,
     n: usize,
-    at: &Bundle<S>,
+    at: &Bundle<f64>,
     rounding: &dyn Fn(&Name) -> f64,
     again: bool,
 ) -> Result<Vec<Note>, Fault> {
-    // Doubles are looked at where they are.
-    let mut rounded = None;
-    let at = match (at as &dyn Any).downcast_ref() {
-        Some(doubles) => doubles,
-        None => &*rounded.insert(at.map(|value| value.to_f64())),
-    };
     let given = Given { at, rounding, x_was_y: n > 0 };
     let place = |fault: Fault| match &fault.operand {
-        Some(name) if n == 0 && name == stage.input() => Fault { operand: Some(Name::X), ..fault },
+        Some(name) if n == 0 && name == stage.input() => fault.with(|said| said.operand = Some(Name::X)),
         Some(name) if *name == Name::T => fault,
         _ => stage.blame(n, fault),
     };

@@ -197,8 +197,8 @@ impl Tally {
     fn add(&mut self, tape: &Tape, samples: &Samples, rows: &[usize], wanted: bool) -> Result<Vec<Bundle<f64>>, Fault> {
         let (x, t) = samples.at(rows);
         let feed = Feed { x: &x, t: Some(&t), rounding: &|_| samples.rounding };
-        let one = |_: &Stage, shape: &[usize]| Ok(wanted.then(|| ArrayD::from_elem(IxDyn(shape), 1.0)));
-        let run = run(tape, &feed, one)?;
+        let mut one = |_: &Stage, shape: &[usize]| Ok(wanted.then(|| ArrayD::from_elem(IxDyn(shape), 1.0)));
+        let run = run(tape, &feed, &mut one)?;
         let count = rows.len() as f64;
         let loss = run.outputs.last().and_then(|outputs| outputs.get(&Name::LOSS)).map_or(f64::NAN, |loss| loss.sum());
         let mean = run.outputs.last().is_some_and(|outputs| outputs.get(&Name::DIVISOR).is_some());

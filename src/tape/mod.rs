@@ -253,12 +253,11 @@ impl Run {
     }
 }
 
+/// The gradient of the last output, which has that shape; nothing where none is wanted.
+pub type Upstream<'a> = &'a mut dyn FnMut(&Stage, &[usize]) -> Result<Option<ArrayD<f64>>, Fault>;
+
 /// Runs a chain forward and, where `upstream` gives a gradient for the last output's shape, backward.
-pub fn run(
-    tape: &Tape,
-    feed: &Feed<'_, f64>,
-    upstream: impl FnOnce(&Stage, &[usize]) -> Result<Option<ArrayD<f64>>, Fault>,
-) -> Result<Run, Fault> {
+pub fn run(tape: &Tape, feed: &Feed<'_, f64>, upstream: Upstream<'_>) -> Result<Run, Fault> {
     match tape.precision {
         Precision::F32 => {
             let single = |&value: &f64| f32::from_f64(value);
@@ -274,11 +273,7 @@ pub fn run(
     }
 }
 
-fn run_in<S: Scalar>(
-    tape: &Tape,
-    feed: &Feed<'_, S>,
-    upstream: impl FnOnce(&Stage, &[usize]) -> Result<Option<ArrayD<f64>>, Fault>,
-) -> Result<Run, Fault>
+fn run_in<S: Scalar>(tape: &Tape, feed: &Feed<'_, S>, upstream: Upstream<'_>) -> Result<Run, Fault>
 where
     dyn AnyLayer: layer::Layer<S>,
 {
@@ -330,8 +325,8 @@ mod tests {
         let x = ndarray::arr2(&[[0.3, -1.2], [-0.4, 0.9]]).into_dyn();
         let t = ndarray::arr1(&[1.0, 0.0]).into_dyn();
         let feed = Feed { x: &x, t: Some(&t), rounding: &|_| 0.0 };
-        let one = |_: &Stage, shape: &[usize]| Ok(Some(ArrayD::from_elem(ndarray::IxDyn(shape), 1.0)));
-        let gradients = run(&tape, &feed, one).unwrap().gradients.unwrap();
+        let mut one = |_: &Stage, shape: &[usize]| Ok(Some(ArrayD::from_elem(ndarray::IxDyn(shape), 1.0)));
+        let gradients = run(&tape, &feed, &mut one).unwrap().gradients.unwrap();
         let step = Doubled::from_f64(2f64.powi(-36));
         for (n, stage) in tape.stages.iter().enumerate() {
             for name in stage.learnt().filter(|name| stage.params.known(name).ndim() > 0) {
