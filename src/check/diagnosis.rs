@@ -6,7 +6,7 @@ use crate::bundle::Bundle;
 use crate::fault::Fault;
 use crate::layer::{self, Given, Precision, Settings};
 use crate::name::Name;
-use ndarray::ArrayD;
+use ndarray::{ArrayD, IxDyn};
 
 /// A mistake that gives just the wrong gradient at hand.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,7 +130,8 @@ impl Context<'_> {
         if other.shape() != y.shape() {
             return None;
         }
-        Some(self.right + &((other - &y) * &slope))
+        let changed = |at: IxDyn| self.right[&at] + (other[&at] - y[&at]) * slope[&at];
+        Some(ArrayD::from_shape_fn(y.raw_dim(), changed))
     }
 
     /// y, and the factor it has in each entry of the gradient: what changes with y, over the change.
@@ -145,22 +146,18 @@ impl Context<'_> {
             None => (self.output(&Name::Y)?, Name::X),
         };
         // y halved, or the y of equal logits.
-        let other = match operand == Name::Y {
-            true => &y / 2.0,
-            false => {
-                let classes = y.shape().last().copied().unwrap_or(1).max(1);
-                #[allow(clippy::cast_precision_loss)] // fewer classes than 2⁵³ fit in memory
-                y.mapv(|_| 1.0 / classes as f64)
-            }
-        };
+        #[allow(clippy::cast_precision_loss)] // fewer classes than 2⁵³ fit in memory
+        let equal = 1.0 / y.shape().last().copied().unwrap_or(1).max(1) as f64;
+        let other = if operand == Name::Y { y.map(|y| y / 2.0) } else { y.map(|_| equal) };
         let moved = self.rerun(|_, at| {
-            let value = if operand == Name::Y { other.clone() } else { other.mapv(|_| 0.0) };
+            let value = if operand == Name::Y { other.clone() } else { other.map(|_| 0.0) };
             at.insert(operand, value);
         })?;
         if moved.shape() != y.shape() {
             return None;
         }
-        let mut slope = (self.right - &moved) / (&y - &other);
+        let by_entry = |at: IxDyn| (self.right[&at] - moved[&at]) / (y[&at] - other[&at]);
+        let mut slope = ArrayD::from_shape_fn(y.raw_dim(), by_entry);
         // The factor belongs to the row: where y did not move, the largest of the row's others tells.
         for mut row in slope.rows_mut() {
             let known = row

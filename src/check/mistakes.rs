@@ -5,7 +5,7 @@ use crate::fault::{index, shape};
 use crate::layer::{Kind, Value};
 use crate::name::Name;
 use crate::scalar::Scalar;
-use ndarray::{ArrayD, Axis, Ix2};
+use ndarray::{ArrayD, Axis, Dimension, Ix2};
 
 /// Every kind of mistake that is known.
 pub const MISTAKES: &[Mistake] = &[
@@ -219,8 +219,11 @@ fn unnormalised_targets(context: &Context<'_>) -> Option<String> {
     let (y, slope) = context.slope()?;
     let t = context.case.at.get(&Name::T).filter(|t| t.shape() == y.shape())?;
     let last = Axis(t.ndim().checked_sub(1)?);
-    let sums = t.sum_axis(last).insert_axis(last);
-    let other = context.right - &(&y * &slope) + &y * &(&slope / &sums);
+    let sums = t.sum_axis(last);
+    let other = ArrayD::from_shape_fn(y.raw_dim(), |at| {
+        let sum = sums[&at.slice()[..last.index()]];
+        context.right[&at] - y[&at] * slope[&at] + y[&at] * (slope[&at] / sum)
+    });
     context.is(&other).then(|| "it is y − t, but targets here do not sum to 1: y·Σt − t is right".to_owned())
 }
 

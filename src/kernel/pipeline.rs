@@ -4,8 +4,7 @@
 use super::threads::{count, with};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Mutex, TryLockError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Result, scope};
 
 /// Brings parts with `bring` until there are none or `take` returns false; works on each with `make`; `take` gets the
@@ -24,20 +23,14 @@ pub fn run<T: Send, R: Send>(
         let _ = rest.chain(std::iter::from_fn(bring)).all(|part| take(alone(part)));
         return;
     }
-    let (jobs, queue) = channel();
-    let (done, results) = channel();
-    let queue = Mutex::new(queue);
+    let belt = Belt::default();
     scope(|scope| {
-        // What the closure owns is gone when it returns: that ends the helpers.
-        let jobs = jobs;
+        // However this thread leaves, the helpers end.
+        let _end = End(&belt);
         for _ in 1..threads {
-            let (queue, alone, done) = (&queue, &alone, done.clone());
-            scope.spawn(move || {
-                let next = || queue.lock().ok()?.recv().ok();
-                while let Some((n, part)) = next() {
-                    if done.send((n, catch_unwind(AssertUnwindSafe(|| alone(part))))).is_err() {
-                        break;
-                    }
+            scope.spawn(|| {
+                while let Some((n, part)) = belt.part() {
+                    belt.done(n, catch_unwind(AssertUnwindSafe(|| alone(part))));
                 }
             });
         }
@@ -46,12 +39,12 @@ pub fn run<T: Send, R: Send>(
         let mut sent = 0;
         loop {
             for part in parts.by_ref().take(2 * threads - (sent - order.taken)) {
-                sent += usize::from(jobs.send(part).is_ok());
+                belt.send(part);
+                sent += 1;
             }
             if order.taken == sent {
                 return;
             }
-            results.try_iter().for_each(|(n, result)| order.keep(n, result));
             match order.next() {
                 Some(Ok(result)) => {
                     if !take(result) {
@@ -60,21 +53,76 @@ pub fn run<T: Send, R: Send>(
                 }
                 Some(Err(panic)) => resume_unwind(panic),
                 // Rather than wait, this thread helps.
-                None => match waiting(&queue) {
-                    Some((n, part)) => order.keep(n, Ok(alone(part))),
-                    None => results.recv().into_iter().for_each(|(n, result)| order.keep(n, result)),
-                },
+                None => {
+                    if let Some((n, part)) = belt.look(&mut order) {
+                        order.keep(n, Ok(alone(part)));
+                    }
+                }
             }
         }
     });
 }
 
-/// A part that nobody works on.
-fn waiting<T>(queue: &Mutex<Receiver<T>>) -> Option<T> {
-    match queue.try_lock() {
-        Ok(queue) => queue.try_recv().ok(),
-        // A helper waits for a part: there is none.
-        Err(TryLockError::WouldBlock | TryLockError::Poisoned(_)) => None,
+/// Parts that nobody works on yet and results that nobody took yet.
+struct Belt<T, R> {
+    state: Mutex<State<T, R>>,
+    parts: Condvar,
+    results: Condvar,
+}
+
+struct State<T, R> {
+    parts: VecDeque<(usize, T)>,
+    results: Vec<(usize, Result<R>)>,
+    ended: bool,
+}
+
+impl<T, R> Default for Belt<T, R> {
+    fn default() -> Self {
+        let state = State { parts: VecDeque::new(), results: Vec::new(), ended: false };
+        Belt { state: Mutex::new(state), parts: Condvar::new(), results: Condvar::new() }
+    }
+}
+
+impl<T, R> Belt<T, R> {
+    fn lock(&self) -> MutexGuard<'_, State<T, R>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, part: (usize, T)) {
+        self.lock().parts.push_back(part);
+        self.parts.notify_one();
+    }
+
+    /// The next part, or the end.
+    fn part(&self) -> Option<(usize, T)> {
+        let waits = |state: &mut State<T, R>| state.parts.is_empty() && !state.ended;
+        let mut state = self.parts.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner);
+        if state.ended { None } else { state.parts.pop_front() }
+    }
+
+    fn done(&self, n: usize, result: Result<R>) {
+        self.lock().results.push((n, result));
+        self.results.notify_one();
+    }
+
+    /// Takes what is done; a part, where nothing is done but something left to do, and waits where there is neither.
+    fn look(&self, order: &mut Order<R>) -> Option<(usize, T)> {
+        let waits = |state: &mut State<T, R>| state.results.is_empty() && state.parts.is_empty();
+        let mut state = self.results.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner);
+        let part = if state.results.is_empty() { state.parts.pop_front() } else { None };
+        for (n, result) in state.results.drain(..) {
+            order.keep(n, result);
+        }
+        part
+    }
+}
+
+struct End<'a, T, R>(&'a Belt<T, R>);
+
+impl<T, R> Drop for End<'_, T, R> {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.parts.notify_all();
     }
 }
 
