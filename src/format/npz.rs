@@ -6,6 +6,8 @@ use super::{Format, Found, Selector, Source, Width, choose};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault};
 use crate::name::Name;
+use crc32fast::Hasher;
+use flate2::read::DeflateDecoder;
 use ndarray::ArrayD;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Write};
@@ -67,8 +69,8 @@ fn read_entry(source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<
     let mut archive = open(source)?;
     let names = array_names(&archive);
     let name = choose(select, wanted, &names)?;
-    let entry = archive.by_name(&format!("{name}.npy")).map_err(|error| unzippable(&error))?;
-    read_array_of(entry, name, len)
+    let at = archive.index_for_name(&format!("{name}.npy")).ok_or_else(|| unzippable(&ZipError::FileNotFound))?;
+    read_array_of(archive.by_index_raw(at).map_err(|error| unzippable(&error))?, name, len)
 }
 
 /// Reads all arrays, in the archive's order.
@@ -85,7 +87,7 @@ fn read_entries(source: Source<'_>) -> Result<Vec<Found>, Fault> {
     }
     let mut found = Vec::new();
     for at in 0..archive.len() {
-        let entry = archive.by_index(at).map_err(|error| unzippable(&error))?;
+        let entry = archive.by_index_raw(at).map_err(|error| unzippable(&error))?;
         let name = entry.name().ok().and_then(|name| Some(name.strip_suffix(".npy")?.to_owned()));
         if let Some(name) = name {
             found.push(read_array_of(entry, name, len)?);
@@ -94,16 +96,44 @@ fn read_entries(source: Source<'_>) -> Result<Vec<Found>, Fault> {
     Ok(found)
 }
 
-/// Reads one array of an archive of `len` bytes.
-fn read_array_of<R: Read>(mut entry: ZipFile<'_, R>, name: String, len: u64) -> Result<Found, Fault> {
-    let (size, packed) = (entry.size(), entry.compressed_size());
-    let certain = entry.compression() == CompressionMethod::Stored;
+/// Reads one array of an archive of `len` bytes, from its bytes as they are packed: the archive's own way to unpack them would
+/// bring a way to pack them along.
+fn read_array_of<R: Read>(entry: ZipFile<'_, R>, name: String, len: u64) -> Result<Found, Fault> {
+    let (size, packed, sum, method) = (entry.size(), entry.compressed_size(), entry.crc32(), entry.compression());
+    let certain = method == CompressionMethod::STORE;
+    if entry.encrypted() || !(certain || method == CompressionMethod::DEFLATE) {
+        return Err(unzippable(&ZipError::UnsupportedArchive("method")));
+    }
     if packed > len || size > packed.saturating_mul(if certain { 1 } else { LARGEST_RATIO }) {
         let message = format!("is damaged: {size} bytes of numbers cannot come from {packed} in a file of {len}");
         return Err(Fault::new(Code::Damaged, message));
     }
-    let found = read_array(&mut entry, size, certain)?;
+    let (found, read) =
+        if certain { summed(entry, size, certain)? } else { summed(DeflateDecoder::new(entry), size, certain)? };
+    if read != sum {
+        return Err(Fault::new(Code::Damaged, "is cut off or damaged"));
+    }
     Ok(Found { pointer: name, ..found })
+}
+
+/// Reads an array, and the checksum of its bytes.
+fn summed(from: impl Read, size: u64, certain: bool) -> Result<(Found, u32), Fault> {
+    let mut from = Summed { from, sum: Hasher::new() };
+    let found = read_array(&mut from, size, certain)?;
+    Ok((found, from.sum.finalize()))
+}
+
+struct Summed<R> {
+    from: R,
+    sum: Hasher,
+}
+
+impl<R: Read> Read for Summed<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(into)?;
+        self.sum.update(&into[..count]);
+        Ok(count)
+    }
 }
 
 fn open(source: Source<'_>) -> Result<Archive<'_>, Fault> {
@@ -138,7 +168,7 @@ fn write_entries(values: &Bundle<f64>, wide: Width, sink: &mut Sink<'_>) -> io::
 
 fn options(shape: &[usize], wide: Width) -> SimpleFileOptions {
     SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Stored)
+        .compression_method(CompressionMethod::STORE)
         .last_modified_time(DateTime::default())
         .unix_permissions(0o644)
         .large_file(written_size(shape, wide) >= u64::from(u32::MAX))
