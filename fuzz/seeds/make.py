@@ -78,5 +78,6 @@ put("tape", chain=json.dumps(CHAIN), network=json.dumps(NETWORK), old='{"nnlayer
 put(
     "ndjson",
     record='{"x":[1,2],"t":0,"id":"a\\u0062","note":{"k":[1,"x",null]}}\n', bare="[1,2]", twice='{"x":1,"x":2}', escaped='{"\\u0078":[1],"y":NaN}',
+    alike='{"id":1,"x":[1,-0.5,12.25],"t":0}\n{"id":"b","x":[0.0625,2,1e-3],"t":1}',
     blanks=' { "id" : -0.0e1 , "x" : [ [ 1 ] , [ 2 ] ] } \r\n', behind='{"x":1}x', many="{" + ",".join(f'"k{n}":{n}' for n in range(20)) + "}",
 )

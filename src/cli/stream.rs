@@ -79,8 +79,8 @@ pub(super) trait Each: Sync {
     /// Appends the results of a record, and a line break. What it appended before a fault is taken back.
     fn record(&self, worker: &mut Self::Worker, spot: &Spot<'_>, out: &mut Vec<u8>) -> Result<Vec<Note>, Fault>;
 
-    /// Appends the results of records after one that `record` took without a note, where all are like that one: the same
-    /// bytes as `record` for each, and no note. Nothing, and nothing appended, where that is not to be had.
+    /// Appends the results of records after one that `record` took last and without a note, where all are like that one: the
+    /// same bytes as `record` for each, and no note. Nothing, and nothing appended, where that is not to be had.
     fn alike(&self, worker: &mut Self::Worker, first: &[u8], rest: &[Spot<'_>], out: &mut Vec<u8>) -> Option<()>;
 }
 
@@ -138,18 +138,20 @@ pub(super) fn run<E: Each>(
         let mut own = each.worker()?;
         while let Some(text) = rounds.next(true).map_err(|error| format::unreadable(&file, &error))? {
             for line in text.split_inclusive(|&byte| byte == b'\n') {
-                let done = part(each, &mut own, line, &file, so_far.lines, keep_going);
-                so_far.write(done, out, messages)?;
+                let start = Start { file: &file, lines: so_far.lines, keep_going };
+                so_far.write(part(each, &mut own, line, Vec::new(), &start), out, messages)?;
                 out.flush()?;
             }
         }
     } else {
         let (mut before, mut unread, mut failed) = (0, None, None);
-        let bring = || match rounds.next(false) {
-            Ok(text) => text.map(|text| {
+        // What was read, worked on and written is used again.
+        let (empty, written) = (Spare::default(), Spare::default());
+        let bring = || match rounds.take(empty.get()) {
+            Ok(round) => round.map(|round| {
                 let lines = before;
-                before += memchr::memchr_iter(b'\n', text).count();
-                (text.to_vec(), lines)
+                before += memchr::memchr_iter(b'\n', round.text()).count();
+                (round, lines)
             }),
             Err(error) => {
                 unread = Some(format::unreadable(&file, &error));
@@ -157,18 +159,20 @@ pub(super) fn run<E: Each>(
             }
         };
         // As many as there are threads, each kept for the rounds to come.
-        let workers = Mutex::new(Vec::new());
-        let workers = || workers.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = |(text, lines): (Vec<u8>, usize)| {
-            let idle = workers().pop();
-            let mut worker = idle.map_or_else(|| each.worker(), Ok)?;
-            let done = part(each, &mut worker, &text, &file, lines, keep_going);
-            workers().push(worker);
+        let workers = Spare::default();
+        let make = |(round, lines): (Round, usize)| {
+            let mut worker = workers.get().map_or_else(|| each.worker(), Ok)?;
+            let out = written.get().unwrap_or_default();
+            let done = part(each, &mut worker, round.text(), out, &Start { file: &file, lines, keep_going });
+            workers.keep(worker);
+            if round.buffer.len() <= ROUND {
+                empty.keep(round.buffer);
+            }
             Ok(done)
         };
         let take = |done: Result<Done, Fault>| {
-            let written = done.map_err(Into::into).and_then(|done| so_far.write(done, out, messages));
-            failed = written.err();
+            let text = done.map_err(Into::into).and_then(|done| so_far.write(done, out, messages));
+            failed = text.map(|text| written.keep(text)).err();
             failed.is_none()
         };
         pipeline::run(bring, make, take);
@@ -181,7 +185,34 @@ pub(super) fn run<E: Each>(
     Ok(if so_far.bad > 0 { Status::No } else { Status::Done })
 }
 
-/// What became of a part of a round.
+/// What threads leave for each other to use again.
+struct Spare<T>(Mutex<Vec<T>>);
+
+impl<T> Default for Spare<T> {
+    fn default() -> Self {
+        Spare(Mutex::default())
+    }
+}
+
+impl<T> Spare<T> {
+    fn get(&self) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn keep(&self, used: T) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(used);
+    }
+}
+
+/// Where a part of a stream begins, and what becomes of bad records.
+struct Start<'a> {
+    file: &'a str,
+    /// The lines before it.
+    lines: usize,
+    keep_going: bool,
+}
+
+/// What became of a part of a stream.
 struct Done {
     out: Vec<u8>,
     notes: Vec<Noted>,
@@ -209,18 +240,29 @@ fn note(notes: &mut Vec<Noted>, new: Noted) -> bool {
     false
 }
 
-fn part<E: Each>(each: &E, worker: &mut E::Worker, text: &[u8], file: &str, before: usize, keep_going: bool) -> Done {
-    let mut done = Done { out: Vec::with_capacity(text.len() / 2), notes: Vec::new(), bad: 0, lines: 0, end: None };
-    let mut spots = Vec::new();
-    for text in text.split_inclusive(|&byte| byte == b'\n') {
+/// Takes the records of a part; `out` is empty.
+fn part<E: Each>(each: &E, worker: &mut E::Worker, text: &[u8], out: Vec<u8>, start: &Start<'_>) -> Done {
+    let &Start { file, lines, keep_going } = start;
+    let mut done = Done { out, notes: Vec::new(), bad: 0, lines: 0, end: None };
+    let (mut spots, mut begin) = (Vec::new(), 0);
+    // The last line may have no end.
+    let open = (!text.ends_with(b"\n")).then_some(text.len());
+    for end in memchr::memchr_iter(b'\n', text).chain(open) {
         done.lines += 1;
-        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        let line = &text[begin..end];
+        begin = end + 1;
         // A blank line is no record.
-        if !text.trim_ascii().is_empty() {
-            spots.push(Spot { file, number: before + done.lines, text });
+        if !line.trim_ascii().is_empty() {
+            spots.push(Spot { file, number: lines + done.lines, text: line });
         }
     }
+    // The last that was taken on its own, where all after it were like it.
+    let mut model: Option<&Spot<'_>> = None;
     for group in spots.chunks(TOGETHER) {
+        model = model.filter(|model| each.alike(worker, model.text, group, &mut done.out).is_some());
+        if model.is_some() {
+            continue;
+        }
         for (n, spot) in group.iter().enumerate() {
             let ordinary = done.record(each, worker, spot, keep_going);
             if done.end.is_some() {
@@ -228,6 +270,7 @@ fn part<E: Each>(each: &E, worker: &mut E::Worker, text: &[u8], file: &str, befo
             }
             let rest = &group[n + 1..];
             if n == 0 && ordinary && !rest.is_empty() && each.alike(worker, spot.text, rest, &mut done.out).is_some() {
+                model = Some(spot);
                 break;
             }
         }
@@ -272,7 +315,8 @@ struct SoFar<'a> {
 }
 
 impl SoFar<'_> {
-    fn write(&mut self, done: Done, out: &mut dyn Write, messages: &mut Messages<'_>) -> anyhow::Result<()> {
+    /// Writes what was done, and gives the emptied text back.
+    fn write(&mut self, mut done: Done, out: &mut dyn Write, messages: &mut Messages<'_>) -> anyhow::Result<Vec<u8>> {
         out.write_all(&done.out)?;
         for new in done.notes {
             let first = new.note.clone();
@@ -288,7 +332,10 @@ impl SoFar<'_> {
                 self.end(messages);
                 Err(fault.into())
             }
-            None => Ok(()),
+            None => {
+                done.out.clear();
+                Ok(done.out)
+            }
         }
     }
 
@@ -329,6 +376,24 @@ impl<'a> Rounds<'a> {
     pub(super) fn next(&mut self, eager: bool) -> io::Result<Option<&[u8]>> {
         self.buffer.copy_within(self.begin..self.end, 0);
         (self.begin, self.end) = (0, self.end - self.begin);
+        Ok(self.find(eager)?.then(|| &self.buffer[..self.begin]))
+    }
+
+    /// The next lines, as many as there is room for, to be kept; what comes after them goes to `next`.
+    fn take(&mut self, next: Option<Vec<u8>>) -> io::Result<Option<Round>> {
+        if !self.find(false)? {
+            return Ok(None);
+        }
+        let mut next = next.unwrap_or_default();
+        next.resize(ROUND.max(self.end - self.begin), 0);
+        next[..self.end - self.begin].copy_from_slice(&self.buffer[self.begin..self.end]);
+        let round = Round { buffer: std::mem::replace(&mut self.buffer, next), length: self.begin };
+        (self.begin, self.end) = (0, self.end - self.begin);
+        Ok(Some(round))
+    }
+
+    /// Makes the lines up to `begin` the next ones, where any are left.
+    fn find(&mut self, eager: bool) -> io::Result<bool> {
         // Up to here no line ends.
         let mut searched = 0;
         while !self.ended {
@@ -342,14 +407,26 @@ impl<'a> Rounds<'a> {
                 Err(error) => return Err(error),
             }
             if eager || self.end == self.buffer.len() {
-                if let Some(at) = self.buffer[searched..self.end].iter().rposition(|&byte| byte == b'\n') {
+                if let Some(at) = memchr::memrchr(b'\n', &self.buffer[searched..self.end]) {
                     self.begin = searched + at + 1;
-                    return Ok(Some(&self.buffer[..self.begin]));
+                    return Ok(true);
                 }
                 searched = self.end;
             }
         }
         self.begin = self.end;
-        Ok((self.end > 0).then(|| &self.buffer[..self.end]))
+        Ok(self.end > 0)
+    }
+}
+
+/// Lines, in a buffer that may be used again.
+struct Round {
+    buffer: Vec<u8>,
+    length: usize,
+}
+
+impl Round {
+    fn text(&self) -> &[u8] {
+        &self.buffer[..self.length]
     }
 }

@@ -94,18 +94,21 @@ impl Records {
         }
         let results: Vec<_> = results.iter().filter(|(name, _)| self.shows(name)).collect();
         let columns: Option<Vec<Column<'_>>> =
-            results.iter().map(|(name, value)| Column::new(name, value, rest.len())).collect();
+            results.iter().map(|(_, value)| Column::new(value, rest.len())).collect();
         let (columns, mut values) = (columns?, carried.into_iter());
+        let quoted = |name: &Name| format!("\"{name}\"").into_bytes();
+        let keys = form.carried().map(<[u8]>::to_vec).chain(results.iter().map(|(name, _)| quoted(name)));
+        // What stands before each value of a record.
+        let before: Vec<Vec<u8>> =
+            keys.enumerate().map(|(n, key)| [if n == 0 { b"{" } else { b"," }, &key[..], b":"].concat()).collect();
+        let (carried, computed) = before.split_at_checked(before.len() - columns.len())?;
         for n in 0..rest.len() {
-            let mut mark = b'{';
-            for key_text in form.carried() {
-                out.push(std::mem::replace(&mut mark, b','));
-                out.extend_from_slice(key_text);
-                out.push(b':');
-                out.extend_from_slice(values.next().unwrap_or_default());
+            for (before, value) in carried.iter().zip(values.by_ref()) {
+                out.extend_from_slice(before);
+                out.extend_from_slice(value);
             }
-            for column in &columns {
-                out.push(std::mem::replace(&mut mark, b','));
+            for (before, column) in computed.iter().zip(&columns) {
+                out.extend_from_slice(before);
                 column.write(n, out);
             }
             out.extend_from_slice(b"}\n");
@@ -116,26 +119,22 @@ impl Records {
 
 /// A result of all records.
 struct Column<'a> {
-    name: &'a str,
     values: &'a [f64],
     /// The length of a record's row; nothing for a number.
     width: Option<usize>,
 }
 
 impl<'a> Column<'a> {
-    fn new(name: &'a Name, value: &'a ArrayD<f64>, count: usize) -> Option<Column<'a>> {
+    fn new(value: &'a ArrayD<f64>, count: usize) -> Option<Column<'a>> {
         let width = match *value.shape() {
             [rows] if rows == count => None,
             [rows, width] if rows == count => Some(width),
             _ => return None,
         };
-        Some(Column { name: name.as_str(), values: value.as_slice()?, width })
+        Some(Column { values: value.as_slice()?, width })
     }
 
     fn write(&self, n: usize, out: &mut Vec<u8>) {
-        out.push(b'"');
-        out.extend_from_slice(self.name.as_bytes());
-        out.extend_from_slice(b"\":");
         match self.width {
             None => push_number(self.values[n], out),
             Some(width) => push_row(&self.values[n * width..][..width], out),

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 
 mod alike;
 mod ordinary;
+mod short;
 
 pub use alike::Form;
 

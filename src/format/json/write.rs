@@ -23,10 +23,25 @@ const BLOCK: usize = 1 << 15;
 #[inline]
 pub fn push_number(number: f64, text: &mut Vec<u8>) {
     match number {
-        number if number.is_finite() => text.extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes()),
+        number if number.is_finite() => push_digits(zmij::Buffer::new().format_finite(number).as_bytes(), text),
         f64::INFINITY => text.extend_from_slice(b"\"Infinity\""),
         f64::NEG_INFINITY => text.extend_from_slice(b"\"-Infinity\""),
         _ => text.extend_from_slice(b"\"NaN\""),
+    }
+}
+
+/// Appends what a double is written with: sixteen bytes and the last eight of them, which mostly lie over each other, are
+/// copied sooner than any number of bytes.
+#[inline(always)]
+fn push_digits(digits: &[u8], text: &mut Vec<u8>) {
+    match (digits.first_chunk::<16>(), digits.last_chunk::<8>()) {
+        (Some(first), Some(last)) if digits.len() <= 24 => {
+            let middle = text.len() + digits.len() - 8;
+            text.extend_from_slice(first);
+            text.truncate(middle);
+            text.extend_from_slice(last);
+        }
+        _ => text.extend_from_slice(digits),
     }
 }
 

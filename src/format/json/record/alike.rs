@@ -75,11 +75,9 @@ impl<'a> Form<'a> {
                 (Some(place), Some(width)) => {
                     let column = columns.get_mut(place)?;
                     let before = column.len();
+                    column.resize(before + width, 0.0);
                     scan.sign(b'[')?;
-                    scan.row(|number| column.push(number))?;
-                    if column.len() - before != width {
-                        return None;
-                    }
+                    scan.fill(&mut column[before..])?;
                 }
             }
             if field.carry {

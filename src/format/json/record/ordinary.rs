@@ -1,6 +1,7 @@
 //! The records that most are: no escapes, and numbers, rows, matrices and words as values. Anything else is left to the
 //! reader of all JSON, which also says what is wrong.
 
+use super::short::short;
 use super::{Carried, Line, Use};
 use crate::format::json::{Node, number};
 use ndarray::{ArrayD, IxDyn};
@@ -140,6 +141,31 @@ impl<'a> Scan<'a> {
                 return self.sign(b']');
             }
         }
+    }
+
+    /// As many numbers as there are places, up to the bracket that closes.
+    pub(super) fn fill(&mut self, places: &mut [f64]) -> Option<()> {
+        let (last, others) = places.split_last_mut()?;
+        // What has few digits comes among its like.
+        let mut few = true;
+        others.iter_mut().try_for_each(|place| self.next::<b','>(&mut few).map(|number| *place = number))?;
+        *last = self.next::<b']'>(&mut few)?;
+        Some(())
+    }
+
+    /// A number, and the sign behind it.
+    #[inline(always)]
+    fn next<const SIGN: u8>(&mut self, few: &mut bool) -> Option<f64> {
+        let at = self.begin();
+        let text = self.text.get(at..)?;
+        if let Some((number, length)) = few.then(|| short::<SIGN>(text)).flatten() {
+            self.at += length;
+            return Some(number);
+        }
+        let number = self.number()?;
+        *few = self.at - at < 8;
+        self.sign(SIGN)?;
+        Some(number)
     }
 
     /// A value that nobody looks at.
