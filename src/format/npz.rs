@@ -108,8 +108,11 @@ fn read_array_of<R: Read>(entry: ZipFile<'_, R>, name: String, len: u64) -> Resu
         let message = format!("is damaged: {size} bytes of numbers cannot come from {packed} in a file of {len}");
         return Err(Fault::new(Code::Damaged, message));
     }
-    let (found, read) =
-        if certain { summed(entry, size, certain)? } else { summed(DeflateDecoder::new(entry), size, certain)? };
+    let (found, read) = if certain {
+        summed(&mut { entry }, size, certain)?
+    } else {
+        summed(&mut DeflateDecoder::new(entry), size, certain)?
+    };
     if read != sum {
         return Err(Fault::new(Code::Damaged, "is cut off or damaged"));
     }
@@ -117,18 +120,18 @@ fn read_array_of<R: Read>(entry: ZipFile<'_, R>, name: String, len: u64) -> Resu
 }
 
 /// Reads an array, and the checksum of its bytes.
-fn summed(from: impl Read, size: u64, certain: bool) -> Result<(Found, u32), Fault> {
+fn summed(from: &mut dyn Read, size: u64, certain: bool) -> Result<(Found, u32), Fault> {
     let mut from = Summed { from, sum: Hasher::new() };
     let found = read_array(&mut from, size, certain)?;
     Ok((found, from.sum.finalize()))
 }
 
-struct Summed<R> {
-    from: R,
+struct Summed<'a> {
+    from: &'a mut dyn Read,
     sum: Hasher,
 }
 
-impl<R: Read> Read for Summed<R> {
+impl Read for Summed<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let count = self.from.read(into)?;
         self.sum.update(&into[..count]);

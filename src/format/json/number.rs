@@ -56,11 +56,18 @@ const fn split(bits: u128, exponent: i32) -> Power {
 /// assert_eq!(number(b".5"), None);
 /// assert_eq!(number(b"1e400"), None);
 /// ```
-#[inline]
+#[inline(always)]
 pub fn number(text: &[u8]) -> Option<(f64, usize)> {
     let begin = usize::from(text.first() == Some(&b'-'));
     let (mut digits, mut exponent) = (0, 0);
-    let mut end = take(text, begin, &mut digits);
+    let mut end = match text.get(begin..begin + 2) {
+        // So most numbers begin.
+        Some([first @ b'0'..=b'9', b'.']) => {
+            digits = u64::from(*first - b'0');
+            begin + 1
+        }
+        _ => take(text, begin, &mut digits),
+    };
     let mut count = end - begin;
     if count == 0 || (count > 1 && text[begin] == b'0') {
         return None;
@@ -115,10 +122,10 @@ fn take(text: &[u8], mut at: usize, number: &mut u64) -> usize {
             at += 8;
             continue;
         }
-        let count = others.trailing_zeros() as usize / 8;
-        if count > 0 {
-            *number = number.wrapping_mul(TENS[count]).wrapping_add(eight(digits << (64 - 8 * count)));
-        }
+        // No branch on how many there are, which is as good as random; two shifts, as there is none by 64.
+        let bits = others.trailing_zeros() & 56;
+        let count = bits as usize / 8;
+        *number = number.wrapping_mul(TENS[count]).wrapping_add(eight((digits << 1) << (63 - bits)));
         return at + count;
     }
     while let Some(digit) = text.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {

@@ -312,10 +312,18 @@ fn rows(text: &[u8], width: usize) -> Option<Rows> {
 }
 
 /// The number, or word for one, that a text begins with, and its length.
-#[inline(always)]
+#[inline]
 fn entry(text: &[u8]) -> Option<(f64, usize)> {
-    number(text)
-        .or_else(|| WORDS.iter().find(|(word, _)| text.starts_with(word)).map(|(word, value)| (*value, word.len())))
+    match number(text) {
+        Some(found) => Some(found),
+        None => word(text),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn word(text: &[u8]) -> Option<(f64, usize)> {
+    WORDS.iter().find(|(word, _)| text.starts_with(word)).map(|(word, value)| (*value, word.len()))
 }
 
 /// Where the blanks from `at` on end.

@@ -30,19 +30,19 @@ pub fn push_number(number: f64, text: &mut Vec<u8>) {
     }
 }
 
-/// Appends what a double is written with: sixteen bytes and the last eight of them, which mostly lie over each other, are
-/// copied sooner than any number of bytes.
+/// Appends what a double is written with, 24 bytes at most: the first sixteen and the last sixteen of them, which mostly lie
+/// over each other, are copied sooner than any number of bytes.
 #[inline(always)]
 fn push_digits(digits: &[u8], text: &mut Vec<u8>) {
-    match (digits.first_chunk::<16>(), digits.last_chunk::<8>()) {
-        (Some(first), Some(last)) if digits.len() <= 24 => {
-            let middle = text.len() + digits.len() - 8;
-            text.extend_from_slice(first);
-            text.truncate(middle);
-            text.extend_from_slice(last);
-        }
-        _ => text.extend_from_slice(digits),
-    }
+    const HALF: usize = 16;
+    let (Some(first), Some(last)) = (digits.first_chunk::<HALF>(), digits.last_chunk::<HALF>()) else {
+        return text.extend_from_slice(digits);
+    };
+    let (mut both, end) = ([0; 2 * HALF], text.len() + digits.len());
+    both[..HALF].copy_from_slice(first);
+    both[digits.len() - HALF..][..HALF].copy_from_slice(last);
+    text.extend_from_slice(&both);
+    text.truncate(end);
 }
 
 /// Appends numbers in brackets.
@@ -53,7 +53,7 @@ pub fn push_row(row: &[f64], text: &mut Vec<u8>) {
 }
 
 fn push_numbers(numbers: &[f64], text: &mut Vec<u8>) {
-    text.reserve(25 * numbers.len());
+    text.reserve(25 * numbers.len() + 32);
     for (n, &number) in numbers.iter().enumerate() {
         if n > 0 {
             text.push(b',');
