@@ -324,6 +324,23 @@ mod tests {
     }
 
     #[test]
+    fn a_deflated_array_is_held_against_its_checksum_and_nothing_else_is_unpacked() {
+        let mut entry = Vec::new();
+        write_array(&ArrayD::zeros(vec![300, 7]), Width::Double, &mut entry).unwrap();
+        let good = zipped(CompressionMethod::Deflated, &entry);
+        assert!(read(&good, "w", &[]).is_ok());
+        // Behind the marks of both headers: the way it is packed, whether it is encrypted, the checksum.
+        for (behind, change) in [(4, 4), (2, 1), (10, 1)] {
+            let mut bytes = good.clone();
+            for (mark, more) in [(b"PK\x03\x04", 0), (b"PK\x01\x02", 2)] {
+                let at = good.windows(4).position(|window| window == mark).unwrap();
+                bytes[at + 4 + behind + more] ^= change;
+            }
+            assert_eq!(read(&bytes, "w", &[]).unwrap_err().code, Code::Damaged, "{behind}");
+        }
+    }
+
+    #[test]
     fn a_full_disk_is_an_error_and_nothing_else() {
         struct Full;
         impl Write for Full {
