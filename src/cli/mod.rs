@@ -163,16 +163,14 @@ pub fn command() -> Command {
     line(None)
 }
 
-/// The command line in which only the named command, if there is one of that name, has its options: building those of all
-/// others takes longer than a small job.
+/// The command line that has only the named command, if there is one of that name: building all others takes longer than a
+/// small job.
 fn line(named: Option<&str>) -> Command {
     let known =
         named.filter(|name| crate::layer::find(name).is_some() || COMMANDS.iter().any(|other| other.name == *name));
     let wanted = |name: &str| known.is_none_or(|known| known == name);
-    let layers =
-        LAYERS.iter().map(|spec| if wanted(spec.name) { layer::command(spec) } else { Command::new(spec.name) });
-    let others =
-        COMMANDS.iter().map(|other| if wanted(other.name) { (other.command)() } else { Command::new(other.name) });
+    let layers = LAYERS.iter().filter(|spec| wanted(spec.name)).map(|spec| layer::command(spec));
+    let others = COMMANDS.iter().filter(|other| wanted(other.name)).map(|other| (other.command)());
     Command::new("nnlayer")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Computes, checks and shows the forward and backward passes of neural-network layers, from a shell.")
