@@ -1,12 +1,12 @@
 //! What the machine could do and what the kernels do: `cargo bench`, or `cargo bench -- gemm` for one of the tables.
 //!
-//! Every figure is a median of alternated runs, beside the peak or the copy that was measured in the same run.
-//! `kernels race softmax 2` prints the seconds of runs on two threads, a line each, for benches/peers.py.
+//! Every figure is a median of alternated runs, beside the peak that was measured in the same run.
+//! `kernels race row 2` prints the seconds of runs on two threads, a line each, for benches/peers.py.
 
 #![allow(unsafe_code)] // one call of a function for the instructions that were just detected
 
 use ndarray::Array2;
-use nnlayer::kernel::{gemm, softmax, threads};
+use nnlayer::kernel::{gemm, threads};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ fn main() {
     {
         return threads::with(count.parse().unwrap_or(1), || run(what));
     }
-    let tables: [(&str, fn()); 3] = [("gemm", gemm_of_peak), ("skinny", skinny_products), ("softmax", softmax_of_copy)];
+    let tables: [(&str, fn()); 2] = [("gemm", gemm_of_peak), ("skinny", skinny_products)];
     for (name, table) in tables {
         if wanted.is_empty() || wanted.iter().any(|word| word == name) {
             table();
@@ -89,31 +89,6 @@ fn skinny_products() {
     }
 }
 
-fn softmax_of_copy() {
-    println!(
-        "Softmax of rows\n{:>14} {:>8} {:>10} {:>10} {:>8} {:>12}",
-        "", "threads", "ms", "copy, ms", "ratio", "ns a number"
-    );
-    for (rows, width) in [(100_000, 1000), (1_000_000, 10)] {
-        let x: Vec<f64> = matrix(rows, width).into_raw_vec_and_offset().0.iter().map(|x| x * 5.0).collect();
-        for count in [1, 2] {
-            let seconds = medians(
-                5,
-                &mut [&mut || drop(black_box(threads::with(count, || softmax::rows(&x, width)))), &mut || {
-                    drop(black_box(black_box(&x).clone()));
-                }],
-            );
-            let (ms, copy) = (seconds[0] * 1e3, seconds[1] * 1e3);
-            let each = seconds[0] * 1e9 / x.len() as f64;
-            println!(
-                "{:>14} {count:>8} {ms:>10.2} {copy:>10.2} {:>8.2} {each:>12.2}",
-                format!("{rows}×{width}"),
-                ms / copy
-            );
-        }
-    }
-}
-
 /// One work again and again, the seconds of each on a line.
 fn run(what: &str) {
     let print = |work: &mut dyn FnMut()| {
@@ -121,10 +96,6 @@ fn run(what: &str) {
             println!("{}", medians(1, &mut [work])[0]);
         }
     };
-    if what == "softmax" {
-        let x: Vec<f64> = matrix(100_000, 1000).into_raw_vec_and_offset().0.iter().map(|x| x * 5.0).collect();
-        return print(&mut || drop(black_box(softmax::rows(&x, 1000))));
-    }
     for (name, n, inputs, outputs) in SKINNY {
         if name == what {
             let (x, w, dout) = (matrix(n, inputs), matrix(inputs, outputs), matrix(n, outputs));

@@ -174,7 +174,7 @@ for _ in range(7):
 
 def softmax_in_memory(formula):
     peers = IN_MEMORY.format(make="x = rng.standard_normal((100000, 1000)) * 5\n" + formula, work="softmax(x)")
-    return Race(bench("kernels", "race", "softmax", 2), peer(peers), 2, reported=True, repeat=3)
+    return Race(bench("rows", "race", "softmax", 2), peer(peers), 2, reported=True, repeat=3)
 
 
 @row("in-memory-softmax", "softmax of 100000×1000 in memory, 2 threads / numpy", 0.30)

@@ -6,6 +6,7 @@ pub mod accumulate;
 pub mod dot;
 mod exp;
 pub mod gemm;
+mod lanes;
 pub mod memory;
 pub mod pipeline;
 pub mod softmax;

@@ -4,19 +4,24 @@
 //! that rounding took, and the sum. So each probability is within 1.1 ulp, and within 0.85 in what was
 //! measured (benches/accuracy.py).
 
-use super::exp::power;
-use super::widest::widest;
+use super::exp::{NORMAL, UPPER, power};
+use super::lanes::Lanes;
+use super::widest::{Instructions, widest};
 use super::{memory, threads};
 
-/// Numbers that are worked on at a time: they stay in the first cache.
-const BLOCK: usize = 1024;
 /// Numbers that are worth a thread.
 const SHARE: usize = 1 << 15;
-/// Sums that run beside each other.
-const LANES: usize = 16;
+/// Rows up to that length are computed eight at a time.
+const NARROW: usize = 64;
+/// What comes next is asked for while these are worked on, but no further ahead than the caches hold.
+const AHEAD: usize = 1 << 14;
 
 /// The softmax of each row of `width` numbers; and of each row the largest number, and the sum of e^(x − largest) of the others.
 pub fn rows(x: &[f64], width: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
+    rows_by(Instructions::best(), x, width)
+}
+
+fn rows_by(instructions: Instructions, x: &[f64], width: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
     let mut y = memory::zeros(x.len());
     let count = x.len() / width.max(1);
     let mut sums = vec![(0.0, 0.0); count];
@@ -26,112 +31,224 @@ pub fn rows(x: &[f64], width: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
     let parts = if x.len() < 2 * SHARE { 1 } else { threads::count().min(x.len() / SHARE) };
     let each = count.div_ceil(parts);
     let parts = x.chunks(each * width).zip(y.chunks_mut(each * width)).zip(sums.chunks_mut(each)).collect();
-    threads::each(parts, |((x, y), sums)| {
-        let some = (BLOCK / width).max(1);
-        let mut rest = vec![0.0; some * width];
-        for ((x, y), sums) in x.chunks(some * width).zip(y.chunks_mut(some * width)).zip(sums.chunks_mut(some)) {
-            block(x, y, &mut rest, sums, width);
-        }
-    });
+    threads::each(parts, |((x, y), sums)| some(instructions, x, y, width, sums));
     (y, sums)
 }
 
 widest! {
-    /// Some rows; `rest` has room for as many numbers.
-    fn block, block_plainly(x: &[f64], y: &mut [f64], rest: &mut [f64], sums: &mut [(f64, f64)], width: usize) {
-        let rest = &mut rest[..x.len()];
-        for ((row, (y, rest)), sum) in x
-            .chunks_exact(width)
-            .zip(y.chunks_exact_mut(width).zip(rest.chunks_exact_mut(width)))
-            .zip(sums.iter_mut())
-        {
-            sum.0 = largest(row);
-            let shift = -sum.0;
-            for ((y, rest), &x) in y.iter_mut().zip(rest).zip(row) {
-                (*y, *rest) = two_sum(x, shift);
+    /// Some rows of `width` numbers.
+    fn some<V>(x: &[f64], y: &mut [f64], width: usize, sums: &mut [(f64, f64)]) {
+        if width <= NARROW {
+            let mut room = vec![[0.0; 8]; 2 * width];
+            let groups = x.chunks(8 * width).zip(y.chunks_mut(8 * width)).zip(sums.chunks_mut(8));
+            for ((x, y), sums) in groups {
+                eight_rows::<V>(x, y, width, &mut room, sums);
             }
-        }
-        for (y, rest) in y.iter_mut().zip(rest.iter_mut()) {
-            (*y, *rest) = power(*y, *rest);
-        }
-        for ((row, (y, rest)), (max, others)) in x
-            .chunks_exact(width)
-            .zip(y.chunks_exact_mut(width).zip(rest.chunks_exact(width)))
-            .zip(sums.iter_mut())
-        {
-            // The first of the largest is left out of the sum, whose digits count where it is far below 1.
-            let at = row.iter().position(|x| x == max).unwrap_or(0);
-            let own = std::mem::replace(&mut y[at], 0.0);
-            let (sum, low) = sum(y, rest);
-            y[at] = own;
-            *others = sum + low;
-            let (one, error) = two_sum(own, sum);
-            let (whole, low) = two_sum(one, error + low);
-            let inverse = 1.0 / whole;
-            let left = (f64::mul_add(-inverse, whole, 1.0) - inverse * low) * inverse;
-            // The product of the upper halves is exact, so the last addition alone rounds in earnest.
-            let (upper, lower) = halves(inverse);
-            for (y, &rest) in y.iter_mut().zip(rest) {
-                let (high, low) = halves(*y);
-                let small = (high * lower + low * inverse) + (*y * left + rest * inverse);
-                *y = high * upper + small;
+        } else {
+            let mut room = vec![0.0; width];
+            let rows = x.chunks_exact(width).zip(y.chunks_exact_mut(width)).zip(sums);
+            for ((x, y), sum) in rows {
+                *sum = row::<V>(x, y, &mut room);
             }
         }
     }
 }
 
-/// A number's upper 26 bits, and what is left of it.
+/// A row; `rest` has its length. y and rest are the two parts of the powers up to the end.
 #[inline(always)]
-fn halves(number: f64) -> (f64, f64) {
-    let upper = f64::from_bits(number.to_bits() & !((1 << 27) - 1));
-    (upper, number - upper)
+fn row<V: Lanes>(x: &[f64], y: &mut [f64], rest: &mut [f64]) -> (f64, f64) {
+    let (least, most) = range::<V>(x);
+    if least - most < NORMAL {
+        powers::<V>(x, most, y, rest, true)
+    } else {
+        powers::<V>(x, most, y, rest, false)
+    }
+    // The first of the largest is left out of the sum, whose digits count where it is far below 1.
+    let at = place(x, most);
+    let own = std::mem::replace(&mut y[at], 0.0);
+    let (sum, low) = sum::<V>(y, rest);
+    y[at] = own;
+    let inverse = inverse(V::all(own), V::all(sum), V::all(low));
+    let ((lanes, left), (rests, rests_left)) = (y.as_chunks_mut(), rest.as_chunks());
+    for (y, rest) in lanes.iter_mut().zip(rests) {
+        inverse.times(V::load(y), V::load(rest)).store(y);
+    }
+    let (last, last_rest) = (padded(left, 0.0), padded(rests_left, 0.0));
+    let mut last_y = [0.0; 8];
+    inverse.times(V::load(&last), V::load(&last_rest)).store(&mut last_y);
+    left.copy_from_slice(&last_y[..left.len()]);
+    (most, sum + low)
+}
+
+/// Up to eight rows, each in a lane of its own; `room` is twice as long as they.
+#[inline(always)]
+fn eight_rows<V: Lanes>(x: &[f64], y: &mut [f64], width: usize, room: &mut [[f64; 8]], sums: &mut [(f64, f64)]) {
+    let (powers, rests) = room.split_at_mut(width);
+    for (lane, row) in x.chunks_exact(width).enumerate() {
+        powers.iter_mut().zip(row).for_each(|(powers, &x)| powers[lane] = x);
+    }
+    let (zero, one) = (V::all(0.0), V::all(1.0));
+    let (mut least, mut most) = (V::load(&powers[0]), V::load(&powers[0]));
+    for x in powers.iter() {
+        (least, most) = (V::load(x).smaller(least), V::load(x).larger(most));
+    }
+    let mut lanes = [0.0; 8];
+    (least - most).store(&mut lanes);
+    let deep = lanes.iter().any(|&range| range < NORMAL);
+    let (mut seen, mut sum, mut low) = (zero, zero, zero);
+    for (power, rest) in powers.iter_mut().zip(rests.iter_mut()) {
+        let high = two_sum(V::load(power), zero - most).0;
+        eight_powers(&power.clone(), zero - most, power, rest, deep);
+        // The first of the largest is left out of the sum; its rest is 0.
+        let counted = V::load(power);
+        let (total, error) = two_sum(sum, high.if_below(zero, counted, seen.if_below(one, zero, counted)));
+        seen = high.if_below(zero, seen, one);
+        (sum, low) = (total, low + (error + V::load(rest)));
+    }
+    let inverse = inverse(one, sum, low);
+    for (power, rest) in powers.iter_mut().zip(rests.iter()) {
+        inverse.times(V::load(power), V::load(rest)).store(power);
+    }
+    for (lane, row) in y.chunks_exact_mut(width).enumerate() {
+        row.iter_mut().zip(powers.iter()).for_each(|(y, powers)| *y = powers[lane]);
+    }
+    let mut others = [0.0; 8];
+    most.store(&mut lanes);
+    (sum + low).store(&mut others);
+    sums.iter_mut().zip(lanes.into_iter().zip(others)).for_each(|(sum, found)| *sum = found);
+}
+
+/// 1/Σ in two parts, of which the upper has 26 bits; and rounded.
+#[derive(Clone, Copy)]
+struct Inverse<V> {
+    high: V,
+    low: V,
+    rounded: V,
+}
+
+/// 1/(own + sum + low).
+#[inline(always)]
+fn inverse<V: Lanes>(own: V, sum: V, low: V) -> Inverse<V> {
+    let (one, error) = two_sum(own, sum);
+    let (whole, low) = two_sum(one, error + low);
+    let rounded = V::all(1.0) / whole;
+    // What is left of 1 − whole/whole: products of halves are exact.
+    let (high, whole_high) = (rounded.masked(UPPER), whole.masked(UPPER));
+    let (rest, whole_rest) = (rounded - high, whole - whole_high);
+    let left = ((V::all(1.0) - high * whole_high) - high * whole_rest) - rest * whole_high - rest * whole_rest;
+    Inverse { high, low: rest + (left - rounded * low) * rounded, rounded }
+}
+
+impl<V: Lanes> Inverse<V> {
+    /// (power + rest)/Σ. The product of the upper parts is exact, so the last addition alone rounds in earnest.
+    #[inline(always)]
+    fn times(self, power: V, rest: V) -> V {
+        power * self.high + (rest * self.rounded + power * self.low)
+    }
+}
+
+/// Fewer than eight numbers, and others behind them.
+#[inline(always)]
+fn padded(numbers: &[f64], with: f64) -> [f64; 8] {
+    let mut eight = [with; 8];
+    eight[..numbers.len()].copy_from_slice(numbers);
+    eight
+}
+
+/// e^(x − max) in two parts.
+#[inline(always)]
+fn powers<V: Lanes>(x: &[f64], max: f64, y: &mut [f64], rest: &mut [f64], deep: bool) {
+    let (shift, ahead) = (V::all(-max), x.len().min(AHEAD));
+    let ((x, x_left), (y, y_left), (rest, rest_left)) = (x.as_chunks(), y.as_chunks_mut(), rest.as_chunks_mut());
+    for ((x, y), rest) in x.iter().zip(y).zip(rest) {
+        V::expect(x, ahead);
+        eight_powers(x, shift, y, rest, deep);
+    }
+    if !x_left.is_empty() {
+        let (mut y, mut rest) = ([0.0; 8], [0.0; 8]);
+        eight_powers(&padded(x_left, max), shift, &mut y, &mut rest, deep);
+        y_left.copy_from_slice(&y[..y_left.len()]);
+        rest_left.copy_from_slice(&rest[..rest_left.len()]);
+    }
+}
+
+#[inline(always)]
+fn eight_powers<V: Lanes>(x: &[f64; 8], shift: V, y: &mut [f64; 8], rest: &mut [f64; 8], deep: bool) {
+    let (high, low) = two_sum(V::load(x), shift);
+    let (power, low) = power(high, low, deep);
+    power.store(y);
+    low.store(rest);
 }
 
 /// a + b = sum + error, exactly (Knuth's TwoSum).
 #[inline(always)]
-fn two_sum(a: f64, b: f64) -> (f64, f64) {
+fn two_sum<V: Lanes>(a: V, b: V) -> (V, V) {
     let sum = a + b;
     let of_b = sum - a;
     (sum, (a - (sum - of_b)) + (b - of_b))
 }
 
-/// The largest; NaN where the row begins so.
+/// The same of single numbers.
 #[inline(always)]
-fn largest(row: &[f64]) -> f64 {
-    let first = row[0];
-    let (lanes, rest) = row.as_chunks::<LANES>();
-    let mut most = [first; LANES];
-    for lane in lanes {
-        for (most, &x) in most.iter_mut().zip(lane) {
-            *most = if x > *most { x } else { *most };
-        }
-    }
-    most.iter().chain(rest).fold(first, |most, &x| if x > most { x } else { most })
+fn two_sum_of(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let of_b = sum - a;
+    (sum, (a - (sum - of_b)) + (b - of_b))
 }
 
-/// Σ (high + low), the error of every addition kept.
+/// The smallest and the largest number; NaN where the row begins so.
 #[inline(always)]
-#[allow(clippy::needless_range_loop)] // four arrays that go together
-fn sum(high: &[f64], low: &[f64]) -> (f64, f64) {
-    let (lanes, left) = high.as_chunks::<LANES>();
-    let (low_lanes, low_left) = low.as_chunks::<LANES>();
-    let (mut sums, mut rests) = ([0.0; LANES], [0.0; LANES]);
-    for (high, low) in lanes.iter().zip(low_lanes) {
-        for n in 0..LANES {
-            let (sum, error) = two_sum(sums[n], high[n]);
-            sums[n] = sum;
-            rests[n] += error + low[n];
-        }
+fn range<V: Lanes>(row: &[f64]) -> (f64, f64) {
+    let first = row[0];
+    let (mut least, mut most) = ([V::all(first); 2], [V::all(first); 2]);
+    let (lanes, left) = row.as_chunks();
+    for (n, x) in lanes.iter().enumerate() {
+        let x = V::load(x);
+        (least[n % 2], most[n % 2]) = (x.smaller(least[n % 2]), x.larger(most[n % 2]));
+    }
+    let (mut lows, mut highs) = ([first; 8], [first; 8]);
+    if !lanes.is_empty() {
+        least[1].smaller(least[0]).store(&mut lows);
+        most[1].larger(most[0]).store(&mut highs);
+    }
+    let smallest = lows.iter().chain(left).fold(first, |least, &x| if x < least { x } else { least });
+    let largest = highs.iter().chain(left).fold(first, |most, &x| if x > most { x } else { most });
+    (smallest, largest)
+}
+
+/// Where the first number like that is, 0 where none is.
+#[inline(always)]
+fn place(row: &[f64], wanted: f64) -> usize {
+    const STEP: usize = 32;
+    let (steps, _) = row.as_chunks::<STEP>();
+    let before = steps.iter().take_while(|step| !step.iter().fold(false, |any, &x| any | (x == wanted))).count() * STEP;
+    row[before..].iter().position(|&x| x == wanted).map_or(0, |at| before + at)
+}
+
+/// Σ (high + low), the error of every addition kept: in sixteen sums that run beside each other.
+#[inline(always)]
+fn sum<V: Lanes>(high: &[f64], low: &[f64]) -> (f64, f64) {
+    let ((lanes, left), (low_lanes, low_left)) = (high.as_chunks(), low.as_chunks());
+    let (mut sums, mut rests) = ([V::all(0.0); 2], [V::all(0.0); 2]);
+    for (n, (high, low)) in lanes.iter().zip(low_lanes).enumerate() {
+        let (sum, error) = two_sum(sums[n % 2], V::load(high));
+        (sums[n % 2], rests[n % 2]) = (sum, rests[n % 2] + (error + V::load(low)));
     }
     let mut total = (0.0, 0.0);
-    let mut add = |high: f64, low: f64| {
-        let (sum, error) = two_sum(total.0, high);
-        total = (sum, total.1 + (error + low));
+    let mut add = |high: &[f64], low: &[f64]| {
+        for (&high, &low) in high.iter().zip(low) {
+            let (sum, error) = two_sum_of(total.0, high);
+            total = (sum, total.1 + (error + low));
+        }
     };
     if !lanes.is_empty() {
-        sums.iter().zip(&rests).for_each(|(&high, &low)| add(high, low));
+        let (sum, error) = two_sum(sums[0], sums[1]);
+        let (mut high, mut low) = ([0.0; 8], [0.0; 8]);
+        sum.store(&mut high);
+        (rests[0] + rests[1] + error).store(&mut low);
+        add(&high, &low);
     }
-    left.iter().zip(low_left).for_each(|(&high, &low)| add(high, low));
+    add(left, low_left);
     total
 }
 
@@ -185,16 +302,14 @@ mod tests {
         #[test]
         fn instructions_and_threads_change_no_bit((width, x) in every_width_and_spread()) {
             let (y, sums) = rows(&x, width);
-            let some = (BLOCK / width).max(1) * width;
-            let (mut plain, mut rest, mut plain_sums) = (vec![0.0; x.len()], vec![0.0; some], vec![(0.0, 0.0); x.len() / width]);
-            for ((x, y), sums) in x.chunks(some).zip(plain.chunks_mut(some)).zip(plain_sums.chunks_mut(some / width)) {
-                block_plainly(x, y, &mut rest, sums, width);
-            }
             let bits = |values: &[f64]| -> Vec<u64> {
                 values.iter().map(|value| if value.is_nan() { 0 } else { value.to_bits() }).collect()
             };
-            prop_assert_eq!(bits(&y), bits(&plain));
-            prop_assert_eq!(format!("{sums:?}"), format!("{plain_sums:?}"));
+            for instructions in Instructions::all() {
+                let (again, again_sums) = rows_by(instructions, &x, width);
+                prop_assert_eq!(bits(&y), bits(&again), "{:?}", instructions);
+                prop_assert_eq!(format!("{sums:?}"), format!("{again_sums:?}"), "{:?}", instructions);
+            }
         }
     }
 

@@ -1,36 +1,77 @@
 //! One body of code in the widest instructions that the processor has.
 
-/// Defines a function whose body is compiled once for each kind of instructions, and runs in the best that there are; and for
-/// tests, by its second name, the body alone. Nothing is contracted to a multiply-add, so all give the same bits.
-macro_rules! widest {
-    ($(#[$about:meta])* $seen:vis fn $name:ident, $plainly:ident($($argument:ident: $kind:ty),* $(,)?) $body:block) => {
-        #[cfg(test)]
-        $seen fn $plainly($($argument: $kind),*) $body
+/// A kind of instructions that this processor has: only asking it makes one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Instructions(pub(super) Kind);
 
-        $(#[$about])*
-        $seen fn $name($($argument: $kind),*) {
-            #[inline(always)]
-            fn body($($argument: $kind),*) $body
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f")]
-                fn avx512($($argument: $kind),*) {
-                    body($($argument),*)
-                }
-                #[target_feature(enable = "avx2")]
-                fn avx2($($argument: $kind),*) {
-                    body($($argument),*)
-                }
-                if is_x86_feature_detected!("avx512f") {
-                    // SAFETY: it was just detected.
-                    return unsafe { avx512($($argument),*) };
-                }
-                if is_x86_feature_detected!("avx2") {
-                    // SAFETY: it was just detected.
-                    return unsafe { avx2($($argument),*) };
-                }
+/// The kinds there are. Outside of this file only [`widest`] names them.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// AVX-512F.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// AVX2.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// What every processor has.
+    Any,
+}
+
+impl Instructions {
+    /// The best there are.
+    pub(super) fn best() -> Instructions {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f") {
+                return Instructions(Kind::Avx512);
             }
-            body($($argument),*)
+            if is_x86_feature_detected!("avx2") {
+                return Instructions(Kind::Avx2);
+            }
+        }
+        Instructions(Kind::Any)
+    }
+
+    /// All there are.
+    #[cfg(test)]
+    pub(super) fn all() -> Vec<Instructions> {
+        let mut all = vec![Instructions::best(), Instructions(Kind::Any)];
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            all.push(Instructions(Kind::Avx2));
+        }
+        all
+    }
+}
+
+/// Defines a function over [`Lanes`](super::lanes::Lanes) whose body is compiled once for each kind of instructions; which is
+/// chosen by its first argument. All give the same bits. What it calls is `inline(always)`, and no closure computes with lanes:
+/// a closure is a function of its own, without the instructions.
+macro_rules! widest {
+    ($(#[$about:meta])* fn $name:ident<$lanes:ident>($($argument:ident: $kind:ty),* $(,)?) $body:block) => {
+        $(#[$about])*
+        fn $name(instructions: $crate::kernel::widest::Instructions, $($argument: $kind),*) {
+            use $crate::kernel::{lanes, widest::Kind};
+            #[inline(always)]
+            fn body<$lanes: lanes::Lanes>($($argument: $kind),*) $body
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f")]
+            fn avx512($($argument: $kind),*) {
+                body::<lanes::Wide>($($argument),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn avx2($($argument: $kind),*) {
+                body::<lanes::Halves>($($argument),*)
+            }
+            match instructions.0 {
+                // SAFETY, of both: there is no such value but where the instructions were detected.
+                #[cfg(target_arch = "x86_64")]
+                Kind::Avx512 => unsafe { avx512($($argument),*) },
+                #[cfg(target_arch = "x86_64")]
+                Kind::Avx2 => unsafe { avx2($($argument),*) },
+                Kind::Any => body::<lanes::Plain>($($argument),*),
+            }
         }
     };
 }

@@ -1,0 +1,249 @@
+//! Eight doubles that are computed with at once, in the widest registers that the processor has.
+
+use std::ops::{Add, Div, Mul, Sub};
+
+/// Eight doubles. Each operation rounds every one of them as it would alone, and none is contracted to a multiply-add, so that
+/// all kinds give the same bits.
+///
+/// Kinds that need instructions are named by [`widest`](super::widest) alone, in functions that run where they were detected.
+pub(super) trait Lanes:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
+{
+    /// One number in every lane.
+    fn all(value: f64) -> Self;
+    /// The numbers of an array.
+    fn load(from: &[f64; 8]) -> Self;
+    /// Writes the numbers to an array.
+    fn store(self, to: &mut [f64; 8]);
+    /// self where it is larger, `other` elsewhere and where one of them is NaN.
+    fn larger(self, other: Self) -> Self;
+    /// self where it is smaller, `other` elsewhere and where one of them is NaN.
+    fn smaller(self, other: Self) -> Self;
+    /// `then` where self is below `limit`, `other` elsewhere and where one of them is NaN.
+    fn if_below(self, limit: Self, then: Self, other: Self) -> Self;
+    /// The bits that are in `mask` too.
+    fn masked(self, mask: u64) -> Self;
+    /// The last twelve bits as sign and exponent, above zeros.
+    fn as_exponent(self) -> Self;
+    /// Tells the memory that what is so many numbers behind `from` is wanted soon, whatever is there.
+    #[inline(always)]
+    fn expect(_from: &[f64; 8], _ahead: usize) {}
+}
+
+/// Eight doubles in whatever registers there are.
+#[derive(Clone, Copy)]
+pub(super) struct Plain([f64; 8]);
+
+macro_rules! operators {
+    ($kind:ident: $($name:ident $method:ident |$a:ident, $b:ident| $one:expr),*) => {$(
+        impl $name for $kind {
+            type Output = $kind;
+            #[inline(always)]
+            #[allow(clippy::needless_range_loop)] // such loops unroll in every build
+            fn $method(mut self, other: $kind) -> $kind {
+                for n in 0..self.0.len() {
+                    let ($a, $b) = (self.0[n], other.0[n]);
+                    self.0[n] = $one;
+                }
+                self
+            }
+        }
+    )*};
+}
+
+operators!(Plain: Add add |a, b| a + b, Sub sub |a, b| a - b, Mul mul |a, b| a * b, Div div |a, b| a / b);
+
+#[allow(clippy::needless_range_loop)]
+impl Lanes for Plain {
+    #[inline(always)]
+    fn all(value: f64) -> Plain {
+        Plain([value; 8])
+    }
+    #[inline(always)]
+    fn load(from: &[f64; 8]) -> Plain {
+        Plain(*from)
+    }
+    #[inline(always)]
+    fn store(self, to: &mut [f64; 8]) {
+        *to = self.0;
+    }
+    #[inline(always)]
+    fn larger(self, other: Plain) -> Plain {
+        other.if_below(self, self, other)
+    }
+    #[inline(always)]
+    fn smaller(self, other: Plain) -> Plain {
+        self.if_below(other, self, other)
+    }
+    #[inline(always)]
+    fn if_below(self, limit: Plain, then: Plain, mut other: Plain) -> Plain {
+        for n in 0..8 {
+            other.0[n] = if self.0[n] < limit.0[n] { then.0[n] } else { other.0[n] };
+        }
+        other
+    }
+    #[inline(always)]
+    fn masked(mut self, mask: u64) -> Plain {
+        for n in 0..8 {
+            self.0[n] = f64::from_bits(self.0[n].to_bits() & mask);
+        }
+        self
+    }
+    #[inline(always)]
+    fn as_exponent(mut self) -> Plain {
+        for n in 0..8 {
+            self.0[n] = f64::from_bits(self.0[n].to_bits() << 52);
+        }
+        self
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86_64::{Halves, Wide};
+
+/// SAFETY, of every call here: the instructions were detected, as [`Lanes`] says; memory is that of an array's reference.
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::needless_range_loop)]
+mod x86_64 {
+    use super::{Add, Div, Lanes, Mul, Sub};
+    use std::arch::x86_64::*;
+
+    /// In a register of AVX-512.
+    #[derive(Clone, Copy)]
+    pub(in super::super) struct Wide([__m512d; 1]);
+
+    /// In two registers of AVX2.
+    #[derive(Clone, Copy)]
+    pub(in super::super) struct Halves([__m256d; 2]);
+
+    macro_rules! kind {
+        ($kind:ident, $lanes:literal, $all:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
+            $max:ident, $min:ident, $blend:ident, $masked:ident, $exponent:ident) => {
+            operators!($kind:
+                Add add |a, b| unsafe { $add(a, b) },
+                Sub sub |a, b| unsafe { $sub(a, b) },
+                Mul mul |a, b| unsafe { $mul(a, b) },
+                Div div |a, b| unsafe { $div(a, b) });
+
+            impl Lanes for $kind {
+                #[inline(always)]
+                fn all(value: f64) -> $kind {
+                    $kind([unsafe { $all(value) }; 8 / $lanes])
+                }
+                #[inline(always)]
+                fn load(from: &[f64; 8]) -> $kind {
+                    let mut lanes = $kind::all(0.0);
+                    for n in 0..lanes.0.len() {
+                        lanes.0[n] = unsafe { $load(from.as_ptr().add($lanes * n)) };
+                    }
+                    lanes
+                }
+                #[inline(always)]
+                fn store(self, to: &mut [f64; 8]) {
+                    for n in 0..self.0.len() {
+                        unsafe { $store(to.as_mut_ptr().add($lanes * n), self.0[n]) }
+                    }
+                }
+                #[inline(always)]
+                fn larger(mut self, other: $kind) -> $kind {
+                    for n in 0..self.0.len() {
+                        self.0[n] = unsafe { $max(self.0[n], other.0[n]) };
+                    }
+                    self
+                }
+                #[inline(always)]
+                fn smaller(mut self, other: $kind) -> $kind {
+                    for n in 0..self.0.len() {
+                        self.0[n] = unsafe { $min(self.0[n], other.0[n]) };
+                    }
+                    self
+                }
+                #[inline(always)]
+                fn if_below(mut self, limit: $kind, then: $kind, other: $kind) -> $kind {
+                    for n in 0..self.0.len() {
+                        self.0[n] = unsafe { $blend(self.0[n], limit.0[n], then.0[n], other.0[n]) };
+                    }
+                    self
+                }
+                #[inline(always)]
+                fn masked(mut self, mask: u64) -> $kind {
+                    for n in 0..self.0.len() {
+                        self.0[n] = unsafe { $masked(self.0[n], mask.cast_signed()) };
+                    }
+                    self
+                }
+                #[inline(always)]
+                fn as_exponent(mut self) -> $kind {
+                    for n in 0..self.0.len() {
+                        self.0[n] = unsafe { $exponent(self.0[n]) };
+                    }
+                    self
+                }
+                #[inline(always)]
+                fn expect(from: &[f64; 8], ahead: usize) {
+                    let at = from.as_ptr().wrapping_add(ahead);
+                    // A hint, which reads nothing.
+                    unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+                }
+            }
+        };
+    }
+
+    kind!(
+        Wide,
+        8,
+        _mm512_set1_pd,
+        _mm512_loadu_pd,
+        _mm512_storeu_pd,
+        _mm512_add_pd,
+        _mm512_sub_pd,
+        _mm512_mul_pd,
+        _mm512_div_pd,
+        _mm512_max_pd,
+        _mm512_min_pd,
+        blend_512,
+        masked_512,
+        exponent_512
+    );
+    kind!(
+        Halves,
+        4,
+        _mm256_set1_pd,
+        _mm256_loadu_pd,
+        _mm256_storeu_pd,
+        _mm256_add_pd,
+        _mm256_sub_pd,
+        _mm256_mul_pd,
+        _mm256_div_pd,
+        _mm256_max_pd,
+        _mm256_min_pd,
+        blend_256,
+        masked_256,
+        exponent_256
+    );
+
+    #[inline(always)]
+    unsafe fn blend_512(a: __m512d, limit: __m512d, then: __m512d, other: __m512d) -> __m512d {
+        unsafe { _mm512_mask_blend_pd(_mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, limit), other, then) }
+    }
+    #[inline(always)]
+    unsafe fn masked_512(a: __m512d, mask: i64) -> __m512d {
+        unsafe { _mm512_castsi512_pd(_mm512_and_si512(_mm512_castpd_si512(a), _mm512_set1_epi64(mask))) }
+    }
+    #[inline(always)]
+    unsafe fn exponent_512(a: __m512d) -> __m512d {
+        unsafe { _mm512_castsi512_pd(_mm512_slli_epi64::<52>(_mm512_castpd_si512(a))) }
+    }
+    #[inline(always)]
+    unsafe fn blend_256(a: __m256d, limit: __m256d, then: __m256d, other: __m256d) -> __m256d {
+        unsafe { _mm256_blendv_pd(other, then, _mm256_cmp_pd::<_CMP_LT_OQ>(a, limit)) }
+    }
+    #[inline(always)]
+    unsafe fn masked_256(a: __m256d, mask: i64) -> __m256d {
+        unsafe { _mm256_and_pd(a, _mm256_castsi256_pd(_mm256_set1_epi64x(mask))) }
+    }
+    #[inline(always)]
+    unsafe fn exponent_256(a: __m256d) -> __m256d {
+        unsafe { _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(a))) }
+    }
+}
