@@ -312,6 +312,27 @@ fn like<S>(operand: &ArrayD<S>, entries: Vec<S>) -> ArrayD<S> {
     }
 }
 
+/// A result whose every entry is made of the operands' entries at its place; all operands have one shape.
+fn each<S: Scalar, const N: usize>(of: [&ArrayD<S>; N], make: impl Fn([S; N]) -> S + Sync) -> ArrayD<S> {
+    const STEP: usize = 1024;
+    let given = of.map(entries);
+    let made = S::filled(of[0].len(), STEP, |n, made| {
+        let given = given.map(|entries| &entries[n * STEP..][..made.len()]);
+        for (k, made) in made.iter_mut().enumerate() {
+            *made = make(given.map(|entries| entries[k]));
+        }
+    });
+    like(of[0], made)
+}
+
+/// A result whose rows, of so many entries, are made without each other.
+fn by_rows<S: Scalar>((rows, width): (usize, usize), fill: impl Fn(usize, &mut [S]) + Sync) -> Array2<S> {
+    match Array2::from_shape_vec((rows, width), S::filled(rows * width, width, fill)) {
+        Ok(array) => array,
+        Err(_) => unreachable!("an entry for each"),
+    }
+}
+
 /// A result of rank 0.
 fn scalar<S>(value: S) -> ArrayD<S> {
     ndarray::arr0(value).into_dyn()

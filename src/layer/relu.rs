@@ -20,7 +20,7 @@
 //! # Ok::<(), nnlayer::fault::Fault>(())
 //! ```
 
-use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, entries, like};
+use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, each};
 use crate::bundle::Bundle;
 use crate::fault::{Fault, Note};
 use crate::name::Name;
@@ -88,13 +88,10 @@ impl Admit for Relu {
 impl<S: Scalar> Layer<S> for Relu {
     fn forward(&self, at: &Bundle<S>) -> Forward<S> {
         let x = at.known(&Name::X);
-        let y = entries(x).iter().map(|&x| x.gate(x)).collect();
-        Forward { results: Bundle::new().with(Name::Y, like(x, y)), saved: Vec::new() }
+        Forward { results: Bundle::new().with(Name::Y, each([x], |[x]| x.gate(x))), saved: Vec::new() }
     }
 
     fn backward(&self, at: &Bundle<S>, _: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
-        let x = at.known(&Name::X);
-        let dx = entries(x).iter().zip(entries(dout)).map(|(&x, &dout)| x.gate(dout)).collect();
-        Bundle::new().with(Name::DX, like(x, dx))
+        Bundle::new().with(Name::DX, each([at.known(&Name::X), dout], |[x, dout]| x.gate(dout)))
     }
 }

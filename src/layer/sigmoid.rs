@@ -19,7 +19,7 @@
 //! # Ok::<(), nnlayer::fault::Fault>(())
 //! ```
 
-use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, entries, like};
+use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, each};
 use crate::bundle::Bundle;
 use crate::fault::{Fault, Note};
 use crate::name::Name;
@@ -86,12 +86,11 @@ impl Admit for Sigmoid {
 
 impl<S: Scalar> Layer<S> for Sigmoid {
     fn forward(&self, at: &Bundle<S>) -> Forward<S> {
-        let x = at.known(&Name::X);
-        let y = entries(x).iter().map(|&x| {
+        let y = each([at.known(&Name::X)], |[x]| {
             let power = power(x);
             if x < S::zero() { power / (S::one() + power) } else { S::one() / (S::one() + power) }
         });
-        Forward { results: Bundle::new().with(Name::Y, like(x, y.collect())), saved: Vec::new() }
+        Forward { results: Bundle::new().with(Name::Y, y), saved: Vec::new() }
     }
 
     fn backward(&self, at: &Bundle<S>, run: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
@@ -101,9 +100,8 @@ impl<S: Scalar> Layer<S> for Sigmoid {
             let sum = S::one() + power;
             power / (sum * sum)
         };
-        let dx = entries(x).iter().zip(entries(y)).zip(entries(dout));
-        let dx = dx.map(|((&x, &y), &dout)| dout * S::detour(|| slope(x), || y * (S::one() - y)));
-        Bundle::new().with(Name::DX, like(x, dx.collect()))
+        let dx = each([x, y, dout], |[x, y, dout]| dout * S::detour(|| slope(x), || y * (S::one() - y)));
+        Bundle::new().with(Name::DX, dx)
     }
 }
 

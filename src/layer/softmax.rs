@@ -21,7 +21,9 @@
 
 use super::settings::{Kind, Setting, Settings};
 use super::targets::{distribution_tolerance, not_distributions};
-use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, ranked, rows};
+use super::{
+    Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, by_rows, ranked, rows,
+};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note, shape};
 use crate::name::Name;
@@ -230,10 +232,10 @@ impl<S: Scalar> Layer<S> for Softmax {
             return Forward { results: Bundle::new().with(Name::Y, ranked(turned(y), x.ndim())), saved: Vec::new() };
         }
         y.mapv_inplace(|y| y.called("p", "softmax(x)"));
-        let mut log = y.clone();
-        for ((lane, x), mut log) in lanes.iter().zip(across.rows()).zip(log.rows_mut()) {
-            Zip::from(&mut log).and(x).for_each(|log, &x| *log = lane.log(x, *log));
-        }
+        let log = by_rows(y.dim(), |n, log| {
+            let (lane, x, y) = (&lanes[n], across.row(n), y.row(n));
+            log.iter_mut().zip(x).zip(y).for_each(|((log, &x), &y)| *log = lane.log(x, y));
+        });
         let results = Bundle::new().with(Name::Y, ranked(turned(log), x.ndim()));
         Forward { results, saved: vec![ranked(turned(y), 2)] }
     }
@@ -241,14 +243,14 @@ impl<S: Scalar> Layer<S> for Softmax {
     fn backward(&self, at: &Bundle<S>, run: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
         let x = at.known(&Name::X);
         let axis = self.known_axis(x.ndim());
-        let (x_rows, dout) = (rows(x), rows(dout));
-        let y: ArrayView2<'_, S> = rows(if self.log { &run.saved[0] } else { run.results.known(&Name::Y) });
-        let mut dx = Array2::from_elem(x_rows.raw_dim(), S::zero());
-        for (((x, y), dout), dx) in
-            x_rows.lanes(axis).into_iter().zip(y.lanes(axis)).zip(dout.lanes(axis)).zip(dx.lanes_mut(axis))
-        {
-            if self.log { log_backward(y, dout, dx) } else { backward(largest(x), y, dout, dx) }
-        }
+        let y = if self.log { &run.saved[0] } else { run.results.known(&Name::Y) };
+        let across = |of| if axis == Axis(1) { rows::<S>(of) } else { rows(of).reversed_axes() };
+        let (x_rows, y, dout) = (across(x), across(y), across(dout));
+        let dx = by_rows(x_rows.dim(), |n, dx| {
+            let (x, y, dout) = (x_rows.row(n), y.row(n), dout.row(n));
+            if self.log { log_backward(y, dout, dx.into()) } else { backward(largest(x), y, dout, dx.into()) }
+        });
+        let dx = if axis == Axis(1) { dx } else { dx.reversed_axes() };
         Bundle::new().with(Name::DX, ranked(dx, x.ndim()))
     }
 }

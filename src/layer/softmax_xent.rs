@@ -23,12 +23,14 @@ use super::reduction::{EMPTY, REDUCTION, Reduction};
 use super::settings::{Kind, Setting, Settings};
 use super::softmax::{Lane, admit_logits, softmax_twice};
 use super::targets::{self, T_KIND, TargetKind, Targets};
-use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Part, Role, ScalarDout, Slot, ranked, rows};
+use super::{
+    Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Part, Role, ScalarDout, Slot, by_rows, ranked, rows,
+};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note, shape};
 use crate::name::Name;
 use crate::scalar::Scalar;
-use ndarray::{Array2, ArrayD, Axis};
+use ndarray::{ArrayD, Axis};
 
 /// The registry's row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
@@ -260,12 +262,11 @@ impl<S: Scalar> Layer<S> for SoftmaxXent {
 
     fn backward(&self, at: &Bundle<S>, run: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
         let (y, terms) = (rows(run.results.known(&Name::Y)), self.terms(at));
-        let mut dx = Array2::from_elem(y.raw_dim(), S::zero());
-        for (n, mut dx) in dx.rows_mut().into_iter().enumerate() {
+        let mut dx = by_rows(y.dim(), |n, dx| {
             let sum = S::sum((0..y.ncols()).map(|k| terms.at(n, k)));
             let sum = sum.called("total", if terms.counts_as_given() { "Σ t" } else { "Σ E" });
-            dx.indexed_iter_mut().for_each(|(k, dx)| *dx = y[[n, k]] * sum - terms.at(n, k));
-        }
+            dx.iter_mut().enumerate().for_each(|(k, dx)| *dx = y[[n, k]] * sum - terms.at(n, k));
+        });
         self.reduction.scale(dx.view_mut(), dout, terms.divisor());
         Bundle::new().with(Name::DX, ranked(dx, at.known(&Name::X).ndim()))
     }

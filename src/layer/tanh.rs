@@ -19,7 +19,7 @@
 //! # Ok::<(), nnlayer::fault::Fault>(())
 //! ```
 
-use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, entries, like};
+use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, each};
 use crate::bundle::Bundle;
 use crate::fault::{Fault, Note};
 use crate::name::Name;
@@ -84,9 +84,7 @@ impl Admit for Tanh {
 
 impl<S: Scalar> Layer<S> for Tanh {
     fn forward(&self, at: &Bundle<S>) -> Forward<S> {
-        let x = at.known(&Name::X);
-        let y = entries(x).iter().map(|x| x.tanh()).collect();
-        Forward { results: Bundle::new().with(Name::Y, like(x, y)), saved: Vec::new() }
+        Forward { results: Bundle::new().with(Name::Y, each([at.known(&Name::X)], |[x]| x.tanh())), saved: Vec::new() }
     }
 
     fn backward(&self, at: &Bundle<S>, run: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
@@ -95,9 +93,8 @@ impl<S: Scalar> Layer<S> for Tanh {
             let half = half_sech(x);
             S::from_f64(4.0) * (half * half)
         };
-        let dx = entries(x).iter().zip(entries(y)).zip(entries(dout));
-        let dx = dx.map(|((&x, &y), &dout)| dout * S::detour(|| slope(x), || S::one() - y * y));
-        Bundle::new().with(Name::DX, like(x, dx.collect()))
+        let dx = each([x, y, dout], |[x, y, dout]| dout * S::detour(|| slope(x), || S::one() - y * y));
+        Bundle::new().with(Name::DX, dx)
     }
 }
 

@@ -23,12 +23,14 @@
 use super::reduction::{EMPTY, REDUCTION, Reduction};
 use super::settings::{Kind, Setting, Settings};
 use super::targets::{self, T_KIND, TargetKind, Targets};
-use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, ranked, rows};
+use super::{
+    Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, by_rows, ranked, rows,
+};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note};
 use crate::name::Name;
 use crate::scalar::Scalar;
-use ndarray::{Array2, ArrayD};
+use ndarray::ArrayD;
 
 /// The registry's row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
@@ -152,13 +154,15 @@ impl<S: Scalar> Layer<S> for Xent {
         let rank = at.known(&Name::Y).ndim();
         let (y, t) = (rows(at.known(&Name::Y)), self.targets(at));
         let eps = S::from_f64(self.eps);
-        let mut dx = Array2::from_elem(y.raw_dim(), S::zero());
-        for (n, mut dx) in dx.rows_mut().into_iter().enumerate() {
+        let mut dx = by_rows(y.dim(), |n, dx| {
             let sum = S::sum((0..y.ncols()).map(|k| t.at(n, k))).called("total", "Σ t");
-            dx.indexed_iter_mut().for_each(|(k, dx)| *dx = y[[n, k]] * sum - t.at(n, k));
-        }
-        let mut dy = Array2::from_shape_fn(y.raw_dim(), |(n, k)| {
-            if counts(t.at(n, k), y[[n, k]]) { -(t.at(n, k) / (y[[n, k]] + eps)) } else { S::zero() }
+            dx.iter_mut().enumerate().for_each(|(k, dx)| *dx = y[[n, k]] * sum - t.at(n, k));
+        });
+        let mut dy = by_rows(y.dim(), |n, dy| {
+            dy.iter_mut().enumerate().for_each(|(k, dy)| {
+                let (t, y) = (t.at(n, k), y[[n, k]]);
+                *dy = if counts(t, y) { -(t / (y + eps)) } else { S::zero() };
+            });
         });
         self.reduction.scale(dx.view_mut(), dout, rows_of(at));
         self.reduction.scale(dy.view_mut(), dout, rows_of(at));

@@ -1,7 +1,7 @@
 //! f64: the hooks keep the rounding errors that the definition throws away.
 
 use super::Scalar;
-use crate::kernel::{gemm, softmax};
+use crate::kernel::{gemm, rows, softmax};
 use ndarray::{Array2, ArrayView2};
 
 /// a + b = sum + error, exactly (Knuth's TwoSum).
@@ -68,6 +68,10 @@ impl Scalar for f64 {
             Ok(y) => (y, lines),
             Err(_) => unreachable!("as many numbers as in x"),
         }
+    }
+
+    fn filled(len: usize, step: usize, fill: impl Fn(usize, &mut [f64]) + Sync) -> Vec<f64> {
+        rows::filled(len, step, fill)
     }
 
     fn matmul(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {

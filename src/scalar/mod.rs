@@ -137,6 +137,14 @@ pub trait Scalar:
         terms.fold(Self::zero(), |sum, term| sum + term)
     }
 
+    /// So many numbers that are made without each other, `step` at a time: `fill` gets the place of a step among them, and room
+    /// for its numbers, the last time perhaps for fewer.
+    fn filled(len: usize, step: usize, fill: impl Fn(usize, &mut [Self]) + Sync) -> Vec<Self> {
+        let mut all = vec![Self::zero(); len];
+        all.chunks_mut(step.max(1)).enumerate().for_each(|(n, numbers)| fill(n, numbers));
+        all
+    }
+
     /// The softmax of each row, none of which is empty; and of each row its largest entry, and log Σ e^(x − largest).
     fn softmax_rows(x: ArrayView2<'_, Self>) -> (Array2<Self>, Vec<(Self, Self)>) {
         let mut y = Array2::from_elem(x.raw_dim(), Self::zero());

@@ -1,7 +1,7 @@
 //! f32: the definitions as they stand, in single precision.
 
 use super::Scalar;
-use crate::kernel::gemm;
+use crate::kernel::{gemm, rows};
 use ndarray::{Array2, ArrayView2};
 
 impl Scalar for f32 {
@@ -23,6 +23,9 @@ impl Scalar for f32 {
     }
     fn tanh(self) -> Self {
         f32::tanh(self)
+    }
+    fn filled(len: usize, step: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+        rows::filled(len, step, fill)
     }
     fn matmul(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> Array2<f32> {
         gemm::product(a, b)

@@ -1,0 +1,43 @@
+//! Numbers that are made without each other, over threads.
+
+use super::{memory, threads};
+
+/// Numbers that are worth a thread.
+const SHARE: usize = 1 << 15;
+
+/// So many numbers, `step` at a time: `fill` gets the place of a step among them, and room for its numbers, the last time
+/// perhaps for fewer.
+pub fn filled<T: Copy + Default + Send>(len: usize, step: usize, fill: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
+    let mut all = memory::zeros(len);
+    if len == 0 || step == 0 {
+        return all;
+    }
+    let parts = if len < 2 * SHARE { 1 } else { threads::count().min(len / SHARE) };
+    let each = len.div_ceil(step).div_ceil(parts);
+    let parts = all.chunks_mut(each * step).enumerate().collect();
+    threads::each(parts, |(part, numbers)| {
+        for (n, numbers) in numbers.chunks_mut(step).enumerate() {
+            fill(part * each + n, numbers);
+        }
+    });
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_is_made_once_at_its_place_whatever_the_threads() {
+        for (len, step) in [(0, 7), (5, 0), (5, 7), (100_000, 1), (100_001, 64), (300_000, 1000), (70_000, 69_999)] {
+            let fill = |n: usize, numbers: &mut [usize]| {
+                assert!(numbers.len() == step || n == (len - 1) / step, "only the last step is shorter");
+                numbers.iter_mut().enumerate().for_each(|(k, number)| *number += n * step + k);
+            };
+            for count in [1, 2, 5] {
+                let found = threads::with(count, || filled(len, step, fill));
+                assert!(found.len() == len && (step == 0 || found.iter().enumerate().all(|(n, &found)| n == found)));
+            }
+        }
+    }
+}
