@@ -1,13 +1,15 @@
 """How many last places results are off: nnlayer's, and NumPy's, SciPy's and PyTorch's where they are installed.
 
-    python benches/accuracy.py [NNLAYER]
+    python benches/accuracy.py [--write] [NNLAYER]
 
-The reference is mpmath at 60 digits on the same doubles. Prints a table for docs/accuracy.md.
+The reference is mpmath at 60 digits on the same doubles. Prints the tables of docs/accuracy.md, or writes them there.
 """
 
 import json
 import os
+import pathlib
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,7 +20,9 @@ import scipy
 import scipy.special
 
 mpmath.mp.dps = 60
-NNLAYER = sys.argv[1] if len(sys.argv) > 1 else "target/release/nnlayer"
+PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "accuracy.md"
+WORDS = [word for word in sys.argv[1:] if word != "--write"]
+NNLAYER = WORDS[0] if WORDS else "target/release/nnlayer"
 random = np.random.default_rng(4)
 
 CASES = {
@@ -30,6 +34,13 @@ CASES = {
     "gap of 700": np.stack([np.array([0.0, 700.0 + e, 1.0]) for e in random.uniform(0, 1, 200)]),
     "nearly equal": 3.0 + random.uniform(-1e-9, 1e-9, (200, 10)),
     "large and nearly equal": 1e9 + random.uniform(-5, 5, (200, 10)),
+}
+# Of functions of single numbers.
+SINGLE = {
+    "normal×5": random.normal(0, 5, (20, 50)),
+    "near 0": random.uniform(-1, 1, (20, 50)) * 10.0 ** random.uniform(-17, 0, (20, 50)),
+    "20 to 40": random.uniform(20, 40, (20, 50)),
+    "-700 to -20": random.uniform(-700, -20, (20, 50)),
 }
 
 
@@ -63,6 +74,10 @@ PEERS = {
         "SciPy": lambda x: -scipy.special.log_softmax(x, axis=1)[:, 1],
     },
 }
+PEERS |= {
+    "sigmoid": {"NumPy": lambda x: 1 / (1 + np.exp(-x)), "SciPy": scipy.special.expit},
+    "tanh": {"NumPy": np.tanh},
+}
 versions = f"NumPy {np.__version__}, SciPy {scipy.__version__}, mpmath {mpmath.__version__}, Python {platform.python_version()}"
 try:
     import torch
@@ -72,6 +87,8 @@ try:
     PEERS["log-softmax"]["PyTorch"] = lambda x: torch.log_softmax(torch.tensor(x), 1).numpy()
     PEERS["loss, class 1"]["PyTorch"] = lambda x: torch.nn.functional.cross_entropy(
         torch.tensor(x), torch.ones(len(x), dtype=torch.long), reduction="none").numpy()
+    PEERS["sigmoid"]["PyTorch"] = lambda x: torch.sigmoid(torch.tensor(x)).numpy()
+    PEERS["tanh"]["PyTorch"] = lambda x: torch.tanh(torch.tensor(x)).numpy()
 except ImportError:
     pass
 
@@ -80,11 +97,16 @@ OURS = {
     "log-softmax": lambda x: ours(x, "softmax", "--log", "--forward")["y"],
     "loss, class 1": lambda x: ours(x, "softmax-xent", "--forward", "--reduction", "none", "--t",
                                     ",".join(["1"] * len(x)))["loss"],
+    "sigmoid": lambda x: ours(x, "sigmoid", "--forward")["y"],
+    "tanh": lambda x: ours(x, "tanh", "--forward")["y"],
 }
 
 
-def real(x):
-    """softmax, log-softmax and loss of each row, as mpmath numbers."""
+def real(x, what):
+    """What it really is, as mpmath numbers."""
+    single = {"sigmoid": lambda v: 1 / (1 + mpmath.exp(-v)), "tanh": mpmath.tanh}.get(what)
+    if single:
+        return [[single(mpmath.mpf(float(v))) for v in row] for row in x]
     y, log = [], []
     for row in x:
         powers = [mpmath.exp(mpmath.mpf(float(v))) for v in row]
@@ -95,7 +117,7 @@ def real(x):
         others = mpmath.fsum(power / powers[top] for k, power in enumerate(powers) if k != top)
         rest = mpmath.log1p(others)
         log.append([mpmath.mpf(float(v)) - mpmath.mpf(float(row[top])) - rest for v in row])
-    return {"softmax": y, "log-softmax": log, "loss, class 1": [-row[1] for row in log]}
+    return {"softmax": y, "log-softmax": log, "loss, class 1": [-row[1] for row in log]}[what]
 
 
 def worst(found, wanted):
@@ -107,13 +129,19 @@ def worst(found, wanted):
     return "∞" if most == mpmath.inf else mpmath.nstr(most, 3)
 
 
-print(f"Largest error in last places (ulps). {versions}.\n")
+lines = [f"Measured with {versions}; NumPy's are the usual formulas, `e/e.sum()` of", "`e = exp(x - x.max())` and its logarithm, `1/(1 + exp(-x))`.", ""]
 for what, peers in PEERS.items():
-    print(f"| {what} | nnlayer | " + " | ".join(peers) + " |")
-    print("|---|" + "---|" * (1 + len(peers)))
-    for name, x in CASES.items():
-        wanted = real(x)[what]
-        with np.errstate(divide="ignore", under="ignore"):
+    lines += [f"| {what} | nnlayer | " + " | ".join(peers) + " |", "|---|" + "---|" * (1 + len(peers))]
+    for name, x in (SINGLE if what in ("sigmoid", "tanh") else CASES).items():
+        wanted = real(x, what)
+        with np.errstate(divide="ignore", under="ignore", over="ignore"):
             cells = [worst(work(x), wanted) for work in [OURS[what], *peers.values()]]
-        print(f"| {name} | " + " | ".join(cells) + " |")
-    print()
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines.append("")
+text = "\n".join(lines)
+if "--write" in sys.argv:
+    # The tables stand between what they are and what they say.
+    page = PAGE.read_text()
+    PAGE.write_text(re.sub(r"^Measured with .*^\|[^\n]*\n\n", lambda _: text + "\n", page, flags=re.M | re.S))
+else:
+    print(text)

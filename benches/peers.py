@@ -169,12 +169,12 @@ IN_MEMORY = """import numpy as np, time
 rng = np.random.default_rng(7)
 {make}
 for _ in range(7):
-    begin = time.perf_counter(); y = {work}; print(time.perf_counter() - begin); del y"""
+    begin = time.perf_counter(); made = {work}; print(time.perf_counter() - begin); del made"""
 
 
 def softmax_in_memory(formula):
     peers = IN_MEMORY.format(make="x = rng.standard_normal((100000, 1000)) * 5\n" + formula, work="softmax(x)")
-    return Race(bench("rows", "race", "softmax", 2), peer(peers), 2, reported=True, repeat=3)
+    return Race(bench("rows", "race", "softmax", 2), peer(peers), 2, reported=True, repeat=1)
 
 
 @row("in-memory-softmax", "softmax of 100000×1000 in memory, 2 threads / numpy", 0.30)
@@ -195,6 +195,35 @@ def in_memory_torch():
 @row("in-memory-copy", "the same / a copy of x by numpy", 2.0)
 def in_memory_copy():
     return softmax_in_memory("softmax = np.copy")
+
+
+# Layers beside softmax: what is computed, and the peers' words for it; y is the layer's result, d the gradient by it.
+LAYERS = {
+    "softmax-backward": ("the gradient of softmax", "e = np.exp(x - x.max(axis=1, keepdims=True)); y = e / e.sum(axis=1, keepdims=True); del e", {
+        "numpy": "y * (d - (d * y).sum(axis=1, keepdims=True))", "torch": "A._softmax_backward_data(d, y, 1, torch.float64)"}),
+    "log-softmax": ("log-softmax", "y = x", {
+        "numpy": "(lambda s: s - np.log(np.exp(s).sum(axis=1, keepdims=True)))(x - x.max(axis=1, keepdims=True))", "torch": "torch.log_softmax(x, 1)"}),
+    "sigmoid": ("sigmoid", "y = x", {"numpy": "1 / (1 + np.exp(-x))", "torch": "torch.sigmoid(x)"}),
+    "sigmoid-backward": ("the gradient of sigmoid", "y = 1 / (1 + np.exp(-x))", {"numpy": "d * y * (1 - y)", "torch": "A.sigmoid_backward(d, y)"}),
+    "tanh": ("tanh", "y = x", {"numpy": "np.tanh(x)", "torch": "torch.tanh(x)"}),
+    "tanh-backward": ("the gradient of tanh", "y = np.tanh(x)", {"numpy": "d * (1 - y * y)", "torch": "A.tanh_backward(d, y)"}),
+    "relu": ("ReLU", "y = x", {"numpy": "np.maximum(x, 0)", "torch": "torch.relu(x)"}),
+    "relu-backward": ("the gradient of ReLU", "y = x", {"numpy": "d * (x > 0)", "torch": "A.threshold_backward(d, x, 0)"}),
+}
+
+
+def layers():
+    for name, (what, make, peers) in LAYERS.items():
+        for peer_name, work in peers.items():
+            def race(name=name, make=make, work=work, torch=peer_name == "torch"):
+                made = f"x, d = rng.random((100000, 1000)) * 20 - 10, rng.random((100000, 1000))\n{make}"
+                if torch:
+                    made += "\nimport torch\nA = torch.ops.aten\nx, y, d = map(torch.from_numpy, (x, y, d))"
+                return Race(bench("rows", "race", name, 2), peer(IN_MEMORY.format(make=made, work=work)), 2, reported=True, repeat=1)
+            row(f"in-memory-{name}-{peer_name}", f"{what} of 100000×1000 in memory, 2 threads / {peer_name}", None, ("numpy", peer_name))(race)
+
+
+layers()
 
 
 def skinny(name, rows, inputs, outputs, again):
