@@ -142,7 +142,11 @@ fn peak(steps: usize) -> f64 {
     #[target_feature(enable = "avx512f")]
     fn avx512(steps: usize) -> f64 {
         use std::arch::x86_64::{_mm512_fmadd_pd, _mm512_reduce_add_pd, _mm512_set1_pd};
+        // From equal numbers the chains begin as copies of one register, and the compiler goes on copying.
         let mut sums = [_mm512_set1_pd(1.0); 16];
+        for (n, sum) in sums.iter_mut().enumerate() {
+            *sum = _mm512_set1_pd(black_box(n as f64));
+        }
         let (factor, term) = (_mm512_set1_pd(black_box(0.999_999_9)), _mm512_set1_pd(black_box(1e-7)));
         for _ in 0..steps {
             for sum in &mut sums {

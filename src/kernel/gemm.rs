@@ -5,20 +5,23 @@
 //! the whole definition: shapes, layouts and threads decide how it is computed and never what comes out.
 //!
 //! Around the tiles of [`super::tile`] it is blocked as K. Goto and R. van de Geijn (2008), Anatomy of high-performance matrix
-//! multiplication, have it: strips of the left factor stay in the first cache, a block of the right one in the second.
+//! multiplication, have it: strips of the left factor stay in the first cache, a block of the right one in the second. Strips of
+//! the left one are copied with the first block of the right one, so many at a time that memory is read in long pieces.
 
 use super::memory;
-use super::strip::{Buffer, Cut, Lines, Span, Strip, strips};
+use super::strip::{Buffer, Cut, Lines, Span, Strip};
 use super::threads;
 use super::tile::{Element, Kernel, LARGEST, Tile, usable};
 use ndarray::{Array2, ArrayView2};
 
 /// Products in a block of a sum: a strip of so many steps fits the first cache.
 const DEPTH: usize = 256;
-/// Rows whose strips are copied at a time.
-const ROWS: usize = 1024;
+/// Rows whose strips are kept while all columns go by.
+const ROWS: usize = 2048;
 /// Columns whose strips are copied at a time: so many times [`DEPTH`] numbers stay in the second cache.
 const BLOCK: usize = 480;
+/// Strips of these rows that are copied at a time.
+const GROUP: usize = 8;
 /// Products that are worth a thread.
 const SHARE: usize = 1 << 21;
 
@@ -97,24 +100,29 @@ impl<T: Element> Part<T> {
             width: |lines, _| lines.next_power_of_two(),
             unit: 1,
             as_they_lie: self.columns.len() <= 2 * kernel.columns(),
+            turn: kernel.turn,
         };
         let by_columns = Cut {
             most: kernel.columns(),
             width: usize::next_multiple_of,
             unit: kernel.lanes,
             as_they_lie: self.rows.len() <= kernel.rows() && b.beside(),
+            turn: kernel.turn,
         };
-        let room = |lines: usize, cut: &Cut| Buffer::new(lines.next_multiple_of(cut.most) * depth.min(DEPTH));
-        let wide = BLOCK.next_multiple_of(kernel.columns());
+        let room = |lines: usize, cut: &Cut<T>| Buffer::new(lines.next_multiple_of(cut.most) * depth.min(DEPTH));
+        let (wide, high) = (BLOCK.next_multiple_of(kernel.columns()), GROUP * kernel.rows());
         let mut left_room = room(self.rows.len().min(ROWS), &by_rows);
         let mut right_room = room(self.columns.len().min(wide), &by_columns);
         for rows in self.rows.by(ROWS) {
             for products in (Span { from: 0, to: depth }).by(DEPTH) {
-                let left = strips(a, rows, products, &by_rows, &mut left_room);
                 for columns in self.columns.by(wide) {
-                    let right = strips(b, columns, products, &by_columns, &mut right_room);
-                    for a in &left {
-                        right.iter().for_each(|b| self.tile(kernel, a, b, products));
+                    let copied = columns.from > self.columns.from;
+                    let right = by_columns.strips(b, columns, products, right_room.all(), false);
+                    let rooms = left_room.all().chunks_mut(high * products.len());
+                    for (group, room) in rows.by(high).zip(rooms) {
+                        for left in by_rows.strips(a, group, products, room, copied) {
+                            right.iter().for_each(|right| self.tile(kernel, &left, right, products));
+                        }
                     }
                 }
             }
@@ -236,7 +244,7 @@ mod tests {
             for ((r, c), &found) in found.indexed_iter() {
                 let sum =
                     |from: usize, to: usize| (from..to).fold(0.0, |sum, k| f32::mul_add(a[[r, k]], b[[k, c]], sum));
-                assert_eq!(found.to_bits(), (sum(0, 256) + sum(256, 300)).to_bits(), "{}", kernel.name);
+                assert_eq!(found.to_bits(), (sum(0, DEPTH) + sum(DEPTH, 300)).to_bits(), "{}", kernel.name);
             }
         }
     }

@@ -14,5 +14,6 @@ pub mod softmax;
 mod strip;
 pub mod threads;
 mod tile;
+mod turn;
 mod vector;
 mod widest;

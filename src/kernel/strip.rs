@@ -2,6 +2,8 @@
 
 use super::memory;
 use super::tile::Element;
+use super::turn::Turn;
+use super::vector::expect;
 use ndarray::ArrayView2;
 use std::borrow::Cow;
 
@@ -36,57 +38,67 @@ impl<'a, T: Element> Lines<'a, T> {
         self.line == 1
     }
 
-    /// Copies a strip: `width` numbers a step, 0 where there is no line.
-    fn pack(&self, strip: &Span, steps: Span, width: usize, to: &mut [T]) {
-        if self.line == 1 {
-            self.pack_beside(strip, steps, width, to)
-        } else {
-            self.pack_across(strip, steps, width, to)
+    /// Copies strips, each to its room: `width` numbers a step, 0 where there is no line.
+    fn pack(&self, lines: Span, steps: Span, cut: &Cut<T>, to: &mut [T]) {
+        if self.beside() {
+            return self.pack_beside(lines, steps, cut, to);
+        }
+        for (strip, room) in lines.by(cut.most).zip(to.chunks_mut(cut.room(steps))) {
+            let width = cut.width(strip);
+            self.pack_across(&strip, steps, width, cut.turn, &mut room[..width * steps.len()]);
         }
     }
 
-    fn pack_beside(&self, lines: &Span, steps: Span, width: usize, to: &mut [T]) {
-        for (k, to) in (steps.from..steps.to).zip(to.chunks_exact_mut(width)) {
-            let values = &self.values[k * self.step + lines.from..][..lines.len()];
-            let (to, zeros) = to.split_at_mut(values.len());
-            // Eight at a time: calling for a copy of so few takes longer than it.
-            let ((eights, rest), (to_eights, to_rest)) = (values.as_chunks::<EIGHT>(), to.as_chunks_mut::<EIGHT>());
-            match (eights, to_eights) {
-                ([a, b, c], [to_a, to_b, to_c]) => (*to_a, *to_b, *to_c) = (*a, *b, *c),
-                (eights, to_eights) => to_eights.copy_from_slice(eights),
+    /// A step of all of them after the other: they lie one after the other.
+    fn pack_beside(&self, lines: Span, steps: Span, cut: &Cut<T>, to: &mut [T]) {
+        for k in 0..steps.len() {
+            let from = (steps.from + k) * self.step;
+            (lines.from..lines.to).step_by(EIGHT).for_each(|n| {
+                expect(self.values.as_ptr().wrapping_add(from + AHEAD * self.step + n));
+            });
+            let values = &self.values[from + lines.from..from + lines.to];
+            for (strip, room) in values.chunks(cut.most).zip(to.chunks_mut(cut.room(steps))) {
+                let width = cut.width(Span { from: 0, to: strip.len() });
+                let to = &mut room[k * width..][..width];
+                // Eight at a time: calling for a copy of so few takes longer than it.
+                match (strip.as_chunks::<EIGHT>(), to.as_chunks_mut::<EIGHT>()) {
+                    (([a], []), ([to_a], _)) => *to_a = *a,
+                    (([a, b, c], []), ([to_a, to_b, to_c], _)) => (*to_a, *to_b, *to_c) = (*a, *b, *c),
+                    _ => {
+                        to[..strip.len()].copy_from_slice(strip);
+                        to[strip.len()..].fill(T::default());
+                    }
+                }
             }
-            to_rest.copy_from_slice(rest);
-            zeros.fill(T::default());
         }
     }
 
-    /// By squares of eight lines and eight steps, so that both sides are read and written in one go.
-    fn pack_across(&self, lines: &Span, steps: Span, width: usize, to: &mut [T]) {
-        for from in (steps.from..steps.to).step_by(EIGHT) {
-            let some = EIGHT.min(steps.to - from);
-            let to = &mut to[(from - steps.from) * width..];
-            for at in (0..width).step_by(EIGHT) {
-                let mut square = [[T::default(); EIGHT]; EIGHT];
-                for (line, square) in (lines.from + at..lines.to).zip(&mut square) {
-                    let values = &self.values[line * self.line + from..];
-                    match values.first_chunk::<EIGHT>() {
-                        Some(values) if some == EIGHT => *square = *values,
-                        _ => square[..some].copy_from_slice(&values[..some]),
-                    }
-                }
-                for (k, to) in to.chunks_exact_mut(width).take(some).enumerate() {
-                    let to = &mut to[at..];
-                    match to.first_chunk_mut::<EIGHT>() {
-                        Some(to) => *to = std::array::from_fn(|n| square[n][k]),
-                        None => to.iter_mut().zip(&square).for_each(|(to, line)| *to = line[k]),
-                    }
-                }
+    /// By four lines, and the rest of them one by one.
+    fn pack_across(&self, lines: &Span, steps: Span, width: usize, turn: Turn<T>, to: &mut [T]) {
+        let fours = lines.len() / FOUR * FOUR;
+        for l in (0..fours).step_by(FOUR) {
+            let values = &self.values[(lines.from + l) * self.line + steps.from..];
+            assert!(
+                (FOUR - 1) * self.line + steps.len() <= values.len()
+                    && to.len() == width * steps.len()
+                    && l + FOUR <= width
+            );
+            // SAFETY: the kernel is usable; as was just asserted, the lines have so many numbers, and there is a place for each.
+            unsafe { turn(values.as_ptr(), self.line, to.as_mut_ptr().add(l), width, steps.len()) };
+        }
+        for l in fours..width {
+            let line = self.values.get((lines.from + l) * self.line + steps.from..).filter(|_| l < lines.len());
+            for (k, to) in to.chunks_exact_mut(width).enumerate() {
+                to[l] = line.map_or(T::default(), |line| line[k]);
             }
         }
     }
 }
 
 const EIGHT: usize = 8;
+const FOUR: usize = 4;
+/// How many copies ahead of it a number is asked for.
+const AHEAD: usize = 8;
 
 /// From one to before another.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -120,6 +132,11 @@ impl<T: Element> Buffer<T> {
         let start = values.as_ptr().align_offset(LINE).min(spare);
         Buffer { values, start }
     }
+
+    /// All of it.
+    pub(super) fn all(&mut self) -> &mut [T] {
+        &mut self.values[self.start..]
+    }
 }
 
 /// What a tile walks along: entry (line, step) is `values[line·self.line + step·self.step]`.
@@ -134,38 +151,53 @@ pub(super) struct Strip<'a, T> {
 }
 
 /// How lines are cut: strips of `most`, the last one of as many as `width` makes of what is left.
-pub(super) struct Cut {
+pub(super) struct Cut<T> {
     pub(super) most: usize,
     pub(super) width: fn(usize, usize) -> usize,
     pub(super) unit: usize,
     /// Whether strips of full width are taken as they lie.
     pub(super) as_they_lie: bool,
+    /// How four lines are turned, in instructions that the processor has.
+    pub(super) turn: Turn<T>,
 }
 
-/// Lines cut into strips: those that a tile cannot walk along as they lie are copied.
-pub(super) fn strips<'a, T: Element>(
-    of: &'a Lines<'_, T>,
-    lines: Span,
-    steps: Span,
-    cut: &Cut,
-    room: &'a mut Buffer<T>,
-) -> Vec<Strip<'a, T>> {
-    let mut room = &mut room.values[room.start..];
-    let strip = |lines: Span| {
-        let width = (cut.width)(lines.len(), cut.unit);
-        if cut.as_they_lie && width == lines.len() {
-            let values = &of.values[lines.from * of.line + steps.from * of.step..];
-            return Strip { values, line: of.line, step: of.step, lines, width };
-        }
-        let (packed, rest) = std::mem::take(&mut room).split_at_mut(width * steps.len());
-        room = rest;
-        of.pack(&lines, steps, width, packed);
-        Strip { values: packed, line: 1, step: width, lines, width }
-    };
-    let strips: Vec<_> = lines.by(cut.most).map(strip).collect();
-    for strip in &strips {
-        // What a tile relies on.
-        assert!((strip.width - 1) * strip.line + (steps.len() - 1) * strip.step < strip.values.len());
+impl<T: Element> Cut<T> {
+    /// The room that a strip takes at most.
+    fn room(&self, steps: Span) -> usize {
+        self.most * steps.len()
     }
-    strips
+
+    fn width(&self, lines: Span) -> usize {
+        (self.width)(lines.len(), self.unit)
+    }
+
+    /// Some lines, cut into strips: copied to `room` where a tile cannot walk along them as they lie, unless they are there
+    /// already.
+    pub(super) fn strips<'a>(
+        &self,
+        of: &'a Lines<'_, T>,
+        lines: Span,
+        steps: Span,
+        room: &'a mut [T],
+        copied: bool,
+    ) -> Vec<Strip<'a, T>> {
+        let lies = |lines: Span| self.as_they_lie && self.width(lines) == lines.len();
+        if !copied && !lies(lines) {
+            let whole = if self.as_they_lie { lines.to - lines.len() % self.most } else { lines.from };
+            of.pack(Span { from: whole, to: lines.to }, steps, self, &mut room[(whole - lines.from) * steps.len()..]);
+        }
+        let strip = |(lines, room): (Span, &'a mut [T])| {
+            let width = self.width(lines);
+            let strip = if lies(lines) {
+                let values = &of.values[lines.from * of.line + steps.from * of.step..];
+                Strip { values, line: of.line, step: of.step, lines, width }
+            } else {
+                Strip { values: &room[..width * steps.len()], line: 1, step: width, lines, width }
+            };
+            // What a tile relies on.
+            assert!((width - 1) * strip.line + (steps.len() - 1) * strip.step < strip.values.len());
+            strip
+        };
+        lines.by(self.most).zip(room.chunks_mut(self.room(steps))).map(strip).collect()
+    }
 }

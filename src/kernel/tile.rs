@@ -1,12 +1,13 @@
 //! The innermost loop of a matrix product: a tile of the result that stays in registers, in the widest instructions that
 //! the processor has.
 
-use super::vector::{Portable, Vector};
+use super::turn::{self, Turn};
+use super::vector::{Portable, Vector, expect};
 
 /// The most numbers that a tile of any kind has.
 pub(super) const LARGEST: usize = 8 * 48;
 
-/// How many steps ahead of its use the right factor is asked for.
+/// How many steps ahead of their use the factors are asked for.
 const AHEAD: usize = 8;
 
 /// Where a tile's factors lie, and where it goes.
@@ -42,6 +43,8 @@ pub(super) struct Kernel<T: 'static> {
     pub(super) lanes: usize,
     /// Tiles of 1, 2, 4, … rows, and 1, 2, … vectors.
     pub(super) tiles: &'static [&'static [Work<T>]],
+    /// How four lines are turned to be packed.
+    pub(super) turn: Turn<T>,
 }
 
 impl<T> Kernel<T> {
@@ -85,17 +88,22 @@ pub(super) fn usable<T: Element>() -> impl Iterator<Item = &'static Kernel<T>> {
 unsafe fn tile<V: Vector, const R: usize, const N: usize>(tile: &Tile<V::Item>) {
     // SAFETY: the caller vouches for instructions and memory, as `Work` says; R·N vectors of the tile are all that is touched.
     unsafe {
-        for r in 0..R {
-            for n in 0..N {
-                V::expect(tile.c.wrapping_add(r * tile.c_row + n * V::LANES));
-            }
-        }
         let mut sums = [[V::zero(); N]; R];
         let (mut a, mut b, mut left) = (tile.a, tile.b, tile.depth);
         // Packed strips: all distances are known, and four steps go at a time.
         if tile.a_row == 1 && tile.a_step == R && tile.b_step == N * V::LANES {
+            // The result is asked for row after row meanwhile: all at once, it would hold up the factors.
+            let share = (tile.depth / (4 * R)).max(1);
+            let (mut until, mut row) = (1, tile.c.cast_const());
             while left >= 4 {
+                until -= 1;
+                if until == 0 {
+                    (0..N).for_each(|n| expect(row.wrapping_add(n * V::LANES)));
+                    expect(row.wrapping_add(N * V::LANES - 1));
+                    (until, row) = (share, row.wrapping_add(tile.c_row));
+                }
                 for step in 0..4 {
+                    expect(a.wrapping_add((AHEAD + step) * R));
                     sums = products::<V, R, N>(sums, a.add(step * R), 1, b.add(step * N * V::LANES));
                 }
                 (a, b, left) = (a.wrapping_add(4 * R), b.wrapping_add(4 * N * V::LANES), left - 4);
@@ -127,7 +135,7 @@ unsafe fn products<V: Vector, const R: usize, const N: usize>(
     unsafe {
         let mut columns = [V::zero(); N];
         for n in 0..N {
-            V::expect(b.wrapping_add(AHEAD * N * V::LANES + n * V::LANES));
+            expect(b.wrapping_add(AHEAD * N * V::LANES + n * V::LANES));
             columns[n] = V::load(b.add(n * V::LANES));
         }
         for r in 0..R {
@@ -158,7 +166,7 @@ unsafe fn avx512<V: Vector, const R: usize, const N: usize>(of: &Tile<V::Item>) 
 }
 
 macro_rules! element {
-    ($item:ty, $wide:ident, $half:ident) => {
+    ($item:ty, $wide:ident, $half:ident, $turn:path) => {
         #[allow(private_interfaces)]
         impl Element for $item {
             fn kernels() -> &'static [Kernel<$item>] {
@@ -180,12 +188,14 @@ macro_rules! element {
                             row!(avx512, $wide, 4),
                             row!(avx512, $wide, 8),
                         ],
+                        turn: $turn,
                     },
                     #[cfg(target_arch = "x86_64")]
                     Kernel {
                         name: "fma",
                         lanes: <$half as Vector>::LANES,
                         tiles: &[row!(fma, $half, 1), row!(fma, $half, 2), row!(fma, $half, 4)],
+                        turn: $turn,
                     },
                     Kernel {
                         name: "portable",
@@ -195,6 +205,7 @@ macro_rules! element {
                             &[portable::<Portable<$item>, 2, 1>],
                             &[portable::<Portable<$item>, 4, 1>],
                         ],
+                        turn: turn::plainly,
                     },
                 ]
             }
@@ -202,5 +213,5 @@ macro_rules! element {
     };
 }
 
-element!(f64, __m512d, __m256d);
-element!(f32, __m512, __m256);
+element!(f64, __m512d, __m256d, turn::by_twos);
+element!(f32, __m512, __m256, turn::plainly);

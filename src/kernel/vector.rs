@@ -19,11 +19,20 @@ pub(super) trait Vector: Copy {
     unsafe fn fma(self, a: Self, b: Self) -> Self;
     /// self + other.
     unsafe fn add(self, other: Self) -> Self;
-    /// Tells the memory that what is at `at`, anywhere, is wanted soon.
-    #[inline(always)]
-    fn expect(_at: *const Self::Item) {}
     /// Writes the numbers to `to`, which needs no alignment.
     unsafe fn store(self, to: *mut Self::Item);
+}
+
+/// Tells the memory that what is at `at`, anywhere, is wanted soon.
+#[inline(always)]
+pub(super) fn expect<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which reads nothing.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast())
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }
 
 /// Four numbers in whatever registers there are.
@@ -100,11 +109,6 @@ macro_rules! register {
             #[inline(always)]
             unsafe fn add(self, other: Self) -> Self {
                 unsafe { std::arch::x86_64::$add(self, other) }
-            }
-            #[inline(always)]
-            fn expect(at: *const $item) {
-                // SAFETY: a hint, which reads nothing.
-                unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast()) }
             }
             #[inline(always)]
             unsafe fn store(self, to: *mut $item) {
