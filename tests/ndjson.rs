@@ -17,12 +17,13 @@ fn records(layer: &str, count: usize) -> String {
         let row = [number(), number(), number()];
         let share: f64 = row.iter().map(|v| v.abs()).sum();
         let y = row.map(|v| v.abs() / share);
+        // In this order, as the records of the tests are that are to be like these.
         let record = match layer {
-            "xent" => json!({"id": n, "y": y, "t": n % 3}),
-            "softmax-xent" => json!({"id": n, "x": row, "t": n % 3}),
-            _ => json!({"id": n, "x": row}),
+            "xent" => format!("\"y\":{},\"t\":{}", json!(y), n % 3),
+            "softmax-xent" => format!("\"x\":{},\"t\":{}", json!(row), n % 3),
+            _ => format!("\"x\":{}", json!(row)),
         };
-        writeln!(text, "{record}").unwrap();
+        writeln!(text, "{{\"id\":{n},{record}}}").unwrap();
     }
     text
 }
