@@ -1,5 +1,6 @@
 //! Eight doubles that are computed with at once, in the widest registers that the processor has.
 
+use super::unrolled::unrolled;
 use std::ops::{Add, Div, Mul, Sub};
 
 /// Eight doubles. Each operation rounds every one of them as it would alone, and none is contracted to a multiply-add, so that
@@ -35,25 +36,23 @@ pub(super) trait Lanes:
 pub(super) struct Plain([f64; 8]);
 
 macro_rules! operators {
-    ($kind:ident: $($name:ident $method:ident |$a:ident, $b:ident| $one:expr),*) => {$(
+    ($kind:ident, $count:expr; $($name:ident $method:ident |$a:ident, $b:ident| $one:expr),*) => {$(
         impl $name for $kind {
             type Output = $kind;
             #[inline(always)]
-            #[allow(clippy::needless_range_loop)] // such loops unroll in every build
             fn $method(mut self, other: $kind) -> $kind {
-                for n in 0..self.0.len() {
+                unrolled!(n < $count => {
                     let ($a, $b) = (self.0[n], other.0[n]);
                     self.0[n] = $one;
-                }
+                });
                 self
             }
         }
     )*};
 }
 
-operators!(Plain: Add add |a, b| a + b, Sub sub |a, b| a - b, Mul mul |a, b| a * b, Div div |a, b| a / b);
+operators!(Plain, 8; Add add |a, b| a + b, Sub sub |a, b| a - b, Mul mul |a, b| a * b, Div div |a, b| a / b);
 
-#[allow(clippy::needless_range_loop)]
 impl Lanes for Plain {
     #[inline(always)]
     fn all(value: f64) -> Plain {
@@ -77,23 +76,17 @@ impl Lanes for Plain {
     }
     #[inline(always)]
     fn if_below(self, limit: Plain, then: Plain, mut other: Plain) -> Plain {
-        for n in 0..8 {
-            other.0[n] = if self.0[n] < limit.0[n] { then.0[n] } else { other.0[n] };
-        }
+        unrolled!(n < 8 => other.0[n] = if self.0[n] < limit.0[n] { then.0[n] } else { other.0[n] });
         other
     }
     #[inline(always)]
     fn masked(mut self, mask: u64) -> Plain {
-        for n in 0..8 {
-            self.0[n] = f64::from_bits(self.0[n].to_bits() & mask);
-        }
+        unrolled!(n < 8 => self.0[n] = f64::from_bits(self.0[n].to_bits() & mask));
         self
     }
     #[inline(always)]
     fn as_exponent(mut self) -> Plain {
-        for n in 0..8 {
-            self.0[n] = f64::from_bits(self.0[n].to_bits() << 52);
-        }
+        unrolled!(n < 8 => self.0[n] = f64::from_bits(self.0[n].to_bits() << 52));
         self
     }
 }
@@ -103,9 +96,8 @@ pub(super) use x86_64::{Halves, Wide};
 
 /// SAFETY, of every call here: the instructions were detected, as [`Lanes`] says; memory is that of an array's reference.
 #[cfg(target_arch = "x86_64")]
-#[allow(clippy::needless_range_loop)]
 mod x86_64 {
-    use super::{Add, Div, Lanes, Mul, Sub};
+    use super::{Add, Div, Lanes, Mul, Sub, unrolled};
     use std::arch::x86_64::*;
 
     /// In a register of AVX-512.
@@ -119,7 +111,7 @@ mod x86_64 {
     macro_rules! kind {
         ($kind:ident, $lanes:literal, $all:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
             $max:ident, $min:ident, $blend:ident, $masked:ident, $exponent:ident) => {
-            operators!($kind:
+            operators!($kind, 8 / $lanes;
                 Add add |a, b| unsafe { $add(a, b) },
                 Sub sub |a, b| unsafe { $sub(a, b) },
                 Mul mul |a, b| unsafe { $mul(a, b) },
@@ -133,50 +125,36 @@ mod x86_64 {
                 #[inline(always)]
                 fn load(from: &[f64; 8]) -> $kind {
                     let mut lanes = $kind::all(0.0);
-                    for n in 0..lanes.0.len() {
-                        lanes.0[n] = unsafe { $load(from.as_ptr().add($lanes * n)) };
-                    }
+                    unrolled!(n < 8 / $lanes => lanes.0[n] = unsafe { $load(from.as_ptr().add($lanes * n)) });
                     lanes
                 }
                 #[inline(always)]
                 fn store(self, to: &mut [f64; 8]) {
-                    for n in 0..self.0.len() {
-                        unsafe { $store(to.as_mut_ptr().add($lanes * n), self.0[n]) }
-                    }
+                    unrolled!(n < 8 / $lanes => unsafe { $store(to.as_mut_ptr().add($lanes * n), self.0[n]) });
                 }
                 #[inline(always)]
                 fn larger(mut self, other: $kind) -> $kind {
-                    for n in 0..self.0.len() {
-                        self.0[n] = unsafe { $max(self.0[n], other.0[n]) };
-                    }
+                    unrolled!(n < 8 / $lanes => self.0[n] = unsafe { $max(self.0[n], other.0[n]) });
                     self
                 }
                 #[inline(always)]
                 fn smaller(mut self, other: $kind) -> $kind {
-                    for n in 0..self.0.len() {
-                        self.0[n] = unsafe { $min(self.0[n], other.0[n]) };
-                    }
+                    unrolled!(n < 8 / $lanes => self.0[n] = unsafe { $min(self.0[n], other.0[n]) });
                     self
                 }
                 #[inline(always)]
                 fn if_below(mut self, limit: $kind, then: $kind, other: $kind) -> $kind {
-                    for n in 0..self.0.len() {
-                        self.0[n] = unsafe { $blend(self.0[n], limit.0[n], then.0[n], other.0[n]) };
-                    }
+                    unrolled!(n < 8 / $lanes => self.0[n] = unsafe { $blend(self.0[n], limit.0[n], then.0[n], other.0[n]) });
                     self
                 }
                 #[inline(always)]
                 fn masked(mut self, mask: u64) -> $kind {
-                    for n in 0..self.0.len() {
-                        self.0[n] = unsafe { $masked(self.0[n], mask.cast_signed()) };
-                    }
+                    unrolled!(n < 8 / $lanes => self.0[n] = unsafe { $masked(self.0[n], mask.cast_signed()) });
                     self
                 }
                 #[inline(always)]
                 fn as_exponent(mut self) -> $kind {
-                    for n in 0..self.0.len() {
-                        self.0[n] = unsafe { $exponent(self.0[n]) };
-                    }
+                    unrolled!(n < 8 / $lanes => self.0[n] = unsafe { $exponent(self.0[n]) });
                     self
                 }
                 #[inline(always)]

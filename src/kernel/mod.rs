@@ -15,5 +15,6 @@ mod strip;
 pub mod threads;
 mod tile;
 mod turn;
+mod unrolled;
 mod vector;
 mod widest;

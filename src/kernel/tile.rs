@@ -2,7 +2,8 @@
 //! the processor has.
 
 use super::turn::{self, Turn};
-use super::vector::{Portable, Vector, expect};
+use super::unrolled::unrolled;
+use super::vector::{Portable, Vector, expect, zeros};
 
 /// The most numbers that a tile of any kind has.
 pub(super) const LARGEST: usize = 8 * 48;
@@ -84,11 +85,10 @@ pub(super) fn usable<T: Element>() -> impl Iterator<Item = &'static Kernel<T>> {
 }
 
 #[inline(always)]
-#[allow(clippy::needless_range_loop)] // loops over constants unroll in every build, iterators only when they are inlined
 unsafe fn tile<V: Vector, const R: usize, const N: usize>(tile: &Tile<V::Item>) {
     // SAFETY: the caller vouches for instructions and memory, as `Work` says; R·N vectors of the tile are all that is touched.
     unsafe {
-        let mut sums = [[V::zero(); N]; R];
+        let mut sums = zeros::<V, N, R>();
         let (mut a, mut b, mut left) = (tile.a, tile.b, tile.depth);
         // Packed strips: all distances are known, and four steps go at a time.
         if tile.a_row == 1 && tile.a_step == R && tile.b_step == N * V::LANES {
@@ -102,10 +102,10 @@ unsafe fn tile<V: Vector, const R: usize, const N: usize>(tile: &Tile<V::Item>) 
                     expect(row.wrapping_add(N * V::LANES - 1));
                     (until, row) = (share, row.wrapping_add(tile.c_row));
                 }
-                for step in 0..4 {
+                unrolled!(step < 4 => {
                     expect(a.wrapping_add((AHEAD + step) * R));
                     sums = products::<V, R, N>(sums, a.add(step * R), 1, b.add(step * N * V::LANES));
-                }
+                });
                 (a, b, left) = (a.wrapping_add(4 * R), b.wrapping_add(4 * N * V::LANES), left - 4);
             }
         }
@@ -113,18 +113,15 @@ unsafe fn tile<V: Vector, const R: usize, const N: usize>(tile: &Tile<V::Item>) 
             sums = products::<V, R, N>(sums, a, tile.a_row, b);
             (a, b, left) = (a.wrapping_add(tile.a_step), b.wrapping_add(tile.b_step), left - 1);
         }
-        for r in 0..R {
-            for n in 0..N {
-                let to = tile.c.add(r * tile.c_row + n * V::LANES);
-                if tile.add { V::load(to).add(sums[r][n]).store(to) } else { sums[r][n].store(to) }
-            }
-        }
+        unrolled!(r < R => unrolled!(n < N => {
+            let to = tile.c.add(r * tile.c_row + n * V::LANES);
+            if tile.add { V::load(to).add(sums[r][n]).store(to) } else { sums[r][n].store(to) }
+        }));
     }
 }
 
 /// Adds the products of one step.
 #[inline(always)]
-#[allow(clippy::needless_range_loop)]
 unsafe fn products<V: Vector, const R: usize, const N: usize>(
     mut sums: [[V; N]; R],
     a: *const V::Item,
@@ -133,17 +130,15 @@ unsafe fn products<V: Vector, const R: usize, const N: usize>(
 ) -> [[V; N]; R] {
     // SAFETY: as `tile`.
     unsafe {
-        let mut columns = [V::zero(); N];
-        for n in 0..N {
+        let [mut columns] = zeros::<V, N, 1>();
+        unrolled!(n < N => {
             expect(b.wrapping_add(AHEAD * N * V::LANES + n * V::LANES));
             columns[n] = V::load(b.add(n * V::LANES));
-        }
-        for r in 0..R {
+        });
+        unrolled!(r < R => {
             let factor = V::splat(a.add(r * a_row));
-            for n in 0..N {
-                sums[r][n] = sums[r][n].fma(factor, columns[n]);
-            }
-        }
+            unrolled!(n < N => sums[r][n] = sums[r][n].fma(factor, columns[n]));
+        });
         sums
     }
 }

@@ -1,5 +1,7 @@
 //! A few numbers that are computed with at once, as wide as the processor has them.
 
+use super::unrolled::unrolled;
+
 /// Some numbers in one register.
 ///
 /// # Safety
@@ -13,14 +15,19 @@ pub(super) trait Vector: Copy {
     unsafe fn load(from: *const Self::Item) -> Self;
     /// The number at `from` in every lane.
     unsafe fn splat(from: *const Self::Item) -> Self;
-    /// 0 in every lane.
-    unsafe fn zero() -> Self;
     /// self + a·b, rounded once.
     unsafe fn fma(self, a: Self, b: Self) -> Self;
     /// self + other.
     unsafe fn add(self, other: Self) -> Self;
     /// Writes the numbers to `to`, which needs no alignment.
     unsafe fn store(self, to: *mut Self::Item);
+}
+
+/// Zeros, in one piece: an array of vectors that is filled one by one is filled in a loop, and does not stay in registers.
+#[inline(always)]
+pub(super) fn zeros<V: Vector, const N: usize, const R: usize>() -> [[V; N]; R] {
+    // SAFETY: vectors hold numbers and nothing else, and 0 is no bit set.
+    unsafe { std::mem::zeroed() }
 }
 
 /// Tells the memory that what is at `at`, anywhere, is wanted soon.
@@ -58,18 +65,16 @@ macro_rules! portable {
                 unsafe { Portable([*from; 4]) }
             }
             #[inline(always)]
-            unsafe fn zero() -> Self {
-                Portable([0.0; 4])
+            unsafe fn fma(mut self, a: Self, b: Self) -> Self {
+                unrolled!(n < 4 => {
+                    self.0[n] = if FUSED { a.0[n].mul_add(b.0[n], self.0[n]) } else { self.0[n] + a.0[n] * b.0[n] };
+                });
+                self
             }
             #[inline(always)]
-            unsafe fn fma(self, a: Self, b: Self) -> Self {
-                Portable(std::array::from_fn(|n| {
-                    if FUSED { a.0[n].mul_add(b.0[n], self.0[n]) } else { self.0[n] + a.0[n] * b.0[n] }
-                }))
-            }
-            #[inline(always)]
-            unsafe fn add(self, other: Self) -> Self {
-                Portable(std::array::from_fn(|n| self.0[n] + other.0[n]))
+            unsafe fn add(mut self, other: Self) -> Self {
+                unrolled!(n < 4 => self.0[n] += other.0[n]);
+                self
             }
             #[inline(always)]
             unsafe fn store(self, to: *mut $item) {
@@ -85,7 +90,7 @@ portable!(f32);
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! register {
-    ($vector:ident, $item:ty, $lanes:literal, $load:ident, $splat:ident, $zero:ident, $fma:ident, $add:ident, $store:ident) => {
+    ($vector:ident, $item:ty, $lanes:literal, $load:ident, $splat:ident, $fma:ident, $add:ident, $store:ident) => {
         // SAFETY, of all: the caller vouches for the instructions and the memory, as the trait says.
         impl Vector for std::arch::x86_64::$vector {
             type Item = $item;
@@ -97,10 +102,6 @@ macro_rules! register {
             #[inline(always)]
             unsafe fn splat(from: *const $item) -> Self {
                 unsafe { std::arch::x86_64::$splat(*from) }
-            }
-            #[inline(always)]
-            unsafe fn zero() -> Self {
-                unsafe { std::arch::x86_64::$zero() }
             }
             #[inline(always)]
             unsafe fn fma(self, a: Self, b: Self) -> Self {
@@ -122,8 +123,8 @@ macro_rules! register {
 #[rustfmt::skip]
 mod registers {
     use super::Vector;
-    register!(__m512d, f64, 8, _mm512_loadu_pd, _mm512_set1_pd, _mm512_setzero_pd, _mm512_fmadd_pd, _mm512_add_pd, _mm512_storeu_pd);
-    register!(__m512, f32, 16, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_fmadd_ps, _mm512_add_ps, _mm512_storeu_ps);
-    register!(__m256d, f64, 4, _mm256_loadu_pd, _mm256_set1_pd, _mm256_setzero_pd, _mm256_fmadd_pd, _mm256_add_pd, _mm256_storeu_pd);
-    register!(__m256, f32, 8, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_fmadd_ps, _mm256_add_ps, _mm256_storeu_ps);
+    register!(__m512d, f64, 8, _mm512_loadu_pd, _mm512_set1_pd, _mm512_fmadd_pd, _mm512_add_pd, _mm512_storeu_pd);
+    register!(__m512, f32, 16, _mm512_loadu_ps, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_add_ps, _mm512_storeu_ps);
+    register!(__m256d, f64, 4, _mm256_loadu_pd, _mm256_set1_pd, _mm256_fmadd_pd, _mm256_add_pd, _mm256_storeu_pd);
+    register!(__m256, f32, 8, _mm256_loadu_ps, _mm256_set1_ps, _mm256_fmadd_ps, _mm256_add_ps, _mm256_storeu_ps);
 }

@@ -1,6 +1,7 @@
 //! The innermost loop: a tile of accumulators and remainders that stays in registers.
 
-use super::super::vector::{FUSED, Portable, Vector};
+use super::super::unrolled::unrolled;
+use super::super::vector::{FUSED, Portable, Vector, zeros};
 
 /// Where a tile's factors lie, and its accumulators.
 pub(super) struct Tile {
@@ -59,44 +60,35 @@ impl Kind {
 }
 
 #[inline(always)]
-#[allow(clippy::needless_range_loop)] // loops over constants unroll in every build, iterators only when they are inlined
 unsafe fn tile<V: Vector<Item = f64>, const R: usize, const N: usize>(tile: &Tile) {
     // SAFETY: the caller vouches for instructions and memory, as `Work` says; R·N vectors of sums and rests are touched.
     unsafe {
         let minus = V::splat(&-1.0);
-        let (mut sums, mut rests) = ([[V::zero(); N]; R], [[V::zero(); N]; R]);
+        let (mut sums, mut rests) = (zeros::<V, N, R>(), zeros::<V, N, R>());
         let place = |r: usize, n: usize| (r * N + n) * V::LANES;
-        for r in 0..R {
-            for n in 0..N {
-                sums[r][n] = V::load(tile.sums.add(place(r, n)));
-            }
-        }
+        unrolled!(r < R => unrolled!(n < N => sums[r][n] = V::load(tile.sums.add(place(r, n)))));
         let (mut a, mut b) = (tile.a, tile.b);
         for _ in 0..tile.depth {
-            let mut columns = [V::zero(); N];
-            for n in 0..N {
-                columns[n] = V::load(b.add(n * V::LANES));
-            }
-            for r in 0..R {
+            let [mut columns] = zeros::<V, N, 1>();
+            unrolled!(n < N => columns[n] = V::load(b.add(n * V::LANES)));
+            unrolled!(r < R => {
                 let factor = V::splat(a.add(r));
-                for n in 0..N {
+                unrolled!(n < N => {
                     let next = sums[r][n].fma(factor, columns[n]);
                     // sum − next, exactly; and the product less what was added of it.
                     let added = sums[r][n].fma(next, minus);
                     rests[r][n] = rests[r][n].add(added.fma(factor, columns[n]));
                     sums[r][n] = next;
-                }
-            }
+                });
+            });
             a = a.wrapping_add(R);
             b = b.wrapping_add(N * V::LANES);
         }
-        for r in 0..R {
-            for n in 0..N {
-                sums[r][n].store(tile.sums.add(place(r, n)));
-                let to = tile.rests.add(place(r, n));
-                V::load(to).add(rests[r][n]).store(to);
-            }
-        }
+        unrolled!(r < R => unrolled!(n < N => {
+            sums[r][n].store(tile.sums.add(place(r, n)));
+            let to = tile.rests.add(place(r, n));
+            V::load(to).add(rests[r][n]).store(to);
+        }));
     }
 }
 
