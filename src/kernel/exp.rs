@@ -5,6 +5,7 @@
 //! multiplications that are each rounded, without a branch, so that every processor gives the same bits.
 
 use super::lanes::Lanes;
+use super::unrolled::unrolled;
 
 /// log₂ e.
 const LOG2_E: f64 = std::f64::consts::LOG2_E;
@@ -70,10 +71,11 @@ fn scale<V: Lanes>(k: V) -> V {
 fn series<V: Lanes>(r: V) -> V {
     let square = r * r;
     let (mut odd, mut even) = (V::all(SERIES[0][0]), V::all(SERIES[0][1]));
-    for [one, other] in &SERIES[1..] {
-        odd = odd * square + V::all(*one);
-        even = even * square + V::all(*other);
-    }
+    unrolled!(n < 4 => {
+        let [one, other] = SERIES[n + 1];
+        odd = odd * square + V::all(one);
+        even = even * square + V::all(other);
+    });
     odd * r + even
 }
 

@@ -6,6 +6,7 @@
 
 use super::exp::{NORMAL, UPPER, power};
 use super::lanes::Lanes;
+use super::unrolled::unrolled;
 use super::widest::{Instructions, widest};
 use super::{memory, threads};
 
@@ -202,9 +203,15 @@ fn range<V: Lanes>(row: &[f64]) -> (f64, f64) {
     let first = row[0];
     let (mut least, mut most) = ([V::all(first); 2], [V::all(first); 2]);
     let (lanes, left) = row.as_chunks();
-    for (n, x) in lanes.iter().enumerate() {
+    let (pairs, odd) = lanes.as_chunks::<2>();
+    for [one, other] in pairs {
+        let (one, other) = (V::load(one), V::load(other));
+        least = [one.smaller(least[0]), other.smaller(least[1])];
+        most = [one.larger(most[0]), other.larger(most[1])];
+    }
+    for x in odd {
         let x = V::load(x);
-        (least[n % 2], most[n % 2]) = (x.smaller(least[n % 2]), x.larger(most[n % 2]));
+        (least[0], most[0]) = (x.smaller(least[0]), x.larger(most[0]));
     }
     let (mut lows, mut highs) = ([first; 8], [first; 8]);
     if !lanes.is_empty() {
@@ -225,14 +232,24 @@ fn place(row: &[f64], wanted: f64) -> usize {
     row[before..].iter().position(|&x| x == wanted).map_or(0, |at| before + at)
 }
 
+/// sum + rest + high + low, as a sum and a rest.
+#[inline(always)]
+fn added<V: Lanes>(sum: V, rest: V, high: &[f64; 8], low: &[f64; 8]) -> (V, V) {
+    let (sum, error) = two_sum(sum, V::load(high));
+    (sum, rest + (error + V::load(low)))
+}
+
 /// Σ (high + low), the error of every addition kept: in sixteen sums that run beside each other.
 #[inline(always)]
 fn sum<V: Lanes>(high: &[f64], low: &[f64]) -> (f64, f64) {
     let ((lanes, left), (low_lanes, low_left)) = (high.as_chunks(), low.as_chunks());
     let (mut sums, mut rests) = ([V::all(0.0); 2], [V::all(0.0); 2]);
-    for (n, (high, low)) in lanes.iter().zip(low_lanes).enumerate() {
-        let (sum, error) = two_sum(sums[n % 2], V::load(high));
-        (sums[n % 2], rests[n % 2]) = (sum, rests[n % 2] + (error + V::load(low)));
+    let ((pairs, odd), (low_pairs, low_odd)) = (lanes.as_chunks::<2>(), low_lanes.as_chunks::<2>());
+    for (high, low) in pairs.iter().zip(low_pairs) {
+        unrolled!(n < 2 => (sums[n], rests[n]) = added(sums[n], rests[n], &high[n], &low[n]));
+    }
+    for (high, low) in odd.iter().zip(low_odd) {
+        (sums[0], rests[0]) = added(sums[0], rests[0], high, low);
     }
     let mut total = (0.0, 0.0);
     let mut add = |high: &[f64], low: &[f64]| {
