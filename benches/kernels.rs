@@ -63,7 +63,7 @@ fn gemm_of_peak() {
                         }],
                     );
                     let flop = 2.0 * (size as f64).powi(3) / seconds[0] / 1e9;
-                    let most = CHAIN_FLOP * (STEPS * count) as f64 / seconds[1] / 1e9;
+                    let most = peak(1) * (STEPS * count) as f64 / seconds[1] / 1e9;
                     println!("{:>26} {flop:>10.1} {most:>10.1} {:>8.3}", format!("{size} {form}"), flop / most);
                 }
             }
@@ -117,61 +117,37 @@ fn run(what: &str) {
     }
 }
 
-/// Operations of a step of [`peak`].
-const CHAIN_FLOP: f64 = (2 * 16 * LANES) as f64;
-#[cfg(target_arch = "x86_64")]
-const LANES: usize = 8;
-#[cfg(not(target_arch = "x86_64"))]
-const LANES: usize = 2;
-
-/// Sixteen independent chains of multiply-adds, on nothing but registers.
-#[inline(always)]
-fn chains(steps: usize) -> f64 {
-    let mut sums = [[1.0; LANES]; 16];
-    let (factor, term) = (black_box(0.999_999_9), black_box(1e-7));
-    for _ in 0..steps {
-        for sum in sums.iter_mut().flatten() {
-            *sum = f64::mul_add(*sum, factor, term);
-        }
-    }
-    sums.iter().flatten().sum()
-}
-
-#[cfg(target_arch = "x86_64")]
+/// Multiply-adds on nothing but registers, in independent chains; how many operations that were.
 fn peak(steps: usize) -> f64 {
-    #[target_feature(enable = "avx512f")]
-    fn avx512(steps: usize) -> f64 {
-        use std::arch::x86_64::{_mm512_fmadd_pd, _mm512_reduce_add_pd, _mm512_set1_pd};
-        // From equal numbers the chains begin as copies of one register, and the compiler goes on copying.
-        let mut sums = [_mm512_set1_pd(1.0); 16];
-        for (n, sum) in sums.iter_mut().enumerate() {
-            *sum = _mm512_set1_pd(black_box(n as f64));
-        }
-        let (factor, term) = (_mm512_set1_pd(black_box(0.999_999_9)), _mm512_set1_pd(black_box(1e-7)));
-        for _ in 0..steps {
-            for sum in &mut sums {
-                *sum = _mm512_fmadd_pd(*sum, factor, term);
+    // Variables, not an array: small code keeps its loops, and an array that is walked along is in memory.
+    macro_rules! chains {
+        ($steps:ident, $set:expr, $fma:expr, $lanes:literal, $($chain:ident)*) => {{
+            let (factor, term) = ($set(black_box(0.999_999_9)), $set(black_box(1e-7)));
+            $(let mut $chain = $set(black_box(1.0));)*
+            for _ in 0..$steps {
+                $($chain = $fma($chain, factor, term);)*
             }
+            let all = black_box([$($chain),*]);
+            (2 * $lanes * all.len() * $steps) as f64
+        }};
+    }
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_mm256_fmadd_pd, _mm256_set1_pd, _mm512_fmadd_pd, _mm512_set1_pd};
+        #[target_feature(enable = "avx512f")]
+        fn avx512(steps: usize) -> f64 {
+            chains!(steps, _mm512_set1_pd, _mm512_fmadd_pd, 8, a b c d e f g h i j k l m n o p)
         }
-        sums.iter().map(|&sum| _mm512_reduce_add_pd(sum)).sum()
-    }
-    #[target_feature(enable = "avx2,fma")]
-    fn fma(steps: usize) -> f64 {
-        chains(steps)
-    }
-    // SAFETY: detected.
-    unsafe {
+        #[target_feature(enable = "avx2,fma")]
+        fn fma(steps: usize) -> f64 {
+            chains!(steps, _mm256_set1_pd, _mm256_fmadd_pd, 4, a b c d e f g h i j k l)
+        }
+        // SAFETY, of both: detected.
         if is_x86_feature_detected!("avx512f") {
-            avx512(steps)
+            return unsafe { avx512(steps) };
         } else if is_x86_feature_detected!("fma") {
-            fma(steps)
-        } else {
-            chains(steps)
+            return unsafe { fma(steps) };
         }
     }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn peak(steps: usize) -> f64 {
-    chains(steps)
+    chains!(steps, |v| v, f64::mul_add, 1, a b c d e f g h i j k l m n o p)
 }

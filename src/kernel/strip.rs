@@ -51,24 +51,32 @@ impl<'a, T: Element> Lines<'a, T> {
 
     /// A step of all of them after the other: they lie one after the other.
     fn pack_beside(&self, lines: Span, steps: Span, cut: &Cut<T>, to: &mut [T]) {
+        let (whole, room) = (lines.len() / cut.most, cut.room(steps));
+        let width = cut.width(Span { from: whole * cut.most, to: lines.len() });
         for k in 0..steps.len() {
             let from = (steps.from + k) * self.step;
             (lines.from..lines.to).step_by(EIGHT).for_each(|n| {
                 expect(self.values.as_ptr().wrapping_add(from + AHEAD * self.step + n));
             });
-            let values = &self.values[from + lines.from..from + lines.to];
-            for (strip, room) in values.chunks(cut.most).zip(to.chunks_mut(cut.room(steps))) {
-                let width = cut.width(Span { from: 0, to: strip.len() });
-                let to = &mut room[k * width..][..width];
+            let (strips, last) = self.values[from + lines.from..from + lines.to].split_at(whole * cut.most);
+            for n in 0..whole {
+                let (strip, to) = (&strips[n * cut.most..][..cut.most], &mut to[n * room + k * cut.most..][..cut.most]);
                 // Eight at a time: calling for a copy of so few takes longer than it.
                 match (strip.as_chunks::<EIGHT>(), to.as_chunks_mut::<EIGHT>()) {
                     (([a], []), ([to_a], _)) => *to_a = *a,
                     (([a, b, c], []), ([to_a, to_b, to_c], _)) => (*to_a, *to_b, *to_c) = (*a, *b, *c),
-                    _ => {
-                        to[..strip.len()].copy_from_slice(strip);
-                        to[strip.len()..].fill(T::default());
-                    }
+                    _ => to.copy_from_slice(strip),
                 }
+            }
+            if last.is_empty() {
+                continue;
+            }
+            let to = &mut to[whole * room + k * width..][..width];
+            let ((eights, last), (to_eights, to_last)) =
+                (last.as_chunks::<EIGHT>(), to.split_at_mut(last.len() / EIGHT * EIGHT));
+            to_eights.as_chunks_mut::<EIGHT>().0.iter_mut().zip(eights).for_each(|(to, eight)| *to = *eight);
+            for (n, to) in to_last.iter_mut().enumerate() {
+                *to = if n < last.len() { last[n] } else { T::default() };
             }
         }
     }
