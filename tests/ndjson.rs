@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 
 /// Records with an id, of a layer that has three classes.
-fn records(layer: &str, count: usize) -> String {
+pub fn records(layer: &str, count: usize) -> String {
     let mut random = 1_u64;
     let mut number = || {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

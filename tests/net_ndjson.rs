@@ -2,7 +2,6 @@
 
 use crate::support::{Ran, folder, piped, shell_in};
 use serde_json::{Value, json};
-use std::fmt::Write;
 
 const LOSS: &str = r#"{"kind":"softmax-xent"}"#;
 
@@ -25,17 +24,7 @@ fn with(network: &str) -> tempfile::TempDir {
 }
 
 fn records(count: usize) -> String {
-    let mut random = 7_u64;
-    let mut number = || {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        f64::from((random >> 40) as u32) / 1e6 - 5.0
-    };
-    let mut text = String::new();
-    for n in 0..count {
-        // In this order, as the records of the tests are that are to be like these.
-        writeln!(text, "{{\"id\":{n},\"x\":{},\"t\":{}}}", json!([number(), number(), number()]), n % 3).unwrap();
-    }
-    text
+    crate::ndjson::records("softmax-xent", count)
 }
 
 fn stream(network: &str, text: &str, more: &str) -> Ran {

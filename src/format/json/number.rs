@@ -137,7 +137,7 @@ fn take(text: &[u8], mut at: usize, number: &mut u64) -> usize {
 
 /// The number whose eight decimal digits are the bytes, the first in the lowest: neighbours are joined three times.
 #[inline(always)]
-fn eight(digits: u64) -> u64 {
+pub(super) fn eight(digits: u64) -> u64 {
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
     let first = (pairs & 0xff_0000_00ff).wrapping_mul(100 + (1_000_000 << 32));
     let second = ((pairs >> 16) & 0xff_0000_00ff).wrapping_mul(1 + (10_000 << 32));

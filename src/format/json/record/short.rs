@@ -1,6 +1,8 @@
 //! Numbers of few digits, as most records have, each with the sign behind it: eight bytes at once, and no branch on what they
 //! are.
 
+use super::super::number::eight;
+
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
@@ -55,15 +57,6 @@ pub(super) fn short<const SIGN: u8>(text: &[u8]) -> Option<(f64, usize)> {
 fn equal(bytes: u64, byte: u8) -> u64 {
     let zero = bytes ^ (ONES * u64::from(byte));
     zero.wrapping_sub(ONES) & !zero & HIGH
-}
-
-/// The number whose eight decimal digits are the bytes, the first in the lowest: neighbours are joined three times.
-#[inline(always)]
-fn eight(digits: u64) -> u64 {
-    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
-    let first = (pairs & 0xff_0000_00ff).wrapping_mul(100 + (1_000_000 << 32));
-    let second = ((pairs >> 16) & 0xff_0000_00ff).wrapping_mul(1 + (10_000 << 32));
-    first.wrapping_add(second) >> 32
 }
 
 #[cfg(test)]
