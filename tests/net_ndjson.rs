@@ -213,8 +213,14 @@ fn what_is_wrong_names_the_record_and_the_layer() {
     assert_eq!((going.status, going.text().lines().count()), (1, 4));
     let error = &lines(&going)[3]["error"];
     assert_eq!(
-        (&error["file"], &error["line"], &error["pointer"]),
-        (&json!("net.json"), &json!(4), &json!("/layers/0/params/w"))
+        (&error["file"], &error["line"], &error["pointer"], &error["record"]),
+        (&json!("net.json"), &Value::Null, &json!("/layers/0/params/w"), &json!({"file": "records", "line": 4}))
+    );
+    let bare = stream(&network(LOSS), "[1,2,3]\n", "");
+    assert!(
+        bare.stderr.starts_with("error: --x records:1:1: is one matrix, and --x and --t are open"),
+        "{}",
+        bare.stderr
     );
     let overflow = stream(&network(LOSS), "{\"x\":[1e308,1e308,1e308],\"t\":0}\n", "");
     assert!(overflow.stderr.starts_with("error: records:1: net.json (/layers/2/outputs/y"), "{}", overflow.stderr);

@@ -142,10 +142,12 @@ pub(super) fn wire(fault: &Fault) -> Value {
         Some(Place::Index(at)) => (None, None, None, Some(at)),
         None => (None, None, None, None),
     };
+    // A line belongs to its file: that of a record says nothing of another.
     let (file, line) = match &fault.record {
-        Some((file, number)) => (fault.origin.as_ref().or(Some(file)), line.or(Some(number))),
-        None => (fault.origin.as_ref(), line),
+        Some((file, number)) if fault.origin.is_none() => (Some(file), Some(number)),
+        _ => (fault.origin.as_ref(), line),
     };
+    let record = fault.record.as_ref().map(|(file, line)| json!({"file": file, "line": line}));
     let facts: Vec<String> = fault.facts.iter().map(fact_text).collect();
     json!({
         "code": fault.code.as_str(),
@@ -156,6 +158,7 @@ pub(super) fn wire(fault: &Fault) -> Value {
         "column": column,
         "pointer": pointer.filter(|pointer| !pointer.is_empty()),
         "index": at,
+        "record": record,
         "facts": facts,
         "tip": tip(fault),
     })

@@ -165,6 +165,7 @@ impl Records {
             let names = self.open.iter().filter(|open| !open.optional).map(|open| format!("--{}", open.name));
             let names: Vec<String> = names.collect();
             return Fault::new(Code::OperandMissing, format!("is one matrix, and {} are open", names.join(" and ")))
+                .of(&open.name)
                 .tip("a record that gives several operands is an object with a key for each");
         }
         if open.key.named {

@@ -286,7 +286,8 @@ mod tests {
 
     fn every_width_and_spread() -> impl Strategy<Value = (usize, Vec<f64>)> {
         let spread = prop::sample::select(vec![1e-300, 1e-17, 1e-9, 0.1, 1.0, 5.0, 40.0, 700.0, 1e4, 1e300]);
-        (1..70usize, 1..40usize, spread).prop_flat_map(|(width, count, spread)| {
+        let width = prop_oneof![1..=NARROW, NARROW + 1..4 * NARROW];
+        (width, 1..20usize, spread).prop_flat_map(|(width, count, spread)| {
             let number = (-1.0..1.0f64).prop_map(move |x| x * spread);
             let logit = prop_oneof![20 => number, 1 => Just(f64::NEG_INFINITY), 1 => Just(spread)];
             (Just(width), prop::collection::vec(logit, width * count))
@@ -339,12 +340,28 @@ mod tests {
 
     #[test]
     fn a_nan_makes_its_row_nan_and_no_other() {
-        for at in [0, 5, 19] {
-            let mut x = vec![1.0; 60];
-            x[20 + at] = f64::NAN;
-            let (y, _) = rows(&x, 20);
-            assert!(y[20..40].iter().all(|y| y.is_nan()), "{y:?}");
-            assert!(y[..20].iter().chain(&y[40..]).all(|&y| y == 0.05));
+        for (width, at) in [(16, 0), (16, 5), (16, 15), (128, 0), (128, 9), (128, 64), (128, 127)] {
+            let mut x = vec![1.0; 3 * width];
+            x[width + at] = f64::NAN;
+            let (y, _) = rows(&x, width);
+            assert!(y[width..2 * width].iter().all(|y| y.is_nan()), "{y:?}");
+            let others = y[..width].iter().chain(&y[2 * width..]);
+            assert!(others.into_iter().all(|&y| y == 1.0 / width as f64));
+        }
+    }
+
+    #[test]
+    fn the_largest_and_the_smallest_are_found_wherever_they_are() {
+        for width in [1, 7, 8, 20, 64, 65, 72, 77, 80, 87, 100] {
+            for at in 0..width {
+                let with = |value: f64| (0..width).map(|n| if n == at { value } else { 0.0 }).collect::<Vec<f64>>();
+                for instructions in Instructions::all() {
+                    let (y, sums) = rows_by(instructions, &with(800.0), width);
+                    assert!(sums == [(800.0, 0.0)] && y == with(1.0), "{width} {at} {instructions:?}: {sums:?} {y:?}");
+                    let (y, _) = rows_by(instructions, &with(-800.0), width);
+                    assert!(width == 1 || y[at] == 0.0, "{width} {at} {instructions:?}: {y:?}");
+                }
+            }
         }
     }
 
