@@ -36,6 +36,7 @@ mod hostile; // files made to do harm: what they cost
 mod json; // the JSON reader, by the standard
 mod mutated; // files with something changed in them
 mod ndjson; // records, one a line
+mod only; // what --only leaves out changes no bit of the rest
 mod operands; // every command × operand × form
 mod output; // text, JSON, files; what is written is read back
 mod refusals; // every code has an input that causes it

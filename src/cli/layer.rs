@@ -10,7 +10,7 @@ use super::{Status, check, choice, expect, flag, flag_of, graph, jacobian, optio
 use crate::bundle::Bundle;
 use crate::fault::Fault;
 use crate::format::Width;
-use crate::layer::{self, AnyLayer, Kind, LayerSpec, Outcome, Precision, ScalarDout, Setting, Slot};
+use crate::layer::{self, AnyLayer, Kind, LayerSpec, Outcome, Precision, ScalarDout, Setting, Slot, Wanted};
 use crate::name::Name;
 use crate::operand::Reader;
 use crate::report::{Block, Report};
@@ -142,9 +142,18 @@ pub(super) fn run(
     Ok(Status::Done)
 }
 
+/// What is asked for of a layer's results, and nothing that only others need.
 fn compute(job: Job, request: &Request) -> Result<Report, Fault> {
-    let outcome = outcome(&job, request);
-    report(&job, request, outcome)
+    let (layer, at) = (job.layer.as_ref(), &job.operands.values);
+    let dout = job.dout.as_ref().map(|dout| &dout.value);
+    let only = request.only.iter().flatten().map(Name::new).collect::<Vec<_>>();
+    let wanted = if request.only.is_some() { Wanted::Only(&only) } else { Wanted::All };
+    let mut made = layer::compute_only(layer, at, dout, request.precision, wanted);
+    if only.iter().any(|name| made.results.get(name).or_else(|| made.gradients.get(name)).is_none()) {
+        // The refusal lists all that there is.
+        made = outcome(&job, request);
+    }
+    report(&job, request, made)
 }
 
 /// What a layer gives.

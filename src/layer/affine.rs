@@ -22,7 +22,8 @@
 
 use super::settings::{Kind, Setting, Settings};
 use super::{
-    Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Part, Role, ScalarDout, Slot, ranked, rows, scalar,
+    Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Part, Role, Run, ScalarDout, Slot, ranked,
+    rows, scalar,
 };
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note, count, shape};
@@ -240,28 +241,29 @@ impl<S: Scalar> Layer<S> for Affine {
         Forward { results: Bundle::new().with(Name::Y, ranked(y, x.ndim())), saved: Vec::new() }
     }
 
-    fn backward(&self, at: &Bundle<S>, _: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
+    fn backward<'a>(&'a self, at: &'a Bundle<S>, _: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
         if dout.ndim() == 0 {
             return self.local_factors(at, dout[[]]);
         }
-        let (x, dout) = (at.known(&Name::X), rows(dout));
-        let dx = S::matmul(dout, self.w(at).reversed_axes());
-        let dw = if self.transposed { S::matmul(dout.t(), rows(x)) } else { S::matmul(rows(x).reversed_axes(), dout) };
-        let gradients = Bundle::new().with(Name::DX, ranked(dx, x.ndim())).with(Name::DW, ranked(dw, 2));
-        if at.get(&Name::B).is_none() {
-            return gradients;
-        }
-        gradients.with(Name::DB, S::column_sums(dout).into_dyn())
+        let (x, w, dout) = (at.known(&Name::X), self.w(at), rows(dout));
+        let x_rows = rows(x);
+        let dx = move || ranked(S::matmul(dout, w.reversed_axes()), x.ndim());
+        let dw = move || {
+            let transposed = self.transposed;
+            ranked(if transposed { S::matmul(dout.t(), x_rows) } else { S::matmul(x_rows.t(), dout) }, 2)
+        };
+        let db = move || S::column_sums(dout).into_dyn();
+        Gradients::of(Name::DX, dx).with(Name::DW, dw).with_if(at.get(&Name::B).is_some(), Name::DB, db)
     }
 }
 
 impl Affine {
     /// What `np.dot` does with a scalar k: dx = k·Wᵀ, dW = k·xᵀ, db = k. These are factors of the gradients, no gradients.
-    fn local_factors<S: Scalar>(&self, at: &Bundle<S>, k: S) -> Bundle<S> {
-        let dx = self.w(at).reversed_axes().mapv(|w| k * w);
-        let x = rows(at.known(&Name::X));
-        let dw = if self.transposed { x.mapv(|x| k * x) } else { x.reversed_axes().mapv(|x| k * x) };
-        let gradients = Bundle::new().with(Name::DX, ranked(dx, 2)).with(Name::DW, ranked(dw, 2));
-        if at.get(&Name::B).is_some() { gradients.with(Name::DB, scalar(k)) } else { gradients }
+    fn local_factors<'a, S: Scalar>(&self, at: &'a Bundle<S>, k: S) -> Gradients<'a, S> {
+        let (w, x) = (self.w(at).reversed_axes(), rows(at.known(&Name::X)));
+        let x = if self.transposed { x } else { x.reversed_axes() };
+        Gradients::of(Name::DX, move || ranked(w.mapv(|w| k * w), 2))
+            .with(Name::DW, move || ranked(x.mapv(|x| k * x), 2))
+            .with_if(at.get(&Name::B).is_some(), Name::DB, move || scalar(k))
     }
 }

@@ -1,6 +1,6 @@
 //! `--precision exact`: a layer whose numbers know how they were made, and are rounded once.
 
-use super::{AnyLayer, Outcome, run};
+use super::{AnyLayer, Outcome, Wanted, run};
 use crate::bundle::Bundle;
 use crate::scalar::{Exact, Scalar, exact};
 use ndarray::{ArrayD, Axis, Slice, concatenate};
@@ -10,11 +10,16 @@ use ndarray::{ArrayD, Axis, Slice, concatenate};
 const TOGETHER: usize = 1 << 14;
 
 /// Results and gradients, each the double nearest to the real number.
-pub(super) fn compute(layer: &dyn AnyLayer, at: &Bundle<f64>, dout: Option<&ArrayD<f64>>) -> Outcome {
+pub(super) fn compute(
+    layer: &dyn AnyLayer,
+    at: &Bundle<f64>,
+    dout: Option<&ArrayD<f64>>,
+    wanted: Wanted<'_>,
+) -> Outcome {
     // A parameter's gradient is a sum over all rows, and so may a loss be.
     let alone = at.iter().next().filter(|(_, x)| at.len() == 1 && x.ndim() == 2 && layer.independent_rows());
     let Some((name, x)) = alone.filter(|(_, x)| x.len() > TOGETHER) else {
-        return exact::exactly(|| rounded(layer, at, dout));
+        return exact::exactly(|| rounded(layer, at, dout, wanted));
     };
     let rows = (TOGETHER / x.len_of(Axis(1))).max(1);
     let block = |all: &ArrayD<f64>, n: usize| {
@@ -23,15 +28,15 @@ pub(super) fn compute(layer: &dyn AnyLayer, at: &Bundle<f64>, dout: Option<&Arra
     };
     let parts = exact::each(x.len_of(Axis(0)).div_ceil(rows), |n| {
         let dout = dout.map(|dout| block(dout, n));
-        rounded(layer, &Bundle::new().with(name.clone(), block(x, n)), dout.as_ref())
+        rounded(layer, &Bundle::new().with(name.clone(), block(x, n)), dout.as_ref(), wanted)
     });
     Outcome { results: joined(&parts, |part| &part.results), gradients: joined(&parts, |part| &part.gradients) }
 }
 
 /// Every number rounded, where it was made.
-fn rounded(layer: &dyn AnyLayer, at: &Bundle<f64>, dout: Option<&ArrayD<f64>>) -> Outcome {
+fn rounded(layer: &dyn AnyLayer, at: &Bundle<f64>, dout: Option<&ArrayD<f64>>, wanted: Wanted<'_>) -> Outcome {
     let given = |&value: &f64| Exact::from_f64(value);
-    let outcome = run::<Exact>(layer, &at.map(given), dout.map(|dout| dout.map(given)).as_ref());
+    let outcome = run::<Exact>(layer, &at.map(given), dout.map(|dout| dout.map(given)).as_ref(), wanted);
     Outcome { results: outcome.results.map(|v| v.to_f64()), gradients: outcome.gradients.map(|v| v.to_f64()) }
 }
 

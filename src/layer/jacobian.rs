@@ -61,7 +61,7 @@ fn by_units<S: Scalar>(spec: &LayerSpec, layer: &dyn Layer<S>, at: &Bundle<S>, o
         if let Some(unit) = dout.iter_mut().nth(row) {
             *unit = S::one();
         }
-        for (name, gradient) in layer.backward(at, &forward, &dout) {
+        for (name, gradient) in layer.backward(at, &&forward, &dout).all() {
             let name = jacobian_name(spec, &name);
             if jacobians.get(&name).is_none() {
                 jacobians.insert(name.clone(), Array2::zeros((rows, gradient.len())).into_dyn());

@@ -11,6 +11,7 @@ use ndarray::{Array2, ArrayD, ArrayView2, Dimension, IxDyn};
 
 mod affine;
 mod exact;
+mod gradients;
 mod jacobian;
 mod reduction;
 mod relu;
@@ -22,6 +23,8 @@ mod tanh;
 mod targets;
 mod xent;
 
+use gradients::Once;
+pub use gradients::{Gradients, Run, Wanted};
 pub use jacobian::{jacobian_name, jacobians};
 pub use settings::{Kind, Setting, Settings, Value};
 
@@ -172,8 +175,8 @@ pub trait Layer<S: Scalar> {
     /// The results, and what backward needs of the way there.
     fn forward(&self, at: &Bundle<S>) -> Forward<S>;
 
-    /// The gradients, in the order of output. `dout` has the output's shape.
-    fn backward(&self, at: &Bundle<S>, run: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S>;
+    /// The gradients, in the order of output, each as a formula. `dout` has the output's shape.
+    fn backward<'a>(&'a self, at: &'a Bundle<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S>;
 }
 
 /// What a forward pass gives.
@@ -241,21 +244,37 @@ pub fn admit_anew(layer: &dyn AnyLayer, given: &Given<'_>, new: impl Fn(&Name) -
 
 /// Runs an admitted layer forward and, where there is a `dout`, backward.
 pub fn compute(layer: &dyn AnyLayer, at: &Bundle<f64>, dout: Option<&ArrayD<f64>>, precision: Precision) -> Outcome {
+    compute_only(layer, at, dout, precision, Wanted::All)
+}
+
+/// The same of some results: nothing is computed that they do not need.
+pub fn compute_only(
+    layer: &dyn AnyLayer,
+    at: &Bundle<f64>,
+    dout: Option<&ArrayD<f64>>,
+    precision: Precision,
+    wanted: Wanted<'_>,
+) -> Outcome {
     match precision {
-        Precision::F64 => run::<f64>(layer, at, dout),
+        Precision::F64 => run::<f64>(layer, at, dout, wanted),
         Precision::F32 => {
             let single = |&value: &f64| f32::from_f64(value);
-            let outcome = run::<f32>(layer, &at.map(single), dout.map(|dout| dout.map(single)).as_ref());
+            let outcome = run::<f32>(layer, &at.map(single), dout.map(|dout| dout.map(single)).as_ref(), wanted);
             Outcome { results: outcome.results.map(|v| v.to_f64()), gradients: outcome.gradients.map(|v| v.to_f64()) }
         }
-        Precision::Exact => exact::compute(layer, at, dout),
+        Precision::Exact => exact::compute(layer, at, dout, wanted),
     }
 }
 
-fn run<S: Scalar>(layer: &dyn Layer<S>, at: &Bundle<S>, dout: Option<&ArrayD<S>>) -> Outcome<S> {
-    let forward = layer.forward(at);
-    let gradients = dout.map(|dout| layer.backward(at, &forward, dout)).unwrap_or_default();
-    Outcome { results: forward.results, gradients }
+fn run<S: Scalar>(layer: &dyn Layer<S>, at: &Bundle<S>, dout: Option<&ArrayD<S>>, wanted: Wanted<'_>) -> Outcome<S> {
+    let forward = Once::new(layer, at);
+    if wanted.forward() {
+        forward.run();
+    }
+    let gradients = dout.map(|dout| layer.backward(at, &forward, dout).only(wanted)).unwrap_or_default();
+    let mut results = forward.into_results();
+    results.retain(|name| wanted.has(name));
+    Outcome { results, gradients }
 }
 
 /// A warning that names the first NaN of an operand.

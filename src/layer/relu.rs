@@ -20,7 +20,7 @@
 //! # Ok::<(), nnlayer::fault::Fault>(())
 //! ```
 
-use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, each};
+use super::{Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Role, Run, ScalarDout, Slot, each};
 use crate::bundle::Bundle;
 use crate::fault::{Fault, Note};
 use crate::name::Name;
@@ -91,7 +91,7 @@ impl<S: Scalar> Layer<S> for Relu {
         Forward { results: Bundle::new().with(Name::Y, each([x], |[x]| x.gate(x))), saved: Vec::new() }
     }
 
-    fn backward(&self, at: &Bundle<S>, _: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
-        Bundle::new().with(Name::DX, each([at.known(&Name::X), dout], |[x, dout]| x.gate(dout)))
+    fn backward<'a>(&'a self, at: &'a Bundle<S>, _: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
+        Gradients::of(Name::DX, || each([at.known(&Name::X), dout], |[x, dout]| x.gate(dout)))
     }
 }

@@ -19,7 +19,7 @@
 //! # Ok::<(), nnlayer::fault::Fault>(())
 //! ```
 
-use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, each};
+use super::{Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Role, Run, ScalarDout, Slot, each};
 use crate::bundle::Bundle;
 use crate::fault::{Fault, Note};
 use crate::name::Name;
@@ -93,15 +93,16 @@ impl<S: Scalar> Layer<S> for Sigmoid {
         Forward { results: Bundle::new().with(Name::Y, y), saved: Vec::new() }
     }
 
-    fn backward(&self, at: &Bundle<S>, run: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
-        let (x, y) = (at.known(&Name::X), run.results.known(&Name::Y));
-        let slope = |x: S| {
-            let power = power(x);
-            let sum = S::one() + power;
-            power / (sum * sum)
-        };
-        let dx = each([x, y, dout], |[x, y, dout]| dout * S::detour(|| slope(x), || y * (S::one() - y)));
-        Bundle::new().with(Name::DX, dx)
+    fn backward<'a>(&'a self, at: &'a Bundle<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
+        Gradients::of(Name::DX, move || {
+            let (x, y) = (at.known(&Name::X), run.results.known(&Name::Y));
+            let slope = |x: S| {
+                let power = power(x);
+                let sum = S::one() + power;
+                power / (sum * sum)
+            };
+            each([x, y, dout], |[x, y, dout]| dout * S::detour(|| slope(x), || y * (S::one() - y)))
+        })
     }
 }
 

@@ -22,7 +22,8 @@
 use super::settings::{Kind, Setting, Settings};
 use super::targets::{distribution_tolerance, not_distributions};
 use super::{
-    Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, by_rows, ranked, rows,
+    Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Role, Run, ScalarDout, Slot, by_rows,
+    ranked, rows,
 };
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note, shape};
@@ -240,18 +241,19 @@ impl<S: Scalar> Layer<S> for Softmax {
         Forward { results, saved: vec![ranked(turned(y), 2)] }
     }
 
-    fn backward(&self, at: &Bundle<S>, run: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
-        let x = at.known(&Name::X);
-        let axis = self.known_axis(x.ndim());
-        let y = if self.log { &run.saved[0] } else { run.results.known(&Name::Y) };
-        let across = |of| if axis == Axis(1) { rows::<S>(of) } else { rows(of).reversed_axes() };
-        let (x_rows, y, dout) = (across(x), across(y), across(dout));
-        let dx = by_rows(x_rows.dim(), |n, dx| {
-            let (x, y, dout) = (x_rows.row(n), y.row(n), dout.row(n));
-            if self.log { log_backward(y, dout, dx.into()) } else { backward(largest(x), y, dout, dx.into()) }
-        });
-        let dx = if axis == Axis(1) { dx } else { dx.reversed_axes() };
-        Bundle::new().with(Name::DX, ranked(dx, x.ndim()))
+    fn backward<'a>(&'a self, at: &'a Bundle<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
+        Gradients::of(Name::DX, move || {
+            let x = at.known(&Name::X);
+            let axis = self.known_axis(x.ndim());
+            let y = if self.log { &run.saved[0] } else { run.results.known(&Name::Y) };
+            let across = |of| if axis == Axis(1) { rows::<S>(of) } else { rows(of).reversed_axes() };
+            let (x_rows, y, dout) = (across(x), across(y), across(dout));
+            let dx = by_rows(x_rows.dim(), |n, dx| {
+                let (x, y, dout) = (x_rows.row(n), y.row(n), dout.row(n));
+                if self.log { log_backward(y, dout, dx.into()) } else { backward(largest(x), y, dout, dx.into()) }
+            });
+            ranked(if axis == Axis(1) { dx } else { dx.reversed_axes() }, x.ndim())
+        })
     }
 }
 

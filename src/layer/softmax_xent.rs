@@ -24,7 +24,8 @@ use super::settings::{Kind, Setting, Settings};
 use super::softmax::{Lane, admit_logits, softmax_twice};
 use super::targets::{self, T_KIND, TargetKind, Targets};
 use super::{
-    Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Part, Role, ScalarDout, Slot, by_rows, ranked, rows,
+    Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Part, Role, Run, ScalarDout, Slot, by_rows,
+    ranked, rows,
 };
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note, shape};
@@ -260,14 +261,16 @@ impl<S: Scalar> Layer<S> for SoftmaxXent {
         Forward { results, saved: Vec::new() }
     }
 
-    fn backward(&self, at: &Bundle<S>, run: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
-        let (y, terms) = (rows(run.results.known(&Name::Y)), self.terms(at));
-        let mut dx = by_rows(y.dim(), |n, dx| {
-            let sum = S::sum((0..y.ncols()).map(|k| terms.at(n, k)));
-            let sum = sum.called("total", if terms.counts_as_given() { "Σ t" } else { "Σ E" });
-            dx.iter_mut().enumerate().for_each(|(k, dx)| *dx = y[[n, k]] * sum - terms.at(n, k));
-        });
-        self.reduction.scale(dx.view_mut(), dout, terms.divisor());
-        Bundle::new().with(Name::DX, ranked(dx, at.known(&Name::X).ndim()))
+    fn backward<'a>(&'a self, at: &'a Bundle<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
+        Gradients::of(Name::DX, move || {
+            let (y, terms) = (rows(run.results.known(&Name::Y)), self.terms(at));
+            let mut dx = by_rows(y.dim(), |n, dx| {
+                let sum = S::sum((0..y.ncols()).map(|k| terms.at(n, k)));
+                let sum = sum.called("total", if terms.counts_as_given() { "Σ t" } else { "Σ E" });
+                dx.iter_mut().enumerate().for_each(|(k, dx)| *dx = y[[n, k]] * sum - terms.at(n, k));
+            });
+            self.reduction.scale(dx.view_mut(), dout, terms.divisor());
+            ranked(dx, at.known(&Name::X).ndim())
+        })
     }
 }

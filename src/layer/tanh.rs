@@ -19,7 +19,7 @@
 //! # Ok::<(), nnlayer::fault::Fault>(())
 //! ```
 
-use super::{Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, each};
+use super::{Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Role, Run, ScalarDout, Slot, each};
 use crate::bundle::Bundle;
 use crate::fault::{Fault, Note};
 use crate::name::Name;
@@ -87,14 +87,15 @@ impl<S: Scalar> Layer<S> for Tanh {
         Forward { results: Bundle::new().with(Name::Y, each([at.known(&Name::X)], |[x]| x.tanh())), saved: Vec::new() }
     }
 
-    fn backward(&self, at: &Bundle<S>, run: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
-        let (x, y) = (at.known(&Name::X), run.results.known(&Name::Y));
-        let slope = |x: S| {
-            let half = half_sech(x);
-            S::from_f64(4.0) * (half * half)
-        };
-        let dx = each([x, y, dout], |[x, y, dout]| dout * S::detour(|| slope(x), || S::one() - y * y));
-        Bundle::new().with(Name::DX, dx)
+    fn backward<'a>(&'a self, at: &'a Bundle<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
+        Gradients::of(Name::DX, move || {
+            let (x, y) = (at.known(&Name::X), run.results.known(&Name::Y));
+            let slope = |x: S| {
+                let half = half_sech(x);
+                S::from_f64(4.0) * (half * half)
+            };
+            each([x, y, dout], |[x, y, dout]| dout * S::detour(|| slope(x), || S::one() - y * y))
+        })
     }
 }
 

@@ -24,13 +24,14 @@ use super::reduction::{EMPTY, REDUCTION, Reduction};
 use super::settings::{Kind, Setting, Settings};
 use super::targets::{self, T_KIND, TargetKind, Targets};
 use super::{
-    Admit, AnyLayer, Example, Forward, Given, Layer, LayerSpec, Role, ScalarDout, Slot, by_rows, ranked, rows,
+    Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Role, Run, ScalarDout, Slot, by_rows,
+    ranked, rows,
 };
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note};
 use crate::name::Name;
 use crate::scalar::Scalar;
-use ndarray::ArrayD;
+use ndarray::{Array2, ArrayD};
 
 /// The registry's row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
@@ -150,23 +151,28 @@ impl<S: Scalar> Layer<S> for Xent {
         Forward { results, saved: Vec::new() }
     }
 
-    fn backward(&self, at: &Bundle<S>, _: &Forward<S>, dout: &ArrayD<S>) -> Bundle<S> {
-        let rank = at.known(&Name::Y).ndim();
-        let (y, t) = (rows(at.known(&Name::Y)), self.targets(at));
-        let eps = S::from_f64(self.eps);
-        let mut dx = by_rows(y.dim(), |n, dx| {
-            let sum = S::sum((0..y.ncols()).map(|k| t.at(n, k))).called("total", "Σ t");
-            dx.iter_mut().enumerate().for_each(|(k, dx)| *dx = y[[n, k]] * sum - t.at(n, k));
-        });
-        let mut dy = by_rows(y.dim(), |n, dy| {
-            dy.iter_mut().enumerate().for_each(|(k, dy)| {
-                let (t, y) = (t.at(n, k), y[[n, k]]);
-                *dy = if counts(t, y) { -(t / (y + eps)) } else { S::zero() };
-            });
-        });
-        self.reduction.scale(dx.view_mut(), dout, rows_of(at));
-        self.reduction.scale(dy.view_mut(), dout, rows_of(at));
-        Bundle::new().with(Name::DX, ranked(dx, rank)).with(Name::DY, ranked(dy, rank))
+    fn backward<'a>(&'a self, at: &'a Bundle<S>, _: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
+        let scaled = move |mut gradient: Array2<S>| {
+            self.reduction.scale(gradient.view_mut(), dout, rows_of(at));
+            ranked(gradient, at.known(&Name::Y).ndim())
+        };
+        let dx = move || {
+            let (y, t) = (rows(at.known(&Name::Y)), self.targets(at));
+            scaled(by_rows(y.dim(), |n, dx| {
+                let sum = S::sum((0..y.ncols()).map(|k| t.at(n, k))).called("total", "Σ t");
+                dx.iter_mut().enumerate().for_each(|(k, dx)| *dx = y[[n, k]] * sum - t.at(n, k));
+            }))
+        };
+        let dy = move || {
+            let (y, t, eps) = (rows(at.known(&Name::Y)), self.targets(at), S::from_f64(self.eps));
+            scaled(by_rows(y.dim(), |n, dy| {
+                dy.iter_mut().enumerate().for_each(|(k, dy)| {
+                    let (t, y) = (t.at(n, k), y[[n, k]]);
+                    *dy = if counts(t, y) { -(t / (y + eps)) } else { S::zero() };
+                });
+            }))
+        };
+        Gradients::of(Name::DX, dx).with(Name::DY, dy)
     }
 }
 

@@ -172,7 +172,7 @@ fn run(followed: &Followed<'_>) -> Made {
     let mut gradients = Bundle::new();
     if let Some(dout) = followed.dout {
         let dout = dout.mapv(if followed.says_dout { Traced::leaf } else { Traced::from_f64 });
-        gradients = Layer::<Traced>::backward(followed.layer, &given, &forward, &dout);
+        gradients = Layer::<Traced>::backward(followed.layer, &given, &&forward, &dout).all();
         given.insert(Name::DOUT, dout);
     }
     Made { given, results: forward.results, gradients }

@@ -27,7 +27,7 @@ where
 {
     let mut all = vec![Bundle::new(); stages.len()];
     for n in (first..stages.len()).rev() {
-        let gradients = Layer::<S>::backward(stages[n].layer(), &at[n], &runs[n], &dout);
+        let gradients = Layer::<S>::backward(stages[n].layer(), &at[n], &&runs[n], &dout).all();
         if n > first {
             dout = gradients.known(&stages[n].input().gradient()).mapv(S::handed_on);
         }

@@ -1,0 +1,158 @@
+//! Gradients as formulas: each is computed when it is asked for, and those that nobody asks for are not.
+
+use super::{Forward, Layer};
+use crate::bundle::Bundle;
+use crate::name::Name;
+use crate::scalar::Scalar;
+use ndarray::ArrayD;
+use std::cell::OnceCell;
+use std::ops::Deref;
+
+/// A forward pass, which may be run only when a gradient looks at it.
+pub type Run<'a, S> = dyn Deref<Target = Forward<S>> + 'a;
+
+/// A forward pass that is run once, when something looks at it.
+pub(super) struct Once<'a, S> {
+    layer: &'a dyn Layer<S>,
+    at: &'a Bundle<S>,
+    forward: OnceCell<Forward<S>>,
+}
+
+impl<'a, S: Scalar> Once<'a, S> {
+    pub(super) fn new(layer: &'a dyn Layer<S>, at: &'a Bundle<S>) -> Self {
+        Once { layer, at, forward: OnceCell::new() }
+    }
+
+    pub(super) fn run(&self) -> &Forward<S> {
+        self.forward.get_or_init(|| self.layer.forward(self.at))
+    }
+
+    /// What it gave, where it was run.
+    pub(super) fn into_results(self) -> Bundle<S> {
+        self.forward.into_inner().map(|forward| forward.results).unwrap_or_default()
+    }
+}
+
+impl<S: Scalar> Deref for Once<'_, S> {
+    type Target = Forward<S>;
+
+    fn deref(&self) -> &Forward<S> {
+        self.run()
+    }
+}
+
+type Formula<'a, S> = Box<dyn FnOnce() -> ArrayD<S> + 'a>;
+
+/// The gradients of a layer, in the order of output.
+pub struct Gradients<'a, S> {
+    formulas: Vec<(Name, Formula<'a, S>)>,
+}
+
+impl<'a, S> Gradients<'a, S> {
+    /// One gradient.
+    pub fn of(name: Name, formula: impl FnOnce() -> ArrayD<S> + 'a) -> Self {
+        Gradients { formulas: Vec::with_capacity(3) }.with(name, formula)
+    }
+
+    /// One more.
+    #[must_use]
+    pub fn with(mut self, name: Name, formula: impl FnOnce() -> ArrayD<S> + 'a) -> Self {
+        self.formulas.push((name, Box::new(formula)));
+        self
+    }
+
+    /// One more, where it is there.
+    #[must_use]
+    pub fn with_if(self, there: bool, name: Name, formula: impl FnOnce() -> ArrayD<S> + 'a) -> Self {
+        if there { self.with(name, formula) } else { self }
+    }
+
+    /// Computes them all.
+    pub fn all(self) -> Bundle<S> {
+        self.only(Wanted::All)
+    }
+
+    /// Computes those that are wanted.
+    pub fn only(self, wanted: Wanted<'_>) -> Bundle<S> {
+        let wanted = self.formulas.into_iter().filter(|(name, _)| wanted.has(name));
+        wanted.map(|(name, formula)| (name, formula())).collect()
+    }
+}
+
+/// Gradients that were computed all at once.
+impl<S> From<Bundle<S>> for Gradients<'_, S>
+where
+    S: 'static,
+{
+    fn from(computed: Bundle<S>) -> Self {
+        let formula = |value: ArrayD<S>| -> Formula<'_, S> { Box::new(move || value) };
+        Gradients { formulas: computed.into_iter().map(|(name, value)| (name, formula(value))).collect() }
+    }
+}
+
+/// Which results are wanted.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<'a> {
+    /// All that there are.
+    All,
+    /// Those of these names.
+    Only(&'a [Name]),
+}
+
+impl Wanted<'_> {
+    /// Whether this one is.
+    pub fn has(&self, name: &Name) -> bool {
+        match self {
+            Wanted::All => true,
+            Wanted::Only(names) => names.contains(name),
+        }
+    }
+
+    /// Whether any is that the forward pass gives.
+    pub fn forward(&self) -> bool {
+        match self {
+            Wanted::All => true,
+            Wanted::Only(names) => names.iter().any(|name| !name.is_gradient()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::layer::{self, Settings};
+    use ndarray::array;
+
+    #[test]
+    fn a_gradient_that_nobody_wants_is_not_computed() {
+        let gradients = Gradients::of(Name::DX, || unreachable!()).with(Name::DW, || array![2.0].into_dyn()).with_if(
+            false,
+            Name::DB,
+            || unreachable!(),
+        );
+        assert_eq!(
+            gradients.only(Wanted::Only(&[Name::DW, Name::DB])),
+            Bundle::new().with(Name::DW, array![2.0].into_dyn())
+        );
+    }
+
+    #[test]
+    fn gradients_that_need_no_forward_pass_run_none() {
+        struct Never;
+        impl Deref for Never {
+            type Target = Forward<f64>;
+            fn deref(&self) -> &Forward<f64> {
+                unreachable!("nobody looks")
+            }
+        }
+        let matrix = array![[0.25, 0.75], [0.5, 0.5]].into_dyn();
+        for (name, count) in [("affine", 3), ("relu", 1), ("xent", 2)] {
+            let layer = (layer::find(name).unwrap().build)(&Settings::default()).unwrap();
+            let operands = [Name::X, Name::Y, Name::W, Name::T].map(|name| (name, matrix.clone()));
+            let at = operands.into_iter().collect::<Bundle<f64>>().with(Name::B, array![1.0, 2.0].into_dyn());
+            let dout = if name == "xent" { ndarray::arr0(1.0).into_dyn() } else { matrix.clone() };
+            assert_eq!(Layer::<f64>::backward(layer.as_ref(), &at, &Never, &dout).all().len(), count, "{name}");
+        }
+    }
+}
