@@ -1,5 +1,5 @@
 //! The one test binary.
-#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, unreachable_pub)]
 
 mod support; // running commands and console blocks
 

@@ -159,7 +159,7 @@ fn down(x: &ArrayD<f64>) -> ArrayD<f64> {
     let mut y = x.clone();
     for mut lane in y.lanes_mut(Axis(0)) {
         let most = lane.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        lane.mapv_inplace(|v| (v - most).exp());
+        lane.mapv_inplace(|v| Scalar::exp(v - most));
         let sum = f64::sum(lane.iter().copied());
         lane.mapv_inplace(|v| v / sum);
     }

@@ -196,7 +196,7 @@ impl<'a> Slope<'a> {
         dout: &ArrayD<f64>,
         around: &Direction,
     ) -> Result<Slope<'a>, Fault> {
-        let spacing = function.unit().powf(0.68);
+        let spacing = libm::pow(function.unit(), 0.68);
         let moves: Vec<Move<'_>> = (-3i32..=3)
             .map(|n| Move { operand, entries: &around.entries, length: f64::from(n) * spacing * around.size })
             .collect();

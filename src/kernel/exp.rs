@@ -80,7 +80,7 @@ fn series<V: Lanes>(r: V) -> V {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 mod tests {
     use super::super::lanes::Plain;
     use super::*;

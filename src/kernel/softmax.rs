@@ -270,7 +270,7 @@ fn sum<V: Lanes>(high: &[f64], low: &[f64]) -> (f64, f64) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 mod tests {
     use super::*;
     use crate::scalar::{Doubled, Scalar};

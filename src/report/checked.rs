@@ -154,7 +154,7 @@ fn worst_line(worst: &Worst, against: Against) -> String {
 /// The digits of a numeric value that its error bar leaves, two more than are sure.
 fn digits(worst: &Worst) -> String {
     let value = worst.numeric;
-    let sure = (value.abs() / worst.error_bar).log10();
+    let sure = libm::log10(value.abs() / worst.error_bar);
     if !sure.is_finite() || sure > 14.0 {
         return number(value);
     }

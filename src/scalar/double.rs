@@ -18,23 +18,24 @@ impl Scalar for f64 {
     fn to_f64(self) -> f64 {
         self
     }
+    // Not the system's, which round differently on each.
     fn exp(self) -> Self {
-        f64::exp(self)
+        libm::exp(self)
     }
     fn ln(self) -> Self {
-        f64::ln(self)
+        libm::log(self)
     }
     fn ln_1p(self) -> Self {
-        f64::ln_1p(self)
+        libm::log1p(self)
     }
     fn tanh(self) -> Self {
-        f64::tanh(self)
+        libm::tanh(self)
     }
 
     /// e^(hi + lo) = e^hi·(1 + lo) + O(lo²), where hi + lo is x − shift exactly.
     fn exp_shifted(x: f64, shift: f64) -> f64 {
         let (high, low) = two_sum(x, -shift);
-        let power = high.exp();
+        let power = Scalar::exp(high);
         // Far below the smallest subnormal, and for masked logits, low may be NaN; the power is 0 whatever it is.
         if power == 0.0 { power } else { power + power * low }
     }
@@ -48,7 +49,8 @@ impl Scalar for f64 {
     /// log(s + r) = log s + r/s + O((r/s)²), where s + r is a + b exactly.
     fn ln_sum(a: f64, b: f64) -> f64 {
         let (sum, rest) = two_sum(a, b);
-        if sum > 0.0 && sum.is_finite() { sum.ln() + rest / sum } else { sum.ln() }
+        let log = Scalar::ln(sum);
+        if sum > 0.0 && sum.is_finite() { log + rest / sum } else { log }
     }
 
     /// Neumaier's sum: the error of every addition is kept and added at the end.
@@ -63,7 +65,7 @@ impl Scalar for f64 {
     fn softmax_rows(x: ArrayView2<'_, f64>) -> (Array2<f64>, Vec<(f64, f64)>) {
         let lying = x.as_standard_layout();
         let (y, sums) = softmax::rows(lying.as_slice().unwrap_or_default(), x.ncols());
-        let lines = sums.into_iter().map(|(largest, others)| (largest, others.ln_1p())).collect();
+        let lines = sums.into_iter().map(|(largest, others)| (largest, Scalar::ln_1p(others))).collect();
         match Array2::from_shape_vec(x.raw_dim(), y) {
             Ok(y) => (y, lines),
             Err(_) => unreachable!("as many numbers as in x"),
@@ -111,13 +113,13 @@ mod tests {
                 self.0
             }
             fn exp(self) -> Self {
-                Plain(self.0.exp())
+                Plain(Scalar::exp(self.0))
             }
             fn ln(self) -> Self {
-                Plain(self.0.ln())
+                Plain(Scalar::ln(self.0))
             }
             fn ln_1p(self) -> Self {
-                Plain(self.0.ln_1p())
+                Plain(Scalar::ln_1p(self.0))
             }
         }
         for x in (-4000..4000).map(|n| f64::from(n) / 999.0).chain([1e-300, -1e-9, 40.0, -1000.0, f64::INFINITY]) {
@@ -151,7 +153,7 @@ mod tests {
     #[test]
     fn a_difference_that_rounds_keeps_its_error() {
         // 5e-14 − 700 rounds to −700; its power is e^−700·(1 + 5e-14), 225 ulps away.
-        let ratio = f64::exp_shifted(5e-14, 700.0) / (-700.0f64).exp();
+        let ratio = f64::exp_shifted(5e-14, 700.0) / Scalar::exp(-700.0f64);
         assert!((ratio - 1.0 - 5e-14).abs() < 5e-16, "{ratio}");
     }
 }

@@ -92,7 +92,7 @@ impl Doubled {
         if above.high.abs() < 0.05 {
             return above.ln_1p_small();
         }
-        let first = Doubled::of(self.high.ln());
+        let first = Doubled::of(Scalar::ln(self.high));
         first + (self * (-first).exp() - Doubled::of(1.0))
     }
 
@@ -185,7 +185,7 @@ impl Scalar for Doubled {
 
     fn exp(self) -> Self {
         if self.high.is_nan() || self.high > 710.0 || self.high < -746.0 {
-            return Doubled::of(self.high.exp());
+            return Doubled::of(Scalar::exp(self.high));
         }
         let k = (self.high / LN_2[0]).round();
         let mut above = self.less_ln_2(k).scaled(-HALVINGS).exp_m1_small();
@@ -201,11 +201,11 @@ impl Scalar for Doubled {
     fn ln(self) -> Self {
         // Also 0, negative numbers, NaN.
         if self.high.is_nan() || self.high <= 0.0 || self.high == f64::INFINITY {
-            return Doubled::of(self.high.ln());
+            return Doubled::of(Scalar::ln(self.high));
         }
         let (value, already) = if self.high < 1e-290 { (self.scaled(200), -200) } else { (self, 0) };
         #[allow(clippy::cast_possible_truncation)] // an exponent
-        let k = value.high.log2().round() as i32;
+        let k = libm::log2(value.high).round() as i32;
         let near = value.scaled(-k).ln_near_one();
         near.less_ln_2(-f64::from(k + already))
     }

@@ -167,25 +167,25 @@ impl Scalar for Exact {
     }
 
     fn exp(self) -> Exact {
-        self.function(Op::Exp, f64::exp, Near::exp)
+        self.function(Op::Exp, <f64 as Scalar>::exp, Near::exp)
     }
 
     fn ln(self) -> Exact {
         match self.sign() {
-            sign if sign > 0.0 => self.function(Op::Ln, f64::ln, Near::ln),
-            sign => Exact::double(sign.ln()),
+            sign if sign > 0.0 => self.function(Op::Ln, <f64 as Scalar>::ln, Near::ln),
+            sign => Exact::double(Scalar::ln(sign)),
         }
     }
 
     fn ln_1p(self) -> Exact {
         match (self + Exact::one()).sign() {
-            sign if sign > 0.0 => self.function(Op::Ln1p, f64::ln_1p, Near::ln_1p),
-            sign => Exact::double(sign.ln()),
+            sign if sign > 0.0 => self.function(Op::Ln1p, <f64 as Scalar>::ln_1p, Near::ln_1p),
+            sign => Exact::double(Scalar::ln(sign)),
         }
     }
 
     fn tanh(self) -> Exact {
-        self.function(Op::Tanh, f64::tanh, Near::tanh)
+        self.function(Op::Tanh, <f64 as Scalar>::tanh, Near::tanh)
     }
 
     fn sum(terms: impl Iterator<Item = Exact>) -> Exact {

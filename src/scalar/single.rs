@@ -1,8 +1,12 @@
-//! f32: the definitions as they stand, in single precision.
+//! f32: the definitions as they stand, in single precision. Functions round what they give as doubles.
 
 use super::Scalar;
 use crate::kernel::{gemm, rows};
 use ndarray::{Array2, ArrayView2};
+
+fn by_double(value: f32, function: impl Fn(f64) -> f64) -> f32 {
+    f32::from_f64(function(f64::from(value)))
+}
 
 impl Scalar for f32 {
     #[allow(clippy::cast_possible_truncation)] // rounding to f32 is what this scalar is for
@@ -13,16 +17,16 @@ impl Scalar for f32 {
         f64::from(self)
     }
     fn exp(self) -> Self {
-        f32::exp(self)
+        by_double(self, Scalar::exp)
     }
     fn ln(self) -> Self {
-        f32::ln(self)
+        by_double(self, Scalar::ln)
     }
     fn ln_1p(self) -> Self {
-        f32::ln_1p(self)
+        by_double(self, Scalar::ln_1p)
     }
     fn tanh(self) -> Self {
-        f32::tanh(self)
+        by_double(self, Scalar::tanh)
     }
     fn filled(len: usize, step: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
         rows::filled(len, step, fill)

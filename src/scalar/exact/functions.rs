@@ -1,5 +1,6 @@
 //! exp, log, log1p and tanh of [`Ball`]s, by series in fixed point whose every truncation is counted.
 
+use super::super::Scalar;
 use super::ball::{Ball, absolute};
 use num_bigint::{BigInt, Sign};
 use std::cell::RefCell;
@@ -128,7 +129,7 @@ pub(super) fn ln(x: &Ball, bits: i64) -> Option<Ball> {
     }
     // log near = first + log(near·e^−first), where the second logarithm is of a number near 1.
     let deep = bits + 16 - above.top().min(0).max(-bits);
-    let first = above.rounded(Some(-10)).unwrap_or_default().ln_1p();
+    let first = Scalar::ln_1p(above.rounded(Some(-10)).unwrap_or_default());
     let small = first.abs() < 1e-30;
     let log = if small {
         ln_1p(&above, bits)?
