@@ -2,6 +2,13 @@
 
 use std::io::{self, IsTerminal, Write};
 
+// Rust's runtime unwinds the stack with what it finds in libgcc_s.so, whose loading takes a tenth of a small job. It lies in this
+// archive of the same compiler too; nothing is declared, or called, here.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[allow(unsafe_code)]
+#[link(name = "gcc_eh", kind = "static", modifiers = "+whole-archive,-bundle")]
+unsafe extern "C" {}
+
 fn main() {
     let args: Vec<_> = std::env::args_os().collect();
     nnlayer::cli::color(&args).write_global();
