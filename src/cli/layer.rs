@@ -17,20 +17,17 @@ use crate::report::{Block, Report};
 use clap::{Arg, ArgMatches, Command};
 use std::io::Write;
 
-/// The command of a layer.
-pub(super) fn command(spec: &'static LayerSpec) -> Command {
-    let mut pictures = Vec::from(graph::options(&["tape", "name", "expect", "ndjson", "steps"]));
-    pictures.push(steps::option());
-    let groups = [
-        ("Operands", spec.slots.iter().map(operand).chain([dout(spec)]).collect()),
-        ("Settings", spec.settings.iter().map(setting).collect()),
-        ("Streams", stream::options().into()),
-        ("Chains", tape::options().into()),
-        ("Pictures", pictures),
-        ("Options", common().into_iter().chain(super::request::checking()).collect()),
-    ];
-    let command = Command::new(spec.name).about(spec.about).disable_help_flag(true).after_help(after_help(spec));
-    groups.into_iter().fold(command, |command, (heading, options)| under(heading, options, command))
+/// The command of a layer; `told` with what its help ends with.
+pub(super) fn command(spec: &'static LayerSpec, told: bool) -> Command {
+    let command = Command::new(spec.name).about(spec.about).disable_help_flag(true);
+    let command = if told { command.after_help(after_help(spec)) } else { command };
+    let command = under("Operands", spec.slots.iter().map(operand).chain([dout(spec)]), command);
+    let command = under("Settings", spec.settings.iter().map(setting), command);
+    let command = under("Streams", stream::options(), command);
+    let command = under("Chains", tape::options(), command);
+    let pictures = graph::options(&["tape", "name", "expect", "ndjson", "steps"]);
+    let command = under("Pictures", pictures.into_iter().chain([steps::option()]), command);
+    under("Options", common().into_iter().chain(super::request::checking()), command)
 }
 
 #[inline(never)]

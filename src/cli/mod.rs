@@ -7,6 +7,7 @@ use crate::operand::{Reader, stdin::Stdin};
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::PossibleValuesParser};
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
+use std::mem::ManuallyDrop;
 
 mod backward;
 mod check;
@@ -91,8 +92,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
     let mut messages = Messages { stream: stderr, as_json, terminal, watched: stdout_is_terminal };
     let colour = stdout_is_terminal || error::peek(&args, "--color") == Some("always");
     let named = args.get(1).and_then(|name| name.to_str()).map(str::to_owned);
-    let matches = match line(named.as_deref()).try_get_matches_from(args) {
-        Ok(matches) => matches,
+    // Neither is freed: the program ends with its run, and taking a command line apart is work.
+    let told = args.iter().any(|arg| arg.to_str().is_some_and(|arg| arg.starts_with("-h") || arg == "--help"));
+    let mut line = ManuallyDrop::new(line(named.as_deref(), told));
+    let matches = match line.try_get_matches_from_mut(args) {
+        Ok(matches) => ManuallyDrop::new(matches),
         Err(error) if !error.use_stderr() => {
             let text = if colour { error.render().ansi().to_string() } else { error.to_string() };
             return match writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush()) {
@@ -160,16 +164,16 @@ fn dispatch(
 
 /// The whole command line, derived from the registry.
 pub fn command() -> Command {
-    line(None)
+    line(None, true)
 }
 
-/// The command line that has only the named command, if there is one of that name: building all others takes longer than a
-/// small job.
-fn line(named: Option<&str>) -> Command {
+/// The command line that has only the named command, if there is one of that name, `told` with what help says of layers:
+/// building all others, and the texts, takes longer than a small job.
+fn line(named: Option<&str>, told: bool) -> Command {
     let known =
         named.filter(|name| crate::layer::find(name).is_some() || COMMANDS.iter().any(|other| other.name == *name));
     let wanted = |name: &str| known.is_none_or(|known| known == name);
-    let layers = LAYERS.iter().filter(|spec| wanted(spec.name)).map(|spec| layer::command(spec));
+    let layers = LAYERS.iter().filter(|spec| wanted(spec.name)).map(|spec| layer::command(spec, told));
     let others = COMMANDS.iter().filter(|other| wanted(other.name)).map(|other| (other.command)());
     Command::new("nnlayer")
         .version(env!("CARGO_PKG_VERSION"))
@@ -213,7 +217,7 @@ fn flag(name: &'static str, help: &'static str) -> Arg {
 
 /// Adds options under a heading of their own.
 #[inline(never)]
-fn under(heading: &'static str, options: Vec<Arg>, command: Command) -> Command {
+fn under(heading: &'static str, options: impl IntoIterator<Item = Arg>, command: Command) -> Command {
     command.args(options.into_iter().map(|option| option.help_heading(heading)))
 }
 
