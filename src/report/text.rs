@@ -42,7 +42,7 @@ impl Renderer for Text {
 /// A number on its own, with as many digits as tell it from its neighbours.
 pub fn number(value: f64) -> String {
     if value.is_finite() && value.fract() == 0.0 && value.abs() < 1e16 {
-        format!("{value:.0}")
+        format!("{value}")
     } else {
         special(value).unwrap_or_else(|| format!("{value:?}"))
     }
@@ -59,35 +59,33 @@ fn special(value: f64) -> Option<String> {
 
 /// A scalar, vector or matrix, as NumPy prints it; whole numbers without a point.
 pub fn matrix(value: &ArrayD<f64>) -> String {
+    let rows: Vec<ArrayView1<'_, f64>> = match value.ndim() {
+        0 => return number(value[[]]),
+        1 => value.view().into_dimensionality().into_iter().collect(),
+        _ => value.axis_iter(Axis(0)).filter_map(|row| row.into_dimensionality().ok()).collect(),
+    };
     let elide = value.len() > THRESHOLD;
-    match value.ndim() {
-        0 => number(value[[]]),
-        1 => {
-            let row: Vec<f64> = value.iter().copied().collect();
-            let style = Style::of(shown(&row, elide).into_iter().flatten());
-            line(ArrayView1::from(&row), elide, &style, 1, 1)
-        }
-        _ => {
-            let all = value
-                .axis_iter(Axis(0))
-                .filter_map(|row| row.into_dimensionality().ok())
-                .collect::<Vec<ArrayView1<'_, f64>>>();
-            let shown_rows = shown(&all, elide);
-            let style = Style::of(shown_rows.iter().flatten().flat_map(|row| shown(&row.to_vec(), elide)).flatten());
-            let last = shown_rows.len().saturating_sub(1);
-            let lines: Vec<String> = shown_rows
-                .iter()
-                .enumerate()
-                .map(|(n, row)| {
-                    row.map_or_else(
-                        || "...".to_owned(),
-                        |row| line(row, elide, &style, 2, if n == last { 2 } else { 1 }),
-                    )
-                })
-                .collect();
-            format!("[{}]", lines.join("\n "))
-        }
+    let rows: Vec<Option<Vec<Option<f64>>>> =
+        shown(&rows, elide).into_iter().map(|row| row.map(|row| shown(&row.to_vec(), elide))).collect();
+    let notation = Notation::of(rows.iter().flatten().flatten().flatten().copied());
+    let cells: Vec<Option<Vec<Option<Cell>>>> = rows
+        .into_iter()
+        .map(|row| row.map(|row| row.into_iter().map(|value| value.map(|value| notation.cell(value))).collect()))
+        .collect();
+    let widths = Widths::of(cells.iter().flatten().flatten().flatten());
+    if value.ndim() == 1 {
+        return cells.iter().flatten().map(|row| line(row, &widths, 1, 1)).collect();
     }
+    let last = cells.len().saturating_sub(1);
+    let lines: Vec<String> = cells
+        .iter()
+        .enumerate()
+        .map(|(n, row)| match row {
+            Some(row) => line(row, &widths, 2, if n == last { 2 } else { 1 }),
+            None => "...".to_owned(),
+        })
+        .collect();
+    format!("[{}]", lines.join("\n "))
 }
 
 /// The values that are shown; none stands for those left out.
@@ -100,10 +98,10 @@ fn shown<T: Clone>(values: &[T], elide: bool) -> Vec<Option<T>> {
 }
 
 /// One row in brackets, continued with `indent` blanks where it is long; `closing` brackets follow it.
-fn line(row: ArrayView1<'_, f64>, elide: bool, style: &Style, indent: usize, closing: usize) -> String {
+fn line(row: &[Option<Cell>], widths: &Widths, indent: usize, closing: usize) -> String {
     let (mut text, mut width) = (String::from("["), indent);
-    for (n, value) in shown(&row.to_vec(), elide).into_iter().enumerate() {
-        let cell = value.map_or_else(|| "...".to_owned(), |value| style.cell(value));
+    for (n, cell) in row.iter().enumerate() {
+        let cell = cell.as_ref().map_or_else(|| "...".to_owned(), |cell| widths.fill(cell));
         if n > 0 {
             if width + 1 + cell.len() + closing > LINE {
                 text.push('\n');
@@ -121,70 +119,83 @@ fn line(row: ArrayView1<'_, f64>, elide: bool, style: &Style, indent: usize, clo
     text
 }
 
-/// How the values of one matrix are written, so that their points stand below each other.
-struct Style {
-    kind: Kind,
-    /// Digits behind the point.
-    digits: usize,
+/// A value as it is written.
+enum Cell {
+    /// What stands before the point, and from it on.
+    Number(String, String),
+    /// A word such as nan, which ends where the digits end.
+    Word(String),
+}
+
+/// How wide the cells of one matrix are, so that their points stand below each other.
+struct Widths {
     /// Characters before the point.
     left: usize,
     /// Characters from the point on.
     right: usize,
 }
 
-enum Kind {
-    Whole,
-    Positional,
-    Scientific,
-}
-
-impl Style {
-    fn of(values: impl Iterator<Item = f64> + Clone) -> Style {
-        let finite = values.clone().filter(|value| value.is_finite());
-        let sizes = || finite.clone().filter(|value| *value != 0.0).map(f64::abs);
-        let (largest, smallest) = (sizes().fold(0.0, f64::max), sizes().fold(f64::INFINITY, f64::min));
-        let kind = if finite.clone().all(|value| value.fract() == 0.0) && largest < 1e8 {
-            Kind::Whole
-        } else if largest >= 1e8 || smallest < 1e-4 || largest / smallest > 1000.0 {
-            Kind::Scientific
-        } else {
-            Kind::Positional
+impl Widths {
+    fn of<'a>(cells: impl Iterator<Item = &'a Cell> + Clone) -> Widths {
+        let right = |cell: &Cell| if let Cell::Number(_, right) = cell { right.len() } else { 0 };
+        let right = cells.clone().map(right).max().unwrap_or(0);
+        let left = |cell: &Cell| match cell {
+            Cell::Number(left, _) => left.len(),
+            Cell::Word(word) => word.len().saturating_sub(right),
         };
-        let digits = finite.clone().map(|value| mantissa_digits(value).min(DIGITS)).max().unwrap_or(0);
-        let mut style = Style { kind, digits, left: 0, right: 0 };
-        style.right = finite.map(|value| style.text(value).1.len()).max().unwrap_or(0);
-        // A word such as nan ends where the digits end.
-        let left = |value: f64| {
-            special(value).map_or_else(|| style.text(value).0.len(), |word| word.len().saturating_sub(style.right))
-        };
-        style.left = values.map(left).max().unwrap_or(0);
-        style
+        Widths { left: cells.map(left).max().unwrap_or(0), right }
     }
 
-    /// What stands before the point of a finite value, and from it on.
-    fn text(&self, value: f64) -> (String, String) {
-        match self.kind {
-            Kind::Whole => (format!("{value:.0}"), String::new()),
-            Kind::Positional => {
-                let (left, right) = positional(value);
-                (left, format!(".{right}"))
+    fn fill(&self, cell: &Cell) -> String {
+        match cell {
+            Cell::Number(left, right) => {
+                format!("{left:>before$}{right:<behind$}", before = self.left, behind = self.right)
             }
-            Kind::Scientific => {
-                let text = format!("{value:.*e}", self.digits);
+            Cell::Word(word) => format!("{word:>width$}", width = self.left + self.right),
+        }
+    }
+}
+
+/// How the values of one matrix are written.
+enum Notation {
+    Whole,
+    Positional,
+    /// With so many digits behind the point.
+    Scientific(usize),
+}
+
+impl Notation {
+    fn of(values: impl Iterator<Item = f64> + Clone) -> Notation {
+        let finite = values.filter(|value| value.is_finite());
+        let sizes = || finite.clone().filter(|value| *value != 0.0).map(f64::abs);
+        let (largest, smallest) = (sizes().fold(0.0, f64::max), sizes().fold(f64::INFINITY, f64::min));
+        if finite.clone().all(|value| value.fract() == 0.0) && largest < 1e8 {
+            Notation::Whole
+        } else if largest >= 1e8 || smallest < 1e-4 || largest / smallest > 1000.0 {
+            Notation::Scientific(finite.map(|value| mantissa_digits(value).min(DIGITS)).max().unwrap_or(0))
+        } else {
+            Notation::Positional
+        }
+    }
+
+    fn cell(&self, value: f64) -> Cell {
+        if let Some(word) = special(value) {
+            return Cell::Word(word);
+        }
+        match self {
+            Notation::Whole => Cell::Number(value.to_string(), String::new()),
+            Notation::Positional => {
+                let (left, right) = positional(value);
+                Cell::Number(left, format!(".{right}"))
+            }
+            Notation::Scientific(digits) => {
+                let text = format!("{value:.digits$e}");
                 let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
                 let (left, right) = mantissa.split_once('.').unwrap_or((mantissa, ""));
                 let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
-                (left.to_owned(), format!(".{right}e{sign}{exponent:0>2}"))
+                Cell::Number(left.to_owned(), format!(".{right}e{sign}{exponent:0>2}"))
             }
         }
-    }
-
-    fn cell(&self, value: f64) -> String {
-        if let Some(word) = special(value) {
-            return format!("{word:>width$}", width = self.left + self.right);
-        }
-        let (left, right) = self.text(value);
-        format!("{left:>before$}{right:<behind$}", before = self.left, behind = self.right)
     }
 }
 
