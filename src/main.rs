@@ -1,6 +1,8 @@
 //! argv → [`nnlayer::run`] → exit status.
 
+use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
+use std::rc::Rc;
 
 // Rust's runtime unwinds the stack with what it finds in libgcc_s.so, whose loading takes a tenth of a small job. It lies in this
 // archive of the same compiler too; nothing is declared, or called, here.
@@ -24,7 +26,7 @@ fn main() {
             stdin_is_terminal: stdin.is_terminal(),
             stdout: &mut stdout,
             stdout_is_terminal,
-            stderr: &mut anstream::stderr().lock(),
+            stderr: Rc::new(RefCell::new(anstream::stderr())),
             stderr_is_terminal: io::stderr().is_terminal(),
         },
     );

@@ -146,3 +146,31 @@ fn a_failed_run_leaves_the_old_file_as_it_was() {
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file is left");
 }
+
+#[test]
+fn a_bar_stands_on_standard_error_while_something_takes_long() {
+    let folder = folder();
+    let x = folder.path().join("x.csv");
+    let row =
+        |n: usize| (0..300).map(|k| format!("{}.{:03}", (n * k) % 7, (31 * n + 17 * k) % 1000)).collect::<Vec<_>>();
+    // As much as takes this machine more than a second.
+    for rows in (2..8).map(|n| 2000 * n * n) {
+        let text: String = (0..rows).map(|n| row(n).join(",") + "\n").collect();
+        std::fs::write(&x, text).unwrap();
+        let args = ["softmax", "--x", x.to_str().unwrap(), "--precision", "exact", "--forward", "--json"];
+        let begin = std::time::Instant::now();
+        let watched = nnlayer(&[&args[..], &["--progress", "always"]].concat());
+        if begin.elapsed().as_secs_f64() > 1.5 {
+            assert!(
+                watched.stderr.contains("computing █") || watched.stderr.contains("writing █"),
+                "{}",
+                watched.stderr
+            );
+            assert!(!watched.stderr.contains('\n') && watched.stderr.contains("░ "), "{}", watched.stderr);
+            let alone = nnlayer(&args);
+            assert!(alone.stdout == watched.stdout && alone.stderr.is_empty());
+            return;
+        }
+    }
+    panic!("nothing takes long here");
+}

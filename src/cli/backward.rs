@@ -55,7 +55,7 @@ fn run(
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
     out: &mut dyn Write,
-    messages: &mut Messages<'_>,
+    messages: &mut Messages,
 ) -> anyhow::Result<Status> {
     let request = Request::parse(matches)?;
     let picture = graph::wanted(matches, messages)?;
@@ -71,7 +71,7 @@ fn run(
     let feed = Feed { x: &x, t: t.as_ref(), rounding: &|_| crate::format::DOUBLE_ROUNDING };
     let run = chain::run(&tape, &feed, &mut upstream)?;
     if request.check {
-        return super::check::chain(tape, run, matches, reader, &request, out, messages);
+        return super::check::chain(tape, run, matches, reader, &request, out);
     }
     let stale = stale(&tape, &run).map(|fault| Note::warning(tape::blame(fault, source)));
     messages.notes(stale.as_slice(), request.strict)?;

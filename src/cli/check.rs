@@ -2,12 +2,11 @@
 
 use super::Status;
 use super::backward::upstream;
-use super::error::Messages;
 use super::job::Job;
-use super::progress::Progress;
 use super::request::{Request, check as check_option, check_format};
 use crate::check::{Case, Checked, Own, Plan, Subject, Verdict, check};
 use crate::fault::Fault;
+use crate::kernel::progress::Progress;
 use crate::operand::Reader;
 use crate::report::checked::{self, Form};
 use crate::tape::check::{Claim, whole};
@@ -19,17 +18,11 @@ use std::io::{BufWriter, Write};
 pub(super) const SEED: u64 = 1;
 
 /// Checks an admitted layer.
-pub(super) fn layer(
-    job: &Job,
-    request: &Request,
-    matches: &ArgMatches,
-    out: &mut dyn Write,
-    messages: &mut Messages<'_>,
-) -> anyhow::Result<Status> {
+pub(super) fn layer(job: &Job, request: &Request, matches: &ArgMatches, out: &mut dyn Write) -> anyhow::Result<Status> {
     let dout = job.dout.as_ref().map(|dout| &dout.value);
     let case = Case::new(job.spec, &job.settings, &job.operands.values, dout, request.precision)?;
     let mut own = Own { layer: job.layer.as_ref(), precision: request.precision };
-    let checked = watched(&mut own, &case, Plan::new(&case, SEED, true), messages)?;
+    let checked = watched(&mut own, &case, Plan::new(&case, SEED, true))?;
     report(&checked, form(request.as_json(), matches), out)
 }
 
@@ -46,26 +39,20 @@ pub(super) fn chain(
     reader: &mut Reader<'_>,
     request: &Request,
     out: &mut dyn Write,
-    messages: &mut Messages<'_>,
 ) -> anyhow::Result<Status> {
     let Some(last) = tape.stages.last() else { unreachable!("a document has layers") };
     let shape = run.outputs.last().and_then(|outputs| outputs.get(&last.spec.output));
     let shape = shape.map(|output| output.shape().to_vec()).unwrap_or_default();
     let dout = upstream(matches, reader, last, &shape)?;
     let claim = Claim::of(&tape, run, dout);
-    let checked = whole(tape, &claim, SEED, |subject, case, plan| watched(subject, case, plan, messages))?;
+    let checked = whole(tape, &claim, SEED, watched)?;
     report(&checked, form(request.as_json(), matches), out)
 }
 
 /// Checks, with a bar where it takes long.
-pub(super) fn watched(
-    subject: &mut dyn Subject,
-    case: &Case,
-    plan: Plan<'_>,
-    messages: &mut Messages<'_>,
-) -> Result<Checked, Fault> {
-    let progress = Progress::new(messages, "checking", plan.passes(case));
-    check(subject, case, &Plan { tick: &|| progress.tick(), ..plan })
+pub(super) fn watched(subject: &mut dyn Subject, case: &Case, plan: Plan<'_>) -> Result<Checked, Fault> {
+    let progress = Progress::new("checking", plan.passes(case));
+    check(subject, case, &Plan { tick: &|| progress.done(1), ..plan })
 }
 
 /// The form that options ask for; `--json` and `--pretty` are short for one.

@@ -50,7 +50,7 @@ fn run(
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
     out: &mut dyn Write,
-    _messages: &mut Messages<'_>,
+    _messages: &mut Messages,
 ) -> anyhow::Result<Status> {
     reader.stdin.closed = matches.get_flag("no-stdin");
     reader.in_format = in_format(matches);

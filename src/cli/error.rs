@@ -5,26 +5,29 @@ use crate::fault::{Code, Fact, Fault, Note, Place, Severity, index, shape};
 use crate::name::Name;
 use clap::error::{ContextKind, ContextValue};
 use serde_json::{Map, Value, json};
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io::Write;
+use std::rc::Rc;
 
 const RED: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
 const YELLOW: anstyle::Style = anstyle::AnsiColor::Yellow.on_default().bold();
 const GREEN: anstyle::Style = anstyle::AnsiColor::Green.on_default();
 
+/// Standard error: messages go there, and bars meanwhile.
+pub(super) type Stream = Rc<RefCell<dyn Write>>;
+
 /// Where messages go, and how.
-pub(super) struct Messages<'a> {
+pub(super) struct Messages {
     /// Standard error.
-    pub(super) stream: &'a mut dyn Write,
+    pub(super) stream: Stream,
     /// `--error-format json`.
     pub(super) as_json: bool,
-    /// Whether somebody watches standard error.
-    pub(super) terminal: bool,
     /// Whether somebody watches standard output.
     pub(super) watched: bool,
 }
 
-impl Messages<'_> {
+impl Messages {
     /// Says why the run ends.
     pub(super) fn error(&mut self, fault: &Fault) -> Status {
         self.say("error", RED, fault);
@@ -53,7 +56,7 @@ impl Messages<'_> {
     /// Says what clap refused.
     pub(super) fn usage(&mut self, error: &clap::Error) -> Status {
         if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !self.as_json {
-            let _ = write!(self.stream, "{}", error.render().ansi());
+            let _ = write!(self.stream.borrow_mut(), "{}", error.render().ansi());
             return Status::Error;
         }
         self.error(&usage_fault(error))
@@ -66,7 +69,8 @@ impl Messages<'_> {
             words(kind, style, fault)
         };
         // Nobody is left to hear that standard error is closed.
-        let _ = self.stream.write_all(text.as_bytes()).and_then(|()| self.stream.flush());
+        let mut stream = self.stream.borrow_mut();
+        let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn run(
     report: &Report,
     request: &Request,
     out: &mut dyn Write,
-    messages: &mut Messages<'_>,
+    messages: &mut Messages,
 ) -> anyhow::Result<Status> {
     let named = named(sheets, &report.blocks)?;
     let computed: Vec<Name> = report.blocks.iter().map(|block| block.name.clone()).collect();
@@ -77,7 +77,7 @@ pub(super) fn warn(
     spec: &LayerSpec,
     computed: &[Name],
     request: &Request,
-    messages: &mut Messages<'_>,
+    messages: &mut Messages,
 ) -> Result<(), Fault> {
     for note in unused(named, spec, computed) {
         if request.strict {

@@ -100,14 +100,14 @@ fn run(
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
     out: &mut dyn Write,
-    messages: &mut Messages<'_>,
+    _messages: &mut Messages,
 ) -> anyhow::Result<Status> {
     reader.stdin.closed = matches.get_flag("no-stdin");
     reader.in_format = in_format(matches);
     let wanted = Wanted::parse(matches)?;
     let (checked, drawn) = match layer::find(&wanted.layer) {
-        Some(spec) => known(spec, matches, reader, &wanted, messages)?,
-        None if wanted.layer == CUSTOM => custom(matches, reader, &wanted, messages)?,
+        Some(spec) => known(spec, matches, reader, &wanted)?,
+        None if wanted.layer == CUSTOM => custom(matches, reader, &wanted)?,
         None => return Err(unknown_layer(&wanted.layer).into()),
     };
     let mut checked = checked;
@@ -185,7 +185,6 @@ fn known(
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
     wanted: &Wanted,
-    messages: &mut Messages<'_>,
 ) -> Result<Answer, Fault> {
     let others = LAYERS.iter().flat_map(|other| {
         other.slots.iter().map(|slot| slot.name.as_str()).chain(other.settings.iter().map(|setting| setting.name))
@@ -216,10 +215,10 @@ fn known(
     let case = Case::new(spec, &settings, &at, Some(&dout), wanted.precision)?;
     let drawn = given.len() < at.len() || (drawn_dout && !shape.is_empty());
     let checked = match wanted.program(&settings) {
-        Some(mut program) => watched(&mut program, &case, Plan::new(&case, wanted.seed, false), messages)?,
+        Some(mut program) => watched(&mut program, &case, Plan::new(&case, wanted.seed, false))?,
         None => {
             let mut own = Own { layer: layer.as_ref(), precision: wanted.precision };
-            watched(&mut own, &case, Plan::new(&case, wanted.seed, true), messages)?
+            watched(&mut own, &case, Plan::new(&case, wanted.seed, true))?
         }
     };
     Ok((checked, drawn))
@@ -242,12 +241,7 @@ fn dout(
 }
 
 /// A layer that only its program knows: its gradients against differences of its forward pass.
-fn custom(
-    matches: &ArgMatches,
-    reader: &mut Reader<'_>,
-    wanted: &Wanted,
-    messages: &mut Messages<'_>,
-) -> Result<Answer, Fault> {
+fn custom(matches: &ArgMatches, reader: &mut Reader<'_>, wanted: &Wanted) -> Result<Answer, Fault> {
     let Some(mut program) = wanted.program(&Settings::default()) else {
         return Err(Fault::new(Code::Usage, "a custom layer needs its program")
             .of(&Name::new("layer"))
@@ -284,7 +278,7 @@ fn custom(
     let drawn = at.len() > given || (drawn_dout && !shape.is_empty());
     let gradients: Vec<Name> = at.names().map(Name::gradient).collect();
     let case = Case::custom(at, dout, output, &gradients);
-    let checked = watched(&mut program, &case, Plan::new(&case, wanted.seed, false), messages)?;
+    let checked = watched(&mut program, &case, Plan::new(&case, wanted.seed, false))?;
     Ok((checked, drawn))
 }
 

@@ -53,7 +53,7 @@ pub(super) struct Wanted {
 }
 
 /// What `--graph` asks for; refuses files that are no picture.
-pub(super) fn wanted(matches: &ArgMatches, messages: &Messages<'_>) -> Result<Option<Wanted>, Fault> {
+pub(super) fn wanted(matches: &ArgMatches, messages: &Messages) -> Result<Option<Wanted>, Fault> {
     let Some(file) = text_of(matches, "graph") else { return Ok(None) };
     let level = text_of(matches, "level").map(|word| if word == "tensor" { Level::Tensor } else { Level::Scalar });
     let file = match file {

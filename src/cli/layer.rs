@@ -82,7 +82,7 @@ pub(super) fn run(
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
     out: &mut dyn Write,
-    messages: &mut Messages<'_>,
+    messages: &mut Messages,
 ) -> anyhow::Result<Status> {
     let request = Request::parse(matches)?;
     reader.stdin.closed = matches.get_flag("no-stdin");
@@ -123,7 +123,7 @@ pub(super) fn run(
         return Ok(Status::Done);
     }
     if request.check {
-        return check::layer(&job, &request, matches, out, messages);
+        return check::layer(&job, &request, matches, out);
     }
     let answers = request.expect.as_ref().map(|text| reader.sheets(&expect::EXPECT, text)).transpose()?;
     if let Some(form) = request.steps {

@@ -5,9 +5,12 @@ use crate::kernel;
 use crate::layer::LAYERS;
 use crate::operand::{Reader, stdin::Stdin};
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::PossibleValuesParser};
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::mem::ManuallyDrop;
+use std::rc::Rc;
+use std::time::Duration;
 
 mod backward;
 mod check;
@@ -34,6 +37,7 @@ mod tape;
 mod train;
 
 use error::Messages;
+use progress::{Bar, Beside};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +78,7 @@ pub struct Io<'a> {
     /// Whether somebody watches standard output: streams are flushed record by record then.
     pub stdout_is_terminal: bool,
     /// Standard error: messages only, with colours that the stream takes out where they don't belong.
-    pub stderr: &'a mut dyn Write,
+    pub stderr: Rc<RefCell<dyn Write>>,
     /// Whether somebody watches standard error: progress is shown to nobody else.
     pub stderr_is_terminal: bool,
 }
@@ -89,7 +93,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
         Some("never") => false,
         _ => stderr_is_terminal,
     };
-    let mut messages = Messages { stream: stderr, as_json, terminal, watched: stdout_is_terminal };
+    let bar = (terminal && !as_json).then(|| Bar::new(Rc::clone(&stderr), Duration::from_secs(1)));
+    let mut beside;
+    let stdout: &mut dyn Write = match &bar {
+        Some(bar) if stdout_is_terminal => {
+            beside = Beside { out: stdout, bar: Rc::clone(bar) };
+            &mut beside
+        }
+        _ => stdout,
+    };
+    let mut messages = Messages { stream: stderr, as_json, watched: stdout_is_terminal };
     let colour = stdout_is_terminal || error::peek(&args, "--color") == Some("always");
     let named = args.get(1).and_then(|name| name.to_str()).map(str::to_owned);
     // Neither is freed: the program ends with its run, and taking a command line apart is work.
@@ -109,13 +122,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
     let mut reader = Reader::new(Stdin::new(stdin, stdin_is_terminal));
     let threads =
         matches.subcommand().and_then(|(_, matches)| matches.try_get_one::<u16>("threads").ok().flatten().copied());
-    kernel::threads::with(threads.map_or(0, usize::from), || {
-        dispatch(&matches, &mut reader, stdout, &mut messages).unwrap_or_else(|error| ended(&error, &mut messages))
-    })
+    let run =
+        || dispatch(&matches, &mut reader, stdout, &mut messages).unwrap_or_else(|error| ended(&error, &mut messages));
+    kernel::threads::with(threads.map_or(0, usize::from), || kernel::progress::listen(bar.map(Bar::listener), run))
 }
 
 /// How a run ends that could not go on.
-fn ended(error: &anyhow::Error, messages: &mut Messages<'_>) -> Status {
+fn ended(error: &anyhow::Error, messages: &mut Messages) -> Status {
     if let Some(fault) = error.downcast_ref::<Fault>() {
         return messages.error(fault);
     }
@@ -129,7 +142,7 @@ fn ended(error: &anyhow::Error, messages: &mut Messages<'_>) -> Status {
 struct Other {
     name: &'static str,
     command: fn() -> Command,
-    run: fn(&ArgMatches, &mut Reader<'_>, &mut dyn Write, &mut Messages<'_>) -> anyhow::Result<Status>,
+    run: fn(&ArgMatches, &mut Reader<'_>, &mut dyn Write, &mut Messages) -> anyhow::Result<Status>,
 }
 
 const COMMANDS: &[Other] = &[
@@ -148,7 +161,7 @@ fn dispatch(
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
     out: &mut dyn Write,
-    messages: &mut Messages<'_>,
+    messages: &mut Messages,
 ) -> anyhow::Result<Status> {
     match matches.subcommand() {
         Some((name, matches)) => match crate::layer::find(name) {

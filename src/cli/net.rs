@@ -70,7 +70,7 @@ fn run(
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
     out: &mut dyn Write,
-    messages: &mut Messages<'_>,
+    messages: &mut Messages,
 ) -> anyhow::Result<Status> {
     let request = Request::parse(matches)?;
     let picture = graph::wanted(matches, messages)?;
@@ -109,7 +109,7 @@ fn run(
     let run = ran.map_err(|fault| tape::blame(reader.place(fault, &given), source))?;
     messages.notes(&run.notes, request.strict)?;
     if request.check {
-        return super::check::chain(tape, run, matches, reader, &request, out, messages);
+        return super::check::chain(tape, run, matches, reader, &request, out);
     }
     if let Some(picture) = picture {
         let said = text_of(matches, "dout").is_some() || dout.is_none();

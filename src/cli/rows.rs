@@ -7,12 +7,12 @@ use super::error::Messages;
 use super::gather;
 use super::job::Dout;
 use super::layer::blocks as blocks_of;
-use super::progress::Progress;
 use super::request::Request;
 use crate::bundle::Bundle;
 use crate::fault::{Fault, Note};
 use crate::format::npy::rows::{self as blocks, Rows};
 use crate::format::{Width, npz};
+use crate::kernel::progress::Progress;
 use crate::layer::{self, AnyLayer, Given, LayerSpec, Outcome, Precision, Role};
 use crate::name::Name;
 use crate::operand::{Operands, Origin, Reader};
@@ -229,7 +229,7 @@ impl Large {
         request: &Request,
         reader: &Reader<'_>,
         out: &mut dyn Write,
-        messages: &mut Messages<'_>,
+        messages: &mut Messages,
     ) -> anyhow::Result<bool> {
         let target = request.file().filter(|(_, format)| [".npy", ".npz"].contains(&format.name()));
         let Some((path, format)) = target else {
@@ -269,11 +269,11 @@ impl Large {
         &mut self,
         request: &Request,
         mut target: Option<Target<'_>>,
-        messages: &mut Messages<'_>,
+        messages: &mut Messages,
     ) -> Result<Vec<(Name, Kept)>, Failed> {
         let (rows, width) = (self.rows, width(request));
         let mut kept: Vec<(Name, Kept)> = Vec::new();
-        let progress = Progress::new(messages, "computing", rows.div_ceil(BLOCK));
+        let progress = Progress::new("computing", rows.div_ceil(BLOCK));
         let parameters: Vec<Name> = self
             .spec
             .slots
@@ -320,7 +320,7 @@ impl Large {
                     _ => blocks::append(&value, width, target.out)?,
                 }
             }
-            progress.tick();
+            progress.done(1);
             Ok(())
         })?;
         drop(progress);

@@ -81,7 +81,7 @@ fn run_completions(
     matches: &ArgMatches,
     _: &mut Reader<'_>,
     out: &mut dyn Write,
-    _: &mut Messages<'_>,
+    _: &mut Messages,
 ) -> anyhow::Result<Status> {
     if let Some(&shell) = matches.get_one::<Shell>("shell") {
         let mut script = Vec::new();
@@ -91,12 +91,7 @@ fn run_completions(
     Ok(Status::Done)
 }
 
-fn run_man(
-    matches: &ArgMatches,
-    _: &mut Reader<'_>,
-    out: &mut dyn Write,
-    _: &mut Messages<'_>,
-) -> anyhow::Result<Status> {
+fn run_man(matches: &ArgMatches, _: &mut Reader<'_>, out: &mut dyn Write, _: &mut Messages) -> anyhow::Result<Status> {
     let wanted = text_of(matches, "page").map_or("nnlayer".to_owned(), |name| format!("nnlayer-{name}"));
     let pages = pages();
     let Some(folder) = text_of(matches, "out") else {

@@ -39,12 +39,7 @@ pub(super) fn lr() -> Arg {
     option("lr", "NUMBER", "the learning rate")
 }
 
-fn run(
-    matches: &ArgMatches,
-    reader: &mut Reader<'_>,
-    out: &mut dyn Write,
-    _: &mut Messages<'_>,
-) -> anyhow::Result<Status> {
+fn run(matches: &ArgMatches, reader: &mut Reader<'_>, out: &mut dyn Write, _: &mut Messages) -> anyhow::Result<Status> {
     let request = Request::parse(matches)?;
     reader.stdin.closed = matches.get_flag("no-stdin");
     let lr = read_lr(matches)?;

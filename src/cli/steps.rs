@@ -59,7 +59,7 @@ pub(super) fn layer(
     answers: Option<Sheets>,
     request: &Request,
     out: &mut dyn Write,
-    messages: &mut Messages<'_>,
+    messages: &mut Messages,
 ) -> anyhow::Result<Status> {
     if job.tape.is_some() {
         return Err(Fault::new(Code::Usage, "a tape is piped, and its steps are those of the whole chain")

@@ -123,7 +123,7 @@ pub(super) fn run<E: Each>(
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
     out: &mut dyn Write,
-    messages: &mut Messages<'_>,
+    messages: &mut Messages,
 ) -> anyhow::Result<Status> {
     let file = asked_for(matches).unwrap_or("-");
     if reader.stdin.terminal && file == "-" {
@@ -319,7 +319,7 @@ struct SoFar<'a> {
 
 impl SoFar<'_> {
     /// Writes what was done, and gives the emptied text back.
-    fn write(&mut self, mut done: Done, out: &mut dyn Write, messages: &mut Messages<'_>) -> anyhow::Result<Vec<u8>> {
+    fn write(&mut self, mut done: Done, out: &mut dyn Write, messages: &mut Messages) -> anyhow::Result<Vec<u8>> {
         out.write_all(&done.out)?;
         for new in done.notes {
             let first = new.note.clone();
@@ -343,7 +343,7 @@ impl SoFar<'_> {
     }
 
     /// Says how often what was said once.
-    fn end(&self, messages: &mut Messages<'_>) {
+    fn end(&self, messages: &mut Messages) {
         for Noted { note, more } in self.noted.iter().filter(|noted| noted.more > 0) {
             let what = match note.severity {
                 Severity::Warning => "warning",

@@ -49,7 +49,7 @@ fn run(
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
     out: &mut dyn Write,
-    messages: &mut Messages<'_>,
+    messages: &mut Messages,
 ) -> anyhow::Result<Status> {
     let mut request = Request::parse(matches)?;
     reader.stdin.closed = matches.get_flag("no-stdin");

@@ -6,6 +6,7 @@ use super::request::{Request, common_without};
 use super::step::{lr, read_lr};
 use super::{Other, Status, flag, option, tape, text_of};
 use crate::fault::{Code, Fault, Note};
+use crate::kernel::progress::Progress;
 use crate::layer::{Kind, Value};
 use crate::name::Name;
 use crate::operand::{Operands, Reader};
@@ -55,7 +56,7 @@ fn run(
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
     out: &mut dyn Write,
-    messages: &mut Messages<'_>,
+    messages: &mut Messages,
 ) -> anyhow::Result<Status> {
     let request = Request::parse(matches)?;
     reader.stdin.closed = matches.get_flag("no-stdin");
@@ -75,9 +76,9 @@ fn run(
         text_of(matches, "held-x").map(|_| self::samples(matches, reader, ["held-x", "held-t"], &tape, messages));
     let held = held.transpose()?;
     while training.epoch < epochs {
-        let mut bar = Progress::new(messages, training.epoch + 1, epochs, samples.rows());
-        let score = learn::epoch(&mut tape, &samples, &training, |rows| bar.show(rows));
-        bar.clear();
+        let progress = Progress::new(format!("epoch {}/{epochs}", training.epoch + 1), samples.rows());
+        let score = learn::epoch(&mut tape, &samples, &training, |rows| progress.done(rows));
+        drop(progress);
         let score = refuse_nonsense(score.map_err(diverged)?, training.epoch + 1)?;
         training.epoch += 1;
         let held = held.as_ref().map(|held| learn::evaluate(&tape, held).map(|(score, _)| score)).transpose()?;
@@ -90,7 +91,7 @@ fn run(
 }
 
 /// The network to begin with, or the checkpoint to go on from.
-fn begin(matches: &ArgMatches, reader: &mut Reader<'_>, messages: &mut Messages<'_>) -> Result<Tape, Fault> {
+fn begin(matches: &ArgMatches, reader: &mut Reader<'_>, messages: &mut Messages) -> Result<Tape, Fault> {
     let checkpoint = text_of(matches, "out").unwrap_or_default();
     if !matches.get_flag("resume") {
         let mut tape = tape::read(reader, text_of(matches, "document").unwrap_or("-"), true)?;
@@ -165,7 +166,7 @@ fn samples(
     reader: &mut Reader<'_>,
     [x, t]: [&'static str; 2],
     tape: &Tape,
-    messages: &mut Messages<'_>,
+    messages: &mut Messages,
 ) -> Result<Samples, Fault> {
     let mut given = Operands::default();
     for (option, key) in [(x, Name::X), (t, Name::T)] {
@@ -229,40 +230,5 @@ fn word(value: f64) -> serde_json::Value {
         value if value.is_finite() => value.into(),
         value if value.is_nan() => "NaN".into(),
         value => if value > 0.0 { "Infinity" } else { "-Infinity" }.into(),
-    }
-}
-
-/// A bar on the terminal of somebody who watches.
-struct Progress<'a, 'b> {
-    messages: &'a mut Messages<'b>,
-    what: String,
-    rows: usize,
-    shown: Option<usize>,
-}
-
-impl<'a, 'b> Progress<'a, 'b> {
-    const WIDTH: usize = 30;
-
-    fn new(messages: &'a mut Messages<'b>, epoch: u64, epochs: u64, rows: usize) -> Progress<'a, 'b> {
-        Progress { messages, what: format!("epoch {epoch}/{epochs}"), rows, shown: None }
-    }
-
-    fn show(&mut self, rows: usize) {
-        let filled = Self::WIDTH * rows / self.rows.max(1);
-        if !self.messages.terminal || self.shown == Some(filled) {
-            return;
-        }
-        self.shown = Some(filled);
-        let bar = "█".repeat(filled) + &"░".repeat(Self::WIDTH - filled.min(Self::WIDTH));
-        // A bar that cannot be shown is missed by nobody.
-        let _ = write!(self.messages.stream, "\r{} {bar} {rows}/{}", self.what, self.rows);
-        let _ = self.messages.stream.flush();
-    }
-
-    fn clear(&mut self) {
-        if self.shown.is_some() {
-            let _ = write!(self.messages.stream, "\r\x1b[K");
-            let _ = self.messages.stream.flush();
-        }
     }
 }

@@ -4,9 +4,10 @@ use super::elements::cut_off;
 use super::{DOUBLE_ROUNDING, Format, Found, Selector, Source, Width, printable, refuse_selector, refuse_utf16};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Place, count};
+use crate::kernel::progress::Progress;
 use crate::name::Name;
 use ::csv::{Terminator, WriterBuilder};
-use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 use std::io::{self, BufRead, BufReader};
 
 /// Columns separated by commas.
@@ -181,10 +182,16 @@ fn refuse_header<'a, C: Iterator<Item = &'a [u8]>>(
 
 fn write_table(value: &ArrayD<f64>, delimiter: u8, out: &mut dyn io::Write) -> io::Result<()> {
     let mut writer = WriterBuilder::new().delimiter(delimiter).terminator(Terminator::Any(b'\n')).from_writer(out);
-    if value.ndim() < 2 {
-        value.iter().try_for_each(|&number| writer.write_record([cell(number)]))?;
+    let progress = Progress::new("writing", value.len());
+    let mut write = |row: ArrayViewD<'_, f64>| {
+        writer.write_record(row.iter().map(|&number| cell(number)))?;
+        progress.done(row.len());
+        Ok::<(), csv::Error>(())
+    };
+    if value.ndim() == 0 {
+        write(value.view())?;
     } else {
-        value.axis_iter(Axis(0)).try_for_each(|row| writer.write_record(row.iter().map(|&number| cell(number))))?;
+        value.axis_iter(Axis(0)).try_for_each(write)?;
     }
     writer.flush()
 }

@@ -6,6 +6,7 @@
 use crate::bundle::Bundle;
 pub(crate) use crate::fault::printable;
 use crate::fault::{Code, Fault, list, slips};
+use crate::kernel::progress::Progress;
 use crate::name::Name;
 use ndarray::ArrayD;
 use std::borrow::Cow;
@@ -132,6 +133,7 @@ pub struct Source<'a> {
     /// The number of bytes there are; nothing larger is ever allocated for them.
     pub len: u64,
     body: Body<'a>,
+    progress: Progress,
 }
 
 enum Body<'a> {
@@ -142,12 +144,13 @@ enum Body<'a> {
 impl<'a> Source<'a> {
     /// An open regular file of `len` bytes.
     pub fn file(label: &'a str, file: File, len: u64) -> Source<'a> {
-        Source { label, len, body: Body::File(file) }
+        Source { label, len, body: Body::File(file), progress: reading(len) }
     }
 
     /// Bytes that are in memory.
     pub fn bytes(label: &'a str, bytes: &'a [u8]) -> Source<'a> {
-        Source { label, len: bytes.len() as u64, body: Body::Bytes(io::Cursor::new(bytes)) }
+        let len = bytes.len() as u64;
+        Source { label, len, body: Body::Bytes(io::Cursor::new(bytes)), progress: reading(len) }
     }
 
     /// Everything, in memory.
@@ -168,12 +171,18 @@ impl<'a> Source<'a> {
     }
 }
 
+fn reading(len: u64) -> Progress {
+    Progress::new("reading", usize::try_from(len).unwrap_or(usize::MAX))
+}
+
 impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.body {
+        let read = match &mut self.body {
             Body::File(file) => file.read(buffer),
             Body::Bytes(bytes) => bytes.read(buffer),
-        }
+        }?;
+        self.progress.done(read);
+        Ok(read)
     }
 }
 

@@ -4,6 +4,7 @@ use super::elements::{Layout, cut_off};
 use super::{Format, Found, Selector, Source, Width, refuse_selector};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault};
+use crate::kernel::progress::Progress;
 use crate::name::Name;
 use ndarray::ArrayD;
 use std::io::{self, Read};
@@ -105,6 +106,7 @@ pub(super) fn write_array(value: &ArrayD<f64>, wide: Width, out: &mut dyn io::Wr
 
 fn write_numbers(value: &ArrayD<f64>, wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
     let (layout, mut bytes) = (value.as_standard_layout(), Vec::new());
+    let progress = Progress::new("writing", value.len());
     for numbers in layout.as_slice().unwrap_or_default().chunks(CHUNK) {
         match wide {
             Width::Double => {
@@ -122,6 +124,7 @@ fn write_numbers(value: &ArrayD<f64>, wide: Width, out: &mut dyn io::Write) -> i
             }
         }
         out.write_all(&bytes)?;
+        progress.done(numbers.len());
     }
     Ok(())
 }

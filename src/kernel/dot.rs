@@ -9,6 +9,7 @@
 //! block's remainders stays below DEPTH·2^(q − 53) and each of its additions errs by 2⁻⁵³ of that, the sum over blocks likewise.
 //! In all at most n·(1 + DEPTH + n/DEPTH)·2^(q − 106), and what underflows: less than 2⁻¹⁰⁷⁰ a product.
 
+use super::progress::Progress;
 use super::threads;
 use ndarray::ArrayView2;
 use tile::{Kind, Tile};
@@ -52,12 +53,14 @@ fn products_of<T: Send>(
     let threads = if count * wide * right.depth < ALONE { 1 } else { threads::count() };
     let each = count.div_ceil(threads.max(1)).next_multiple_of(kind.rows);
     let parts = (0..count).step_by(each.max(1)).map(|first| (first, (first + each).min(count))).collect();
+    let progress = Progress::new("computing", count);
     let made = threads::each(parts, |(first, last)| {
         let mut made = Vec::with_capacity((last - first) * wide);
         for first in (first..last).step_by(ROWS) {
             let last = last.min(first + ROWS);
             let rows = rows.slice(ndarray::s![first..last, ..]);
             right.times(rows, &row_norms[first..last], |place, bounded| made.push(make(first * wide + place, bounded)));
+            progress.done(last - first);
         }
         made
     });

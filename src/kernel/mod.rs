@@ -9,6 +9,7 @@ pub mod gemm;
 mod lanes;
 pub mod memory;
 pub mod pipeline;
+pub mod progress;
 pub mod rows;
 pub mod softmax;
 mod strip;

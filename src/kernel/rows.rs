@@ -1,5 +1,6 @@
 //! Numbers that are made without each other, over threads.
 
+use super::progress::Progress;
 use super::{memory, threads};
 
 /// Numbers that are worth a thread.
@@ -13,11 +14,13 @@ pub fn filled<T: Copy + Default + Send>(len: usize, step: usize, fill: impl Fn(u
         return all;
     }
     let parts = if len < 2 * SHARE { 1 } else { threads::count().min(len / SHARE) };
+    let progress = Progress::new("computing", len);
     let each = len.div_ceil(step).div_ceil(parts);
     let parts = all.chunks_mut(each * step).enumerate().collect();
     threads::each(parts, |(part, numbers)| {
         for (n, numbers) in numbers.chunks_mut(step).enumerate() {
             fill(part * each + n, numbers);
+            progress.done(numbers.len());
         }
     });
     all

@@ -37,9 +37,15 @@ pub fn exactly<R>(work: impl FnOnce() -> R) -> R {
 /// Does `work` on so many parts, [`exactly`] on each, over all threads; results come in the order of the parts.
 pub fn each<R: Send>(parts: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
     let workers = kernel::threads::count();
+    let progress = kernel::progress::Progress::new("computing", parts);
+    let part = |n: usize| {
+        let made = exactly(|| work(n));
+        progress.done(1);
+        made
+    };
     let share = |worker: usize| (parts * worker / workers)..(parts * (worker + 1) / workers);
     let shares = (0..workers).map(share).filter(|share| !share.is_empty()).collect();
-    let results = kernel::threads::each(shares, |share| share.map(|n| exactly(|| work(n))).collect::<Vec<R>>());
+    let results = kernel::threads::each(shares, |share| share.map(part).collect::<Vec<R>>());
     results.into_iter().flatten().collect()
 }
 

@@ -155,13 +155,8 @@ pub fn order(training: &Training, rows: usize) -> Vec<usize> {
     if training.shuffle { Random::stream(training.seed, training.epoch).order(rows) } else { (0..rows).collect() }
 }
 
-/// One epoch of gradient descent over all batches; `progress` hears how many rows are done.
-pub fn epoch(
-    tape: &mut Tape,
-    samples: &Samples,
-    training: &Training,
-    mut progress: impl FnMut(usize),
-) -> Result<Score, Fault> {
+/// One epoch of gradient descent over all batches; `done` hears of so many more rows.
+pub fn epoch(tape: &mut Tape, samples: &Samples, training: &Training, done: impl Fn(usize)) -> Result<Score, Fault> {
     let mut tally = Tally::default();
     let size = usize::try_from(training.batch).unwrap_or(usize::MAX).max(1);
     let order = order(training, samples.rows());
@@ -170,7 +165,7 @@ pub fn epoch(
             if training.shuffle { fault } else { fault.fact(format!("in the batch that begins at row {}", n * size)) }
         })?;
         step(tape, &gradients, training.lr)?;
-        progress((n * size + rows.len()).min(samples.rows()));
+        done(rows.len());
     }
     Ok(tally.score())
 }

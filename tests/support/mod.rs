@@ -5,10 +5,12 @@ pub mod console;
 pub mod memory;
 
 use serde_json::Value;
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io::{Cursor, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 
 /// What a command left behind.
 pub struct Ran {
@@ -67,17 +69,18 @@ pub fn piped(stdin: impl AsRef<[u8]>, args: &[&str]) -> Ran {
 }
 
 fn run(args: &[&str], stdin: &[u8], terminal: bool) -> Ran {
-    let (mut stdout, mut stderr) = (Vec::new(), anstream::StripStream::new(Vec::new()));
+    let (mut stdout, stderr) = (Vec::new(), Rc::new(RefCell::new(anstream::StripStream::new(Vec::new()))));
     let io = nnlayer::Io {
         stdin: &mut Cursor::new(stdin),
         stdin_is_terminal: terminal,
         stdout: &mut stdout,
         stdout_is_terminal: false,
-        stderr: &mut stderr,
+        stderr: stderr.clone(),
         stderr_is_terminal: false,
     };
     let status = nnlayer::run(std::iter::once("nnlayer").chain(args.iter().copied()).map(OsString::from), io).code();
-    Ran { stdout, stderr: String::from_utf8(stderr.into_inner()).unwrap(), status }
+    let stderr = Rc::into_inner(stderr).unwrap().into_inner().into_inner();
+    Ran { stdout, stderr: String::from_utf8(stderr).unwrap(), status }
 }
 
 /// Runs a line of shell with nnlayer on the path, in the folder of the project.

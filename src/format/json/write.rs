@@ -3,6 +3,7 @@
 
 use crate::bundle::Bundle;
 use crate::kernel::pipeline;
+use crate::kernel::progress::Progress;
 use crate::name::Name;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 use serde::ser::{Serialize, Serializer};
@@ -146,11 +147,13 @@ fn write_rows(value: &ArrayD<f64>, indented: bool, out: &mut dyn io::Write) -> i
         text
     };
     out.write_all(if indented { b"[\n    " } else { b"[" })?;
+    let progress = Progress::new("writing", numbers.len());
     let (mut written, mut first) = (Ok(()), true);
     let take = |text: Vec<u8>| {
         let separated = if std::mem::take(&mut first) { Ok(()) } else { out.write_all(between) };
         written = separated.and_then(|()| out.write_all(&text));
         spare().push(text);
+        progress.done((BLOCK / width).max(1) * width);
         written.is_ok()
     };
     pipeline::run(|| blocks.next(), make, take);
