@@ -5,6 +5,7 @@
 //! multiplications that are each rounded, without a branch, so that every processor gives the same bits.
 
 use super::lanes::Lanes;
+use super::parts::larger_first;
 use super::unrolled::unrolled;
 
 /// log₂ e.
@@ -12,7 +13,7 @@ const LOG2_E: f64 = std::f64::consts::LOG2_E;
 /// log 2 in two parts; the first ends in 32 zeros, so that its multiples up to 2¹¹ are exact.
 const LN_2: [f64; 2] = [f64::from_bits(0x3fe6_2e42_fee0_0000), f64::from_bits(0x3dea_39ef_3579_3c76)];
 /// Added to a small number, it leaves the nearest integer in the last bits.
-const INTEGER: f64 = 6_755_399_441_055_744.0;
+pub(super) const INTEGER: f64 = 6_755_399_441_055_744.0;
 /// P by its powers, in pairs: those of odd powers and those of even ones are summed beside each other.
 const SERIES: [[f64; 2]; 5] = [
     [2.497_838_314_815_443_7e-8, 2.762_518_968_987_595e-7],
@@ -33,31 +34,63 @@ pub(super) const UPPER: u64 = !((1 << 27) - 1);
 /// Where it is not `deep`, high is at least [`NORMAL`]; the bits are the same there. −∞ gives 0 whatever `low` is, NaN gives NaN.
 #[inline(always)]
 pub(super) fn power<V: Lanes>(high: V, low: V, deep: bool) -> (V, V) {
+    let (sum, small, k) = fraction(high, low, deep);
+    let power = (sum + small).masked(UPPER);
+    let rest = (sum - power) + small;
+    (scaled(power, k, deep), scaled(rest, k, deep))
+}
+
+/// e^(high + low) = (sum + small)·2^k, which [`scaled`] multiplies by; the sum is from 0.65 to 1.35, what is small below 0.07.
+#[inline(always)]
+pub(super) fn fraction<V: Lanes>(high: V, low: V, deep: bool) -> (V, V, V) {
     let lowest = V::all(-1000.0);
     // Further down it is 0 all the same.
     let (high, low) =
         if deep { (high.if_below(lowest, lowest, high), high.if_below(lowest, V::all(0.0), low)) } else { (high, low) };
+    let (r, rest, k) = reduced(high, low);
+    let small = r * r * series(r) + rest;
+    let sum = V::all(1.0) + r;
+    (sum, ((V::all(1.0) - sum) + r) + small, k)
+}
+
+/// e^x − 1 in two parts, for −40 ≤ x ≤ 0; of digits as many as x has, which is not between 0 and the smallest normal number.
+#[inline(always)]
+pub(super) fn power_less_one<V: Lanes>(x: V) -> (V, V) {
+    let (r, rest, k) = reduced(x, V::all(0.0));
+    let scale = scale(k);
+    // r² in two parts; the first is exact.
+    let upper = r.masked(UPPER);
+    let (square, left) = (upper * upper, (r + upper) * (r - upper));
+    let half = V::all(0.5);
+    let small = (r * r * r * cubic(r) + left * half) + rest;
+    // (2^k − 1) + 2^k·r + 2^k·r²/2 + 2^k·small, of which the first is 0 or at least 1/2.
+    let (whole, lost) = larger_first(V::all(-1.0), scale);
+    let (sum, error) = larger_first(whole, scale * r);
+    let (sum, next) = larger_first(sum, scale * (square * half));
+    larger_first(sum, (error + next) + (lost + scale * small))
+}
+
+/// high + low = k·log 2 + r + rest; k is given above [`INTEGER`].
+#[inline(always)]
+fn reduced<V: Lanes>(high: V, low: V) -> (V, V, V) {
     let k = high * V::all(LOG2_E) + V::all(INTEGER);
     let whole = k - V::all(INTEGER);
     let first = high - whole * V::all(LN_2[0]);
     let second = low - whole * V::all(LN_2[1]);
     let r = first + second;
-    let rest = (first - r) + second;
-    let small = r * r * series(r) + rest;
-    // 1 + r + small, in two parts.
-    let sum = V::all(1.0) + r;
-    let small = ((V::all(1.0) - sum) + r) + small;
-    let power = (sum + small).masked(UPPER);
-    let rest = (sum - power) + small;
+    (r, (first - r) + second, k)
+}
+
+/// value·2^k of k above [`INTEGER`]; rounded once, where the value is at least 1/2.
+#[inline(always)]
+pub(super) fn scaled<V: Lanes>(value: V, k: V, deep: bool) -> V {
     if !deep {
-        let scale = scale(k);
-        return (power * scale, rest * scale);
+        return value * scale(k);
     }
-    // 2^k in two factors, neither of which underflows.
+    // In two factors, neither of which underflows.
     let least = V::all(INTEGER - 1021.0);
     let near = k.if_below(least, least, k);
-    let (near, far) = (scale(near), scale(V::all(INTEGER) + (k - near)));
-    (power * near * far, rest * near * far)
+    value * scale(near) * scale(V::all(INTEGER) + (k - near))
 }
 
 /// 2^k of k above [`INTEGER`].
@@ -66,17 +99,31 @@ fn scale<V: Lanes>(k: V) -> V {
     (k + V::all(1023.0)).as_exponent()
 }
 
-/// P(r).
+/// P(r) = (e^r − 1 − r)/r².
 #[inline(always)]
 fn series<V: Lanes>(r: V) -> V {
+    let (odd, even) = odd_and_even(r);
+    odd * r + (even * (r * r) + V::all(SERIES[4][1]))
+}
+
+/// (P(r) − 1/2)/r.
+#[inline(always)]
+fn cubic<V: Lanes>(r: V) -> V {
+    let (odd, even) = odd_and_even(r);
+    odd + even * r
+}
+
+/// P(r) = odd·r + even·r² + 1/2.
+#[inline(always)]
+fn odd_and_even<V: Lanes>(r: V) -> (V, V) {
     let square = r * r;
     let (mut odd, mut even) = (V::all(SERIES[0][0]), V::all(SERIES[0][1]));
-    unrolled!(n < 4 => {
+    unrolled!(n < 3 => {
         let [one, other] = SERIES[n + 1];
         odd = odd * square + V::all(one);
         even = even * square + V::all(other);
     });
-    odd * r + even
+    (odd * square + V::all(SERIES[4][0]), even)
 }
 
 #[cfg(test)]

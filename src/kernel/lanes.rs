@@ -31,6 +31,14 @@ pub(super) trait Lanes:
     fn expect(_from: &[f64; 8], _ahead: usize) {}
 }
 
+/// Fewer than eight numbers, and others behind them.
+#[inline(always)]
+pub(super) fn padded(numbers: &[f64], with: f64) -> [f64; 8] {
+    let mut eight = [with; 8];
+    eight[..numbers.len()].copy_from_slice(numbers);
+    eight
+}
+
 /// Eight doubles in whatever registers there are.
 #[derive(Clone, Copy)]
 pub(super) struct Plain([f64; 8]);

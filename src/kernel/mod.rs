@@ -3,11 +3,13 @@
 #![allow(unsafe_code)]
 
 pub mod accumulate;
+pub mod curve;
 pub mod dot;
 mod exp;
 pub mod gemm;
 mod lanes;
 pub mod memory;
+mod parts;
 pub mod pipeline;
 pub mod progress;
 pub mod rows;

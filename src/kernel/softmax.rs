@@ -4,8 +4,9 @@
 //! that rounding took, and the sum. So each probability is within 1.1 ulp, and within 0.85 in what was
 //! measured (benches/accuracy.py).
 
-use super::exp::{NORMAL, UPPER, power};
-use super::lanes::Lanes;
+use super::exp::{NORMAL, power};
+use super::lanes::{Lanes, padded};
+use super::parts::{Inverse, two_sum, two_sum_of};
 use super::unrolled::unrolled;
 use super::widest::{Instructions, widest};
 use super::{memory, threads};
@@ -69,7 +70,7 @@ fn row<V: Lanes>(x: &[f64], y: &mut [f64], rest: &mut [f64]) -> (f64, f64) {
     let own = std::mem::replace(&mut y[at], 0.0);
     let (sum, low) = sum::<V>(y, rest);
     y[at] = own;
-    let inverse = inverse(V::all(own), V::all(sum), V::all(low));
+    let inverse = Inverse::of(V::all(own), V::all(sum), V::all(low));
     let ((lanes, left), (rests, rests_left)) = (y.as_chunks_mut(), rest.as_chunks());
     for (y, rest) in lanes.iter_mut().zip(rests) {
         inverse.times(V::load(y), V::load(rest)).store(y);
@@ -106,7 +107,7 @@ fn eight_rows<V: Lanes>(x: &[f64], y: &mut [f64], width: usize, room: &mut [[f64
         seen = high.if_below(zero, seen, one);
         (sum, low) = (total, low + (error + V::load(rest)));
     }
-    let inverse = inverse(one, sum, low);
+    let inverse = Inverse::of(one, sum, low);
     for (power, rest) in powers.iter_mut().zip(rests.iter()) {
         inverse.times(V::load(power), V::load(rest)).store(power);
     }
@@ -117,43 +118,6 @@ fn eight_rows<V: Lanes>(x: &[f64], y: &mut [f64], width: usize, room: &mut [[f64
     most.store(&mut lanes);
     (sum + low).store(&mut others);
     sums.iter_mut().zip(lanes.into_iter().zip(others)).for_each(|(sum, found)| *sum = found);
-}
-
-/// 1/Σ in two parts, of which the upper has 26 bits; and rounded.
-#[derive(Clone, Copy)]
-struct Inverse<V> {
-    high: V,
-    low: V,
-    rounded: V,
-}
-
-/// 1/(own + sum + low).
-#[inline(always)]
-fn inverse<V: Lanes>(own: V, sum: V, low: V) -> Inverse<V> {
-    let (one, error) = two_sum(own, sum);
-    let (whole, low) = two_sum(one, error + low);
-    let rounded = V::all(1.0) / whole;
-    // What is left of 1 − whole/whole: products of halves are exact.
-    let (high, whole_high) = (rounded.masked(UPPER), whole.masked(UPPER));
-    let (rest, whole_rest) = (rounded - high, whole - whole_high);
-    let left = ((V::all(1.0) - high * whole_high) - high * whole_rest) - rest * whole_high - rest * whole_rest;
-    Inverse { high, low: rest + (left - rounded * low) * rounded, rounded }
-}
-
-impl<V: Lanes> Inverse<V> {
-    /// (power + rest)/Σ. The product of the upper parts is exact, so the last addition alone rounds in earnest.
-    #[inline(always)]
-    fn times(self, power: V, rest: V) -> V {
-        power * self.high + (rest * self.rounded + power * self.low)
-    }
-}
-
-/// Fewer than eight numbers, and others behind them.
-#[inline(always)]
-fn padded(numbers: &[f64], with: f64) -> [f64; 8] {
-    let mut eight = [with; 8];
-    eight[..numbers.len()].copy_from_slice(numbers);
-    eight
 }
 
 /// e^(x − max) in two parts.
@@ -179,22 +143,6 @@ fn eight_powers<V: Lanes>(x: &[f64; 8], shift: V, y: &mut [f64; 8], rest: &mut [
     let (power, low) = power(high, low, deep);
     power.store(y);
     low.store(rest);
-}
-
-/// a + b = sum + error, exactly (Knuth's TwoSum).
-#[inline(always)]
-fn two_sum<V: Lanes>(a: V, b: V) -> (V, V) {
-    let sum = a + b;
-    let of_b = sum - a;
-    (sum, (a - (sum - of_b)) + (b - of_b))
-}
-
-/// The same of single numbers.
-#[inline(always)]
-fn two_sum_of(a: f64, b: f64) -> (f64, f64) {
-    let sum = a + b;
-    let of_b = sum - a;
-    (sum, (a - (sum - of_b)) + (b - of_b))
 }
 
 /// The smallest and the largest number; NaN where the row begins so.

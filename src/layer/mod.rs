@@ -6,7 +6,7 @@
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note};
 use crate::name::Name;
-use crate::scalar::{Doubled, Exact, Scalar, Traced};
+use crate::scalar::{Curve, Doubled, Exact, Scalar, Traced};
 use ndarray::{Array2, ArrayD, ArrayView2, Dimension, IxDyn};
 
 mod affine;
@@ -333,14 +333,28 @@ fn like<S>(operand: &ArrayD<S>, entries: Vec<S>) -> ArrayD<S> {
 
 /// A result whose every entry is made of the operands' entries at its place; all operands have one shape.
 fn each<S: Scalar, const N: usize>(of: [&ArrayD<S>; N], make: impl Fn([S; N]) -> S + Sync) -> ArrayD<S> {
-    const STEP: usize = 1024;
-    let given = of.map(entries);
-    let made = S::filled(of[0].len(), STEP, |n, made| {
-        let given = given.map(|entries| &entries[n * STEP..][..made.len()]);
+    in_steps(of, |given, made| {
         for (k, made) in made.iter_mut().enumerate() {
             *made = make(given.map(|entries| entries[k]));
         }
-    });
+    })
+}
+
+/// The same by the formula of a curve.
+fn curve<S: Scalar, const N: usize>(
+    curve: Curve,
+    of: [&ArrayD<S>; N],
+    formula: impl Fn([S; N]) -> S + Sync,
+) -> ArrayD<S> {
+    in_steps(of, |given, made| S::curve(curve, given, made, &formula))
+}
+
+/// A result that is made a piece at a time, of the pieces of operands at its place.
+fn in_steps<S: Scalar, const N: usize>(of: [&ArrayD<S>; N], make: impl Fn([&[S]; N], &mut [S]) + Sync) -> ArrayD<S> {
+    const STEP: usize = 1024;
+    let given = of.map(entries);
+    let made =
+        S::filled(of[0].len(), STEP, |n, made| make(given.map(|entries| &entries[n * STEP..][..made.len()]), made));
     like(of[0], made)
 }
 

@@ -1,7 +1,7 @@
 //! f64: the hooks keep the rounding errors that the definition throws away.
 
-use super::Scalar;
-use crate::kernel::{gemm, rows, softmax};
+use super::{Curve, Scalar};
+use crate::kernel::{curve, gemm, rows, softmax};
 use ndarray::{Array2, ArrayView2};
 
 /// a + b = sum + error, exactly (Knuth's TwoSum).
@@ -69,6 +69,16 @@ impl Scalar for f64 {
         match Array2::from_shape_vec(x.raw_dim(), y) {
             Ok(y) => (y, lines),
             Err(_) => unreachable!("as many numbers as in x"),
+        }
+    }
+
+    fn curve<const N: usize>(curve: Curve, of: [&[f64]; N], made: &mut [f64], formula: impl Fn([f64; N]) -> f64) {
+        match (curve, &of[..]) {
+            (Curve::Sigmoid, [x]) => curve::sigmoid(x, made),
+            (Curve::SigmoidGradient, [x, _, dout]) => curve::sigmoid_gradient(x, dout, made),
+            (Curve::Tanh, [x]) => curve::tanh(x, made),
+            (Curve::TanhGradient, [x, _, dout]) => curve::tanh_gradient(x, dout, made),
+            _ => made.iter_mut().enumerate().for_each(|(k, made)| *made = formula(of.map(|numbers| numbers[k]))),
         }
     }
 

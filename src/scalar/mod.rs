@@ -137,6 +137,13 @@ pub trait Scalar:
         terms.fold(Self::zero(), |sum, term| sum + term)
     }
 
+    /// What is made of the numbers at each place, by the formula of a curve.
+    fn curve<const N: usize>(_curve: Curve, of: [&[Self]; N], made: &mut [Self], formula: impl Fn([Self; N]) -> Self) {
+        for (k, made) in made.iter_mut().enumerate() {
+            *made = formula(of.map(|numbers| numbers[k]));
+        }
+    }
+
     /// So many numbers that are made without each other, `step` at a time: `fill` gets the place of a step among them, and room
     /// for its numbers, the last time perhaps for fewer.
     fn filled(len: usize, step: usize, fill: impl Fn(usize, &mut [Self]) + Sync) -> Vec<Self> {
@@ -161,6 +168,19 @@ pub trait Scalar:
     fn column_sums(a: ArrayView2<'_, Self>) -> ndarray::Array1<Self> {
         a.columns().into_iter().map(|column| Self::sum(column.iter().copied())).collect()
     }
+}
+
+/// A function of single numbers that a scalar may know a faster way to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Curve {
+    /// 1/(1 + e⁻ˣ), of x.
+    Sigmoid,
+    /// dout times its slope, of x, y and dout.
+    SigmoidGradient,
+    /// tanh x, of x.
+    Tanh,
+    /// dout times its slope, of x, y and dout.
+    TanhGradient,
 }
 
 /// Where the largest entry is, the first of several.
