@@ -4,10 +4,10 @@ use crate::support::cases::{self, Within};
 use crate::support::{nnlayer, numbers};
 
 #[test]
-fn every_case_is_within_an_ulp_and_gradients_within_two_where_dout_is_one() {
+fn every_case_is_within_an_ulp_and_gradients_too_where_dout_is_one() {
     cases::run("sigmoid", "sigmoid", |result, case| match result {
         "y" => Within::Ulps(1),
-        _ => Within::Ulps(if case["options"].get("dout").is_none() { 2 } else { 3 }),
+        _ => Within::Ulps(if case["options"].get("dout").is_none() { 1 } else { 2 }),
     });
 }
 
