@@ -326,9 +326,32 @@ def memory_json():
     return peak(nnlayer("affine", "--x", x, "--w", w, "--forward")) / (8 * (4096 * 1024 + 1024 * 10))
 
 
-@row("memory-npz", "the same: affine forward + backward, 4096×1024 · 1024×1024 from .npy, all results to .npz", None)
+@row("memory-npz", "the same: affine forward + backward, 4096×1024 · 1024×1024 from .npy, all results to .npz", 1.6)
 def memory_npz():
-    return peak(affine("npy", None, "npz").ours) / (8 * (2 * 4096 * 1024 + 1024 * 1024 + 1024))
+    return affine_peak("npy", "npz")
+
+
+@row("memory-json-full", "the same from JSON to JSON", 2.0, ("numpy", "orjson"))
+def memory_json_full():
+    return affine_peak("json", "json")
+
+
+def affine_peak(kind, out):
+    return peak(affine(kind, 2, out).ours) / (8 * (2 * 4096 * 1024 + 1024 * 1024 + 1024))
+
+
+@row("memory-layer-npz", "the same: softmax forward + backward, 4096×1024 from .npy, all results to .npz", 1.6)
+def memory_layer_npz():
+    return layer_peak("npy", "npz")
+
+
+@row("memory-layer-json", "the same from JSON to JSON", 2.0, ("numpy", "orjson"))
+def memory_layer_json():
+    return layer_peak("json", "json")
+
+
+def layer_peak(kind, out):
+    return peak(nnlayer("softmax", "--x", matrix(f"x.{kind}", 4096, 1024), "--out", f"ours.{out}", threads=2)) / (8 * 4096 * 1024)
 
 
 @row("exact", "`--precision exact`, affine forward + backward, 512×512 · 512×512 / `--precision f64`", 8, ("numpy", "exact"))

@@ -5,7 +5,7 @@ use crate::support::memory;
 use ndarray::{ArrayD, arr1, arr2};
 use nnlayer::bundle::Bundle;
 use nnlayer::format::json::record::{Line, Use, line};
-use nnlayer::format::{FORMATS, Format, Selector, Source, Width, by_extension, json};
+use nnlayer::format::{FORMATS, Format, Held, Selector, Source, Width, by_extension, json};
 use nnlayer::name::Name;
 use nnlayer::operand::grammar::{Form, parse};
 use nnlayer::tape::document;
@@ -29,7 +29,8 @@ fn file(format: &dyn Format) -> Vec<u8> {
         .with(Name::W, arr1(&[f64::INFINITY, 1e22]).into_dyn());
     let one = both.clone().into_iter().take(1).collect();
     let mut bytes = Vec::new();
-    format.write(if format.holds_names() { &both } else { &one }, Width::Double, &mut bytes).unwrap();
+    let arrays = if format.holds_names() { &both } else { &one };
+    format.write(&mut Held::from(arrays), Width::Double, &mut bytes).unwrap();
     bytes
 }
 
@@ -120,7 +121,7 @@ proptest! {
         let writer = if format.writes() { format } else { by_extension("npz").unwrap() };
         if let Ok(found) = found {
             let mut again = Vec::new();
-            writer.write(&Bundle::new().with(Name::X, found.value.clone()), Width::Double, &mut again).unwrap();
+            writer.write(&mut Held::from(&Bundle::new().with(Name::X, found.value.clone())), Width::Double, &mut again).unwrap();
             let again = writer.read(Source::bytes("it", &again), &Selector::Whole, &[Name::X]).unwrap();
             // A table has no scalars and no empty rows; numbers are the same.
             let alike = if writer.holds_names() || writer.name() == ".npy" { same(&found.value, &again.value) } else {

@@ -178,7 +178,7 @@ fn form_or_npz(kind: &str, name: &Name, rows: &[Vec<f64>], rank: usize, folder: 
         let mut bytes = Vec::new();
         let format = nnlayer::format::by_extension("npz").unwrap();
         let values = nnlayer::bundle::Bundle::new().with(name.clone(), value);
-        format.write(&values, nnlayer::format::Width::Double, &mut bytes).unwrap();
+        format.write(&mut nnlayer::format::Held::from(&values), nnlayer::format::Width::Double, &mut bytes).unwrap();
         bytes
     };
     match kind {
@@ -228,7 +228,12 @@ fn numbers_are_read_as_the_contract_lists_them() {
             .read(&Name::X, text, &[])
             .unwrap();
         let mut line = Vec::new();
-        nnlayer::format::json::to_line([(&Name::X, &read.value)].into_iter(), false, &mut line).unwrap();
+        nnlayer::format::json::to_line(
+            &mut nnlayer::format::Held::from(&nnlayer::bundle::Bundle::new().with(Name::X, read.value.clone())),
+            false,
+            &mut line,
+        )
+        .unwrap();
         assert_eq!(String::from_utf8(line).unwrap(), format!("{{\"x\":{values}}}\n"), "{text}");
     }
 }

@@ -1,6 +1,12 @@
 //! Batches that are computed a block of rows at a time give the bytes that they give in memory.
 
-use crate::support::{folder, nnlayer};
+use crate::support::{folder, nnlayer, numbers, shell_in};
+use ndarray::ArrayD;
+use nnlayer::bundle::Bundle;
+use nnlayer::format::{Format, Source, npz::Npz};
+use nnlayer::layer::{LAYERS, Precision, Settings, compute};
+use nnlayer::name::Name;
+use nnlayer::report::matrix;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -89,6 +95,117 @@ fn a_place_in_a_large_batch_is_that_in_the_whole() {
     let refused = nnlayer(&["relu", "--x", &x, "--out", &path("y.npy")]);
     assert!(refused.refusal().contains(".npy holds one result, there are 2: y, dx"), "{}", refused.stderr);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing half-written stays");
+}
+
+/// An operand, and the file of its name that holds it.
+fn operand(folder: &Path, name: &str, shape: &[usize], number: impl Fn(usize) -> f64) -> ArrayD<f64> {
+    let sides = [shape[0], shape.get(1).copied().unwrap_or(0)];
+    npy(&folder.join(format!("{name}.npy")), sides, false, &number);
+    let numbers = (0..shape.iter().product()).map(number).collect();
+    ArrayD::from_shape_vec(shape, numbers).unwrap()
+}
+
+#[test]
+fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (rows, columns, outputs) = (3100, 200, 7);
+    let at: Bundle<f64> = [
+        (Name::X, operand(folder.path(), "x", &[rows, columns], uneven)),
+        (Name::Y, operand(folder.path(), "y", &[rows, columns], |n| (uneven(n) + 50.1) / 2000.0)),
+        (Name::W, operand(folder.path(), "w", &[columns, outputs], |n| uneven(n + 3))),
+        (Name::B, operand(folder.path(), "b", &[outputs], uneven)),
+        (Name::T, operand(folder.path(), "t", &[rows], |n| (n % columns) as f64)),
+    ]
+    .into_iter()
+    .collect();
+    let douts = [columns, outputs].map(|width| {
+        let name = format!("dout{width}");
+        (path(&format!("{name}.npy")), operand(folder.path(), &name, &[rows, width], |n| uneven(n + 5)))
+    });
+    for spec in LAYERS {
+        let mut given: Vec<String> = vec![spec.name.to_owned()];
+        for slot in spec.slots.iter().filter(|slot| at.get(&slot.name).is_some()) {
+            given.extend([format!("--{}", slot.name), path(&format!("{}.npy", slot.name))]);
+        }
+        let dout = if spec.is_loss() { None } else { Some(&douts[usize::from(spec.name == "affine")]) };
+        given.extend(dout.iter().flat_map(|(path, _)| ["--dout".to_owned(), path.clone()]));
+        let run = |more: &[&str]| {
+            let ran = nnlayer(&[&given.iter().map(String::as_str).collect::<Vec<_>>(), more].concat());
+            assert_eq!(ran.status, 0, "{}", ran.stderr);
+            ran
+        };
+        let layer = (spec.build)(&Settings::default()).unwrap();
+        let one = ndarray::arr0(1.0).into_dyn();
+        for precision in [Precision::F64, Precision::F32] {
+            let whole = compute(layer.as_ref(), &at, Some(dout.map_or(&one, |(_, dout)| dout)), precision);
+            let whole: Vec<(Name, ArrayD<f64>)> = whole.results.into_iter().chain(whole.gradients).collect();
+            let words = ["--precision", precision.name()];
+            run(&[&words[..], &["--out", &path("all.npz")]].concat());
+            let bytes = std::fs::read(path("all.npz")).unwrap();
+            let found = Npz.read_each(Source::bytes("all.npz", &bytes)).unwrap();
+            let (json, text) = (run(&[&words[..], &["--json"]].concat()).json(), run(&words));
+            assert_eq!(found.len(), whole.len(), "{}", spec.name);
+            for ((name, whole), found) in whole.iter().zip(found) {
+                let what = format!("{} {name} in {}", spec.name, precision.name());
+                assert_eq!((found.pointer.as_str(), found.value.shape()), (name.as_str(), whole.shape()), "{what}");
+                // Sums over the rows are added block after block.
+                let sums = [Name::LOSS, Name::DW, Name::DB].contains(name);
+                let unit = if precision == Precision::F32 { f64::from(f32::EPSILON) } else { f64::EPSILON };
+                let largest = whole.iter().fold(0.0, |largest: f64, v| largest.max(v.abs()));
+                let near = |a: f64, b: f64| (a - b).abs() <= if sums { 16.0 * unit * largest } else { 0.0 };
+                assert!(found.value.iter().zip(whole).all(|(&a, &b)| near(a, b)), "{what}");
+                assert_eq!(numbers(&json[name.as_str()]), found.value.iter().copied().collect::<Vec<_>>(), "{what}");
+                assert!(text.text().contains(&format!("{}\n", matrix(&found.value))), "{what}:\n{}", text.text());
+            }
+        }
+        let only = if spec.is_loss() { "dx" } else { "y" };
+        run(&["--only", only, "--out", &path("one.csv")]);
+        let (csv, json) = (path("one.csv"), path("one.json"));
+        run(&["--only", only, "--out", &json]);
+        nnlayer(&["compare", &csv, &format!("{json}#{only}"), "--rtol", "0", "--atol", "0"]).quiet();
+        run(&["--only", only, "--pretty"]);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_whole_job_takes_little_more_memory_than_its_operands() {
+    let folder = folder();
+    let (rows, columns) = (4096, 1024);
+    // Each row sums to 1, as probabilities do.
+    npy(&folder.path().join("x.npy"), [rows, columns], false, |n| [2.0, 4.0][n % 2] / 3072.0);
+    npy(&folder.path().join("dout.npy"), [rows, columns / 2], false, uneven);
+    npy(&folder.path().join("w.npy"), [columns, columns / 2], false, uneven);
+    npy(&folder.path().join("t.npy"), [rows, 0], false, |n| (n % columns) as f64);
+    let peak = "import os, sys
+quiet = [(os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
+_, status, usage = os.wait4(os.posix_spawnp('nnlayer', ['nnlayer', *sys.argv[1:]], os.environ, file_actions=quiet), 0)
+assert status == 0
+print(usage.ru_maxrss)";
+    std::fs::write(folder.path().join("peak.py"), peak).unwrap();
+    let run = |line: &str| {
+        let said = shell_in(folder.path(), &format!("python3 peak.py {line}"));
+        1024.0 * said.quiet().trim().parse::<f64>().unwrap()
+    };
+    run("relu --x x.npy --only y --out x.json");
+    let text = std::fs::read_to_string(folder.path().join("x.json")).unwrap();
+    std::fs::write(folder.path().join("x.json"), &text["{\"y\":".len()..text.len() - 2]).unwrap();
+    let all = (8 * rows * columns) as f64;
+    for (line, operands, most) in [
+        ("relu --x x.npy --out y.npz", 1.0, 1.6),
+        ("sigmoid --x x.npy --out y.npz", 1.0, 1.6),
+        ("tanh --x x.npy --out y.npz", 1.0, 1.6),
+        ("softmax --x x.npy --out y.npz", 1.0, 1.6),
+        ("softmax-xent --x x.npy --t t.npy --out y.npz", 1.0, 1.6),
+        ("xent --y x.npy --t t.npy --out y.npz", 1.0, 1.6),
+        ("affine --x x.npy --w w.npy --dout dout.npy --b 1 --out y.npz", 1.625, 1.6),
+        ("softmax --x x.json --out y.json", 1.0, 2.0),
+        ("affine --x x.json --w w.npy --dout dout.npy --b 1 --out y.json", 1.625, 2.0),
+    ] {
+        let taken = run(&format!("{line} --threads 2")) / (all * operands);
+        assert!(taken <= most, "{line}: {taken:.2} times its operands");
+    }
 }
 
 #[cfg(unix)]

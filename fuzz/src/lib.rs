@@ -3,7 +3,7 @@
 use ndarray::ArrayD;
 use nnlayer::bundle::Bundle;
 use nnlayer::fault::Fault;
-use nnlayer::format::{Format, Found, Selector, Source, Width};
+use nnlayer::format::{Format, Found, Held, Selector, Source, Width};
 use nnlayer::name::Name;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -59,7 +59,7 @@ pub fn read(format: &dyn Format, bytes: &[u8], times: usize) -> Option<ArrayD<f6
 pub fn read_back(format: &dyn Format, value: &ArrayD<f64>) {
     let mut bytes = Vec::new();
     let values = Bundle::new().with(Name::X, value.clone());
-    format.write(&values, Width::Double, &mut bytes).expect("memory is no disk");
+    format.write(&mut Held::from(&values), Width::Double, &mut bytes).expect("memory is no disk");
     let again = format.read(Source::bytes("output", &bytes), &Selector::Whole, &[Name::X]).expect("what is written is read");
     assert!(same(value, &again.value), "{value} became {}", again.value);
 }

@@ -120,7 +120,7 @@ pub(super) fn upstream(
             let operand = reader.read(&Name::DOUT, text, &[Name::DOUT])?;
             let dout = Dout::new(last.spec, shape, operand.value, operand.origin == Origin::Typed);
             let dout = dout.map_err(|fault| reader.place(fault, &Operands::default()))?;
-            if dout.local { Err(tape::local_factors(text)) } else { Ok(dout.value) }
+            if dout.local { Err(tape::local_factors(text)) } else { Ok(dout.whole()) }
         }
     }
 }

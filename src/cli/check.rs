@@ -2,7 +2,7 @@
 
 use super::Status;
 use super::backward::upstream;
-use super::job::Job;
+use super::job::{Dout, Job};
 use super::request::{Request, check as check_option, check_format};
 use crate::check::{Case, Checked, Own, Plan, Subject, Verdict, check};
 use crate::fault::Fault;
@@ -19,8 +19,8 @@ pub(super) const SEED: u64 = 1;
 
 /// Checks an admitted layer.
 pub(super) fn layer(job: &Job, request: &Request, matches: &ArgMatches, out: &mut dyn Write) -> anyhow::Result<Status> {
-    let dout = job.dout.as_ref().map(|dout| &dout.value);
-    let case = Case::new(job.spec, &job.settings, &job.operands.values, dout, request.precision)?;
+    let dout = job.dout.as_ref().map(Dout::to_whole);
+    let case = Case::new(job.spec, &job.settings, &job.operands.values, dout.as_deref(), request.precision)?;
     let mut own = Own { layer: job.layer.as_ref(), precision: request.precision };
     let checked = watched(&mut own, &case, Plan::new(&case, SEED, true))?;
     report(&checked, form(request.as_json(), matches), out)

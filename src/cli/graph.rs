@@ -1,7 +1,7 @@
 //! `--graph` and `--level`: the computational graph in place of results, of a layer or of a chain.
 
 use super::error::Messages;
-use super::job::Job;
+use super::job::{Dout, Job};
 use super::request::Request;
 use super::text_of;
 use crate::fault::{Code, Fault};
@@ -77,10 +77,10 @@ fn picture(path: &str) -> Result<&'static Picture, Fault> {
 /// Draws an admitted layer.
 pub(super) fn layer(job: &Job, wanted: &Wanted, request: &Request, out: &mut dyn Write) -> anyhow::Result<()> {
     let at = &job.operands.values;
-    let ones = ArrayD::ones(job.layer.output_shape(at));
-    let dout = job.dout.as_ref().map_or(&ones, |dout| &dout.value);
-    let outcome = layer::compute(job.layer.as_ref(), at, Some(dout), request.precision);
-    let stage = Staged { name: None, spec: job.spec, layer: job.layer.as_ref(), at, outcome: &outcome, dout };
+    let ones = Dout::ones(&job.layer.output_shape(at));
+    let dout = job.dout.as_ref().unwrap_or(&ones).to_whole();
+    let outcome = layer::compute(job.layer.as_ref(), at, Some(&dout), request.precision);
+    let stage = Staged { name: None, spec: job.spec, layer: job.layer.as_ref(), at, outcome: &outcome, dout: &dout };
     let mut graph = graph::graph(&[stage], wanted.level)?;
     if job.dout.as_ref().is_some_and(|dout| !dout.said) && !job.spec.is_loss() {
         graph.notes.push(ones_of(&job.spec.output));
@@ -168,7 +168,7 @@ pub(super) fn admit(job: &Job) -> Result<(), Fault> {
     match job.dout.as_ref().filter(|dout| dout.local) {
         Some(dout) => Err(Fault::new(
             Code::LocalFactors,
-            format!("the number {} scales local factors, and a graph shows gradients", dout.value[[]]),
+            format!("the number {} scales local factors, and a graph shows gradients", dout.given[[]]),
         )
         .of(&Name::DOUT)
         .tip("--dout ones draws the gradients of L = Σy")),

@@ -38,9 +38,9 @@ pub(super) fn report(job: &Job, request: &Request) -> Result<Report, Fault> {
 /// Refuses what has no part in it: an upstream gradient, local factors, a tape.
 fn admit(job: &Job) -> Result<(), Fault> {
     match &job.dout {
-        Some(Dout { local: true, value, .. }) => Err(Fault::new(
+        Some(Dout { local: true, given, .. }) => Err(Fault::new(
             Code::LocalFactors,
-            format!("the number {} scales the local factors, and a Jacobian has true derivatives", value[[]]),
+            format!("the number {} scales the local factors, and a Jacobian has true derivatives", given[[]]),
         )
         .of(&Name::DOUT)
         .tip("leave --dout out: the Jacobian is by each entry of the output on its own")),

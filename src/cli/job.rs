@@ -8,7 +8,8 @@ use crate::name::Name;
 use crate::operand::{Operands, Origin, Reader};
 use crate::tape::Tape;
 use clap::ArgMatches;
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, IxDyn, arr0};
+use std::borrow::Cow;
 
 /// A layer with its operands, admitted.
 pub(super) struct Job {
@@ -74,13 +75,15 @@ fn admit(
         },
     };
     given.operands.values.take(&Name::DOUT);
-    notes.extend(dout.as_ref().and_then(|dout| dout.local.then(|| local_factors_note(dout.value[[]]))));
+    notes.extend(dout.as_ref().and_then(|dout| dout.local.then(|| local_factors_note(dout.given[[]]))));
     Ok((layer, dout, notes))
 }
 
 /// The upstream gradient.
 pub(super) struct Dout {
-    pub(super) value: ArrayD<f64>,
+    /// What was given: all of it, or the number that it is everywhere.
+    pub(super) given: ArrayD<f64>,
+    pub(super) shape: Vec<usize>,
     /// Whether the user said it.
     pub(super) said: bool,
     /// Whether it is a number that scales the local factors.
@@ -89,17 +92,34 @@ pub(super) struct Dout {
 
 impl Dout {
     pub(super) fn ones(shape: &[usize]) -> Dout {
-        Dout { value: ArrayD::from_elem(IxDyn(shape), 1.0), said: true, local: false }
+        Dout { given: arr0(1.0).into_dyn(), shape: shape.to_vec(), said: true, local: false }
+    }
+
+    /// All of it; a number that scales local factors stays one.
+    pub(super) fn whole(self) -> ArrayD<f64> {
+        match self.fills() {
+            Some(number) => ArrayD::from_elem(self.shape, number),
+            None => self.given,
+        }
+    }
+
+    /// The same of one that others need too.
+    pub(super) fn to_whole(&self) -> Cow<'_, ArrayD<f64>> {
+        match self.fills() {
+            Some(number) => Cow::Owned(ArrayD::from_elem(IxDyn(&self.shape), number)),
+            None => Cow::Borrowed(&self.given),
+        }
+    }
+
+    /// The number that it is everywhere, where it is one.
+    pub(super) fn fills(&self) -> Option<f64> {
+        self.given.first().copied().filter(|_| self.given.ndim() == 0 && !self.local)
     }
 
     pub(super) fn new(spec: &LayerSpec, wanted: &[usize], value: ArrayD<f64>, typed: bool) -> Result<Dout, Fault> {
-        if value.ndim() == 0 {
-            let local = typed && matches!(spec.scalar_dout, ScalarDout::LocalFactors(_));
-            let value = if local { value } else { ArrayD::from_elem(IxDyn(wanted), value[[]]) };
-            return Ok(Dout { value, said: true, local });
-        }
-        if value.shape() == wanted {
-            return Ok(Dout { value, said: true, local: false });
+        if value.ndim() == 0 || value.shape() == wanted {
+            let local = value.ndim() == 0 && typed && matches!(spec.scalar_dout, ScalarDout::LocalFactors(_));
+            return Ok(Dout { given: value, shape: wanted.to_vec(), said: true, local });
         }
         let output = &spec.output;
         Err(Fault::new(Code::Shape, format!("shape {} does not fit {output} {}", shape(value.shape()), shape(wanted)))

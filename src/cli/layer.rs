@@ -1,19 +1,19 @@
 //! All layer commands: their options, derived from the registry, and their report.
 
+use super::blocks::Batches;
 use super::error::Messages;
 use super::job::{Dout, Job};
 use super::record::Records;
 use super::request::{Request, common};
-use super::rows::Large;
 use super::tape;
-use super::{Status, check, choice, expect, flag, flag_of, graph, jacobian, option, steps, stream, under};
+use super::{Status, check, choice, expect, flag, flag_of, graph, jacobian, option, rows, steps, stream, under};
 use crate::bundle::Bundle;
 use crate::fault::Fault;
 use crate::format::Width;
 use crate::layer::{self, AnyLayer, Kind, LayerSpec, Outcome, Precision, ScalarDout, Setting, Slot, Wanted};
 use crate::name::Name;
 use crate::operand::Reader;
-use crate::report::{Block, Report};
+use crate::report::{Block, Head, Report};
 use clap::{Arg, ArgMatches, Command};
 use std::io::Write;
 
@@ -96,17 +96,17 @@ pub(super) fn run(
     let plain =
         picture.is_none() && !request.check && request.expect.is_none() && super::text_of(matches, "tape").is_none();
     if plain
-        && let Some(large) = Large::wanted(spec, matches, &request, reader)?
-        && large.run(&request, reader, out, messages)?
+        && let Some(large) = Batches::in_file(spec, matches, &request, reader)?
+        && rows::run(large, &request, reader, out, messages)?
     {
         return Ok(Status::Done);
     }
     let mut job = Job::prepare(spec, matches, &request, reader)?;
     if let Some(dout) = job.dout.as_ref().filter(|dout| dout.local && request.check) {
-        return Err(crate::check::local_factors(dout.value[[]]).into());
+        return Err(crate::check::local_factors(dout.given[[]]).into());
     }
     if let Some(dout) = job.dout.as_ref().filter(|dout| dout.local && request.expect.is_some()) {
-        return Err(expect::admit(dout.value[[]]).into());
+        return Err(expect::admit(dout.given[[]]).into());
     }
     if picture.is_some() {
         graph::admit(&job)?;
@@ -134,7 +134,10 @@ pub(super) fn run(
     }
     match job.tape.take() {
         Some(tape) => tape::extend(job, tape, matches, &request, out)?,
-        None => request.write(compute(job, &request)?, out)?,
+        None => match Batches::in_memory(job, &request) {
+            Ok(batches) => batches.write(&request, out)?,
+            Err(job) => request.write(compute(*job, &request)?, out)?,
+        },
     }
     Ok(Status::Done)
 }
@@ -142,10 +145,10 @@ pub(super) fn run(
 /// What is asked for of a layer's results, and nothing that only others need.
 fn compute(job: Job, request: &Request) -> Result<Report, Fault> {
     let (layer, at) = (job.layer.as_ref(), &job.operands.values);
-    let dout = job.dout.as_ref().map(|dout| &dout.value);
+    let dout = job.dout.as_ref().map(Dout::to_whole);
     let only = request.only.iter().flatten().map(Name::new).collect::<Vec<_>>();
     let wanted = if request.only.is_some() { Wanted::Only(&only) } else { Wanted::All };
-    let mut made = layer::compute_only(layer, at, dout, request.precision, wanted);
+    let mut made = layer::compute_only(layer, at, dout.as_deref(), request.precision, wanted);
     if only.iter().any(|name| made.results.get(name).or_else(|| made.gradients.get(name)).is_none()) {
         // The refusal lists all that there is.
         made = outcome(&job, request);
@@ -155,8 +158,8 @@ fn compute(job: Job, request: &Request) -> Result<Report, Fault> {
 
 /// What a layer gives.
 pub(super) fn outcome(job: &Job, request: &Request) -> Outcome {
-    let dout = job.dout.as_ref().map(|dout| &dout.value);
-    layer::compute(job.layer.as_ref(), &job.operands.values, dout, request.precision)
+    let dout = job.dout.as_ref().map(Dout::to_whole);
+    layer::compute(job.layer.as_ref(), &job.operands.values, dout.as_deref(), request.precision)
 }
 
 /// How wide results are.
@@ -175,14 +178,16 @@ pub(super) fn report(job: &Job, request: &Request, outcome: Outcome) -> Result<R
     Ok(report)
 }
 
-pub(super) fn blocks(
+/// What is said of the results of these names.
+pub(super) fn heads<'a>(
     spec: &'static LayerSpec,
     layer: &dyn AnyLayer,
     at: &Bundle<f64>,
     dout: Option<&Dout>,
-    outcome: Outcome,
-) -> Vec<Block> {
-    let averaged = outcome.results.get(&Name::DIVISOR).is_some();
+    names: impl Iterator<Item = &'a Name>,
+) -> Vec<Head> {
+    let names: Vec<&Name> = names.collect();
+    let averaged = names.contains(&&Name::DIVISOR);
     let local = match &spec.scalar_dout {
         ScalarDout::LocalFactors(formulas) if dout.is_some_and(|dout| dout.local) => *formulas,
         _ => &[],
@@ -199,16 +204,20 @@ pub(super) fn blocks(
     let mut ones = dout
         .filter(|dout| !dout.said && !spec.is_loss())
         .map(|_| format!("{} = ones: the gradients of L = Σ{}", Name::DOUT, spec.output));
-    let mut blocks: Vec<Block> = outcome
-        .results
-        .into_iter()
-        .map(|(name, value)| Block { formula: formula(&name), name, value, before: None })
-        .collect();
-    blocks.extend(outcome.gradients.into_iter().map(|(name, value)| Block {
-        formula: formula(&name),
-        name,
-        value,
-        before: ones.take(),
-    }));
-    blocks
+    let mut before = |name: &Name| if name.is_gradient() { ones.take() } else { None };
+    names.into_iter().map(|name| Head { name: name.clone(), formula: formula(name), before: before(name) }).collect()
+}
+
+/// Results and gradients, with what is said of them.
+pub(super) fn blocks(
+    spec: &'static LayerSpec,
+    layer: &dyn AnyLayer,
+    at: &Bundle<f64>,
+    dout: Option<&Dout>,
+    outcome: Outcome,
+) -> Vec<Block> {
+    let heads = heads(spec, layer, at, dout, outcome.results.names().chain(outcome.gradients.names()));
+    let values = outcome.results.into_iter().chain(outcome.gradients);
+    let block = |(Head { name, formula, before }, (_, value))| Block { name, formula, value, before };
+    heads.into_iter().zip(values).map(block).collect()
 }

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 mod backward;
+mod blocks;
 mod check;
 mod compare;
 mod error;

@@ -189,10 +189,10 @@ impl Records {
         taken: &mut Taken,
         served_by: &mut Option<usize>,
     ) -> Result<Option<ArrayD<f64>>, Fault> {
-        let fitted = |value| Dout::new(self.subject.spec(), shape, value, false).map(|dout| Some(dout.value));
+        let fitted = |value| Dout::new(self.subject.spec(), shape, value, false).map(|dout| Some(dout.whole()));
         match &self.dout {
             Upstream::Unwanted => Ok(None),
-            Upstream::Ones => Ok(Some(Dout::ones(shape).value)),
+            Upstream::Ones => Ok(Some(Dout::ones(shape).whole())),
             Upstream::Given(operand) => fitted(operand.value.clone()),
             Upstream::Record { key, required } => match self.find(key, taken) {
                 Some((value, place)) => {
@@ -204,7 +204,7 @@ impl Records {
                         .of(&Name::DOUT)
                         .tip("leave --dout out for ones, or name a key that each record has"))
                 }
-                None => Ok(Some(Dout::ones(shape).value)),
+                None => Ok(Some(Dout::ones(shape).whole())),
             },
         }
     }

@@ -1,13 +1,12 @@
 //! What is asked for, apart from operands and settings: the options that every layer command shares, and where results go.
 
 use super::{choice, flag, flag_of, option, text_of};
-use crate::bundle::Bundle;
 use crate::fault::{Code, Fault};
-use crate::format;
+use crate::format::{self, Arrays, Width};
 use crate::layer::{LayerSpec, Precision};
 use crate::name::Name;
 use crate::report::steps::Form;
-use crate::report::{Json, Renderer, Report, Sections, Text, write};
+use crate::report::{Head, Json, Renderer, Report, Sections, Text, write};
 use crate::tape::{Tape, document};
 use clap::{Arg, ArgAction, ArgMatches};
 use std::io::{BufWriter, Write};
@@ -146,14 +145,22 @@ impl Request {
         self.out.as_ref().map(|(path, format)| (path.as_str(), *format))
     }
 
+    /// Whether a result is asked for.
+    pub(super) fn wants(&self, result: &Name) -> bool {
+        self.only.as_ref().is_none_or(|only| only.iter().any(|name| name == result.as_str()))
+    }
+
     /// Refuses `--only` of what is not there.
     pub(super) fn admit_only(&self, there: &[&str]) -> Result<(), Fault> {
         self.only.as_ref().map_or(Ok(()), |names| crate::report::known(names, there))
     }
 
     /// Refuses more than one result for a file that holds one.
-    pub(super) fn admit_one(&self, names: &[&str]) -> Result<(), Fault> {
-        let Some((path, format)) = self.file().filter(|_| names.len() != 1) else { return Ok(()) };
+    pub(super) fn admit_one(&self, heads: &[Head]) -> Result<(), Fault> {
+        let names: Vec<&str> = heads.iter().map(|head| head.name.as_str()).collect();
+        let Some((path, format)) = self.file().filter(|(_, format)| names.len() != 1 && !format.holds_names()) else {
+            return Ok(());
+        };
         Err(Fault::new(
             Code::OutFormat,
             format!("{} holds one result, there are {}: {}", format.name(), names.len(), names.join(", ")),
@@ -164,18 +171,27 @@ impl Request {
     }
 
     pub(super) fn write(&self, report: Report, out: &mut dyn Write) -> anyhow::Result<()> {
+        let width = report.width;
+        let (heads, mut arrays) = report.apart();
+        self.write_each(&heads, &mut arrays, width, out)
+    }
+
+    /// Writes results as they come.
+    pub(super) fn write_each(
+        &self,
+        heads: &[Head],
+        arrays: &mut dyn Arrays,
+        width: Width,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
         let Some((path, format)) = &self.out else {
             let mut out = BufWriter::new(out);
             let renderer: &dyn Renderer = if self.json || self.pretty { &Json { pretty: self.pretty } } else { &Text };
-            renderer.render(&report, &mut out)?;
+            renderer.render(heads, arrays, &mut out)?;
             return Ok(out.flush()?);
         };
-        if !format.holds_names() {
-            self.admit_one(&report.blocks.iter().map(|block| block.name.as_str()).collect::<Vec<_>>())?;
-        }
-        let width = report.width;
-        let values: Bundle<f64> = report.blocks.into_iter().map(|block| (block.name, block.value)).collect();
-        Ok(write::file(path, |out| format.write(&values, width, out)).map_err(|fault| fault.of(&Name::new("out")))?)
+        self.admit_one(heads)?;
+        Ok(write::file(path, |out| format.write(arrays, width, out)).map_err(|fault| fault.of(&Name::new("out")))?)
     }
 
     /// Writes results by layer.

@@ -74,7 +74,7 @@ pub(super) fn layer(
         layer: job.layer.as_ref(),
         at: &job.operands.values.map(read),
         outcome: &outcome,
-        dout: dout.map(|dout| dout.value.map(read)).as_ref(),
+        dout: dout.map(|dout| dout.to_whole().map(read)).as_ref(),
         says_dout: dout.is_some_and(|dout| dout.said) || !job.spec.is_loss(),
     })?;
     let report = report(&job, request, outcome)?;

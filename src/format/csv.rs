@@ -1,8 +1,9 @@
 //! `.csv` and `.tsv`: a row a line, without a header; one column is a vector.
 
 use super::elements::cut_off;
-use super::{DOUBLE_ROUNDING, Format, Found, Selector, Source, Width, printable, refuse_selector, refuse_utf16};
-use crate::bundle::Bundle;
+use super::{
+    Arrays, DOUBLE_ROUNDING, Format, Found, Selector, Source, Width, printable, refuse_selector, refuse_utf16,
+};
 use crate::fault::{Code, Fault, Place, count};
 use crate::kernel::progress::Progress;
 use crate::name::Name;
@@ -45,8 +46,8 @@ macro_rules! table {
                 false
             }
 
-            fn write(&self, values: &Bundle<f64>, _wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
-                values.iter().try_for_each(|(_, value)| write_table(value, $delimiter, out))
+            fn write(&self, arrays: &mut dyn Arrays, _wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
+                write_tables(arrays, $delimiter, out)
             }
         }
     };
@@ -180,18 +181,22 @@ fn refuse_header<'a, C: Iterator<Item = &'a [u8]>>(
         .tip(format!("only numbers are read: tail -n +{} FILE leaves the header out", line + 1)))
 }
 
-fn write_table(value: &ArrayD<f64>, delimiter: u8, out: &mut dyn io::Write) -> io::Result<()> {
+fn write_tables(arrays: &mut dyn Arrays, delimiter: u8, out: &mut dyn io::Write) -> io::Result<()> {
     let mut writer = WriterBuilder::new().delimiter(delimiter).terminator(Terminator::Any(b'\n')).from_writer(out);
-    let progress = Progress::new("writing", value.len());
-    let mut write = |row: ArrayViewD<'_, f64>| {
-        writer.write_record(row.iter().map(|&number| cell(number)))?;
-        progress.done(row.len());
-        Ok::<(), csv::Error>(())
-    };
-    if value.ndim() == 0 {
-        write(value.view())?;
-    } else {
-        value.axis_iter(Axis(0)).try_for_each(write)?;
+    while let Some((_, shape)) = arrays.next()? {
+        let progress = Progress::new("writing", shape.iter().product());
+        let mut write = |row: ArrayViewD<'_, f64>| {
+            writer.write_record(row.iter().map(|&number| cell(number)))?;
+            progress.done(row.len());
+            Ok::<(), csv::Error>(())
+        };
+        while let Some(rows) = arrays.rows()? {
+            if rows.ndim() == 0 {
+                write(rows.view())?;
+            } else {
+                rows.axis_iter(Axis(0)).try_for_each(&mut write)?;
+            }
+        }
     }
     writer.flush()
 }
@@ -253,7 +258,8 @@ mod tests {
             let values: Vec<f64> = bits.into_iter().map(f64::from_bits).map(|v| if v.is_nan() { f64::NAN } else { v }).collect();
             let vector = ndarray::Array1::from(values).into_dyn();
             let mut text = Vec::new();
-            write_table(&vector, b',', &mut text).unwrap();
+            let arrays = crate::bundle::Bundle::new().with(Name::Y, vector.clone());
+            write_tables(&mut crate::format::Held::from(&arrays), b',', &mut text).unwrap();
             let back = read(std::str::from_utf8(&text).unwrap()).unwrap();
             prop_assert!(back.iter().zip(&vector).all(|(a, b)| a.to_bits() == b.to_bits()));
         }

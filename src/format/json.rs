@@ -1,7 +1,6 @@
 //! JSON: a document read into a tree whose matrices are flat, and results written as one object.
 
-use super::{DOUBLE_ROUNDING, Format, Found, Selector, Source, Width, escape, missing, printable, unescape};
-use crate::bundle::Bundle;
+use super::{Arrays, DOUBLE_ROUNDING, Format, Found, Selector, Source, Width, escape, missing, printable, unescape};
 use crate::fault::{Code, Fault, Place, count};
 use crate::name::Name;
 use ndarray::{ArrayD, ArrayViewD, Axis, arr0};
@@ -322,8 +321,8 @@ impl Format for Json {
         true
     }
 
-    fn write(&self, values: &Bundle<f64>, _wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
-        to_line(values.iter(), false, out)
+    fn write(&self, arrays: &mut dyn Arrays, _wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
+        to_line(arrays, false, out)
     }
 }
 
@@ -331,6 +330,8 @@ impl Format for Json {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::bundle::Bundle;
+    use crate::format::Held;
     use proptest::prelude::*;
 
     fn read(text: &str) -> Result<ArrayD<f64>, Fault> {
@@ -451,7 +452,7 @@ mod tests {
             let values: Vec<f64> = bits.into_iter().map(f64::from_bits).map(|v| if v.is_nan() { f64::NAN } else { v }).collect();
             let matrix = ndarray::Array2::from_shape_vec((1, values.len()), values.clone()).unwrap().into_dyn();
             let mut text = Vec::new();
-            to_line([(&Name::Y, &matrix)].into_iter(), pretty, &mut text).unwrap();
+            to_line(&mut Held::from(&Bundle::new().with(Name::Y, matrix.clone())), pretty, &mut text).unwrap();
             let node = parse(&text, "").unwrap();
             let read = node.find("/y").unwrap().matrix("").unwrap();
             prop_assert_eq!(read.shape(), matrix.shape());

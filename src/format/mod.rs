@@ -3,7 +3,6 @@
 //! Nothing that a file says is believed before it was compared with the bytes there are: no reader allocates more than
 //! a small multiple of them.
 
-use crate::bundle::Bundle;
 pub(crate) use crate::fault::printable;
 use crate::fault::{Code, Fault, list, slips};
 use crate::kernel::progress::Progress;
@@ -13,6 +12,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 
+mod arrays;
 pub mod csv;
 mod elements;
 pub mod json;
@@ -20,6 +20,8 @@ pub mod npy;
 pub mod npz;
 pub mod safetensors;
 pub mod written;
+
+pub use arrays::{Arrays, Held};
 
 /// A file format.
 pub trait Format: Sync {
@@ -43,7 +45,7 @@ pub trait Format: Sync {
     fn holds_names(&self) -> bool;
     /// Writes all arrays, those of formats without names one after the other; `wide` says f8 or f4 where bytes are
     /// numbers, text has all digits of the double either way.
-    fn write(&self, values: &Bundle<f64>, wide: Width, out: &mut dyn io::Write) -> io::Result<()>;
+    fn write(&self, arrays: &mut dyn Arrays, wide: Width, out: &mut dyn io::Write) -> io::Result<()>;
     /// Whether it can be written at all.
     fn writes(&self) -> bool {
         true

@@ -1,8 +1,7 @@
 //! NumPy's `.npy`: magic, version, a Python dict that says type, order and shape, then the elements.
 
 use super::elements::{Layout, cut_off};
-use super::{Format, Found, Selector, Source, Width, refuse_selector};
-use crate::bundle::Bundle;
+use super::{Arrays, Format, Found, Selector, Source, Width, refuse_selector};
 use crate::fault::{Code, Fault};
 use crate::kernel::progress::Progress;
 use crate::name::Name;
@@ -48,8 +47,11 @@ impl Format for Npy {
         false
     }
 
-    fn write(&self, values: &Bundle<f64>, wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
-        values.iter().try_for_each(|(_, value)| write_array(value, wide, out))
+    fn write(&self, arrays: &mut dyn Arrays, wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
+        while let Some((_, shape)) = arrays.next()? {
+            write_array(&shape, arrays, wide, out)?;
+        }
+        Ok(())
     }
 }
 
@@ -98,10 +100,18 @@ fn damaged(message: impl Into<String>) -> Fault {
     Fault::new(Code::Damaged, message)
 }
 
-/// Writes version 1 in C order, byte for byte as `numpy.save` does.
-pub(super) fn write_array(value: &ArrayD<f64>, wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
-    out.write_all(&header::text(value.shape(), wide))?;
-    write_numbers(value, wide, out)
+/// Writes the array that is next in version 1 and C order, byte for byte as `numpy.save` does.
+pub(super) fn write_array(
+    shape: &[usize],
+    arrays: &mut dyn Arrays,
+    wide: Width,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    out.write_all(&header::text(shape, wide))?;
+    while let Some(rows) = arrays.rows()? {
+        write_numbers(&rows, wide, out)?;
+    }
+    Ok(())
 }
 
 fn write_numbers(value: &ArrayD<f64>, wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
@@ -139,6 +149,8 @@ pub(super) fn written_size(shape: &[usize], wide: Width) -> u64 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::bundle::Bundle;
+    use crate::format::Held;
     use proptest::prelude::*;
 
     fn file(descr: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8> {
@@ -152,7 +164,8 @@ mod tests {
 
     fn written(value: &ArrayD<f64>, wide: Width) -> Vec<u8> {
         let mut bytes = Vec::new();
-        write_array(value, wide, &mut bytes).unwrap();
+        let arrays = Bundle::new().with(Name::Y, value.clone());
+        Npy.write(&mut Held::from(&arrays), wide, &mut bytes).unwrap();
         bytes
     }
 

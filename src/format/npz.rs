@@ -1,16 +1,13 @@
 //! NumPy's `.npz`: a zip archive with one `.npy` entry an array.
 
 use super::elements::cut_off;
-use super::npy::{read_array, rows, write_array, written_size};
-use super::{Format, Found, Selector, Source, Width, choose};
-use crate::bundle::Bundle;
+use super::npy::{read_array, write_array, written_size};
+use super::{Arrays, Format, Found, Selector, Source, Width, choose};
 use crate::fault::{Code, Fault};
 use crate::name::Name;
 use crc32fast::Hasher;
 use flate2::read::DeflateDecoder;
-use ndarray::ArrayD;
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, Write};
+use std::io::{self, BufReader, Read, Write};
 use zip::read::ZipFile;
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
@@ -56,9 +53,9 @@ impl Format for Npz {
         true
     }
 
-    fn write(&self, values: &Bundle<f64>, wide: Width, out: &mut dyn Write) -> io::Result<()> {
+    fn write(&self, arrays: &mut dyn Arrays, wide: Width, out: &mut dyn Write) -> io::Result<()> {
         let mut sink = Sink { out, failed: None };
-        write_entries(values, wide, &mut sink)?;
+        write_entries(arrays, wide, &mut sink)?;
         sink.failed.map_or(Ok(()), Err)
     }
 }
@@ -159,11 +156,11 @@ fn unzippable(error: &ZipError) -> Fault {
 }
 
 /// Stores the arrays unpacked, with the same bytes at any time and on any machine.
-fn write_entries(values: &Bundle<f64>, wide: Width, sink: &mut Sink<'_>) -> io::Result<()> {
+fn write_entries(arrays: &mut dyn Arrays, wide: Width, sink: &mut Sink<'_>) -> io::Result<()> {
     let mut archive = ZipWriter::new_stream(sink);
-    for (name, value) in values.iter() {
-        archive.start_file(format!("{name}.npy"), options(value.shape(), wide))?;
-        write_array(value, wide, &mut archive)?;
+    while let Some((name, shape)) = arrays.next()? {
+        archive.start_file(format!("{name}.npy"), options(&shape, wide))?;
+        write_array(&shape, arrays, wide, &mut archive)?;
     }
     archive.finish()?;
     Ok(())
@@ -175,37 +172,6 @@ fn options(shape: &[usize], wide: Width) -> SimpleFileOptions {
         .last_modified_time(DateTime::default())
         .unix_permissions(0o644)
         .large_file(written_size(shape, wide) >= u64::from(u32::MAX))
-}
-
-/// An array on its way into an archive.
-pub enum Entry {
-    /// In memory.
-    Array(ArrayD<f64>),
-    /// Its numbers in a file, and its shape.
-    Numbers(File, Vec<usize>),
-}
-
-/// Writes arrays of which some are in files, as [`Format::write`] would.
-pub fn write_large(entries: Vec<(Name, Entry)>, wide: Width, out: &mut dyn Write) -> io::Result<()> {
-    let mut sink = Sink { out, failed: None };
-    let mut archive = ZipWriter::new_stream(&mut sink);
-    for (name, entry) in entries {
-        let name = format!("{name}.npy");
-        match entry {
-            Entry::Array(value) => {
-                archive.start_file(name, options(value.shape(), wide))?;
-                write_array(&value, wide, &mut archive)?;
-            }
-            Entry::Numbers(mut file, shape) => {
-                archive.start_file(name, options(&shape, wide))?;
-                rows::begin(&shape, wide, &mut archive)?;
-                file.rewind()?;
-                io::copy(&mut file, &mut archive)?;
-            }
-        }
-    }
-    archive.finish()?;
-    sink.failed.map_or(Ok(()), Err)
 }
 
 /// Keeps the first failure and takes the rest without a word: the archive's own last words would go to stderr.
@@ -234,6 +200,9 @@ impl Write for Sink<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::bundle::Bundle;
+    use crate::format::Held;
+    use crate::format::npy::Npy;
     use ndarray::{ArrayD, arr0, arr1, arr2};
     use proptest::prelude::*;
 
@@ -246,7 +215,7 @@ mod tests {
 
     fn written(values: &Bundle<f64>, wide: Width) -> Vec<u8> {
         let mut bytes = Vec::new();
-        Npz.write(values, wide, &mut bytes).unwrap();
+        Npz.write(&mut Held::from(values), wide, &mut bytes).unwrap();
         bytes
     }
 
@@ -259,6 +228,12 @@ mod tests {
         archive.start_file("w.npy", SimpleFileOptions::default().compression_method(packed)).unwrap();
         archive.write_all(entry).unwrap();
         archive.finish().unwrap().into_inner()
+    }
+
+    fn entry(value: ArrayD<f64>, wide: Width) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        Npy.write(&mut Held::from(&Bundle::new().with(Name::Y, value)), wide, &mut bytes).unwrap();
+        bytes
     }
 
     fn bits(array: &ArrayD<f64>) -> Vec<u64> {
@@ -290,8 +265,7 @@ mod tests {
 
     #[test]
     fn deflated_arrays_are_read() {
-        let mut entry = Vec::new();
-        write_array(&ArrayD::zeros(vec![300, 7]), Width::Single, &mut entry).unwrap();
+        let entry = entry(ArrayD::zeros(vec![300, 7]), Width::Single);
         let bytes = zipped(CompressionMethod::Deflated, &entry);
         assert!(bytes.len() < entry.len() / 10);
         let found = read(&bytes, "w", &[]).unwrap();
@@ -300,8 +274,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_promises_more_than_deflate_can_hold_is_refused() {
-        let mut entry = Vec::new();
-        write_array(&ArrayD::zeros(vec![4]), Width::Double, &mut entry).unwrap();
+        let entry = entry(ArrayD::zeros(vec![4]), Width::Double);
         let size = (entry.len() as u32).to_le_bytes();
         for packed in [CompressionMethod::Stored, CompressionMethod::Deflated] {
             let mut bytes = zipped(packed, &entry);
@@ -315,8 +288,7 @@ mod tests {
 
     #[test]
     fn a_changed_number_is_noticed_by_its_checksum() {
-        let mut entry = Vec::new();
-        write_array(&arr1(&[7.0]).into_dyn(), Width::Double, &mut entry).unwrap();
+        let entry = entry(arr1(&[7.0]).into_dyn(), Width::Double);
         let mut bytes = zipped(CompressionMethod::Stored, &entry);
         let at = bytes.windows(8).position(|window| window == 7f64.to_le_bytes()).unwrap();
         bytes[at] ^= 1;
@@ -325,8 +297,7 @@ mod tests {
 
     #[test]
     fn a_deflated_array_is_held_against_its_checksum_and_nothing_else_is_unpacked() {
-        let mut entry = Vec::new();
-        write_array(&ArrayD::zeros(vec![300, 7]), Width::Double, &mut entry).unwrap();
+        let entry = entry(ArrayD::zeros(vec![300, 7]), Width::Double);
         let good = zipped(CompressionMethod::Deflated, &entry);
         assert!(read(&good, "w", &[]).is_ok());
         // Behind the marks of both headers: the way it is packed, whether it is encrypted, the checksum.
@@ -351,7 +322,7 @@ mod tests {
                 Ok(())
             }
         }
-        let error = Npz.write(&bundle(), Width::Double, &mut Full).unwrap_err();
+        let error = Npz.write(&mut Held::from(&bundle()), Width::Double, &mut Full).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
 

@@ -1,8 +1,7 @@
 //! Hugging Face's `.safetensors`: the length of a JSON header, the header, then all tensors without a gap.
 
 use super::elements::{Element, Layout, cut_off};
-use super::{Format, Found, Selector, Source, Width, choose, printable};
-use crate::bundle::Bundle;
+use super::{Arrays, Format, Found, Selector, Source, Width, choose, printable};
 use crate::fault::{Code, Fault};
 use crate::name::Name;
 use ::safetensors::tensor::{Dtype, Metadata, TensorInfo};
@@ -55,7 +54,7 @@ impl Format for Safetensors {
         true
     }
 
-    fn write(&self, _values: &Bundle<f64>, _wide: Width, _out: &mut dyn io::Write) -> io::Result<()> {
+    fn write(&self, _arrays: &mut dyn Arrays, _wide: Width, _out: &mut dyn io::Write) -> io::Result<()> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "a .safetensors file cannot be written"))
     }
 

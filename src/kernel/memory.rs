@@ -14,12 +14,20 @@ pub fn zeros<T: Copy + Default>(len: usize) -> Vec<T> {
     values
 }
 
+/// Makes later vectors take the place of earlier ones that were freed: an allocator may give a large one back to the system, and
+/// the next would be made page by page again. The GNU library's keeps those that are no larger than one that was freed before.
+pub fn reuse() {
+    const MOST: usize = 1 << 24;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(MOST)));
+}
+
 /// From here on large pages are worth it.
 #[cfg(target_os = "linux")]
 const LARGE: usize = 1 << 22;
 
+/// Takes room that nothing was written to yet in large pages, where it is worth it.
 #[cfg(target_os = "linux")]
-fn in_large_pages<T>(values: &mut [T]) {
+pub fn in_large_pages<T>(values: &mut [T]) {
     const PAGE: usize = 4096;
     let (bytes, start) = (size_of_val(values), values.as_mut_ptr().cast::<u8>());
     let skip = start.align_offset(PAGE);
@@ -34,8 +42,9 @@ fn in_large_pages<T>(values: &mut [T]) {
     };
 }
 
+/// Takes room that nothing was written to yet as it is.
 #[cfg(not(target_os = "linux"))]
-fn in_large_pages<T>(_: &mut [T]) {}
+pub fn in_large_pages<T>(_: &mut [T]) {}
 
 #[cfg(test)]
 mod tests {

@@ -26,9 +26,30 @@ pub fn filled<T: Copy + Default + Send>(len: usize, step: usize, fill: impl Fn(u
     all
 }
 
+/// Changes every number by the one that lies at its place in `others`.
+pub fn changed<T: Send, U: Sync>(all: &mut [T], others: &[U], change: impl Fn(&mut T, &U) + Sync) {
+    let parts = if all.len() < 2 * SHARE { 1 } else { threads::count().min(all.len() / SHARE) };
+    let part = all.len().div_ceil(parts).max(1);
+    threads::each(all.chunks_mut(part).zip(others.chunks(part)).collect(), |(all, others)| {
+        all.iter_mut().zip(others).for_each(|(number, other)| change(number, other));
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_number_is_changed_by_the_one_at_its_place_whatever_the_threads() {
+        for len in [0, 5, 70_000, 100_001] {
+            let others: Vec<usize> = (0..len).map(|n| 3 * n).collect();
+            for count in [1, 2, 5] {
+                let mut all: Vec<usize> = (0..len).collect();
+                threads::with(count, || changed(&mut all, &others, |number, other| *number += other));
+                assert!(all.iter().enumerate().all(|(n, &number)| number == 4 * n));
+            }
+        }
+    }
 
     #[test]
     fn every_number_is_made_once_at_its_place_whatever_the_threads() {

@@ -1,6 +1,7 @@
 //! A report as one JSON object.
 
-use super::{Renderer, Report};
+use super::{Head, Renderer};
+use crate::format::Arrays;
 use crate::format::json::to_line;
 use std::io;
 
@@ -11,7 +12,7 @@ pub struct Json {
 }
 
 impl Renderer for Json {
-    fn render(&self, report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
-        to_line(report.blocks.iter().map(|block| (&block.name, &block.value)), self.pretty, out)
+    fn render(&self, _heads: &[Head], arrays: &mut dyn Arrays, out: &mut dyn io::Write) -> io::Result<()> {
+        to_line(arrays, self.pretty, out)
     }
 }

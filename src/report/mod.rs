@@ -1,10 +1,11 @@
 //! What a command has to say, as plain data; how it looks is each renderer's own.
 
 use crate::fault::{Code, Fault};
-use crate::format::Width;
+use crate::format::{Arrays, Held, Width};
 use crate::name::Name;
 use ndarray::ArrayD;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::io;
 
 pub mod checked;
@@ -26,6 +27,16 @@ pub struct Report {
     pub width: Width,
 }
 
+/// What is said of a result before its value.
+pub struct Head {
+    /// Its name.
+    pub name: Name,
+    /// Its formula, without the name in front.
+    pub formula: String,
+    /// A line that is said before it.
+    pub before: Option<String>,
+}
+
 /// One result.
 pub struct Block {
     /// Its name.
@@ -39,6 +50,18 @@ pub struct Block {
 }
 
 impl Report {
+    /// What is said of the results, and their values, each of which is dropped once it is written.
+    pub fn apart(self) -> (Vec<Head>, Held<'static>) {
+        let (heads, arrays): (Vec<_>, Vec<_>) = self
+            .blocks
+            .into_iter()
+            .map(|Block { name, formula, value, before }| {
+                (Head { name: name.clone(), formula, before }, (name, Cow::Owned(value)))
+            })
+            .unzip();
+        (heads, Held::new(arrays.into_iter()))
+    }
+
     /// Keeps the named results, in the order of output.
     pub fn only(&mut self, names: &[String]) -> Result<(), Fault> {
         let there: Vec<&str> = self.blocks.iter().map(|block| block.name.as_str()).collect();
@@ -58,10 +81,10 @@ pub fn known(names: &[String], there: &[&str]) -> Result<(), Fault> {
     }
 }
 
-/// A way to put a report on a stream.
+/// A way to put results on a stream.
 pub trait Renderer {
-    /// Writes the report.
-    fn render(&self, report: &Report, out: &mut dyn io::Write) -> io::Result<()>;
+    /// Writes the results, each as it comes, under what is said of it.
+    fn render(&self, heads: &[Head], arrays: &mut dyn Arrays, out: &mut dyn io::Write) -> io::Result<()>;
 }
 
 /// A distance, in three digits.

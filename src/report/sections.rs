@@ -53,7 +53,8 @@ impl Sections {
 
     /// One block after the other, each named `fc1.dw`.
     pub fn text(self, out: &mut dyn io::Write) -> io::Result<()> {
-        Text.render(&self.flat(), out)
+        let (heads, mut arrays) = self.flat().apart();
+        Text.render(&heads, &mut arrays, out)
     }
 
     /// One object with an object for each layer.

@@ -1,8 +1,10 @@
 //! A report as text: each result's name, formula and shape, then the matrix as NumPy would print it.
 
-use super::{Renderer, Report};
+use super::{Head, Renderer};
 use crate::fault::shape;
-use ndarray::{ArrayD, ArrayView1, Axis};
+use crate::format::Arrays;
+use ndarray::{ArrayD, ArrayView1, Axis, Slice, concatenate};
+use std::borrow::Cow;
 use std::io;
 
 /// Digits behind the point, at most.
@@ -18,25 +20,49 @@ const LINE: usize = 75;
 pub struct Text;
 
 impl Renderer for Text {
-    fn render(&self, report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
-        for (n, block) in report.blocks.iter().enumerate() {
+    fn render(&self, heads: &[Head], arrays: &mut dyn Arrays, out: &mut dyn io::Write) -> io::Result<()> {
+        for (n, head) in heads.iter().enumerate() {
+            let Some((name, sides)) = arrays.next()? else { break };
             if n > 0 {
                 writeln!(out)?;
             }
-            if let Some(before) = &block.before {
+            if let Some(before) = &head.before {
                 writeln!(out, "{before}\n")?;
             }
-            writeln!(
-                out,
-                "{} = {}  ({})",
-                block.name,
-                block.formula,
-                shape(block.value.shape()).trim_matches(['(', ')'])
-            )?;
-            writeln!(out, "{}", matrix(&block.value))?;
+            writeln!(out, "{name} = {}  ({})", head.formula, shape(&sides).trim_matches(['(', ')']))?;
+            writeln!(out, "{}", matrix(&ends(arrays)?))?;
         }
         Ok(())
     }
+}
+
+/// What is shown of an array that may come in many blocks: of a long one the rows that [`matrix`] elides are left out, but for
+/// so many that it elides still.
+fn ends(arrays: &mut dyn Arrays) -> io::Result<ArrayD<f64>> {
+    let mut kept = ArrayD::zeros(vec![0]);
+    let mut first = true;
+    while let Some(rows) = arrays.rows()? {
+        if std::mem::take(&mut first) {
+            kept = shortened(rows);
+        } else {
+            let rows = shortened(rows);
+            kept = match concatenate(Axis(0), &[kept.view(), rows.view()]) {
+                Ok(both) => shortened(Cow::Owned(both)),
+                Err(_) => unreachable!("blocks of rows have the same columns"),
+            };
+        }
+    }
+    Ok(kept)
+}
+
+fn shortened(rows: Cow<'_, ArrayD<f64>>) -> ArrayD<f64> {
+    let Some((&count, columns)) = rows.shape().split_first() else { return rows.into_owned() };
+    let front = EDGE.max(THRESHOLD.div_ceil(columns.iter().product::<usize>().max(1))) + 1;
+    if count <= front + EDGE {
+        return rows.into_owned();
+    }
+    let ends = [Slice::from(..front), Slice::from(count - EDGE..)].map(|end| rows.slice_axis(Axis(0), end));
+    concatenate(Axis(0), &ends).unwrap_or_else(|_| unreachable!("both have the same columns"))
 }
 
 /// A number on its own, with as many digits as tell it from its neighbours.

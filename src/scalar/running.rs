@@ -1,6 +1,7 @@
 //! Sums over blocks of rows.
 
 use super::double::two_sum;
+use crate::kernel::rows;
 use ndarray::{ArrayD, Zip};
 
 /// A sum of arrays that come one after the other. Matrices are added as [`gemm`](crate::kernel::gemm) adds its blocks of
@@ -27,7 +28,10 @@ impl Running {
             });
         } else {
             let single = self.single;
-            Zip::from(&mut self.sum).and(next).for_each(|sum, &next| *sum = rounded(*sum + next, single));
+            let (Some(sum), Some(next)) = (self.sum.as_slice_mut(), next.as_slice()) else {
+                unreachable!("what a layer gives is in standard layout")
+            };
+            rows::changed(sum, next, |sum, next| *sum = rounded(*sum + next, single));
         }
     }
 

@@ -85,7 +85,7 @@ impl Records {
         let upstream = |shape: &[usize]| match (&self.dout, dout) {
             (Upstream::Unwanted, _) => Ok(None),
             (_, None) => Ok(Some(ArrayD::ones(IxDyn(shape)))),
-            (_, Some(dout)) => Dout::new(self.subject.spec(), shape, dout, false).map(|dout| Some(dout.value)),
+            (_, Some(dout)) => Dout::new(self.subject.spec(), shape, dout, false).map(|dout| Some(dout.whole())),
         };
         let computed = engine.run_many(&self.subject, at, &about, upstream)?;
         let (results, notes) = computed.ok()?;

@@ -2,9 +2,9 @@
 //! over threads and written in order.
 
 use crate::bundle::Bundle;
+use crate::format::{Arrays, Held};
 use crate::kernel::pipeline;
 use crate::kernel::progress::Progress;
-use crate::name::Name;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 use serde::ser::{Serialize, Serializer};
 use std::io;
@@ -64,29 +64,54 @@ fn push_numbers(numbers: &[f64], text: &mut Vec<u8>) {
 }
 
 /// One object, on one line or with a line for each row.
-pub fn to_line<'a>(
-    entries: impl Iterator<Item = (&'a Name, &'a ArrayD<f64>)>,
-    pretty: bool,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
+pub fn to_line(arrays: &mut dyn Arrays, pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
     out.write_all(b"{")?;
-    for (n, (name, value)) in entries.enumerate() {
-        out.write_all(match (n, pretty) {
-            (0, false) => b"",
-            (_, false) => b",",
-            (0, true) => b"\n  ",
-            (_, true) => b",\n  ",
+    let mut first = true;
+    while let Some((name, shape)) = arrays.next()? {
+        out.write_all(match (std::mem::take(&mut first), pretty) {
+            (true, false) => b"",
+            (false, false) => b",",
+            (true, true) => b"\n  ",
+            (false, true) => b",\n  ",
         })?;
         serde_json::to_writer(&mut *out, name.as_str())?;
         out.write_all(if pretty { b": " } else { b":" })?;
-        write_rows(value, pretty && value.ndim() == 2 && !value.is_empty(), out)?;
+        let around = Around::of(&shape, pretty);
+        out.write_all(around.open)?;
+        let mut first = true;
+        while let Some(rows) = arrays.rows()? {
+            write_block(&rows, around.between, &mut first, out)?;
+        }
+        out.write_all(around.close)?;
     }
     out.write_all(if pretty { b"\n}\n" } else { b"}\n" })
 }
 
 /// One value, without a line break behind it.
 pub fn write_value(value: &ArrayD<f64>, out: &mut dyn io::Write) -> io::Result<()> {
-    write_rows(value, false, out)
+    let around = Around::of(value.shape(), false);
+    out.write_all(around.open)?;
+    write_block(value, around.between, &mut true, out)?;
+    out.write_all(around.close)
+}
+
+/// What stands around the rows of a matrix, or the numbers of a vector.
+struct Around {
+    open: &'static [u8],
+    between: &'static [u8],
+    close: &'static [u8],
+}
+
+impl Around {
+    fn of(shape: &[usize], pretty: bool) -> Around {
+        match shape {
+            [] => Around { open: b"", between: b"", close: b"" },
+            [rows, columns] if pretty && rows * columns > 0 => {
+                Around { open: b"[\n    ", between: b",\n    ", close: b"\n  ]" }
+            }
+            _ => Around { open: b"[", between: b",", close: b"]" },
+        }
+    }
 }
 
 /// One object with an object for each of `groups`.
@@ -102,7 +127,7 @@ pub fn nested_to_line(groups: &[(&str, Bundle<f64>)], pretty: bool, out: &mut dy
         serde_json::to_writer(&mut *out, group)?;
         out.write_all(if pretty { b": " } else { b":" })?;
         let mut text = Vec::new();
-        to_line(entries.iter(), pretty, &mut text)?;
+        to_line(&mut Held::from(entries), pretty, &mut text)?;
         // A name holds no line break: JSON writes it as \n.
         let lines: Vec<&[u8]> = text.trim_ascii_end().split(|&byte| byte == b'\n').collect();
         out.write_all(&lines.join(&b"\n  "[..]))?;
@@ -110,8 +135,9 @@ pub fn nested_to_line(groups: &[(&str, Bundle<f64>)], pretty: bool, out: &mut dy
     out.write_all(if pretty { b"\n}\n" } else { b"}\n" })
 }
 
-/// A scalar as a number, a vector as numbers, a matrix as rows, on a line each where they are `indented`.
-fn write_rows(value: &ArrayD<f64>, indented: bool, out: &mut dyn io::Write) -> io::Result<()> {
+/// A scalar as a number; numbers of a vector, or rows of a matrix, with something `between` them: also before them, unless they
+/// are the `first`.
+fn write_block(value: &ArrayD<f64>, between: &[u8], first: &mut bool, out: &mut dyn io::Write) -> io::Result<()> {
     let layout = value.as_standard_layout();
     let numbers = layout.as_slice().unwrap_or_default();
     let width = if value.ndim() == 2 { value.len_of(Axis(1)) } else { 1 };
@@ -122,11 +148,12 @@ fn write_rows(value: &ArrayD<f64>, indented: bool, out: &mut dyn io::Write) -> i
             return out.write_all(&text);
         }
         2 if width == 0 => {
-            return out.write_all(format!("[{}]", vec!["[]"; value.len_of(Axis(0))].join(",")).as_bytes());
+            let rows = vec!["[]"; value.len_of(Axis(0))].join(",");
+            out.write_all(if rows.is_empty() || std::mem::take(first) { b"" } else { between })?;
+            return out.write_all(rows.as_bytes());
         }
         _ => {}
     }
-    let between: &[u8] = if indented { b",\n    " } else { b"," };
     let mut blocks = numbers.chunks((BLOCK / width).max(1) * width);
     // Texts that were written, to be filled again.
     let spare = Mutex::new(Vec::new());
@@ -146,19 +173,17 @@ fn write_rows(value: &ArrayD<f64>, indented: bool, out: &mut dyn io::Write) -> i
         }
         text
     };
-    out.write_all(if indented { b"[\n    " } else { b"[" })?;
     let progress = Progress::new("writing", numbers.len());
-    let (mut written, mut first) = (Ok(()), true);
+    let mut written = Ok(());
     let take = |text: Vec<u8>| {
-        let separated = if std::mem::take(&mut first) { Ok(()) } else { out.write_all(between) };
+        let separated = if std::mem::take(first) { Ok(()) } else { out.write_all(between) };
         written = separated.and_then(|()| out.write_all(&text));
         spare().push(text);
         progress.done((BLOCK / width).max(1) * width);
         written.is_ok()
     };
     pipeline::run(|| blocks.next(), make, take);
-    written?;
-    out.write_all(if indented { b"\n  ]" } else { b"]" })
+    written
 }
 
 /// A matrix as rows, a vector as numbers, a scalar as a number, as a part of what serde writes.
@@ -191,8 +216,10 @@ impl Serialize for Number {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::name::Name;
     use ndarray::Array2;
     use proptest::prelude::*;
+    use std::borrow::Cow;
 
     /// What serde_json makes of an array is the definition.
     fn same(value: &ArrayD<f64>) {
@@ -201,9 +228,9 @@ mod tests {
         assert_eq!(String::from_utf8(text).unwrap(), serde_json::to_string(&Matrix(value.view())).unwrap());
         let (mut plain, mut pretty) = (Vec::new(), Vec::new());
         let names = [Name::Y, Name::DX];
-        let entries = || names.iter().map(|name| (name, value));
-        to_line(entries(), false, &mut plain).unwrap();
-        to_line(entries(), true, &mut pretty).unwrap();
+        let entries = || Held::new(names.iter().map(|name| (name.clone(), Cow::Borrowed(value))));
+        to_line(&mut entries(), false, &mut plain).unwrap();
+        to_line(&mut entries(), true, &mut pretty).unwrap();
         let parsed = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).unwrap();
         assert_eq!(parsed(&plain), parsed(&pretty));
         let lines = pretty.split(|&byte| byte == b'\n').count();

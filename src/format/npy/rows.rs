@@ -1,18 +1,20 @@
-//! A large array read and written a block of rows at a time.
+//! A large array read a block of rows at a time.
 
-use super::{header, read_header, write_numbers};
+use super::read_header;
 use crate::fault::{Fault, Place};
-use crate::format::Width;
 use crate::format::elements::Layout;
+use crate::format::unreadable;
 use ndarray::ArrayD;
 use std::fs::File;
-use std::io;
+use std::io::{Seek, SeekFrom};
 
 /// The rows of an array that follow, read when they are asked for.
 pub struct Rows {
     path: String,
     file: File,
     layout: Layout,
+    /// Where the numbers begin.
+    begin: u64,
     read: usize,
 }
 
@@ -21,10 +23,10 @@ impl Rows {
     /// order.
     pub fn open(path: String, mut file: File, len: u64) -> Result<Option<Rows>, Fault> {
         let header =
-            read_header(&mut file, len).and_then(|(layout, before)| layout.admit(len - before).map(|()| layout));
-        let layout = header.map_err(|fault| fault.from(&path))?;
+            read_header(&mut file, len).and_then(|(layout, begin)| layout.admit(len - begin).map(|()| (layout, begin)));
+        let (layout, begin) = header.map_err(|fault| fault.from(&path))?;
         let rowed = !layout.fortran && !layout.shape.is_empty();
-        Ok(rowed.then_some(Rows { path, file, layout, read: 0 }))
+        Ok(rowed.then_some(Rows { path, file, layout, begin, read: 0 }))
     }
 
     /// The shape of the whole array.
@@ -35,6 +37,13 @@ impl Rows {
     /// The rounding of the type that the file holds.
     pub fn rounding(&self) -> f64 {
         self.layout.element.rounding()
+    }
+
+    /// Goes back to the first row.
+    pub fn rewind(&mut self) -> Result<(), Fault> {
+        self.read = 0;
+        self.file.seek(SeekFrom::Start(self.begin)).map_err(|error| unreadable(&self.path, &error))?;
+        Ok(())
     }
 
     /// So many rows more, or those that are left.
@@ -61,14 +70,4 @@ pub fn later(fault: Fault, before: usize) -> Fault {
         }
         *row += before;
     })
-}
-
-/// Begins an array of that shape: numbers follow.
-pub fn begin(shape: &[usize], wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
-    out.write_all(&header::text(shape, wide))
-}
-
-/// Goes on with the numbers of a block.
-pub fn append(block: &ArrayD<f64>, wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
-    write_numbers(block, wide, out)
 }

@@ -1,0 +1,376 @@
+//! The results of a layer a block of rows at a time: each is computed when it is written, so that of what has a row for each
+//! sample no more than a block is there beside what was read. They are the same bits as if they were computed at once, but
+//! for sums over the rows: those of the blocks are added one after the other.
+
+use super::job::{Dout, Job};
+use super::layer::{heads, width};
+use super::request::Request;
+use crate::bundle::Bundle;
+use crate::fault::{Fault, Note};
+use crate::format::Arrays;
+use crate::format::npy::rows::{self, Rows};
+use crate::kernel::memory;
+use crate::kernel::progress::Progress;
+use crate::layer::{self, AnyLayer, Given, LayerSpec, Precision, Role, Wanted};
+use crate::name::Name;
+use crate::operand::Operands;
+use crate::report::Head;
+use crate::scalar::Running;
+use ndarray::{ArrayD, Axis, Slice};
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+/// Numbers of an operand or result that are computed together: blocks of them stay in a cache near by.
+const NUMBERS: usize = 1 << 18;
+
+/// Rows of a layer with parameters are cut into a multiple of these: as many products as the kernel adds up before it goes on
+/// to the next so many.
+const ROWS: usize = 256;
+
+/// An operand with a row for each sample.
+pub(super) enum Batch {
+    Read(Rows),
+    Held(ArrayD<f64>),
+}
+
+impl Batch {
+    pub(super) fn rank(&self) -> usize {
+        self.shape().len()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.shape()[0]
+    }
+
+    fn shape(&self) -> &[usize] {
+        match self {
+            Batch::Read(rows) => rows.shape(),
+            Batch::Held(all) => all.shape(),
+        }
+    }
+
+    /// The rows from `begin` on, which are the next.
+    fn block(&mut self, begin: usize, count: usize) -> Result<ArrayD<f64>, Fault> {
+        match self {
+            Batch::Read(rows) => rows.next(count),
+            Batch::Held(all) => {
+                let end = (begin + count).min(all.len_of(Axis(0)));
+                Ok(all.slice_axis(Axis(0), Slice::from(begin.min(end)..end)).to_owned())
+            }
+        }
+    }
+
+    fn rewind(&mut self) -> Result<(), Fault> {
+        if let Batch::Read(rows) = self { rows.rewind() } else { Ok(()) }
+    }
+}
+
+/// The upstream gradient.
+pub(super) enum Upstream {
+    None,
+    Number(f64),
+    Batch(Batch),
+}
+
+/// A layer whose operands are cut into blocks of rows.
+pub(super) struct Batches {
+    pub(super) spec: &'static LayerSpec,
+    pub(super) layer: Box<dyn AnyLayer>,
+    /// What is there for all rows, and where everything came from.
+    pub(super) operands: Operands,
+    pub(super) batches: Vec<(Name, Batch)>,
+    pub(super) dout: Upstream,
+    /// Whether the user said what the upstream gradient is.
+    pub(super) said: bool,
+    pub(super) precision: Precision,
+    /// Whether each block is admitted when it is read; else all were before.
+    pub(super) admits: bool,
+    /// What was worth saying when blocks were admitted.
+    pub(super) notes: Vec<Note>,
+    results: Vec<Coming>,
+    /// The next row.
+    begin: usize,
+}
+
+/// A result that will be there.
+#[derive(Clone)]
+struct Coming {
+    name: Name,
+    shape: Vec<usize>,
+    /// Whether it is a sum over the rows.
+    sum: bool,
+}
+
+impl Batches {
+    /// Nothing is known yet of the results.
+    pub(super) fn new(
+        spec: &'static LayerSpec,
+        layer: Box<dyn AnyLayer>,
+        operands: Operands,
+        precision: Precision,
+    ) -> Batches {
+        Batches {
+            spec,
+            layer,
+            operands,
+            batches: Vec::new(),
+            dout: Upstream::None,
+            said: true,
+            precision,
+            admits: false,
+            notes: Vec::new(),
+            results: Vec::new(),
+            begin: 0,
+        }
+    }
+
+    /// A job whose operands are in memory; gives it back where it is computed at once.
+    pub(super) fn in_memory(mut job: Job, request: &Request) -> Result<Batches, Box<Job>> {
+        let at = &job.operands.values;
+        let cut: Vec<Name> = job
+            .spec
+            .slots
+            .iter()
+            .filter(|slot| matches!(slot.role, Role::Input | Role::Target) && at.get(&slot.name).is_some())
+            .map(|slot| slot.name.clone())
+            .collect();
+        let Some(x) = cut.first().map(|input| at.known(input)).filter(|x| x.ndim() == 2) else {
+            return Err(Box::new(job));
+        };
+        let rows = x.len_of(Axis(0));
+        let alike = |name| at.known(name).shape().first() == Some(&rows);
+        let whole = request.precision == Precision::Exact
+            || !job.layer.independent_rows()
+            || !cut.iter().all(alike)
+            || rows <= height(job.spec, at, x.len_of(Axis(1)))
+            || job.dout.as_ref().is_some_and(|dout| dout.local);
+        if whole {
+            return Err(Box::new(job));
+        }
+        let dout = job.dout.take();
+        let mut batches = Batches::new(job.spec, job.layer, job.operands, request.precision);
+        for name in cut {
+            if let Some(value) = batches.operands.values.take(&name) {
+                batches.batches.push((name, Batch::Held(value)));
+            }
+        }
+        batches.said = dout.as_ref().is_none_or(|dout| dout.said);
+        batches.dout = match dout.map(|dout| (dout.fills(), dout)) {
+            None => Upstream::None,
+            Some((Some(number), _)) => Upstream::Number(number),
+            Some((None, dout)) => Upstream::Batch(Batch::Held(dout.whole())),
+        };
+        Ok(batches)
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.batches.first().map_or(0, |(_, x)| x.len())
+    }
+
+    /// Rows that are computed together.
+    fn height(&self) -> usize {
+        let width = self.batches.first().map_or(1, |(_, x)| x.shape().get(1).copied().unwrap_or(1));
+        height(self.spec, &self.operands.values, width)
+    }
+
+    /// Computes one row of everything: what results there are, of which those stay that are asked for.
+    pub(super) fn look(&mut self, request: &Request) -> Result<(), Fault> {
+        if self.admits {
+            self.next(self.height(), true)?;
+            self.rewind()?;
+        }
+        let dout = self.next(1, true)?;
+        let row = layer::compute(self.layer.as_ref(), &self.operands.values, dout.as_ref(), self.precision);
+        let results: Vec<(Name, ArrayD<f64>)> = row.results.into_iter().chain(row.gradients).collect();
+        request.admit_only(&results.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>())?;
+        let rows = self.rows();
+        let coming = |(name, value): (Name, ArrayD<f64>)| {
+            let sum = value.ndim() == 0 || learnt(self.spec).any(|learnt| learnt.gradient() == name);
+            let mut shape = value.shape().to_vec();
+            if !sum {
+                shape[0] = rows;
+            }
+            Coming { name, shape, sum }
+        };
+        self.results = results.into_iter().map(coming).filter(|coming| request.wants(&coming.name)).collect();
+        self.rewind()
+    }
+
+    /// Computes and writes what is in memory.
+    pub(super) fn write(mut self, request: &Request, out: &mut dyn Write) -> anyhow::Result<()> {
+        self.look(request)?;
+        let heads = self.heads();
+        request.write_each(&heads, &mut Blocks::new(&mut self), width(request), out)
+    }
+
+    /// Whether no result has a row for each sample.
+    pub(super) fn sums_only(&self) -> bool {
+        self.results.iter().all(|coming| coming.sum)
+    }
+
+    /// How many blocks will be computed.
+    pub(super) fn count(&self) -> usize {
+        let passes = self.results.iter().filter(|coming| !coming.sum).count();
+        let first = usize::from(self.results.first().is_some_and(|first| first.sum));
+        (passes + first) * self.rows().div_ceil(self.height())
+    }
+
+    /// What is said of the results.
+    pub(super) fn heads(&self) -> Vec<Head> {
+        let dout = match self.dout {
+            Upstream::None => None,
+            _ => Some(Dout { said: self.said, ..Dout::ones(&[]) }),
+        };
+        let names = self.results.iter().map(|coming| &coming.name);
+        heads(self.spec, self.layer.as_ref(), &self.operands.values, dout.as_ref(), names)
+    }
+}
+
+fn learnt(spec: &'static LayerSpec) -> impl Iterator<Item = &'static Name> {
+    spec.slots.iter().filter(|slot| slot.role == Role::Parameter).map(|slot| &slot.name)
+}
+
+/// Rows of so many numbers that are computed together. With parameters they are no few: a product reads all of them.
+fn height(spec: &'static LayerSpec, at: &Bundle<f64>, width: usize) -> usize {
+    let parameters = || learnt(spec).filter_map(|name| at.get(name));
+    let widest = parameters().flat_map(|value| value.shape()).copied().fold(width, usize::max).max(1);
+    match parameters().map(ArrayD::len).max() {
+        Some(largest) => (NUMBERS.max(largest / 2) / widest).next_multiple_of(ROWS).max(ROWS),
+        None => (NUMBERS / widest).max(1),
+    }
+}
+
+impl Batches {
+    fn rewind(&mut self) -> Result<(), Fault> {
+        self.begin = 0;
+        for (name, batch) in &mut self.batches {
+            batch.rewind().map_err(|fault| fault.of(name))?;
+        }
+        match &mut self.dout {
+            Upstream::Batch(batch) => batch.rewind().map_err(|fault| fault.of(&Name::DOUT)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Goes on to the next rows, so many or those that are left, and gives their upstream gradient where it is looked at.
+    fn next(&mut self, count: usize, backward: bool) -> Result<Option<ArrayD<f64>>, Fault> {
+        let begin = self.begin;
+        self.begin = (begin + count).min(self.rows());
+        let at = &mut self.operands.values;
+        for (name, batch) in &mut self.batches {
+            at.take(name);
+            at.insert(name.clone(), batch.block(begin, count).map_err(|fault| fault.of(name))?);
+        }
+        if self.admits {
+            self.admit(begin)?;
+        }
+        let shape = self.layer.output_shape(&self.operands.values);
+        Ok(match &mut self.dout {
+            Upstream::Number(number) if backward => Some(ArrayD::from_elem(shape, *number)),
+            Upstream::Batch(batch) if backward => {
+                let block = batch.block(begin, count).map_err(|fault| fault.of(&Name::DOUT))?;
+                let dout = Dout::new(self.spec, &shape, block, false).map_err(|fault| rows::later(fault, begin))?;
+                Some(dout.whole())
+            }
+            _ => None,
+        })
+    }
+
+    fn admit(&mut self, begin: usize) -> Result<(), Fault> {
+        let rounding = |name: &Name| self.operands.rounding(name);
+        let given = Given { at: &self.operands.values, rounding: &rounding, x_was_y: false };
+        for note in layer::admit(self.layer.as_ref(), &given).map_err(|fault| rows::later(fault, begin))? {
+            let said = |known: &Note| known.fault.code == note.fault.code && known.fault.operand == note.fault.operand;
+            if !self.notes.iter().any(said) {
+                self.notes.push(Note { fault: rows::later(note.fault, begin), ..note });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The results of batches, computed as they are asked for: in a pass over all rows for each that has a row a sample; the sums
+/// are made along with the first.
+pub(super) struct Blocks<'a> {
+    of: &'a mut Batches,
+    progress: Progress,
+    coming: std::vec::IntoIter<Coming>,
+    /// The result whose rows are computed in this pass.
+    row: Option<Name>,
+    sums: Vec<(Name, Running)>,
+    summed: bool,
+    /// A sum that is asked for next.
+    ready: Option<ArrayD<f64>>,
+    /// Why it could not go on.
+    pub(super) fault: Option<Fault>,
+}
+
+impl<'a> Blocks<'a> {
+    pub(super) fn new(of: &'a mut Batches) -> Blocks<'a> {
+        memory::reuse();
+        let coming = of.results.clone().into_iter();
+        let progress = Progress::new("computing", of.count());
+        Blocks { of, progress, coming, row: None, sums: Vec::new(), summed: false, ready: None, fault: None }
+    }
+
+    fn advance(&mut self) -> Result<Option<(Name, Vec<usize>)>, Fault> {
+        let Some(Coming { name, shape, sum }) = self.coming.next() else { return Ok(None) };
+        self.row = if sum { None } else { Some(name.clone()) };
+        if !sum || !self.summed {
+            self.of.rewind()?;
+        }
+        if sum {
+            while !self.summed {
+                self.block()?;
+            }
+            let at = self.sums.iter().position(|(known, _)| *known == name);
+            self.ready = at.map(|at| self.sums.remove(at).1.finish());
+        }
+        Ok(Some((name, shape)))
+    }
+
+    /// Computes the next block, of which it gives the rows and adds the sums.
+    fn block(&mut self) -> Result<Option<ArrayD<f64>>, Fault> {
+        let sums = self.of.results.iter().filter(|coming| coming.sum && !self.summed);
+        let wanted: Vec<Name> = self.row.iter().chain(sums.map(|coming| &coming.name)).cloned().collect();
+        let dout = self.of.next(self.of.height(), wanted.iter().any(Name::is_gradient))?;
+        let (layer, at, precision) = (self.of.layer.as_ref(), &self.of.operands.values, self.of.precision);
+        let made = layer::compute_only(layer, at, dout.as_ref(), precision, Wanted::Only(&wanted));
+        let mut rows = None;
+        for (name, value) in made.results.into_iter().chain(made.gradients) {
+            if self.row.as_ref() == Some(&name) {
+                rows = Some(value);
+            } else if let Some((_, sum)) = self.sums.iter_mut().find(|(known, _)| *known == name) {
+                sum.add(&value);
+            } else {
+                self.sums.push((name, Running::new(value, precision == Precision::F32)));
+            }
+        }
+        if self.of.begin == self.of.rows() {
+            (self.summed, self.of.admits) = (true, false);
+        }
+        self.progress.done(1);
+        Ok(rows)
+    }
+
+    /// Keeps why it could not go on.
+    fn kept<T>(&mut self, made: Result<T, Fault>) -> io::Result<T> {
+        made.map_err(|fault| {
+            self.fault = Some(fault);
+            io::ErrorKind::Other.into()
+        })
+    }
+}
+
+impl Arrays for Blocks<'_> {
+    fn next(&mut self) -> io::Result<Option<(Name, Vec<usize>)>> {
+        let next = self.advance();
+        self.kept(next)
+    }
+
+    fn rows(&mut self) -> io::Result<Option<Cow<'_, ArrayD<f64>>>> {
+        let left = self.row.is_some() && self.of.begin < self.of.rows();
+        let rows = if left { self.block() } else { Ok(self.ready.take()) };
+        Ok(self.kept(rows)?.map(Cow::Owned))
+    }
+}
