@@ -1,4 +1,4 @@
-//! Softmax of rows.
+//! Softmax of rows; its logarithm and the gradients of both are in files of their own.
 //!
 //! Every number is carried in two parts up to the last operation: x − max with what its rounding took, its power with what
 //! that rounding took, and the sum. So each probability is within 1.1 ulp, and within 0.85 in what was
@@ -10,6 +10,12 @@ use super::parts::{Inverse, two_sum, two_sum_of};
 use super::unrolled::unrolled;
 use super::widest::{Instructions, widest};
 use super::{memory, threads};
+
+mod gradient;
+mod log;
+
+pub use gradient::{gradient, log_gradient};
+pub use log::logs;
 
 /// Numbers that are worth a thread.
 const SHARE: usize = 1 << 15;
@@ -24,6 +30,15 @@ pub fn rows(x: &[f64], width: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
 }
 
 fn rows_by(instructions: Instructions, x: &[f64], width: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
+    over_rows(x, width, |x, y, sums| some(instructions, x, y, width, sums))
+}
+
+/// Makes as many numbers as in x, and two more of each row, of some rows at a time.
+fn over_rows(
+    x: &[f64],
+    width: usize,
+    make: impl Fn(&[f64], &mut [f64], &mut [(f64, f64)]) + Sync,
+) -> (Vec<f64>, Vec<(f64, f64)>) {
     let mut y = memory::zeros(x.len());
     let count = x.len() / width.max(1);
     let mut sums = vec![(0.0, 0.0); count];
@@ -33,7 +48,7 @@ fn rows_by(instructions: Instructions, x: &[f64], width: usize) -> (Vec<f64>, Ve
     let parts = if x.len() < 2 * SHARE { 1 } else { threads::count().min(x.len() / SHARE) };
     let each = count.div_ceil(parts);
     let parts = x.chunks(each * width).zip(y.chunks_mut(each * width)).zip(sums.chunks_mut(each)).collect();
-    threads::each(parts, |((x, y), sums)| some(instructions, x, y, width, sums));
+    threads::each(parts, |((x, y), sums)| make(x, y, sums));
     (y, sums)
 }
 
@@ -56,9 +71,10 @@ widest! {
     }
 }
 
-/// A row; `rest` has its length. y and rest are the two parts of the powers up to the end.
+/// The largest number of a row, where it is first, and the sum of the others' powers in two parts; `y` and `rest`, of its length,
+/// are the two parts of the powers.
 #[inline(always)]
-fn row<V: Lanes>(x: &[f64], y: &mut [f64], rest: &mut [f64]) -> (f64, f64) {
+fn powers_of<V: Lanes>(x: &[f64], y: &mut [f64], rest: &mut [f64]) -> (f64, usize, (f64, f64)) {
     let (least, most) = range::<V>(x);
     if least - most < NORMAL {
         powers::<V>(x, most, y, rest, true)
@@ -68,8 +84,16 @@ fn row<V: Lanes>(x: &[f64], y: &mut [f64], rest: &mut [f64]) -> (f64, f64) {
     // The first of the largest is left out of the sum, whose digits count where it is far below 1.
     let at = place(x, most);
     let own = std::mem::replace(&mut y[at], 0.0);
-    let (sum, low) = sum::<V>(y, rest);
+    let sum = sum::<V>(y, rest);
     y[at] = own;
+    (most, at, sum)
+}
+
+/// A row; `rest` has its length.
+#[inline(always)]
+fn row<V: Lanes>(x: &[f64], y: &mut [f64], rest: &mut [f64]) -> (f64, f64) {
+    let (most, at, (sum, low)) = powers_of::<V>(x, y, rest);
+    let own = y[at];
     let inverse = Inverse::of(V::all(own), V::all(sum), V::all(low));
     let ((lanes, left), (rests, rests_left)) = (y.as_chunks_mut(), rest.as_chunks());
     for (y, rest) in lanes.iter_mut().zip(rests) {
@@ -219,20 +243,20 @@ fn sum<V: Lanes>(high: &[f64], low: &[f64]) -> (f64, f64) {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::disallowed_methods)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::scalar::{Doubled, Scalar};
     use ndarray::ArrayView2;
     use proptest::prelude::*;
 
     /// How many last places a result is from the double-double one.
-    fn ulps(found: f64, real: Doubled) -> f64 {
+    pub(super) fn ulps(found: f64, real: Doubled) -> f64 {
         let double = real.to_f64();
         let place = (double.abs().next_up() - double.abs()).max(f64::from_bits(1));
         ((Doubled::from_f64(found) - real).to_f64() / place).abs()
     }
 
-    fn every_width_and_spread() -> impl Strategy<Value = (usize, Vec<f64>)> {
+    pub(super) fn every_width_and_spread() -> impl Strategy<Value = (usize, Vec<f64>)> {
         let spread = prop::sample::select(vec![1e-300, 1e-17, 1e-9, 0.1, 1.0, 5.0, 40.0, 700.0, 1e4, 1e300]);
         let width = prop_oneof![1..=NARROW, NARROW + 1..4 * NARROW];
         (width, 1..20usize, spread).prop_flat_map(|(width, count, spread)| {

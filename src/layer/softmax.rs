@@ -22,14 +22,13 @@
 use super::settings::{Kind, Setting, Settings};
 use super::targets::{distribution_tolerance, not_distributions};
 use super::{
-    Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Role, Run, ScalarDout, Slot, by_rows,
-    ranked, rows,
+    Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Role, Run, ScalarDout, Slot, ranked, rows,
 };
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note, shape};
 use crate::name::Name;
-use crate::scalar::{Scalar, largest};
-use ndarray::{Array2, ArrayD, ArrayView1, ArrayView2, Axis, Zip};
+use crate::scalar::Scalar;
+use ndarray::{Array2, ArrayD, ArrayView2, Axis};
 
 /// The registry's row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
@@ -228,52 +227,28 @@ impl<S: Scalar> Layer<S> for Softmax {
         // Along the first axis, columns are the rows of what lies across.
         let turned = |whole: Array2<S>| if axis == Axis(1) { whole } else { whole.reversed_axes() };
         let across = if axis == Axis(1) { rows(x) } else { rows(x).reversed_axes() };
-        let (mut y, lanes) = if across.is_empty() { (across.to_owned(), Vec::new()) } else { Lane::softmax(across) };
-        if !self.log {
-            return Forward { results: Bundle::new().with(Name::Y, ranked(turned(y), x.ndim())), saved: Vec::new() };
-        }
-        y.mapv_inplace(|y| y.called("p", "softmax(x)"));
-        let log = by_rows(y.dim(), |n, log| {
-            let (lane, x, y) = (&lanes[n], across.row(n), y.row(n));
-            log.iter_mut().zip(x).zip(y).for_each(|((log, &x), &y)| *log = lane.log(x, y));
-        });
-        let results = Bundle::new().with(Name::Y, ranked(turned(log), x.ndim()));
-        Forward { results, saved: vec![ranked(turned(y), 2)] }
+        let (y, saved) = match (across.is_empty(), self.log) {
+            (true, _) => (across.to_owned(), vec![ranked(across.to_owned(), 2)]),
+            (false, true) => {
+                let (log, kept) = S::log_softmax_rows(across);
+                (log, vec![ranked(kept, 2)])
+            }
+            (false, false) => (Lane::softmax(across).0, Vec::new()),
+        };
+        Forward { results: Bundle::new().with(Name::Y, ranked(turned(y), x.ndim())), saved }
     }
 
     fn backward<'a>(&'a self, at: &'a Bundle<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
         Gradients::of(Name::DX, move || {
             let x = at.known(&Name::X);
             let axis = self.known_axis(x.ndim());
-            let y = if self.log { &run.saved[0] } else { run.results.known(&Name::Y) };
             let across = |of| if axis == Axis(1) { rows::<S>(of) } else { rows(of).reversed_axes() };
-            let (x_rows, y, dout) = (across(x), across(y), across(dout));
-            let dx = by_rows(x_rows.dim(), |n, dx| {
-                let (x, y, dout) = (x_rows.row(n), y.row(n), dout.row(n));
-                if self.log { log_backward(y, dout, dx.into()) } else { backward(largest(x), y, dout, dx.into()) }
-            });
+            let dx = if self.log {
+                S::log_softmax_gradient(across(x), rows(&run.saved[0]), across(dout))
+            } else {
+                S::softmax_gradient(across(x), across(run.results.known(&Name::Y)), across(dout))
+            };
             ranked(if axis == Axis(1) { dx } else { dx.reversed_axes() }, x.ndim())
         })
     }
-}
-
-/// dx = y∘(d − Σ d∘y) with d = dout − dout[at]: a constant off dout changes nothing, since Σ y = 1, and leaves small numbers.
-fn backward<S: Scalar>(
-    at: usize,
-    y: ArrayView1<'_, S>,
-    dout: ArrayView1<'_, S>,
-    mut dx: ndarray::ArrayViewMut1<'_, S>,
-) {
-    if dout.is_empty() {
-        return;
-    }
-    let constant = S::pivot(dout[at]);
-    let mean = S::sum(y.iter().zip(dout).map(|(&y, &dout)| y * (dout - constant))).called("dot", "Σ y∘dout");
-    Zip::from(&mut dx).and(y).and(dout).for_each(|dx, &y, &dout| *dx = y * ((dout - constant) - mean));
-}
-
-/// dx = dout − y·Σ dout.
-fn log_backward<S: Scalar>(y: ArrayView1<'_, S>, dout: ArrayView1<'_, S>, mut dx: ndarray::ArrayViewMut1<'_, S>) {
-    let sum = S::sum(dout.iter().copied()).called("total", "Σ dout");
-    Zip::from(&mut dx).and(y).and(dout).for_each(|dx, &y, &dout| *dx = dout - y * sum);
 }

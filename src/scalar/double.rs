@@ -2,7 +2,7 @@
 
 use super::{Curve, Scalar};
 use crate::kernel::{curve, gemm, rows, softmax};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, CowArray, Ix2};
 
 /// a + b = sum + error, exactly (Knuth's TwoSum).
 pub(super) fn two_sum(a: f64, b: f64) -> (f64, f64) {
@@ -63,13 +63,31 @@ impl Scalar for f64 {
     }
 
     fn softmax_rows(x: ArrayView2<'_, f64>) -> (Array2<f64>, Vec<(f64, f64)>) {
-        let lying = x.as_standard_layout();
-        let (y, sums) = softmax::rows(lying.as_slice().unwrap_or_default(), x.ncols());
+        let (y, sums) = softmax::rows(entries(&x.as_standard_layout()), x.ncols());
         let lines = sums.into_iter().map(|(largest, others)| (largest, Scalar::ln_1p(others))).collect();
-        match Array2::from_shape_vec(x.raw_dim(), y) {
-            Ok(y) => (y, lines),
-            Err(_) => unreachable!("as many numbers as in x"),
-        }
+        (matrix(x.dim(), y), lines)
+    }
+
+    fn softmax_gradient(_: ArrayView2<'_, f64>, y: ArrayView2<'_, f64>, dout: ArrayView2<'_, f64>) -> Array2<f64> {
+        let (dim, y, dout) = (y.dim(), y.as_standard_layout(), dout.as_standard_layout());
+        matrix(dim, softmax::gradient(entries(&y), entries(&dout), dim.1))
+    }
+
+    /// Keeps the largest number of each row, and the sum of the others' powers.
+    fn log_softmax_rows(x: ArrayView2<'_, f64>) -> (Array2<f64>, Array2<f64>) {
+        let (log, sums) = softmax::logs(entries(&x.as_standard_layout()), x.ncols());
+        let kept = sums.iter().flat_map(|&(largest, others)| [largest, others]).collect();
+        (matrix(x.dim(), log), matrix((sums.len(), 2), kept))
+    }
+
+    fn log_softmax_gradient(
+        x: ArrayView2<'_, f64>,
+        kept: ArrayView2<'_, f64>,
+        dout: ArrayView2<'_, f64>,
+    ) -> Array2<f64> {
+        let (x, dout) = (x.as_standard_layout(), dout.as_standard_layout());
+        let sums: Vec<(f64, f64)> = kept.rows().into_iter().map(|row| (row[0], row[1])).collect();
+        matrix(x.dim(), softmax::log_gradient(entries(&x), &sums, entries(&dout), x.ncols()))
     }
 
     fn curve<const N: usize>(curve: Curve, of: [&[f64]; N], made: &mut [f64], formula: impl Fn([f64; N]) -> f64) {
@@ -88,6 +106,18 @@ impl Scalar for f64 {
 
     fn matmul(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
         gemm::product(a, b)
+    }
+}
+
+/// Row after row.
+fn entries<'a>(matrix: &'a CowArray<'_, f64, Ix2>) -> &'a [f64] {
+    matrix.as_slice().unwrap_or_default()
+}
+
+fn matrix(dim: (usize, usize), entries: Vec<f64>) -> Array2<f64> {
+    match Array2::from_shape_vec(dim, entries) {
+        Ok(matrix) => matrix,
+        Err(_) => unreachable!("as many numbers as there are places"),
     }
 }
 

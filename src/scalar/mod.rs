@@ -2,7 +2,7 @@
 //! wider scalars check. The array hooks have plain default bodies, and the default is the definition; a scalar overrides
 //! a hook to be faster or more exact, never to mean something else.
 
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, Zip};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -11,6 +11,7 @@ mod doubled;
 pub mod exact;
 mod running;
 mod single;
+mod softmax;
 mod total;
 pub mod traced;
 
@@ -154,9 +155,27 @@ pub trait Scalar:
 
     /// The softmax of each row, none of which is empty; and of each row its largest entry, and log Σ e^(x − largest).
     fn softmax_rows(x: ArrayView2<'_, Self>) -> (Array2<Self>, Vec<(Self, Self)>) {
-        let mut y = Array2::from_elem(x.raw_dim(), Self::zero());
-        let lines = x.rows().into_iter().zip(y.rows_mut()).map(|(x, y)| softmax(x, y)).collect();
-        (y, lines)
+        softmax::rows(x)
+    }
+
+    /// dx = y∘(dout − Σ dout∘y) of each row of y = softmax(x).
+    fn softmax_gradient(x: ArrayView2<'_, Self>, y: ArrayView2<'_, Self>, dout: ArrayView2<'_, Self>) -> Array2<Self> {
+        softmax::gradient(x, y, dout)
+    }
+
+    /// The logarithm of the softmax of each row, none of which is empty; and what its gradient wants to know again of each,
+    /// such as the softmax.
+    fn log_softmax_rows(x: ArrayView2<'_, Self>) -> (Array2<Self>, Array2<Self>) {
+        softmax::logs(x)
+    }
+
+    /// dx = dout − softmax(x)·Σ dout of each row, by what the forward pass kept.
+    fn log_softmax_gradient(
+        _x: ArrayView2<'_, Self>,
+        kept: ArrayView2<'_, Self>,
+        dout: ArrayView2<'_, Self>,
+    ) -> Array2<Self> {
+        softmax::log_gradient(kept, dout)
     }
 
     /// a·b, (N, K)·(K, M).
@@ -181,23 +200,6 @@ pub enum Curve {
     Tanh,
     /// dout times its slope, of x, y and dout.
     TanhGradient,
-}
-
-/// Where the largest entry is, the first of several.
-pub fn largest<S: Scalar>(x: ArrayView1<'_, S>) -> usize {
-    x.iter().enumerate().fold(0, |at, (k, value)| if *value > x[at] { k } else { at })
-}
-
-/// y = softmax(x); gives the largest entry of x, and log Σ e^(x − largest).
-fn softmax<S: Scalar>(x: ArrayView1<'_, S>, mut y: ArrayViewMut1<'_, S>) -> (S, S) {
-    let at = largest(x);
-    let max = S::largest(x, at).called("max", "the largest x");
-    Zip::from(&mut y).and(x).for_each(|y, &x| *y = S::exp_shifted(x, max).called("e", "e^(x − max)"));
-    // e^0 at the maximum is 1: log Σ is log1p of the others, which keeps its digits when they are tiny.
-    let others = S::sum(y.iter().enumerate().filter(|(k, _)| *k != at).map(|(_, &power)| power));
-    let sum = S::sum(y.iter().copied()).called("sum", "Σ e");
-    y.mapv_inplace(|power| power / sum);
-    (max, others.ln_1p())
 }
 
 /// The product of matrices, by its definition.
