@@ -8,6 +8,7 @@ pub mod dot;
 mod exp;
 pub mod gemm;
 mod lanes;
+pub mod loss;
 pub mod memory;
 mod parts;
 pub mod pipeline;

@@ -2,6 +2,7 @@
 
 use super::progress::Progress;
 use super::{memory, threads};
+use std::ops::Range;
 
 /// Numbers that are worth a thread.
 const SHARE: usize = 1 << 15;
@@ -35,6 +36,15 @@ pub fn changed<T: Send, U: Sync>(all: &mut [T], others: &[U], change: impl Fn(&m
     });
 }
 
+/// What is made of each of so many rows, of so many numbers each.
+pub fn each<R: Send>(rows: usize, width: usize, make: impl Fn(usize) -> R + Sync) -> Vec<R> {
+    let numbers = rows.saturating_mul(width);
+    let parts = if numbers < 2 * SHARE { 1 } else { threads::count().min(numbers / SHARE).min(rows).max(1) };
+    let each = rows.div_ceil(parts);
+    let parts = (0..parts).map(|part| (part * each).min(rows)..((part + 1) * each).min(rows)).collect();
+    threads::each(parts, |rows: Range<usize>| rows.map(&make).collect::<Vec<R>>()).into_iter().flatten().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +71,16 @@ mod tests {
             for count in [1, 2, 5] {
                 let found = threads::with(count, || filled(len, step, fill));
                 assert!(found.len() == len && (step == 0 || found.iter().enumerate().all(|(n, &found)| n == found)));
+            }
+        }
+    }
+
+    #[test]
+    fn each_row_gives_its_own_in_their_order() {
+        for (rows, width) in [(0, 5), (5, 0), (3, 1 << 20), (100_000, 1), (1001, 1000)] {
+            for count in [1, 2, 5] {
+                let found = threads::with(count, || each(rows, width, |n| n));
+                assert!(found.into_iter().eq(0..rows), "{rows} {width} {count}");
             }
         }
     }

@@ -5,8 +5,8 @@ use super::settings::{Kind, Setting, Settings};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault};
 use crate::name::Name;
-use crate::scalar::Scalar;
-use ndarray::{ArrayD, ArrayViewMut2, Ix1};
+use crate::scalar::{Scalar, Scale};
+use ndarray::ArrayD;
 
 /// `--reduction`.
 pub(super) const REDUCTION: Setting = Setting {
@@ -76,44 +76,38 @@ impl Reduction {
         if self == Reduction::None && rank == 2 { vec![rows] } else { vec![] }
     }
 
-    /// loss = Σ terms, over the divisor for a mean; for none a loss a row. `terms` gives the terms of a row.
+    /// loss = Σ terms, over the divisor for a mean; for none a loss a row. `terms` gives the terms of a row, at most `width`.
     pub(super) fn reduce<S: Scalar, T: Iterator<Item = S>>(
         self,
         shape: &[usize],
-        rows: usize,
+        (rows, width): (usize, usize),
         divisor: S,
-        terms: impl Fn(usize) -> T,
+        terms: impl Fn(usize) -> T + Sync,
     ) -> Bundle<S> {
         if shape.len() == 1 {
-            let losses: Vec<S> = (0..rows).map(|n| S::sum(terms(n))).collect();
+            let losses = S::sums_of_rows(rows, width, terms);
             return Bundle::new().with(Name::LOSS, ndarray::Array1::from(losses).into_dyn());
         }
-        let sum = S::sum((0..rows).flat_map(terms));
+        let sum = S::sum_of_rows(rows, width, terms);
         match self {
             Reduction::Mean { .. } => {
-                Bundle::new().with(Name::LOSS, scalar(self.quotient(sum, divisor))).with(Name::DIVISOR, scalar(divisor))
+                let loss = if self.is_nothing(divisor) { S::zero() } else { sum / divisor };
+                Bundle::new().with(Name::LOSS, scalar(loss)).with(Name::DIVISOR, scalar(divisor))
             }
             _ => Bundle::new().with(Name::LOSS, scalar(sum)),
         }
     }
 
-    /// Makes the gradients of the rows' losses those of the reduced loss: row n times dout, over the divisor for a mean.
-    pub(super) fn scale<S: Scalar>(self, mut gradient: ArrayViewMut2<'_, S>, dout: &ArrayD<S>, divisor: S) {
-        let per_row = dout.view().into_dimensionality::<Ix1>();
-        for (n, mut row) in gradient.rows_mut().into_iter().enumerate() {
-            let dout = per_row.as_ref().map_or_else(|_| dout[[]], |dout| dout[n]);
-            row.mapv_inplace(|g| match self {
-                Reduction::Mean { .. } => self.quotient(g * dout, divisor),
-                _ => g * dout,
-            });
-        }
+    /// What makes the gradient of the loss of row n that of the reduced loss: times dout, over the divisor for a mean.
+    pub(super) fn scale<S: Scalar>(self, dout: &ArrayD<S>, n: usize, divisor: S) -> Scale<S> {
+        let dout = if dout.ndim() == 1 { dout[n] } else { dout[[]] };
+        let divisor = matches!(self, Reduction::Mean { .. }).then_some(divisor);
+        let nothing = divisor.filter(|&divisor| self.is_nothing(divisor)).map(|_| S::zero());
+        Scale { dout, divisor, nothing }
     }
 
-    fn quotient<S: Scalar>(self, value: S, divisor: S) -> S {
-        if divisor == S::zero() && self == (Reduction::Mean { empty: Empty::Zero }) {
-            S::zero()
-        } else {
-            value / divisor
-        }
+    /// Whether it is the mean of nothing, and 0.
+    fn is_nothing<S: Scalar>(self, divisor: S) -> bool {
+        divisor == S::zero() && self == (Reduction::Mean { empty: Empty::Zero })
     }
 }

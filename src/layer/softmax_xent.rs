@@ -25,7 +25,7 @@ use super::softmax::{Lane, admit_logits, softmax_twice};
 use super::targets::{self, T_KIND, TargetKind, Targets};
 use super::{
     Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Part, Role, Run, ScalarDout, Slot, by_rows,
-    ranked, rows,
+    entries, ranked, rows,
 };
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note, shape};
@@ -196,9 +196,9 @@ impl Admit for SoftmaxXent {
         // An entry that counts 0 gives 0, also where y is 0.
         dy.indexed_iter_mut().for_each(|((n, k), dy)| {
             let e = terms.at(n, k);
-            *dy = if e == 0.0 { 0.0 } else { -e / *dy };
+            let scale = self.reduction.scale(dout, n, terms.divisor());
+            *dy = scale.of(if e == 0.0 { 0.0 } else { -e / *dy });
         });
-        self.reduction.scale(dy.view_mut(), dout, terms.divisor());
         let inner = Some((y.clone(), ranked(dy, y.ndim())));
         let weight = at.get(&Name::WEIGHT).map(|_| Name::WEIGHT);
         vec![
@@ -250,12 +250,14 @@ impl<S: Scalar> Layer<S> for SoftmaxXent {
         let meaning = if terms.counts_as_given() { "−t·log y" } else { "−E·log y" };
         let row = |n: usize| {
             let (lane, x, y) = (&lanes[n], x.row(n), y.row(n));
-            (0..x.len())
+            // Of one class a row, all others count 0.
+            let classes = if terms.counts_as_given() { terms.t.counted(n, x.len()) } else { 0..x.len() };
+            classes
                 .map(move |k| term(n, k))
                 .filter(|(_, _, e)| *e != S::zero())
                 .map(move |(_, k, e)| (e * -lane.log(x[k], y[k])).called("term", meaning))
         };
-        let loss = self.reduction.reduce(&self.reduction.shape(rank, x.nrows()), x.nrows(), terms.divisor(), row);
+        let loss = self.reduction.reduce(&self.reduction.shape(rank, x.nrows()), x.dim(), terms.divisor(), row);
         let mut results = Bundle::new().with(Name::Y, ranked(y, rank));
         results.extend(loss);
         Forward { results, saved: Vec::new() }
@@ -263,13 +265,18 @@ impl<S: Scalar> Layer<S> for SoftmaxXent {
 
     fn backward<'a>(&'a self, at: &'a Bundle<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
         Gradients::of(Name::DX, move || {
-            let (y, terms) = (rows(run.results.known(&Name::Y)), self.terms(at));
-            let mut dx = by_rows(y.dim(), |n, dx| {
-                let sum = S::sum((0..y.ncols()).map(|k| terms.at(n, k)));
-                let sum = sum.called("total", if terms.counts_as_given() { "Σ t" } else { "Σ E" });
-                dx.iter_mut().enumerate().for_each(|(k, dx)| *dx = y[[n, k]] * sum - terms.at(n, k));
+            let (y, terms) = (run.results.known(&Name::Y), self.terms(at));
+            let (entries, divisor) = (entries(y), terms.divisor());
+            let dx = by_rows(rows(y).dim(), |n, dx| {
+                let (y, scale) = (&entries[n * dx.len()..][..dx.len()], self.reduction.scale(dout, n, divisor));
+                if terms.counts_as_given() {
+                    let sum = S::sum(terms.t.counted(n, y.len()).map(|k| terms.t.at(n, k))).called("total", "Σ t");
+                    S::loss_gradient(y, sum, terms.t.row(n), scale, dx);
+                } else {
+                    let sum = S::sum((0..y.len()).map(|k| terms.at(n, k))).called("total", "Σ E");
+                    dx.iter_mut().enumerate().for_each(|(k, dx)| *dx = scale.of(y[k] * sum - terms.at(n, k)));
+                }
             });
-            self.reduction.scale(dx.view_mut(), dout, terms.divisor());
             ranked(dx, at.known(&Name::X).ndim())
         })
     }

@@ -4,8 +4,9 @@ use super::settings::{Kind, Setting, Settings};
 use super::{Given, rows};
 use crate::fault::{Code, Fault, Note, count, shape};
 use crate::name::Name;
-use crate::scalar::Scalar;
-use ndarray::{ArrayD, ArrayView2, Dimension};
+use crate::scalar::{Scalar, Target};
+use ndarray::{ArrayD, ArrayView2, Dimension, s};
+use std::ops::Range;
 
 /// `--t-kind`.
 pub(super) const T_KIND: Setting = Setting {
@@ -61,6 +62,25 @@ impl<'a, S: Scalar> Targets<'a, S> {
             Targets::Dense(t) => t[[n, k]],
             Targets::Index(classes) if classes[n] == Some(k) => S::one(),
             Targets::Index(_) => S::zero(),
+        }
+    }
+
+    /// The targets of row `n`.
+    pub(super) fn row(&self, n: usize) -> Target<'_, S> {
+        match self {
+            Targets::Dense(t) => match t.slice(s![n, ..]).to_slice() {
+                Some(t) => Target::Dense(t),
+                None => unreachable!("operands are in standard layout"),
+            },
+            Targets::Index(classes) => Target::Class(classes[n]),
+        }
+    }
+
+    /// The classes, of so many, whose targets in row `n` may be other than 0.
+    pub(super) fn counted(&self, n: usize, classes: usize) -> Range<usize> {
+        match self {
+            Targets::Dense(_) => 0..classes,
+            Targets::Index(all) => all[n].map_or(0..0, |class| class..class + 1),
         }
     }
 

@@ -25,13 +25,13 @@ use super::settings::{Kind, Setting, Settings};
 use super::targets::{self, T_KIND, TargetKind, Targets};
 use super::{
     Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Role, Run, ScalarDout, Slot, by_rows,
-    ranked, rows,
+    entries, ranked, rows,
 };
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note};
 use crate::name::Name;
-use crate::scalar::Scalar;
-use ndarray::{Array2, ArrayD};
+use crate::scalar::{Scalar, Scale};
+use ndarray::{ArrayD, s};
 
 /// The registry's row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
@@ -108,6 +108,21 @@ impl Xent {
         let (t, y) = (at.known(&Name::T), at.known(&Name::Y));
         Targets::new(t, self.kind.unwrap_or_else(|| TargetKind::by_rank(t.ndim(), y.ndim())), None)
     }
+
+    /// A gradient whose rows `fill` makes of y, the targets of row n, and what scales them.
+    fn by_rows<S: Scalar>(
+        &self,
+        at: &Bundle<S>,
+        dout: &ArrayD<S>,
+        fill: impl Fn(&[S], (&Targets<'_, S>, usize), Scale<S>, &mut [S]) + Sync,
+    ) -> ArrayD<S> {
+        let (y, t, divisor) = (at.known(&Name::Y), self.targets(at), rows_of(at));
+        let made = by_rows(rows(y).dim(), |n, made| {
+            let y = &entries(y)[n * made.len()..][..made.len()];
+            fill(y, (&t, n), self.reduction.scale(dout, n, divisor), made);
+        });
+        ranked(made, y.ndim())
+    }
 }
 
 impl Admit for Xent {
@@ -140,37 +155,32 @@ impl<S: Scalar> Layer<S> for Xent {
     fn forward(&self, at: &Bundle<S>) -> Forward<S> {
         let (y, t) = (rows(at.known(&Name::Y)), self.targets(at));
         let eps = S::from_f64(self.eps);
-        let term = |n: usize, k: usize| {
-            let term = || (t.at(n, k) * -S::ln_sum(y[[n, k]], eps)).called("term", "−t·log(y + eps)");
-            if counts(t.at(n, k), y[[n, k]]) { term() } else { S::zero() }
+        let term = move |t: S, y: S| {
+            let term = || (t * -S::ln_sum(y, eps)).called("term", "−t·log(y + eps)");
+            if counts(t, y) { term() } else { S::zero() }
+        };
+        let row = |n: usize| {
+            let (counted, y, t) = (t.counted(n, y.ncols()), y.slice_move(s![n, ..]), &t);
+            // A NaN is never hidden.
+            let few = counted.len() < y.len() && !y.to_slice().is_some_and(S::has_nan);
+            let classes = if few { counted } else { 0..y.len() };
+            classes.map(move |k| term(t.at(n, k), y[k]))
         };
         let shape = self.reduction.shape(at.known(&Name::Y).ndim(), y.nrows());
-        let results = self
-            .reduction
-            .reduce(&shape, y.nrows(), rows_of(at), |n| (0..y.ncols()).map(move |k| (n, k)).map(|(n, k)| term(n, k)));
+        let results = self.reduction.reduce(&shape, y.dim(), rows_of(at), row);
         Forward { results, saved: Vec::new() }
     }
 
     fn backward<'a>(&'a self, at: &'a Bundle<S>, _: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
-        let scaled = move |mut gradient: Array2<S>| {
-            self.reduction.scale(gradient.view_mut(), dout, rows_of(at));
-            ranked(gradient, at.known(&Name::Y).ndim())
-        };
         let dx = move || {
-            let (y, t) = (rows(at.known(&Name::Y)), self.targets(at));
-            scaled(by_rows(y.dim(), |n, dx| {
-                let sum = S::sum((0..y.ncols()).map(|k| t.at(n, k))).called("total", "Σ t");
-                dx.iter_mut().enumerate().for_each(|(k, dx)| *dx = y[[n, k]] * sum - t.at(n, k));
-            }))
+            self.by_rows(at, dout, |y, (t, n), scale, dx| {
+                let sum = S::sum(t.counted(n, y.len()).map(|k| t.at(n, k))).called("total", "Σ t");
+                S::loss_gradient(y, sum, t.row(n), scale, dx);
+            })
         };
         let dy = move || {
-            let (y, t, eps) = (rows(at.known(&Name::Y)), self.targets(at), S::from_f64(self.eps));
-            scaled(by_rows(y.dim(), |n, dy| {
-                dy.iter_mut().enumerate().for_each(|(k, dy)| {
-                    let (t, y) = (t.at(n, k), y[[n, k]]);
-                    *dy = if counts(t, y) { -(t / (y + eps)) } else { S::zero() };
-                });
-            }))
+            let eps = S::from_f64(self.eps);
+            self.by_rows(at, dout, |y, (t, n), scale, dy| S::loss_slope(y, eps, t.row(n), scale, dy))
         };
         Gradients::of(Name::DX, dx).with(Name::DY, dy)
     }

@@ -1,7 +1,7 @@
 //! f64: the hooks keep the rounding errors that the definition throws away.
 
-use super::{Curve, Scalar};
-use crate::kernel::{curve, gemm, rows, softmax};
+use super::{Curve, Scalar, Scale, Target};
+use crate::kernel::{curve, gemm, loss, rows, softmax};
 use ndarray::{Array2, ArrayView2, CowArray, Ix2};
 
 /// a + b = sum + error, exactly (Knuth's TwoSum).
@@ -55,11 +55,35 @@ impl Scalar for f64 {
 
     /// Neumaier's sum: the error of every addition is kept and added at the end.
     fn sum(terms: impl Iterator<Item = f64>) -> f64 {
-        let (sum, rest) = terms.fold((0.0, 0.0), |(sum, rest), term| {
-            let (sum, error) = two_sum(sum, term);
-            (sum, rest + error)
+        rounded(in_two_parts(terms))
+    }
+
+    /// Of 64 rows at a time, whatever the threads, with the errors of all additions.
+    fn sum_of_rows<T: Iterator<Item = f64>>(rows: usize, width: usize, terms: impl Fn(usize) -> T + Sync) -> f64 {
+        const TOGETHER: usize = 64;
+        let parts = rows::each(rows.div_ceil(TOGETHER), TOGETHER * width, |part| {
+            let rows = part * TOGETHER..rows.min((part + 1) * TOGETHER);
+            in_two_parts(rows.flat_map(&terms))
         });
-        if rest.is_finite() { sum + rest } else { sum }
+        let rest: f64 = parts.iter().map(|(_, rest)| rest).sum();
+        let (sum, errors) = in_two_parts(parts.into_iter().map(|(sum, _)| sum));
+        rounded((sum, rest + errors))
+    }
+
+    fn sums_of_rows<T: Iterator<Item = f64>>(rows: usize, width: usize, terms: impl Fn(usize) -> T + Sync) -> Vec<f64> {
+        rows::each(rows, width, |n| f64::sum(terms(n)))
+    }
+
+    fn has_nan(numbers: &[f64]) -> bool {
+        loss::has_nan(numbers)
+    }
+
+    fn loss_gradient(y: &[f64], total: f64, t: Target<'_, f64>, scale: Scale<f64>, dx: &mut [f64]) {
+        loss::gradient(y, total, t, scale, dx);
+    }
+
+    fn loss_slope(y: &[f64], eps: f64, t: Target<'_, f64>, scale: Scale<f64>, dy: &mut [f64]) {
+        loss::slope(y, eps, t, scale, dy);
     }
 
     fn softmax_rows(x: ArrayView2<'_, f64>) -> (Array2<f64>, Vec<(f64, f64)>) {
@@ -107,6 +131,18 @@ impl Scalar for f64 {
     fn matmul(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
         gemm::product(a, b)
     }
+}
+
+/// Σ terms, and the errors of its additions.
+fn in_two_parts(terms: impl Iterator<Item = f64>) -> (f64, f64) {
+    terms.fold((0.0, 0.0), |(sum, rest), term| {
+        let (sum, error) = two_sum(sum, term);
+        (sum, rest + error)
+    })
+}
+
+fn rounded((sum, rest): (f64, f64)) -> f64 {
+    if rest.is_finite() { sum + rest } else { sum }
 }
 
 /// Row after row.
@@ -172,6 +208,23 @@ mod tests {
     #[test]
     fn a_sum_keeps_what_addition_drops() {
         assert_eq!(f64::sum([1e100, 1.0, -1e100].into_iter()), 1.0);
+    }
+
+    #[test]
+    fn a_sum_of_rows_is_the_sum_whatever_the_threads() {
+        let term = |n: usize, k: usize| [1e100, 1.0, -1e100, 0.1][(n + k) % 4];
+        for (rows, width) in [(0, 3), (1, 7), (64, 9), (65, 9), (1000, 100), (70_000, 3)] {
+            let terms = |n: usize| (0..width).map(move |k| term(n, k));
+            let whole = f64::sum((0..rows).flat_map(terms));
+            let alone = crate::kernel::threads::with(1, || f64::sum_of_rows(rows, width, terms));
+            assert!((alone - whole).abs() <= 1e-11 * whole.abs(), "{rows} {width}: {alone} {whole}");
+            for count in [2, 3] {
+                let found = crate::kernel::threads::with(count, || f64::sum_of_rows(rows, width, terms));
+                assert_eq!(found.to_bits(), alone.to_bits(), "{rows} {width}");
+                let each = crate::kernel::threads::with(count, || f64::sums_of_rows(rows, width, terms));
+                assert!(each.into_iter().eq((0..rows).map(|n| f64::sum(terms(n)))));
+            }
+        }
     }
 
     #[test]

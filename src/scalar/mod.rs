@@ -15,6 +15,7 @@ mod softmax;
 mod total;
 pub mod traced;
 
+pub use crate::kernel::loss::{Scale, Target};
 pub use doubled::Doubled;
 pub use exact::Exact;
 pub use running::Running;
@@ -145,6 +146,42 @@ pub trait Scalar:
         }
     }
 
+    /// Σ of all terms of so many rows of at most so many terms.
+    fn sum_of_rows<T: Iterator<Item = Self>>(rows: usize, _width: usize, terms: impl Fn(usize) -> T + Sync) -> Self {
+        Self::sum((0..rows).flat_map(terms))
+    }
+
+    /// Σ of the terms of each of so many rows of at most so many.
+    fn sums_of_rows<T: Iterator<Item = Self>>(
+        rows: usize,
+        _width: usize,
+        terms: impl Fn(usize) -> T + Sync,
+    ) -> Vec<Self> {
+        (0..rows).map(|n| Self::sum(terms(n))).collect()
+    }
+
+    /// Whether any of the numbers is NaN.
+    #[allow(clippy::eq_op)] // x ≠ x is how any scalar says NaN
+    fn has_nan(numbers: &[Self]) -> bool {
+        numbers.iter().any(|number| number != number)
+    }
+
+    /// dx = y·Σt − t of a row's cross-entropy, scaled.
+    fn loss_gradient(y: &[Self], total: Self, t: Target<'_, Self>, scale: Scale<Self>, dx: &mut [Self]) {
+        for (k, (dx, &y)) in dx.iter_mut().zip(y).enumerate() {
+            *dx = scale.of(y * total - target(t, k));
+        }
+    }
+
+    /// dy = −t/(y + eps) of a row's cross-entropy, scaled; 0 where t is, but for a NaN. dy comes as zeros.
+    #[allow(clippy::eq_op)] // y ≠ y is how any scalar says NaN
+    fn loss_slope(y: &[Self], eps: Self, t: Target<'_, Self>, scale: Scale<Self>, dy: &mut [Self]) {
+        for (k, (dy, &y)) in dy.iter_mut().zip(y).enumerate() {
+            let t = target(t, k);
+            *dy = scale.of(if t != Self::zero() || y != y { -(t / (y + eps)) } else { Self::zero() });
+        }
+    }
+
     /// So many numbers that are made without each other, `step` at a time: `fill` gets the place of a step among them, and room
     /// for its numbers, the last time perhaps for fewer.
     fn filled(len: usize, step: usize, fill: impl Fn(usize, &mut [Self]) + Sync) -> Vec<Self> {
@@ -186,6 +223,15 @@ pub trait Scalar:
     /// The sum of each column, (N, M) → (M).
     fn column_sums(a: ArrayView2<'_, Self>) -> ndarray::Array1<Self> {
         a.columns().into_iter().map(|column| Self::sum(column.iter().copied())).collect()
+    }
+}
+
+/// The target of class `k`.
+fn target<S: Scalar>(t: Target<'_, S>, k: usize) -> S {
+    match t {
+        Target::Dense(t) => t[k],
+        Target::Class(class) if class == Some(k) => S::one(),
+        Target::Class(_) => S::zero(),
     }
 }
 
