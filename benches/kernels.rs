@@ -1,7 +1,8 @@
 //! What the machine could do and what the kernels do: `cargo bench`, or `cargo bench -- gemm` for one of the tables.
 //!
 //! Every figure is a median of alternated runs, beside the peak that was measured in the same run.
-//! `kernels race row 2` prints the seconds of runs on two threads, a line each, for benches/peers.py.
+//! `kernels race row 2` prints the seconds of runs on two threads, a line each, for benches/peers.py, and `kernels peak 2 1024`
+//! the Gflop/s of the three forms of a product of that size on two threads, each beside those of the peak.
 
 #![allow(unsafe_code)] // one call of a function for the instructions that were just detected
 
@@ -16,6 +17,12 @@ fn main() {
         && race == "race"
     {
         return threads::with(count.parse().unwrap_or(1), || run(what));
+    }
+    if let [peak, count, size] = &wanted[..]
+        && peak == "peak"
+        && let (Ok(count), Ok(size)) = (count.parse(), size.parse())
+    {
+        return beside_peak(count, &[size], |_, _, flop, most| println!("{flop} {most}"));
     }
     let tables: [(&str, fn()); 2] = [("gemm", gemm_of_peak), ("skinny", skinny_products)];
     for (name, table) in tables {
@@ -48,27 +55,33 @@ fn matrix(rows: usize, columns: usize) -> Array2<f64> {
 
 fn gemm_of_peak() {
     for count in [1, 2] {
-        threads::with(count, || {
-            println!("GEMM, f64, {count} thread(s)\n{:>26} {:>10} {:>10} {:>8}", "", "Gflop/s", "FMA peak", "ratio");
-            for size in [512, 1024, 2048, 4096] {
-                let (a, b) = (matrix(size, size), matrix(size, size));
-                let runs = if size > 2000 { 3 } else { 9 };
-                let forms = [("a·b", a.view(), b.view()), ("a·bᵀ", a.view(), b.t()), ("aᵀ·b", a.t(), b.view())];
-                for (form, a, b) in forms {
-                    const STEPS: usize = 10_000_000;
-                    let seconds = medians(
-                        runs,
-                        &mut [&mut || drop(black_box(gemm::product(a, b))), &mut || {
-                            threads::each(vec![STEPS; count], |steps| black_box(peak(steps)));
-                        }],
-                    );
-                    let flop = 2.0 * (size as f64).powi(3) / seconds[0] / 1e9;
-                    let most = peak(1) * (STEPS * count) as f64 / seconds[1] / 1e9;
-                    println!("{:>26} {flop:>10.1} {most:>10.1} {:>8.3}", format!("{size} {form}"), flop / most);
-                }
-            }
+        println!("GEMM, f64, {count} thread(s)\n{:>26} {:>10} {:>10} {:>8}", "", "Gflop/s", "FMA peak", "ratio");
+        beside_peak(count, &[512, 1024, 2048, 4096], |size, form, flop, most| {
+            println!("{:>26} {flop:>10.1} {most:>10.1} {:>8.3}", format!("{size} {form}"), flop / most);
         });
     }
+}
+
+/// Shows size, form, Gflop/s, and those of the peak, for square matrices.
+fn beside_peak(count: usize, sizes: &[usize], show: impl Fn(usize, &str, f64, f64)) {
+    threads::with(count, || {
+        for &size in sizes {
+            let (a, b) = (matrix(size, size), matrix(size, size));
+            let runs = if size > 2000 { 3 } else { 9 };
+            let forms = [("a·b", a.view(), b.view()), ("a·bᵀ", a.view(), b.t()), ("aᵀ·b", a.t(), b.view())];
+            for (form, a, b) in forms {
+                const STEPS: usize = 10_000_000;
+                let seconds = medians(
+                    runs,
+                    &mut [&mut || drop(black_box(gemm::product(a, b))), &mut || {
+                        threads::each(vec![STEPS; count], |steps| black_box(peak(steps)));
+                    }],
+                );
+                let flop = 2.0 * (size as f64).powi(3) / seconds[0] / 1e9;
+                show(size, form, flop, peak(1) * (STEPS * count) as f64 / seconds[1] / 1e9);
+            }
+        }
+    });
 }
 
 /// The products of layers of a few rows or columns: name, rows, inputs, outputs.

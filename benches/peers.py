@@ -6,7 +6,7 @@
     python3 benches/peers.py --write                                  # and write them to docs/performance.md
 
 Needs numpy, scipy and orjson (`pip install numpy scipy orjson`); a row whose peer is not installed is left out. A row is a function
-with @row that returns a Race, or a number that is the ratio itself. The files that a row reads are made once, in a
+with @row that returns a Race, a number that is the ratio itself, or two shares of a peak, ours and the peer's. The files that a row reads are made once, in a
 folder that is removed at the end.
 """
 import argparse, datetime, importlib.util, json, os, pathlib, platform, re, statistics, subprocess, sys, tempfile, time
@@ -44,8 +44,7 @@ class Race:
             if name.startswith(("ours.", "peer.")):
                 os.remove(name)
         if self.reported:
-            ran = subprocess.run(command, env=self.environment(), stdout=subprocess.PIPE, check=True)
-            return statistics.median(map(float, ran.stdout.split()))
+            return statistics.median(self.printed(command))
         # As little as can be between the clock and the program.
         environment = self.environment()
         with open(os.devnull, "wb") as nowhere:
@@ -55,6 +54,11 @@ class Race:
             taken = time.perf_counter() - begin
         assert status == 0, command
         return taken
+
+    def printed(self, command):
+        """The numbers that a command prints."""
+        ran = subprocess.run(command, env=self.environment(), stdout=subprocess.PIPE, check=True)
+        return [float(word) for word in ran.stdout.split()]
 
     def run(self, repeat):
         """The medians of both, after one run each that counts for nothing."""
@@ -247,6 +251,36 @@ def skinny_narrow():
     return skinny("narrow", 100000, 64, 10, 1)
 
 
+GEMM = """import numpy as np, statistics, time
+size = {size}
+a, b = np.random.default_rng(7).standard_normal((2, size, size))
+for a, b in ((a, b), (a, b.T), (a.T, b)):
+    taken = []
+    for _ in range({runs}):
+        begin = time.perf_counter(); made = a @ b; taken.append(time.perf_counter() - begin); del made
+    print(2e-9 * size ** 3 / statistics.median(taken))"""
+
+
+def gemm(threads):
+    """The smallest shares of the peak, ours and OpenBLAS's, over sizes and the forms a·b, a·bᵀ and aᵀ·b."""
+    shares = []
+    for size in (1024, 2048, 4096):
+        ours, theirs = bench("kernels", "peak", threads, size), peer(GEMM.format(size=size, runs=3 if size > 2000 else 9))
+        printed = [Race(ours, theirs, threads).printed(command) for command in (ours, theirs)]
+        shares += [(flop / peak, numpy / peak) for flop, peak, numpy in zip(printed[0][::2], printed[0][1::2], printed[1])]
+    return [min(side) for side in zip(*shares)]
+
+
+@row("gemm-1", "GEMM of f64 at 1024, 2048 and 4096, a·b, a·bᵀ and aᵀ·b, 1 thread: smallest share of the FMA peak / numpy's OpenBLAS", "≥ 0.85")
+def gemm_one():
+    return gemm(1)
+
+
+@row("gemm-2", "the same on 2 threads", "≥ 0.85")
+def gemm_two():
+    return gemm(2)
+
+
 PARSE = """import orjson, time
 data = open('x.json', 'rb').read()
 for _ in range(5):
@@ -375,9 +409,11 @@ def line(name, repeat):
     if isinstance(found, Race):
         ours, theirs = found.run(repeat)
         ratio, (ours, theirs) = ours / theirs, map(duration, (ours, theirs))
+    elif isinstance(found, list):
+        ratio, (ours, theirs) = found[0], (f"{share:.3g}" for share in found)
     else:
         ratio = found
-    return f"| {name} | {what} | {ours} | {theirs} | **{ratio:.3g}** | {'' if goal is None else f'≤ {goal}'} |"
+    return f"| {name} | {what} | {ours} | {theirs} | **{ratio:.3g}** | {'' if goal is None else goal if isinstance(goal, str) else f'≤ {goal}'} |"
 
 
 def duration(seconds):
@@ -397,6 +433,8 @@ HEAD = """# Speed, beside what people use today
 Whole jobs (start, read, compute, write) of nnlayer and of its peers, alternated in one run: medians and their ratio, ours / peer.
 Less than 1 is faster. `python3 benches/peers.py --write` measures again and writes this page; `--only ROW` measures one.
 In rows of memory the ratio is that of the text: the most that was resident at a time, program and all, over 8 bytes for each number read.
+Of a GEMM, ours and the peer's are shares of the peak of fused multiplications, measured in the same run, the smallest over sizes and forms;
+the ratio is ours, and more is better.
 """
 
 

@@ -35,9 +35,10 @@ pub fn product<T: Element>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>) -> Array2
 
 fn product_by<T: Element>(kernel: &'static Kernel<T>, a: ArrayView2<'_, T>, b: ArrayView2<'_, T>) -> Array2<T> {
     let (rows, depth, columns) = (a.nrows(), a.ncols(), b.ncols());
-    // A row times a matrix goes with the lines that the matrix lies in.
-    let swapped =
-        (rows == 1 && b.strides()[0] == 1 && columns > 1) || (columns == 1 && a.strides()[0] == 1 && rows > 1);
+    // A row times a matrix goes with the lines that the matrix lies in, where there are enough of them to fill vectors.
+    let narrow = columns < kernel.columns();
+    let swapped = (rows == 1 && (b.strides()[0] == 1 || narrow) && columns > 1)
+        || (columns == 1 && a.strides()[0] == 1 && rows >= kernel.columns());
     let mut values = memory::room(rows * columns);
     if depth == 0 {
         values.resize(rows * columns, T::default());
@@ -104,9 +105,9 @@ impl<T: Element> Part<T> {
         };
         let by_columns = Cut {
             most: kernel.columns(),
-            width: usize::next_multiple_of,
+            width: |lines, lanes| if lines == 1 { 1 } else { lines.next_multiple_of(lanes) },
             unit: kernel.lanes,
-            as_they_lie: self.rows.len() <= kernel.rows() && b.beside(),
+            as_they_lie: self.columns.len() == 1 || (self.rows.len() <= kernel.rows() && b.beside()),
             turn: kernel.turn,
         };
         let room = |lines: usize, cut: &Cut<T>| Buffer::new(lines.next_multiple_of(cut.most) * depth.min(DEPTH));
@@ -131,7 +132,7 @@ impl<T: Element> Part<T> {
 
     /// A tile of the product, from a strip of either factor: written with the first products, added to with the others.
     fn tile(&self, kernel: &Kernel<T>, a: &Strip<'_, T>, b: &Strip<'_, T>, products: Span) {
-        let work = kernel.tiles[a.width.ilog2() as usize][b.width / kernel.lanes - 1];
+        let work = kernel.tile(a.width, b.width);
         // SAFETY: the entry lies in the product.
         let c = unsafe { self.c.add(a.lines.from * self.stride + b.lines.from) };
         let tile = Tile {
@@ -143,9 +144,10 @@ impl<T: Element> Part<T> {
             b_step: b.step,
             c,
             c_row: self.stride,
+            last: kernel.lanes - (b.width - b.lines.len()),
             add: products.from > 0,
         };
-        if a.lines.len() == a.width && b.lines.len() == b.width {
+        if a.lines.len() == a.width {
             // SAFETY: the kernel is usable, `strips` asserts that a strip has `width` numbers at each step, and the tile lies
             // in this part.
             return unsafe { work(&tile) };
@@ -221,7 +223,17 @@ mod tests {
 
     #[test]
     fn products_of_vectors_and_of_many_blocks_are_the_definition_to_the_bit() {
-        for (rows, depth, columns) in [(1, 300, 9), (9, 300, 1), (1, 1, 1), (17, 600, 5), (1030, 3, 2), (3, 5, 1000)] {
+        for (rows, depth, columns) in [
+            (1, 300, 9),
+            (1, 300, 70),
+            (9, 300, 1),
+            (70, 300, 1),
+            (9, 300, 49),
+            (1, 1, 1),
+            (17, 600, 5),
+            (1030, 3, 2),
+            (3, 5, 1000),
+        ] {
             each_kernel_and_layout_gives_the_definition(rows, depth, columns);
         }
     }
@@ -238,13 +250,15 @@ mod tests {
 
     #[test]
     fn single_precision_is_the_definition_too() {
-        let (a, b) = (matrix(13, 300, 1).mapv(|v| v as f32), matrix(300, 75, 2).mapv(|v| v as f32));
-        for kernel in usable::<f32>().filter(|kernel| kernel.name != "portable") {
-            let found = product_by(kernel, a.view(), b.view());
-            for ((r, c), &found) in found.indexed_iter() {
-                let sum =
-                    |from: usize, to: usize| (from..to).fold(0.0, |sum, k| f32::mul_add(a[[r, k]], b[[k, c]], sum));
-                assert_eq!(found.to_bits(), (sum(0, DEPTH) + sum(DEPTH, 300)).to_bits(), "{}", kernel.name);
+        for (rows, columns) in [(13, 75), (1, 9), (9, 1)] {
+            let (a, b) = (matrix(rows, 300, 1).mapv(|v| v as f32), matrix(300, columns, 2).mapv(|v| v as f32));
+            for kernel in usable::<f32>().filter(|kernel| kernel.name != "portable") {
+                let found = product_by(kernel, a.view(), b.view());
+                for ((r, c), &found) in found.indexed_iter() {
+                    let sum =
+                        |from: usize, to: usize| (from..to).fold(0.0, |sum, k| f32::mul_add(a[[r, k]], b[[k, c]], sum));
+                    assert_eq!(found.to_bits(), (sum(0, DEPTH) + sum(DEPTH, 300)).to_bits(), "{}", kernel.name);
+                }
             }
         }
     }

@@ -3,7 +3,8 @@
 
 use super::turn::{self, Turn};
 use super::unrolled::unrolled;
-use super::vector::{Portable, Vector, expect, zeros};
+use super::vector::{FUSED, One, Portable, Vector, expect, zeros};
+use std::ops::AddAssign;
 
 /// The most numbers that a tile of any kind has.
 pub(super) const LARGEST: usize = 8 * 48;
@@ -25,6 +26,8 @@ pub(super) struct Tile<T> {
     /// Entry (r, c) goes to `c + r·c_row + c`.
     pub(super) c: *mut T,
     pub(super) c_row: usize,
+    /// How many numbers of the last vector of each row are entries: the others go nowhere.
+    pub(super) last: usize,
     /// Whether it is added to what is there.
     pub(super) add: bool,
 }
@@ -44,6 +47,8 @@ pub(super) struct Kernel<T: 'static> {
     pub(super) lanes: usize,
     /// Tiles of 1, 2, 4, … rows, and 1, 2, … vectors.
     pub(super) tiles: &'static [&'static [Work<T>]],
+    /// Tiles of as many rows, and one column.
+    pub(super) ones: &'static [Work<T>],
     /// How four lines are turned to be packed.
     pub(super) turn: Turn<T>,
 }
@@ -54,6 +59,12 @@ impl<T> Kernel<T> {
         1 << (self.tiles.len() - 1)
     }
 
+    /// The tile of so many rows and columns.
+    pub(super) fn tile(&self, rows: usize, columns: usize) -> Work<T> {
+        let rows = rows.ilog2() as usize;
+        if columns == 1 { self.ones[rows] } else { self.tiles[rows][columns / self.lanes - 1] }
+    }
+
     /// Columns of the largest tile.
     pub(super) fn columns(&self) -> usize {
         self.lanes * self.tiles[0].len()
@@ -61,7 +72,7 @@ impl<T> Kernel<T> {
 }
 
 /// A number that matrices are multiplied in.
-pub trait Element: Copy + Default + Send + Sync + std::ops::AddAssign + 'static {
+pub trait Element: Copy + Default + Send + Sync + AddAssign + 'static {
     /// The kernels there are, best first; the last one needs nothing.
     #[doc(hidden)]
     #[allow(private_interfaces)] // sealed: who cannot name a kernel cannot implement this
@@ -85,7 +96,7 @@ pub(super) fn usable<T: Element>() -> impl Iterator<Item = &'static Kernel<T>> {
 }
 
 #[inline(always)]
-unsafe fn tile<V: Vector, const R: usize, const N: usize>(tile: &Tile<V::Item>) {
+unsafe fn tile<V: Vector<Item: AddAssign>, const R: usize, const N: usize>(tile: &Tile<V::Item>) {
     // SAFETY: the caller vouches for instructions and memory, as `Work` says; R·N vectors of the tile are all that is touched.
     unsafe {
         let mut sums = zeros::<V, N, R>();
@@ -115,7 +126,9 @@ unsafe fn tile<V: Vector, const R: usize, const N: usize>(tile: &Tile<V::Item>) 
         }
         unrolled!(r < R => unrolled!(n < N => {
             let to = tile.c.add(r * tile.c_row + n * V::LANES);
-            if tile.add { V::load(to).add(sums[r][n]).store(to) } else { sums[r][n].store(to) }
+            if n + 1 == N && tile.last < V::LANES {
+                sums[r][n].store_some(to, tile.last, tile.add);
+            } else if tile.add { V::load(to).add(sums[r][n]).store(to) } else { sums[r][n].store(to) }
         }));
     }
 }
@@ -144,19 +157,19 @@ unsafe fn products<V: Vector, const R: usize, const N: usize>(
 }
 
 /// SAFETY, of all three: as `Work`.
-unsafe fn portable<V: Vector, const R: usize, const N: usize>(of: &Tile<V::Item>) {
+unsafe fn portable<V: Vector<Item: AddAssign>, const R: usize, const N: usize>(of: &Tile<V::Item>) {
     unsafe { tile::<V, R, N>(of) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn fma<V: Vector, const R: usize, const N: usize>(of: &Tile<V::Item>) {
+unsafe fn fma<V: Vector<Item: AddAssign>, const R: usize, const N: usize>(of: &Tile<V::Item>) {
     unsafe { tile::<V, R, N>(of) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-unsafe fn avx512<V: Vector, const R: usize, const N: usize>(of: &Tile<V::Item>) {
+unsafe fn avx512<V: Vector<Item: AddAssign>, const R: usize, const N: usize>(of: &Tile<V::Item>) {
     unsafe { tile::<V, R, N>(of) }
 }
 
@@ -183,6 +196,12 @@ macro_rules! element {
                             row!(avx512, $wide, 4),
                             row!(avx512, $wide, 8),
                         ],
+                        ones: &[
+                            avx512::<One<$item, true>, 1, 1>,
+                            avx512::<One<$item, true>, 2, 1>,
+                            avx512::<One<$item, true>, 4, 1>,
+                            avx512::<One<$item, true>, 8, 1>,
+                        ],
                         turn: $turn,
                     },
                     #[cfg(target_arch = "x86_64")]
@@ -190,6 +209,11 @@ macro_rules! element {
                         name: "fma",
                         lanes: <$half as Vector>::LANES,
                         tiles: &[row!(fma, $half, 1), row!(fma, $half, 2), row!(fma, $half, 4)],
+                        ones: &[
+                            fma::<One<$item, true>, 1, 1>,
+                            fma::<One<$item, true>, 2, 1>,
+                            fma::<One<$item, true>, 4, 1>,
+                        ],
                         turn: $turn,
                     },
                     Kernel {
@@ -199,6 +223,11 @@ macro_rules! element {
                             &[portable::<Portable<$item>, 1, 1>],
                             &[portable::<Portable<$item>, 2, 1>],
                             &[portable::<Portable<$item>, 4, 1>],
+                        ],
+                        ones: &[
+                            portable::<One<$item, { FUSED }>, 1, 1>,
+                            portable::<One<$item, { FUSED }>, 2, 1>,
+                            portable::<One<$item, { FUSED }>, 4, 1>,
                         ],
                         turn: turn::plainly,
                     },
