@@ -6,8 +6,8 @@
     python3 benches/peers.py --write                                  # and write them to docs/performance.md
 
 Needs numpy, scipy and orjson (`pip install numpy scipy orjson`); a row whose peer is not installed is left out. A row is a function
-with @row that returns a Race, a number that is the ratio itself, or two shares of a peak, ours and the peer's. The files that a row reads are made once, in a
-folder that is removed at the end.
+with @row that returns a Race, a number that is the ratio itself, or two shares of a peak, ours and the peer's. The files that
+a row reads are made once, in a folder that is removed at the end.
 """
 import argparse, datetime, importlib.util, json, os, pathlib, platform, re, statistics, subprocess, sys, tempfile, time
 import ndjson
