@@ -201,12 +201,26 @@ def in_memory_copy():
     return softmax_in_memory("softmax = np.copy")
 
 
-# Layers beside softmax: what is computed, and the peers' words for it; y is the layer's result, d the gradient by it.
+# Layers beside softmax: what is computed, and the peers' words for it; y is the layer's result, d the gradient by it, t a class
+# for each row r.
+CLASSES = "(lambda g: (g.__setitem__((r, t), g[r, t] - 1), g)[1])({copy})"
+SLOPES = "(lambda g: (g.__setitem__((r, t), -1 / (y[r, t] + 1e-10)), g)[1])({zeros})"
 LAYERS = {
     "softmax-backward": ("the gradient of softmax", "e = np.exp(x - x.max(axis=1, keepdims=True)); y = e / e.sum(axis=1, keepdims=True); del e", {
         "numpy": "y * (d - (d * y).sum(axis=1, keepdims=True))", "torch": "A._softmax_backward_data(d, y, 1, torch.float64)"}),
     "log-softmax": ("log-softmax", "y = x", {
         "numpy": "(lambda s: s - np.log(np.exp(s).sum(axis=1, keepdims=True)))(x - x.max(axis=1, keepdims=True))", "torch": "torch.log_softmax(x, 1)"}),
+    "log-softmax-backward": ("the gradient of log-softmax", "s = x - x.max(axis=1, keepdims=True); y = s - np.log(np.exp(s).sum(axis=1, keepdims=True)); del s", {
+        "numpy": "d - np.exp(y) * d.sum(axis=1, keepdims=True)", "torch": "A._log_softmax_backward_data(d, y, 1, torch.float64)"}),
+    "softmax-xent": ("softmax and its cross-entropy by class index", "y = x", {
+        "numpy": "(lambda s, e: (e / e.sum(axis=1, keepdims=True), (np.log(e.sum(axis=1)) - s[r, t]).sum()))(*(lambda s: (s, np.exp(s)))(x - x.max(axis=1, keepdims=True)))",
+        "torch": "torch.nn.functional.cross_entropy(x, t, reduction='sum')"}),
+    "softmax-xent-backward": ("the gradient of that, y − t", "y = x", {"numpy": CLASSES.format(copy="y.copy()"), "torch": CLASSES.format(copy="y.clone()")}),
+    "xent": ("cross-entropy of probabilities by class index, where we look at every one for NaN", "y = d", {
+        "numpy": "-np.log(y[r, t] + 1e-10).sum()", "torch": "-torch.log(y[r, t] + 1e-10).sum()"}),
+    "xent-backward": ("its gradients dx and dy", "y = d", {
+        "numpy": f"({CLASSES.format(copy='y.copy()')}, {SLOPES.format(zeros='np.zeros_like(y)')})",
+        "torch": f"({CLASSES.format(copy='y.clone()')}, {SLOPES.format(zeros='torch.zeros_like(y)')})"}),
     "sigmoid": ("sigmoid", "y = x", {"numpy": "1 / (1 + np.exp(-x))", "torch": "torch.sigmoid(x)"}),
     "sigmoid-backward": ("the gradient of sigmoid", "y = 1 / (1 + np.exp(-x))", {"numpy": "d * y * (1 - y)", "torch": "A.sigmoid_backward(d, y)"}),
     "tanh": ("tanh", "y = x", {"numpy": "np.tanh(x)", "torch": "torch.tanh(x)"}),
@@ -220,9 +234,9 @@ def layers():
     for name, (what, make, peers) in LAYERS.items():
         for peer_name, work in peers.items():
             def race(name=name, make=make, work=work, torch=peer_name == "torch"):
-                made = f"x, d = rng.random((100000, 1000)) * 20 - 10, rng.random((100000, 1000))\n{make}"
+                made = f"x, d = rng.random((100000, 1000)) * 20 - 10, rng.random((100000, 1000))\nr = np.arange(100000); t = r * 7 % 1000\n{make}"
                 if torch:
-                    made += "\nimport torch\nA = torch.ops.aten\nx, y, d = map(torch.from_numpy, (x, y, d))"
+                    made += "\nimport torch\nA = torch.ops.aten\nx, y, d, r, t = map(torch.from_numpy, (x, y, d, r, t))"
                 return Race(bench("rows", "race", name, 2), peer(IN_MEMORY.format(make=made, work=work)), 2, reported=True, repeat=1)
             row(f"in-memory-{name}-{peer_name}", f"{what} of 100000×1000 in memory, 2 threads / {peer_name}", None, ("numpy", peer_name))(race)
 
