@@ -27,6 +27,9 @@ const NUMBERS: usize = 1 << 18;
 /// to the next so many.
 const ROWS: usize = 256;
 
+/// So few blocks are steps too long for a bar.
+const FEW: usize = 20;
+
 /// An operand with a row for each sample.
 pub(super) enum Batch {
     Read(Rows),
@@ -293,7 +296,7 @@ impl Batches {
 /// are made along with the first.
 pub(super) struct Blocks<'a> {
     of: &'a mut Batches,
-    progress: Progress,
+    progress: Option<Progress>,
     coming: std::vec::IntoIter<Coming>,
     /// The result whose rows are computed in this pass.
     row: Option<Name>,
@@ -309,7 +312,8 @@ impl<'a> Blocks<'a> {
     pub(super) fn new(of: &'a mut Batches) -> Blocks<'a> {
         memory::reuse();
         let coming = of.results.clone().into_iter();
-        let progress = Progress::new("computing", of.count());
+        // Few blocks are large ones, of which each says how far it is.
+        let progress = (of.count() > FEW).then(|| Progress::new("computing", of.count()));
         Blocks { of, progress, coming, row: None, sums: Vec::new(), summed: false, ready: None, fault: None }
     }
 
@@ -349,7 +353,7 @@ impl<'a> Blocks<'a> {
         if self.of.begin == self.of.rows() {
             (self.summed, self.of.admits) = (true, false);
         }
-        self.progress.done(1);
+        self.progress.iter().for_each(|progress| progress.done(1));
         Ok(rows)
     }
 

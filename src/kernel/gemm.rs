@@ -9,6 +9,7 @@
 //! the left one are copied with the first block of the right one, so many at a time that memory is read in long pieces.
 
 use super::memory;
+use super::progress::Progress;
 use super::strip::{Buffer, Cut, Lines, Span, Strip};
 use super::threads;
 use super::tile::{Element, Kernel, LARGEST, Tile, usable};
@@ -52,7 +53,8 @@ fn product_by<T: Element>(kernel: &'static Kernel<T>, a: ArrayView2<'_, T>, b: A
             stride: columns,
         };
         let parts = whole.split(kernel, threads_for(rows, depth, columns));
-        threads::each(parts, |part| part.multiply(kernel, a, b, depth));
+        let progress = Progress::new("computing", multiplications(rows, depth, columns));
+        threads::each(parts, |part| part.multiply(kernel, a, b, depth, &progress));
         // SAFETY: there is room for them, and the parts, which cover all entries, have each written theirs.
         unsafe { values.set_len(rows * columns) };
     }
@@ -62,9 +64,14 @@ fn product_by<T: Element>(kernel: &'static Kernel<T>, a: ArrayView2<'_, T>, b: A
     }
 }
 
+/// How many numbers are multiplied.
+fn multiplications(rows: usize, depth: usize, columns: usize) -> usize {
+    rows.saturating_mul(depth).saturating_mul(columns)
+}
+
 /// How many threads the work is worth.
 fn threads_for(rows: usize, depth: usize, columns: usize) -> usize {
-    let shares = rows.saturating_mul(depth).saturating_mul(columns) / SHARE;
+    let shares = multiplications(rows, depth, columns) / SHARE;
     if shares < 2 { 1 } else { threads::count().min(shares) }
 }
 
@@ -94,7 +101,7 @@ impl<T: Element> Part<T> {
     }
 
     /// Computes it from the rows of the left factor and the columns of the right one.
-    fn multiply(&self, kernel: &Kernel<T>, a: &Lines<'_, T>, b: &Lines<'_, T>, depth: usize) {
+    fn multiply(&self, kernel: &Kernel<T>, a: &Lines<'_, T>, b: &Lines<'_, T>, depth: usize, progress: &Progress) {
         // What is read once or twice is not worth a copy.
         let by_rows = Cut {
             most: kernel.rows(),
@@ -124,6 +131,7 @@ impl<T: Element> Part<T> {
                         for left in by_rows.strips(a, group, products, room, copied) {
                             right.iter().for_each(|right| self.tile(kernel, &left, right, products));
                         }
+                        progress.done(multiplications(group.len(), products.len(), columns.len()));
                     }
                 }
             }
