@@ -4,12 +4,9 @@ use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 use std::rc::Rc;
 
-// Rust's runtime unwinds the stack with what it finds in libgcc_s.so, whose loading takes a tenth of a small job. It lies in this
-// archive of the same compiler too; nothing is declared, or called, here.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[allow(unsafe_code)]
-#[link(name = "gcc_eh", kind = "static", modifiers = "+whole-archive,-bundle")]
-unsafe extern "C" {}
+#[path = "kernel/unwinder.rs"]
+mod unwinder;
 
 fn main() {
     let args: Vec<_> = std::env::args_os().collect();
