@@ -10,7 +10,7 @@ pub mod gemm;
 mod lanes;
 pub mod loss;
 pub mod memory;
-mod parts;
+pub(crate) mod parts;
 pub mod pipeline;
 pub mod progress;
 pub mod rows;

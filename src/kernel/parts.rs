@@ -20,7 +20,7 @@ pub(super) fn larger_first<V: Lanes>(a: V, b: V) -> (V, V) {
 
 /// The same of single numbers.
 #[inline(always)]
-pub(super) fn two_sum_of(a: f64, b: f64) -> (f64, f64) {
+pub(crate) fn two_sum_of(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     let of_b = sum - a;
     (sum, (a - (sum - of_b)) + (b - of_b))

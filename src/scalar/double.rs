@@ -1,15 +1,9 @@
 //! f64: the hooks keep the rounding errors that the definition throws away.
 
 use super::{Curve, Scalar, Scale, Target};
+pub(super) use crate::kernel::parts::two_sum_of as two_sum;
 use crate::kernel::{curve, gemm, loss, rows, softmax};
 use ndarray::{Array2, ArrayView2, CowArray, Ix2};
-
-/// a + b = sum + error, exactly (Knuth's TwoSum).
-pub(super) fn two_sum(a: f64, b: f64) -> (f64, f64) {
-    let sum = a + b;
-    let of_b = sum - a;
-    (sum, (a - (sum - of_b)) + (b - of_b))
-}
 
 impl Scalar for f64 {
     fn from_f64(value: f64) -> Self {
