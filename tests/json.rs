@@ -111,3 +111,23 @@ fn what_is_read_beyond_the_standard_stands_in_the_table() {
         assert!(page.contains(&format!("`{}`", case.name)), "docs/json.md does not name {}", case.name);
     }
 }
+
+#[test]
+fn other_notations_are_told_what_json_writes() {
+    for (text, tip) in [
+        ("[nan]", "write \"NaN\""),
+        ("[-inf]", "write \"-Infinity\""),
+        ("[+inf]", "write \"Infinity\""),
+        ("[.5]", "0.5, 1.0"),
+        ("[1.]", "0.5, 1.0"),
+        ("[007]", "begin with a zero"),
+        ("[-01]", "begin with a zero"),
+        ("['a']", "double quotes"),
+        ("[True]", "true, false and null"),
+    ] {
+        let ran = piped(text, &["softmax", "--x", "-"]);
+        assert!(ran.refusal().contains(tip), "{text}: {}", ran.stderr);
+    }
+    let ran = piped("[0.x]", &["softmax", "--x", "-"]);
+    assert!(!ran.refusal().contains("begin with a zero"), "{}", ran.stderr);
+}

@@ -369,7 +369,7 @@ fn tip(text: &[u8], index: usize) -> Option<&'static str> {
         token if token.starts_with(['.', '+']) || token.starts_with("-.") || token.ends_with('.') => {
             Some("JSON's numbers have digits on both sides of the point and no plus sign: 0.5, 1.0")
         }
-        token if token.len() > 1 && token.trim_start_matches('-').starts_with('0') => {
+        token if matches!(token.trim_start_matches('-').as_bytes(), [b'0', b'0'..=b'9', ..]) => {
             Some("JSON's numbers do not begin with a zero before other digits")
         }
         token if token.starts_with("true") || token.starts_with("false") || token.starts_with("none") => {
