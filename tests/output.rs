@@ -1,7 +1,15 @@
 //! Text, JSON and files; what is written is read back bit for bit.
 
 use crate::support::{folder, nnlayer, piped, shell_in};
+use ndarray::Array2;
+use nnlayer::bundle::Bundle;
+use nnlayer::format::{FORMATS, Held, Selector, Source, Width};
+use nnlayer::kernel::{progress::listen, threads};
+use nnlayer::layer::{Precision, Settings, compute, find};
+use nnlayer::name::Name;
 use proptest::prelude::*;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 /// Numbers through `np.eye`'s affine come out as they went in, −0 apart; relu and friends change them. So round trips go
 /// through x·[[1]] for one column, which multiplies and adds nothing.
@@ -145,6 +153,44 @@ fn a_failed_run_leaves_the_old_file_as_it_was() {
         b"{\"y\":[0.2689414213699951,0.7310585786300049]}\n"
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file is left");
+}
+
+/// What is heard of some work.
+fn heard(work: impl FnOnce()) -> Vec<(String, f64)> {
+    let heard = Rc::new(RefCell::new(Vec::new()));
+    let ear = Rc::clone(&heard);
+    listen(Some(Rc::new(move |what, part| ear.borrow_mut().push((what.to_owned(), part)))), work);
+    heard.take()
+}
+
+#[test]
+fn reading_computing_and_writing_are_counted_up_to_their_end() {
+    // On this thread alone, which hears of nothing that others do.
+    let heard = |work: &mut dyn FnMut()| threads::with(1, || heard(work));
+    let grows = |of: &str, what: &str, heard: Vec<(String, f64)>| {
+        let parts: Vec<f64> = heard.iter().filter(|(word, _)| word == what).map(|(_, part)| *part).collect();
+        let (last, before) = (parts[parts.len() - 1], parts[parts.len() - 2]);
+        assert!(parts.is_sorted() && parts.len() > 3 && last == 1.0 && before > 0.9, "{of}: {what} {parts:?}");
+    };
+    let value = Array2::from_shape_fn((1000, 1000), |(n, k)| (n * k) as f64 / 7.0).into_dyn();
+    let values = Bundle::new().with(Name::X, value);
+    for format in FORMATS.iter().filter(|format| format.writes()) {
+        let mut bytes = Vec::new();
+        grows(
+            format.name(),
+            "writing",
+            heard(&mut || format.write(&mut Held::from(&values), Width::Double, &mut bytes).unwrap()),
+        );
+        let mut read = || drop(format.read(Source::bytes("x", &bytes), &Selector::Whole, &[Name::X]).unwrap());
+        grows(format.name(), "reading", heard(&mut read));
+    }
+    let rows = Array2::from_shape_fn((2000, 100), |(n, k)| (n * k) as f64 / 7.0).into_dyn();
+    for (layer, precision) in [("softmax", Precision::Exact), ("relu", Precision::F64)] {
+        let at =
+            Bundle::new().with(Name::X, if layer == "relu" { values.known(&Name::X).clone() } else { rows.clone() });
+        let layer = (find(layer).unwrap().build)(&Settings::default()).unwrap();
+        grows("layer", "computing", heard(&mut || drop(compute(layer.as_ref(), &at, None, precision))));
+    }
 }
 
 #[test]

@@ -205,6 +205,24 @@ mod tests {
         values.iter().map(|value| value.to_bits()).collect()
     }
 
+    #[test]
+    fn a_product_counts_what_is_done_up_to_its_end() {
+        use super::super::progress::listen;
+        use std::{cell::RefCell, rc::Rc};
+        for threads in [1, 3] {
+            let heard = Rc::new(RefCell::new(Vec::new()));
+            let ear = Rc::clone(&heard);
+            let (a, b) = (matrix(700, 600, 1), matrix(600, 500, 2));
+            let multiply = || drop(product(a.view(), b.view()));
+            threads::with(threads, || listen(Some(Rc::new(move |_, part| ear.borrow_mut().push(part))), multiply));
+            let heard = heard.take();
+            assert!(heard.len() > 10 && heard.is_sorted(), "{heard:?}");
+            let (last, before) = (heard[heard.len() - 1], heard[heard.len() - 2]);
+            // What other threads still had to do may come after what this one did last.
+            assert!(last == 1.0 && before < 1.0 && (threads > 1 || before > 0.99), "{heard:?}");
+        }
+    }
+
     fn each_kernel_and_layout_gives_the_definition(rows: usize, depth: usize, columns: usize) {
         let (a, b) = (matrix(rows, depth, 1), matrix(depth, columns, 2));
         let (a_across, b_across) = (a.t().as_standard_layout().into_owned(), b.t().as_standard_layout().into_owned());

@@ -35,3 +35,22 @@ impl Scalar for f32 {
         gemm::product(a, b)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::f32::consts::{E, LN_2, LN_10};
+
+    /// What mpmath gives, rounded once.
+    #[test]
+    fn functions_round_the_real_value() {
+        let exp = [(1.0, E), (-3.0, 0.049_787_067), (0.0, 1.0), (-200.0, 0.0), (200.0, f32::INFINITY)];
+        assert!(exp.iter().all(|&(x, y)| Scalar::exp(x) == y));
+        let ln = [(2.0, LN_2), (10.0, LN_10), (0.3, -1.203_972_8), (0.0, f32::NEG_INFINITY)];
+        assert!(ln.iter().all(|&(x, y)| Scalar::ln(x) == y));
+        assert!([(1.0, LN_2), (0.0625, 0.060_624_62)].iter().all(|&(x, y)| Scalar::ln_1p(x) == y));
+        assert!(
+            [(0.5, 0.462_117_17), (1e-20, 1e-20), (-50.0, -1.0)].iter().all(|&(x, y)| <f32 as Scalar>::tanh(x) == y)
+        );
+    }
+}

@@ -94,6 +94,19 @@ mod tests {
     }
 
     #[test]
+    fn far_from_the_largest_what_both_subtractions_round_is_kept() {
+        for largest in 40..90 {
+            let far = (0..40).map(|n| f64::from(n * largest).sin() * 5.0);
+            let x: Vec<f64> = far.chain(std::iter::repeat_n(1000.37, largest as usize)).collect();
+            let wide: Vec<Doubled> = x.iter().map(|&x| Doubled::from_f64(x)).collect();
+            let (real, _) = Doubled::log_softmax_rows(ArrayView2::from_shape((1, x.len()), &wide).unwrap());
+            for ((x, log), &real) in x.iter().zip(logs(&x, x.len()).0).zip(&real).take(40) {
+                assert!(ulps(log, real) < 0.6, "{x}: {log} {real:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_masked_class_has_minus_infinity_and_a_nan_makes_its_row_nan() {
         for width in [2, 9, 70] {
             let mut x = vec![0.0; 3 * width];
