@@ -1,6 +1,6 @@
 //! Standard input, closed pipes, terminals, colours.
 
-use crate::support::{nnlayer, piped, shell};
+use crate::support::{folder, nnlayer, piped, shell};
 
 #[test]
 fn standard_input_at_a_terminal_is_not_waited_for() {
@@ -66,4 +66,27 @@ fn a_file_that_can_be_read_only_once_is() {
         "mkfifo ${TMPDIR:-/tmp}/nnlayer.$$ && (echo '[0,0]' > ${TMPDIR:-/tmp}/nnlayer.$$ & nnlayer softmax --x ${TMPDIR:-/tmp}/nnlayer.$$ --only y --json; rm ${TMPDIR:-/tmp}/nnlayer.$$)",
     );
     assert_eq!(ran.quiet(), "{\"y\":[0.5,0.5]}\n");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_stream_that_is_closed_is_nothing_and_no_file_takes_its_place() {
+    let folder = folder();
+    let seen = folder.path().join("seen");
+    let look = "readlink /proc/$PPID/fd/0 /proc/$PPID/fd/1 /proc/$PPID/fd/2 > \"$SEEN\"; exit 1";
+    let ran = shell(&format!(
+        "SEEN='{}' nnlayer gradcheck --layer relu --x 1,2 -- sh -c '{look}' <&- >&- 2>&-",
+        seen.display()
+    ));
+    assert_eq!(ran.status, 2);
+    assert_eq!(std::fs::read_to_string(seen).unwrap(), "/dev/null\n".repeat(3));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_program_that_leaves_its_input_unread_does_not_end_ours() {
+    let digits = "--x fixtures/digits/x.npy --w fixtures/digits/w.npy";
+    let ran = shell(&format!("nnlayer gradcheck --layer affine {digits} -- sh -c 'exec <&-; exit 3'"));
+    assert_eq!(ran.status, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("ended with status 3"), "{}", ran.stderr);
 }
