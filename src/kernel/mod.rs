@@ -12,6 +12,8 @@ pub mod loss;
 pub mod memory;
 pub(crate) mod parts;
 pub mod pipeline;
+#[cfg(target_arch = "x86_64")]
+mod processor;
 pub mod progress;
 pub mod rows;
 pub mod softmax;

@@ -1,6 +1,8 @@
 //! The innermost loop of a matrix product: a tile of the result that stays in registers, in the widest instructions that
 //! the processor has.
 
+#[cfg(target_arch = "x86_64")]
+use super::processor;
 use super::turn::{self, Turn};
 use super::unrolled::unrolled;
 use super::vector::{FUSED, One, Portable, Vector, expect, zeros};
@@ -83,8 +85,8 @@ pub trait Element: Copy + Default + Send + Sync + AddAssign + 'static {
 fn detected(name: &str) -> bool {
     #[cfg(target_arch = "x86_64")]
     match name {
-        "avx512f" => return is_x86_feature_detected!("avx512f"),
-        "fma" => return is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+        "avx512f" => return processor::instructions().avx512f,
+        "fma" => return processor::instructions().avx2 && processor::instructions().fma,
         _ => {}
     }
     name == "portable"

@@ -1,5 +1,8 @@
 //! One body of code in the widest instructions that the processor has.
 
+#[cfg(target_arch = "x86_64")]
+use super::processor;
+
 /// A kind of instructions that this processor has: only asking it makes one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Instructions(pub(super) Kind);
@@ -22,10 +25,11 @@ impl Instructions {
     pub(super) fn best() -> Instructions {
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512f") {
+            let has = processor::instructions();
+            if has.avx512f {
                 return Instructions(Kind::Avx512);
             }
-            if is_x86_feature_detected!("avx2") {
+            if has.avx2 {
                 return Instructions(Kind::Avx2);
             }
         }
@@ -37,7 +41,7 @@ impl Instructions {
     pub(super) fn all() -> Vec<Instructions> {
         let mut all = vec![Instructions::best(), Instructions(Kind::Any)];
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") {
+        if processor::instructions().avx2 {
             all.push(Instructions(Kind::Avx2));
         }
         all

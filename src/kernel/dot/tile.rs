@@ -1,5 +1,7 @@
 //! The innermost loop: a tile of accumulators and remainders that stays in registers.
 
+#[cfg(target_arch = "x86_64")]
+use super::super::processor;
 use super::super::unrolled::unrolled;
 use super::super::vector::{FUSED, Portable, Vector, zeros};
 
@@ -45,13 +47,9 @@ impl Kind {
         #[cfg(target_arch = "x86_64")]
         let wide = {
             use std::arch::x86_64::{__m256d, __m512d};
-            let wide = is_x86_feature_detected!("avx512f").then_some(Kind {
-                rows: 6,
-                columns: 16,
-                work: avx512::<__m512d, 6, 2>,
-            });
-            let half = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            [wide, half.then_some(Kind { rows: 2, columns: 8, work: fma::<__m256d, 2, 2> })]
+            let has = processor::instructions();
+            let wide = has.avx512f.then_some(Kind { rows: 6, columns: 16, work: avx512::<__m512d, 6, 2> });
+            [wide, (has.avx2 && has.fma).then_some(Kind { rows: 2, columns: 8, work: fma::<__m256d, 2, 2> })]
         };
         #[cfg(not(target_arch = "x86_64"))]
         let wide = [None];
