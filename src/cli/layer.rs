@@ -4,7 +4,7 @@ use super::blocks::Batches;
 use super::error::Messages;
 use super::job::{Dout, Job};
 use super::record::Records;
-use super::request::{Request, common};
+use super::request::{Request, common, results};
 use super::tape;
 use super::{Status, check, choice, expect, flag, flag_of, graph, jacobian, option, rows, steps, stream, under};
 use crate::bundle::Bundle;
@@ -15,7 +15,9 @@ use crate::name::Name;
 use crate::operand::Reader;
 use crate::report::{Block, Head, Report};
 use clap::{Arg, ArgMatches, Command};
+use std::ffi::OsString;
 use std::io::Write;
+use std::mem::ManuallyDrop;
 
 /// The command of a layer; `told` with what its help ends with.
 pub(super) fn command(spec: &'static LayerSpec, told: bool) -> Command {
@@ -28,6 +30,25 @@ pub(super) fn command(spec: &'static LayerSpec, told: bool) -> Command {
     let pictures = graph::options(&["tape", "name", "expect", "ndjson", "steps"]);
     let command = under("Pictures", pictures.into_iter().chain([steps::option()]), command);
     under("Options", common().into_iter().chain(super::request::checking()), command)
+}
+
+/// What an ordinary line of a layer says, one of operands, settings and which results and where: to build the other options too
+/// takes longer than a small job. A line that names one of those, or is mistaken, is for the whole command line.
+pub(super) fn ordinary(spec: &'static LayerSpec, args: &[OsString]) -> Option<ArgMatches> {
+    let operands = spec.slots.iter().map(operand).chain([dout(spec)]);
+    let command = Command::new(spec.name)
+        .no_binary_name(true)
+        .disable_help_flag(true)
+        .args(operands.chain(spec.settings.iter().map(setting)).chain(results()));
+    let mut command = ManuallyDrop::new(command);
+    let known = |name: &str| command.get_arguments().any(|arg| arg.get_long() == Some(name));
+    let fits = |arg: &OsString| match arg.to_str() {
+        Some(text) if text.starts_with('-') && text != "-" => {
+            text.strip_prefix("--").is_some_and(|text| known(text.split('=').next().unwrap_or_default()))
+        }
+        _ => true,
+    };
+    if args.iter().all(fits) { command.try_get_matches_from_mut(args).ok() } else { None }
 }
 
 #[inline(never)]
@@ -85,7 +106,7 @@ pub(super) fn run(
     messages: &mut Messages,
 ) -> anyhow::Result<Status> {
     let request = Request::parse(matches)?;
-    reader.stdin.closed = matches.get_flag("no-stdin");
+    reader.stdin.closed = flag_of(matches, "no-stdin");
     reader.in_format = request.in_format;
     if stream::asked_for(matches).is_some() {
         stream::admit(matches)?;
@@ -220,4 +241,66 @@ pub(super) fn blocks(
     let values = outcome.results.into_iter().chain(outcome.gradients);
     let block = |(Head { name, formula, before }, (_, value))| Block { name, formula, value, before };
     heads.into_iter().zip(values).map(block).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::parser::ValueSource;
+
+    /// What was given, and how.
+    fn said(matches: &ArgMatches) -> Vec<(String, Vec<OsString>)> {
+        let given = matches.ids().filter(|id| matches.value_source(id.as_str()) == Some(ValueSource::CommandLine));
+        let raw = |id: &str| matches.get_raw(id).into_iter().flatten().map(OsString::from).collect();
+        let mut said: Vec<(String, Vec<OsString>)> = given.map(|id| (id.to_string(), raw(id.as_str()))).collect();
+        said.sort();
+        said
+    }
+
+    #[test]
+    fn an_ordinary_line_says_what_it_says_to_the_whole_command_line() {
+        for spec in layer::LAYERS {
+            let mut lines: Vec<Vec<&str>> =
+                vec![vec![], vec!["--json", "--only", "y,dx", "--only=dw", "--out", "y.npz"]];
+            let options: Vec<String> = spec.settings.iter().map(|setting| format!("--{}", setting.name)).collect();
+            for (setting, option) in spec.settings.iter().zip(&options) {
+                lines.push(match setting.kind {
+                    Kind::Flag => vec![option],
+                    Kind::Choice(words) => vec![option, words[0]],
+                    Kind::Integer | Kind::Number => vec![option, "1"],
+                });
+            }
+            let operands: Vec<String> = spec.slots.iter().map(|slot| format!("--{}", slot.name)).collect();
+            lines.push(operands.iter().flat_map(|option| [option.as_str(), "-"]).collect());
+            for line in &lines {
+                let args: Vec<OsString> = line.iter().map(OsString::from).collect();
+                let ordinary = ordinary(spec, &args);
+                assert!(ordinary.is_some(), "{} {line:?}", spec.name);
+                let whole = command(spec, true).no_binary_name(true).try_get_matches_from(&args).ok();
+                assert_eq!(ordinary.as_ref().map(said), whole.as_ref().map(said), "{} {line:?}", spec.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_ordinary_is_left_to_the_whole_command_line() {
+        for line in [
+            "--x 1 --threads 1",
+            "--x",
+            "--z 1",
+            "--x 1 -h",
+            "--x 1 --",
+            "1,2",
+            "--x 1 --x 2",
+            "--jso",
+            "--forward --dout 1",
+            "--precision f16",
+            "--x 1 --check",
+            "--tape",
+            "--steps=text",
+        ] {
+            let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert!(layer::LAYERS.iter().all(|spec| ordinary(spec, &args).is_none()), "{line}");
+        }
+    }
 }

@@ -106,25 +106,28 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
     let mut messages = Messages { stream: stderr, as_json, watched: stdout_is_terminal };
     let colour = stdout_is_terminal || error::peek(&args, "--color") == Some("always");
     let named = args.get(1).and_then(|name| name.to_str()).map(str::to_owned);
+    let ordinary = named.as_deref().and_then(crate::layer::find).and_then(|spec| layer::ordinary(spec, &args[2..]));
     // Neither is freed: the program ends with its run, and taking a command line apart is work.
-    let told = args.iter().any(|arg| arg.to_str().is_some_and(|arg| arg.starts_with("-h") || arg == "--help"));
-    let mut line = ManuallyDrop::new(line(named.as_deref(), told));
-    let matches = match line.try_get_matches_from_mut(args) {
-        Ok(matches) => ManuallyDrop::new(matches),
-        Err(error) if !error.use_stderr() => {
-            let text = if colour { error.render().ansi().to_string() } else { error.to_string() };
-            return match writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush()) {
-                Ok(()) => Status::Done,
-                Err(_) => Status::ClosedPipe,
-            };
-        }
-        Err(error) => return messages.usage(&error),
+    let (name, matches) = match ordinary.map(ManuallyDrop::new) {
+        Some(matches) => (named.unwrap_or_default(), matches),
+        None => match whole(named.as_deref(), args) {
+            Ok((name, matches)) => (name, ManuallyDrop::new(matches)),
+            Err(error) if !error.use_stderr() => {
+                let text = if colour { error.render().ansi().to_string() } else { error.to_string() };
+                return match writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush()) {
+                    Ok(()) => Status::Done,
+                    Err(_) => Status::ClosedPipe,
+                };
+            }
+            Err(error) => return messages.usage(&error),
+        },
     };
     let mut reader = Reader::new(Stdin::new(stdin, stdin_is_terminal));
-    let threads =
-        matches.subcommand().and_then(|(_, matches)| matches.try_get_one::<u16>("threads").ok().flatten().copied());
-    let run =
-        || dispatch(&matches, &mut reader, stdout, &mut messages).unwrap_or_else(|error| ended(&error, &mut messages));
+    let threads = matches.try_get_one::<u16>("threads").ok().flatten().copied();
+    let run = || {
+        dispatch(&name, &matches, &mut reader, stdout, &mut messages)
+            .unwrap_or_else(|error| ended(&error, &mut messages))
+    };
     kernel::threads::with(threads.map_or(0, usize::from), || kernel::progress::listen(bar.map(Bar::listener), run))
 }
 
@@ -158,21 +161,29 @@ const COMMANDS: &[Other] = &[
     shell::MAN,
 ];
 
+/// What any line says: the command, and its options.
+fn whole(named: Option<&str>, args: Vec<OsString>) -> Result<(String, ArgMatches), clap::Error> {
+    let told = args.iter().any(|arg| arg.to_str().is_some_and(|arg| arg.starts_with("-h") || arg == "--help"));
+    let mut line = ManuallyDrop::new(line(named, told));
+    match line.try_get_matches_from_mut(args)?.remove_subcommand() {
+        Some(found) => Ok(found),
+        None => unreachable!("clap asks for a command"),
+    }
+}
+
 fn dispatch(
+    name: &str,
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
     out: &mut dyn Write,
     messages: &mut Messages,
 ) -> anyhow::Result<Status> {
-    match matches.subcommand() {
-        Some((name, matches)) => match crate::layer::find(name) {
-            Some(spec) => layer::run(spec, matches, reader, out, messages),
-            None => match COMMANDS.iter().find(|command| command.name == name) {
-                Some(command) => (command.run)(matches, reader, out, messages),
-                None => unreachable!("clap knows only registered commands"),
-            },
+    match crate::layer::find(name) {
+        Some(spec) => layer::run(spec, matches, reader, out, messages),
+        None => match COMMANDS.iter().find(|command| command.name == name) {
+            Some(command) => (command.run)(matches, reader, out, messages),
+            None => unreachable!("clap knows only registered commands"),
         },
-        None => unreachable!("clap asks for a command"),
     }
 }
 

@@ -17,7 +17,12 @@ const IN_FORMAT: &str =
 
 /// The options of every layer command.
 pub(super) fn common() -> Vec<Arg> {
-    let mut options = vec![
+    results().into_iter().chain(io_options()).collect()
+}
+
+/// The options that say which results, and where they go.
+pub(super) fn results() -> [Arg; 7] {
+    [
         flag("forward", "compute no gradients").conflicts_with("dout"),
         choice(
             "precision",
@@ -29,9 +34,7 @@ pub(super) fn common() -> Vec<Arg> {
         flag("pretty", "indented JSON"),
         option("only", "NAMES", "show these results only: y,dx").value_delimiter(',').action(ArgAction::Append),
         option("out", "FILE", "write results to a .json, .npz, .npy or .csv file instead"),
-    ];
-    options.extend(io_options());
-    options
+    ]
 }
 
 /// `--check`, `--expect` and `--jacobian`, of a layer.

@@ -32,7 +32,7 @@ pub(super) fn wanted(
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
 ) -> Result<Option<(Tape, Option<Operand>)>, Fault> {
-    let named = matches.get_one::<String>("tape").map(String::as_str);
+    let named = text_of(matches, "tape");
     let missing = spec.slots.iter().any(|slot| !slot.optional && text_of(matches, slot.name.as_str()).is_none());
     let source = match named {
         Some("") | None if missing && on_stdin(reader)? => Some("-"),
