@@ -402,6 +402,13 @@ def layer_peak(kind, out):
     return peak(nnlayer("softmax", "--x", matrix(f"x.{kind}", 4096, 1024), "--out", f"ours.{out}", threads=2)) / (8 * 4096 * 1024)
 
 
+@row("memory-mean", "the same: softmax-xent with `--reduction mean`, 4096×1024 from .npy, all results to .npz", 1.6)
+def memory_mean():
+    x, t = matrix("x.npy", 4096, 1024), fixture("t4096.npy", "np.save(name, rng.integers(0, 1024, 4096))")
+    words = ["--x", x, "--t", t, "--reduction", "mean", "--label-smoothing", 0.1, "--out", "ours.npz"]
+    return peak(nnlayer("softmax-xent", *words, threads=2)) / (8 * (4096 * 1024 + 4096))
+
+
 @row("exact", "`--precision exact`, affine forward + backward, 512×512 · 512×512 / `--precision f64`", 8, ("numpy", "exact"))
 def exact():
     words = ["affine", "--x", matrix("x512.npy", 512, 512), "--w", matrix("w512.npy", 512, 512), "--out", "ours.npz"]

@@ -50,6 +50,9 @@ fn a_large_batch_gives_the_same_bytes_as_its_rows_do_in_memory() {
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
         String::from_utf8(ran.stderr).unwrap()
     };
+    npy(&folder.path().join("weight.npy"), [columns, 0], false, |n| 0.1 + (n % 7) as f64);
+    let (t, weight) = (path("t.npy"), path("weight.npy"));
+    let mean = ["softmax-xent", "--t", &t, "--reduction", "mean", "--weight", &weight, "--ignore-index", "5"];
     for args in [
         &["affine", "--w", &path("w.npy"), "--b", "1,2,3", "--dout", &path("dout.npy"), "--only", "y,dx,dw"][..],
         &["affine", "--w", &path("w.npy"), "--precision", "f32"],
@@ -57,6 +60,8 @@ fn a_large_batch_gives_the_same_bytes_as_its_rows_do_in_memory() {
         &["softmax-xent", "--t", &path("t.npy"), "--reduction", "none"],
         &["softmax-xent", "--t", &path("t.npy"), "--dout", "2", "--only", "y,dx"],
         &["relu", "--forward"],
+        &[&mean[..], &["--only", "y,divisor,dx"]].concat(),
+        &[&mean[..], &["--only", "divisor", "--precision", "f32"]].concat(),
     ] {
         let (here, there) = (path("here.npz"), path("there.npz"));
         nnlayer(&[args, &["--x", &x, "--out", &here]].concat()).quiet();
@@ -68,12 +73,13 @@ fn a_large_batch_gives_the_same_bytes_as_its_rows_do_in_memory() {
     through(&["tanh", "--forward"], &there);
     assert!(std::fs::read(here).unwrap() == std::fs::read(there).unwrap());
     // A loss is rounded once a block; sums alone go anywhere.
-    let loss = ["softmax-xent", "--t", &path("t.npy"), "--only", "loss", "--json"];
-    let near = |ran: &str| serde_json::from_str::<serde_json::Value>(ran).unwrap()["loss"].as_f64().unwrap();
-    let here = near(nnlayer(&[&loss[..], &["--x", &x]].concat()).quiet());
-    through(&loss[..5], &path("loss.json"));
-    let there = near(&std::fs::read_to_string(path("loss.json")).unwrap());
-    assert!((here - there).abs() <= 4.0 * f64::EPSILON * there, "{here} {there}");
+    for loss in [&["softmax-xent", "--t", &t][..], &mean] {
+        let near = |ran: &str| serde_json::from_str::<serde_json::Value>(ran).unwrap()["loss"].as_f64().unwrap();
+        let here = near(nnlayer(&[loss, &["--only", "loss", "--json", "--x", &x]].concat()).quiet());
+        through(&[loss, &["--only", "loss"]].concat(), &path("loss.json"));
+        let there = near(&std::fs::read_to_string(path("loss.json")).unwrap());
+        assert!((here - there).abs() <= 4.0 * f64::EPSILON * there, "{here} {there}");
+    }
     let sums = ["affine", "--w", &path("w.npy"), "--b", "0", "--only", "dw,db"];
     let text = nnlayer(&[&sums[..], &["--x", &x]].concat()).quiet().to_owned();
     assert!(text.starts_with("dout = ones") && text.contains("db = Σ_rows dout  (3)\n[65700 65700 65700]"), "{text}");
@@ -168,6 +174,65 @@ fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
     }
 }
 
+/// What `compute` gives of a loss layer, and what the command gives of the same operands in files, in blocks of rows.
+fn losses(folder: &Path, layer: &str, words: &[&str], at: &Bundle<f64>) -> [Vec<(Name, ArrayD<f64>)>; 2] {
+    let spec = nnlayer::layer::find(layer).unwrap();
+    let mut settings = Settings::default();
+    for pair in words.chunks(2) {
+        let setting = spec.settings.iter().find(|setting| pair[0] == format!("--{}", setting.name));
+        setting.iter().for_each(|setting| settings.set(setting.name, setting.read(pair[1]).unwrap()));
+    }
+    let precision = if words.contains(&"f32") { Precision::F32 } else { Precision::F64 };
+    let shape = if words.contains(&"none") { vec![at.known(&Name::T).len()] } else { vec![] };
+    let dout = ArrayD::from_elem(shape, 2.5);
+    let whole = compute((spec.build)(&settings).unwrap().as_ref(), at, Some(&dout), precision);
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let files = at.names().flat_map(|name| [format!("--{name}"), path(&format!("{name}.npy"))]);
+    let files: Vec<String> = files.collect();
+    let words = [&[layer, "--dout", "2.5", "--out", &path("out.npz")], words];
+    nnlayer(&[&words.concat()[..], &files.iter().map(String::as_str).collect::<Vec<_>>()].concat()).quiet();
+    let bytes = std::fs::read(folder.join("out.npz")).unwrap();
+    let found = Npz.read_each(Source::bytes("out.npz", &bytes)).unwrap();
+    let found = found.into_iter().map(|found| (Name::new(found.pointer), found.value)).collect();
+    [whole.results.into_iter().chain(whole.gradients).collect(), found]
+}
+
+#[test]
+fn a_mean_over_blocks_divides_by_what_all_rows_make_the_divisor() {
+    let folder = folder();
+    let (rows, columns) = (3100, 200);
+    let x = operand(folder.path(), "x", &[rows, columns], |n| uneven(n) / 9.0);
+    let y = operand(folder.path(), "y", &[rows, columns], |_| 1.0 / 200.0);
+    // Classes 0 to 3 for the first 2900 rows, so that there are whole blocks of rows that count for nothing.
+    let t = operand(folder.path(), "t", &[rows], |n| if n < 2900 { (n % 4) as f64 } else { 7.0 });
+    let weight = operand(folder.path(), "weight", &[columns], |n| 0.1 + (n % 3) as f64);
+    let logits = Bundle::new().with(Name::X, x).with(Name::T, t.clone());
+    let weighted = logits.clone().with(Name::WEIGHT, weight);
+    let probabilities = Bundle::new().with(Name::Y, y).with(Name::T, t);
+    for (layer, words, at) in [
+        ("softmax-xent", &["--reduction", "mean"][..], &logits),
+        ("softmax-xent", &["--reduction", "mean", "--ignore-index", "7", "--label-smoothing", "0.1"], &weighted),
+        ("softmax-xent", &["--reduction", "mean", "--ignore-index", "7", "--precision", "f32"], &weighted),
+        ("softmax-xent", &["--reduction", "none", "--ignore-index", "7", "--label-smoothing", "0.1"], &weighted),
+        ("xent", &["--reduction", "mean"], &probabilities),
+        ("xent", &["--reduction", "mean", "--precision", "f32"], &probabilities),
+    ] {
+        let [whole, blocks] = losses(folder.path(), layer, words, at);
+        assert!(whole.iter().map(|(name, _)| name).eq(blocks.iter().map(|(name, _)| name)), "{layer} {words:?}");
+        // Single precision adds row after row.
+        let most = if words.contains(&"f32") { rows as f64 * f64::from(f32::EPSILON) } else { 8.0 * f64::EPSILON };
+        for ((name, whole), (_, found)) in whole.iter().zip(&blocks) {
+            let near = |a: f64, b: f64| (a - b).abs() <= if whole.ndim() == 0 { most * b.abs() } else { 0.0 };
+            let same = if *name == Name::DIVISOR {
+                whole == found
+            } else {
+                whole.iter().zip(found).all(|(&a, &b)| near(a, b))
+            };
+            assert!(same && whole.shape() == found.shape(), "{layer} {words:?} {name}: {whole} {found}");
+        }
+    }
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_whole_job_takes_little_more_memory_than_its_operands() {
@@ -199,6 +264,9 @@ print(usage.ru_maxrss)";
         ("softmax --x x.npy --out y.npz", 1.0, 1.6),
         ("softmax-xent --x x.npy --t t.npy --out y.npz", 1.0, 1.6),
         ("xent --y x.npy --t t.npy --out y.npz", 1.0, 1.6),
+        ("xent --y x.npy --t t.npy --reduction mean --out y.npz", 1.0, 1.6),
+        ("softmax-xent --x x.npy --t t.npy --reduction mean --label-smoothing 0.1 --out y.npz", 1.0, 1.6),
+        ("softmax-xent --x x.npy --t t.npy --reduction none --out y.npz", 1.0, 1.6),
         ("affine --x x.npy --w w.npy --dout dout.npy --b 1 --out y.npz", 1.625, 1.6),
         ("softmax --x x.json --out y.json", 1.0, 2.0),
         ("affine --x x.json --w w.npy --dout dout.npy --b 1 --out y.json", 1.625, 2.0),

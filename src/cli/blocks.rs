@@ -7,18 +7,17 @@ use super::layer::{heads, width};
 use super::request::Request;
 use crate::bundle::Bundle;
 use crate::fault::{Fault, Note};
-use crate::format::Arrays;
 use crate::format::npy::rows::{self, Rows};
-use crate::kernel::memory;
-use crate::kernel::progress::Progress;
-use crate::layer::{self, AnyLayer, Given, LayerSpec, Precision, Role, Wanted};
+use crate::layer::{self, AllTargets, AnyLayer, Given, LayerSpec, Precision, Role};
 use crate::name::Name;
 use crate::operand::Operands;
 use crate::report::Head;
-use crate::scalar::Running;
-use ndarray::{ArrayD, Axis, Slice};
-use std::borrow::Cow;
-use std::io::{self, Write};
+use ndarray::{ArrayD, Axis, Slice, arr0};
+use std::io::Write;
+
+mod results;
+
+pub(super) use results::Blocks;
 
 /// Numbers of an operand or result that are computed together: blocks of them stay in a cache near by.
 const NUMBERS: usize = 1 << 18;
@@ -26,9 +25,6 @@ const NUMBERS: usize = 1 << 18;
 /// Rows of a layer with parameters are cut into a multiple of these: as many products as the kernel adds up before it goes on
 /// to the next so many.
 const ROWS: usize = 256;
-
-/// So few blocks are steps too long for a bar.
-const FEW: usize = 20;
 
 /// An operand with a row for each sample.
 pub(super) enum Batch {
@@ -86,6 +82,8 @@ pub(super) struct Batches {
     /// Whether the user said what the upstream gradient is.
     pub(super) said: bool,
     pub(super) precision: Precision,
+    /// What the results of all rows are divided by, where they are: the divisor of a mean.
+    divisor: Option<f64>,
     /// Whether each block is admitted when it is read; else all were before.
     pub(super) admits: bool,
     /// What was worth saying when blocks were admitted.
@@ -120,6 +118,7 @@ impl Batches {
             dout: Upstream::None,
             said: true,
             precision,
+            divisor: None,
             admits: false,
             notes: Vec::new(),
             results: Vec::new(),
@@ -143,13 +142,18 @@ impl Batches {
         let rows = x.len_of(Axis(0));
         let alike = |name| at.known(name).shape().first() == Some(&rows);
         let whole = request.precision == Precision::Exact
-            || !job.layer.independent_rows()
             || !cut.iter().all(alike)
             || rows <= height(job.spec, at, x.len_of(Axis(1)))
             || job.dout.as_ref().is_some_and(|dout| dout.local);
         if whole {
             return Err(Box::new(job));
         }
+        let t = cut.iter().find(|name| **name == Name::T).map(|name| at.known(name));
+        let mut targets = t.into_iter().cloned();
+        let all = AllTargets { rows, rank: t.map_or(0, ArrayD::ndim), blocks: &mut targets };
+        let Some(divided) = divided(job.layer.as_ref(), at, all, request.precision) else {
+            return Err(Box::new(job));
+        };
         let dout = job.dout.take();
         let mut batches = Batches::new(job.spec, job.layer, job.operands, request.precision);
         for name in cut {
@@ -157,6 +161,7 @@ impl Batches {
                 batches.batches.push((name, Batch::Held(value)));
             }
         }
+        batches.divide(divided);
         batches.said = dout.as_ref().is_none_or(|dout| dout.said);
         batches.dout = match dout.map(|dout| (dout.fills(), dout)) {
             None => Upstream::None,
@@ -164,6 +169,36 @@ impl Batches {
             Some((None, dout)) => Upstream::Batch(Batch::Held(dout.whole())),
         };
         Ok(batches)
+    }
+
+    /// Lets rows know what the results of all are divided by.
+    pub(super) fn divide(&mut self, by: Option<f64>) {
+        self.divisor = by;
+        if let Some(divisor) = by {
+            self.operands.values.insert(Name::DIVISOR, arr0(divisor).into_dyn());
+        }
+    }
+
+    /// Looks through the targets for what the results of all rows are divided by; false where the rows are not computed without
+    /// each other.
+    pub(super) fn settle(&mut self) -> Result<bool, Fault> {
+        let (rows, height, mut begin, mut failed) = (self.rows(), self.height(), 0, None);
+        let mut targets = self.batches.iter_mut().find(|(name, _)| *name == Name::T).map(|(_, targets)| targets);
+        let rank = targets.as_ref().map_or(0, |targets| targets.rank());
+        let mut blocks = std::iter::from_fn(|| {
+            let targets = targets.as_mut().filter(|_| begin < rows)?;
+            let block = targets.block(begin, height);
+            begin += height;
+            block.map_err(|fault| failed = Some(fault.of(&Name::T))).ok()
+        });
+        let all = AllTargets { rows, rank, blocks: &mut blocks };
+        let divided = divided(self.layer.as_ref(), &self.operands.values, all, self.precision);
+        if let Some(fault) = failed {
+            return Err(fault);
+        }
+        self.rewind()?;
+        self.divide(divided.flatten());
+        Ok(divided.is_some())
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -229,6 +264,15 @@ impl Batches {
     }
 }
 
+/// What the results of all rows are divided by, if they are; none where rows are not computed without each other.
+fn divided(layer: &dyn AnyLayer, at: &Bundle<f64>, all: AllTargets<'_>, precision: Precision) -> Option<Option<f64>> {
+    if layer.independent_rows() {
+        return Some(None);
+    }
+    // The mean of nothing is not divided.
+    layer.divisor(at, all, precision).filter(|divisor| *divisor != 0.0).map(Some)
+}
+
 fn learnt(spec: &'static LayerSpec) -> impl Iterator<Item = &'static Name> {
     spec.slots.iter().filter(|slot| slot.role == Role::Parameter).map(|slot| &slot.name)
 }
@@ -282,99 +326,13 @@ impl Batches {
     fn admit(&mut self, begin: usize) -> Result<(), Fault> {
         let rounding = |name: &Name| self.operands.rounding(name);
         let given = Given { at: &self.operands.values, rounding: &rounding, x_was_y: false };
-        for note in layer::admit(self.layer.as_ref(), &given).map_err(|fault| rows::later(fault, begin))? {
+        let new = |name: &Name| *name != Name::DIVISOR;
+        for note in layer::admit_anew(self.layer.as_ref(), &given, new).map_err(|fault| rows::later(fault, begin))? {
             let said = |known: &Note| known.fault.code == note.fault.code && known.fault.operand == note.fault.operand;
             if !self.notes.iter().any(said) {
                 self.notes.push(Note { fault: rows::later(note.fault, begin), ..note });
             }
         }
         Ok(())
-    }
-}
-
-/// The results of batches, computed as they are asked for: in a pass over all rows for each that has a row a sample; the sums
-/// are made along with the first.
-pub(super) struct Blocks<'a> {
-    of: &'a mut Batches,
-    progress: Option<Progress>,
-    coming: std::vec::IntoIter<Coming>,
-    /// The result whose rows are computed in this pass.
-    row: Option<Name>,
-    sums: Vec<(Name, Running)>,
-    summed: bool,
-    /// A sum that is asked for next.
-    ready: Option<ArrayD<f64>>,
-    /// Why it could not go on.
-    pub(super) fault: Option<Fault>,
-}
-
-impl<'a> Blocks<'a> {
-    pub(super) fn new(of: &'a mut Batches) -> Blocks<'a> {
-        memory::reuse();
-        let coming = of.results.clone().into_iter();
-        // Few blocks are large ones, of which each says how far it is.
-        let progress = (of.count() > FEW).then(|| Progress::new("computing", of.count()));
-        Blocks { of, progress, coming, row: None, sums: Vec::new(), summed: false, ready: None, fault: None }
-    }
-
-    fn advance(&mut self) -> Result<Option<(Name, Vec<usize>)>, Fault> {
-        let Some(Coming { name, shape, sum }) = self.coming.next() else { return Ok(None) };
-        self.row = if sum { None } else { Some(name.clone()) };
-        if !sum || !self.summed {
-            self.of.rewind()?;
-        }
-        if sum {
-            while !self.summed {
-                self.block()?;
-            }
-            let at = self.sums.iter().position(|(known, _)| *known == name);
-            self.ready = at.map(|at| self.sums.remove(at).1.finish());
-        }
-        Ok(Some((name, shape)))
-    }
-
-    /// Computes the next block, of which it gives the rows and adds the sums.
-    fn block(&mut self) -> Result<Option<ArrayD<f64>>, Fault> {
-        let sums = self.of.results.iter().filter(|coming| coming.sum && !self.summed);
-        let wanted: Vec<Name> = self.row.iter().chain(sums.map(|coming| &coming.name)).cloned().collect();
-        let dout = self.of.next(self.of.height(), wanted.iter().any(Name::is_gradient))?;
-        let (layer, at, precision) = (self.of.layer.as_ref(), &self.of.operands.values, self.of.precision);
-        let made = layer::compute_only(layer, at, dout.as_ref(), precision, Wanted::Only(&wanted));
-        let mut rows = None;
-        for (name, value) in made.results.into_iter().chain(made.gradients) {
-            if self.row.as_ref() == Some(&name) {
-                rows = Some(value);
-            } else if let Some((_, sum)) = self.sums.iter_mut().find(|(known, _)| *known == name) {
-                sum.add(&value);
-            } else {
-                self.sums.push((name, Running::new(value, precision == Precision::F32)));
-            }
-        }
-        if self.of.begin == self.of.rows() {
-            (self.summed, self.of.admits) = (true, false);
-        }
-        self.progress.iter().for_each(|progress| progress.done(1));
-        Ok(rows)
-    }
-
-    /// Keeps why it could not go on.
-    fn kept<T>(&mut self, made: Result<T, Fault>) -> io::Result<T> {
-        made.map_err(|fault| {
-            self.fault = Some(fault);
-            io::ErrorKind::Other.into()
-        })
-    }
-}
-
-impl Arrays for Blocks<'_> {
-    fn next(&mut self) -> io::Result<Option<(Name, Vec<usize>)>> {
-        let next = self.advance();
-        self.kept(next)
-    }
-
-    fn rows(&mut self) -> io::Result<Option<Cow<'_, ArrayD<f64>>>> {
-        let left = self.row.is_some() && self.of.begin < self.of.rows();
-        let rows = if left { self.block() } else { Ok(self.ready.take()) };
-        Ok(self.kept(rows)?.map(Cow::Owned))
     }
 }

@@ -39,7 +39,7 @@ impl Batches {
         let Some(path) = text(&input.name) else { return Ok(None) };
         let Some(x) = reader.rows(path, LARGE)?.filter(|x| x.shape().len() == 2) else { return Ok(None) };
         let layer = (spec.build)(&gather::settings(spec, matches)?)?;
-        if !layer.independent_rows() {
+        if !layer.independent_rows() && !spec.is_loss() {
             return Ok(None);
         }
         let mut large = Batches::new(spec, layer, Operands::default(), request.precision);
@@ -50,7 +50,7 @@ impl Batches {
             let Some(text) = text(&slot.name) else { continue };
             if slot.role != Role::Target {
                 large.operands.insert(slot.name.clone(), reader.read(&slot.name, text, &gather::stand_ins(slot))?);
-            } else if let Some(batch) = large.batch(&slot.name, text, reader)? {
+            } else if let Some(batch) = large.batch(&slot.name, text, reader)?.filter(|batch| batch.rank() > 0) {
                 large.batches.push((slot.name.clone(), batch));
             } else {
                 return Ok(None);
@@ -66,7 +66,7 @@ impl Batches {
                 _ => return Ok(None),
             },
         };
-        Ok(Some(large))
+        Ok(if large.settle()? { Some(large) } else { None })
     }
 
     /// An operand with as many rows as there are samples, or a number.

@@ -126,6 +126,16 @@ pub struct Given<'a> {
     pub x_was_y: bool,
 }
 
+/// The targets of all rows of a batch.
+pub struct AllTargets<'a> {
+    /// How many rows there are.
+    pub rows: usize,
+    /// The rank of the targets.
+    pub rank: usize,
+    /// The targets, a block of rows after the other, for whoever looks at them.
+    pub blocks: &'a mut dyn Iterator<Item = ArrayD<f64>>,
+}
+
 /// The one fallible step of a layer.
 pub trait Admit {
     /// Holds every refusal and every warning; what it lets pass can be computed.
@@ -134,6 +144,14 @@ pub trait Admit {
     /// Whether each row's results follow from that row alone, and all others are sums over the rows: may a batch be cut?
     fn independent_rows(&self) -> bool {
         false
+    }
+
+    /// What the results of all rows are divided by, where that is all that a row's results need to know of the others: the
+    /// divisor of a mean. Given as an operand of its name along with a block of rows, it is what the block's gradients are
+    /// divided by, and its loss is a part of the sum that is yet to be divided. The targets need not be admitted; `at` holds
+    /// what there is for all rows.
+    fn divisor(&self, _at: &Bundle<f64>, _all: AllTargets<'_>, _precision: Precision) -> Option<f64> {
+        None
     }
 
     /// The shape of the layer's output for admitted operands, which is the shape of `dout`.

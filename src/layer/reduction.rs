@@ -47,6 +47,29 @@ pub(super) enum Empty {
     Zero,
 }
 
+/// What a mean divides by.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Divisor<S> {
+    /// What these rows make it, and they are all.
+    OfThese(S),
+    /// What more rows made it, of which these are a block: their loss is a part of the sum that is yet to be divided.
+    OfMore(S),
+}
+
+impl<S: Scalar> Divisor<S> {
+    /// The one that is given along with a block of rows, else that of the rows.
+    pub(super) fn of(at: &Bundle<S>, these: impl FnOnce() -> S) -> Divisor<S> {
+        at.get(&Name::DIVISOR).map_or_else(|| Divisor::OfThese(these()), |known| Divisor::OfMore(known[[]]))
+    }
+
+    /// The number.
+    pub(super) fn value(self) -> S {
+        match self {
+            Divisor::OfThese(value) | Divisor::OfMore(value) => value,
+        }
+    }
+}
+
 impl Reduction {
     /// From `--reduction` and `--empty`.
     pub(super) fn new(settings: &Settings) -> Reduction {
@@ -71,17 +94,19 @@ impl Reduction {
             .of(&Name::new(REDUCTION.name))
             .tip("--empty nan or --empty zero says what the mean of nothing is, --reduction sum needs no divisor"))
     }
+
     /// The shape of the loss of `rows` rows that came in `rank`.
     pub(super) fn shape(self, rank: usize, rows: usize) -> Vec<usize> {
         if self == Reduction::None && rank == 2 { vec![rows] } else { vec![] }
     }
 
-    /// loss = Σ terms, over the divisor for a mean; for none a loss a row. `terms` gives the terms of a row, at most `width`.
+    /// loss = Σ terms, over the divisor for a mean, but where that is of more rows; for none a loss a row. `terms` gives the
+    /// terms of a row, at most `width`.
     pub(super) fn reduce<S: Scalar, T: Iterator<Item = S>>(
         self,
         shape: &[usize],
         (rows, width): (usize, usize),
-        divisor: S,
+        divisor: Divisor<S>,
         terms: impl Fn(usize) -> T + Sync,
     ) -> Bundle<S> {
         if shape.len() == 1 {
@@ -91,17 +116,21 @@ impl Reduction {
         let sum = S::sum_of_rows(rows, width, terms);
         match self {
             Reduction::Mean { .. } => {
-                let loss = if self.is_nothing(divisor) { S::zero() } else { sum / divisor };
-                Bundle::new().with(Name::LOSS, scalar(loss)).with(Name::DIVISOR, scalar(divisor))
+                let loss = match divisor {
+                    Divisor::OfMore(_) => sum,
+                    Divisor::OfThese(divisor) if self.is_nothing(divisor) => S::zero(),
+                    Divisor::OfThese(divisor) => sum / divisor,
+                };
+                Bundle::new().with(Name::LOSS, scalar(loss)).with(Name::DIVISOR, scalar(divisor.value()))
             }
             _ => Bundle::new().with(Name::LOSS, scalar(sum)),
         }
     }
 
     /// What makes the gradient of the loss of row n that of the reduced loss: times dout, over the divisor for a mean.
-    pub(super) fn scale<S: Scalar>(self, dout: &ArrayD<S>, n: usize, divisor: S) -> Scale<S> {
+    pub(super) fn scale<S: Scalar>(self, dout: &ArrayD<S>, n: usize, divisor: Divisor<S>) -> Scale<S> {
         let dout = if dout.ndim() == 1 { dout[n] } else { dout[[]] };
-        let divisor = matches!(self, Reduction::Mean { .. }).then_some(divisor);
+        let divisor = matches!(self, Reduction::Mean { .. }).then_some(divisor.value());
         let nothing = divisor.filter(|&divisor| self.is_nothing(divisor)).map(|_| S::zero());
         Scale { dout, divisor, nothing }
     }

@@ -19,13 +19,13 @@
 //! # Ok::<(), nnlayer::fault::Fault>(())
 //! ```
 
-use super::reduction::{EMPTY, REDUCTION, Reduction};
+use super::reduction::{Divisor, EMPTY, REDUCTION, Reduction};
 use super::settings::{Kind, Setting, Settings};
 use super::softmax::{Lane, admit_logits, softmax_twice};
 use super::targets::{self, T_KIND, TargetKind, Targets};
 use super::{
-    Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Part, Role, Run, ScalarDout, Slot, by_rows,
-    entries, ranked, rows,
+    Admit, AllTargets, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Part, Precision, Role, Run,
+    ScalarDout, Slot, by_rows, entries, ranked, rows,
 };
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note, shape};
@@ -111,6 +111,14 @@ impl SoftmaxXent {
         self.kind.unwrap_or_else(|| TargetKind::by_rank(at.known(&Name::T).ndim(), at.known(&Name::X).ndim()))
     }
 
+    /// What a mean divides by.
+    fn divisor_of<S: Scalar>(&self, at: &Bundle<S>) -> Divisor<S> {
+        Divisor::of(at, || match Targets::new(at.known(&Name::T), self.kind(at), self.ignore) {
+            Targets::Dense(t) => number_of(t.nrows()),
+            Targets::Index(classes) => weight_of(classes.into_iter().flatten(), at.get(&Name::WEIGHT)),
+        })
+    }
+
     fn terms<'a, S: Scalar>(&self, at: &'a Bundle<S>) -> Terms<'a, S> {
         let smoothing = S::from_f64(self.smoothing);
         #[allow(clippy::cast_precision_loss)] // fewer classes than 2⁵³ fit in memory
@@ -147,18 +155,22 @@ impl<S: Scalar> Terms<'_, S> {
     fn counts_as_given(&self) -> bool {
         self.smoothing.is_none() && self.weight.is_none()
     }
+}
 
-    /// What a mean divides by: the kept rows' weights with indices, the number of rows with dense targets.
-    #[allow(clippy::cast_precision_loss)] // fewer rows than 2⁵³ fit in memory
-    fn divisor(&self) -> S {
-        match &self.t {
-            Targets::Dense(t) => S::from_f64(t.nrows() as f64),
-            Targets::Index(classes) => match self.weight {
-                Some(weight) => S::sum(classes.iter().flatten().map(|&class| weight[class])),
-                None => S::from_f64(classes.iter().flatten().count() as f64),
-            },
-        }
+/// What a mean divides by: with class indices the weights of the kept rows.
+#[allow(clippy::cast_precision_loss)] // fewer rows than 2⁵³ fit in memory
+fn weight_of<S: Scalar>(kept: impl Iterator<Item = usize>, weight: Option<&ArrayD<S>>) -> S {
+    match weight {
+        // A class that is out of range is refused where its row is admitted.
+        Some(weight) => S::sum(kept.map(|class| entries(weight).get(class).copied().unwrap_or_else(S::zero))),
+        None => S::from_f64(kept.count() as f64),
     }
+}
+
+/// The same with dense targets: the number of rows.
+#[allow(clippy::cast_precision_loss)] // fewer rows than 2⁵³ fit in memory
+fn number_of<S: Scalar>(rows: usize) -> S {
+    S::from_f64(rows as f64)
 }
 
 impl Admit for SoftmaxXent {
@@ -176,7 +188,7 @@ impl Admit for SoftmaxXent {
         }
         admit_logits(x, Axis(1))?;
         self.reduction
-            .admit(self.terms(given.at).divisor(), "no row counts, or the weights of those that do sum to 0")?;
+            .admit(self.divisor_of(given.at).value(), "no row counts, or the weights of those that do sum to 0")?;
         notes.extend(softmax_twice(given));
         Ok(notes)
     }
@@ -185,18 +197,33 @@ impl Admit for SoftmaxXent {
         !matches!(self.reduction, Reduction::Mean { .. })
     }
 
+    fn divisor(&self, at: &Bundle<f64>, all: AllTargets<'_>, precision: Precision) -> Option<f64> {
+        if !matches!(self.reduction, Reduction::Mean { .. }) {
+            return None;
+        }
+        if self.kind.unwrap_or_else(|| TargetKind::by_rank(all.rank, 2)) == TargetKind::Dense {
+            return Some(number_of(all.rows));
+        }
+        let kept = all.blocks.flat_map(|t| targets::classes(&t, self.ignore)).flatten();
+        let weight = at.get(&Name::WEIGHT);
+        Some(match precision {
+            Precision::F32 => weight_of::<f32>(kept, weight.map(|weight| weight.mapv(f32::from_f64)).as_ref()).to_f64(),
+            _ => weight_of(kept, weight),
+        })
+    }
+
     fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
         let x = at.known(&Name::X);
         self.reduction.shape(x.ndim(), rows(x).nrows())
     }
 
     fn parts(&self, at: &Bundle<f64>, results: &Bundle<f64>, dout: &ArrayD<f64>) -> Vec<Part> {
-        let (y, terms) = (results.known(&Name::Y), self.terms(at));
+        let (y, terms, divisor) = (results.known(&Name::Y), self.terms(at), self.divisor_of(at));
         let mut dy = rows(y).to_owned();
         // An entry that counts 0 gives 0, also where y is 0.
         dy.indexed_iter_mut().for_each(|((n, k), dy)| {
             let e = terms.at(n, k);
-            let scale = self.reduction.scale(dout, n, terms.divisor());
+            let scale = self.reduction.scale(dout, n, divisor);
             *dy = scale.of(if e == 0.0 { 0.0 } else { -e / *dy });
         });
         let inner = Some((y.clone(), ranked(dy, y.ndim())));
@@ -257,7 +284,7 @@ impl<S: Scalar> Layer<S> for SoftmaxXent {
                 .filter(|(_, _, e)| *e != S::zero())
                 .map(move |(_, k, e)| (e * -lane.log(x[k], y[k])).called("term", meaning))
         };
-        let loss = self.reduction.reduce(&self.reduction.shape(rank, x.nrows()), x.dim(), terms.divisor(), row);
+        let loss = self.reduction.reduce(&self.reduction.shape(rank, x.nrows()), x.dim(), self.divisor_of(at), row);
         let mut results = Bundle::new().with(Name::Y, ranked(y, rank));
         results.extend(loss);
         Forward { results, saved: Vec::new() }
@@ -266,7 +293,7 @@ impl<S: Scalar> Layer<S> for SoftmaxXent {
     fn backward<'a>(&'a self, at: &'a Bundle<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
         Gradients::of(Name::DX, move || {
             let (y, terms) = (run.results.known(&Name::Y), self.terms(at));
-            let (entries, divisor) = (entries(y), terms.divisor());
+            let (entries, divisor) = (entries(y), self.divisor_of(at));
             let dx = by_rows(rows(y).dim(), |n, dx| {
                 let (y, scale) = (&entries[n * dx.len()..][..dx.len()], self.reduction.scale(dout, n, divisor));
                 if terms.counts_as_given() {

@@ -52,7 +52,7 @@ impl<'a, S: Scalar> Targets<'a, S> {
     pub(super) fn new(t: &'a ArrayD<S>, kind: TargetKind, ignore: Option<i64>) -> Targets<'a, S> {
         match kind {
             TargetKind::Dense => Targets::Dense(rows(t)),
-            TargetKind::Index => Targets::Index(t.iter().map(|class| class_of(class.to_f64(), ignore)).collect()),
+            TargetKind::Index => Targets::Index(classes(t, ignore)),
         }
     }
 
@@ -91,6 +91,11 @@ impl<'a, S: Scalar> Targets<'a, S> {
             Targets::Index(classes) => classes[n].is_some(),
         }
     }
+}
+
+/// The class of each row; none for an ignored row.
+pub(super) fn classes<S: Scalar>(t: &ArrayD<S>, ignore: Option<i64>) -> Vec<Option<usize>> {
+    t.iter().map(|class| class_of(class.to_f64(), ignore)).collect()
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // admitted: a whole number below the class count

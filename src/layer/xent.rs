@@ -20,12 +20,12 @@
 //! # Ok::<(), nnlayer::fault::Fault>(())
 //! ```
 
-use super::reduction::{EMPTY, REDUCTION, Reduction};
+use super::reduction::{Divisor, EMPTY, REDUCTION, Reduction};
 use super::settings::{Kind, Setting, Settings};
 use super::targets::{self, T_KIND, TargetKind, Targets};
 use super::{
-    Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Role, Run, ScalarDout, Slot, by_rows,
-    entries, ranked, rows,
+    Admit, AllTargets, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Precision, Role, Run,
+    ScalarDout, Slot, by_rows, entries, ranked, rows,
 };
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note};
@@ -116,7 +116,7 @@ impl Xent {
         dout: &ArrayD<S>,
         fill: impl Fn(&[S], (&Targets<'_, S>, usize), Scale<S>, &mut [S]) + Sync,
     ) -> ArrayD<S> {
-        let (y, t, divisor) = (at.known(&Name::Y), self.targets(at), rows_of(at));
+        let (y, t, divisor) = (at.known(&Name::Y), self.targets(at), divisor(at));
         let made = by_rows(rows(y).dim(), |n, made| {
             let y = &entries(y)[n * made.len()..][..made.len()];
             fill(y, (&t, n), self.reduction.scale(dout, n, divisor), made);
@@ -131,12 +131,16 @@ impl Admit for Xent {
         let (_, mut notes) = targets::admit(given, &Name::Y, self.kind, None)?;
         let tolerance = targets::distribution_tolerance((given.rounding)(&Name::Y));
         notes.extend(targets::not_distributions(&Name::Y, y, tolerance, Code::ProbabilitySum));
-        self.reduction.admit(rows_of::<f64>(given.at), "y has no rows")?;
+        self.reduction.admit(divisor(given.at).value(), "y has no rows")?;
         Ok(notes)
     }
 
     fn independent_rows(&self) -> bool {
         !matches!(self.reduction, Reduction::Mean { .. })
+    }
+
+    fn divisor(&self, _: &Bundle<f64>, all: AllTargets<'_>, _: Precision) -> Option<f64> {
+        matches!(self.reduction, Reduction::Mean { .. }).then(|| count(all.rows))
     }
 
     fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
@@ -146,9 +150,13 @@ impl Admit for Xent {
 }
 
 /// The divisor of a mean: the number of rows.
+fn divisor<S: Scalar>(at: &Bundle<S>) -> Divisor<S> {
+    Divisor::of(at, || S::from_f64(count(rows(at.known(&Name::Y)).nrows())))
+}
+
 #[allow(clippy::cast_precision_loss)] // fewer rows than 2⁵³ fit in memory
-fn rows_of<S: Scalar>(at: &Bundle<S>) -> S {
-    S::from_f64(rows(at.known(&Name::Y)).nrows() as f64)
+fn count(rows: usize) -> f64 {
+    rows as f64
 }
 
 impl<S: Scalar> Layer<S> for Xent {
@@ -167,7 +175,7 @@ impl<S: Scalar> Layer<S> for Xent {
             classes.map(move |k| term(t.at(n, k), y[k]))
         };
         let shape = self.reduction.shape(at.known(&Name::Y).ndim(), y.nrows());
-        let results = self.reduction.reduce(&shape, y.dim(), rows_of(at), row);
+        let results = self.reduction.reduce(&shape, y.dim(), divisor(at), row);
         Forward { results, saved: Vec::new() }
     }
 

@@ -35,6 +35,12 @@ impl Running {
         }
     }
 
+    /// The sum over what a mean divides by.
+    pub fn over(self, divisor: f64) -> ArrayD<f64> {
+        let single = self.single;
+        self.finish().mapv_into(|sum| rounded(sum / divisor, single))
+    }
+
     /// The sum.
     pub fn finish(mut self) -> ArrayD<f64> {
         if self.sum.ndim() < 2 {
