@@ -1,8 +1,10 @@
 //! What the machine could do and what the kernels do: `cargo bench`, or `cargo bench -- gemm` for one of the tables.
 //!
 //! Every figure is a median of alternated runs, beside the peak that was measured in the same run.
+//! A peak is multiply-adds on nothing but registers; `loading`, with as many loads from the first cache as a tile of a product
+//! needs. Both issue all that the processor can: where the second is lower, the processor's clock is, and no product gets beyond.
 //! `kernels race row 2` prints the seconds of runs on two threads, a line each, for benches/peers.py, and `kernels peak 2 1024`
-//! the Gflop/s of the three forms of a product of that size on two threads, each beside those of the peak.
+//! the Gflop/s of the three forms of a product of that size on two threads, each beside those of the two peaks.
 
 #![allow(unsafe_code)] // one call of a function for the instructions that were just detected
 
@@ -22,7 +24,7 @@ fn main() {
         && peak == "peak"
         && let (Ok(count), Ok(size)) = (count.parse(), size.parse())
     {
-        return beside_peak(count, &[size], |_, _, flop, most| println!("{flop} {most}"));
+        return beside_peaks(count, &[size], |_, _, flop, [most, loading]| println!("{flop} {most} {loading}"));
     }
     let tables: [(&str, fn()); 2] = [("gemm", gemm_of_peak), ("skinny", skinny_products)];
     for (name, table) in tables {
@@ -55,30 +57,36 @@ fn matrix(rows: usize, columns: usize) -> Array2<f64> {
 
 fn gemm_of_peak() {
     for count in [1, 2] {
-        println!("GEMM, f64, {count} thread(s)\n{:>26} {:>10} {:>10} {:>8}", "", "Gflop/s", "FMA peak", "ratio");
-        beside_peak(count, &[512, 1024, 2048, 4096], |size, form, flop, most| {
-            println!("{:>26} {flop:>10.1} {most:>10.1} {:>8.3}", format!("{size} {form}"), flop / most);
+        println!("GEMM, f64, {count} thread(s)");
+        println!("{:>26} {:>10} {:>10} {:>8} {:>10} {:>8}", "", "Gflop/s", "FMA peak", "ratio", "loading", "ratio");
+        beside_peaks(count, &[512, 1024, 2048, 4096], |size, form, flop, [most, loading]| {
+            let (of_most, of_loading) = (flop / most, flop / loading);
+            let what = format!("{size} {form}");
+            println!("{what:>26} {flop:>10.1} {most:>10.1} {of_most:>8.3} {loading:>10.1} {of_loading:>8.3}");
         });
     }
 }
 
-/// Shows size, form, Gflop/s, and those of the peak, for square matrices.
-fn beside_peak(count: usize, sizes: &[usize], show: impl Fn(usize, &str, f64, f64)) {
+/// Shows size, form, Gflop/s, and those of the peaks, for square matrices.
+fn beside_peaks(count: usize, sizes: &[usize], show: impl Fn(usize, &str, f64, [f64; 2])) {
+    const STEPS: usize = 6_000_000;
+    let on_each = |work: fn(usize) -> f64| drop(threads::each(vec![STEPS; count], |steps| black_box(work(steps))));
+    let per_step = |work: fn(usize) -> f64| work(STEP) / STEP as f64;
     threads::with(count, || {
         for &size in sizes {
             let (a, b) = (matrix(size, size), matrix(size, size));
             let runs = if size > 2000 { 3 } else { 9 };
             let forms = [("a·b", a.view(), b.view()), ("a·bᵀ", a.view(), b.t()), ("aᵀ·b", a.t(), b.view())];
             for (form, a, b) in forms {
-                const STEPS: usize = 10_000_000;
                 let seconds = medians(
                     runs,
-                    &mut [&mut || drop(black_box(gemm::product(a, b))), &mut || {
-                        threads::each(vec![STEPS; count], |steps| black_box(peak(steps)));
+                    &mut [&mut || drop(black_box(gemm::product(a, b))), &mut || on_each(peak), &mut || {
+                        on_each(loading_peak)
                     }],
                 );
+                let rate = |work, seconds| per_step(work) * (STEPS * count) as f64 / seconds / 1e9;
                 let flop = 2.0 * (size as f64).powi(3) / seconds[0] / 1e9;
-                show(size, form, flop, peak(1) * (STEPS * count) as f64 / seconds[1] / 1e9);
+                show(size, form, flop, [rate(peak, seconds[1]), rate(loading_peak, seconds[2])]);
             }
         }
     });
@@ -130,6 +138,9 @@ fn run(what: &str) {
     }
 }
 
+/// Steps of a peak that loads before it begins at its strips' start again.
+const STEP: usize = 64;
+
 /// Multiply-adds on nothing but registers, in independent chains; how many operations that were.
 fn peak(steps: usize) -> f64 {
     // Variables, not an array: small code keeps its loops, and an array that is walked along is in memory.
@@ -163,4 +174,56 @@ fn peak(steps: usize) -> f64 {
         }
     }
     chains!(steps, |v| v, f64::mul_add, 1, a b c d e f g h i j k l m n o p)
+}
+
+/// As many multiply-adds and loads as a tile of a product makes, all from the first cache, and nothing else: three loads of the
+/// right factor a step, and one of the left for each row; how many operations that were.
+fn loading_peak(steps: usize) -> f64 {
+    macro_rules! rows {
+        ($steps:ident, $load:expr, $set:expr, $fma:expr, $lanes:literal, $($a:ident $b:ident $c:ident),*) => {{
+            const ROWS: usize = [$(stringify!($a)),*].len();
+            let (left, right) = (black_box([0.5; ROWS * STEP]), black_box([0.5; 3 * $lanes * STEP]));
+            $(let (mut $a, mut $b, mut $c) = ($set(0.0), $set(0.0), $set(0.0));)*
+            for step in 0..$steps {
+                let step = step % STEP;
+                // SAFETY: the strips have so many numbers a step, and STEP steps.
+                unsafe {
+                    let (mut factor, three) = (left.as_ptr().add(step * ROWS), right.as_ptr().add(step * 3 * $lanes));
+                    let (x, y, z) = ($load(three), $load(three.add($lanes)), $load(three.add(2 * $lanes)));
+                    $(
+                        let f = $set(*factor);
+                        ($a, $b, $c) = ($fma(f, x, $a), $fma(f, y, $b), $fma(f, z, $c));
+                        factor = factor.add(1);
+                    )*
+                    let _ = factor;
+                }
+            }
+            black_box([$($a, $b, $c),*]);
+            (2 * 3 * ROWS * $lanes * $steps) as f64
+        }};
+    }
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_mm256_fmadd_pd, _mm256_loadu_pd, _mm256_set1_pd};
+        use std::arch::x86_64::{_mm512_fmadd_pd, _mm512_loadu_pd, _mm512_set1_pd};
+        #[target_feature(enable = "avx512f")]
+        #[rustfmt::skip]
+        fn avx512(steps: usize) -> f64 {
+            rows!(steps, _mm512_loadu_pd, _mm512_set1_pd, _mm512_fmadd_pd, 8,
+                a0 b0 c0, a1 b1 c1, a2 b2 c2, a3 b3 c3, a4 b4 c4, a5 b5 c5, a6 b6 c6, a7 b7 c7)
+        }
+        #[target_feature(enable = "avx2,fma")]
+        fn fma(steps: usize) -> f64 {
+            rows!(steps, _mm256_loadu_pd, _mm256_set1_pd, _mm256_fmadd_pd, 4, a0 b0 c0, a1 b1 c1, a2 b2 c2, a3 b3 c3)
+        }
+        // SAFETY, of both: detected.
+        if is_x86_feature_detected!("avx512f") {
+            return unsafe { avx512(steps) };
+        } else if is_x86_feature_detected!("fma") {
+            return unsafe { fma(steps) };
+        }
+    }
+    // SAFETY: called where there is a number.
+    let load = |from: *const f64| unsafe { *from };
+    rows!(steps, load, |v| v, f64::mul_add, 1, a0 b0 c0, a1 b1 c1, a2 b2 c2, a3 b3 c3)
 }
