@@ -46,13 +46,17 @@ fn product_by<T: Element>(kernel: &'static Kernel<T>, a: ArrayView2<'_, T>, b: A
     } else if rows * columns > 0 {
         let (a, b) = (Lines::of(a), Lines::of(b).flipped());
         let (rows, columns, a, b) = if swapped { (columns, rows, &b, &a) } else { (rows, columns, &a, &b) };
+        let count = threads_for(rows, depth, columns);
+        if count > 1 {
+            memory::touch(values.spare_capacity_mut());
+        }
         let whole = Part {
             c: values.as_mut_ptr(),
             rows: Span { from: 0, to: rows },
             columns: Span { from: 0, to: columns },
             stride: columns,
         };
-        let parts = whole.split(kernel, threads_for(rows, depth, columns));
+        let parts = whole.split(kernel, count);
         let progress = Progress::new("computing", multiplications(rows, depth, columns));
         threads::each(parts, |part| part.multiply(kernel, a, b, depth, &progress));
         // SAFETY: there is room for them, and the parts, which cover all entries, have each written theirs.
@@ -89,10 +93,10 @@ struct Part<T> {
 unsafe impl<T: Send> Send for Part<T> {}
 
 impl<T: Element> Part<T> {
-    /// Cuts it along tiles into at most so many parts, as square as they come.
+    /// Cuts it along tiles into at most so many parts, as square as they come; rather into rows, whose strips are then copied once.
     fn split(&self, kernel: &Kernel<T>, count: usize) -> Vec<Part<T>> {
         let (rows, columns) = (self.rows.len(), self.columns.len());
-        let cuts = (1..=count).filter(|high| count.is_multiple_of(*high)).map(|high| (high, count / high));
+        let cuts = (1..=count).rev().filter(|high| count.is_multiple_of(*high)).map(|high| (high, count / high));
         let around = |(high, wide): &(usize, usize)| rows.div_ceil(*high) + columns.div_ceil(*wide);
         let (high, wide) = cuts.min_by_key(around).unwrap_or((1, 1));
         let columns = self.columns.by(columns.div_ceil(wide).next_multiple_of(kernel.columns()));

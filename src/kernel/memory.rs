@@ -1,5 +1,10 @@
 //! Room for large results: in large pages where the system gives them, which a first write fills five hundred times faster.
 
+use std::mem::MaybeUninit;
+
+/// What a system gives memory in, at least.
+const PAGE: usize = 4096;
+
 /// An empty vector with room for so many numbers.
 pub fn room<T>(len: usize) -> Vec<T> {
     let mut values = Vec::with_capacity(len);
@@ -12,6 +17,12 @@ pub fn zeros<T: Copy + Default>(len: usize) -> Vec<T> {
     let mut values = vec![T::default(); len];
     in_large_pages(&mut values);
     values
+}
+
+/// Has the system give all pages of some room now: those that several threads write to first, at a time, can take it several times
+/// as long.
+pub fn touch<T: Copy + Default>(room: &mut [MaybeUninit<T>]) {
+    room.chunks_mut((PAGE / size_of::<T>()).max(1)).for_each(|page| _ = page[0].write(T::default()));
 }
 
 /// Makes later vectors take the place of earlier ones that were freed: an allocator may give a large one back to the system, and
@@ -28,7 +39,6 @@ const LARGE: usize = 1 << 22;
 /// Takes room that nothing was written to yet in large pages, where it is worth it.
 #[cfg(target_os = "linux")]
 pub fn in_large_pages<T>(values: &mut [T]) {
-    const PAGE: usize = 4096;
     let (bytes, start) = (size_of_val(values), values.as_mut_ptr().cast::<u8>());
     let skip = start.align_offset(PAGE);
     if cfg!(miri) || bytes < LARGE || skip > bytes {
