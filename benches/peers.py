@@ -380,7 +380,13 @@ def memory_npz():
     return affine_peak("npy", "npz")
 
 
-@row("memory-json-full", "the same from JSON to JSON", 2.0, ("numpy", "orjson"))
+@row("memory-ones", "the same without dout, of which no number is read", 1.6)
+def memory_ones():
+    x, w = matrix("x.npy", 4096, 1024), matrix("w.npy", 1024, 1024, 0.03)
+    return peak(nnlayer("affine", "--x", x, "--w", w, "--out", "ours.npz", threads=2)) / (8 * (4096 * 1024 + 1024 * 1024))
+
+
+@row("memory-json-full", "affine with all operands from JSON to JSON", 2.0, ("numpy", "orjson"))
 def memory_json_full():
     return affine_peak("json", "json")
 

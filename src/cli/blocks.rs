@@ -7,16 +7,18 @@ use super::layer::{heads, width};
 use super::request::Request;
 use crate::bundle::Bundle;
 use crate::fault::{Fault, Note};
-use crate::format::npy::rows::{self, Rows};
+use crate::format::npy::rows;
 use crate::layer::{self, AllTargets, AnyLayer, Given, LayerSpec, Precision, Role};
 use crate::name::Name;
 use crate::operand::Operands;
 use crate::report::Head;
-use ndarray::{ArrayD, Axis, Slice, arr0};
+use ndarray::{ArrayD, Axis, arr0};
 use std::io::Write;
 
+mod batch;
 mod results;
 
+pub(super) use batch::Batch;
 pub(super) use results::Blocks;
 
 /// Numbers of an operand or result that are computed together: blocks of them stay in a cache near by.
@@ -25,44 +27,6 @@ const NUMBERS: usize = 1 << 18;
 /// Rows of a layer with parameters are cut into a multiple of these: as many products as the kernel adds up before it goes on
 /// to the next so many.
 const ROWS: usize = 256;
-
-/// An operand with a row for each sample.
-pub(super) enum Batch {
-    Read(Rows),
-    Held(ArrayD<f64>),
-}
-
-impl Batch {
-    pub(super) fn rank(&self) -> usize {
-        self.shape().len()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.shape()[0]
-    }
-
-    fn shape(&self) -> &[usize] {
-        match self {
-            Batch::Read(rows) => rows.shape(),
-            Batch::Held(all) => all.shape(),
-        }
-    }
-
-    /// The rows from `begin` on, which are the next.
-    fn block(&mut self, begin: usize, count: usize) -> Result<ArrayD<f64>, Fault> {
-        match self {
-            Batch::Read(rows) => rows.next(count),
-            Batch::Held(all) => {
-                let end = (begin + count).min(all.len_of(Axis(0)));
-                Ok(all.slice_axis(Axis(0), Slice::from(begin.min(end)..end)).to_owned())
-            }
-        }
-    }
-
-    fn rewind(&mut self) -> Result<(), Fault> {
-        if let Batch::Read(rows) = self { rows.rewind() } else { Ok(()) }
-    }
-}
 
 /// The upstream gradient.
 pub(super) enum Upstream {
@@ -91,6 +55,8 @@ pub(super) struct Batches {
     results: Vec<Coming>,
     /// The next row.
     begin: usize,
+    /// The upstream gradient of the rows before.
+    spent: Option<ArrayD<f64>>,
 }
 
 /// A result that will be there.
@@ -123,6 +89,7 @@ impl Batches {
             notes: Vec::new(),
             results: Vec::new(),
             begin: 0,
+            spent: None,
         }
     }
 
@@ -158,7 +125,7 @@ impl Batches {
         let mut batches = Batches::new(job.spec, job.layer, job.operands, request.precision);
         for name in cut {
             if let Some(value) = batches.operands.values.take(&name) {
-                batches.batches.push((name, Batch::Held(value)));
+                batches.batches.push((name, Batch::held(value)));
             }
         }
         batches.divide(divided);
@@ -166,9 +133,23 @@ impl Batches {
         batches.dout = match dout.map(|dout| (dout.fills(), dout)) {
             None => Upstream::None,
             Some((Some(number), _)) => Upstream::Number(number),
-            Some((None, dout)) => Upstream::Batch(Batch::Held(dout.whole())),
+            Some((None, dout)) => Upstream::Batch(Batch::held(dout.whole())),
         };
+        batches.cut();
         Ok(batches)
+    }
+
+    /// Cuts what is in memory into the blocks that are computed together, where they are large: a small one is copied in no time.
+    fn cut(&mut self) {
+        if learnt(self.spec).next().is_none() {
+            return;
+        }
+        let height = self.height();
+        let dout = match &mut self.dout {
+            Upstream::Batch(dout) => Some(dout),
+            _ => None,
+        };
+        self.batches.iter_mut().map(|(_, batch)| batch).chain(dout).for_each(|batch| batch.cut(height));
     }
 
     /// Lets rows know what the results of all are divided by.
@@ -187,7 +168,7 @@ impl Batches {
         let rank = targets.as_ref().map_or(0, |targets| targets.rank());
         let mut blocks = std::iter::from_fn(|| {
             let targets = targets.as_mut().filter(|_| begin < rows)?;
-            let block = targets.block(begin, height);
+            let block = targets.copy(begin, height);
             begin += height;
             block.map_err(|fault| failed = Some(fault.of(&Name::T))).ok()
         });
@@ -197,6 +178,7 @@ impl Batches {
             return Err(fault);
         }
         self.rewind()?;
+        self.cut();
         self.divide(divided.flatten());
         Ok(divided.is_some())
     }
@@ -214,7 +196,7 @@ impl Batches {
     /// Computes one row of everything: what results there are, of which those stay that are asked for.
     pub(super) fn look(&mut self, request: &Request) -> Result<(), Fault> {
         if self.admits {
-            self.next(self.height(), true)?;
+            self.spent = self.next(self.height(), true)?;
             self.rewind()?;
         }
         let dout = self.next(1, true)?;
@@ -246,11 +228,23 @@ impl Batches {
         self.results.iter().all(|coming| coming.sum)
     }
 
+    /// The result with whose rows a sum is made. Gradients of parameters, which are large, have a pass of their own, but where
+    /// rows would be read once more: there they go along with the first gradient, whose pass reads the upstream one too.
+    fn along(&self, sum: &Name) -> Option<&Name> {
+        let rows = || self.results.iter().filter(|coming| !coming.sum).map(|coming| &coming.name);
+        if !sum.is_gradient() {
+            return rows().next();
+        }
+        let read = self.batches.iter().any(|(_, batch)| matches!(batch, Batch::Read(_)));
+        rows().find(|row| row.is_gradient()).or_else(|| rows().next()).filter(|_| read)
+    }
+
     /// How many blocks will be computed.
     pub(super) fn count(&self) -> usize {
         let passes = self.results.iter().filter(|coming| !coming.sum).count();
-        let first = usize::from(self.results.first().is_some_and(|first| first.sum));
-        (passes + first) * self.rows().div_ceil(self.height())
+        let first = self.results.first().is_some_and(|first| first.sum);
+        let own = self.results.iter().any(|coming| coming.sum && self.along(&coming.name).is_none());
+        (passes + usize::from(first || own)) * self.rows().div_ceil(self.height())
     }
 
     /// What is said of the results.
@@ -305,17 +299,20 @@ impl Batches {
         self.begin = (begin + count).min(self.rows());
         let at = &mut self.operands.values;
         for (name, batch) in &mut self.batches {
-            at.take(name);
-            at.insert(name.clone(), batch.block(begin, count).map_err(|fault| fault.of(name))?);
+            let spent = at.take(name);
+            at.insert(name.clone(), batch.next(begin, count, spent).map_err(|fault| fault.of(name))?);
         }
         if self.admits {
             self.admit(begin)?;
         }
         let shape = self.layer.output_shape(&self.operands.values);
         Ok(match &mut self.dout {
-            Upstream::Number(number) if backward => Some(ArrayD::from_elem(shape, *number)),
+            Upstream::Number(number) if backward => {
+                let same = self.spent.take().filter(|spent| spent.shape() == shape);
+                Some(same.unwrap_or_else(|| ArrayD::from_elem(shape, *number)))
+            }
             Upstream::Batch(batch) if backward => {
-                let block = batch.block(begin, count).map_err(|fault| fault.of(&Name::DOUT))?;
+                let block = batch.next(begin, count, self.spent.take()).map_err(|fault| fault.of(&Name::DOUT))?;
                 let dout = Dout::new(self.spec, &shape, block, false).map_err(|fault| rows::later(fault, begin))?;
                 Some(dout.whole())
             }

@@ -62,7 +62,9 @@ impl Batches {
             None | Some("ones") => Upstream::Number(1.0),
             Some(text) => match large.batch(&Name::DOUT, text, reader)? {
                 Some(batch) if batch.rank() == if spec.is_loss() { 1 } else { 2 } => Upstream::Batch(batch),
-                Some(Batch::Held(number)) if number.ndim() == 0 && spec.is_loss() => Upstream::Number(number[[]]),
+                Some(Batch::Held { blocks, .. }) if blocks[0].ndim() == 0 && spec.is_loss() => {
+                    Upstream::Number(blocks[0][[]])
+                }
                 _ => return Ok(None),
             },
         };
@@ -76,7 +78,7 @@ impl Batches {
                 self.operands.note(name, Origin::File(text.to_owned(), String::new()), rows.rounding());
                 Batch::Read(rows)
             }
-            None => Batch::Held(self.operands.come_from(name, reader.read(name, text, std::slice::from_ref(name))?)),
+            None => Batch::held(self.operands.come_from(name, reader.read(name, text, std::slice::from_ref(name))?)),
         };
         Ok(Some(batch).filter(|batch| batch.rank() == 0 || batch.len() == self.rows()))
     }

@@ -27,6 +27,16 @@ pub fn filled<T: Copy + Default + Send>(len: usize, step: usize, fill: impl Fn(u
     all
 }
 
+/// Does `work` on parts of so many rows, over all threads: at a time on about `together` rows, of each part a multiple of `unit`.
+pub fn in_parts(rows: usize, (together, unit): (usize, usize), work: impl Fn(Range<usize>) + Sync) {
+    let share = rows.div_ceil(threads::count()).max(1);
+    let step = (together / threads::count()).next_multiple_of(unit).max(unit);
+    let shares = (0..rows).step_by(share).map(|from| from..rows.min(from + share)).collect();
+    threads::each(shares, |share: Range<usize>| {
+        share.clone().step_by(step).for_each(|row| work(row..share.end.min(row + step)));
+    });
+}
+
 /// Changes every number by the one that lies at its place in `others`.
 pub fn changed<T: Send, U: Sync>(all: &mut [T], others: &[U], change: impl Fn(&mut T, &U) + Sync) {
     let parts = if all.len() < 2 * SHARE { 1 } else { threads::count().min(all.len() / SHARE) };
@@ -57,6 +67,20 @@ mod tests {
                 let mut all: Vec<usize> = (0..len).collect();
                 threads::with(count, || changed(&mut all, &others, |number, other| *number += other));
                 assert!(all.iter().enumerate().all(|(n, &number)| number == 4 * n));
+            }
+        }
+    }
+
+    #[test]
+    fn parts_are_all_rows_once_whatever_the_threads() {
+        for (rows, together) in [(0, 5), (1, 1), (700, 100), (700, 10_000), (65, 64)] {
+            for count in [1, 2, 5] {
+                let parts = std::sync::Mutex::new(Vec::new());
+                let take = |part: Range<usize>| parts.lock().unwrap_or_else(|_| unreachable!()).extend(part);
+                threads::with(count, || in_parts(rows, (together, 8), take));
+                let mut found = parts.into_inner().unwrap_or_default();
+                found.sort_unstable();
+                assert!(found.into_iter().eq(0..rows), "{rows} {together} {count}");
             }
         }
     }

@@ -29,7 +29,8 @@ use crate::bundle::Bundle;
 use crate::fault::{Code, Fault, Note, count, shape};
 use crate::name::Name;
 use crate::scalar::Scalar;
-use ndarray::{ArrayD, ArrayView2, Zip};
+use ndarray::{ArrayD, ArrayView2, Zip, s};
+use std::ops::Range;
 
 /// The registry's row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
@@ -248,12 +249,12 @@ impl<S: Scalar> Layer<S> for Affine {
         let (x, w, dout) = (at.known(&Name::X), self.w(at), rows(dout));
         let x_rows = rows(x);
         let dx = move || ranked(S::matmul(dout, w.reversed_axes()), x.ndim());
-        let dw = move || {
-            let transposed = self.transposed;
-            ranked(if transposed { S::matmul(dout.t(), x_rows) } else { S::matmul(x_rows.t(), dout) }, 2)
-        };
+        // The factors as W lies: a row of dW is made of a row of the left one.
+        let (left, right) = if self.transposed { (dout, x_rows) } else { (x_rows, dout) };
+        let dw = move |rows: Range<usize>| ranked(S::matmul(left.t().slice_move(s![rows, ..]), right), 2);
         let db = move || S::column_sums(dout).into_dyn();
-        Gradients::of(Name::DX, dx).with(Name::DW, dw).with_if(at.get(&Name::B).is_some(), Name::DB, db)
+        let dim = (left.ncols(), right.ncols());
+        Gradients::of(Name::DX, dx).with_rows(Name::DW, dim, dw).with_if(at.get(&Name::B).is_some(), Name::DB, db)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `--precision exact`: a layer whose numbers know how they were made, and are rounded once.
 
-use super::{AnyLayer, Outcome, Wanted, run};
+use super::compute::run;
+use super::{AnyLayer, Outcome, Wanted};
 use crate::bundle::Bundle;
 use crate::scalar::{Exact, Scalar, exact};
 use ndarray::{ArrayD, Axis, Slice, concatenate};

@@ -3,10 +3,10 @@
 use super::{Forward, Layer};
 use crate::bundle::Bundle;
 use crate::name::Name;
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, in_parts};
 use ndarray::ArrayD;
 use std::cell::OnceCell;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 /// A forward pass, which may be run only when a gradient looks at it.
 pub type Run<'a, S> = dyn Deref<Target = Forward<S>> + 'a;
@@ -41,7 +41,27 @@ impl<S: Scalar> Deref for Once<'_, S> {
     }
 }
 
-type Formula<'a, S> = Box<dyn FnOnce() -> ArrayD<S> + 'a>;
+/// How a gradient is computed.
+enum Formula<'a, S> {
+    /// At once.
+    Whole(Box<dyn FnOnce() -> ArrayD<S> + 'a>),
+    /// Any of its rows, of so many of that width, which do not depend on each other.
+    Rows((usize, usize), Box<dyn Fn(Range<usize>) -> ArrayD<S> + Sync + 'a>),
+}
+
+impl<S> Formula<'_, S> {
+    fn compute(self) -> ArrayD<S> {
+        match self {
+            Formula::Whole(formula) => formula(),
+            Formula::Rows((rows, _), formula) => formula(0..rows),
+        }
+    }
+}
+
+/// Numbers of a gradient that are handed over together where its rows can be computed alone.
+const TOGETHER: usize = 1 << 18;
+/// A multiple of these rows is computed together: fewer are no work for a product of matrices.
+const ROWS: usize = 64;
 
 /// The gradients of a layer, in the order of output.
 pub struct Gradients<'a, S> {
@@ -57,7 +77,19 @@ impl<'a, S> Gradients<'a, S> {
     /// One more.
     #[must_use]
     pub fn with(mut self, name: Name, formula: impl FnOnce() -> ArrayD<S> + 'a) -> Self {
-        self.formulas.push((name, Box::new(formula)));
+        self.formulas.push((name, Formula::Whole(Box::new(formula))));
+        self
+    }
+
+    /// One more, of `dim` rows and columns, any rows of which `formula` computes.
+    #[must_use]
+    pub fn with_rows(
+        mut self,
+        name: Name,
+        dim: (usize, usize),
+        formula: impl Fn(Range<usize>) -> ArrayD<S> + Sync + 'a,
+    ) -> Self {
+        self.formulas.push((name, Formula::Rows(dim, Box::new(formula))));
         self
     }
 
@@ -75,7 +107,20 @@ impl<'a, S> Gradients<'a, S> {
     /// Computes those that are wanted.
     pub fn only(self, wanted: Wanted<'_>) -> Bundle<S> {
         let wanted = self.formulas.into_iter().filter(|(name, _)| wanted.has(name));
-        wanted.map(|(name, formula)| (name, formula())).collect()
+        wanted.map(|(name, formula)| (name, formula.compute())).collect()
+    }
+
+    /// Computes those that are wanted and hands them over, large ones a part at a time, on all threads, with the row where it
+    /// begins.
+    pub fn each(self, wanted: Wanted<'_>, take: &(dyn Fn(&Name, usize, ArrayD<S>) + Sync)) {
+        for (name, formula) in self.formulas.into_iter().filter(|(name, _)| wanted.has(name)) {
+            match formula {
+                Formula::Rows((rows, width), formula) if rows * width > TOGETHER => {
+                    in_parts(rows, (TOGETHER / width, ROWS), |part| take(&name, part.start, formula(part)));
+                }
+                formula => take(&name, 0, formula.compute()),
+            }
+        }
     }
 }
 
@@ -85,7 +130,7 @@ where
     S: 'static,
 {
     fn from(computed: Bundle<S>) -> Self {
-        let formula = |value: ArrayD<S>| -> Formula<'_, S> { Box::new(move || value) };
+        let formula = |value: ArrayD<S>| Formula::Whole(Box::new(move || value));
         Gradients { formulas: computed.into_iter().map(|(name, value)| (name, formula(value))).collect() }
     }
 }
@@ -135,6 +180,32 @@ mod tests {
             gradients.only(Wanted::Only(&[Name::DW, Name::DB])),
             Bundle::new().with(Name::DW, array![2.0].into_dyn())
         );
+    }
+
+    #[test]
+    fn a_large_gradient_is_handed_over_in_parts_that_are_all_of_it() {
+        use std::sync::Mutex;
+        let affine = (layer::find("affine").unwrap().build)(&Settings::default()).unwrap();
+        let uneven = |shape: [usize; 2], seed: usize| {
+            let number = |n: usize| (((n + seed) * 7919) % 1009) as f64 / 13.0;
+            ArrayD::from_shape_vec(&shape[..], (0..shape[0] * shape[1]).map(number).collect()).unwrap()
+        };
+        let at = Bundle::new().with(Name::X, uneven([3, 700], 1)).with(Name::W, uneven([700, 500], 2));
+        let affine: &dyn Layer<f64> = affine.as_ref();
+        let (dout, run) = (uneven([3, 500], 3), Once::new(affine, &at));
+        let whole = affine.backward(&at, &run, &dout).all();
+        {
+            let parts = Mutex::new(Vec::new());
+            let take =
+                |name: &Name, row: usize, part: ArrayD<f64>| parts.lock().unwrap().push((name.clone(), row, part));
+            let gradients = affine.backward(&at, &run, &dout);
+            gradients.each(Wanted::Only(&[Name::DW]), &take);
+            let mut parts = parts.into_inner().unwrap();
+            parts.sort_by_key(|(_, row, _)| *row);
+            assert!(parts.len() > 1 && parts.iter().all(|(name, ..)| *name == Name::DW));
+            let rows: Vec<f64> = parts.into_iter().flat_map(|(.., part)| part).collect();
+            assert_eq!(rows, whole.known(&Name::DW).iter().copied().collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::scalar::{Curve, Doubled, Exact, Scalar, Traced};
 use ndarray::{Array2, ArrayD, ArrayView2, Dimension, IxDyn};
 
 mod affine;
+mod compute;
 mod exact;
 mod gradients;
 mod jacobian;
@@ -23,7 +24,7 @@ mod tanh;
 mod targets;
 mod xent;
 
-use gradients::Once;
+pub use compute::{Outcome, Precision, compute, compute_each, compute_only};
 pub use gradients::{Gradients, Run, Wanted};
 pub use jacobian::{jacobian_name, jacobians};
 pub use settings::{Kind, Setting, Settings, Value};
@@ -212,42 +213,6 @@ pub trait AnyLayer:
 }
 impl<L: Admit + Layer<f64> + Layer<f32> + Layer<Doubled> + Layer<Exact> + Layer<Traced> + Send + Sync> AnyLayer for L {}
 
-/// The arithmetic that results are computed in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// Doubles.
-    #[default]
-    F64,
-    /// Inputs rounded to single precision, results of single precision.
-    F32,
-    /// The doubles nearest to the real numbers.
-    Exact,
-}
-
-impl Precision {
-    /// The precision of that name: `f64`, `f32` or `exact`.
-    pub fn named(word: &str) -> Option<Precision> {
-        [Precision::F64, Precision::F32, Precision::Exact].into_iter().find(|precision| precision.name() == word)
-    }
-
-    /// What options and documents call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Precision::F64 => "f64",
-            Precision::F32 => "f32",
-            Precision::Exact => "exact",
-        }
-    }
-}
-
-/// What a computation gave. As doubles, it holds single precision exactly.
-pub struct Outcome<S = f64> {
-    /// Forward results.
-    pub results: Bundle<S>,
-    /// Gradients; empty when only the forward pass was asked for.
-    pub gradients: Bundle<S>,
-}
-
 /// Admits operands: the warnings every layer shares, then the layer's own.
 pub fn admit(layer: &dyn AnyLayer, given: &Given<'_>) -> Result<Vec<Note>, Fault> {
     admit_anew(layer, given, |_| true)
@@ -258,41 +223,6 @@ pub fn admit_anew(layer: &dyn AnyLayer, given: &Given<'_>, new: impl Fn(&Name) -
     let mut notes = layer.admit(given)?;
     notes.extend(given.at.iter().filter(|(name, _)| new(name)).filter_map(|(name, value)| nan(name, value)));
     Ok(notes)
-}
-
-/// Runs an admitted layer forward and, where there is a `dout`, backward.
-pub fn compute(layer: &dyn AnyLayer, at: &Bundle<f64>, dout: Option<&ArrayD<f64>>, precision: Precision) -> Outcome {
-    compute_only(layer, at, dout, precision, Wanted::All)
-}
-
-/// The same of some results: nothing is computed that they do not need.
-pub fn compute_only(
-    layer: &dyn AnyLayer,
-    at: &Bundle<f64>,
-    dout: Option<&ArrayD<f64>>,
-    precision: Precision,
-    wanted: Wanted<'_>,
-) -> Outcome {
-    match precision {
-        Precision::F64 => run::<f64>(layer, at, dout, wanted),
-        Precision::F32 => {
-            let single = |&value: &f64| f32::from_f64(value);
-            let outcome = run::<f32>(layer, &at.map(single), dout.map(|dout| dout.map(single)).as_ref(), wanted);
-            Outcome { results: outcome.results.map(|v| v.to_f64()), gradients: outcome.gradients.map(|v| v.to_f64()) }
-        }
-        Precision::Exact => exact::compute(layer, at, dout, wanted),
-    }
-}
-
-fn run<S: Scalar>(layer: &dyn Layer<S>, at: &Bundle<S>, dout: Option<&ArrayD<S>>, wanted: Wanted<'_>) -> Outcome<S> {
-    let forward = Once::new(layer, at);
-    if wanted.forward() {
-        forward.run();
-    }
-    let gradients = dout.map(|dout| layer.backward(at, &forward, dout).only(wanted)).unwrap_or_default();
-    let mut results = forward.into_results();
-    results.retain(|name| wanted.has(name));
-    Outcome { results, gradients }
 }
 
 /// A warning that names the first NaN of an operand.

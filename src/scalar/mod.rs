@@ -16,6 +16,7 @@ mod total;
 pub mod traced;
 
 pub use crate::kernel::loss::{Scale, Target};
+pub use crate::kernel::rows::in_parts;
 pub use doubled::Doubled;
 pub use exact::Exact;
 pub use running::Running;

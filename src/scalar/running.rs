@@ -1,11 +1,12 @@
 //! Sums over blocks of rows.
 
 use super::double::two_sum;
-use crate::kernel::rows;
+use crate::kernel::{memory, rows};
 use ndarray::{ArrayD, Zip};
 
-/// A sum of arrays that come one after the other. Matrices are added as [`gemm`](crate::kernel::gemm) adds its blocks of
-/// products; of vectors and scalars the error of every addition is kept and added at the end.
+/// A sum of arrays that come one after the other, or a few rows of each at a time. Matrices are added as
+/// [`gemm`](crate::kernel::gemm) adds its blocks of products; of vectors and scalars the error of every addition is kept and
+/// added at the end.
 pub struct Running {
     sum: ArrayD<f64>,
     rest: ArrayD<f64>,
@@ -13,25 +14,29 @@ pub struct Running {
 }
 
 impl Running {
-    /// Begins with the first of them; `single` rounds to single precision.
-    pub fn new(first: ArrayD<f64>, single: bool) -> Running {
-        let rest = if first.ndim() < 2 { ArrayD::zeros(first.raw_dim()) } else { ArrayD::zeros(vec![0]) };
-        Running { sum: first, rest, single }
+    /// A sum of nothing yet, of arrays of that shape; `single` rounds to single precision.
+    pub fn new(shape: &[usize], single: bool) -> Running {
+        let rest = if shape.len() < 2 { ArrayD::zeros(shape) } else { ArrayD::zeros(vec![0]) };
+        Running { sum: zeros(shape), rest, single }
     }
 
-    /// Adds the next.
-    pub fn add(&mut self, next: &ArrayD<f64>) {
-        if self.sum.ndim() < 2 {
+    /// Adds the rows of the next that begin at `row`; those of the `first` are the sum so far.
+    pub fn add(&mut self, row: usize, next: &ArrayD<f64>, first: bool) {
+        let begin = row * next.len().checked_div(next.shape().first().copied().unwrap_or(1)).unwrap_or(0);
+        let (Some(sum), Some(numbers)) = (self.sum.as_slice_mut(), next.as_slice()) else {
+            unreachable!("what a layer gives is in standard layout")
+        };
+        let sum = &mut sum[begin..begin + numbers.len()];
+        if first {
+            sum.copy_from_slice(numbers);
+        } else if next.ndim() < 2 {
             Zip::from(&mut self.sum).and(&mut self.rest).and(next).for_each(|sum, rest, &next| {
                 let (total, error) = two_sum(*sum, next);
                 (*sum, *rest) = (total, *rest + error);
             });
         } else {
             let single = self.single;
-            let (Some(sum), Some(next)) = (self.sum.as_slice_mut(), next.as_slice()) else {
-                unreachable!("what a layer gives is in standard layout")
-            };
-            rows::changed(sum, next, |sum, next| *sum = rounded(*sum + next, single));
+            rows::changed(sum, numbers, |sum, next| *sum = rounded(*sum + next, single));
         }
     }
 
@@ -53,6 +58,13 @@ impl Running {
     }
 }
 
+fn zeros(shape: &[usize]) -> ArrayD<f64> {
+    match ArrayD::from_shape_vec(shape, memory::zeros(shape.iter().product())) {
+        Ok(zeros) => zeros,
+        Err(_) => unreachable!("as many numbers as there are places"),
+    }
+}
+
 #[allow(clippy::cast_possible_truncation)] // rounding to f32 is what it is for
 fn rounded(value: f64, single: bool) -> f64 {
     if single { f64::from(value as f32) } else { value }
@@ -66,9 +78,8 @@ mod tests {
     #[test]
     fn a_sum_of_vectors_keeps_what_addition_drops_and_one_of_matrices_adds() {
         let sum = |parts: Vec<ArrayD<f64>>| {
-            let mut parts = parts.into_iter();
-            let mut sum = Running::new(parts.next().unwrap_or_default(), false);
-            parts.for_each(|part| sum.add(&part));
+            let mut sum = Running::new(parts[0].shape(), false);
+            parts.iter().enumerate().for_each(|(n, part)| sum.add(0, part, n == 0));
             sum.finish()
         };
         let parts = [1e100, 1.0, -1e100];

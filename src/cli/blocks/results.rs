@@ -11,20 +11,23 @@ use crate::scalar::Running;
 use ndarray::{ArrayD, arr0};
 use std::borrow::Cow;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 /// So few blocks are steps too long for a bar.
 const FEW: usize = 20;
 
-/// The results of batches, computed as they are asked for: in a pass over all rows for each that has a row a sample; the sums
-/// are made along with the first.
+/// The results of batches, computed as they are asked for: in a pass over all rows for each that has a row a sample; sums are
+/// made along with one of them.
 pub(in crate::cli) struct Blocks<'a> {
     of: &'a mut Batches,
     progress: Option<Progress>,
     coming: std::vec::IntoIter<Coming>,
     /// The result whose rows are computed in this pass.
     row: Option<Name>,
-    sums: Vec<(Name, Running)>,
-    summed: bool,
+    /// The sums that no pass has made yet, that are made in this one, and that were made.
+    open: Vec<Coming>,
+    adding: Vec<(Name, Running)>,
+    sums: Vec<(Name, ArrayD<f64>)>,
     /// A sum that is asked for next.
     ready: Option<ArrayD<f64>>,
     /// Why it could not go on.
@@ -35,56 +38,75 @@ impl<'a> Blocks<'a> {
     pub(in crate::cli) fn new(of: &'a mut Batches) -> Blocks<'a> {
         memory::reuse();
         let coming = of.results.clone().into_iter();
+        let open = of.results.iter().filter(|coming| coming.sum).cloned().collect();
         // Few blocks are large ones, of which each says how far it is.
         let progress = (of.count() > FEW).then(|| Progress::new("computing", of.count()));
-        Blocks { of, progress, coming, row: None, sums: Vec::new(), summed: false, ready: None, fault: None }
+        Blocks { of, progress, coming, row: None, open, adding: Vec::new(), sums: Vec::new(), ready: None, fault: None }
     }
 
     fn advance(&mut self) -> Result<Option<(Name, Vec<usize>)>, Fault> {
         let Some(Coming { name, shape, sum }) = self.coming.next() else { return Ok(None) };
         self.row = if sum { None } else { Some(name.clone()) };
-        if !sum || !self.summed {
-            self.of.rewind()?;
+        let open = self.open.iter().any(|open| open.name == name);
+        if !sum || open {
+            self.begin()?;
         }
-        if sum {
-            while !self.summed {
+        if open {
+            while self.of.begin < self.of.rows() {
                 self.block()?;
             }
+        }
+        if sum {
             let at = self.sums.iter().position(|(known, _)| *known == name);
-            self.ready = at.map(|at| self.finished(at));
+            self.ready = at.map(|at| self.sums.remove(at).1);
         }
         Ok(Some((name, shape)))
     }
 
-    /// The sum that stands there among the sums.
-    fn finished(&mut self, at: usize) -> ArrayD<f64> {
-        let (name, sum) = self.sums.remove(at);
-        match self.of.divisor {
-            Some(divisor) if name == Name::DIVISOR => arr0(divisor).into_dyn(),
-            Some(divisor) if name == Name::LOSS => sum.over(divisor),
-            _ => sum.finish(),
-        }
+    /// Begins a pass over all rows, for the rows of a result and the sums that go along, or for all sums that there are still
+    /// to be made.
+    fn begin(&mut self) -> Result<(), Fault> {
+        self.of.rewind()?;
+        let (row, of) = (self.row.as_ref(), &self.of);
+        let now = self.open.extract_if(.., |sum| row.is_none() || of.along(&sum.name) == row);
+        let single = of.precision == Precision::F32;
+        self.adding = now.map(|sum| (sum.name, Running::new(&sum.shape, single))).collect();
+        Ok(())
+    }
+
+    /// Ends a pass.
+    fn end(&mut self) {
+        self.of.admits = false;
+        self.sums.extend(self.adding.drain(..).map(|(name, sum)| {
+            let sum = match self.of.divisor {
+                Some(divisor) if name == Name::DIVISOR => arr0(divisor).into_dyn(),
+                Some(divisor) if name == Name::LOSS => sum.over(divisor),
+                _ => sum.finish(),
+            };
+            (name, sum)
+        }));
     }
 
     /// Computes the next block, of which it gives the rows and adds the sums.
     fn block(&mut self) -> Result<Option<ArrayD<f64>>, Fault> {
-        let sums = self.of.results.iter().filter(|coming| coming.sum && !self.summed);
-        let wanted: Vec<Name> = self.row.iter().chain(sums.map(|coming| &coming.name)).cloned().collect();
+        let wanted: Vec<Name> = self.row.iter().chain(self.adding.iter().map(|(name, _)| name)).cloned().collect();
+        let first = self.of.begin == 0;
         let dout = self.of.next(self.of.height(), wanted.iter().any(Name::is_gradient))?;
         let (layer, at, precision) = (self.of.layer.as_ref(), &self.of.operands.values, self.of.precision);
-        let made = layer::compute_only(layer, at, dout.as_ref(), precision, Wanted::Only(&wanted));
-        let mut rows = None;
-        for (name, value) in made.results.into_iter().chain(made.gradients) {
-            if self.row.as_ref() == Some(&name) {
-                rows = Some(value);
-            } else if let Some((_, sum)) = self.sums.iter_mut().find(|(known, _)| *known == name) {
-                sum.add(&value);
-            } else {
-                self.sums.push((name, Running::new(value, precision == Precision::F32)));
+        let made = Mutex::new((None, &mut self.adding));
+        let row = self.row.as_ref();
+        layer::compute_each(layer, at, dout.as_ref(), precision, Wanted::Only(&wanted), &|name, begin, value| {
+            let (rows, sums) = &mut *made.lock().unwrap_or_else(PoisonError::into_inner);
+            if row == Some(name) {
+                *rows = Some(value);
+            } else if let Some((_, sum)) = sums.iter_mut().find(|(known, _)| known == name) {
+                sum.add(begin, &value, first);
             }
-        }
+        });
+        let rows = made.into_inner().unwrap_or_else(PoisonError::into_inner).0;
+        self.of.spent = dout;
         if self.of.begin == self.of.rows() {
-            (self.summed, self.of.admits) = (true, false);
+            self.end();
         }
         self.progress.iter().for_each(|progress| progress.done(1));
         Ok(rows)
