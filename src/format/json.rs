@@ -9,6 +9,7 @@ use std::io;
 
 mod number;
 mod parse;
+mod place;
 pub mod record;
 mod whole;
 mod write;
@@ -16,7 +17,8 @@ mod write;
 pub use number::number;
 use parse::DEEPEST;
 pub(super) use parse::after_mark;
-pub use parse::{locate, parse, read};
+pub use parse::{parse, read};
+pub use place::{locate, locate_in};
 pub use write::{Matrix, nested_to_line, push_number, push_row, to_line, write_value};
 
 /// JSON text.

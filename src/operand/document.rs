@@ -81,11 +81,11 @@ impl Reader<'_> {
         };
         let found = if is_json {
             let read = self.tree(label, selector)?.whole(selector).map(|document| values(document, selector));
-            let bytes = |reader: &Self| match form {
-                Form::File(..) => reader.again(label),
-                _ => reader.stdin.kept().to_vec(),
+            let placed = |reader: &Self, fault| match form {
+                Form::File(..) => reader.locate(fault, label),
+                _ => locate(fault, label, reader.stdin.kept()),
             };
-            read.transpose().map_err(|fault| locate(fault, label, &bytes(self)))?.flatten()
+            read.transpose().map_err(|fault| placed(self, fault))?.flatten()
         } else {
             let source = match form {
                 Form::File(..) => self.open(label)?,

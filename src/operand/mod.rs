@@ -1,7 +1,7 @@
 //! From the text of an option to a matrix and where it came from. Files, standard input and arguments meet here.
 
 use crate::bundle::Bundle;
-use crate::fault::{Code, Fact, Fault, Place, shape};
+use crate::fault::{Code, Fault};
 use crate::format::npy::{self, rows::Rows};
 use crate::format::{self, DOUBLE_ROUNDING, Format, Found, Selector, Source, json};
 use crate::name::Name;
@@ -14,10 +14,12 @@ mod document;
 pub mod grammar;
 mod literal;
 mod nearest;
+mod place;
 pub mod stdin;
 
 pub use document::Document;
 use grammar::Form;
+use place::locate;
 use stdin::Stdin;
 
 /// A matrix, and where it came from.
@@ -152,8 +154,7 @@ impl<'a> Reader<'a> {
     fn file(&mut self, path: &str, selector: &Selector, wanted: &[Name]) -> Result<Operand, Fault> {
         let format = self.format_of(path)?;
         let found = if format.name() == json::Json.name() {
-            let fault = |reader: &Self, fault| locate(fault, path, &reader.again(path));
-            self.take(path, selector, wanted).map_err(|error| fault(self, error))?
+            self.take(path, selector, wanted).map_err(|fault| self.locate(fault, path))?
         } else {
             format.read(self.open(path)?, selector, wanted)?
         };
@@ -214,11 +215,6 @@ impl<'a> Reader<'a> {
             Some((_, bytes)) => Ok(Source::bytes(path, bytes)),
             None => open(path).map(|(file, len)| Source::file(path, file, len)),
         }
-    }
-
-    /// Reads a file once more, to find a place in it after a failure.
-    fn again(&self, path: &str) -> Vec<u8> {
-        self.open(path).and_then(Source::read_all).map(std::borrow::Cow::into_owned).unwrap_or_default()
     }
 
     fn keep_pipe(&mut self, path: &str) -> Result<(), Fault> {
@@ -308,37 +304,6 @@ impl<'a> Reader<'a> {
         let node = &entries.iter().find(|(known, _)| known == key)?.1;
         Some(node.word().unwrap_or_else(|| "that".to_owned()))
     }
-
-    /// Turns an index or pointer of a fault into a place in the text that the operand was read from.
-    pub fn place(&self, mut fault: Fault, operands: &Operands) -> Fault {
-        // The message has the shapes; a line for each is worth its place where it says which file to look at.
-        let traced = |fact: Fact| match fact {
-            Fact::Shape(name, sides) => {
-                let label = operands.origin(&name).and_then(Origin::label)?;
-                Some(Fact::Text(format!("{name} is {}, from {label}", shape(&sides))))
-            }
-            text @ Fact::Text(_) => Some(text),
-        };
-        fault.facts = std::mem::take(&mut fault.facts).into_iter().filter_map(traced).collect();
-        let Some(origin) = fault.operand.as_ref().and_then(|name| operands.origin(name)) else { return fault };
-        if let Some(label) = origin.label() {
-            fault = fault.from(label);
-        }
-        let Some(Place::Index(at)) = &fault.at else { return fault };
-        let steps: String = at.iter().map(|step| format!("/{step}")).collect();
-        match origin {
-            Origin::File(path, pointer) if is_json(path, pointer) => {
-                locate_at(fault, &self.again(path), &format!("{pointer}{steps}"))
-            }
-            Origin::Stdin(pointer) => locate_at(fault, self.stdin.kept(), &format!("{pointer}{steps}")),
-            _ => fault,
-        }
-    }
-}
-
-fn is_json(path: &str, pointer: &str) -> bool {
-    pointer.starts_with('/')
-        || Path::new(path).extension().is_none_or(|extension| extension.eq_ignore_ascii_case("json"))
 }
 
 fn typed_json(text: &str) -> Result<Operand, Fault> {
@@ -349,24 +314,6 @@ fn typed_json(text: &str) -> Result<Operand, Fault> {
 
 fn operand(found: Found, origin: impl FnOnce(String) -> Origin) -> Operand {
     Operand { value: found.value, rounding: found.rounding, origin: origin(found.pointer) }
-}
-
-fn locate(fault: Fault, label: &str, bytes: &[u8]) -> Fault {
-    let fault = if label.is_empty() { fault } else { fault.from(label) };
-    match &fault.at {
-        Some(Place::Pointer(pointer)) => {
-            let pointer = pointer.clone();
-            locate_at(fault, bytes, &pointer)
-        }
-        _ => fault,
-    }
-}
-
-fn locate_at(fault: Fault, bytes: &[u8], pointer: &str) -> Fault {
-    match json::locate(bytes, pointer) {
-        Some((line, column)) => fault.at(Place::Text { line, column, pointer: pointer.to_owned() }),
-        None => fault,
-    }
 }
 
 /// Opens a file for reading; its length is 0 where it has none.

@@ -33,36 +33,6 @@ pub(super) fn general(bytes: &[u8], label: &str) -> Result<Node, Fault> {
     node.map_err(|fault| fault.from(label))
 }
 
-/// The line and column, from 1, of the value that a JSON pointer leads to.
-pub fn locate(bytes: &[u8], pointer: &str) -> Option<(usize, usize)> {
-    let text = after_mark(bytes);
-    let mut jiter = Jiter::new(text);
-    jiter = jiter.with_allow_inf_nan();
-    for part in pointer.split('/').skip(1) {
-        match jiter.peek().ok()? {
-            Peek::Array => {
-                let mut next = jiter.known_array().ok()?;
-                for _ in 0..super::position(part)? {
-                    jiter.known_skip(next?).ok()?;
-                    next = jiter.array_step().ok()?;
-                }
-                next?;
-            }
-            Peek::Object => {
-                let key = crate::format::unescape(part);
-                let mut next = jiter.known_object().ok()?.map(|found| found == key);
-                while !next? {
-                    jiter.next_skip().ok()?;
-                    next = jiter.next_key().ok()?.map(|found| found == key);
-                }
-            }
-            _ => return None,
-        }
-    }
-    jiter.peek().ok()?;
-    Some(line_and_column(text, jiter.current_index()))
-}
-
 /// The text behind a byte order mark.
 pub(in crate::format) fn after_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)

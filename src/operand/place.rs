@@ -1,0 +1,78 @@
+//! Places in a text, found again after a failure, so that the good path stores none.
+
+use super::{Operands, Origin, Reader};
+use crate::fault::{Fact, Fault, Place, shape};
+use crate::format::json;
+use std::path::Path;
+
+impl Reader<'_> {
+    /// Turns an index or pointer of a fault into a place in the text that the operand was read from.
+    pub fn place(&self, mut fault: Fault, operands: &Operands) -> Fault {
+        // The message has the shapes; a line for each is worth its place where it says which file to look at.
+        let traced = |fact: Fact| match fact {
+            Fact::Shape(name, sides) => {
+                let label = operands.origin(&name).and_then(Origin::label)?;
+                Some(Fact::Text(format!("{name} is {}, from {label}", shape(&sides))))
+            }
+            text @ Fact::Text(_) => Some(text),
+        };
+        fault.facts = std::mem::take(&mut fault.facts).into_iter().filter_map(traced).collect();
+        let Some(origin) = fault.operand.as_ref().and_then(|name| operands.origin(name)) else { return fault };
+        if let Some(label) = origin.label() {
+            fault = fault.from(label);
+        }
+        let Some(Place::Index(at)) = &fault.at else { return fault };
+        let steps: String = at.iter().map(|step| format!("/{step}")).collect();
+        match origin {
+            Origin::File(path, pointer) if is_json(path, pointer) => {
+                self.locate_at(fault, path, &format!("{pointer}{steps}"))
+            }
+            Origin::Stdin(pointer) => locate_at(fault, self.stdin.kept(), &format!("{pointer}{steps}")),
+            _ => fault,
+        }
+    }
+
+    /// Walks through a file once more, to find a place in it after a failure.
+    pub(super) fn locate(&self, fault: Fault, path: &str) -> Fault {
+        let fault = fault.from(path);
+        match &fault.at {
+            Some(Place::Pointer(pointer)) => {
+                let pointer = pointer.clone();
+                self.locate_at(fault, path, &pointer)
+            }
+            _ => fault,
+        }
+    }
+
+    fn locate_at(&self, fault: Fault, path: &str, pointer: &str) -> Fault {
+        let place = self.open(path).ok().and_then(|mut text| json::locate_in(&mut text, pointer));
+        placed(fault, place, pointer)
+    }
+}
+
+fn is_json(path: &str, pointer: &str) -> bool {
+    pointer.starts_with('/')
+        || Path::new(path).extension().is_none_or(|extension| extension.eq_ignore_ascii_case("json"))
+}
+
+pub(super) fn locate(fault: Fault, label: &str, bytes: &[u8]) -> Fault {
+    let fault = if label.is_empty() { fault } else { fault.from(label) };
+    match &fault.at {
+        Some(Place::Pointer(pointer)) => {
+            let pointer = pointer.clone();
+            locate_at(fault, bytes, &pointer)
+        }
+        _ => fault,
+    }
+}
+
+fn locate_at(fault: Fault, bytes: &[u8], pointer: &str) -> Fault {
+    placed(fault, json::locate(bytes, pointer), pointer)
+}
+
+fn placed(fault: Fault, place: Option<(usize, usize)>, pointer: &str) -> Fault {
+    match place {
+        Some((line, column)) => fault.at(Place::Text { line, column, pointer: pointer.to_owned() }),
+        None => fault,
+    }
+}
