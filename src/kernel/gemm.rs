@@ -47,7 +47,8 @@ fn product_by<T: Element>(kernel: &'static Kernel<T>, a: ArrayView2<'_, T>, b: A
         let (a, b) = (Lines::of(a), Lines::of(b).flipped());
         let (rows, columns, a, b) = if swapped { (columns, rows, &b, &a) } else { (rows, columns, &a, &b) };
         let count = threads_for(rows, depth, columns);
-        if count > 1 {
+        // Where there is little to add up, the pages are most of the work, and the threads share it.
+        if count > 1 && depth > DEPTH {
             memory::touch(values.spare_capacity_mut());
         }
         let whole = Part {

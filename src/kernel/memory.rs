@@ -5,6 +5,9 @@ use std::mem::MaybeUninit;
 /// What a system gives memory in, at least.
 const PAGE: usize = 4096;
 
+/// From here on large pages are worth it.
+const LARGE: usize = 1 << 22;
+
 /// An empty vector with room for so many numbers.
 pub fn room<T>(len: usize) -> Vec<T> {
     let mut values = Vec::with_capacity(len);
@@ -19,9 +22,12 @@ pub fn zeros<T: Copy + Default>(len: usize) -> Vec<T> {
     values
 }
 
-/// Has the system give all pages of some room now: those that several threads write to first, at a time, can take it several times
+/// Has the system give all pages of large room now: those that several threads write to first, at a time, can take it several times
 /// as long.
 pub fn touch<T: Copy + Default>(room: &mut [MaybeUninit<T>]) {
+    if size_of_val(room) < LARGE {
+        return;
+    }
     room.chunks_mut((PAGE / size_of::<T>()).max(1)).for_each(|page| _ = page[0].write(T::default()));
 }
 
@@ -31,10 +37,6 @@ pub fn reuse() {
     const MOST: usize = 1 << 24;
     drop(std::hint::black_box(Vec::<u8>::with_capacity(MOST)));
 }
-
-/// From here on large pages are worth it.
-#[cfg(target_os = "linux")]
-const LARGE: usize = 1 << 22;
 
 /// Takes room that nothing was written to yet in large pages, where it is worth it.
 #[cfg(target_os = "linux")]
