@@ -203,6 +203,9 @@ mod tests {
             let mut parts = parts.into_inner().unwrap();
             parts.sort_by_key(|(_, row, _)| *row);
             assert!(parts.len() > 1 && parts.iter().all(|(name, ..)| *name == Name::DW));
+            let begins =
+                parts.iter().scan(0, |next, (.., part)| Some(std::mem::replace(next, *next + part.shape()[0])));
+            assert!(begins.eq(parts.iter().map(|(_, row, _)| *row)), "each says where it begins");
             let rows: Vec<f64> = parts.into_iter().flat_map(|(.., part)| part).collect();
             assert_eq!(rows, whole.known(&Name::DW).iter().copied().collect::<Vec<_>>());
         }
