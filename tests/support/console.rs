@@ -8,10 +8,13 @@
 use super::shell_in;
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-/// Runs all console blocks of a file in `folder`.
+/// Runs all console blocks of a file in `folder`. One file at a time: they make files of the same names.
 #[track_caller]
 pub fn run(file: &Path, folder: &Path) {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let text = std::fs::read_to_string(file).unwrap();
     let mut commands = 0;
     let now = replay(&text, |command| {
