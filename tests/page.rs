@@ -34,6 +34,8 @@ element("play").click();
 note.paused = element("play").textContent;
 const edge = document.querySelector(".edge[data-local]") || document.querySelector(".edge");
 edge.focus();
+// A window that is not in front yet tells nobody.
+if (!document.hasFocus()) edge.dispatchEvent(new FocusEvent("focus"));
 note.focused = element("detail").textContent;
 element("detail").textContent = "";
 edge.dispatchEvent(new Event("pointerenter"));
