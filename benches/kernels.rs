@@ -9,11 +9,12 @@
 #![allow(unsafe_code)] // one call of a function for the instructions that were just detected
 
 use ndarray::Array2;
-use nnlayer::kernel::{gemm, threads};
+use nnlayer::kernel::{gemm, memory, threads};
 use std::hint::black_box;
 use std::time::Instant;
 
 fn main() {
+    memory::reuse(); // as the program does
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     if let [race, what, count] = &wanted[..]
         && race == "race"

@@ -19,8 +19,9 @@ use ndarray::{Array2, ArrayView2};
 const DEPTH: usize = 256;
 /// Rows whose strips are kept while all columns go by.
 const ROWS: usize = 2048;
-/// Columns whose strips are copied at a time: so many times [`DEPTH`] numbers stay in the second cache.
-const BLOCK: usize = 480;
+/// Columns whose strips are copied at a time: so many times [`DEPTH`] numbers take half of a second cache of 1 MB, where strips of
+/// the left factor and the result pass by.
+const BLOCK: usize = 240;
 /// Strips of these rows that are copied at a time.
 const GROUP: usize = 8;
 /// Products that are worth a thread, which begins with memory of its own: of fewer than twice as many it takes more time than it saves.
