@@ -4,7 +4,7 @@
 //! there is for |r| ≤ log 2/2: it leaves 5.8e-18 of the value (fixtures/exp/make.py finds it). Written in additions and
 //! multiplications that are each rounded, without a branch, so that every processor gives the same bits.
 
-use super::lanes::Lanes;
+use super::lanes::Numbers;
 use super::parts::larger_first;
 use super::unrolled::unrolled;
 
@@ -33,7 +33,7 @@ pub(super) const UPPER: u64 = !((1 << 27) - 1);
 ///
 /// Where it is not `deep`, high is at least [`NORMAL`]; the bits are the same there. −∞ gives 0 whatever `low` is, NaN gives NaN.
 #[inline(always)]
-pub(super) fn power<V: Lanes>(high: V, low: V, deep: bool) -> (V, V) {
+pub(super) fn power<V: Numbers>(high: V, low: V, deep: bool) -> (V, V) {
     let (sum, small, k) = fraction(high, low, deep);
     let power = (sum + small).masked(UPPER);
     let rest = (sum - power) + small;
@@ -42,7 +42,7 @@ pub(super) fn power<V: Lanes>(high: V, low: V, deep: bool) -> (V, V) {
 
 /// e^(high + low) = (sum + small)·2^k, which [`scaled`] multiplies by; the sum is from 0.65 to 1.35, what is small below 0.07.
 #[inline(always)]
-pub(super) fn fraction<V: Lanes>(high: V, low: V, deep: bool) -> (V, V, V) {
+pub(super) fn fraction<V: Numbers>(high: V, low: V, deep: bool) -> (V, V, V) {
     let lowest = V::all(-1000.0);
     // Further down it is 0 all the same.
     let (high, low) =
@@ -55,7 +55,7 @@ pub(super) fn fraction<V: Lanes>(high: V, low: V, deep: bool) -> (V, V, V) {
 
 /// e^x − 1 in two parts, for −40 ≤ x ≤ 0; of digits as many as x has, which is not between 0 and the smallest normal number.
 #[inline(always)]
-pub(super) fn power_less_one<V: Lanes>(x: V) -> (V, V) {
+pub(super) fn power_less_one<V: Numbers>(x: V) -> (V, V) {
     let (r, rest, k) = reduced(x, V::all(0.0));
     let scale = scale(k);
     // r² in two parts; the first is exact.
@@ -72,7 +72,7 @@ pub(super) fn power_less_one<V: Lanes>(x: V) -> (V, V) {
 
 /// high + low = k·log 2 + r + rest; k is given above [`INTEGER`].
 #[inline(always)]
-fn reduced<V: Lanes>(high: V, low: V) -> (V, V, V) {
+fn reduced<V: Numbers>(high: V, low: V) -> (V, V, V) {
     let k = high * V::all(LOG2_E) + V::all(INTEGER);
     let whole = k - V::all(INTEGER);
     let first = high - whole * V::all(LN_2[0]);
@@ -83,7 +83,7 @@ fn reduced<V: Lanes>(high: V, low: V) -> (V, V, V) {
 
 /// value·2^k of k above [`INTEGER`]; rounded once, where the value is at least 1/2.
 #[inline(always)]
-pub(super) fn scaled<V: Lanes>(value: V, k: V, deep: bool) -> V {
+pub(super) fn scaled<V: Numbers>(value: V, k: V, deep: bool) -> V {
     if !deep {
         return value * scale(k);
     }
@@ -95,27 +95,27 @@ pub(super) fn scaled<V: Lanes>(value: V, k: V, deep: bool) -> V {
 
 /// 2^k of k above [`INTEGER`].
 #[inline(always)]
-fn scale<V: Lanes>(k: V) -> V {
+fn scale<V: Numbers>(k: V) -> V {
     (k + V::all(1023.0)).as_exponent()
 }
 
 /// P(r) = (e^r − 1 − r)/r².
 #[inline(always)]
-fn series<V: Lanes>(r: V) -> V {
+fn series<V: Numbers>(r: V) -> V {
     let (odd, even) = odd_and_even(r);
     odd * r + (even * (r * r) + V::all(SERIES[4][1]))
 }
 
 /// (P(r) − 1/2)/r.
 #[inline(always)]
-fn cubic<V: Lanes>(r: V) -> V {
+fn cubic<V: Numbers>(r: V) -> V {
     let (odd, even) = odd_and_even(r);
     odd + even * r
 }
 
 /// P(r) = odd·r + even·r² + 1/2.
 #[inline(always)]
-fn odd_and_even<V: Lanes>(r: V) -> (V, V) {
+fn odd_and_even<V: Numbers>(r: V) -> (V, V) {
     let square = r * r;
     let (mut odd, mut even) = (V::all(SERIES[0][0]), V::all(SERIES[0][1]));
     unrolled!(n < 3 => {
@@ -129,7 +129,7 @@ fn odd_and_even<V: Lanes>(r: V) -> (V, V) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 mod tests {
-    use super::super::lanes::Plain;
+    use super::super::lanes::{Lanes, Plain};
     use super::*;
     use serde_json::Value;
 

@@ -3,19 +3,13 @@
 use super::unrolled::unrolled;
 use std::ops::{Add, Div, Mul, Sub};
 
-/// Eight doubles. Each operation rounds every one of them as it would alone, and none is contracted to a multiply-add, so that
-/// all kinds give the same bits.
-///
-/// Kinds that need instructions are named by [`widest`](super::widest) alone, in functions that run where they were detected.
-pub(super) trait Lanes:
+/// Doubles that are computed with side by side. Each operation rounds every one of them as it would alone, and none is contracted
+/// to a multiply-add, so that all kinds give the same bits.
+pub(super) trait Numbers:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
-    /// One number in every lane.
+    /// One number everywhere.
     fn all(value: f64) -> Self;
-    /// The numbers of an array.
-    fn load(from: &[f64; 8]) -> Self;
-    /// Writes the numbers to an array.
-    fn store(self, to: &mut [f64; 8]);
     /// self where it is larger, `other` elsewhere and where one of them is NaN.
     fn larger(self, other: Self) -> Self;
     /// self where it is smaller, `other` elsewhere and where one of them is NaN.
@@ -26,6 +20,18 @@ pub(super) trait Lanes:
     fn masked(self, mask: u64) -> Self;
     /// The last twelve bits as sign and exponent, above zeros.
     fn as_exponent(self) -> Self;
+}
+
+/// Eight doubles.
+///
+/// Kinds that need instructions are named by [`widest`](super::widest) alone, in functions that run where they were detected.
+pub(super) trait Lanes: Numbers {
+    /// The numbers of an array.
+    fn load(from: &[f64; 8]) -> Self;
+    /// Writes the numbers to an array.
+    fn store(self, to: &mut [f64; 8]);
+    /// Whether a lane equals that of `other`; NaN equals nothing.
+    fn meets(self, other: Self) -> bool;
     /// Tells the memory that what is so many numbers behind `from` is wanted soon, whatever is there.
     #[inline(always)]
     fn expect(_from: &[f64; 8], _ahead: usize) {}
@@ -37,6 +43,52 @@ pub(super) fn padded(numbers: &[f64], with: f64) -> [f64; 8] {
     let mut eight = [with; 8];
     eight[..numbers.len()].copy_from_slice(numbers);
     eight
+}
+
+/// Two kinds of numbers, operation after operation: while the one waits for a result, the processor is at the other.
+#[derive(Clone, Copy)]
+pub(super) struct Twice<V>(pub(super) [V; 2]);
+
+macro_rules! twice {
+    ($($name:ident $method:ident),*) => {$(
+        impl<V: Numbers> $name for Twice<V> {
+            type Output = Twice<V>;
+            #[inline(always)]
+            fn $method(self, other: Twice<V>) -> Twice<V> {
+                Twice([self.0[0].$method(other.0[0]), self.0[1].$method(other.0[1])])
+            }
+        }
+    )*};
+}
+
+twice!(Add add, Sub sub, Mul mul, Div div);
+
+impl<V: Numbers> Numbers for Twice<V> {
+    #[inline(always)]
+    fn all(value: f64) -> Twice<V> {
+        Twice([V::all(value); 2])
+    }
+    #[inline(always)]
+    fn larger(self, other: Twice<V>) -> Twice<V> {
+        Twice([self.0[0].larger(other.0[0]), self.0[1].larger(other.0[1])])
+    }
+    #[inline(always)]
+    fn smaller(self, other: Twice<V>) -> Twice<V> {
+        Twice([self.0[0].smaller(other.0[0]), self.0[1].smaller(other.0[1])])
+    }
+    #[inline(always)]
+    fn if_below(self, limit: Twice<V>, then: Twice<V>, other: Twice<V>) -> Twice<V> {
+        let ([a, b], [limit_a, limit_b], [then_a, then_b], [other_a, other_b]) = (self.0, limit.0, then.0, other.0);
+        Twice([a.if_below(limit_a, then_a, other_a), b.if_below(limit_b, then_b, other_b)])
+    }
+    #[inline(always)]
+    fn masked(self, mask: u64) -> Twice<V> {
+        Twice([self.0[0].masked(mask), self.0[1].masked(mask)])
+    }
+    #[inline(always)]
+    fn as_exponent(self) -> Twice<V> {
+        Twice([self.0[0].as_exponent(), self.0[1].as_exponent()])
+    }
 }
 
 /// Eight doubles in whatever registers there are.
@@ -61,18 +113,10 @@ macro_rules! operators {
 
 operators!(Plain, 8; Add add |a, b| a + b, Sub sub |a, b| a - b, Mul mul |a, b| a * b, Div div |a, b| a / b);
 
-impl Lanes for Plain {
+impl Numbers for Plain {
     #[inline(always)]
     fn all(value: f64) -> Plain {
         Plain([value; 8])
-    }
-    #[inline(always)]
-    fn load(from: &[f64; 8]) -> Plain {
-        Plain(*from)
-    }
-    #[inline(always)]
-    fn store(self, to: &mut [f64; 8]) {
-        *to = self.0;
     }
     #[inline(always)]
     fn larger(self, other: Plain) -> Plain {
@@ -99,13 +143,30 @@ impl Lanes for Plain {
     }
 }
 
+impl Lanes for Plain {
+    #[inline(always)]
+    fn load(from: &[f64; 8]) -> Plain {
+        Plain(*from)
+    }
+    #[inline(always)]
+    fn store(self, to: &mut [f64; 8]) {
+        *to = self.0;
+    }
+    #[inline(always)]
+    fn meets(self, other: Plain) -> bool {
+        let mut any = false;
+        unrolled!(n < 8 => any |= self.0[n] == other.0[n]);
+        any
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86_64::{Halves, Wide};
 
 /// SAFETY, of every call here: the instructions were detected, as [`Lanes`] says; memory is that of an array's reference.
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
-    use super::{Add, Div, Lanes, Mul, Sub, unrolled};
+    use super::{Add, Div, Lanes, Mul, Numbers, Sub, unrolled};
     use std::arch::x86_64::*;
 
     /// In a register of AVX-512.
@@ -118,27 +179,17 @@ mod x86_64 {
 
     macro_rules! kind {
         ($kind:ident, $lanes:literal, $all:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
-            $max:ident, $min:ident, $blend:ident, $masked:ident, $exponent:ident) => {
+            $max:ident, $min:ident, $blend:ident, $meets:ident, $masked:ident, $exponent:ident) => {
             operators!($kind, 8 / $lanes;
                 Add add |a, b| unsafe { $add(a, b) },
                 Sub sub |a, b| unsafe { $sub(a, b) },
                 Mul mul |a, b| unsafe { $mul(a, b) },
                 Div div |a, b| unsafe { $div(a, b) });
 
-            impl Lanes for $kind {
+            impl Numbers for $kind {
                 #[inline(always)]
                 fn all(value: f64) -> $kind {
                     $kind([unsafe { $all(value) }; 8 / $lanes])
-                }
-                #[inline(always)]
-                fn load(from: &[f64; 8]) -> $kind {
-                    let mut lanes = $kind::all(0.0);
-                    unrolled!(n < 8 / $lanes => lanes.0[n] = unsafe { $load(from.as_ptr().add($lanes * n)) });
-                    lanes
-                }
-                #[inline(always)]
-                fn store(self, to: &mut [f64; 8]) {
-                    unrolled!(n < 8 / $lanes => unsafe { $store(to.as_mut_ptr().add($lanes * n), self.0[n]) });
                 }
                 #[inline(always)]
                 fn larger(mut self, other: $kind) -> $kind {
@@ -165,6 +216,25 @@ mod x86_64 {
                     unrolled!(n < 8 / $lanes => self.0[n] = unsafe { $exponent(self.0[n]) });
                     self
                 }
+            }
+
+            impl Lanes for $kind {
+                #[inline(always)]
+                fn load(from: &[f64; 8]) -> $kind {
+                    let mut lanes = $kind::all(0.0);
+                    unrolled!(n < 8 / $lanes => lanes.0[n] = unsafe { $load(from.as_ptr().add($lanes * n)) });
+                    lanes
+                }
+                #[inline(always)]
+                fn store(self, to: &mut [f64; 8]) {
+                    unrolled!(n < 8 / $lanes => unsafe { $store(to.as_mut_ptr().add($lanes * n), self.0[n]) });
+                }
+                #[inline(always)]
+                fn meets(self, other: $kind) -> bool {
+                    let mut any = false;
+                    unrolled!(n < 8 / $lanes => any |= unsafe { $meets(self.0[n], other.0[n]) });
+                    any
+                }
                 #[inline(always)]
                 fn expect(from: &[f64; 8], ahead: usize) {
                     let at = from.as_ptr().wrapping_add(ahead);
@@ -188,6 +258,7 @@ mod x86_64 {
         _mm512_max_pd,
         _mm512_min_pd,
         blend_512,
+        meets_512,
         masked_512,
         exponent_512
     );
@@ -204,6 +275,7 @@ mod x86_64 {
         _mm256_max_pd,
         _mm256_min_pd,
         blend_256,
+        meets_256,
         masked_256,
         exponent_256
     );
@@ -211,6 +283,10 @@ mod x86_64 {
     #[inline(always)]
     unsafe fn blend_512(a: __m512d, limit: __m512d, then: __m512d, other: __m512d) -> __m512d {
         unsafe { _mm512_mask_blend_pd(_mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, limit), other, then) }
+    }
+    #[inline(always)]
+    unsafe fn meets_512(a: __m512d, b: __m512d) -> bool {
+        unsafe { _mm512_cmp_pd_mask::<_CMP_EQ_OQ>(a, b) != 0 }
     }
     #[inline(always)]
     unsafe fn masked_512(a: __m512d, mask: i64) -> __m512d {
@@ -223,6 +299,10 @@ mod x86_64 {
     #[inline(always)]
     unsafe fn blend_256(a: __m256d, limit: __m256d, then: __m256d, other: __m256d) -> __m256d {
         unsafe { _mm256_blendv_pd(other, then, _mm256_cmp_pd::<_CMP_LT_OQ>(a, limit)) }
+    }
+    #[inline(always)]
+    unsafe fn meets_256(a: __m256d, b: __m256d) -> bool {
+        unsafe { _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_EQ_OQ>(a, b)) != 0 }
     }
     #[inline(always)]
     unsafe fn masked_256(a: __m256d, mask: i64) -> __m256d {

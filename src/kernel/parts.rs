@@ -1,11 +1,11 @@
 //! Numbers in two parts, of which the second is what the rounding of the first took.
 
 use super::exp::UPPER;
-use super::lanes::Lanes;
+use super::lanes::Numbers;
 
 /// a + b = sum + error, exactly (Knuth's TwoSum).
 #[inline(always)]
-pub(super) fn two_sum<V: Lanes>(a: V, b: V) -> (V, V) {
+pub(super) fn two_sum<V: Numbers>(a: V, b: V) -> (V, V) {
     let sum = a + b;
     let of_b = sum - a;
     (sum, (a - (sum - of_b)) + (b - of_b))
@@ -13,7 +13,7 @@ pub(super) fn two_sum<V: Lanes>(a: V, b: V) -> (V, V) {
 
 /// The same, where |a| is at least |b| (Dekker's).
 #[inline(always)]
-pub(super) fn larger_first<V: Lanes>(a: V, b: V) -> (V, V) {
+pub(super) fn larger_first<V: Numbers>(a: V, b: V) -> (V, V) {
     let sum = a + b;
     (sum, b - (sum - a))
 }
@@ -34,7 +34,7 @@ pub(super) struct Inverse<V> {
     rounded: V,
 }
 
-impl<V: Lanes> Inverse<V> {
+impl<V: Numbers> Inverse<V> {
     /// 1/(own + sum + low).
     #[inline(always)]
     pub(super) fn of(own: V, sum: V, low: V) -> Inverse<V> {
@@ -58,7 +58,7 @@ impl<V: Lanes> Inverse<V> {
 
 /// (a + rest)/(b + low) for b from 1 to 2: rounded once in earnest, as the quotient of the first parts and what it leaves.
 #[inline(always)]
-pub(super) fn quotient<V: Lanes>(a: V, rest: V, b: V, low: V) -> V {
+pub(super) fn quotient<V: Numbers>(a: V, rest: V, b: V, low: V) -> V {
     let quotient = a / b;
     let (high, b_high) = (quotient.masked(UPPER), b.masked(UPPER));
     let (low_part, b_low) = (quotient - high, b - b_high);
@@ -69,6 +69,6 @@ pub(super) fn quotient<V: Lanes>(a: V, rest: V, b: V, low: V) -> V {
 
 /// 1/b for b from 1 to 2 but for a seventeenth of it: what multiplies last places needs no more.
 #[inline(always)]
-pub(super) fn nearly_inverse<V: Lanes>(b: V) -> V {
+pub(super) fn nearly_inverse<V: Numbers>(b: V) -> V {
     V::all(24.0 / 17.0) - V::all(8.0 / 17.0) * b
 }

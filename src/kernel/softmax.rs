@@ -5,7 +5,7 @@
 //! measured (benches/accuracy.py).
 
 use super::exp::{NORMAL, power};
-use super::lanes::{Lanes, padded};
+use super::lanes::{Lanes, Numbers, Twice, padded};
 use super::parts::{Inverse, two_sum, two_sum_of};
 use super::unrolled::unrolled;
 use super::widest::{Instructions, widest};
@@ -82,7 +82,7 @@ fn powers_of<V: Lanes>(x: &[f64], y: &mut [f64], rest: &mut [f64]) -> (f64, usiz
         powers::<V>(x, most, y, rest, false)
     }
     // The first of the largest is left out of the sum, whose digits count where it is far below 1.
-    let at = place(x, most);
+    let at = place::<V>(x, most);
     let own = std::mem::replace(&mut y[at], 0.0);
     let sum = sum::<V>(y, rest);
     y[at] = own;
@@ -149,8 +149,15 @@ fn eight_rows<V: Lanes>(x: &[f64], y: &mut [f64], width: usize, room: &mut [[f64
 fn powers<V: Lanes>(x: &[f64], max: f64, y: &mut [f64], rest: &mut [f64], deep: bool) {
     let (shift, ahead) = (V::all(-max), x.len().min(AHEAD));
     let ((x, x_left), (y, y_left), (rest, rest_left)) = (x.as_chunks(), y.as_chunks_mut(), rest.as_chunks_mut());
+    let ((pairs, x), (y_pairs, y), (rest_pairs, rest)) =
+        (x.as_chunks::<2>(), y.as_chunks_mut::<2>(), rest.as_chunks_mut::<2>());
+    for ((x, y), rest) in pairs.iter().zip(y_pairs).zip(rest_pairs) {
+        unrolled!(n < 2 => V::expect(&x[n], ahead));
+        let (power, low) = power_of(Twice([V::load(&x[0]), V::load(&x[1])]), Twice([shift; 2]), deep);
+        unrolled!(n < 2 => power.0[n].store(&mut y[n]));
+        unrolled!(n < 2 => low.0[n].store(&mut rest[n]));
+    }
     for ((x, y), rest) in x.iter().zip(y).zip(rest) {
-        V::expect(x, ahead);
         eight_powers(x, shift, y, rest, deep);
     }
     if !x_left.is_empty() {
@@ -163,10 +170,16 @@ fn powers<V: Lanes>(x: &[f64], max: f64, y: &mut [f64], rest: &mut [f64], deep: 
 
 #[inline(always)]
 fn eight_powers<V: Lanes>(x: &[f64; 8], shift: V, y: &mut [f64; 8], rest: &mut [f64; 8], deep: bool) {
-    let (high, low) = two_sum(V::load(x), shift);
-    let (power, low) = power(high, low, deep);
+    let (power, low) = power_of(V::load(x), shift, deep);
     power.store(y);
     low.store(rest);
+}
+
+/// e^(x + shift) in two parts.
+#[inline(always)]
+fn power_of<V: Numbers>(x: V, shift: V, deep: bool) -> (V, V) {
+    let (high, low) = two_sum(x, shift);
+    power(high, low, deep)
 }
 
 /// The smallest and the largest number; NaN where the row begins so.
@@ -197,10 +210,9 @@ fn range<V: Lanes>(row: &[f64]) -> (f64, f64) {
 
 /// Where the first number like that is, 0 where none is.
 #[inline(always)]
-fn place(row: &[f64], wanted: f64) -> usize {
-    const STEP: usize = 32;
-    let (steps, _) = row.as_chunks::<STEP>();
-    let before = steps.iter().take_while(|step| !step.iter().fold(false, |any, &x| any | (x == wanted))).count() * STEP;
+fn place<V: Lanes>(row: &[f64], wanted: f64) -> usize {
+    let (lanes, _) = row.as_chunks();
+    let before = 8 * lanes.iter().take_while(|x| !V::load(x).meets(V::all(wanted))).count();
     row[before..].iter().position(|&x| x == wanted).map_or(0, |at| before + at)
 }
 

@@ -66,7 +66,7 @@ widest! {
 /// A constant off dout changes nothing, since Σ y = 1, and leaves small numbers: that of the largest y.
 #[inline(always)]
 fn row<V: Lanes>(y: &[f64], dout: &[f64], dx: &mut [f64]) {
-    let pivot = dout[place(y, range::<V>(y).1)];
+    let pivot = dout[place::<V>(y, range::<V>(y).1)];
     products::<V>(y, dout, pivot, 0.0, dx);
     let mean = total::<V>(dx);
     products::<V>(y, dout, pivot, mean, dx);
