@@ -9,7 +9,7 @@ Needs numpy, scipy and orjson (`pip install numpy scipy orjson`); a row whose pe
 with @row that returns a Race, a number that is the ratio itself, or two shares of a peak, ours and the peer's. The files that
 a row reads are made once, in a folder that is removed at the end.
 """
-import argparse, datetime, importlib.util, json, os, pathlib, platform, re, statistics, subprocess, sys, tempfile, time
+import argparse, datetime, importlib.util, json, os, pathlib, platform, re, shlex, statistics, subprocess, sys, tempfile, time
 import ndjson
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -407,6 +407,12 @@ def memory_layer_json():
 
 def layer_peak(kind, out):
     return peak(nnlayer("softmax", "--x", matrix(f"x.{kind}", 4096, 1024), "--out", f"ours.{out}", threads=2)) / (8 * 4096 * 1024)
+
+
+@row("memory-pipe", "the same: softmax forward, 4096×1024 in JSON through a pipe, to .npy", 2.0, ("numpy", "orjson"))
+def memory_pipe():
+    words = nnlayer("softmax", "--forward", "--out", "ours.npy", threads=2)
+    return peak(["sh", "-c", f"cat {shlex.quote(matrix('x.json', 4096, 1024))} | {shlex.join(words)}"]) / (8 * 4096 * 1024)
 
 
 @row("memory-mean", "the same: softmax-xent with `--reduction mean`, 4096×1024 from .npy, all results to .npz", 1.6)

@@ -90,3 +90,25 @@ fn a_program_that_leaves_its_input_unread_does_not_end_ours() {
     assert_eq!(ran.status, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("ended with status 3"), "{}", ran.stderr);
 }
+
+#[test]
+fn places_in_a_large_text_on_standard_input_are_found_like_those_in_a_file() {
+    let folder = folder();
+    let file = folder.path().join("x.json");
+    let row = format!("[{}]", vec!["0.123456789"; 100].join(", "));
+    let rows = |bad: &str| format!("{{\"x\":\n[{row},\n{bad}]}}", row = vec![row.as_str(); 4000].join(",\n"));
+    for bad in ["[null]", "[1, 2]", &row.replacen("0.1", "\"a\", 0.1", 1), &row.replacen("0.1", "2e999, 0.1", 1)] {
+        let text = rows(bad);
+        std::fs::write(&file, &text).unwrap();
+        let of_file = nnlayer(&["softmax", "--x", file.to_str().unwrap(), "--only", "y"]);
+        let of_stdin = piped(&text, &["softmax", "--only", "y"]);
+        let place = |refusal: &str| refusal.replace(&file.display().to_string(), "standard input");
+        assert_eq!(place(of_file.refusal()), of_stdin.refusal());
+        assert!(of_stdin.refusal().contains(":4002:"), "{}", of_stdin.refusal());
+    }
+    // A fault that shows after the text was read.
+    let shapes = piped(rows(&row), &["affine", "--w", "[[1],[2]]", "--b", "0"]);
+    assert!(shapes.refusal().contains("(4001×100)"), "{}", shapes.refusal());
+    let tall = piped(rows(&row.replacen("0.1", "\"Infinity\", 0.1", 1).replacen(", 0.1", ", 0", 1)), &["softmax"]);
+    assert!(tall.refusal().contains("standard input:4002:"), "{}", tall.refusal());
+}

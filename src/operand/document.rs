@@ -1,6 +1,6 @@
 //! Files that are read whole, for comparing: one array, or all that have names.
 
-use super::{Operand, Origin, Reader, locate, operand};
+use super::{Operand, Origin, Reader, operand};
 use crate::fault::Fault;
 use crate::format::written::{self, Sheet, Sheets};
 use crate::format::{DOUBLE_ROUNDING, Format, Found, Selector, Source, escape, json, unescape};
@@ -45,7 +45,8 @@ impl Reader<'_> {
                     if *selector == Selector::Whole {
                         self.stdin.take_plain(option)?;
                     }
-                    self.stdin.bytes().and_then(|bytes| written::read(bytes, pointer(selector), stdin::LABEL))
+                    let bytes = self.stdin.source().and_then(Source::read_all);
+                    bytes.and_then(|bytes| written::read(&bytes, pointer(selector), stdin::LABEL))
                 }
                 _ => return self.plain_sheets(option, text),
             },
@@ -81,15 +82,11 @@ impl Reader<'_> {
         };
         let found = if is_json {
             let read = self.tree(label, selector)?.whole(selector).map(|document| values(document, selector));
-            let placed = |reader: &Self, fault| match form {
-                Form::File(..) => reader.locate(fault, label),
-                _ => locate(fault, label, reader.stdin.kept()),
-            };
-            read.transpose().map_err(|fault| placed(self, fault))?.flatten()
+            read.transpose().map_err(|fault| self.locate(fault, label))?.flatten()
         } else {
             let source = match form {
                 Form::File(..) => self.open(label)?,
-                _ => Source::bytes(label, self.stdin.bytes()?),
+                _ => self.stdin.source()?,
             };
             Some(format.read_each(source)?)
         };

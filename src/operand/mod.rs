@@ -12,6 +12,7 @@ use std::path::Path;
 
 mod document;
 pub mod grammar;
+mod kept;
 mod literal;
 mod nearest;
 mod place;
@@ -19,6 +20,7 @@ pub mod stdin;
 
 pub use document::Document;
 use grammar::Form;
+use kept::Kept;
 use place::locate;
 use stdin::Stdin;
 
@@ -102,7 +104,7 @@ pub struct Reader<'a> {
     pub in_format: Option<&'static dyn format::Format>,
     documents: Vec<(String, json::Document)>,
     /// What came out of files that can be read only once, such as the shell's `<(command)`.
-    pipes: Vec<(String, Vec<u8>)>,
+    pipes: Vec<(String, Kept)>,
 }
 
 impl<'a> Reader<'a> {
@@ -136,7 +138,7 @@ impl<'a> Reader<'a> {
     pub fn bytes(&mut self, source: &str) -> Result<(Vec<u8>, String), Fault> {
         let path = source.strip_prefix('@').unwrap_or(source);
         if path == "-" {
-            return Ok((self.stdin.bytes()?.to_vec(), stdin::LABEL.to_owned()));
+            return Ok((self.stdin.source()?.read_all()?.into_owned(), stdin::LABEL.to_owned()));
         }
         self.keep_pipe(path)?;
         Ok((self.open(path)?.read_all()?.into_owned(), path.to_owned()))
@@ -188,10 +190,10 @@ impl<'a> Reader<'a> {
         let at = match self.documents.iter().position(|(known, _)| known == label) {
             Some(at) => at,
             None => {
-                let node = match label {
-                    stdin::LABEL => json::parse(self.stdin.bytes()?, label)?,
-                    path => json::read(self.open(path)?)?,
-                };
+                let node = json::read(match label {
+                    stdin::LABEL => self.stdin.source()?,
+                    path => self.open(path)?,
+                })?;
                 self.documents.push((label.to_owned(), json::Document::new(node)));
                 self.documents.len() - 1
             }
@@ -212,7 +214,7 @@ impl<'a> Reader<'a> {
 
     fn open<'b>(&'b self, path: &'b str) -> Result<Source<'b>, Fault> {
         match self.pipes.iter().find(|(known, _)| known == path) {
-            Some((_, bytes)) => Ok(Source::bytes(path, bytes)),
+            Some((_, kept)) => kept.source(path),
             None => open(path).map(|(file, len)| Source::file(path, file, len)),
         }
     }
@@ -223,9 +225,8 @@ impl<'a> Reader<'a> {
         {
             return Ok(());
         }
-        let mut bytes = Vec::new();
-        open(path)?.0.read_to_end(&mut bytes).map_err(|error| format::unreadable(path, &error))?;
-        self.pipes.push((path.to_owned(), bytes));
+        let kept = Kept::of(&mut open(path)?.0).map_err(|error| format::unreadable(path, &error))?;
+        self.pipes.push((path.to_owned(), kept));
         Ok(())
     }
 
@@ -233,8 +234,7 @@ impl<'a> Reader<'a> {
         if let Some(format) = self.in_format {
             return Ok(format);
         }
-        let mut first = Vec::new();
-        self.open(path)?.take(64).read_to_end(&mut first).map_err(|error| format::unreadable(path, &error))?;
+        let first = first_bytes(self.open(path)?)?;
         format::by_first_bytes(&first).ok_or_else(|| unknown_format(path, &first))
     }
 
@@ -244,9 +244,9 @@ impl<'a> Reader<'a> {
         let found = match format {
             Some(format) if format.name() == json::Json.name() => {
                 let found = self.take(stdin::LABEL, selector, wanted);
-                found.map_err(|fault| locate(fault, stdin::LABEL, self.stdin.kept()))?
+                found.map_err(|fault| self.locate(fault, stdin::LABEL))?
             }
-            Some(format) => format.read(Source::bytes(stdin::LABEL, self.stdin.bytes()?), selector, wanted)?,
+            Some(format) => format.read(self.stdin.source()?, selector, wanted)?,
             None => Found { value: self.typed_stdin(selector)?, rounding: DOUBLE_ROUNDING, pointer: String::new() },
         };
         Ok(operand(found, Origin::Stdin))
@@ -257,11 +257,11 @@ impl<'a> Reader<'a> {
         if self.in_format.is_some() {
             return Ok(self.in_format);
         }
-        Ok(format::by_first_bytes(self.stdin.bytes()?))
+        Ok(format::by_first_bytes(&first_bytes(self.stdin.source()?)?))
     }
 
     fn typed_stdin(&mut self, selector: &Selector) -> Result<ArrayD<f64>, Fault> {
-        let bytes = self.stdin.bytes()?;
+        let bytes = &*self.stdin.source()?.read_all()?;
         if let Selector::At(pointer) = selector {
             return Err(Fault::new(Code::KeyMissing, format!("has no {pointer}: it is no JSON object"))
                 .from(stdin::LABEL)
@@ -290,9 +290,7 @@ impl<'a> Reader<'a> {
                     _ => None,
                 })
             }
-            Some(format) if format.holds_names() => {
-                format.names(Source::bytes(stdin::LABEL, self.stdin.bytes()?)).map(Some)
-            }
+            Some(format) if format.holds_names() => format.names(self.stdin.source()?).map(Some),
             _ => Ok(None),
         }
     }
@@ -308,7 +306,7 @@ impl<'a> Reader<'a> {
 
 fn typed_json(text: &str) -> Result<Operand, Fault> {
     let node = json::parse(text.as_bytes(), "")?;
-    let value = node.matrix("").map_err(|fault| locate(fault, "", text.as_bytes()))?;
+    let value = node.matrix("").map_err(|fault| locate(fault, text))?;
     Ok(Operand { value, rounding: DOUBLE_ROUNDING, origin: Origin::TypedJson(text.to_owned()) })
 }
 
@@ -328,6 +326,14 @@ fn open(path: &str) -> Result<(File, u64), Fault> {
         return Err(Fault::new(Code::FileUnreadable, "is a directory").from(path).tip("name a file in it"));
     }
     Ok((file, meta.len()))
+}
+
+/// What it begins with: enough to tell its format.
+fn first_bytes(source: Source<'_>) -> Result<Vec<u8>, Fault> {
+    const MOST: u64 = 1 << 16;
+    let (label, mut first) = (source.label, Vec::new());
+    source.take(MOST).read_to_end(&mut first).map_err(|error| format::unreadable(label, &error))?;
+    Ok(first)
 }
 
 fn unknown_format(label: &str, first: &[u8]) -> Fault {

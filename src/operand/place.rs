@@ -1,6 +1,6 @@
 //! Places in a text, found again after a failure, so that the good path stores none.
 
-use super::{Operands, Origin, Reader};
+use super::{Operands, Origin, Reader, stdin};
 use crate::fault::{Fact, Fault, Place, shape};
 use crate::format::json;
 use std::path::Path;
@@ -27,25 +27,29 @@ impl Reader<'_> {
             Origin::File(path, pointer) if is_json(path, pointer) => {
                 self.locate_at(fault, path, &format!("{pointer}{steps}"))
             }
-            Origin::Stdin(pointer) => locate_at(fault, self.stdin.kept(), &format!("{pointer}{steps}")),
+            Origin::Stdin(pointer) => self.locate_at(fault, stdin::LABEL, &format!("{pointer}{steps}")),
             _ => fault,
         }
     }
 
-    /// Walks through a file once more, to find a place in it after a failure.
-    pub(super) fn locate(&self, fault: Fault, path: &str) -> Fault {
-        let fault = fault.from(path);
+    /// Walks through a file or standard input once more, to find a place in it after a failure.
+    pub(super) fn locate(&self, fault: Fault, label: &str) -> Fault {
+        let fault = fault.from(label);
         match &fault.at {
             Some(Place::Pointer(pointer)) => {
                 let pointer = pointer.clone();
-                self.locate_at(fault, path, &pointer)
+                self.locate_at(fault, label, &pointer)
             }
             _ => fault,
         }
     }
 
-    fn locate_at(&self, fault: Fault, path: &str, pointer: &str) -> Fault {
-        let place = self.open(path).ok().and_then(|mut text| json::locate_in(&mut text, pointer));
+    fn locate_at(&self, fault: Fault, label: &str, pointer: &str) -> Fault {
+        let text = match label {
+            stdin::LABEL => self.stdin.again(),
+            path => Some(self.open(path)),
+        };
+        let place = text.and_then(|text| json::locate_in(&mut text.ok()?, pointer));
         placed(fault, place, pointer)
     }
 }
@@ -55,19 +59,12 @@ fn is_json(path: &str, pointer: &str) -> bool {
         || Path::new(path).extension().is_none_or(|extension| extension.eq_ignore_ascii_case("json"))
 }
 
-pub(super) fn locate(fault: Fault, label: &str, bytes: &[u8]) -> Fault {
-    let fault = if label.is_empty() { fault } else { fault.from(label) };
-    match &fault.at {
-        Some(Place::Pointer(pointer)) => {
-            let pointer = pointer.clone();
-            locate_at(fault, bytes, &pointer)
-        }
-        _ => fault,
-    }
-}
-
-fn locate_at(fault: Fault, bytes: &[u8], pointer: &str) -> Fault {
-    placed(fault, json::locate(bytes, pointer), pointer)
+/// The same for a text that is in memory.
+pub(super) fn locate(fault: Fault, text: &str) -> Fault {
+    let Some(Place::Pointer(pointer)) = &fault.at else { return fault };
+    let pointer = pointer.clone();
+    let place = json::locate(text.as_bytes(), &pointer);
+    placed(fault, place, &pointer)
 }
 
 fn placed(fault: Fault, place: Option<(usize, usize)>, pointer: &str) -> Fault {

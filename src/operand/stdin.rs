@@ -1,7 +1,8 @@
 //! The one reader of standard input: read once, whole, for all operands.
 
+use super::kept::Kept;
 use crate::fault::{Code, Fault};
-use crate::format;
+use crate::format::{Source, unreadable};
 use crate::name::Name;
 use std::io::Read;
 
@@ -15,14 +16,14 @@ pub struct Stdin<'a> {
     pub terminal: bool,
     /// `--no-stdin`.
     pub closed: bool,
-    bytes: Option<Vec<u8>>,
+    kept: Option<Kept>,
     plain: Option<Name>,
 }
 
 impl<'a> Stdin<'a> {
     /// Standard input that has not been read.
     pub fn new(source: &'a mut dyn Read, terminal: bool) -> Stdin<'a> {
-        Stdin { source, terminal, closed: false, bytes: None, plain: None }
+        Stdin { source, terminal, closed: false, kept: None, plain: None }
     }
 
     /// Whether anything may be read from it unasked.
@@ -30,15 +31,18 @@ impl<'a> Stdin<'a> {
         !self.terminal && !self.closed
     }
 
-    /// All of it.
-    pub fn bytes(&mut self) -> Result<&[u8], Fault> {
+    /// All of it, from its beginning.
+    pub fn source(&mut self) -> Result<Source<'_>, Fault> {
         self.refuse_closed()?;
-        if self.bytes.is_none() {
-            let mut bytes = Vec::new();
-            self.source.read_to_end(&mut bytes).map_err(|error| format::unreadable(LABEL, &error))?;
-            self.bytes = Some(bytes);
+        if self.kept.is_none() {
+            self.kept = Some(Kept::of(self.source).map_err(|error| unreadable(LABEL, &error))?);
         }
-        Ok(self.bytes.as_deref().unwrap_or_default())
+        self.again().unwrap_or_else(|| Ok(Source::bytes(LABEL, &[])))
+    }
+
+    /// What was read, once more.
+    pub(super) fn again(&self) -> Option<Result<Source<'_>, Fault>> {
+        self.kept.as_ref().map(|kept| kept.source(LABEL))
     }
 
     /// What has not been read, as it comes.
@@ -52,11 +56,6 @@ impl<'a> Stdin<'a> {
             return Ok(());
         }
         Err(Fault::new(Code::Usage, "--no-stdin keeps standard input from being read").tip("leave --no-stdin out"))
-    }
-
-    /// What was read so far.
-    pub fn kept(&self) -> &[u8] {
-        self.bytes.as_deref().unwrap_or_default()
     }
 
     /// Takes a plain `-` for an operand; there is only one.
