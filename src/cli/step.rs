@@ -5,7 +5,7 @@ use super::request::{Request, common_without};
 use super::{Other, Status, option, tape, text_of};
 use crate::bundle::Bundle;
 use crate::fault::{Code, Fault};
-use crate::format::json::{self, Node};
+use crate::format::json::Node;
 use crate::name::Name;
 use crate::operand::Reader;
 use crate::tape::{Tape, learn};
@@ -86,9 +86,8 @@ fn saved(tape: &Tape) -> Result<Vec<Bundle<f64>>, Fault> {
 /// The gradients of a document that is keyed by layer; what else stands in it is left alone.
 fn by_layer(tape: &Tape, file: &str, reader: &mut Reader<'_>) -> Result<Vec<Bundle<f64>>, Fault> {
     let option = Name::new("gradients");
-    let (bytes, label) = reader.bytes(file).map_err(|fault| fault.of(&option))?;
+    let (document, label) = reader.json(file).map_err(|fault| fault.of(&option))?;
     let read = || -> Result<Vec<Bundle<f64>>, Fault> {
-        let document = json::parse(&bytes, &label)?;
         tape.stages.iter().map(|stage| of_layer(&document, &stage.name, stage.learnt())).collect()
     };
     read().map_err(|fault| fault.of(&option).from(label.as_str()))

@@ -167,12 +167,9 @@ pub(super) fn read(reader: &mut Reader<'_>, source: &str, beside: bool) -> Resul
             .fact("example: nnlayer affine --x 1,2 --w '1;2' --tape | nnlayer relu | nnlayer backward")
             .tip("pipe a tape in, or name its file"));
     }
-    let (bytes, label) = reader.bytes(source)?;
-    if bytes.trim_ascii().is_empty() {
-        return Err(Fault::new(Code::EmptyValue, "is empty").from(label).tip("did the command before it fail?"));
-    }
+    let (node, label) = reader.json(source)?;
     if source == "-" || !beside {
-        return document::read(&bytes, &label, None);
+        return document::of(&node, None).map_err(|fault| placed(fault, reader, &label));
     }
     let folder = Path::new(&label).parent().map(Path::to_path_buf).unwrap_or_default();
     let mut array = |name: &Name, text: &str| -> Result<ArrayD<f64>, Fault> {
@@ -186,7 +183,13 @@ pub(super) fn read(reader: &mut Reader<'_>, source: &str, beside: bool) -> Resul
         let path = folder.join(text);
         Ok(reader.read(name, &format!("@{}", path.display()), std::slice::from_ref(name))?.value)
     };
-    document::read(&bytes, &label, Some(&mut array))
+    let tape = document::of(&node, Some(&mut array));
+    tape.map_err(|fault| placed(fault, reader, &label))
+}
+
+/// A fault of a document with its place in the text; one of another file keeps its own.
+fn placed(fault: Fault, reader: &Reader<'_>, label: &str) -> Fault {
+    if fault.origin.is_some() { fault } else { reader.locate(fault, label) }
 }
 
 /// A fault of a layer as one of the document that it stands in.

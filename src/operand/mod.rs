@@ -134,14 +134,25 @@ impl<'a> Reader<'a> {
         operand.map_err(|fault| fault.of(name))
     }
 
-    /// The bytes of a file, or of standard input where `source` is `-`, and what messages call it.
-    pub fn bytes(&mut self, source: &str) -> Result<(Vec<u8>, String), Fault> {
-        let path = source.strip_prefix('@').unwrap_or(source);
-        if path == "-" {
-            return Ok((self.stdin.source()?.read_all()?.into_owned(), stdin::LABEL.to_owned()));
+    /// The JSON document in a file, or in standard input where `source` is `-`, and what messages call it.
+    pub fn json(&mut self, source: &str) -> Result<(json::Node, String), Fault> {
+        let label = match source.strip_prefix('@').unwrap_or(source) {
+            "-" => stdin::LABEL,
+            path => path,
+        };
+        if first_bytes(self.text(label)?)?.trim_ascii().is_empty() {
+            return Err(Fault::new(Code::EmptyValue, "is empty").from(label).tip("did the command before it fail?"));
         }
-        self.keep_pipe(path)?;
-        Ok((self.open(path)?.read_all()?.into_owned(), path.to_owned()))
+        Ok((json::read(self.text(label)?)?, label.to_owned()))
+    }
+
+    /// The text of a file or of standard input, by what messages call it.
+    fn text<'b>(&'b mut self, label: &'b str) -> Result<Source<'b>, Fault> {
+        if label == stdin::LABEL {
+            return self.stdin.source();
+        }
+        self.keep_pipe(label)?;
+        self.open(label)
     }
 
     /// A file, or standard input where `source` is `-`, to be read as it comes, and what messages call it.
@@ -190,10 +201,7 @@ impl<'a> Reader<'a> {
         let at = match self.documents.iter().position(|(known, _)| known == label) {
             Some(at) => at,
             None => {
-                let node = json::read(match label {
-                    stdin::LABEL => self.stdin.source()?,
-                    path => self.open(path)?,
-                })?;
+                let node = json::read(self.text(label)?)?;
                 self.documents.push((label.to_owned(), json::Document::new(node)));
                 self.documents.len() - 1
             }

@@ -33,7 +33,7 @@ impl Reader<'_> {
     }
 
     /// Walks through a file or standard input once more, to find a place in it after a failure.
-    pub(super) fn locate(&self, fault: Fault, label: &str) -> Fault {
+    pub fn locate(&self, fault: Fault, label: &str) -> Fault {
         let fault = fault.from(label);
         match &fault.at {
             Some(Place::Pointer(pointer)) => {

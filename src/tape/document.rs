@@ -17,7 +17,7 @@ mod object;
 mod read;
 mod write;
 
-pub use read::{Beside, read};
+pub use read::{Beside, of, read};
 pub use write::write;
 
 /// The key that a document is known by; its value is the version.

@@ -26,8 +26,7 @@ pub(super) fn each(text: &str, reader: &mut Reader<'_>, add: &mut Add<'_>) -> Re
     };
     let label = if source == "-" { stdin::LABEL.to_owned() } else { source.clone() };
     if let Selector::At(pointer) = &selector {
-        let bytes = reader.bytes(&format!("@{source}"))?.0;
-        let tree = json::parse(&bytes, &label)?;
+        let tree = reader.json(&format!("@{source}"))?.0;
         let node = tree.find(pointer).map_err(|fault| fault.from(label.as_str()))?;
         return add(entries(&node, &label, 1)?, &format!("{label}#{pointer}"));
     }

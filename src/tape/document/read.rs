@@ -18,8 +18,7 @@ pub type Beside<'a> = &'a mut dyn FnMut(&Name, &str) -> Result<ArrayD<f64>, Faul
 
 /// Reads and validates a document. `beside` reads arrays that lie in other files; without it, a string is no array.
 pub fn read(bytes: &[u8], label: &str, beside: Option<Beside<'_>>) -> Result<Tape, Fault> {
-    let node = json::parse(bytes, label)?;
-    read_tape(&node, beside).map_err(|fault| match (&fault.origin, &fault.at) {
+    of(&json::parse(bytes, label)?, beside).map_err(|fault| match (&fault.origin, &fault.at) {
         (None, Some(Place::Pointer(pointer))) => {
             let pointer = pointer.clone();
             let fault = fault.from(label);
@@ -33,7 +32,8 @@ pub fn read(bytes: &[u8], label: &str, beside: Option<Beside<'_>>) -> Result<Tap
     })
 }
 
-fn read_tape(node: &Node, mut beside: Option<Beside<'_>>) -> Result<Tape, Fault> {
+/// The same of a document that was parsed: a fault without an origin is one of it, with a pointer for a place.
+pub fn of(node: &Node, mut beside: Option<Beside<'_>>) -> Result<Tape, Fault> {
     let document = Object::of(node, String::new())?;
     match document.get(KEY) {
         Some(Node::Number(version)) if *version == f64::from(VERSION) => {}
