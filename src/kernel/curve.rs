@@ -4,7 +4,7 @@
 //! within 1.3 in what was measured (benches/accuracy.py), also where they are below the normal numbers.
 
 use super::exp::{INTEGER, UPPER, fraction, power_less_one, scaled};
-use super::lanes::{Lanes, padded};
+use super::lanes::{Lanes, Numbers, Twice, padded};
 use super::parts::{larger_first, nearly_inverse, quotient};
 use super::widest::{Instructions, widest};
 
@@ -63,7 +63,7 @@ widest! {
 trait Curve {
     const FACTOR: f64;
     /// The function; where it is not `deep`, q is a normal number.
-    fn value<V: Lanes>(x: V, deep: bool) -> V;
+    fn value<V: Numbers>(x: V, deep: bool) -> V;
 }
 
 struct Sigmoid;
@@ -72,7 +72,7 @@ impl Curve for Sigmoid {
     const FACTOR: f64 = 1.0;
     /// 1/(1 + q), of negative x q/(1 + q).
     #[inline(always)]
-    fn value<V: Lanes>(x: V, deep: bool) -> V {
+    fn value<V: Numbers>(x: V, deep: bool) -> V {
         let (zero, one) = (V::all(0.0), V::all(1.0));
         let (sum, small, k) = fraction(zero - x.masked(MAGNITUDE), zero, deep);
         let (power, rest) = larger_first(sum, small);
@@ -94,7 +94,7 @@ impl Curve for Tanh {
     const FACTOR: f64 = 2.0;
     /// −(q − 1)/(2 + (q − 1)) with the sign of x, which near 0 is x itself.
     #[inline(always)]
-    fn value<V: Lanes>(x: V, _: bool) -> V {
+    fn value<V: Numbers>(x: V, _: bool) -> V {
         let (zero, most, near) = (V::all(0.0), V::all(20.0), V::all(2f64.powi(-28)));
         let size = x.masked(MAGNITUDE);
         // From 19.1 on it is 1.
@@ -110,8 +110,12 @@ impl Curve for Tanh {
 fn values<V: Lanes, C: Curve>(x: &[f64], y: &mut [f64]) {
     let deep = is_deep::<V>(x, C::FACTOR);
     let ((x, x_left), (y, y_left)) = (x.as_chunks(), y.as_chunks_mut());
+    let ((pairs, x), (y_pairs, y)) = (x.as_chunks::<2>(), y.as_chunks_mut::<2>());
+    for (x, y) in pairs.iter().zip(y_pairs) {
+        Twice::<V>::expect(x, AHEAD);
+        C::value(Twice::<V>::load(x), deep).store(y);
+    }
     for (x, y) in x.iter().zip(y) {
-        V::expect(x, AHEAD);
         C::value(V::load(x), deep).store(y);
     }
     if !x_left.is_empty() {
@@ -126,9 +130,14 @@ fn values<V: Lanes, C: Curve>(x: &[f64], y: &mut [f64]) {
 fn gradients<V: Lanes, C: Curve>(x: &[f64], dout: &[f64], dx: &mut [f64]) {
     let deep = is_deep::<V>(x, C::FACTOR);
     let ((x, x_left), (dout, dout_left), (dx, dx_left)) = (x.as_chunks(), dout.as_chunks(), dx.as_chunks_mut());
+    let ((pairs, x), (dout_pairs, dout), (dx_pairs, dx)) =
+        (x.as_chunks::<2>(), dout.as_chunks::<2>(), dx.as_chunks_mut::<2>());
+    for ((x, dout), dx) in pairs.iter().zip(dout_pairs).zip(dx_pairs) {
+        Twice::<V>::expect(x, AHEAD);
+        Twice::<V>::expect(dout, AHEAD);
+        (Twice::<V>::load(dout) * slope::<_, C>(Twice::load(x), deep)).store(dx);
+    }
     for ((x, dout), dx) in x.iter().zip(dout).zip(dx) {
-        V::expect(x, AHEAD);
-        V::expect(dout, AHEAD);
         (V::load(dout) * slope::<V, C>(V::load(x), deep)).store(dx);
     }
     if !x_left.is_empty() {
@@ -139,7 +148,7 @@ fn gradients<V: Lanes, C: Curve>(x: &[f64], dout: &[f64], dx: &mut [f64]) {
 }
 
 #[inline(always)]
-fn slope<V: Lanes, C: Curve>(x: V, deep: bool) -> V {
+fn slope<V: Numbers, C: Curve>(x: V, deep: bool) -> V {
     let zero = V::all(0.0);
     let (sum, small, k) = fraction(V::all(-C::FACTOR) * x.masked(MAGNITUDE), zero, deep);
     let (power, rest) = larger_first(sum, small);

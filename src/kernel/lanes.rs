@@ -47,7 +47,7 @@ pub(super) fn padded(numbers: &[f64], with: f64) -> [f64; 8] {
 
 /// Two kinds of numbers, operation after operation: while the one waits for a result, the processor is at the other.
 #[derive(Clone, Copy)]
-pub(super) struct Twice<V>(pub(super) [V; 2]);
+pub(super) struct Twice<V>([V; 2]);
 
 macro_rules! twice {
     ($($name:ident $method:ident),*) => {$(
@@ -62,6 +62,26 @@ macro_rules! twice {
 }
 
 twice!(Add add, Sub sub, Mul mul, Div div);
+
+impl<V: Lanes> Twice<V> {
+    /// The numbers of two arrays.
+    #[inline(always)]
+    pub(super) fn load([one, other]: &[[f64; 8]; 2]) -> Twice<V> {
+        Twice([V::load(one), V::load(other)])
+    }
+    /// Writes the numbers to two arrays.
+    #[inline(always)]
+    pub(super) fn store(self, [one, other]: &mut [[f64; 8]; 2]) {
+        self.0[0].store(one);
+        self.0[1].store(other);
+    }
+    /// See [`Lanes::expect`].
+    #[inline(always)]
+    pub(super) fn expect([one, other]: &[[f64; 8]; 2], ahead: usize) {
+        V::expect(one, ahead);
+        V::expect(other, ahead);
+    }
+}
 
 impl<V: Numbers> Numbers for Twice<V> {
     #[inline(always)]

@@ -152,10 +152,10 @@ fn powers<V: Lanes>(x: &[f64], max: f64, y: &mut [f64], rest: &mut [f64], deep: 
     let ((pairs, x), (y_pairs, y), (rest_pairs, rest)) =
         (x.as_chunks::<2>(), y.as_chunks_mut::<2>(), rest.as_chunks_mut::<2>());
     for ((x, y), rest) in pairs.iter().zip(y_pairs).zip(rest_pairs) {
-        unrolled!(n < 2 => V::expect(&x[n], ahead));
-        let (power, low) = power_of(Twice([V::load(&x[0]), V::load(&x[1])]), Twice([shift; 2]), deep);
-        unrolled!(n < 2 => power.0[n].store(&mut y[n]));
-        unrolled!(n < 2 => low.0[n].store(&mut rest[n]));
+        Twice::<V>::expect(x, ahead);
+        let (power, low) = power_of(Twice::<V>::load(x), Twice::all(-max), deep);
+        power.store(y);
+        low.store(rest);
     }
     for ((x, y), rest) in x.iter().zip(y).zip(rest) {
         eight_powers(x, shift, y, rest, deep);

@@ -2,9 +2,9 @@
 //!
 //! Every sum keeps the errors of its additions. Of the logarithm y is made again from x, as forward made it.
 
-use super::{eight_powers, place, range};
+use super::{place, power_of, range};
 use crate::kernel::exp::NORMAL;
-use crate::kernel::lanes::{Lanes, padded};
+use crate::kernel::lanes::{Lanes, Numbers, Twice, padded};
 use crate::kernel::parts::{Inverse, two_sum, two_sum_of};
 use crate::kernel::rows;
 use crate::kernel::unrolled::unrolled;
@@ -90,33 +90,47 @@ fn products<V: Lanes>(y: &[f64], dout: &[f64], pivot: f64, mean: f64, to: &mut [
 #[inline(always)]
 fn log_row<V: Lanes>(x: &[f64], (most, others): (f64, f64), dout: &[f64], dx: &mut [f64]) {
     let deep = range::<V>(x).0 - most < NORMAL;
-    let (shift, sum) = (V::all(-most), V::all(total::<V>(dout)));
-    let inverse = Inverse::of(V::all(1.0), V::all(others), V::all(0.0));
+    let sum = total::<V>(dout);
     let ((x, x_left), (dout, dout_left), (dx, dx_left)) = (x.as_chunks(), dout.as_chunks(), dx.as_chunks_mut());
+    let ((pairs, x), (dout_pairs, dout), (dx_pairs, dx)) =
+        (x.as_chunks::<2>(), dout.as_chunks::<2>(), dx.as_chunks_mut::<2>());
+    let two = Log::<Twice<V>>::of(most, others, sum, deep);
+    for ((x, dout), dx) in pairs.iter().zip(dout_pairs).zip(dx_pairs) {
+        two.gradient(Twice::load(x), Twice::load(dout)).store(dx);
+    }
+    let one = Log::<V>::of(most, others, sum, deep);
     for ((x, dout), dx) in x.iter().zip(dout).zip(dx) {
-        eight_log(x, shift, inverse, dout, sum, deep, dx);
+        one.gradient(V::load(x), V::load(dout)).store(dx);
     }
     if !x_left.is_empty() {
         let mut last = [0.0; 8];
-        eight_log(&padded(x_left, most), shift, inverse, &padded(dout_left, 0.0), sum, deep, &mut last);
+        one.gradient(V::load(&padded(x_left, most)), V::load(&padded(dout_left, 0.0))).store(&mut last);
         dx_left.copy_from_slice(&last[..dx_left.len()]);
     }
 }
 
-/// dout − y·Σ dout.
-#[inline(always)]
-fn eight_log<V: Lanes>(
-    x: &[f64; 8],
+/// What a row's entries have in common.
+struct Log<V> {
     shift: V,
     inverse: Inverse<V>,
-    dout: &[f64; 8],
+    /// Σ dout.
     sum: V,
     deep: bool,
-    dx: &mut [f64; 8],
-) {
-    let (mut powers, mut rests) = ([0.0; 8], [0.0; 8]);
-    eight_powers(x, shift, &mut powers, &mut rests, deep);
-    (V::load(dout) - inverse.times(V::load(&powers), V::load(&rests)) * sum).store(dx);
+}
+
+impl<V: Numbers> Log<V> {
+    #[inline(always)]
+    fn of(most: f64, others: f64, sum: f64, deep: bool) -> Log<V> {
+        let inverse = Inverse::of(V::all(1.0), V::all(others), V::all(0.0));
+        Log { shift: V::all(-most), inverse, sum: V::all(sum), deep }
+    }
+
+    /// dout − y·Σ dout.
+    #[inline(always)]
+    fn gradient(&self, x: V, dout: V) -> V {
+        let (power, rest) = power_of(x, self.shift, self.deep);
+        dout - self.inverse.times(power, rest) * self.sum
+    }
 }
 
 /// Σ terms, the error of every addition kept: in sixteen sums that run beside each other.
