@@ -4,7 +4,7 @@
 //! within 1.3 in what was measured (benches/accuracy.py), also where they are below the normal numbers.
 
 use super::exp::{INTEGER, UPPER, fraction, power_less_one, scaled};
-use super::lanes::{Lanes, Numbers, Twice, padded};
+use super::lanes::{Lanes, Numbers, Twice, padded, twos, twos_mut};
 use super::parts::{larger_first, nearly_inverse, quotient};
 use super::widest::{Instructions, widest};
 
@@ -110,7 +110,7 @@ impl Curve for Tanh {
 fn values<V: Lanes, C: Curve>(x: &[f64], y: &mut [f64]) {
     let deep = is_deep::<V>(x, C::FACTOR);
     let ((x, x_left), (y, y_left)) = (x.as_chunks(), y.as_chunks_mut());
-    let ((pairs, x), (y_pairs, y)) = (x.as_chunks::<2>(), y.as_chunks_mut::<2>());
+    let ((pairs, x), (y_pairs, y)) = (twos::<V>(x), twos_mut::<V>(y));
     for (x, y) in pairs.iter().zip(y_pairs) {
         Twice::<V>::expect(x, AHEAD);
         C::value(Twice::<V>::load(x), deep).store(y);
@@ -130,8 +130,7 @@ fn values<V: Lanes, C: Curve>(x: &[f64], y: &mut [f64]) {
 fn gradients<V: Lanes, C: Curve>(x: &[f64], dout: &[f64], dx: &mut [f64]) {
     let deep = is_deep::<V>(x, C::FACTOR);
     let ((x, x_left), (dout, dout_left), (dx, dx_left)) = (x.as_chunks(), dout.as_chunks(), dx.as_chunks_mut());
-    let ((pairs, x), (dout_pairs, dout), (dx_pairs, dx)) =
-        (x.as_chunks::<2>(), dout.as_chunks::<2>(), dx.as_chunks_mut::<2>());
+    let ((pairs, x), (dout_pairs, dout), (dx_pairs, dx)) = (twos::<V>(x), twos::<V>(dout), twos_mut::<V>(dx));
     for ((x, dout), dx) in pairs.iter().zip(dout_pairs).zip(dx_pairs) {
         Twice::<V>::expect(x, AHEAD);
         Twice::<V>::expect(dout, AHEAD);

@@ -26,6 +26,8 @@ pub(super) trait Numbers:
 ///
 /// Kinds that need instructions are named by [`widest`](super::widest) alone, in functions that run where they were detected.
 pub(super) trait Lanes: Numbers {
+    /// Whether there are registers enough for two of them at a time.
+    const TWICE: bool;
     /// The numbers of an array.
     fn load(from: &[f64; 8]) -> Self;
     /// Writes the numbers to an array.
@@ -43,6 +45,18 @@ pub(super) fn padded(numbers: &[f64], with: f64) -> [f64; 8] {
     let mut eight = [with; 8];
     eight[..numbers.len()].copy_from_slice(numbers);
     eight
+}
+
+/// Two arrays at a time where they are computed with so, and those that are left.
+#[inline(always)]
+pub(super) fn twos<V: Lanes>(arrays: &[[f64; 8]]) -> (&[[[f64; 8]; 2]], &[[f64; 8]]) {
+    if V::TWICE { arrays.as_chunks() } else { (&[], arrays) }
+}
+
+/// The same, to be written.
+#[inline(always)]
+pub(super) fn twos_mut<V: Lanes>(arrays: &mut [[f64; 8]]) -> (&mut [[[f64; 8]; 2]], &mut [[f64; 8]]) {
+    if V::TWICE { arrays.as_chunks_mut() } else { (&mut [], arrays) }
 }
 
 /// Two kinds of numbers, operation after operation: while the one waits for a result, the processor is at the other.
@@ -164,6 +178,7 @@ impl Numbers for Plain {
 }
 
 impl Lanes for Plain {
+    const TWICE: bool = false;
     #[inline(always)]
     fn load(from: &[f64; 8]) -> Plain {
         Plain(*from)
@@ -239,6 +254,7 @@ mod x86_64 {
             }
 
             impl Lanes for $kind {
+                const TWICE: bool = $lanes == 8;
                 #[inline(always)]
                 fn load(from: &[f64; 8]) -> $kind {
                     let mut lanes = $kind::all(0.0);

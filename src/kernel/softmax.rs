@@ -5,7 +5,7 @@
 //! measured (benches/accuracy.py).
 
 use super::exp::{NORMAL, power};
-use super::lanes::{Lanes, Numbers, Twice, padded};
+use super::lanes::{Lanes, Numbers, Twice, padded, twos, twos_mut};
 use super::parts::{Inverse, two_sum, two_sum_of};
 use super::unrolled::unrolled;
 use super::widest::{Instructions, widest};
@@ -149,8 +149,7 @@ fn eight_rows<V: Lanes>(x: &[f64], y: &mut [f64], width: usize, room: &mut [[f64
 fn powers<V: Lanes>(x: &[f64], max: f64, y: &mut [f64], rest: &mut [f64], deep: bool) {
     let (shift, ahead) = (V::all(-max), x.len().min(AHEAD));
     let ((x, x_left), (y, y_left), (rest, rest_left)) = (x.as_chunks(), y.as_chunks_mut(), rest.as_chunks_mut());
-    let ((pairs, x), (y_pairs, y), (rest_pairs, rest)) =
-        (x.as_chunks::<2>(), y.as_chunks_mut::<2>(), rest.as_chunks_mut::<2>());
+    let ((pairs, x), (y_pairs, y), (rest_pairs, rest)) = (twos::<V>(x), twos_mut::<V>(y), twos_mut::<V>(rest));
     for ((x, y), rest) in pairs.iter().zip(y_pairs).zip(rest_pairs) {
         Twice::<V>::expect(x, ahead);
         let (power, low) = power_of(Twice::<V>::load(x), Twice::all(-max), deep);

@@ -4,7 +4,7 @@
 
 use super::{place, power_of, range};
 use crate::kernel::exp::NORMAL;
-use crate::kernel::lanes::{Lanes, Numbers, Twice, padded};
+use crate::kernel::lanes::{Lanes, Numbers, Twice, padded, twos, twos_mut};
 use crate::kernel::parts::{Inverse, two_sum, two_sum_of};
 use crate::kernel::rows;
 use crate::kernel::unrolled::unrolled;
@@ -92,8 +92,7 @@ fn log_row<V: Lanes>(x: &[f64], (most, others): (f64, f64), dout: &[f64], dx: &m
     let deep = range::<V>(x).0 - most < NORMAL;
     let sum = total::<V>(dout);
     let ((x, x_left), (dout, dout_left), (dx, dx_left)) = (x.as_chunks(), dout.as_chunks(), dx.as_chunks_mut());
-    let ((pairs, x), (dout_pairs, dout), (dx_pairs, dx)) =
-        (x.as_chunks::<2>(), dout.as_chunks::<2>(), dx.as_chunks_mut::<2>());
+    let ((pairs, x), (dout_pairs, dout), (dx_pairs, dx)) = (twos::<V>(x), twos::<V>(dout), twos_mut::<V>(dx));
     let two = Log::<Twice<V>>::of(most, others, sum, deep);
     for ((x, dout), dx) in pairs.iter().zip(dout_pairs).zip(dx_pairs) {
         two.gradient(Twice::load(x), Twice::load(dout)).store(dx);
