@@ -129,3 +129,38 @@ fn a_mean_of_single_precision_is_not_accused() {
         0
     );
 }
+
+#[test]
+fn of_an_answer_that_is_wrong_everywhere_all_are_counted_and_the_worst_listed() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let count = 5000;
+    let row = |value: &dyn Fn(usize) -> usize| {
+        format!("[{}]", (0..count).map(|n| value(n).to_string()).collect::<Vec<_>>().join(","))
+    };
+    std::fs::write(path("x.json"), row(&|n| n)).unwrap();
+    // The one in the middle is the worst.
+    std::fs::write(path("y.json"), row(&|n| n + 1 + n.min(count - n))).unwrap();
+    let relu = ["relu", "--x", &path("x.json"), "--forward", "--expect", &path("y.json")];
+    let ran = nnlayer(&relu);
+    assert!(ran.text().starts_with("FAIL y (5000): 5000 of 5000 entries are wrong\n  [2500]: yours 5001, ours 2500,"));
+    let json: serde_json::Value = serde_json::from_slice(&nnlayer(&[&relu[..], &["--json"]].concat()).stdout).unwrap();
+    let y = &json["results"]["y"];
+    assert_eq!((&y["right"], &y["wrong"]), (&0.into(), &count.into()));
+    let places: Vec<u64> = y["entries"].as_array().unwrap().iter().map(|e| e["index"][0].as_u64().unwrap()).collect();
+    assert_eq!((places.len(), &places[..5]), (1000, &[2500, 2499, 2501, 2498, 2502][..]));
+}
+
+#[test]
+fn answers_that_lie_by_columns_are_compared_by_rows() {
+    let folder = folder();
+    let path = folder.path().join("y.npy").to_str().unwrap().to_owned();
+    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    bytes.extend(format!("{:<117}\n", "{'descr': '<f8', 'fortran_order': True, 'shape': (2, 3), }").bytes());
+    bytes.extend([1.0f64, 4.0, 2.0, 5.0, 3.0, 6.0].iter().flat_map(|number| number.to_le_bytes()));
+    std::fs::write(&path, bytes).unwrap();
+    let relu = |x: &str| nnlayer(&["relu", "--x", x, "--forward", "--expect", &path]).text().to_owned();
+    assert_eq!(relu("1,2,3;4,5,6"), "PASS y (2×3): all 6 entries are right\n");
+    assert_eq!(relu("1,4;2,5;3,6"), "FAIL y (3×2): yours is (2×3), ours (3×2): the right answer transposed\n");
+    assert!(relu("1,2,3;4,5,7").starts_with("FAIL y (2×3): 1 of 6 entries is wrong\n  [1,2]: yours 6, ours 7"));
+}

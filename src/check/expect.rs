@@ -4,10 +4,10 @@ use super::compare::Tolerance;
 use crate::fault::shape;
 use crate::format::written::{Figure, Sheet};
 use crate::name::Name;
-use ndarray::{ArrayD, Dimension};
+use ndarray::ArrayD;
 
 /// An array with a number of this many digits was written by a program: its short numbers are exact.
-const BY_A_PROGRAM: usize = 8;
+const BY_A_PROGRAM: u8 = 8;
 
 /// What became of one answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,25 +79,26 @@ pub fn judge(name: &Name, sheet: &Sheet, ours: &ArrayD<f64>, rounding: f64) -> A
         name: name.clone(),
         shape: ours.shape().to_vec(),
         right: 0,
-        blank: sheet.cells.iter().filter(|cell| cell.is_none()).count(),
+        blank: sheet.cells().filter(Option::is_none).count(),
         wrong: Vec::new(),
         misfit: None,
     };
-    if answer.blank == sheet.cells.len() && !sheet.cells.is_empty() {
+    if answer.blank == sheet.len() && !sheet.is_empty() {
         return answer;
     }
     let rule = Rule::new(sheet, ours, rounding);
     let turned = || {
-        let turned = sheet.transposed();
-        turned.shape == ours.shape() && sheet.shape.len() == 2 && rule.wrong(&turned, ours).is_empty()
+        let fits = sheet.shape.iter().rev().eq(ours.shape());
+        fits && sheet.turned().is_some_and(|cells| rule.wrong(cells, ours).next().is_none())
     };
     if sheet.shape != ours.shape() {
         let yours = sheet.shape.clone();
         answer.misfit = Some(if turned() { Misfit::Transposed(yours) } else { Misfit::Shape(yours) });
         return answer;
     }
-    answer.wrong = rule.wrong(sheet, ours);
-    answer.right = sheet.cells.len() - answer.blank - answer.wrong.len();
+    answer.wrong = rule.wrong(sheet.cells(), ours).collect();
+    worst_first(&mut answer.wrong);
+    answer.right = sheet.len() - answer.blank - answer.wrong.len();
     if !answer.wrong.is_empty() && turned() {
         answer.misfit = Some(Misfit::Transposed(sheet.shape.clone()));
     }
@@ -115,9 +116,9 @@ impl Rule {
     fn new(sheet: &Sheet, ours: &ArrayD<f64>, rounding: f64) -> Rule {
         let largest = ours.iter().map(|v| v.abs()).filter(|v| v.is_finite()).fold(0.0, f64::max);
         let plain = Tolerance::stored(sheet.rounding.max(rounding));
-        let figures = || sheet.cells.iter().flatten();
+        let figures = || sheet.cells().flatten();
         let by_a_program = figures().any(|figure| figure.significant >= BY_A_PROGRAM);
-        let units = figures().map(|figure| figure.half_unit).filter(|unit| *unit > 0.0);
+        let units = figures().map(|figure| figure.half_unit()).filter(|unit| *unit > 0.0);
         let finest = by_a_program
             .then(|| units.fold(f64::INFINITY, f64::min))
             .map(|unit| if unit.is_finite() { unit } else { 0.0 });
@@ -127,27 +128,34 @@ impl Rule {
     fn holds(&self, figure: &Figure, ours: f64) -> bool {
         let written = match self.finest {
             Some(finest) if figure.significant < BY_A_PROGRAM => finest,
-            _ => figure.half_unit,
+            _ => figure.half_unit(),
         };
         Tolerance { atol: self.within.atol + written, ..self.within }.holds(figure.value, ours)
     }
 
-    fn wrong(&self, sheet: &Sheet, ours: &ArrayD<f64>) -> Vec<Wrong> {
-        let mut wrong: Vec<Wrong> = ours
-            .indexed_iter()
-            .zip(&sheet.cells)
-            .filter_map(|((index, &ours), cell)| cell.as_ref().map(|figure| (index, ours, figure)))
-            .filter(|(_, ours, figure)| !self.holds(figure, *ours))
-            .map(|(index, ours, figure)| Wrong {
-                index: index.slice().to_vec(),
-                yours: figure.value,
-                ours,
-                error: (figure.value - ours).abs(),
-            })
-            .collect();
-        // Stable: of two equally wrong entries the first in order. NaN is the worst.
-        let size = |wrong: &Wrong| if wrong.error.is_nan() { f64::INFINITY } else { wrong.error };
-        wrong.sort_by(|a, b| size(b).total_cmp(&size(a)));
-        wrong
+    /// The entries that are wrong, in order.
+    fn wrong(&self, cells: impl Iterator<Item = Option<Figure>>, ours: &ArrayD<f64>) -> impl Iterator<Item = Wrong> {
+        let figures = ours.iter().zip(cells).enumerate().filter_map(|(n, (&ours, cell))| Some((n, ours, cell?)));
+        figures.filter(|(_, ours, figure)| !self.holds(figure, *ours)).map(|(n, number, figure)| Wrong {
+            index: place(n, ours.shape()),
+            yours: figure.value,
+            ours: number,
+            error: (figure.value - number).abs(),
+        })
     }
+}
+
+/// The index of the entry of that number, row by row.
+fn place(mut n: usize, shape: &[usize]) -> Vec<usize> {
+    let mut index = vec![0; shape.len()];
+    for (at, size) in index.iter_mut().zip(shape).rev() {
+        (n, *at) = (n / size, n % size);
+    }
+    index
+}
+
+fn worst_first(wrong: &mut [Wrong]) {
+    // Stable: of two equally wrong entries the first in order. NaN is the worst.
+    let size = |wrong: &Wrong| if wrong.error.is_nan() { f64::INFINITY } else { wrong.error };
+    wrong.sort_by(|a, b| size(b).total_cmp(&size(a)));
 }

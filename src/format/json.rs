@@ -14,9 +14,10 @@ pub mod record;
 mod whole;
 mod write;
 
+pub(super) use number::decimal;
 pub use number::number;
 use parse::DEEPEST;
-pub(super) use parse::after_mark;
+use parse::after_mark;
 pub use parse::{parse, read};
 pub use place::{locate, locate_in};
 pub use write::{Matrix, nested_to_line, push_number, push_row, to_line, write_value};
@@ -24,17 +25,36 @@ pub use write::{Matrix, nested_to_line, push_number, push_row, to_line, write_va
 /// JSON text.
 pub struct Json;
 
+/// What a number of a document is read into.
+pub trait Entry: Copy + Default + Send {
+    /// The number that stands in the text as `token`; a word for one may be in quotes.
+    fn new(token: &[u8], value: f64) -> Self;
+    /// What stands for null in an array, where null may stand among numbers.
+    fn null() -> Option<Self>;
+}
+
+impl Entry for f64 {
+    #[inline(always)]
+    fn new(_: &[u8], value: f64) -> f64 {
+        value
+    }
+
+    fn null() -> Option<f64> {
+        None
+    }
+}
+
 /// A value of a document.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Node {
+pub enum Node<T = f64> {
     /// A number on its own.
-    Number(f64),
+    Number(T),
     /// An array of numbers, or of rows of one length.
-    Numbers(ArrayD<f64>),
+    Numbers(ArrayD<T>),
     /// Any other array.
-    List(Vec<Node>),
+    List(Vec<Node<T>>),
     /// An object, in the order of the text.
-    Object(Vec<(String, Node)>),
+    Object(Vec<(String, Node<T>)>),
     /// A string.
     Text(String),
     /// true or false.
@@ -44,7 +64,7 @@ pub enum Node {
 }
 
 /// The words for numbers that JSON has none for.
-fn special(text: &str) -> Option<f64> {
+pub(super) fn special(text: &str) -> Option<f64> {
     match text {
         "NaN" => Some(f64::NAN),
         "Infinity" => Some(f64::INFINITY),
@@ -54,7 +74,7 @@ fn special(text: &str) -> Option<f64> {
 }
 
 /// The index that a part of a pointer stands for.
-fn position(part: &str) -> Option<usize> {
+pub(super) fn position(part: &str) -> Option<usize> {
     let plain = part == "0" || !part.starts_with(['0', '+']);
     part.parse().ok().filter(|_| plain)
 }
@@ -77,26 +97,6 @@ impl Node {
             passed = wanted;
         }
         Ok(node)
-    }
-
-    fn child(&self, part: &str) -> Option<Cow<'_, Node>> {
-        match self {
-            Node::Object(entries) => {
-                let key = unescape(part);
-                entries.iter().find(|(known, _)| *known == key).map(|(_, node)| Cow::Borrowed(node))
-            }
-            Node::List(list) => list.get(position(part)?).map(Cow::Borrowed),
-            Node::Numbers(numbers) => {
-                let at = position(part).filter(|&at| at < numbers.len_of(Axis(0)))?;
-                let row = numbers.index_axis(Axis(0), at);
-                Some(Cow::Owned(
-                    row.first()
-                        .filter(|_| row.ndim() == 0)
-                        .map_or_else(|| Node::Numbers(row.to_owned()), |&number| Node::Number(number)),
-                ))
-            }
-            _ => None,
-        }
     }
 
     /// Pointers to what is inside, for a message.
@@ -154,8 +154,32 @@ impl Node {
             _ => None,
         }
     }
+}
 
-    fn no_number(&self, pointer: &str) -> Fault {
+impl<T: Copy> Node<T> {
+    /// The value of a key or at an index.
+    pub(super) fn child(&self, part: &str) -> Option<Cow<'_, Node<T>>> {
+        match self {
+            Node::Object(entries) => {
+                let key = unescape(part);
+                entries.iter().find(|(known, _)| *known == key).map(|(_, node)| Cow::Borrowed(node))
+            }
+            Node::List(list) => list.get(position(part)?).map(Cow::Borrowed),
+            Node::Numbers(numbers) => {
+                let at = position(part).filter(|&at| at < numbers.len_of(Axis(0)))?;
+                let row = numbers.index_axis(Axis(0), at);
+                Some(Cow::Owned(
+                    row.first()
+                        .filter(|_| row.ndim() == 0)
+                        .map_or_else(|| Node::Numbers(row.to_owned()), |&number| Node::Number(number)),
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    /// Why the value is no number.
+    pub(super) fn no_number(&self, pointer: &str) -> Fault {
         let (what, tip) = match self {
             Node::Text(text) if text.trim().parse::<f64>().is_ok() => {
                 (format!("the string \"{}\" is not a number", printable(text)), "write it without the quotes")
@@ -171,12 +195,6 @@ impl Node {
         };
         Fault::new(Code::NotANumber, what).at(Place::Pointer(pointer.to_owned())).tip(tip)
     }
-}
-
-/// The number that the text of a scalar stands for.
-pub(super) fn scalar_at(text: &str, pointer: &str) -> Result<f64, Fault> {
-    let node = parse(text.as_bytes(), "").map_err(|fault| fault.at(Place::Pointer(pointer.to_owned())))?;
-    Ok(node.matrix(pointer)?.first().copied().unwrap_or(f64::NAN))
 }
 
 /// Rows of a list of matrices, which are vectors of one length there.

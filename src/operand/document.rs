@@ -1,6 +1,6 @@
 //! Files that are read whole, for comparing: one array, or all that have names.
 
-use super::{Operand, Origin, Reader, operand};
+use super::{Operand, Origin, Reader, locate, operand};
 use crate::fault::Fault;
 use crate::format::written::{self, Sheet, Sheets};
 use crate::format::{DOUBLE_ROUNDING, Format, Found, Selector, Source, escape, json, unescape};
@@ -32,12 +32,10 @@ impl Reader<'_> {
         let form = grammar::parse(text).map_err(|fault| fault.of(option))?;
         let found = match &form {
             Form::Literal(values) => return Ok(Sheets::Single(Sheet::typed(values, text))),
-            Form::Json(text) => written::read(text.as_bytes(), "", ""),
+            Form::Json(text) => json::read(Source::bytes("", text.as_bytes()))
+                .and_then(|node| written::sheets(node, "", |fault| locate(fault.from(""), text))),
             Form::File(path, selector) => match self.format_of(path).map_err(|fault| fault.of(option))? {
-                format if format.name() == json::Json.name() => self
-                    .open(path)
-                    .and_then(|source| source.read_all())
-                    .and_then(|bytes| written::read(&bytes, pointer(selector), path)),
+                format if format.name() == json::Json.name() => self.written(path, selector),
                 _ => return self.plain_sheets(option, text),
             },
             Form::Stdin(selector) => match self.stdin_format().map_err(|fault| fault.of(option))? {
@@ -45,8 +43,7 @@ impl Reader<'_> {
                     if *selector == Selector::Whole {
                         self.stdin.take_plain(option)?;
                     }
-                    let bytes = self.stdin.source().and_then(Source::read_all);
-                    bytes.and_then(|bytes| written::read(&bytes, pointer(selector), stdin::LABEL))
+                    self.written(stdin::LABEL, selector)
                 }
                 _ => return self.plain_sheets(option, text),
             },
@@ -54,12 +51,17 @@ impl Reader<'_> {
         found.map_err(|fault| fault.of(option))
     }
 
+    fn written(&mut self, label: &str, selector: &Selector) -> Result<Sheets, Fault> {
+        let node = json::read(self.text(label)?)?;
+        written::sheets(node, pointer(selector), |fault| self.locate(fault, label))
+    }
+
     fn plain_sheets(&mut self, option: &Name, text: &str) -> Result<Sheets, Fault> {
-        let sheet = |operand: &Operand| Sheet::of(&operand.value, operand.rounding);
+        let sheet = |operand: Operand| Sheet::of(operand.value, operand.rounding);
         Ok(match self.document(option, text)? {
-            Document::Single(operand) => Sheets::Single(sheet(&operand)),
+            Document::Single(operand) => Sheets::Single(sheet(operand)),
             Document::Named(named) => {
-                Sheets::Named(named.into_iter().map(|(name, operand)| (name, Ok(sheet(&operand)))).collect())
+                Sheets::Named(named.into_iter().map(|(name, operand)| (name, Ok(sheet(operand)))).collect())
             }
         })
     }

@@ -70,7 +70,7 @@ fn mark_one(sections: &mut [Section], name: &Name, sheet: &Sheet, rounding: f64)
         stepped[flat(&step.index)] = true;
     }
     if sheet.shape == shape {
-        compared.cells.iter_mut().zip(&stepped).for_each(|(cell, stepped)| *cell = cell.filter(|_| *stepped));
+        compared.keep(|n| stepped[n]);
     }
     let answer = judge(name, &compared, &ours, rounding);
     if let Some(misfit) = answer.misfit.filter(|_| answer.wrong.is_empty()) {
@@ -78,7 +78,7 @@ fn mark_one(sections: &mut [Section], name: &Name, sheet: &Sheet, rounding: f64)
         return;
     }
     for step in steps {
-        if compared.cells.get(flat(&step.index)).is_some_and(Option::is_some) {
+        if compared.cell(flat(&step.index)).is_some() {
             let wrong = answer.wrong.iter().find(|wrong| wrong.index == step.index);
             step.mark = Some(wrong.map_or(Mark::Right, |wrong| Mark::Wrong(wrong.yours)));
         }

@@ -103,6 +103,11 @@ pub fn number(text: &[u8]) -> Option<(f64, usize)> {
     }
 }
 
+/// digits·10^exponent, rounded to nearest.
+pub(in crate::format) fn decimal(digits: u64, exponent: i64) -> f64 {
+    nearest(digits, exponent).unwrap_or_else(|| format!("{digits}e{exponent}").parse().unwrap_or(0.0))
+}
+
 #[cold]
 fn slow(token: &[u8]) -> Option<(f64, usize)> {
     let value: f64 = std::str::from_utf8(token).ok()?.parse().ok()?;

@@ -1,6 +1,6 @@
 //! Text to [`Node`], in one pass; a matrix goes into one flat vector as its rows are read.
 
-use super::{Node, special, whole};
+use super::{Entry, Node, special, whole};
 use crate::fault::{Code, Fault, Place};
 use crate::format::{Source, escape, printable, refuse_utf16, unreadable};
 use jiter::{Jiter, JiterError, JiterErrorType, JsonErrorType, Peek};
@@ -17,7 +17,7 @@ pub fn parse(bytes: &[u8], label: &str) -> Result<Node, Fault> {
 }
 
 /// Reads a whole document from a file, without keeping its text where it is an ordinary one.
-pub fn read(mut source: Source<'_>) -> Result<Node, Fault> {
+pub fn read<T: Entry>(mut source: Source<'_>) -> Result<Node<T>, Fault> {
     let (label, length) = (source.label, source.len);
     if let Some(node) = whole::stream(&mut source, length) {
         return Ok(node);
@@ -27,14 +27,14 @@ pub fn read(mut source: Source<'_>) -> Result<Node, Fault> {
 }
 
 /// Reads any document, and says of one that is none why, and where.
-pub(super) fn general(bytes: &[u8], label: &str) -> Result<Node, Fault> {
+pub(super) fn general<T: Entry>(bytes: &[u8], label: &str) -> Result<Node<T>, Fault> {
     let text = after_mark(bytes);
     let node = refuse_utf16(bytes).and_then(|()| Parser::new(text).document().map_err(|trouble| trouble.fault(text)));
     node.map_err(|fault| fault.from(label))
 }
 
 /// The text behind a byte order mark.
-pub(in crate::format) fn after_mark(bytes: &[u8]) -> &[u8] {
+pub(super) fn after_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
@@ -111,7 +111,7 @@ impl<'j> Parser<'j> {
     }
 
     /// Any value.
-    pub(super) fn any(&mut self, levels: usize) -> Parsed<Node> {
+    pub(super) fn any<T: Entry>(&mut self, levels: usize) -> Parsed<Node<T>> {
         match self.jiter.peek() {
             Ok(peek) => self.value(peek, levels),
             Err(error) => Err(self.syntax(&error)),
@@ -131,7 +131,7 @@ impl<'j> Parser<'j> {
 }
 
 impl Parser<'_> {
-    pub(super) fn document(&mut self) -> Parsed<Node> {
+    pub(super) fn document<T: Entry>(&mut self) -> Parsed<Node<T>> {
         let first = match self.jiter.peek() {
             Ok(first) => first,
             Err(_) => return Err(Trouble::new(Code::EmptyValue, 0, "is empty")),
@@ -140,7 +140,7 @@ impl Parser<'_> {
         self.finish().map(|()| node)
     }
 
-    fn value(&mut self, peek: Peek, levels: usize) -> Parsed<Node> {
+    fn value<T: Entry>(&mut self, peek: Peek, levels: usize) -> Parsed<Node<T>> {
         match peek {
             Peek::Array => self.array(self.deeper(levels)?),
             Peek::Object => self.object(self.deeper(levels)?),
@@ -153,10 +153,14 @@ impl Parser<'_> {
         }
     }
 
-    /// A value in an array, where strings may stand for numbers.
-    fn entry(&mut self, peek: Peek, levels: usize) -> Parsed<Node> {
+    /// A value in an array, where strings, and null, may stand for numbers.
+    fn entry<T: Entry>(&mut self, peek: Peek, levels: usize) -> Parsed<Node<T>> {
         match self.value(peek, levels)? {
-            Node::Text(text) => Ok(special(&text).map_or(Node::Text(text), Node::Number)),
+            Node::Text(text) => Ok(match special(&text) {
+                Some(number) => Node::Number(T::new(text.as_bytes(), number)),
+                None => Node::Text(text),
+            }),
+            Node::Null => Ok(T::null().map_or(Node::Null, Node::Number)),
             node => Ok(node),
         }
     }
@@ -173,7 +177,7 @@ impl Parser<'_> {
         }
     }
 
-    fn number(&mut self, peek: Peek) -> Parsed<f64> {
+    fn number<T: Entry>(&mut self, peek: Peek) -> Parsed<T> {
         let begin = self.jiter.current_index();
         match self.jiter.known_float(peek) {
             Ok(number) if number.is_infinite() && self.text[begin..].iter().take(2).all(|&byte| byte != b'I') => {
@@ -181,7 +185,7 @@ impl Parser<'_> {
                 let shown: String = digits.chars().take(40).collect();
                 Err(Trouble::new(Code::NumberRange, begin, format!("{shown} is too large for a double")))
             }
-            Ok(number) => Ok(number),
+            Ok(number) => Ok(T::new(self.jiter.slice_to_current(begin), number)),
             Err(error) => Err(self.syntax(&error)),
         }
     }
@@ -194,7 +198,7 @@ impl Parser<'_> {
         self.jiter.known_array().map_err(|error| self.syntax(&error))
     }
 
-    fn array(&mut self, levels: usize) -> Parsed<Node> {
+    fn array<T: Entry>(&mut self, levels: usize) -> Parsed<Node<T>> {
         match self.first()? {
             Some(Peek::Array) => self.rows(levels),
             first => {
@@ -208,7 +212,7 @@ impl Parser<'_> {
     }
 
     /// Appends the entries of an array up to its end, or up to the first that is no number, which it returns.
-    fn numbers(&mut self, first: Option<Peek>, flat: &mut Vec<f64>, levels: usize) -> Parsed<Option<Node>> {
+    fn numbers<T: Entry>(&mut self, first: Option<Peek>, flat: &mut Vec<T>, levels: usize) -> Parsed<Option<Node<T>>> {
         let (begin, mut next) = (flat.len(), first);
         while let Some(peek) = next {
             let node = match peek.is_num() {
@@ -225,7 +229,7 @@ impl Parser<'_> {
     }
 
     /// An array whose first entry is an array: a matrix as long as rows of numbers of one length follow.
-    fn rows(&mut self, levels: usize) -> Parsed<Node> {
+    fn rows<T: Entry>(&mut self, levels: usize) -> Parsed<Node<T>> {
         let (mut flat, mut height, mut width) = (Vec::new(), 0, None);
         let mut next = Some(Peek::Array);
         while let Some(peek) = next {
@@ -245,7 +249,7 @@ impl Parser<'_> {
     }
 
     /// Appends a row to a matrix; one that does not fit is taken off again and returned.
-    fn row(&mut self, flat: &mut Vec<f64>, width: Option<usize>, levels: usize) -> Parsed<Option<Node>> {
+    fn row<T: Entry>(&mut self, flat: &mut Vec<T>, width: Option<usize>, levels: usize) -> Parsed<Option<Node<T>>> {
         let (begin, levels) = (flat.len(), self.deeper(levels)?);
         let first = self.first()?;
         match self.numbers(first, flat, levels)? {
@@ -259,7 +263,7 @@ impl Parser<'_> {
     }
 
     /// The rest of an array that is no matrix.
-    fn list(&mut self, mut list: Vec<Node>, levels: usize) -> Parsed<Node> {
+    fn list<T: Entry>(&mut self, mut list: Vec<Node<T>>, levels: usize) -> Parsed<Node<T>> {
         while let Some(peek) = self.step()? {
             let entry = self.entry(peek, levels).map_err(|trouble| trouble.under(list.len()))?;
             list.push(entry);
@@ -267,7 +271,7 @@ impl Parser<'_> {
         Ok(Node::List(list))
     }
 
-    fn object(&mut self, levels: usize) -> Parsed<Node> {
+    fn object<T: Entry>(&mut self, levels: usize) -> Parsed<Node<T>> {
         let (mut entries, mut seen) = (Vec::new(), HashSet::new());
         let mut before = self.jiter.current_index();
         let mut key = self.first_key()?;
@@ -291,12 +295,12 @@ impl Parser<'_> {
     }
 }
 
-fn vector(values: Vec<f64>) -> Node {
+fn vector<T: Entry>(values: Vec<T>) -> Node<T> {
     array(&[values.len()], values)
 }
 
 /// Numbers of a shape that was counted with them; were it wrong they would stay a vector.
-fn array(shape: &[usize], values: Vec<f64>) -> Node {
+fn array<T: Entry>(shape: &[usize], values: Vec<T>) -> Node<T> {
     let flat = ArrayD::from_shape_vec(IxDyn(&[values.len()]), values).unwrap_or_default();
     Node::Numbers(flat.into_shape_with_order(IxDyn(shape)).unwrap_or_default())
 }

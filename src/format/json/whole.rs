@@ -2,7 +2,7 @@
 //! over threads, and a file is never in memory as text. At the least doubt it gives up, and the general parser, which words
 //! every error, reads the document from its beginning.
 
-use super::{Node, number};
+use super::{Entry, Node, number};
 use crate::kernel::pipeline;
 use memchr::memrchr;
 use ndarray::{ArrayD, IxDyn};
@@ -34,17 +34,17 @@ const WORDS: [(&[u8], f64); 6] = [
 ];
 
 /// The document in memory, or nothing where the general parser should look.
-pub(super) fn document(mut text: &[u8]) -> Option<Node> {
+pub(super) fn document<T: Entry>(mut text: &[u8]) -> Option<Node<T>> {
     let length = text.len() as u64;
     stream(&mut text, length)
 }
 
 /// The document that a stream gives, of about so many bytes.
-pub(super) fn stream(from: &mut dyn Read, length: u64) -> Option<Node> {
+pub(super) fn stream<T: Entry>(from: &mut dyn Read, length: u64) -> Option<Node<T>> {
     streamed(from, usize::try_from(length).unwrap_or(WINDOW).clamp(1, WINDOW))
 }
 
-fn streamed(from: &mut dyn Read, size: usize) -> Option<Node> {
+fn streamed<T: Entry>(from: &mut dyn Read, size: usize) -> Option<Node<T>> {
     let mut window = Window { text: Vec::new(), from, at: 0, ended: false, size };
     window.need(LOOKAHEAD)?;
     if window.rest().starts_with(b"\xef\xbb\xbf") {
@@ -116,12 +116,12 @@ impl Window<'_> {
         }
     }
 
-    fn document(mut self) -> Option<Node> {
+    fn document<T: Entry>(mut self) -> Option<Node<T>> {
         let node = self.value(DEEPEST)?;
         if self.peek().is_none() && self.ended { Some(node) } else { None }
     }
 
-    fn value(&mut self, levels: usize) -> Option<Node> {
+    fn value<T: Entry>(&mut self, levels: usize) -> Option<Node<T>> {
         match self.peek()? {
             b'[' => self.array(levels.checked_sub(1)?),
             b'{' => self.object(levels.checked_sub(1)?),
@@ -133,13 +133,13 @@ impl Window<'_> {
         }
     }
 
-    fn word(&mut self, word: &[u8], node: Node) -> Option<Node> {
+    fn word<T>(&mut self, word: &[u8], node: Node<T>) -> Option<Node<T>> {
         self.rest().starts_with(word).then(|| self.at += word.len())?;
         Some(node)
     }
 
     /// A number, or a word for one.
-    fn entry(&mut self) -> Option<f64> {
+    fn entry<T: Entry>(&mut self) -> Option<T> {
         self.need(LOOKAHEAD)?;
         let (value, length) = entry(self.rest())?;
         self.at += length;
@@ -156,9 +156,9 @@ impl Window<'_> {
         Some(string)
     }
 
-    fn object(&mut self, levels: usize) -> Option<Node> {
+    fn object<T: Entry>(&mut self, levels: usize) -> Option<Node<T>> {
         self.skip(b'{')?;
-        let mut entries: Vec<(String, Node)> = Vec::new();
+        let mut entries: Vec<(String, Node<T>)> = Vec::new();
         if self.peek()? == b'}' {
             self.at += 1;
             return Some(Node::Object(entries));
@@ -179,7 +179,7 @@ impl Window<'_> {
         }
     }
 
-    fn array(&mut self, levels: usize) -> Option<Node> {
+    fn array<T: Entry>(&mut self, levels: usize) -> Option<Node<T>> {
         self.skip(b'[')?;
         match self.peek()? {
             b'[' => self.matrix(),
@@ -187,8 +187,8 @@ impl Window<'_> {
                 self.at += 1;
                 flat(&[0], Vec::new())
             }
-            b'{' | b't' | b'f' | b'n' => self.list(levels),
-            b'"' if entry(self.rest()).is_none() => self.list(levels),
+            b'{' | b't' | b'f' => self.list(levels),
+            b'"' | b'n' if entry::<T>(self.rest()).is_none() => self.list(levels),
             _ => {
                 let mut values = Vec::new();
                 self.row(&mut values)?;
@@ -198,11 +198,11 @@ impl Window<'_> {
     }
 
     /// An array of what is no number: objects, mostly.
-    fn list(&mut self, levels: usize) -> Option<Node> {
+    fn list<T: Entry>(&mut self, levels: usize) -> Option<Node<T>> {
         let mut list = Vec::new();
         loop {
             let entry = match self.peek()? {
-                b'"' if entry(self.rest()).is_some() => self.entry().map(Node::Number),
+                b'"' | b'n' if entry::<T>(self.rest()).is_some() => self.entry().map(Node::Number),
                 _ => self.value(levels),
             };
             list.push(entry?);
@@ -213,7 +213,7 @@ impl Window<'_> {
     }
 
     /// Appends the numbers up to the end of an array, of which there is one at least.
-    fn row(&mut self, values: &mut Vec<f64>) -> Option<()> {
+    fn row<T: Entry>(&mut self, values: &mut Vec<T>) -> Option<()> {
         loop {
             self.peek()?;
             values.push(self.entry()?);
@@ -224,7 +224,7 @@ impl Window<'_> {
     }
 
     /// Rows of one length: the first says how long, the others are read a window at a time over threads.
-    fn matrix(&mut self) -> Option<Node> {
+    fn matrix<T: Entry>(&mut self) -> Option<Node<T>> {
         let mut values = Vec::new();
         self.skip(b'[')?;
         self.peek().filter(|next| *next != b']')?;
@@ -232,7 +232,7 @@ impl Window<'_> {
         let width = values.len();
         // A small one is read where it lies: to cut off a window and put it back costs the window, and there may be many.
         let near = &self.rest()[..self.rest().len().min(SMALL)];
-        if let Some(Rows { values: others, end: Some(end) }) = rows(near, width) {
+        if let Some(Rows { values: others, end: Some(end) }) = rows::<T>(near, width) {
             values.extend(others);
             self.at += end;
             return flat(&[values.len() / width, width], values);
@@ -245,7 +245,7 @@ impl Window<'_> {
             pieces.borrow_mut().push_back(Arc::clone(&piece));
             Some(piece)
         };
-        let take = |read: Option<Rows>| {
+        let take = |read: Option<Rows<T>>| {
             let Some(rows) = read else { return false };
             values.extend_from_slice(&rows.values);
             end = rows.end;
@@ -278,13 +278,13 @@ impl Window<'_> {
 }
 
 /// Numbers of whole rows, and where the matrix ended, if it did.
-struct Rows {
-    values: Vec<f64>,
+struct Rows<T> {
+    values: Vec<T>,
     end: Option<usize>,
 }
 
 /// The rows of a text between rows, up to its end or to the end of the matrix.
-fn rows(text: &[u8], width: usize) -> Option<Rows> {
+fn rows<T: Entry>(text: &[u8], width: usize) -> Option<Rows<T>> {
     let (mut values, mut at) = (Vec::with_capacity(text.len() / 16), 0);
     loop {
         at = blanks(text, at);
@@ -313,17 +313,20 @@ fn rows(text: &[u8], width: usize) -> Option<Rows> {
 
 /// The number, or word for one, that a text begins with, and its length.
 #[inline]
-fn entry(text: &[u8]) -> Option<(f64, usize)> {
+fn entry<T: Entry>(text: &[u8]) -> Option<(T, usize)> {
     match number(text) {
-        Some(found) => Some(found),
+        Some((value, length)) => Some((T::new(&text[..length], value), length)),
         None => word(text),
     }
 }
 
 #[cold]
 #[inline(never)]
-fn word(text: &[u8]) -> Option<(f64, usize)> {
-    WORDS.iter().find(|(word, _)| text.starts_with(word)).map(|(word, value)| (*value, word.len()))
+fn word<T: Entry>(text: &[u8]) -> Option<(T, usize)> {
+    if text.starts_with(b"null") {
+        return T::null().map(|null| (null, 4));
+    }
+    WORDS.iter().find(|(word, _)| text.starts_with(word)).map(|(word, value)| (T::new(word, *value), word.len()))
 }
 
 /// Where the blanks from `at` on end.
@@ -335,7 +338,7 @@ fn blanks(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-fn flat(shape: &[usize], values: Vec<f64>) -> Option<Node> {
+fn flat<T>(shape: &[usize], values: Vec<T>) -> Option<Node<T>> {
     ArrayD::from_shape_vec(IxDyn(shape), values).ok().map(Node::Numbers)
 }
 
@@ -344,18 +347,25 @@ fn flat(shape: &[usize], values: Vec<f64>) -> Option<Node> {
 mod tests {
     use super::super::parse::general;
     use super::*;
+    use crate::format::written::Cell;
     use proptest::prelude::*;
 
     /// Through windows of that size.
-    fn quick(mut text: &[u8], size: usize) -> Option<Node> {
+    fn quick<T: Entry>(mut text: &[u8], size: usize) -> Option<Node<T>> {
         streamed(&mut text, size)
     }
 
-    /// What the quick way reads is what the general one reads; NaN is equal to NaN in what is shown.
+    /// What the quick way reads is what the general one reads, as numbers and with their digits and blanks.
     fn agree(text: &[u8]) {
-        let expected = general(text, "");
+        agree_in::<f64>(text);
+        agree_in::<Cell>(text);
+    }
+
+    /// NaN is equal to NaN in what is shown.
+    fn agree_in<T: Entry + std::fmt::Debug>(text: &[u8]) {
+        let expected = general::<T>(text, "");
         for size in [1, 300, WINDOW] {
-            if let Some(read) = quick(text, size) {
+            if let Some(read) = quick::<T>(text, size) {
                 assert_eq!(
                     format!("{:?}", Ok::<_, crate::fault::Fault>(read)),
                     format!("{expected:?}"),
@@ -379,7 +389,7 @@ mod tests {
             r#"{"x":[["NaN",-0.0],["-Infinity",1e5]],"kind":"affine","b":[{"w":[[1]],"n":null}],"s":["a","NaN",false]}"#,
             "{}",
         ] {
-            assert!(quick(text.as_bytes(), WINDOW).is_some(), "{text}");
+            assert!(quick::<f64>(text.as_bytes(), WINDOW).is_some(), "{text}");
             agree(text.as_bytes());
         }
         for text in [
@@ -407,20 +417,30 @@ mod tests {
             "[1.]",
             "\"a",
         ] {
-            assert!(quick(text.as_bytes(), WINDOW).is_none(), "{text}");
+            assert!(quick::<f64>(text.as_bytes(), WINDOW).is_none(), "{text}");
         }
-        assert!(document(("[".repeat(63) + &"]".repeat(63)).as_bytes()).is_none());
+        for text in ["[null]", "[1,null]", "{\"y\":[[null, 0.5],[1,null]],\"t\":null}", "[\"a\",null]"] {
+            assert!(quick::<Cell>(text.as_bytes(), WINDOW).is_some(), "{text}");
+            agree(text.as_bytes());
+        }
+        assert!(document::<f64>(("[".repeat(63) + &"]".repeat(63)).as_bytes()).is_none());
     }
 
     #[test]
     fn a_long_matrix_is_read_over_threads_and_windows() {
         let row = |n: usize| format!("[{n}.25,-1e-{},\"NaN\",12345678901234567]", n % 300);
+        long_matrix::<f64>(row);
+        long_matrix::<Cell>(row);
+        long_matrix::<Cell>(|n| format!("[{n}.250,null,\"NaN\",{}]", n % 300));
+    }
+
+    fn long_matrix<T: Entry + std::fmt::Debug>(row: impl Fn(usize) -> String) {
         let rows: Vec<String> = (0..40_000).map(row).collect();
         let text = format!("{{\"x\": [{}], \"w\": [[1]], \"long\": [[{}1]]}}", rows.join(", "), "2, ".repeat(30_000));
-        let expected = format!("{:?}", general(text.as_bytes(), "").unwrap());
+        let expected = format!("{:?}", general::<T>(text.as_bytes(), "").unwrap());
         for size in [3000, 1 << 20, WINDOW] {
             for threads in [1, 3] {
-                let read = crate::kernel::threads::with(threads, || quick(text.as_bytes(), size)).unwrap();
+                let read = crate::kernel::threads::with(threads, || quick::<T>(text.as_bytes(), size)).unwrap();
                 assert!(format!("{read:?}") == expected, "windows of {size}, {threads} threads");
             }
         }
@@ -430,6 +450,7 @@ mod tests {
         prop_oneof![
             6 => any::<f64>().prop_filter("finite", |v| v.is_finite()).prop_map(|v| format!("{v:?}")),
             4 => "-?(0|[1-9][0-9]{0,3})(\\.[0-9]{1,4})?([eE][+-]?[0-9]{1,2})?",
+            1 => Just("null".to_owned()),
             1 => prop::sample::select(WORDS.map(|(word, _)| String::from_utf8(word.to_vec()).unwrap()).to_vec()),
         ]
     }
