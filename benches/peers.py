@@ -422,6 +422,22 @@ def memory_mean():
     return peak(nnlayer("softmax-xent", *words, threads=2)) / (8 * (4096 * 1024 + 4096))
 
 
+@row("memory-expect", "the same: softmax forward, 4096×1024 from .npy, held against an answer of .npy", 1.6)
+def memory_expect():
+    return expect_peak("npy")
+
+
+@row("memory-expect-json", "the same against an answer of JSON", 2.0)
+def memory_expect_json():
+    return expect_peak("json")
+
+
+def expect_peak(kind):
+    words = ["--x", matrix("x.npy", 4096, 1024), "--forward"]
+    subprocess.run(nnlayer("softmax", *words, "--out", f"ours.{kind}"), check=True)
+    return peak(nnlayer("softmax", *words, "--expect", f"ours.{kind}")) / (2 * 8 * 4096 * 1024)
+
+
 @row("exact", "`--precision exact`, affine forward + backward, 512×512 · 512×512 / `--precision f64`", 8, ("numpy", "exact"))
 def exact():
     words = ["affine", "--x", matrix("x512.npy", 512, 512), "--w", matrix("w512.npy", 512, 512), "--out", "ours.npz"]

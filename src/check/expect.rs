@@ -20,8 +20,10 @@ pub struct Answer {
     pub right: usize,
     /// How many were left out.
     pub blank: usize,
-    /// Those that are wrong, the worst first.
-    pub wrong: Vec<Wrong>,
+    /// How many are wrong.
+    pub wrong: usize,
+    /// The worst of those, the worst first.
+    pub worst: Vec<Wrong>,
     /// What is wrong as a whole.
     pub misfit: Option<Misfit>,
 }
@@ -51,7 +53,7 @@ pub enum Misfit {
 impl Answer {
     /// Whether nothing is wrong.
     pub fn passes(&self) -> bool {
-        self.wrong.is_empty() && self.misfit.is_none()
+        self.wrong == 0 && self.misfit.is_none()
     }
 
     /// Whether nothing was written.
@@ -73,14 +75,16 @@ impl Misfit {
     }
 }
 
-/// Compares an answer with the result. `rounding` is that of the arithmetic which computed the result.
-pub fn judge(name: &Name, sheet: &Sheet, ours: &ArrayD<f64>, rounding: f64) -> Answer {
+/// Compares an answer with the result. `rounding` is that of the arithmetic which computed the result; of the wrong
+/// entries, `most` are kept.
+pub fn judge(name: &Name, sheet: &Sheet, ours: &ArrayD<f64>, rounding: f64, most: usize) -> Answer {
     let mut answer = Answer {
         name: name.clone(),
         shape: ours.shape().to_vec(),
         right: 0,
         blank: sheet.cells().filter(Option::is_none).count(),
-        wrong: Vec::new(),
+        wrong: 0,
+        worst: Vec::new(),
         misfit: None,
     };
     if answer.blank == sheet.len() && !sheet.is_empty() {
@@ -96,10 +100,9 @@ pub fn judge(name: &Name, sheet: &Sheet, ours: &ArrayD<f64>, rounding: f64) -> A
         answer.misfit = Some(if turned() { Misfit::Transposed(yours) } else { Misfit::Shape(yours) });
         return answer;
     }
-    answer.wrong = rule.wrong(sheet.cells(), ours).collect();
-    worst_first(&mut answer.wrong);
-    answer.right = sheet.len() - answer.blank - answer.wrong.len();
-    if !answer.wrong.is_empty() && turned() {
+    (answer.wrong, answer.worst) = worst(rule.wrong(sheet.cells(), ours), most);
+    answer.right = sheet.len() - answer.blank - answer.wrong;
+    if answer.wrong > 0 && turned() {
         answer.misfit = Some(Misfit::Transposed(sheet.shape.clone()));
     }
     answer
@@ -135,12 +138,11 @@ impl Rule {
 
     /// The entries that are wrong, in order.
     fn wrong(&self, cells: impl Iterator<Item = Option<Figure>>, ours: &ArrayD<f64>) -> impl Iterator<Item = Wrong> {
-        let figures = ours.iter().zip(cells).enumerate().filter_map(|(n, (&ours, cell))| Some((n, ours, cell?)));
-        figures.filter(|(_, ours, figure)| !self.holds(figure, *ours)).map(|(n, number, figure)| Wrong {
-            index: place(n, ours.shape()),
-            yours: figure.value,
-            ours: number,
-            error: (figure.value - number).abs(),
+        let shape = ours.shape();
+        ours.iter().zip(cells).enumerate().filter_map(move |(n, (&ours, cell))| {
+            let figure = cell.filter(|figure| !self.holds(figure, ours))?;
+            let (yours, error) = (figure.value, (figure.value - ours).abs());
+            Some(Wrong { index: place(n, shape), yours, ours, error })
         })
     }
 }
@@ -154,8 +156,44 @@ fn place(mut n: usize, shape: &[usize]) -> Vec<usize> {
     index
 }
 
-fn worst_first(wrong: &mut [Wrong]) {
-    // Stable: of two equally wrong entries the first in order. NaN is the worst.
+/// How many entries are wrong, and the worst of them. They are cut back whenever twice as many are there, so that a large
+/// answer that is wrong everywhere takes no more room than one that is right.
+fn worst(wrong: impl Iterator<Item = Wrong>, most: usize) -> (usize, Vec<Wrong>) {
+    // NaN is the worst.
     let size = |wrong: &Wrong| if wrong.error.is_nan() { f64::INFINITY } else { wrong.error };
-    wrong.sort_by(|a, b| size(b).total_cmp(&size(a)));
+    let cut = |kept: &mut Vec<Wrong>| {
+        // Stable: of two equally wrong entries the first in order.
+        kept.sort_by(|a, b| size(b).total_cmp(&size(a)));
+        kept.truncate(most);
+    };
+    let (mut count, mut kept, mut least) = (0, Vec::new(), -1.0);
+    for entry in wrong {
+        count += 1;
+        if size(&entry) > least {
+            kept.push(entry);
+        }
+        if kept.len() >= most.saturating_mul(2) {
+            cut(&mut kept);
+            least = kept.last().map_or(f64::INFINITY, size);
+        }
+    }
+    cut(&mut kept);
+    (count, kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_worst_of_many_are_the_first_of_all(errors in prop::collection::vec(prop::sample::select(vec![1.0, 2.0, 3.0, f64::INFINITY, f64::NAN]), 0..60), most in 0usize..8) {
+            let wrong = || errors.iter().enumerate().map(|(n, &error)| Wrong { index: vec![n], yours: 0.0, ours: 0.0, error });
+            let (few, all) = (worst(wrong(), most), worst(wrong(), usize::MAX));
+            let places = |wrong: &[Wrong]| wrong.iter().map(|wrong| wrong.index[0]).collect::<Vec<_>>();
+            prop_assert_eq!((few.0, all.0, all.1.len()), (errors.len(), errors.len(), errors.len()));
+            prop_assert_eq!(places(&few.1), &places(&all.1)[..most.min(errors.len())]);
+        }
+    }
 }

@@ -43,7 +43,7 @@ pub(super) fn run(
     for block in &report.blocks {
         if let Some((_, sheet)) = named.iter().find(|(name, _)| *name == block.name) {
             let sheet = sheet.as_ref().map_err(|fault| fault.clone().of(&EXPECT))?;
-            answers.push(judge(&block.name, sheet, &block.value, rounding(request)));
+            answers.push(judge(&block.name, sheet, &block.value, rounding(request), expectation::LISTED));
         }
     }
     if answers.is_empty() {

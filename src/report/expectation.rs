@@ -8,29 +8,29 @@ use std::io;
 
 /// So many wrong entries are shown.
 const SHOWN: usize = 10;
-/// So many are listed in JSON.
-const LISTED: usize = 1000;
+/// So many are listed in JSON: more are never looked at.
+pub const LISTED: usize = 1000;
 
 /// A line an answer with its wrong entries below it, and a line at the end where there are several.
 pub fn text(answers: &[Answer], out: &mut dyn io::Write) -> io::Result<()> {
     for answer in answers {
         let blank = if answer.blank > 0 { format!(", {} blank", answer.blank) } else { String::new() };
-        let all = answer.right + answer.wrong.len();
+        let all = answer.right + answer.wrong;
         let what = match &answer.misfit {
             Some(misfit) => misfit.words(&answer.shape),
             None if answer.is_blank() => "left blank".to_owned(),
-            None if answer.wrong.is_empty() && all == 1 => format!("right{blank}"),
-            None if answer.wrong.is_empty() => format!("all {all} entries are right{blank}"),
-            None => format!("{} of {all} entries {} wrong{blank}", answer.wrong.len(), are(answer.wrong.len())),
+            None if answer.wrong == 0 && all == 1 => format!("right{blank}"),
+            None if answer.wrong == 0 => format!("all {all} entries are right{blank}"),
+            None => format!("{} of {all} entries {} wrong{blank}", answer.wrong, are(answer.wrong)),
         };
         writeln!(out, "{} {} {}: {what}", verdict(answer), answer.name, shape(&answer.shape))?;
-        for wrong in answer.wrong.iter().take(SHOWN) {
+        for wrong in answer.worst.iter().take(SHOWN) {
             let place = if wrong.index.is_empty() { String::new() } else { format!("{}: ", index(&wrong.index)) };
             let apart = brief(wrong.error);
             writeln!(out, "  {place}yours {}, ours {}, apart by {apart}", number(wrong.yours), number(wrong.ours))?;
         }
-        if answer.wrong.len() > SHOWN {
-            writeln!(out, "  and {} more", answer.wrong.len() - SHOWN)?;
+        if answer.wrong > SHOWN {
+            writeln!(out, "  and {} more", answer.wrong - SHOWN)?;
         }
     }
     let wrong = answers.iter().filter(|answer| !answer.passes()).count();
@@ -69,7 +69,7 @@ pub fn json(answers: &[Answer], pretty: bool, out: &mut dyn io::Write) -> io::Re
 }
 
 fn answer_json(answer: &Answer) -> Value {
-    let wrong = answer.wrong.iter().take(LISTED).map(|wrong| {
+    let wrong = answer.worst.iter().take(LISTED).map(|wrong| {
         json!({"index": wrong.index, "yours": wire(wrong.yours), "ours": wire(wrong.ours), "error": wire(wrong.error)})
     });
     json!({
@@ -77,7 +77,7 @@ fn answer_json(answer: &Answer) -> Value {
         "shape": answer.shape,
         "right": answer.right,
         "blank": answer.blank,
-        "wrong": answer.wrong.len(),
+        "wrong": answer.wrong,
         "misfit": answer.misfit.as_ref().map(|misfit| misfit.words(&answer.shape)),
         "entries": wrong.collect::<Value>(),
     })

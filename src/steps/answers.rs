@@ -72,14 +72,14 @@ fn mark_one(sections: &mut [Section], name: &Name, sheet: &Sheet, rounding: f64)
     if sheet.shape == shape {
         compared.keep(|n| stepped[n]);
     }
-    let answer = judge(name, &compared, &ours, rounding);
-    if let Some(misfit) = answer.misfit.filter(|_| answer.wrong.is_empty()) {
+    let answer = judge(name, &compared, &ours, rounding, usize::MAX);
+    if let Some(misfit) = answer.misfit.filter(|_| answer.wrong == 0) {
         steps[0].mark = Some(Mark::Misfit(misfit, shape));
         return;
     }
     for step in steps {
         if compared.cell(flat(&step.index)).is_some() {
-            let wrong = answer.wrong.iter().find(|wrong| wrong.index == step.index);
+            let wrong = answer.worst.iter().find(|wrong| wrong.index == step.index);
             step.mark = Some(wrong.map_or(Mark::Right, |wrong| Mark::Wrong(wrong.yours)));
         }
     }
