@@ -271,3 +271,15 @@ fn arrays_that_lie_over_one_another_are_refused() {
     let ran = costs(PACKED, file.size, || nnlayer(&["compare", &format!("{}#x7", file.path()), "0"]));
     assert!(ran.text().contains("a is (2000000)"), "{}{}", ran.text(), ran.stderr);
 }
+
+#[test]
+fn rows_that_an_answer_leaves_out_cost_nothing() {
+    let row = vec!["1"; 20_000].join(",");
+    let file =
+        File::new("t.json", format!("{{\"y\":[[{row}],{0}],\"loss\":[[{row}],{0}]}}", vec!["null"; 20_000].join(",")));
+    for words in ["softmax --x 1,2", "softmax --x 1,2 --steps", "softmax-xent --x 1,2;3,4 --t 0,1 --steps"] {
+        let words: Vec<&str> = words.split(' ').chain(["--expect", file.path()]).collect();
+        let ran = costs(TEXT, file.size, || nnlayer(&words));
+        assert!(ran.status == 1 && ran.text().contains("20001×20000"), "{}{}", ran.text(), ran.stderr);
+    }
+}

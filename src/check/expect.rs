@@ -82,7 +82,7 @@ pub fn judge(name: &Name, sheet: &Sheet, ours: &ArrayD<f64>, rounding: f64, most
         name: name.clone(),
         shape: ours.shape().to_vec(),
         right: 0,
-        blank: sheet.cells().filter(Option::is_none).count(),
+        blank: sheet.len() - sheet.figures().count(),
         wrong: 0,
         worst: Vec::new(),
         misfit: None,
@@ -119,7 +119,7 @@ impl Rule {
     fn new(sheet: &Sheet, ours: &ArrayD<f64>, rounding: f64) -> Rule {
         let largest = ours.iter().map(|v| v.abs()).filter(|v| v.is_finite()).fold(0.0, f64::max);
         let plain = Tolerance::stored(sheet.rounding.max(rounding));
-        let figures = || sheet.cells().flatten();
+        let figures = || sheet.figures();
         let by_a_program = figures().any(|figure| figure.significant >= BY_A_PROGRAM);
         let units = figures().map(|figure| figure.half_unit()).filter(|unit| *unit > 0.0);
         let finest = by_a_program

@@ -38,6 +38,12 @@ enum Cells {
     /// Numbers whose digits nobody chose.
     Plain(Vec<f64>),
     Written(Vec<Cell>),
+    /// Rows of which some are left out: where each begins among what is written. A text of few bytes may leave out many.
+    Partly {
+        rows: Vec<Option<usize>>,
+        width: usize,
+        written: Vec<Cell>,
+    },
 }
 
 /// What a file of answers holds.
@@ -109,10 +115,7 @@ impl Sheet {
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        match &self.cells {
-            Cells::Plain(values) => values.len(),
-            Cells::Written(cells) => cells.len(),
-        }
+        self.shape.iter().fold(1, |count, &size| count.saturating_mul(size))
     }
 
     /// Whether there are none.
@@ -123,16 +126,27 @@ impl Sheet {
     /// The entry of that number, row by row; blank where there is none.
     pub fn cell(&self, n: usize) -> Cell {
         match &self.cells {
-            Cells::Plain(values) => {
-                values.get(n).map(|&value| Figure { value, place: 0, significant: 17, rounded: false })
-            }
+            Cells::Plain(values) => values.get(n).copied().map(plain),
             Cells::Written(cells) => cells.get(n).copied().flatten(),
+            Cells::Partly { rows, width, written } => {
+                let begin = rows.get(n.checked_div(*width)?).copied().flatten()?;
+                written.get(begin + n % width).copied().flatten()
+            }
         }
     }
 
     /// The entries, row by row.
     pub fn cells(&self) -> impl Iterator<Item = Cell> {
         (0..self.len()).map(|n| self.cell(n))
+    }
+
+    /// The entries that are no blanks.
+    pub fn figures(&self) -> impl Iterator<Item = Figure> {
+        let (values, cells): (&[f64], &[Cell]) = match &self.cells {
+            Cells::Plain(values) => (values, &[]),
+            Cells::Written(cells) | Cells::Partly { written: cells, .. } => (&[], cells),
+        };
+        values.iter().copied().map(plain).chain(cells.iter().copied().flatten())
     }
 
     /// The entries of a matrix, column by column.
@@ -143,8 +157,27 @@ impl Sheet {
 
     /// Blanks all other entries.
     pub fn keep(&mut self, keep: impl Fn(usize) -> bool) {
-        self.cells = Cells::Written(self.cells().enumerate().map(|(n, cell)| cell.filter(|_| keep(n))).collect());
+        match &mut self.cells {
+            Cells::Plain(_) => {
+                let kept = self.cells().enumerate().map(|(n, cell)| cell.filter(|_| keep(n))).collect();
+                self.cells = Cells::Written(kept);
+            }
+            Cells::Written(cells) => {
+                cells.iter_mut().enumerate().for_each(|(n, cell)| *cell = cell.filter(|_| keep(n)))
+            }
+            Cells::Partly { rows, width, written } => {
+                for (row, begin) in rows.iter().enumerate().filter_map(|(row, begin)| Some((row, (*begin)?))) {
+                    let cells = written[begin..].iter_mut().take(*width);
+                    cells.enumerate().for_each(|(k, cell)| *cell = cell.filter(|_| keep(row * *width + k)));
+                }
+            }
+        }
     }
+}
+
+/// A number whose digits nobody chose.
+fn plain(value: f64) -> Figure {
+    Figure { value, place: 0, significant: 17, rounded: false }
 }
 
 /// The entries row by row, where they are where they lie so.
@@ -187,12 +220,12 @@ fn find(mut node: Node, pointer: &str) -> Option<Node> {
 
 fn sheet(node: Node, pointer: &str) -> Result<Sheet, Fault> {
     let (shape, cells) = match node {
-        Node::Numbers(numbers) => (numbers.shape().to_vec(), flat(numbers)),
+        Node::Numbers(numbers) => (numbers.shape().to_vec(), Cells::Written(flat(numbers))),
         Node::List(list) if list.iter().any(|node| length(node).is_some()) => matrix(list, pointer)?,
-        Node::List(list) => (vec![list.len()], entries(list, pointer)?),
-        scalar => (vec![], vec![cell(&scalar, pointer)?]),
+        Node::List(list) => (vec![list.len()], Cells::Written(entries(list, pointer)?)),
+        scalar => (vec![], Cells::Written(vec![cell(&scalar, pointer)?])),
     };
-    Ok(Sheet { shape, cells: Cells::Written(cells), rounding: DOUBLE_ROUNDING })
+    Ok(Sheet { shape, cells, rounding: DOUBLE_ROUNDING })
 }
 
 fn cell(node: &Node, pointer: &str) -> Result<Cell, Fault> {
@@ -227,15 +260,17 @@ fn length(node: &Node) -> Option<usize> {
 }
 
 /// Rows of one length; a row that is null is blank.
-fn matrix(list: Vec<Node>, pointer: &str) -> Result<(Vec<usize>, Vec<Cell>), Fault> {
-    let (height, width) = (list.len(), list.iter().find_map(length).unwrap_or(0));
-    let mut cells = Vec::new();
+fn matrix(list: Vec<Node>, pointer: &str) -> Result<(Vec<usize>, Cells), Fault> {
+    let width = list.iter().find_map(length).unwrap_or(0);
+    let (mut rows, mut written) = (Vec::with_capacity(list.len()), Vec::new());
     for (n, node) in list.into_iter().enumerate() {
         let here = format!("{pointer}/{n}");
+        let blank = matches!(node, Node::Number(None) | Node::Null);
+        rows.push(Some(written.len()).filter(|_| !blank));
         match (length(&node), node) {
-            (None, Node::Number(None) | Node::Null) => cells.extend(std::iter::repeat_n(None, width)),
-            (Some(length), Node::Numbers(row)) if length == width && row.ndim() == 1 => cells.extend(row),
-            (Some(length), Node::List(row)) if length == width => cells.extend(entries(row, &here)?),
+            (None, _) if blank => {}
+            (Some(length), Node::Numbers(row)) if length == width && row.ndim() == 1 => written.extend(row),
+            (Some(length), Node::List(row)) if length == width => written.extend(entries(row, &here)?),
             (Some(length), _) if length == width => return Err(no_cell(&format!("{here}/0"))),
             (length, _) => {
                 let what = match length {
@@ -248,7 +283,7 @@ fn matrix(list: Vec<Node>, pointer: &str) -> Result<(Vec<usize>, Vec<Cell>), Fau
             }
         }
     }
-    Ok((vec![height, width], cells))
+    Ok((vec![rows.len(), width], Cells::Partly { rows, width, written }))
 }
 
 #[cfg(test)]
@@ -314,6 +349,17 @@ mod tests {
             ("[[],null]", &[2, 0], vec![]),
         ] {
             assert_eq!(single(text), (shape.to_vec(), cells), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_kept_is_blank() {
+        for text in ["[[1,2],[3,4]]", "[[1,2],[3,4],null]", "[null,[1,2],[3,4]]"] {
+            let Sheets::Single(mut sheet) = answers(text, "").unwrap() else { panic!() };
+            let before: Vec<Cell> = sheet.cells().collect();
+            sheet.keep(|n| n % 3 == 0);
+            let kept = before.iter().enumerate().map(|(n, cell)| cell.filter(|_| n % 3 == 0));
+            assert!(sheet.cells().eq(kept) && sheet.figures().count() < 3, "{text}");
         }
     }
 

@@ -59,7 +59,8 @@ fn mark_one(sections: &mut [Section], name: &Name, sheet: &Sheet, rounding: f64)
     let whole = shape.iter().product::<usize>() == steps.len();
     // Where steps leave out entries, as a loss does those that count 0, there may be more beside them.
     let holds = shape.len() == sheet.shape.len() && shape.iter().zip(&sheet.shape).all(|(ours, yours)| ours <= yours);
-    if !whole && holds {
+    // An array is made of that shape: not where a few numbers stand among rows upon rows that are left out.
+    if !whole && holds && sheet.len() / 100 <= sheet.figures().count() {
         shape.clone_from(&sheet.shape);
     }
     let (mut ours, mut compared) = (ArrayD::zeros(IxDyn(&shape)), sheet.clone());
