@@ -164,3 +164,9 @@ fn answers_that_lie_by_columns_are_compared_by_rows() {
     assert_eq!(relu("1,4;2,5;3,6"), "FAIL y (3×2): yours is (2×3), ours (3×2): the right answer transposed\n");
     assert!(relu("1,2,3;4,5,7").starts_with("FAIL y (2×3): 1 of 6 entries is wrong\n  [1,2]: yours 6, ours 7"));
 }
+
+#[test]
+fn a_pointer_to_nothing_says_what_there_is() {
+    let ran = piped("{\"loss\": 0.22, \"dx\": [0, 0, 0]}", &[&XENT, &["--expect", "-#/los"][..]].concat());
+    assert!(ran.refusal().contains("has no /los\n  it has /loss, /dx\ntip: did you mean FILE#/loss?"), "{}", ran.stderr);
+}

@@ -80,38 +80,6 @@ pub(super) fn position(part: &str) -> Option<usize> {
 }
 
 impl Node {
-    /// The value that a JSON pointer (RFC 6901) leads to.
-    pub fn find(&self, pointer: &str) -> Result<Cow<'_, Node>, Fault> {
-        let mut node = Cow::Borrowed(self);
-        let mut passed = String::new();
-        for part in pointer.split('/').skip(1) {
-            let next = match &node {
-                Cow::Borrowed(node) => node.child(part),
-                Cow::Owned(node) => node.child(part).map(|child| Cow::Owned(child.into_owned())),
-            };
-            let wanted = format!("{passed}/{part}");
-            node = match next {
-                Some(next) => next,
-                None => return Err(missing(&wanted, &node.parts(&passed))),
-            };
-            passed = wanted;
-        }
-        Ok(node)
-    }
-
-    /// Pointers to what is inside, for a message.
-    fn parts(&self, under: &str) -> Vec<String> {
-        let count = match self {
-            Node::Object(entries) => {
-                return entries.iter().map(|(key, _)| format!("{under}/{}", escape(key))).collect();
-            }
-            Node::List(list) => list.len(),
-            Node::Numbers(numbers) => numbers.len_of(Axis(0)),
-            _ => 0,
-        };
-        (0..count.min(30)).map(|at| format!("{under}/{at}")).collect()
-    }
-
     /// Where a value stands; nothing for a row or number of a matrix.
     fn place(&mut self, pointer: &str) -> Option<&mut Node> {
         pointer.split('/').skip(1).try_fold(self, |node, part| match node {
@@ -157,6 +125,38 @@ impl Node {
 }
 
 impl<T: Copy> Node<T> {
+    /// The value that a JSON pointer (RFC 6901) leads to.
+    pub fn find(&self, pointer: &str) -> Result<Cow<'_, Node<T>>, Fault> {
+        let mut node = Cow::Borrowed(self);
+        let mut passed = String::new();
+        for part in pointer.split('/').skip(1) {
+            let next = match &node {
+                Cow::Borrowed(node) => node.child(part),
+                Cow::Owned(node) => node.child(part).map(|child| Cow::Owned(child.into_owned())),
+            };
+            let wanted = format!("{passed}/{part}");
+            node = match next {
+                Some(next) => next,
+                None => return Err(missing(&wanted, &node.parts(&passed))),
+            };
+            passed = wanted;
+        }
+        Ok(node)
+    }
+
+    /// Pointers to what is inside, for a message.
+    fn parts(&self, under: &str) -> Vec<String> {
+        let count = match self {
+            Node::Object(entries) => {
+                return entries.iter().map(|(key, _)| format!("{under}/{}", escape(key))).collect();
+            }
+            Node::List(list) => list.len(),
+            Node::Numbers(numbers) => numbers.len_of(Axis(0)),
+            _ => 0,
+        };
+        (0..count.min(30)).map(|at| format!("{under}/{at}")).collect()
+    }
+
     /// The value of a key or at an index.
     pub(super) fn child(&self, part: &str) -> Option<Cow<'_, Node<T>>> {
         match self {

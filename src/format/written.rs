@@ -1,7 +1,7 @@
 //! Numbers as somebody wrote them: how many digits stand there says how far they were rounded; null is a blank.
 
 use super::json::{self, Entry, decimal, position, special};
-use super::{DOUBLE_ROUNDING, escape, missing, unescape};
+use super::{DOUBLE_ROUNDING, escape, unescape};
 use crate::fault::{Code, Fault, Place};
 use crate::name::Name;
 use ndarray::ArrayD;
@@ -191,7 +191,9 @@ pub type Node = json::Node<Cell>;
 /// The answers of a JSON document: an array, or an object with one for each name. `pointer` leads to it, and `locate`
 /// finds the place of a fault with a pointer.
 pub fn sheets(document: Node, pointer: &str, locate: impl Fn(Fault) -> Fault) -> Result<Sheets, Fault> {
-    match find(document, pointer).ok_or_else(|| locate(missing(pointer, &[])))? {
+    // What is not there is said with what is.
+    document.find(pointer).map_err(&locate)?;
+    match taken(document, pointer).unwrap_or(Node::Null) {
         Node::Object(entries) => {
             let named = entries.into_iter().map(|(name, node)| {
                 let sheet = sheet(node, &format!("{pointer}/{}", escape(&name))).map_err(&locate);
@@ -204,7 +206,7 @@ pub fn sheets(document: Node, pointer: &str, locate: impl Fn(Fault) -> Fault) ->
 }
 
 /// What a pointer leads to, taken out of the document.
-fn find(mut node: Node, pointer: &str) -> Option<Node> {
+fn taken(mut node: Node, pointer: &str) -> Option<Node> {
     for part in pointer.split('/').skip(1) {
         node = match node {
             Node::Object(entries) => {
