@@ -86,6 +86,19 @@ fn a_large_batch_gives_the_same_bytes_as_its_rows_do_in_memory() {
 }
 
 #[test]
+fn a_large_batch_of_one_row_keeps_its_upstream_gradient() {
+    let folder = folder();
+    let (x, w) = (folder.path().join("x.npy"), folder.path().join("w.npy"));
+    let inputs = (1 << 23) + 1;
+    npy(&x, [1, inputs], false, |_| 1.0);
+    npy(&w, [inputs, 1], false, |n| n as f64);
+    let (x, w, out) = (x.to_str().unwrap(), w.to_str().unwrap(), folder.path().join("dx.npy"));
+    let out = out.to_str().unwrap();
+    nnlayer(&["affine", "--x", x, "--w", w, "--dout", "2;", "--only", "dx", "--out", out]).quiet();
+    assert_eq!(std::fs::read(out).unwrap().last_chunk(), Some(&(2.0 * (1 << 23) as f64).to_le_bytes()));
+}
+
+#[test]
 fn a_place_in_a_large_batch_is_that_in_the_whole() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();

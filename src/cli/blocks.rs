@@ -200,7 +200,8 @@ impl Batches {
             self.rewind()?;
         }
         let dout = self.next(1, true)?;
-        let row = layer::compute(self.layer.as_ref(), &self.operands.values, dout.as_ref(), self.precision);
+        let row = layer::compute(self.layer.as_ref(), &self.operands.values, dout.as_ref(), Precision::F64);
+        self.spent = dout;
         let results: Vec<(Name, ArrayD<f64>)> = row.results.into_iter().chain(row.gradients).collect();
         request.admit_only(&results.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>())?;
         let rows = self.rows();
