@@ -87,12 +87,11 @@ fn visit(m: ArrayView2<'_, f64>, mut see: impl FnMut(usize, usize, f64)) {
 
 /// Of each row at least √Σ v²; NaN where a number is none or infinite, infinite where the bound is not to be trusted.
 fn norms(m: ArrayView2<'_, f64>) -> Vec<f64> {
-    let mut largest = vec![0.0f64; m.nrows()];
     // A NaN and an infinity are more than any number.
-    visit(m, |n, _, v| largest[n] = largest[n].max(if v.is_finite() { v.abs() } else { f64::INFINITY }));
+    let size = |v: f64| if v.abs() <= f64::MAX { v.abs() } else { f64::INFINITY };
+    let largest = folded(m, &vec![1.0; m.nrows()], size, |a, b| if b > a { b } else { a });
     let scales: Vec<f64> = largest.iter().map(|largest| largest.recip()).collect();
-    let mut squares = vec![0.0f64; m.nrows()];
-    visit(m, |n, _, v| squares[n] += (v * scales[n]) * (v * scales[n]));
+    let squares = folded(m, &scales, |v| v * v, |a, b| a + b);
     let norm = |(largest, squares): (f64, f64)| {
         if largest.is_infinite() {
             f64::NAN
@@ -106,6 +105,31 @@ fn norms(m: ArrayView2<'_, f64>) -> Vec<f64> {
         }
     };
     largest.into_iter().zip(squares).map(norm).collect()
+}
+
+/// Of each row the terms of its numbers, times its scale, joined, in the order that they lie in and several at a time.
+fn folded(
+    m: ArrayView2<'_, f64>,
+    scales: &[f64],
+    term: impl Fn(f64) -> f64,
+    join: impl Fn(f64, f64) -> f64,
+) -> Vec<f64> {
+    const LANES: usize = 8;
+    let mut all = vec![0.0f64; m.nrows()];
+    let joined = |sum: &mut f64, v: f64, scale: f64| *sum = join(*sum, term(v * scale));
+    if let Some(numbers) = m.to_slice().filter(|numbers| !numbers.is_empty()) {
+        for ((sum, &scale), row) in all.iter_mut().zip(scales).zip(numbers.chunks_exact(m.ncols())) {
+            let (mut lanes, chunks) = ([0.0; LANES], row.chunks_exact(LANES));
+            chunks.remainder().iter().for_each(|&v| joined(sum, v, scale));
+            chunks.for_each(|chunk| (0..LANES).for_each(|k| joined(&mut lanes[k], chunk[k], scale)));
+            *sum = lanes.into_iter().fold(*sum, &join);
+        }
+    } else {
+        for column in m.columns() {
+            all.iter_mut().zip(column).zip(scales).for_each(|((sum, &v), &scale)| joined(sum, v, scale));
+        }
+    }
+    all
 }
 
 /// Rows in groups of `width`, filled up with zeros: number k of each of a group's rows, for every k.
