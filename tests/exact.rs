@@ -247,6 +247,24 @@ fn rows_that_are_computed_apart_are_what_they_are_alone() {
 }
 
 #[test]
+fn a_gradient_that_is_computed_in_parts_is_what_its_rows_are_alone() {
+    let uneven = |shape: [usize; 2], seed: usize| {
+        ArrayD::from_shape_fn(&shape[..], |at| ((at[0] * shape[1] + at[1] + seed) as f64 * 0.7).sin() * 9.0)
+    };
+    let (x, w, dout) = (uneven([3, 700], 1), uneven([700, 500], 2), uneven([3, 500], 3));
+    let of = |x: ArrayD<f64>, w: ArrayD<f64>| {
+        let at = Bundle::new().with(Name::X, x).with(Name::W, w);
+        compute("affine", &Settings::default(), &at, Some(&dout)).gradients.known(&Name::DW).clone()
+    };
+    let all = of(x.clone(), w.clone());
+    assert_eq!(all.shape(), w.shape());
+    let rows = |of: &ArrayD<f64>, axis, k: usize| of.slice_axis(Axis(axis), (k..=k).into()).to_owned();
+    for k in [0, 1, 523, 524, 575, 576, 577, 699] {
+        assert_eq!(rows(&all, 0, k), of(rows(&x, 1, k), rows(&w, 0, k)), "row {k}");
+    }
+}
+
+#[test]
 fn checks_work_in_exact_too() {
     for args in [&["softmax", "--x", "1,2,4"][..], &["affine", "--x", "1,2", "--w", "1,2;3,4", "--b", "1"]] {
         let ran = nnlayer(&[args, &["--check", "--precision", "exact"]].concat());

@@ -85,14 +85,11 @@ pub fn compute_each(
             let take = &|name: &Name, row, value: ArrayD<f32>| take(name, row, value.map(|v| v.to_f64()));
             run_each::<f32>(layer, &at, dout.as_ref(), wanted, take);
         }
-        Precision::Exact => {
-            let made = exact::compute(layer, at, dout, wanted);
-            made.results.into_iter().chain(made.gradients).for_each(|(name, value)| take(&name, 0, value));
-        }
+        Precision::Exact => exact::compute_each(layer, at, dout, wanted, take),
     }
 }
 
-fn run_each<S: Scalar>(
+pub(super) fn run_each<S: Scalar>(
     layer: &dyn Layer<S>,
     at: &Bundle<S>,
     dout: Option<&ArrayD<S>>,
@@ -110,12 +107,7 @@ fn run_each<S: Scalar>(
     results.for_each(|(name, value)| take(&name, 0, value));
 }
 
-pub(super) fn run<S: Scalar>(
-    layer: &dyn Layer<S>,
-    at: &Bundle<S>,
-    dout: Option<&ArrayD<S>>,
-    wanted: Wanted<'_>,
-) -> Outcome<S> {
+fn run<S: Scalar>(layer: &dyn Layer<S>, at: &Bundle<S>, dout: Option<&ArrayD<S>>, wanted: Wanted<'_>) -> Outcome<S> {
     let forward = Once::new(layer, at);
     if wanted.forward() {
         forward.run();

@@ -1,14 +1,16 @@
 //! `--precision exact`: a layer whose numbers know how they were made, and are rounded once.
 
-use super::compute::run;
+use super::compute::run_each;
 use super::{AnyLayer, Outcome, Wanted};
 use crate::bundle::Bundle;
+use crate::name::Name;
 use crate::scalar::{Exact, Scalar, exact};
-use ndarray::{ArrayD, Axis, Slice, concatenate};
+use ndarray::{ArrayD, Axis, Slice};
+use std::sync::{Mutex, PoisonError};
 
 /// Numbers that are computed together where rows do not know of each other: what is remembered of them, some hundred bytes
 /// each, ends with them.
-const TOGETHER: usize = 1 << 14;
+const TOGETHER: usize = 1 << 13;
 
 /// Results and gradients, each the double nearest to the real number.
 pub(super) fn compute(
@@ -20,7 +22,7 @@ pub(super) fn compute(
     // A parameter's gradient is a sum over all rows, and so may a loss be.
     let alone = at.iter().next().filter(|(_, x)| at.len() == 1 && x.ndim() == 2 && layer.independent_rows());
     let Some((name, x)) = alone.filter(|(_, x)| x.len() > TOGETHER) else {
-        return exact::exactly(|| rounded(layer, at, dout, wanted));
+        return joined(exact::exactly(|| parts(layer, at, dout, wanted)));
     };
     let rows = (TOGETHER / x.len_of(Axis(1))).max(1);
     let block = |all: &ArrayD<f64>, n: usize| {
@@ -29,26 +31,67 @@ pub(super) fn compute(
     };
     let parts = exact::each(x.len_of(Axis(0)).div_ceil(rows), |n| {
         let dout = dout.map(|dout| block(dout, n));
-        rounded(layer, &Bundle::new().with(name.clone(), block(x, n)), dout.as_ref(), wanted)
+        parts(layer, &Bundle::new().with(name.clone(), block(x, n)), dout.as_ref(), wanted)
     });
-    Outcome { results: joined(&parts, |part| &part.results), gradients: joined(&parts, |part| &part.gradients) }
+    joined(parts.into_iter().flatten())
 }
 
-/// Every number rounded, where it was made.
-fn rounded(layer: &dyn AnyLayer, at: &Bundle<f64>, dout: Option<&ArrayD<f64>>, wanted: Wanted<'_>) -> Outcome {
+/// The same, each handed over as it comes, a large gradient of a parameter a part at a time: of what is remembered of numbers no
+/// more than of a part is there.
+pub(super) fn compute_each(
+    layer: &dyn AnyLayer,
+    at: &Bundle<f64>,
+    dout: Option<&ArrayD<f64>>,
+    wanted: Wanted<'_>,
+    take: &(dyn Fn(&Name, usize, ArrayD<f64>) + Sync),
+) {
+    if at.len() == 1 {
+        // Rows may be computed apart, and no gradient is a parameter's.
+        let made = compute(layer, at, dout, wanted);
+        made.results.into_iter().chain(made.gradients).for_each(|(name, value)| take(&name, 0, value));
+    } else {
+        exact::exactly(|| rounded(layer, at, dout, wanted, take));
+    }
+}
+
+/// All that is handed over.
+fn parts(
+    layer: &dyn AnyLayer,
+    at: &Bundle<f64>,
+    dout: Option<&ArrayD<f64>>,
+    wanted: Wanted<'_>,
+) -> Vec<(Name, ArrayD<f64>)> {
+    let parts = Mutex::new(Vec::new());
+    rounded(layer, at, dout, wanted, &|name, _, value| {
+        parts.lock().unwrap_or_else(PoisonError::into_inner).push((name.clone(), value));
+    });
+    parts.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Hands over every number rounded, where it was made; parts come one after the other.
+fn rounded(
+    layer: &dyn AnyLayer,
+    at: &Bundle<f64>,
+    dout: Option<&ArrayD<f64>>,
+    wanted: Wanted<'_>,
+    take: &(dyn Fn(&Name, usize, ArrayD<f64>) + Sync),
+) {
     let given = |&value: &f64| Exact::from_f64(value);
-    let outcome = run::<Exact>(layer, &at.map(given), dout.map(|dout| dout.map(given)).as_ref(), wanted);
-    Outcome { results: outcome.results.map(|v| v.to_f64()), gradients: outcome.gradients.map(|v| v.to_f64()) }
+    let (at, dout) = (at.map(given), dout.map(|dout| dout.map(given)));
+    run_each::<Exact>(layer, &at, dout.as_ref(), wanted, &|name, row, value| {
+        take(name, row, value.map(|v| v.to_f64()))
+    });
 }
 
-/// The rows of all parts, one after another.
-fn joined(parts: &[Outcome], of: impl Fn(&Outcome) -> &Bundle<f64>) -> Bundle<f64> {
-    let mut all = Bundle::new();
-    for name in parts.iter().take(1).flat_map(|part| of(part).names()) {
-        let views: Vec<_> = parts.iter().map(|part| of(part).known(name).view()).collect();
-        match concatenate(Axis(0), &views) {
-            Ok(joined) => all.insert(name.clone(), joined),
-            Err(_) => unreachable!("blocks of rows have the same columns"),
+/// The rows of all parts, one after another; each part ends when it is joined.
+fn joined(parts: impl IntoIterator<Item = (Name, ArrayD<f64>)>) -> Outcome {
+    let mut all = Outcome { results: Bundle::new(), gradients: Bundle::new() };
+    for (name, part) in parts {
+        let bundle = if name.is_gradient() { &mut all.gradients } else { &mut all.results };
+        match bundle.get_mut(&name).map(|rows| rows.append(Axis(0), part.view())) {
+            None => bundle.insert(name, part),
+            Some(Ok(())) => {}
+            Some(Err(_)) => unreachable!("blocks of rows have the same columns"),
         }
     }
     all

@@ -3,7 +3,7 @@
 use super::{Forward, Layer};
 use crate::bundle::Bundle;
 use crate::name::Name;
-use crate::scalar::{Scalar, in_parts};
+use crate::scalar::Scalar;
 use ndarray::ArrayD;
 use std::cell::OnceCell;
 use std::ops::{Deref, Range};
@@ -109,14 +109,16 @@ impl<'a, S> Gradients<'a, S> {
         let wanted = self.formulas.into_iter().filter(|(name, _)| wanted.has(name));
         wanted.map(|(name, formula)| (name, formula.compute())).collect()
     }
+}
 
+impl<S: Scalar> Gradients<'_, S> {
     /// Computes those that are wanted and hands them over, large ones a part at a time, on all threads, with the row where it
     /// begins.
     pub fn each(self, wanted: Wanted<'_>, take: &(dyn Fn(&Name, usize, ArrayD<S>) + Sync)) {
         for (name, formula) in self.formulas.into_iter().filter(|(name, _)| wanted.has(name)) {
             match formula {
                 Formula::Rows((rows, width), formula) if rows * width > TOGETHER => {
-                    in_parts(rows, (TOGETHER / width, ROWS), |part| take(&name, part.start, formula(part)));
+                    S::in_parts(rows, (TOGETHER / width, ROWS), |part| take(&name, part.start, formula(part)));
                 }
                 formula => take(&name, 0, formula.compute()),
             }

@@ -9,11 +9,10 @@
 
 use super::Scalar;
 use crate::kernel;
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Zip};
 use near::Near;
 use std::cmp::Ordering;
-use std::ops::{Add, Div, Mul, Neg, Sub};
-use std::sync::Arc;
+use std::ops::{Add, Div, Mul, Neg, Range, Sub};
 
 mod ball;
 mod functions;
@@ -22,12 +21,9 @@ mod near;
 
 use log::{Op, Read};
 
-/// A real number: about 100 bits of it, and how it was made.
+/// A real number: a double, or where the log says about 100 bits of it and how it was made.
 #[derive(Clone, Copy, Debug)]
-pub struct Exact {
-    near: Near,
-    read: Read,
-}
+pub struct Exact(Read);
 
 /// Does `work`, in which numbers are computed and rounded; they must not outlive it.
 pub fn exactly<R>(work: impl FnOnce() -> R) -> R {
@@ -52,21 +48,30 @@ pub fn each<R: Send>(parts: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
 impl Exact {
     /// A double; NaN and infinities are doubles too.
     fn double(value: f64) -> Exact {
-        Exact { near: Near::exactly(value), read: Read::double(value) }
+        Exact(Read::double(value))
     }
 
     fn as_double(self) -> Option<f64> {
-        self.read.as_double()
+        self.0.as_double()
     }
 
-    /// Whether it is NaN or infinite, as no real number is.
+    /// About 100 bits of it.
+    fn near(self) -> Near {
+        self.as_double().map_or_else(|| log::near(self.0), Near::exactly)
+    }
+
+    /// What is NaN or infinite, as no real number is.
+    fn special(self) -> Option<f64> {
+        self.as_double().filter(|value| !value.is_finite())
+    }
+
     fn is_special(self) -> bool {
-        self.as_double().is_some_and(|value| !value.is_finite())
+        self.special().is_some()
     }
 
     /// What an operation made; a double again, where it is one.
-    fn made(near: Near, read: impl FnOnce() -> Read) -> Exact {
-        if near.is_double() && near.high.is_finite() { Exact::double(near.high) } else { Exact { near, read: read() } }
+    fn made(near: Near, log: impl FnOnce(Near) -> Read) -> Exact {
+        if near.is_double() && near.high.is_finite() { Exact::double(near.high) } else { Exact(log(near)) }
     }
 
     /// Its sign, 1, −1 or 0; that of a NaN is NaN.
@@ -74,7 +79,7 @@ impl Exact {
         match self.as_double() {
             Some(value) if value == 0.0 || value.is_nan() => value,
             Some(value) => value.signum(),
-            None => self.near.sign().unwrap_or_else(|| log::ask(self.read, |ball, _| ball.sign()).unwrap_or(0.0)),
+            None => self.near().sign().unwrap_or_else(|| log::ask(self.0, |ball, _| ball.sign()).unwrap_or(0.0)),
         }
     }
 
@@ -84,10 +89,10 @@ impl Exact {
     }
 
     fn function(self, op: Op, plain: fn(f64) -> f64, near: fn(Near) -> Near) -> Exact {
-        if self.is_special() {
-            return Exact::double(plain(self.near.high));
+        match self.special() {
+            Some(value) => Exact::double(plain(value)),
+            None => Exact::made(near(self.near()), |near| log::push(op, [self.0; 2], near)),
         }
-        Exact::made(near(self.near), || log::push(op, self.read, self.read))
     }
 }
 
@@ -112,7 +117,10 @@ impl Add for Exact {
         if self.is_special() || other.is_special() {
             return Exact::double(self.stand_in() + other.stand_in());
         }
-        Exact::made(self.near.plus(other.near), || log::push_sum([self.read, other.read]))
+        if other.as_double() == Some(0.0) && self.as_double().is_none() {
+            return self;
+        }
+        Exact::made(self.near().plus(other.near()), |near| log::push_sum([self.0, other.0], near))
     }
 }
 
@@ -121,7 +129,7 @@ impl Neg for Exact {
     fn neg(self) -> Exact {
         match self.as_double() {
             Some(value) => Exact::double(-value),
-            None => Exact { near: self.near.negated(), read: log::push(Op::Minus, self.read, self.read) },
+            None => Exact(log::push(Op::Minus, [self.0; 2], self.near().negated())),
         }
     }
 }
@@ -139,7 +147,7 @@ impl Mul for Exact {
         if self.is_special() || other.is_special() {
             return Exact::double(self.stand_in() * other.stand_in());
         }
-        Exact::made(self.near.times(other.near), || log::push(Op::Times, self.read, other.read))
+        Exact::made(self.near().times(other.near()), |near| log::push(Op::Times, [self.0, other.0], near))
     }
 }
 
@@ -149,7 +157,7 @@ impl Div for Exact {
         if self.is_special() || other.is_special() || other.sign() == 0.0 {
             return Exact::double(self.stand_in() / other.stand_in());
         }
-        Exact::made(self.near.over(other.near), || log::push(Op::Over, self.read, other.read))
+        Exact::made(self.near().over(other.near()), |near| log::push(Op::Over, [self.0, other.0], near))
     }
 }
 
@@ -161,10 +169,9 @@ impl Scalar for Exact {
     /// The nearest double, to even where two are; of a number that is off a tie by less than a thousandth of a unit in the
     /// last place, maybe the other.
     fn to_f64(self) -> f64 {
-        if let Some(value) = self.as_double().or_else(|| self.near.rounded()) {
-            return value;
-        }
-        log::ask(self.read, |ball, enough| ball.rounded(enough.then_some(-10))).unwrap_or(self.near.high)
+        let near = self.near();
+        let rounded = || log::ask(self.0, |ball, enough| ball.rounded(enough.then_some(-10))).unwrap_or(near.high);
+        near.rounded().unwrap_or_else(rounded)
     }
 
     /// The nearest double: every layer is computed exactly from the doubles that are shown.
@@ -196,35 +203,41 @@ impl Scalar for Exact {
 
     fn sum(terms: impl Iterator<Item = Exact>) -> Exact {
         let terms: Vec<Exact> = terms.collect();
-        let special = terms.iter().filter(|term| term.is_special()).map(|term| term.near.high);
-        if let Some(special) = special.reduce(|a, b| a + b) {
+        if let Some(special) = terms.iter().filter_map(|term| term.special()).reduce(|a, b| a + b) {
             return Exact::double(special);
         }
-        let near = terms.iter().fold(Near::exactly(0.0), |sum, term| sum.plus(term.near));
-        Exact::made(near, || log::push_terms(terms.iter().map(|term| term.read)))
+        let near = terms.iter().fold(Near::exactly(0.0), |sum, term| sum.plus(term.near()));
+        Exact::made(near, |near| log::push_terms(terms.iter().map(|term| term.0), near))
+    }
+
+    /// One part after the other, so that no more is remembered than of one; a product of matrices takes all threads.
+    fn in_parts(rows: usize, (together, unit): (usize, usize), work: impl Fn(Range<usize>) + Sync) {
+        let step = together.next_multiple_of(unit).max(unit);
+        (0..rows).step_by(step).for_each(|row| exactly(|| work(row..rows.min(row + step))));
     }
 
     /// Of doubles, sums of products that know their error; each entry remembers its row and column.
     fn matmul(a: ArrayView2<'_, Exact>, b: ArrayView2<'_, Exact>) -> Array2<Exact> {
-        let doubles = |m: &ArrayView2<'_, Exact>| m.iter().all(|value| value.as_double().is_some());
-        if !doubles(&a) || !doubles(&b) {
+        let doubles = |m: ArrayView2<'_, Exact>| Zip::from(m).all(|value| value.as_double().is_some());
+        if !doubles(a) || !doubles(b) {
             return super::matmul(a, b);
         }
-        let (rows, columns) = (Arc::new(a.map(|value| value.near.high)), Arc::new(b.t().map(|value| value.near.high)));
-        let read = log::push_product(&rows, &columns);
+        let high = |value: &Exact| value.near().high;
+        let (rows, columns) = (a.map(high), b.t().map(high));
         let entry = |place: usize, (high, low, radius): (f64, f64, f64)| {
             let near = Near::new(high, low, radius);
             if radius.is_nan() {
                 // What IEEE arithmetic makes of the terms that are no real numbers; the others change nothing.
                 let terms = log::factors(&rows, &columns, place);
-                Exact::double(terms.filter(|(a, b)| !(a.is_finite() && b.is_finite())).map(|(a, b)| a * b).sum())
+                Near::exactly(terms.filter(|(a, b)| !(a.is_finite() && b.is_finite())).map(|(a, b)| a * b).sum())
             } else if near.rounded().is_some() {
-                Exact::made(near, || read(place))
+                near
             } else {
-                Exact::made(log::product(&rows, &columns, place).near(), || read(place))
+                log::product(&rows, &columns, place).near()
             }
         };
-        let product = kernel::dot::products(rows.view(), columns.view(), entry);
+        let near = kernel::dot::products(rows.view(), columns.view(), entry);
+        let product = log::push_product(rows, columns, near).map(Exact).collect();
         Array2::from_shape_vec((a.nrows(), b.ncols()), product)
             .unwrap_or_else(|_| unreachable!("an entry for each place"))
     }

@@ -2,9 +2,10 @@
 //! wider scalars check. The array hooks have plain default bodies, and the default is the definition; a scalar overrides
 //! a hook to be faster or more exact, never to mean something else.
 
+use crate::kernel::rows;
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use std::fmt::Debug;
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::ops::{Add, Div, Mul, Neg, Range, Sub};
 
 mod double;
 mod doubled;
@@ -16,7 +17,6 @@ mod total;
 pub mod traced;
 
 pub use crate::kernel::loss::{Scale, Target};
-pub use crate::kernel::rows::in_parts;
 pub use doubled::Doubled;
 pub use exact::Exact;
 pub use running::Running;
@@ -214,6 +214,12 @@ pub trait Scalar:
         dout: ArrayView2<'_, Self>,
     ) -> Array2<Self> {
         softmax::log_gradient(kept, dout)
+    }
+
+    /// Does `work` on parts of so many rows, of numbers that come of operands: at a time on about `together` rows, of each part a
+    /// multiple of `unit`. What is made of a part is rounded there.
+    fn in_parts(rows: usize, (together, unit): (usize, usize), work: impl Fn(Range<usize>) + Sync) {
+        rows::in_parts(rows, (together, unit), work);
     }
 
     /// a·b, (N, K)·(K, M).

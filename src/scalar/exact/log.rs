@@ -1,13 +1,14 @@
-//! How every number of a computation was made, so that one whose digits are in doubt can be computed again with more.
+//! About 100 bits of every number of a computation, and how it was made, so that one whose digits are in doubt can be computed
+//! again with more.
 
 use super::ball::Ball;
 use super::functions;
+use super::near::Near;
 use crate::kernel::accumulate::Accumulator;
 use ndarray::Array2;
 use num_bigint::{BigInt, Sign};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// A number that an operation reads: a double, or what an earlier operation made. Doubles are their own bits; the place of
 /// an operation is the payload of a NaN that no arithmetic makes.
@@ -34,6 +35,13 @@ impl Read {
     fn payload(self) -> u64 {
         self.0 & !MADE
     }
+
+    /// Of an entry of a product of matrices, which product and where in it.
+    fn place(self) -> Option<(usize, usize)> {
+        let whole = |bits: u64| usize::try_from(bits).unwrap_or(usize::MAX);
+        let place = self.payload() & !PRODUCT;
+        (self.payload() & PRODUCT != 0).then(|| (whole(place >> PLACE), whole(place & ((1 << PLACE) - 1))))
+    }
 }
 
 /// What was done.
@@ -55,18 +63,22 @@ struct Entry {
     op: Op,
     first: u64,
     second: u64,
+    near: Near,
 }
 
-/// A factor of a product of matrices.
-type Factor = Arc<Array2<f64>>;
+/// A product of matrices: rows of the first, columns of the second as rows, and its entries.
+struct Product {
+    rows: Array2<f64>,
+    columns: Array2<f64>,
+    near: Vec<Near>,
+}
 
 /// All that was done since a computation began.
 #[derive(Default)]
 struct Log {
     entries: Vec<Entry>,
     terms: Vec<Read>,
-    /// Factors of products of matrices: rows of the first, columns of the second as rows.
-    products: Vec<[Factor; 2]>,
+    products: Vec<Product>,
 }
 
 /// Sums that were computed with more digits, by precision.
@@ -91,35 +103,45 @@ pub(super) fn apart<R>(work: impl FnOnce() -> R) -> R {
 }
 
 /// Logs an operation of one or two numbers.
-pub(super) fn push(op: Op, first: Read, second: Read) -> Read {
-    LOG.with_borrow_mut(|log| log.push(op, first.0, second.0))
+pub(super) fn push(op: Op, [first, second]: [Read; 2], near: Near) -> Read {
+    LOG.with_borrow_mut(|log| log.push(op, first.0, second.0, near))
 }
 
 /// Logs a + b; where a is the sum that was logged last, the longer sum shares its terms.
-pub(super) fn push_sum(terms: [Read; 2]) -> Read {
+pub(super) fn push_sum(terms: [Read; 2], near: Near) -> Read {
     LOG.with_borrow_mut(|log| {
         let last = |entry: &&Entry| entry.op == Op::Sum && entry.first + entry.second == log.terms.len() as u64;
         let first = log.entries.get(at(terms[0])).filter(|_| is_entry(terms[0])).filter(last).copied();
         if let Some(entry) = first {
             log.terms.push(terms[1]);
-            return log.push(Op::Sum, entry.first, entry.second + 1);
+            return log.push(Op::Sum, entry.first, entry.second + 1, near);
         }
-        log.push_terms(terms)
+        log.push_terms(terms, near)
     })
 }
 
 /// Logs Σ terms.
-pub(super) fn push_terms(terms: impl IntoIterator<Item = Read>) -> Read {
-    LOG.with_borrow_mut(|log| log.push_terms(terms))
+pub(super) fn push_terms(terms: impl IntoIterator<Item = Read>, near: Near) -> Read {
+    LOG.with_borrow_mut(|log| log.push_terms(terms, near))
 }
 
-/// Logs a product of matrices; gives what makes an entry's place a [`Read`].
-pub(super) fn push_product(rows: &Factor, columns: &Factor) -> impl Fn(usize) -> Read + Sync + use<> {
-    let block = LOG.with_borrow_mut(|log| {
-        log.products.push([Arc::clone(rows), Arc::clone(columns)]);
-        log.products.len() as u64 - 1
-    });
-    move |place| Read(MADE | PRODUCT | block << PLACE | place as u64)
+/// Logs a product of matrices; gives its entries.
+pub(super) fn push_product(rows: Array2<f64>, columns: Array2<f64>, near: Vec<Near>) -> impl Iterator<Item = Read> {
+    let block = LOG.with_borrow(|log| log.products.len() as u64);
+    let entry = |(place, near): (usize, &Near)| {
+        if near.is_double() { Read::double(near.high) } else { Read(MADE | PRODUCT | block << PLACE | place as u64) }
+    };
+    let entries: Vec<Read> = near.iter().enumerate().map(entry).collect();
+    LOG.with_borrow_mut(|log| log.products.push(Product { rows, columns, near }));
+    entries.into_iter()
+}
+
+/// About 100 bits of what an operation made.
+pub(super) fn near(read: Read) -> Near {
+    LOG.with_borrow(|log| match read.place() {
+        Some((product, place)) => log.products[product].near[place],
+        None => log.entries[at(read)].near,
+    })
 }
 
 /// The factors of an entry of a product of matrices.
@@ -136,7 +158,7 @@ pub(super) fn product(rows: &Array2<f64>, columns: &Array2<f64>, place: usize) -
 }
 
 fn is_entry(read: Read) -> bool {
-    read.as_double().is_none() && read.payload() & PRODUCT == 0
+    read.as_double().is_none() && read.place().is_none()
 }
 
 fn at(read: Read) -> usize {
@@ -144,15 +166,15 @@ fn at(read: Read) -> usize {
 }
 
 impl Log {
-    fn push(&mut self, op: Op, first: u64, second: u64) -> Read {
-        self.entries.push(Entry { op, first, second });
+    fn push(&mut self, op: Op, first: u64, second: u64, near: Near) -> Read {
+        self.entries.push(Entry { op, first, second, near });
         Read(MADE | (self.entries.len() as u64 - 1))
     }
 
-    fn push_terms(&mut self, terms: impl IntoIterator<Item = Read>) -> Read {
+    fn push_terms(&mut self, terms: impl IntoIterator<Item = Read>, near: Near) -> Read {
         let first = self.terms.len() as u64;
         self.terms.extend(terms);
-        self.push(Op::Sum, first, self.terms.len() as u64 - first)
+        self.push(Op::Sum, first, self.terms.len() as u64 - first, near)
     }
 
     /// The number with so many bits; none where so many tell nothing.
@@ -160,10 +182,9 @@ impl Log {
         if let Some(value) = read.as_double() {
             return Some(Ball::of(value));
         }
-        if read.payload() & PRODUCT != 0 {
-            let place = read.payload() & !PRODUCT;
-            let [rows, columns] = &self.products[usize::try_from(place >> PLACE).unwrap_or_default()];
-            return Some(product(rows, columns, usize::try_from(place & ((1 << PLACE) - 1)).unwrap_or_default()));
+        if let Some((at, place)) = read.place() {
+            let Product { rows, columns, .. } = &self.products[at];
+            return Some(product(rows, columns, place));
         }
         let entry = self.entries[at(read)];
         if entry.op == Op::Sum {
