@@ -405,8 +405,9 @@ def memory_layer_json():
     return layer_peak("json", "json")
 
 
-def layer_peak(kind, out):
-    return peak(nnlayer("softmax", "--x", matrix(f"x.{kind}", 4096, 1024), "--out", f"ours.{out}", threads=2)) / (8 * 4096 * 1024)
+def layer_peak(kind, out, *words):
+    words = words or ["softmax"]
+    return peak(nnlayer(*words, "--x", matrix(f"x.{kind}", 4096, 1024), "--out", f"ours.{out}", threads=2)) / (8 * 4096 * 1024)
 
 
 @row("memory-pipe", "the same: softmax forward, 4096×1024 in JSON through a pipe, to .npy", 2.0, ("numpy", "orjson"))
@@ -436,6 +437,11 @@ def expect_peak(kind):
     words = ["--x", matrix("x.npy", 4096, 1024), "--forward"]
     subprocess.run(nnlayer("softmax", *words, "--out", f"ours.{kind}"), check=True)
     return peak(nnlayer("softmax", *words, "--expect", f"ours.{kind}")) / (2 * 8 * 4096 * 1024)
+
+
+@row("memory-exact", "the same: ReLU forward + backward in `--precision exact`, 4096×1024 from .npy, all results to .npz", 1.6)
+def memory_exact():
+    return layer_peak("npy", "npz", "relu", "--precision", "exact")
 
 
 @row("exact", "`--precision exact`, affine forward + backward, 512×512 · 512×512 / `--precision f64`", 8, ("numpy", "exact"))

@@ -1,6 +1,6 @@
 //! The results of a layer a block of rows at a time: each is computed when it is written, so that of what has a row for each
 //! sample no more than a block is there beside what was read. They are the same bits as if they were computed at once, but
-//! for sums over the rows: those of the blocks are added one after the other.
+//! for sums over the rows: those of the blocks are added one after the other. Exact ones are computed of all rows at once.
 
 use super::job::{Dout, Job};
 use super::layer::{heads, width};
@@ -108,9 +108,9 @@ impl Batches {
         };
         let rows = x.len_of(Axis(0));
         let alike = |name| at.known(name).shape().first() == Some(&rows);
-        let whole = request.precision == Precision::Exact
+        let whole = !in_blocks(job.spec, request.precision)
             || !cut.iter().all(alike)
-            || rows <= height(job.spec, at, x.len_of(Axis(1)))
+            || rows <= height(job.spec, at, x.len_of(Axis(1)), request.precision)
             || job.dout.as_ref().is_some_and(|dout| dout.local);
         if whole {
             return Err(Box::new(job));
@@ -139,9 +139,11 @@ impl Batches {
         Ok(batches)
     }
 
-    /// Cuts what is in memory into the blocks that are computed together, where they are large: a small one is copied in no time.
+    /// Cuts what is in memory into the blocks that are computed together, where they are large, as a small one is copied in no
+    /// time; and where each is let go of when it was computed.
     fn cut(&mut self) {
-        if learnt(self.spec).next().is_none() {
+        let large = learnt(self.spec).next().is_some() && self.precision != Precision::Exact;
+        if !large && !self.once() {
             return;
         }
         let height = self.height();
@@ -190,7 +192,7 @@ impl Batches {
     /// Rows that are computed together.
     fn height(&self) -> usize {
         let width = self.batches.first().map_or(1, |(_, x)| x.shape().get(1).copied().unwrap_or(1));
-        height(self.spec, &self.operands.values, width)
+        height(self.spec, &self.operands.values, width, self.precision)
     }
 
     /// Computes one row of everything: what results there are, of which those stay that are asked for.
@@ -229,20 +231,38 @@ impl Batches {
         self.results.iter().all(|coming| coming.sum)
     }
 
+    /// Whether one pass computes all results: an exact number takes so long that no part of the way to it is gone twice. What is
+    /// written later takes the place of the operands, which nobody reads again.
+    fn once(&self) -> bool {
+        self.precision == Precision::Exact && learnt(self.spec).next().is_none()
+    }
+
+    /// Whether that takes the place of operands that are in a file.
+    pub(super) fn wants_memory(&self) -> bool {
+        self.once() && self.read() && self.results.len() > 1
+    }
+
+    /// Whether rows are read from a file.
+    fn read(&self) -> bool {
+        self.batches.iter().any(|(_, batch)| matches!(batch, Batch::Read(_)))
+    }
+
     /// The result with whose rows a sum is made. Gradients of parameters, which are large, have a pass of their own, but where
-    /// rows would be read once more: there they go along with the first gradient, whose pass reads the upstream one too.
+    /// rows would be read once more: there they go along with the first gradient, whose pass reads the upstream one too. An
+    /// exact sum is of all rows together.
     fn along(&self, sum: &Name) -> Option<&Name> {
         let rows = || self.results.iter().filter(|coming| !coming.sum).map(|coming| &coming.name);
         if !sum.is_gradient() {
             return rows().next();
         }
-        let read = self.batches.iter().any(|(_, batch)| matches!(batch, Batch::Read(_)));
-        rows().find(|row| row.is_gradient()).or_else(|| rows().next()).filter(|_| read)
+        let along = self.read() && self.precision != Precision::Exact;
+        rows().find(|row| row.is_gradient()).or_else(|| rows().next()).filter(|_| along)
     }
 
     /// How many blocks will be computed.
     pub(super) fn count(&self) -> usize {
-        let passes = self.results.iter().filter(|coming| !coming.sum).count();
+        let rows = self.results.iter().filter(|coming| !coming.sum).count();
+        let passes = if self.once() { rows.min(1) } else { rows };
         let first = self.results.first().is_some_and(|first| first.sum);
         let own = self.results.iter().any(|coming| coming.sum && self.along(&coming.name).is_none());
         (passes + usize::from(first || own)) * self.rows().div_ceil(self.height())
@@ -268,15 +288,22 @@ fn divided(layer: &dyn AnyLayer, at: &Bundle<f64>, all: AllTargets<'_>, precisio
     layer.divisor(at, all, precision).filter(|divisor| *divisor != 0.0).map(Some)
 }
 
+/// Whether a layer is computed in blocks of rows: an exact loss is the sum of all.
+pub(super) fn in_blocks(spec: &'static LayerSpec, precision: Precision) -> bool {
+    precision != Precision::Exact || !spec.is_loss()
+}
+
 fn learnt(spec: &'static LayerSpec) -> impl Iterator<Item = &'static Name> {
     spec.slots.iter().filter(|slot| slot.role == Role::Parameter).map(|slot| &slot.name)
 }
 
-/// Rows of so many numbers that are computed together. With parameters they are no few: a product reads all of them.
-fn height(spec: &'static LayerSpec, at: &Bundle<f64>, width: usize) -> usize {
+/// Rows of so many numbers that are computed together. With parameters they are no few: a product reads all of them. Of an exact
+/// number there is more to remember than of a parameter.
+fn height(spec: &'static LayerSpec, at: &Bundle<f64>, width: usize, precision: Precision) -> usize {
     let parameters = || learnt(spec).filter_map(|name| at.get(name));
     let widest = parameters().flat_map(|value| value.shape()).copied().fold(width, usize::max).max(1);
     match parameters().map(ArrayD::len).max() {
+        Some(_) if precision == Precision::Exact => (NUMBERS / widest).next_multiple_of(ROWS).max(ROWS),
         Some(largest) => (NUMBERS.max(largest / 2) / widest).next_multiple_of(ROWS).max(ROWS),
         None => (NUMBERS / widest).max(1),
     }
@@ -319,6 +346,16 @@ impl Batches {
             }
             _ => None,
         })
+    }
+
+    /// Lets go of the rows that were given last.
+    fn spend(&mut self) {
+        for (name, _) in &self.batches {
+            self.operands.values.take(name);
+        }
+        if matches!(self.dout, Upstream::Batch(_)) {
+            self.spent = None;
+        }
     }
 
     fn admit(&mut self, begin: usize) -> Result<(), Fault> {

@@ -2,16 +2,17 @@
 //! memory.
 //!
 //! It is taken where x is a .npy file of [`LARGE`] bytes or more, the layer's rows do not depend on each other, and results
-//! with a row for each sample go to a file. They are the same bits as if all were in memory.
+//! with a row for each sample go to a file. They are the same bits as if all were in memory. Several exact ones
+//! that one pass computes are made in memory.
 
-use super::blocks::{Batch, Batches, Blocks, Upstream};
+use super::blocks::{Batch, Batches, Blocks, Upstream, in_blocks};
 use super::error::Messages;
 use super::gather;
 use super::layer::width;
 use super::request::Request;
 use crate::fault::Fault;
 use crate::format::{Arrays, Held};
-use crate::layer::{LayerSpec, Precision, Role};
+use crate::layer::{LayerSpec, Role};
 use crate::name::Name;
 use crate::operand::{Operands, Origin, Reader};
 use crate::report::write::file;
@@ -33,7 +34,7 @@ impl Batches {
         let text = |name: &Name| matches.get_one::<String>(name.as_str());
         let Some(input) = spec.slots.iter().find(|slot| slot.role == Role::Input) else { return Ok(None) };
         let alone = spec.slots.iter().any(|slot| !slot.optional && text(&slot.name).is_none());
-        if alone || request.precision == Precision::Exact {
+        if alone || !in_blocks(spec, request.precision) {
             return Ok(None);
         }
         let Some(path) = text(&input.name) else { return Ok(None) };
@@ -120,6 +121,9 @@ pub(super) fn run(
 
 fn write(large: &mut Batches, request: &Request, out: &mut dyn Write, messages: &mut Messages) -> Result<bool, Failed> {
     large.look(request)?;
+    if large.wants_memory() {
+        return Ok(false);
+    }
     let (heads, width) = (large.heads(), width(request));
     let Some((path, format)) = request.file() else {
         if !large.sums_only() {

@@ -10,20 +10,23 @@ use crate::name::Name;
 use crate::scalar::Running;
 use ndarray::{ArrayD, arr0};
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
 /// So few blocks are steps too long for a bar.
 const FEW: usize = 20;
 
-/// The results of batches, computed as they are asked for: in a pass over all rows for each that has a row a sample; sums are
-/// made along with one of them.
+/// The results of batches, computed as they are asked for: in a pass over all rows for each that has a row a sample, or in one
+/// for all; sums are made along with one of them.
 pub(in crate::cli) struct Blocks<'a> {
     of: &'a mut Batches,
     progress: Option<Progress>,
     coming: std::vec::IntoIter<Coming>,
     /// The result whose rows are computed in this pass.
     row: Option<Name>,
+    /// Rows of later results that the same pass computes.
+    later: Vec<(Name, VecDeque<ArrayD<f64>>)>,
     /// The sums that no pass has made yet, that are made in this one, and that were made.
     open: Vec<Coming>,
     adding: Vec<(Name, Running)>,
@@ -41,14 +44,25 @@ impl<'a> Blocks<'a> {
         let open = of.results.iter().filter(|coming| coming.sum).cloned().collect();
         // Few blocks are large ones, of which each says how far it is.
         let progress = (of.count() > FEW).then(|| Progress::new("computing", of.count()));
-        Blocks { of, progress, coming, row: None, open, adding: Vec::new(), sums: Vec::new(), ready: None, fault: None }
+        Blocks {
+            of,
+            progress,
+            coming,
+            row: None,
+            later: Vec::new(),
+            open,
+            adding: Vec::new(),
+            sums: Vec::new(),
+            ready: None,
+            fault: None,
+        }
     }
 
     fn advance(&mut self) -> Result<Option<(Name, Vec<usize>)>, Fault> {
         let Some(Coming { name, shape, sum }) = self.coming.next() else { return Ok(None) };
         self.row = if sum { None } else { Some(name.clone()) };
         let open = self.open.iter().any(|open| open.name == name);
-        if !sum || open {
+        if open || !(sum || self.later.iter().any(|(later, _)| *later == name)) {
             self.begin()?;
         }
         if open {
@@ -71,6 +85,10 @@ impl<'a> Blocks<'a> {
         let now = self.open.extract_if(.., |sum| row.is_none() || of.along(&sum.name) == row);
         let single = of.precision == Precision::F32;
         self.adding = now.map(|sum| (sum.name, Running::new(&sum.shape, single))).collect();
+        if self.of.once() {
+            let later = self.coming.as_slice().iter().filter(|coming| !coming.sum);
+            self.later = later.map(|coming| (coming.name.clone(), VecDeque::new())).collect();
+        }
         Ok(())
     }
 
@@ -89,22 +107,30 @@ impl<'a> Blocks<'a> {
 
     /// Computes the next block, of which it gives the rows and adds the sums.
     fn block(&mut self) -> Result<Option<ArrayD<f64>>, Fault> {
-        let wanted: Vec<Name> = self.row.iter().chain(self.adding.iter().map(|(name, _)| name)).cloned().collect();
+        let (later, adding) = (self.later.iter().map(|(name, _)| name), self.adding.iter().map(|(name, _)| name));
+        let wanted: Vec<Name> = self.row.iter().chain(later).chain(adding).cloned().collect();
         let first = self.of.begin == 0;
-        let dout = self.of.next(self.of.height(), wanted.iter().any(Name::is_gradient))?;
+        let all = self.row.is_none() && self.of.precision == Precision::Exact;
+        let count = if all { self.of.rows() } else { self.of.height() };
+        let dout = self.of.next(count, wanted.iter().any(Name::is_gradient))?;
         let (layer, at, precision) = (self.of.layer.as_ref(), &self.of.operands.values, self.of.precision);
-        let made = Mutex::new((None, &mut self.adding));
+        let made = Mutex::new((None, &mut self.later, &mut self.adding));
         let row = self.row.as_ref();
         layer::compute_each(layer, at, dout.as_ref(), precision, Wanted::Only(&wanted), &|name, begin, value| {
-            let (rows, sums) = &mut *made.lock().unwrap_or_else(PoisonError::into_inner);
+            let (rows, later, sums) = &mut *made.lock().unwrap_or_else(PoisonError::into_inner);
             if row == Some(name) {
                 *rows = Some(value);
+            } else if let Some((_, rows)) = later.iter_mut().find(|(later, _)| later == name) {
+                rows.push_back(value);
             } else if let Some((_, sum)) = sums.iter_mut().find(|(known, _)| known == name) {
                 sum.add(begin, &value, first);
             }
         });
         let rows = made.into_inner().unwrap_or_else(PoisonError::into_inner).0;
         self.of.spent = dout;
+        if self.of.once() {
+            self.of.spend();
+        }
         if self.of.begin == self.of.rows() {
             self.end();
         }
@@ -128,8 +154,12 @@ impl Arrays for Blocks<'_> {
     }
 
     fn rows(&mut self) -> io::Result<Option<Cow<'_, ArrayD<f64>>>> {
-        let left = self.row.is_some() && self.of.begin < self.of.rows();
-        let rows = if left { self.block() } else { Ok(self.ready.take()) };
+        let later = self.later.iter_mut().find(|(name, _)| Some(name) == self.row.as_ref());
+        let rows = match later {
+            Some((_, rows)) => Ok(rows.pop_front()),
+            None if self.row.is_some() && self.of.begin < self.of.rows() => self.block(),
+            None => Ok(self.ready.take()),
+        };
         Ok(self.kept(rows)?.map(Cow::Owned))
     }
 }
