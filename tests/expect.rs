@@ -168,5 +168,9 @@ fn answers_that_lie_by_columns_are_compared_by_rows() {
 #[test]
 fn a_pointer_to_nothing_says_what_there_is() {
     let ran = piped("{\"loss\": 0.22, \"dx\": [0, 0, 0]}", &[&XENT, &["--expect", "-#/los"][..]].concat());
-    assert!(ran.refusal().contains("has no /los\n  it has /loss, /dx\ntip: did you mean FILE#/loss?"), "{}", ran.stderr);
+    assert!(
+        ran.refusal().contains("has no /los\n  it has /loss, /dx\ntip: did you mean FILE#/loss?"),
+        "{}",
+        ran.stderr
+    );
 }
