@@ -112,3 +112,14 @@ fn places_in_a_large_text_on_standard_input_are_found_like_those_in_a_file() {
     let tall = piped(rows(&row.replacen("0.1", "\"Infinity\", 0.1", 1).replacen(", 0.1", ", 0", 1)), &["softmax"]);
     assert!(tall.refusal().contains("standard input:4002:"), "{}", tall.refusal());
 }
+
+#[test]
+fn a_file_that_is_called_standard_input_is_a_file() {
+    let folder = folder();
+    std::fs::write(folder.path().join("standard input"), "[1,2]").unwrap();
+    let ran = shell(&format!(
+        "cd '{}' && echo '[5,5]' | nnlayer relu --x 'standard input' --forward --json",
+        folder.path().display()
+    ));
+    assert_eq!(ran.quiet(), "{\"y\":[1.0,2.0]}\n");
+}

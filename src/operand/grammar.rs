@@ -35,7 +35,7 @@ pub fn parse(text: &str) -> Result<Form, Fault> {
     }
     if let Some(path) = trimmed.strip_prefix('@') {
         let (path, selector) = split_selector(path);
-        return Ok(if path == "-" { Form::Stdin(selector) } else { Form::File(path.to_owned(), selector) });
+        return Ok(if path == "-" { Form::Stdin(selector) } else { Form::File(named(path), selector) });
     }
     if trimmed.starts_with('[') {
         return Ok(Form::Json(trimmed.to_owned()));
@@ -51,7 +51,12 @@ pub fn parse(text: &str) -> Result<Form, Fault> {
         return Err(literal::mistyped(trimmed));
     }
     let (path, selector) = split_selector(trimmed);
-    Ok(Form::File(path.to_owned(), selector))
+    Ok(Form::File(named(path), selector))
+}
+
+/// A path as messages call it: a file that is called like standard input is another.
+pub(super) fn named(path: &str) -> String {
+    if path == super::stdin::LABEL { format!("./{path}") } else { path.to_owned() }
 }
 
 fn stdin(text: &str) -> Option<Selector> {

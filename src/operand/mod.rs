@@ -137,13 +137,13 @@ impl<'a> Reader<'a> {
     /// The JSON document in a file, or in standard input where `source` is `-`, and what messages call it.
     pub fn json(&mut self, source: &str) -> Result<(json::Node, String), Fault> {
         let label = match source.strip_prefix('@').unwrap_or(source) {
-            "-" => stdin::LABEL,
-            path => path,
+            "-" => stdin::LABEL.to_owned(),
+            path => grammar::named(path),
         };
-        if first_bytes(self.text(label)?)?.trim_ascii().is_empty() {
+        if first_bytes(self.text(&label)?)?.trim_ascii().is_empty() {
             return Err(Fault::new(Code::EmptyValue, "is empty").from(label).tip("did the command before it fail?"));
         }
-        Ok((json::read(self.text(label)?)?, label.to_owned()))
+        Ok((json::read(self.text(&label)?)?, label))
     }
 
     /// The text of a file or of standard input, by what messages call it.
