@@ -123,3 +123,17 @@ fn a_file_that_is_called_standard_input_is_a_file() {
     ));
     assert_eq!(ran.quiet(), "{\"y\":[1.0,2.0]}\n");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn where_files_may_not_be_large_a_pipe_is_kept_in_memory_and_a_result_is_refused() {
+    let folder = folder();
+    let ran = shell(&format!(
+        "cd '{}'; ulimit -f 4096; numbers() {{ printf '['; yes 1, | head -3000000 | tr -d '\\n'; echo 1]; }}
+        numbers | nnlayer relu --forward --json | tail -c 10
+        numbers | nnlayer relu --forward --out y.npy; echo $?; ls -A",
+        folder.path().display()
+    ));
+    assert_eq!(ran.text(), "1.0,1.0]}\n2\n");
+    assert!(ran.stderr.contains("y.npy: cannot be written"), "{}", ran.stderr);
+}

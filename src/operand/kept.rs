@@ -1,5 +1,6 @@
 //! What came out of a stream that can be read only once.
 
+use crate::check::program::signals::outlive_writes;
 use crate::fault::Fault;
 use crate::format::{Source, unreadable};
 use std::fs::File;
@@ -49,6 +50,7 @@ impl Kept {
 
 /// Moves what was read, and the rest of a stream, to a file.
 fn moved(mut chunk: Vec<u8>, stream: &mut dyn Read, mut file: File) -> io::Result<Kept> {
+    outlive_writes();
     let mut len = 0;
     while !chunk.is_empty() {
         if file.write_all(&chunk).is_err() {

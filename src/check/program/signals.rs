@@ -1,5 +1,6 @@
 //! Ctrl-C while somebody's program runs: the program has a process group of its own, so that all of it can be ended,
-//! and therefore does not hear of it; and while a file is written, which is removed before this process ends.
+//! and therefore does not hear of it; and while a file is written, which is removed before this process ends. And the
+//! signal that a file has become too large.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -38,7 +39,15 @@ fn watch() -> Signals {
         let number = usize::try_from(signal).unwrap_or_default();
         let _ = signal_hook::flag::register_usize(signal, Arc::clone(&signals.seen), number);
     }
+    // A file that grows beyond what is allowed (`ulimit -f`) is then a write that fails, like one on a full disk.
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     signals
+}
+
+/// Lets a write that is one too many fail instead of ending this process.
+pub(crate) fn outlive_writes() {
+    SIGNALS.get_or_init(watch);
 }
 
 /// The signal that came in the meantime.
