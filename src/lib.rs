@@ -40,6 +40,7 @@ pub mod name;
 pub mod operand;
 pub mod report;
 pub mod scalar;
+mod signals;
 pub mod steps;
 pub mod tape;
 

@@ -11,12 +11,12 @@ const ROOMS: &[(&str, &[&str])] = &[
             "fault", "name",
         ],
     ),
-    ("report", &["graph", "steps", "check", "format", "layer", "kernel", "bundle", "fault", "name"]),
+    ("report", &["graph", "steps", "check", "format", "layer", "kernel", "bundle", "fault", "name", "signals"]),
     ("steps", &["check", "format", "layer", "scalar", "bundle", "fault", "name"]),
     ("graph", &["tape", "layer", "scalar", "bundle", "fault", "name"]),
-    ("check", &["format", "layer", "scalar", "bundle", "fault", "name"]),
+    ("check", &["format", "layer", "scalar", "bundle", "fault", "name", "signals"]),
     ("tape", &["check", "format", "layer", "scalar", "bundle", "fault", "name"]),
-    ("operand", &["format", "bundle", "fault", "name"]),
+    ("operand", &["format", "bundle", "fault", "name", "signals"]),
     ("format", &["kernel", "bundle", "fault", "name"]),
     ("layer", &["scalar", "bundle", "fault", "name"]),
     ("scalar", &["kernel"]),
@@ -24,6 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("bundle", &["name"]),
     ("fault", &["name"]),
     ("name", &[]),
+    ("signals", &[]),
 ];
 
 fn root() -> PathBuf {

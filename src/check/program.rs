@@ -5,6 +5,7 @@ use super::{Point, Reply, Subject};
 use crate::fault::{Code, Fault};
 use crate::format::{json, printable};
 use crate::layer::{Precision, Settings, Value};
+use crate::signals;
 use serde_json::json;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -12,7 +13,6 @@ use std::time::{Duration, Instant};
 
 mod child;
 mod reply;
-pub(crate) mod signals;
 
 use child::{Child, Said};
 

@@ -1,8 +1,8 @@
 //! What came out of a stream that can be read only once.
 
-use crate::check::program::signals::outlive_writes;
 use crate::fault::Fault;
 use crate::format::{Source, unreadable};
+use crate::signals::outlive_writes;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 

@@ -1,7 +1,7 @@
 //! Where a report goes: standard output, or a file that is whole or not there at all.
 
-use crate::check::program::signals::{self, Busy};
 use crate::fault::{Code, Fault};
+use crate::signals::{self, Busy};
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};

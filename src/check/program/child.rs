@@ -1,9 +1,10 @@
 //! A process with threads at its pipes: all three are fed and drained at the same time, so that neither side can wait
 //! for the other for ever; and it is always waited for.
 
-use super::{Conversation, signals};
+use super::Conversation;
 use crate::fault::{Code, Fault};
 use crate::format::printable;
+use crate::signals;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
