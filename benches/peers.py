@@ -491,8 +491,9 @@ Less than 1 is faster. `python3 benches/peers.py --write` measures again and wri
 In rows of memory the ratio is that of the text: the most that was resident at a time, program and all, over 8 bytes for each number read.
 Of a GEMM, ours and the peer's are shares of the peak of fused multiplications, measured in the same run, the smallest over sizes and forms;
 the ratio is ours, and more is better. Some processors lower their clock when they load beside multiplying: the peak while it loads,
-as many numbers from the first cache as a product's innermost loop, is what no product gets beyond (`cargo bench -- gemm` prints both). On a virtual Intel Xeon that does so (Granite Rapids, 2 cores)
-gemm-1 and gemm-2 were 0.69, of that peak 0.78 and 0.76, and numpy's OpenBLAS 0.68 and 0.66.
+as many numbers from the first cache as a product's innermost loop, is what no product gets beyond (`cargo bench -- gemm` prints both).
+On a virtual Intel Xeon that does so (Granite Rapids, 2 cores) gemm-1 and gemm-2 were 0.69, of that peak 0.78 and 0.76, and numpy's
+OpenBLAS 0.68 and 0.66.
 """
 
 
