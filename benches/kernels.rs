@@ -9,17 +9,18 @@
 #![allow(unsafe_code)] // one call of a function for the instructions that were just detected
 
 use ndarray::Array2;
-use nnlayer::kernel::{gemm, memory, threads};
+use nnlayer::gemm;
+use nnlayer::parallel::{pages, scope};
 use std::hint::black_box;
 use std::time::Instant;
 
 fn main() {
-    memory::reuse(); // as the program does
+    pages::reuse(); // as the program does
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     if let [race, what, count] = &wanted[..]
         && race == "race"
     {
-        return threads::with(count.parse().unwrap_or(1), || run(what));
+        return scope::with(count.parse().unwrap_or(1), || run(what));
     }
     if let [peak, count, size] = &wanted[..]
         && peak == "peak"
@@ -71,9 +72,9 @@ fn gemm_of_peak() {
 /// Shows size, form, Gflop/s, and those of the peaks, for square matrices.
 fn beside_peaks(count: usize, sizes: &[usize], show: impl Fn(usize, &str, f64, [f64; 2])) {
     const STEPS: usize = 6_000_000;
-    let on_each = |work: fn(usize) -> f64| drop(threads::each(vec![STEPS; count], |steps| black_box(work(steps))));
+    let on_each = |work: fn(usize) -> f64| drop(scope::each(vec![STEPS; count], |steps| black_box(work(steps))));
     let per_step = |work: fn(usize) -> f64| work(STEP) / STEP as f64;
-    threads::with(count, || {
+    scope::with(count, || {
         for &size in sizes {
             let (a, b) = (matrix(size, size), matrix(size, size));
             let runs = if size > 2000 { 3 } else { 9 };

@@ -7,10 +7,11 @@
 #![allow(clippy::expect_used)] // a table that cannot be measured says why
 
 use ndarray::{Array1, Array2, ArrayD};
-use nnlayer::bundle::Bundle;
-use nnlayer::kernel::{memory, threads};
-use nnlayer::layer::{self, AnyLayer, Forward, Layer, Settings};
-use nnlayer::name::Name;
+use nnlayer::core::name::Name;
+use nnlayer::core::tensors::Tensors;
+use nnlayer::layer;
+use nnlayer::layer::{AnyLayer, Forward, Layer, Settings};
+use nnlayer::parallel::{pages, scope};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -38,7 +39,7 @@ fn main() {
     {
         let (name, backward) = work.strip_suffix("-backward").map_or((work.as_str(), false), |name| (name, true));
         let work = Work::new(name);
-        return threads::with(count.parse().unwrap_or(1), || {
+        return scope::with(count.parse().unwrap_or(1), || {
             (0..7).for_each(|_| println!("{}", work.seconds(backward)));
         });
     }
@@ -46,7 +47,7 @@ fn main() {
     for (name, ..) in LAYERS.iter().filter(|(name, ..)| words.is_empty() || words.iter().any(|word| word == name)) {
         let work = Work::new(name);
         for count in [1, 2] {
-            let measured = threads::with(count, || {
+            let measured = scope::with(count, || {
                 [false, true].map(|backward| {
                     let runs: Vec<[f64; 2]> = (0..5).map(|_| [work.seconds(backward), work.copy_seconds()]).collect();
                     [0, 1].map(|which| median(runs.iter().map(|run| run[which]).collect()))
@@ -68,7 +69,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// A layer with a batch that it is run on.
 struct Work {
     layer: Box<dyn AnyLayer>,
-    at: Bundle<f64>,
+    at: Tensors<f64>,
     run: Forward<f64>,
     dout: ArrayD<f64>,
 }
@@ -86,11 +87,11 @@ impl Work {
         let number =
             |n: usize| (((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64).mul_add(2f64.powi(-52), -1.0);
         let wave = |scale: f64| {
-            let mut x = memory::zeros(ROWS * WIDTH);
+            let mut x = pages::zeros(ROWS * WIDTH);
             x.iter_mut().enumerate().for_each(|(n, x)| *x = scale * number(n));
             Array2::from_shape_vec((ROWS, WIDTH), x).expect("as many").into_dyn()
         };
-        let mut at = Bundle::new();
+        let mut at = Tensors::new();
         match *command {
             "xent" => at.insert(Name::Y, wave(0.5).mapv_into(|y| y + 0.5)),
             _ => at.insert(Name::X, wave(10.0)),
@@ -126,15 +127,15 @@ impl Work {
     fn copy_seconds(&self) -> f64 {
         let x = self.at.iter().next().and_then(|(_, x)| x.as_slice()).expect("an operand");
         let start = Instant::now();
-        let mut copy: Vec<f64> = memory::zeros(x.len());
-        let each = x.len().div_ceil(threads::count());
-        threads::each(x.chunks(each).zip(copy.chunks_mut(each)).collect(), |(x, copy)| copy.copy_from_slice(x));
+        let mut copy: Vec<f64> = pages::zeros(x.len());
+        let each = x.len().div_ceil(scope::count());
+        scope::each(x.chunks(each).zip(copy.chunks_mut(each)).collect(), |(x, copy)| copy.copy_from_slice(x));
         let taken = start.elapsed().as_secs_f64();
         drop(black_box(copy));
         taken
     }
 }
 
-fn forward(layer: &dyn AnyLayer, at: &Bundle<f64>) -> Forward<f64> {
+fn forward(layer: &dyn AnyLayer, at: &Tensors<f64>) -> Forward<f64> {
     Layer::<f64>::forward(layer, at)
 }

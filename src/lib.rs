@@ -9,39 +9,40 @@
 //! - [`check`]: gradients against differences, results against results
 //! - [`graph`]: computational graphs, laid out and drawn
 //! - [`steps`]: the arithmetic with the numbers filled in
-//! - [`tape`]: chains of layers, networks and learning
+//! - [`network`]: chains of layers, networks and learning
 //! - [`layer`]: the mathematics, and the registry
-//! - [`scalar`]: the numbers that formulas are written in
-//! - [`kernel`]: what makes them fast
-//! - [`bundle`], [`fault`], [`name`]: what every room speaks
+//! - [`ops`]: operations on whole arrays
+//! - [`numeric`]: the numbers that formulas are written in
+//! - [`gemm`], [`parallel`], `simd`: matrix products, threads and vectors
+//! - [`mod@core`]: names, errors and named arrays, which every room shares
 //!
 //! ```
 //! use ndarray::array;
-//! use nnlayer::{bundle::Bundle, layer, name::Name};
+//! use nnlayer::{core::name::Name, core::tensors::Tensors, layer};
 //!
 //! let affine = (layer::find("affine").unwrap().build)(&layer::Settings::default())?;
-//! let at = Bundle::new()
+//! let at = Tensors::new()
 //!     .with(Name::X, array![[2.0, 4.0], [2.0, 1.0], [4.0, 3.0]].into_dyn())
 //!     .with(Name::W, array![[1.0, 2.0, 3.0], [1.0, 4.0, 6.0]].into_dyn());
 //! let outcome = layer::compute(affine.as_ref(), &at, None, layer::Precision::F64);
 //! assert_eq!(outcome.results.known(&Name::Y).shape(), [3, 3]);
-//! # Ok::<(), nnlayer::fault::Fault>(())
+//! # Ok::<(), nnlayer::core::error::Error>(())
 //! ```
 
-pub mod bundle;
 pub mod check;
 pub mod cli;
-pub mod fault;
+pub mod core;
 pub mod format;
+pub mod gemm;
 pub mod graph;
-pub mod kernel;
 pub mod layer;
-pub mod name;
+pub mod network;
+pub mod numeric;
 pub mod operand;
+pub mod ops;
+pub mod parallel;
 pub mod report;
-pub mod scalar;
-mod signals;
+mod simd;
 pub mod steps;
-pub mod tape;
 
 pub use cli::{Io, Status, run};

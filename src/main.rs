@@ -1,16 +1,8 @@
 //! argv → [`nnlayer::run`] → exit status.
-#![cfg_attr(all(target_os = "linux", target_env = "gnu", not(test)), no_main)]
 
 use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 use std::rc::Rc;
-
-#[cfg(all(target_os = "linux", target_env = "gnu", not(test)))]
-#[path = "kernel/entry.rs"]
-mod entry;
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[path = "kernel/unwinder.rs"]
-mod unwinder;
 
 fn main() {
     let args: Vec<_> = std::env::args_os().collect();

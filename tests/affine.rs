@@ -1,7 +1,8 @@
 //! `nnlayer affine`.
 
-use crate::support::cases::{self, Within};
-use crate::support::{nnlayer, numbers};
+use nnlayer::support::cases;
+use nnlayer::support::cases::Within;
+use nnlayer::support::{nnlayer, numbers};
 use serde_json::Value;
 
 #[test]

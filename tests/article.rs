@@ -1,6 +1,6 @@
 //! The source's numbers, nothing else.
 
-use crate::support::shell;
+use nnlayer::support::shell;
 
 #[test]
 fn affine_as_the_article_prints_it() {

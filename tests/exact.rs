@@ -1,11 +1,12 @@
 //! `--precision exact`: every printed number is the double nearest to the formula's real value.
 
-use crate::support::cases::arguments;
-use crate::support::{fixture, nnlayer, numbers, piped, shape};
 use ndarray::{Array1, ArrayD, Axis, IxDyn};
-use nnlayer::bundle::Bundle;
-use nnlayer::layer::{self, Outcome, Precision, Settings, Value as Set};
-use nnlayer::name::Name;
+use nnlayer::core::name::Name;
+use nnlayer::core::tensors::Tensors;
+use nnlayer::layer;
+use nnlayer::layer::{Outcome, Precision, Settings, Value as Set};
+use nnlayer::support::cases::arguments;
+use nnlayer::support::{fixture, nnlayer, numbers, piped, shape};
 use num_bigint::BigInt;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -64,7 +65,7 @@ fn terms(seed: u64, count: usize) -> Vec<f64> {
     std::iter::repeat_with(next).take(count).collect()
 }
 
-fn compute(command: &str, settings: &Settings, at: &Bundle<f64>, dout: Option<&ArrayD<f64>>) -> Outcome {
+fn compute(command: &str, settings: &Settings, at: &Tensors<f64>, dout: Option<&ArrayD<f64>>) -> Outcome {
     let layer = (layer::find(command).unwrap().build)(settings).unwrap();
     layer::compute(layer.as_ref(), at, dout, Precision::Exact)
 }
@@ -77,10 +78,10 @@ fn column(values: &[f64]) -> ArrayD<f64> {
 fn a_million_terms_of_either_sign_lose_nothing() {
     let want = read("exact/long.json");
     let (a, b) = (terms(1, 1_000_000), terms(2, 1_000_000));
-    let at = Bundle::new().with(Name::X, Array1::from(a.clone()).into_dyn()).with(Name::W, column(&b));
+    let at = Tensors::new().with(Name::X, Array1::from(a.clone()).into_dyn()).with(Name::W, column(&b));
     let outcome = compute("affine", &Settings::default(), &at, None);
     assert_eq!(outcome.results.known(&Name::Y)[[0]], want["product"]);
-    let at = Bundle::new()
+    let at = Tensors::new()
         .with(Name::X, column(&vec![1.0; a.len()]))
         .with(Name::W, column(&[1.0]))
         .with(Name::B, Array1::zeros(1).into_dyn());
@@ -97,7 +98,7 @@ fn a_loss_of_a_million_terms_of_either_sign_loses_nothing() {
     settings.set("eps", Set::Number(0.0));
     let loss = |t: &[f64]| {
         let half = ArrayD::from_elem(IxDyn(&[t.len()]), 0.5);
-        let at = Bundle::new().with(Name::Y, half).with(Name::T, Array1::from(t.to_vec()).into_dyn());
+        let at = Tensors::new().with(Name::Y, half).with(Name::T, Array1::from(t.to_vec()).into_dyn());
         compute("xent", &settings, &at, None).results.known(&Name::LOSS)[[]]
     };
     assert_eq!(loss(&a), want["loss"]);
@@ -155,7 +156,7 @@ proptest! {
     #[test]
     fn affine_is_the_nearest_double_to_the_exact_sum((x, w, b) in factors()) {
         let total = x.iter().zip(&w).map(|(&x, &w)| whole(x) * whole(w)).sum::<BigInt>() + (whole(b) << 1100usize);
-        let at = Bundle::new()
+        let at = Tensors::new()
             .with(Name::X, Array1::from(x).into_dyn())
             .with(Name::W, column(&w))
             .with(Name::B, Array1::from(vec![b]).into_dyn());
@@ -235,10 +236,10 @@ fn rows_that_are_computed_apart_are_what_they_are_alone() {
     let dout = x.map(|x| x * x);
     for command in ["softmax", "relu", "sigmoid", "tanh"] {
         let settings = Settings::default();
-        let all = compute(command, &settings, &Bundle::new().with(Name::X, x.clone()), Some(&dout));
+        let all = compute(command, &settings, &Tensors::new().with(Name::X, x.clone()), Some(&dout));
         for row in [0, 26, 27, 28, 69] {
             let row_of = |all: &ArrayD<f64>| all.index_axis(Axis(0), row).to_owned();
-            let one = compute(command, &settings, &Bundle::new().with(Name::X, row_of(&x)), Some(&row_of(&dout)));
+            let one = compute(command, &settings, &Tensors::new().with(Name::X, row_of(&x)), Some(&row_of(&dout)));
             assert_eq!(row_of(all.results.known(&Name::Y)), one.results.known(&Name::Y), "{command} row {row}");
             assert_eq!(row_of(all.gradients.known(&Name::DX)), one.gradients.known(&Name::DX), "{command} row {row}");
         }
@@ -253,7 +254,7 @@ fn a_gradient_that_is_computed_in_parts_is_what_its_rows_are_alone() {
     };
     let (x, w, dout) = (uneven([3, 700], 1), uneven([700, 500], 2), uneven([3, 500], 3));
     let of = |x: ArrayD<f64>, w: ArrayD<f64>| {
-        let at = Bundle::new().with(Name::X, x).with(Name::W, w);
+        let at = Tensors::new().with(Name::X, x).with(Name::W, w);
         compute("affine", &Settings::default(), &at, Some(&dout)).gradients.known(&Name::DW).clone()
     };
     let all = of(x.clone(), w.clone());

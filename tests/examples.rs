@@ -1,12 +1,13 @@
 //! The programs of examples/gradcheck: what they answer is what nnlayer computes.
 
-use crate::support::folder;
 use ndarray::{ArrayD, array};
-use nnlayer::bundle::Bundle;
 use nnlayer::check::program::{Conversation, Program};
 use nnlayer::check::{Point, Reply, Subject};
-use nnlayer::layer::{self, Given, Precision, Settings, Value};
-use nnlayer::name::Name;
+use nnlayer::core::name::Name;
+use nnlayer::core::tensors::Tensors;
+use nnlayer::layer;
+use nnlayer::layer::{Given, Precision, Settings, Value};
+use nnlayer::support::folder;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -63,7 +64,7 @@ fn ours(name: &str, settings: &Settings, point: &Point) -> Reply {
 }
 
 #[track_caller]
-fn same(theirs: &Bundle<f64>, ours: &Bundle<f64>, what: &str) {
+fn same(theirs: &Tensors<f64>, ours: &Tensors<f64>, what: &str) {
     for (name, value) in ours.iter().filter(|(name, _)| **name != Name::DIVISOR) {
         let theirs = theirs.get(name).unwrap_or_else(|| panic!("{what}: no {name}"));
         assert_eq!(theirs.shape(), value.shape(), "{what}: {name}");

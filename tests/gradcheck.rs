@@ -1,11 +1,13 @@
 //! `nnlayer gradcheck` and `--check`: right layers pass, wrong ones fail with the kind of their mistake.
 
 use ndarray::{Array2, ArrayD, Axis, Ix2};
-use nnlayer::bundle::Bundle;
-use nnlayer::check::{self, Case, Checked, Plan, Point, Reply, Seeded, Subject, Verdict, inputs};
-use nnlayer::fault::Fault;
-use nnlayer::layer::{self, LAYERS, Precision, Settings};
-use nnlayer::name::Name;
+use nnlayer::check;
+use nnlayer::check::{Case, Checked, Plan, Point, Reply, Seeded, Subject, Verdict, inputs};
+use nnlayer::core::error::Error;
+use nnlayer::core::name::Name;
+use nnlayer::core::tensors::Tensors;
+use nnlayer::layer;
+use nnlayer::layer::{LAYERS, Precision, Settings};
 use std::fmt::Write;
 
 /// A layer of nnlayer's, its reply spoilt, as if it were somebody's program.
@@ -16,7 +18,7 @@ struct Spoilt<'a> {
 }
 
 impl Subject for Spoilt<'_> {
-    fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Fault> {
+    fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Error> {
         let answer = |point: &Point| {
             let outcome = layer::compute(self.layer, &point.at, point.dout.as_ref(), self.precision);
             let mut reply = Reply { outputs: outcome.results, gradients: outcome.gradients };
@@ -38,7 +40,7 @@ impl Subject for Spoilt<'_> {
 fn case(command: &str, options: &str, precision: Precision, seed: u64) -> (Case, Settings) {
     let spec = layer::find(command).unwrap();
     let mut settings = Settings::default();
-    let (mut shapes, mut given) = (Vec::new(), Bundle::new());
+    let (mut shapes, mut given) = (Vec::new(), Tensors::new());
     for option in options.split_whitespace() {
         let (name, text) = option.split_once('=').unwrap();
         if let Some(setting) = spec.settings.iter().find(|setting| setting.name == name) {
@@ -74,7 +76,7 @@ fn put(reply: &mut Reply, name: &Name, change: impl FnOnce(ArrayD<f64>) -> Array
 }
 
 /// The reply of a layer with other settings or operands.
-fn instead(command: &str, options: &[(&str, &str)], at: Bundle<f64>, dout: ArrayD<f64>) -> Reply {
+fn instead(command: &str, options: &[(&str, &str)], at: Tensors<f64>, dout: ArrayD<f64>) -> Reply {
     let spec = layer::find(command).unwrap();
     let mut settings = Settings::default();
     for (name, text) in options {
@@ -222,7 +224,7 @@ fn softmax_mistakes() -> Vec<Wrong> {
             reply.gradients = other.gradients;
         }),
         wrong("softmax", SOFT, "softmax applied twice", "softmax applied twice", |point, reply| {
-            let at = Bundle::new().with(Name::X, reply.outputs.known(&Name::Y).clone());
+            let at = Tensors::new().with(Name::X, reply.outputs.known(&Name::Y).clone());
             reply.gradients = instead("softmax", &[], at, point.dout.clone().unwrap()).gradients;
         }),
         wrong("softmax", "", "dout ignored", "dout ignored", |_, reply| put(reply, &Name::DX, |g| g * 0.0)),
@@ -318,7 +320,7 @@ fn elementwise_mistakes() -> Vec<Wrong> {
             reply.gradients.insert(Name::DX, point.dout.as_ref().unwrap() * &x * (1.0 - &x));
         }),
         wrong("sigmoid", "x=6", "applied twice", "softmax applied twice", |point, reply| {
-            let at = Bundle::new().with(Name::X, reply.outputs.known(&Name::Y).clone());
+            let at = Tensors::new().with(Name::X, reply.outputs.known(&Name::Y).clone());
             reply.gradients = instead("sigmoid", &[], at, point.dout.clone().unwrap()).gradients;
         }),
         wrong("tanh", "", "1 − y², dout forgotten", "dout ignored", |_, reply| {
@@ -502,7 +504,7 @@ fn the_page_shows_what_is_tested() {
 fn a_right_program_that_prints_few_digits_is_never_accused_by_differences() {
     struct Rounded<'a>(Spoilt<'a>, f64);
     impl Subject for Rounded<'_> {
-        fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Fault> {
+        fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Error> {
             let mut replies = self.0.ask(points)?;
             let stairs = |v: &f64| (v * self.1).round() / self.1;
             replies.iter_mut().for_each(|reply| reply.outputs = reply.outputs.map(stairs));
@@ -533,7 +535,7 @@ fn a_right_program_that_prints_few_digits_is_never_accused_by_differences() {
 
 #[test]
 fn statuses_and_reports_are_what_scripts_rely_on() {
-    use crate::support::{nnlayer, shell};
+    use nnlayer::support::{nnlayer, shell};
     let own = nnlayer(&["softmax", "--x", "1,2,3", "--dout", "1,0,0", "--check", "--json"]);
     assert_eq!(own.json()["verdict"], "PASS");
     if shell("python3 --version").status != 0 {

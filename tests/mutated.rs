@@ -1,14 +1,14 @@
 //! Files with something changed in them: read or refused, within a multiple of their size, and read back as they were read.
 //! The same is asked for longer, and by coverage, in `fuzz/`.
 
-use crate::support::memory;
 use ndarray::{ArrayD, arr1, arr2};
-use nnlayer::bundle::Bundle;
+use nnlayer::core::name::Name;
+use nnlayer::core::tensors::Tensors;
 use nnlayer::format::json::record::{Line, Use, line};
 use nnlayer::format::{FORMATS, Format, Held, Selector, Source, Width, by_extension, json};
-use nnlayer::name::Name;
+use nnlayer::network::document;
 use nnlayer::operand::grammar::{Form, parse};
-use nnlayer::tape::document;
+use nnlayer::support::memory;
 use proptest::prelude::*;
 
 /// Buffers.
@@ -24,7 +24,7 @@ fn file(format: &dyn Format) -> Vec<u8> {
         let header = r#"{"x":{"dtype":"F64","shape":[2,1],"data_offsets":[0,16]},"w":{"dtype":"U8","shape":[],"data_offsets":[16,17]}}"#;
         return [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[1; 17]].concat();
     }
-    let both = Bundle::new()
+    let both = Tensors::new()
         .with(Name::X, arr2(&[[1.5, -0.0], [f64::NAN, 5e-324]]).into_dyn())
         .with(Name::W, arr1(&[f64::INFINITY, 1e22]).into_dyn());
     let one = both.clone().into_iter().take(1).collect();
@@ -121,7 +121,7 @@ proptest! {
         let writer = if format.writes() { format } else { by_extension("npz").unwrap() };
         if let Ok(found) = found {
             let mut again = Vec::new();
-            writer.write(&mut Held::from(&Bundle::new().with(Name::X, found.value.clone())), Width::Double, &mut again).unwrap();
+            writer.write(&mut Held::from(&Tensors::new().with(Name::X, found.value.clone())), Width::Double, &mut again).unwrap();
             let again = writer.read(Source::bytes("it", &again), &Selector::Whole, &[Name::X]).unwrap();
             // A table has no scalars and no empty rows; numbers are the same.
             let alike = if writer.holds_names() || writer.name() == ".npy" { same(&found.value, &again.value) } else {

@@ -1,8 +1,8 @@
 //! Every command × operand × form: one reader for all.
 
-use crate::support::{folder, nnlayer, piped};
+use nnlayer::core::name::Name;
 use nnlayer::layer::LAYERS;
-use nnlayer::name::Name;
+use nnlayer::support::{folder, nnlayer, piped};
 use std::path::Path;
 
 /// Operands that every layer accepts, with negative numbers where they make sense.
@@ -177,7 +177,7 @@ fn form_or_npz(kind: &str, name: &Name, rows: &[Vec<f64>], rank: usize, folder: 
         let value = value.into_shape_with_order(ndarray::IxDyn(&shape[2 - rank..])).unwrap();
         let mut bytes = Vec::new();
         let format = nnlayer::format::by_extension("npz").unwrap();
-        let values = nnlayer::bundle::Bundle::new().with(name.clone(), value);
+        let values = nnlayer::core::tensors::Tensors::new().with(name.clone(), value);
         format.write(&mut nnlayer::format::Held::from(&values), nnlayer::format::Width::Double, &mut bytes).unwrap();
         bytes
     };
@@ -229,7 +229,7 @@ fn numbers_are_read_as_the_contract_lists_them() {
             .unwrap();
         let mut line = Vec::new();
         nnlayer::format::json::to_line(
-            &mut nnlayer::format::Held::from(&nnlayer::bundle::Bundle::new().with(Name::X, read.value.clone())),
+            &mut nnlayer::format::Held::from(&nnlayer::core::tensors::Tensors::new().with(Name::X, read.value.clone())),
             false,
             &mut line,
         )

@@ -1,12 +1,13 @@
 //! Text, JSON and files; what is written is read back bit for bit.
 
-use crate::support::{folder, nnlayer, piped, shell_in};
 use ndarray::Array2;
-use nnlayer::bundle::Bundle;
+use nnlayer::core::name::Name;
+use nnlayer::core::tensors::Tensors;
 use nnlayer::format::{FORMATS, Held, Selector, Source, Width};
-use nnlayer::kernel::{progress::listen, threads};
 use nnlayer::layer::{Precision, Settings, compute, find};
-use nnlayer::name::Name;
+use nnlayer::parallel::progress::listen;
+use nnlayer::parallel::scope;
+use nnlayer::support::{folder, nnlayer, piped, shell_in};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -166,14 +167,14 @@ fn heard(work: impl FnOnce()) -> Vec<(String, f64)> {
 #[test]
 fn reading_computing_and_writing_are_counted_up_to_their_end() {
     // On this thread alone, which hears of nothing that others do.
-    let heard = |work: &mut dyn FnMut()| threads::with(1, || heard(work));
+    let heard = |work: &mut dyn FnMut()| scope::with(1, || heard(work));
     let grows = |of: &str, what: &str, heard: Vec<(String, f64)>| {
         let parts: Vec<f64> = heard.iter().filter(|(word, _)| word == what).map(|(_, part)| *part).collect();
         let (last, before) = (parts[parts.len() - 1], parts[parts.len() - 2]);
         assert!(parts.is_sorted() && parts.len() > 3 && last == 1.0 && before > 0.9, "{of}: {what} {parts:?}");
     };
     let value = Array2::from_shape_fn((1000, 1000), |(n, k)| (n * k) as f64 / 7.0).into_dyn();
-    let values = Bundle::new().with(Name::X, value);
+    let values = Tensors::new().with(Name::X, value);
     for format in FORMATS.iter().filter(|format| format.writes()) {
         let mut bytes = Vec::new();
         grows(
@@ -187,7 +188,7 @@ fn reading_computing_and_writing_are_counted_up_to_their_end() {
     let rows = Array2::from_shape_fn((2000, 100), |(n, k)| (n * k) as f64 / 7.0).into_dyn();
     for (layer, precision) in [("softmax", Precision::Exact), ("relu", Precision::F64)] {
         let at =
-            Bundle::new().with(Name::X, if layer == "relu" { values.known(&Name::X).clone() } else { rows.clone() });
+            Tensors::new().with(Name::X, if layer == "relu" { values.known(&Name::X).clone() } else { rows.clone() });
         let layer = (find(layer).unwrap().build)(&Settings::default()).unwrap();
         grows("layer", "computing", heard(&mut || drop(compute(layer.as_ref(), &at, None, precision))));
     }

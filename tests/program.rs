@@ -1,13 +1,13 @@
 //! Somebody's program as a subject: what it answers is read, and however it fails is named.
 
-use crate::support::{folder, numbers};
 use ndarray::{ArrayD, array};
-use nnlayer::bundle::Bundle;
 use nnlayer::check::program::{Conversation, Program};
 use nnlayer::check::{Point, Reply, Subject};
-use nnlayer::fault::{Code, Fault};
+use nnlayer::core::error::{Code, Error};
+use nnlayer::core::name::Name;
+use nnlayer::core::tensors::Tensors;
 use nnlayer::layer::{Precision, Settings, Value};
-use nnlayer::name::Name;
+use nnlayer::support::{folder, numbers};
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ fn sh(script: &str) -> Program {
 }
 
 fn point(x: ArrayD<f64>) -> Point {
-    Point { at: Bundle::new().with(Name::X, x), dout: None }
+    Point { at: Tensors::new().with(Name::X, x), dout: None }
 }
 
 fn one() -> Vec<Point> {
@@ -32,7 +32,7 @@ fn one() -> Vec<Point> {
 }
 
 #[track_caller]
-fn refusal(mut program: Program, code: Code, words: &str) -> Fault {
+fn refusal(mut program: Program, code: Code, words: &str) -> Error {
     let fault = program.ask(&one()).expect_err("a program like this is refused");
     assert_eq!(fault.code, code, "{fault:?}");
     let all = format!("{fault:?}");
@@ -63,7 +63,7 @@ fn a_request_says_what_is_asked_in_exact_digits() {
     assert_eq!(program.precision(), Precision::F32);
     let points = [
         Point {
-            at: Bundle::new()
+            at: Tensors::new()
                 .with(Name::X, array![[0.1, f64::NAN]].into_dyn())
                 .with(Name::B, ndarray::arr0(2.0).into_dyn()),
             dout: Some(array![1.0, f64::NEG_INFINITY].into_dyn()),

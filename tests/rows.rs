@@ -1,12 +1,13 @@
 //! Batches that are computed a block of rows at a time give the bytes that they give in memory.
 
-use crate::support::{folder, nnlayer, numbers, shell_in};
 use ndarray::ArrayD;
-use nnlayer::bundle::Bundle;
-use nnlayer::format::{Format, Source, npz::Npz};
+use nnlayer::core::name::Name;
+use nnlayer::core::tensors::Tensors;
+use nnlayer::format::npz::Npz;
+use nnlayer::format::{Format, Source};
 use nnlayer::layer::{LAYERS, Precision, Settings, compute};
-use nnlayer::name::Name;
 use nnlayer::report::matrix;
+use nnlayer::support::{folder, nnlayer, numbers, shell_in};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -132,7 +133,7 @@ fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (rows, columns, outputs) = (3100, 200, 7);
-    let at: Bundle<f64> = [
+    let at: Tensors<f64> = [
         (Name::X, operand(folder.path(), "x", &[rows, columns], uneven)),
         (Name::Y, operand(folder.path(), "y", &[rows, columns], |n| (uneven(n) + 50.1) / 2000.0)),
         (Name::W, operand(folder.path(), "w", &[columns, outputs], |n| uneven(n + 3))),
@@ -191,7 +192,7 @@ fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
 }
 
 /// What `compute` gives of a loss layer, and what the command gives of the same operands in files, in blocks of rows.
-fn losses(folder: &Path, layer: &str, words: &[&str], at: &Bundle<f64>) -> [Vec<(Name, ArrayD<f64>)>; 2] {
+fn losses(folder: &Path, layer: &str, words: &[&str], at: &Tensors<f64>) -> [Vec<(Name, ArrayD<f64>)>; 2] {
     let spec = nnlayer::layer::find(layer).unwrap();
     let mut settings = Settings::default();
     for pair in words.chunks(2) {
@@ -222,9 +223,9 @@ fn a_mean_over_blocks_divides_by_what_all_rows_make_the_divisor() {
     // Classes 0 to 3 for the first 2900 rows, so that there are whole blocks of rows that count for nothing.
     let t = operand(folder.path(), "t", &[rows], |n| if n < 2900 { (n % 4) as f64 } else { 7.0 });
     let weight = operand(folder.path(), "weight", &[columns], |n| 0.1 + (n % 3) as f64);
-    let logits = Bundle::new().with(Name::X, x).with(Name::T, t.clone());
+    let logits = Tensors::new().with(Name::X, x).with(Name::T, t.clone());
     let weighted = logits.clone().with(Name::WEIGHT, weight);
-    let probabilities = Bundle::new().with(Name::Y, y).with(Name::T, t);
+    let probabilities = Tensors::new().with(Name::Y, y).with(Name::T, t);
     for (layer, words, at) in [
         ("softmax-xent", &["--reduction", "mean"][..], &logits),
         ("softmax-xent", &["--reduction", "mean", "--ignore-index", "7", "--label-smoothing", "0.1"], &weighted),

@@ -1,7 +1,8 @@
 //! `nnlayer softmax-xent`.
 
-use crate::support::cases::{self, Within};
-use crate::support::{nnlayer, piped};
+use nnlayer::support::cases;
+use nnlayer::support::cases::Within;
+use nnlayer::support::{nnlayer, piped};
 
 #[test]
 fn every_case_equals_the_formula_in_high_precision() {

@@ -1,7 +1,8 @@
 //! `nnlayer tanh`.
 
-use crate::support::cases::{self, Within};
-use crate::support::{nnlayer, numbers};
+use nnlayer::support::cases;
+use nnlayer::support::cases::Within;
+use nnlayer::support::{nnlayer, numbers};
 
 #[test]
 fn every_case_is_within_an_ulp_and_gradients_too_where_dout_is_one() {

@@ -1,7 +1,7 @@
 //! Files that are written: the old one or the new one, whole, whatever happens in between.
 #![cfg(unix)]
 
-use crate::support::{folder, shell_in};
+use nnlayer::support::{folder, shell_in};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -76,7 +76,7 @@ fn a_checkpoint_is_whole_when_training_is_killed_and_goes_on_to_the_same_bits() 
     let mut between = None;
     killed(folder.path(), &args, |round| {
         let Ok(now) = std::fs::read(folder.path().join("trained.json")) else { return };
-        let read = nnlayer::tape::document::read(&now, "trained.json", None);
+        let read = nnlayer::network::document::read(&now, "trained.json", None);
         assert!(read.is_ok(), "round {round}: {:?}", read.err());
         if now != whole {
             between = Some(now);

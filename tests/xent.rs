@@ -1,7 +1,8 @@
 //! `nnlayer xent`.
 
-use crate::support::cases::{self, Within};
-use crate::support::{nnlayer, numbers};
+use nnlayer::support::cases;
+use nnlayer::support::cases::Within;
+use nnlayer::support::{nnlayer, numbers};
 
 #[test]
 fn every_case_equals_the_formula_in_high_precision() {

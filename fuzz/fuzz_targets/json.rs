@@ -1,9 +1,10 @@
 //! JSON: the reader refuses as no JSON exactly what serde_json does, and what is read is written and read back bit for bit.
 #![no_main]
 
-use nnlayer::fault::Code;
+use nnlayer::core::error::Code;
 use nnlayer::format::Source;
-use nnlayer::format::json::{self, Json, locate, parse};
+use nnlayer::format::json;
+use nnlayer::format::json::{Json, locate, parse};
 use nnlayer_fuzz::{bounded, read, read_back, same};
 use serde::de::IgnoredAny;
 

@@ -1,7 +1,7 @@
 //! Tapes and networks: what is read is written, and read and written again without a change.
 #![no_main]
 
-use nnlayer::tape::{Tape, document};
+use nnlayer::network::{Tape, document};
 use nnlayer_fuzz::bounded;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

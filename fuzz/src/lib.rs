@@ -1,10 +1,10 @@
 //! What every target asks of a reader: it ends, without a panic, and takes no more memory than a fixed multiple of its input.
 
 use ndarray::ArrayD;
-use nnlayer::bundle::Bundle;
-use nnlayer::fault::Fault;
+use nnlayer::core::tensors::Tensors;
+use nnlayer::core::error::Error;
 use nnlayer::format::{Format, Found, Held, Selector, Source, Width};
-use nnlayer::name::Name;
+use nnlayer::core::name::Name;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -49,8 +49,8 @@ pub fn read(format: &dyn Format, bytes: &[u8], times: usize) -> Option<ArrayD<f6
         let source = || Source::bytes("input", bytes);
         let names = format.names(source()).unwrap_or_default();
         let wanted: Vec<Name> = names.iter().take(3).map(Name::new).chain([Name::X]).collect();
-        let _: Result<Found, Fault> = format.read(source(), &Selector::parse("w"), &[]);
-        let _: Result<Vec<Found>, Fault> = format.read_each(source());
+        let _: Result<Found, Error> = format.read(source(), &Selector::parse("w"), &[]);
+        let _: Result<Vec<Found>, Error> = format.read_each(source());
         format.read(source(), &Selector::Whole, &wanted).ok().map(|found| found.value)
     })
 }
@@ -58,7 +58,7 @@ pub fn read(format: &dyn Format, bytes: &[u8], times: usize) -> Option<ArrayD<f6
 /// Writes an array as a format does, and panics where it is not read back bit for bit.
 pub fn read_back(format: &dyn Format, value: &ArrayD<f64>) {
     let mut bytes = Vec::new();
-    let values = Bundle::new().with(Name::X, value.clone());
+    let values = Tensors::new().with(Name::X, value.clone());
     format.write(&mut Held::from(&values), Width::Double, &mut bytes).expect("memory is no disk");
     let again = format.read(Source::bytes("output", &bytes), &Selector::Whole, &[Name::X]).expect("what is written is read");
     assert!(same(value, &again.value), "{value} became {}", again.value);

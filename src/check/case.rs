@@ -1,11 +1,12 @@
 //! What is checked: operands, upstream gradient, and by what each gradient is differentiated.
 
 use super::{Gradient, rounded};
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fault};
-use crate::layer::{self, AnyLayer, Given, LayerSpec, Precision, Settings};
-use crate::name::Name;
-use crate::scalar::{Doubled, Scalar};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::layer;
+use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Settings};
+use crate::numeric::{DoubleDouble, Scalar};
 use ndarray::{ArrayD, Axis, IxDyn};
 
 /// A layer, or a chain of them, that nnlayer knows.
@@ -29,7 +30,7 @@ pub struct Row {
 /// What is checked.
 pub struct Case {
     /// The operands, as the subject gets them.
-    pub at: Bundle<f64>,
+    pub at: Tensors<f64>,
     /// The upstream gradient, of the output's shape.
     pub dout: ArrayD<f64>,
     /// The result that is differentiated.
@@ -57,7 +58,7 @@ pub struct Via {
     /// The layer.
     pub layer: Box<dyn AnyLayer>,
     /// Its operands.
-    pub at: Bundle<Doubled>,
+    pub at: Tensors<DoubleDouble>,
     /// What it is, in words.
     pub words: &'static str,
     /// Why nothing can be checked, or rows that cannot.
@@ -79,10 +80,10 @@ impl Case {
     pub fn new(
         spec: &'static LayerSpec,
         settings: &Settings,
-        at: &Bundle<f64>,
+        at: &Tensors<f64>,
         dout: Option<&ArrayD<f64>>,
         precision: Precision,
-    ) -> Result<Case, Fault> {
+    ) -> Result<Case, Error> {
         let layer = (spec.build)(settings)?;
         let at = at.map(|&v| rounded(v, precision));
         let exact = |_: &Name| f64::EPSILON / 2.0;
@@ -115,7 +116,7 @@ impl Case {
     }
 
     /// A case of a layer that nnlayer does not know. Its gradients are those that the subject gives.
-    pub fn custom(at: Bundle<f64>, dout: ArrayD<f64>, output: Name, gradients: &[Name]) -> Case {
+    pub fn custom(at: Tensors<f64>, dout: ArrayD<f64>, output: Name, gradients: &[Name]) -> Case {
         let slants = gradients
             .iter()
             .filter_map(|name| {
@@ -140,7 +141,7 @@ impl Case {
 }
 
 /// The gradient of a loss of probabilities by the logits that made them: checked at the logits log y.
-fn through_softmax(of: Gradient, settings: &Settings, at: &Bundle<f64>) -> Result<Option<Slant>, Fault> {
+fn through_softmax(of: Gradient, settings: &Settings, at: &Tensors<f64>) -> Result<Option<Slant>, Error> {
     let (Some(spec), Some(y), Some(t)) = (layer::find("softmax-xent"), at.get(&Name::Y), at.get(&Name::T)) else {
         return Ok(None);
     };
@@ -165,25 +166,25 @@ fn through_softmax(of: Gradient, settings: &Settings, at: &Bundle<f64>) -> Resul
     }
     let skipped = |n: usize| left_out.iter().any(|(row, _)| *row == n);
     let columns = rows.first().map_or(1, Vec::len).max(1);
-    let mut logits = y.map(|&v| Doubled::from_f64(v));
+    let mut logits = y.map(|&v| DoubleDouble::from_f64(v));
     for (n, value) in logits.iter_mut().enumerate() {
-        *value = if skipped(n / columns) { Doubled::zero() } else { value.ln() };
+        *value = if skipped(n / columns) { DoubleDouble::zero() } else { value.ln() };
     }
-    let at = Bundle::new().with(Name::X, logits).with(Name::T, t.map(|&v| Doubled::from_f64(v)));
+    let at = Tensors::new().with(Name::X, logits).with(Name::T, t.map(|&v| DoubleDouble::from_f64(v)));
     let via = Via { layer: (spec.build)(&same)?, at, words: "as softmax-xent at the logits log y", left_out, slack };
     Ok(Some(Slant { of, widened: None, via: Some(via) }))
 }
 
 /// Why a scalar dout of affine cannot be checked.
-pub fn local_factors(k: f64) -> Fault {
-    Fault::new(Code::LocalFactors, format!("the number {k} scales the local factors: these are no gradients to check"))
+pub fn local_factors(k: f64) -> Error {
+    Error::new(Code::LocalFactors, format!("the number {k} scales the local factors: these are no gradients to check"))
         .of(&Name::DOUT)
         .tip("--dout ones gives the gradients of L = Σy")
 }
 
-fn misfit(output: &Name, wanted: &[usize], got: &[usize]) -> Fault {
-    let (wanted_text, got_text) = (crate::fault::shape(wanted), crate::fault::shape(got));
-    Fault::new(Code::Shape, format!("shape {got_text} does not fit {output} {wanted_text}"))
+fn misfit(output: &Name, wanted: &[usize], got: &[usize]) -> Error {
+    let (wanted_text, got_text) = (crate::core::error::shape(wanted), crate::core::error::shape(got));
+    Error::new(Code::Shape, format!("shape {got_text} does not fit {output} {wanted_text}"))
         .of(&Name::DOUT)
         .shape(&Name::DOUT, got)
         .shape(output, wanted)

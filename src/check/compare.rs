@@ -9,7 +9,7 @@
 //! assert_eq!(found.entries.unwrap().outside, 1);
 //! ```
 
-use crate::name::Name;
+use crate::core::name::Name;
 use ndarray::{ArrayD, ArrayViewD, Dimension};
 
 /// How far entries may lie apart.

@@ -2,10 +2,11 @@
 
 use super::case::{Case, Row};
 use super::mistakes::MISTAKES;
-use crate::bundle::Bundle;
-use crate::fault::Fault;
-use crate::layer::{self, Given, Precision, Settings};
-use crate::name::Name;
+use crate::core::error::Error;
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::layer;
+use crate::layer::{Given, Precision, Settings};
 use ndarray::{ArrayD, IxDyn};
 
 /// A mistake that gives just the wrong gradient at hand.
@@ -100,19 +101,19 @@ impl Context<'_> {
     }
 
     /// The gradient of the reference with other settings, operands or upstream gradient; none where it refuses them.
-    pub(super) fn rerun(&self, change: impl FnOnce(&mut Settings, &mut Bundle<f64>)) -> Option<ArrayD<f64>> {
+    pub(super) fn rerun(&self, change: impl FnOnce(&mut Settings, &mut Tensors<f64>)) -> Option<ArrayD<f64>> {
         self.rerun_with(change, &self.case.dout)
     }
 
     pub(super) fn rerun_with(
         &self,
-        change: impl FnOnce(&mut Settings, &mut Bundle<f64>),
+        change: impl FnOnce(&mut Settings, &mut Tensors<f64>),
         dout: &ArrayD<f64>,
     ) -> Option<ArrayD<f64>> {
         let row = self.row()?;
         let (mut settings, mut at) = (row.settings.clone(), self.case.at.clone());
         change(&mut settings, &mut at);
-        let changed = || -> Result<Option<ArrayD<f64>>, Fault> {
+        let changed = || -> Result<Option<ArrayD<f64>>, Error> {
             let layer = (row.spec.build)(&settings)?;
             layer.admit(&Given { at: &at, rounding: &|_| f64::EPSILON, x_was_y: false })?;
             if layer.output_shape(&at) != dout.shape() {

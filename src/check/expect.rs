@@ -1,9 +1,9 @@
 //! Results against what somebody worked out: "rounded to the digits you wrote" counts as right, blanks are left alone.
 
 use super::compare::Tolerance;
-use crate::fault::shape;
-use crate::format::written::{Figure, Sheet};
-use crate::name::Name;
+use crate::core::error::shape;
+use crate::core::name::Name;
+use crate::format::decimal::{Figure, Sheet};
 use ndarray::ArrayD;
 
 /// An array with a number of this many digits was written by a program: its short numbers are exact.

@@ -2,10 +2,10 @@
 //! that differ, an upstream gradient that is not constant, probabilities near eps.
 
 use super::Seeded;
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fault};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
 use crate::layer::{LayerSpec, Role, Settings, Slot};
-use crate::name::Name;
 use ndarray::{ArrayD, IxDyn};
 
 /// `x=4x3`: an operand and its shape.
@@ -15,9 +15,9 @@ pub type Shape = (Name, Vec<usize>);
 const MOST: usize = 1 << 24;
 
 /// Reads `x=4x3`, `b=5` or `t=` (a scalar).
-pub fn shape(text: &str) -> Result<Shape, Fault> {
+pub fn shape(text: &str) -> Result<Shape, Error> {
     let refuse = || {
-        Fault::new(Code::Setting, format!("{text:?} is no name and shape"))
+        Error::new(Code::Setting, format!("{text:?} is no name and shape"))
             .of(&Name::new("shape"))
             .tip("a name, = and the sides: --shape x=4x3 --shape b=5")
     };
@@ -30,7 +30,7 @@ pub fn shape(text: &str) -> Result<Shape, Fault> {
     let sides = sides.filter(|sides| sides.len() <= 2 && !name.trim().is_empty()).ok_or_else(refuse)?;
     match sides.iter().try_fold(1usize, |product, &side| product.checked_mul(side)) {
         Some(count) if count <= MOST => Ok((Name::new(name.trim()), sides)),
-        _ => Err(Fault::new(Code::Setting, format!("{text:?} has too many entries: {MOST} are the most"))
+        _ => Err(Error::new(Code::Setting, format!("{text:?} has too many entries: {MOST} are the most"))
             .of(&Name::new("shape"))),
     }
 }
@@ -74,14 +74,14 @@ fn pattern<'a>(slot: &'a Slot, settings: &Settings) -> Vec<&'a str> {
 pub fn draw(
     spec: &LayerSpec,
     settings: &Settings,
-    given: &Bundle<f64>,
+    given: &Tensors<f64>,
     shapes: &[Shape],
     seeded: &mut Seeded,
-) -> Result<Bundle<f64>, Fault> {
+) -> Result<Tensors<f64>, Error> {
     let unknown = shapes.iter().find(|(name, _)| spec.slots.iter().all(|slot| slot.name != *name));
     if let Some((name, _)) = unknown {
         let names: Vec<&str> = spec.slots.iter().map(|slot| slot.name.as_str()).collect();
-        return Err(Fault::new(Code::Setting, format!("{} has no operand {name}", spec.name))
+        return Err(Error::new(Code::Setting, format!("{} has no operand {name}", spec.name))
             .of(&Name::new("shape"))
             .tip(format!("its operands are {}", names.join(", "))));
     }
@@ -95,7 +95,7 @@ pub fn draw(
             sides.learn(&pattern(slot, settings), &shape);
         }
     }
-    let mut at = Bundle::new();
+    let mut at = Tensors::new();
     for slot in spec.slots {
         if let Some(value) = given.get(&slot.name) {
             at.insert(slot.name.clone(), value.clone());
@@ -127,7 +127,7 @@ fn by_index(settings: &Settings) -> bool {
     settings.choice("t-kind") == Some("index") || settings.get("ignore-index").is_some()
 }
 
-fn values(spec: &LayerSpec, slot: &Slot, shape: &[usize], at: &Bundle<f64>, seeded: &mut Seeded) -> ArrayD<f64> {
+fn values(spec: &LayerSpec, slot: &Slot, shape: &[usize], at: &Tensors<f64>, seeded: &mut Seeded) -> ArrayD<f64> {
     let input = at.iter().next().map(|(_, input)| input.shape().to_vec()).unwrap_or_default();
     match slot.role {
         Role::Target if shape.len() < input.len() => {

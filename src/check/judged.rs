@@ -5,8 +5,8 @@ use super::numeric::{Direction, Estimate, Slope};
 use super::question::operand_at;
 use super::unflat;
 use super::verdict::{Finding, Verdict, Worst};
-use crate::fault::Fault;
-use crate::scalar::Scalar;
+use crate::core::error::Error;
+use crate::numeric::Scalar;
 use ndarray::{ArrayD, Axis};
 
 /// Analytic entries with what each may be off by.
@@ -52,7 +52,7 @@ impl Judged<'_> {
         slope: &mut Slope<'_>,
         all: &[Direction],
         estimates: &[Estimate],
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Error> {
         let mut kinks = Vec::new();
         for (direction, estimate) in all.iter().zip(estimates) {
             let entry = self.entry(self.theirs, direction, estimate);
@@ -61,7 +61,7 @@ impl Judged<'_> {
                 let bar = left.error_bar + right.error_bar;
                 let (low, high) = (left.value.min(right.value), left.value.max(right.value));
                 if high - low > 2.0 * bar && entry.analytic >= low - bar && entry.analytic <= high + bar {
-                    kinks.push(crate::fault::index(index));
+                    kinks.push(crate::core::error::index(index));
                     continue;
                 }
             }

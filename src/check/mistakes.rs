@@ -1,10 +1,10 @@
 //! The registry of mistakes, one row a kind, the most specific first.
 
 use super::diagnosis::{Context, Mistake, largest};
-use crate::fault::{index, shape};
+use crate::core::error::{index, shape};
+use crate::core::name::Name;
 use crate::layer::{Kind, Value};
-use crate::name::Name;
-use crate::scalar::Scalar;
+use crate::numeric::Scalar;
 use ndarray::{ArrayD, Axis, Dimension, Ix2};
 
 /// Every kind of mistake that is known.

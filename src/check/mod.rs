@@ -4,10 +4,11 @@
 //! knows no layer; what it has is a [`Subject`] that answers points, differences of its forward pass with an error bar
 //! ([`numeric`]), and where there is one a reference.
 
-use crate::bundle::Bundle;
-use crate::fault::Fault;
-use crate::layer::{self, AnyLayer, Precision};
-use crate::name::Name;
+use crate::core::error::Error;
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::layer;
+use crate::layer::{AnyLayer, Precision};
 use ndarray::ArrayD;
 
 mod case;
@@ -33,7 +34,7 @@ pub use verdict::{Against, Checked, Finding, Verdict, Worst};
 #[derive(Clone, Debug)]
 pub struct Point {
     /// The operands.
-    pub at: Bundle<f64>,
+    pub at: Tensors<f64>,
     /// The upstream gradient, where gradients are wanted.
     pub dout: Option<ArrayD<f64>>,
 }
@@ -43,15 +44,15 @@ pub struct Point {
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
     /// Forward results.
-    pub outputs: Bundle<f64>,
+    pub outputs: Tensors<f64>,
     /// Gradients; empty where none were wanted.
-    pub gradients: Bundle<f64>,
+    pub gradients: Tensors<f64>,
 }
 
 /// Whoever is checked: our layer, or somebody's program.
 pub trait Subject {
     /// Answers every point, in order. Many points come at once: a process answers them in one go.
-    fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Fault>;
+    fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Error>;
     /// The precision it computes in, so that a program in single precision is not accused.
     fn precision(&self) -> Precision;
 }
@@ -65,7 +66,7 @@ pub struct Own<'a> {
 }
 
 impl Subject for Own<'_> {
-    fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Fault> {
+    fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Error> {
         let answer = |point: &Point| {
             let outcome = layer::compute(self.layer, &point.at, point.dout.as_ref(), self.precision);
             Reply { outputs: outcome.results, gradients: outcome.gradients }
@@ -88,7 +89,7 @@ pub struct Recorded<'a> {
 }
 
 impl Subject for Recorded<'_> {
-    fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Fault> {
+    fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Error> {
         let mut replies = self.own.ask(points)?;
         let Some(first) = replies.first().cloned() else { return Ok(replies) };
         for reply in &mut replies {
@@ -104,7 +105,7 @@ impl Subject for Recorded<'_> {
 }
 
 /// recorded + (there − here), where the shapes are the same.
-fn moved(recorded: &Bundle<f64>, there: &Bundle<f64>, here: &Bundle<f64>) -> Bundle<f64> {
+fn moved(recorded: &Tensors<f64>, there: &Tensors<f64>, here: &Tensors<f64>) -> Tensors<f64> {
     let moved = |(name, value): (&Name, &ArrayD<f64>)| {
         let value = match (there.get(name), here.get(name)) {
             (Some(there), Some(here)) if there != here && value.shape() == there.shape() => value + &(there - here),

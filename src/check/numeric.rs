@@ -5,11 +5,11 @@
 //! for entries whose error bar is not yet small.
 
 use super::{Point, Subject};
-use crate::bundle::Bundle;
-use crate::fault::Fault;
+use crate::core::error::Error;
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
 use crate::layer::{Layer, Precision};
-use crate::name::Name;
-use crate::scalar::{Doubled, Scalar};
+use crate::numeric::{DoubleDouble, Scalar};
 use ndarray::ArrayD;
 
 /// A step: the entries of one operand that move, each by its weight times the length.
@@ -26,7 +26,7 @@ pub struct Move<'a> {
 /// A function of named arrays.
 pub trait Function {
     /// Its outputs, flat, after each move, and how far a move of one entry really was.
-    fn outputs(&mut self, moves: &[Move<'_>]) -> Result<Vec<(Vec<Doubled>, Doubled)>, Fault>;
+    fn outputs(&mut self, moves: &[Move<'_>]) -> Result<Vec<(Vec<DoubleDouble>, DoubleDouble)>, Error>;
     /// The relative rounding of an output.
     fn unit(&self) -> f64;
     /// The largest step, as a part of the operand's size, and the ratio of steps in a ladder.
@@ -47,9 +47,9 @@ pub struct Ladder {
 /// A layer of our own, in double-double.
 pub struct Exactly<'a> {
     /// The layer.
-    pub layer: &'a dyn Layer<Doubled>,
+    pub layer: &'a dyn Layer<DoubleDouble>,
     /// Where.
-    pub at: Bundle<Doubled>,
+    pub at: Tensors<DoubleDouble>,
     /// The output that is differentiated.
     pub output: Name,
     /// Called after each forward pass.
@@ -57,18 +57,19 @@ pub struct Exactly<'a> {
 }
 
 impl Function for Exactly<'_> {
-    fn outputs(&mut self, moves: &[Move<'_>]) -> Result<Vec<(Vec<Doubled>, Doubled)>, Fault> {
+    fn outputs(&mut self, moves: &[Move<'_>]) -> Result<Vec<(Vec<DoubleDouble>, DoubleDouble)>, Error> {
         let outputs = moves.iter().map(|step| {
             let mut at = self.at.clone();
             if let Some(values) = at.get_mut(step.operand).and_then(ArrayD::as_slice_mut) {
                 for &(entry, weight) in step.entries {
-                    values[entry] = values[entry] + Doubled::from_f64(weight) * Doubled::from_f64(step.length);
+                    values[entry] =
+                        values[entry] + DoubleDouble::from_f64(weight) * DoubleDouble::from_f64(step.length);
                 }
             }
             let run = self.layer.forward(&at);
             (self.tick)();
             let outputs = run.results.get(&self.output).map(|value| value.iter().copied().collect());
-            (outputs.unwrap_or_default(), Doubled::from_f64(step.length))
+            (outputs.unwrap_or_default(), DoubleDouble::from_f64(step.length))
         });
         Ok(outputs.collect())
     }
@@ -87,7 +88,7 @@ pub struct Outside<'a> {
     /// The program.
     pub subject: &'a mut dyn Subject,
     /// Where.
-    pub at: &'a Bundle<f64>,
+    pub at: &'a Tensors<f64>,
     /// The output that is differentiated.
     pub output: Name,
     /// Called after each forward pass.
@@ -95,15 +96,15 @@ pub struct Outside<'a> {
 }
 
 impl Function for Outside<'_> {
-    fn outputs(&mut self, moves: &[Move<'_>]) -> Result<Vec<(Vec<Doubled>, Doubled)>, Fault> {
+    fn outputs(&mut self, moves: &[Move<'_>]) -> Result<Vec<(Vec<DoubleDouble>, DoubleDouble)>, Error> {
         let precision = self.subject.precision();
-        let moved: Vec<(Point, Doubled)> = moves.iter().map(|step| moved(self.at, step, precision)).collect();
-        let (points, lengths): (Vec<Point>, Vec<Doubled>) = moved.into_iter().unzip();
+        let moved: Vec<(Point, DoubleDouble)> = moves.iter().map(|step| moved(self.at, step, precision)).collect();
+        let (points, lengths): (Vec<Point>, Vec<DoubleDouble>) = moved.into_iter().unzip();
         let replies = self.subject.ask(&points)?;
         points.iter().for_each(|_| (self.tick)());
         let outputs = |reply: &super::Reply| {
             let value = reply.outputs.get(&self.output);
-            value.map(|value| value.iter().map(|&v| Doubled::from_f64(v)).collect()).unwrap_or_default()
+            value.map(|value| value.iter().map(|&v| DoubleDouble::from_f64(v)).collect()).unwrap_or_default()
         };
         Ok(replies.iter().map(outputs).zip(lengths).collect())
     }
@@ -118,15 +119,16 @@ impl Function for Outside<'_> {
 }
 
 /// The point that a move leads to, in numbers that the program's precision holds.
-fn moved(at: &Bundle<f64>, step: &Move<'_>, precision: Precision) -> (Point, Doubled) {
+fn moved(at: &Tensors<f64>, step: &Move<'_>, precision: Precision) -> (Point, DoubleDouble) {
     let mut at = at.clone();
-    let mut length = Doubled::from_f64(step.length);
+    let mut length = DoubleDouble::from_f64(step.length);
     if let Some(values) = at.get_mut(step.operand).and_then(ArrayD::as_slice_mut) {
         for &(entry, weight) in step.entries {
             let before = values[entry];
             let after = super::rounded(before + weight * step.length, precision);
             if step.entries.len() == 1 {
-                length = (Doubled::from_f64(after) - Doubled::from_f64(before)) / Doubled::from_f64(weight);
+                length =
+                    (DoubleDouble::from_f64(after) - DoubleDouble::from_f64(before)) / DoubleDouble::from_f64(weight);
             }
             values[entry] = after;
         }
@@ -181,11 +183,11 @@ const SIZES: &[fn(f64) -> f64] = &[
 pub struct Slope<'a> {
     function: &'a mut dyn Function,
     operand: &'a Name,
-    dout: Vec<Doubled>,
+    dout: Vec<DoubleDouble>,
     /// The noise of each output, absolute.
     noise: Vec<f64>,
     /// The outputs where nothing moved.
-    here: Vec<Doubled>,
+    here: Vec<DoubleDouble>,
 }
 
 impl<'a> Slope<'a> {
@@ -195,21 +197,22 @@ impl<'a> Slope<'a> {
         operand: &'a Name,
         dout: &ArrayD<f64>,
         around: &Direction,
-    ) -> Result<Slope<'a>, Fault> {
+    ) -> Result<Slope<'a>, Error> {
         let spacing = libm::pow(function.unit(), 0.68);
         let moves: Vec<Move<'_>> = (-3i32..=3)
             .map(|n| Move { operand, entries: &around.entries, length: f64::from(n) * spacing * around.size })
             .collect();
-        let samples: Vec<Vec<Doubled>> = function.outputs(&moves)?.into_iter().map(|(outputs, _)| outputs).collect();
+        let samples: Vec<Vec<DoubleDouble>> =
+            function.outputs(&moves)?.into_iter().map(|(outputs, _)| outputs).collect();
         let here = samples.get(3).cloned().unwrap_or_default();
         let unit = function.unit();
         let noise = (0..here.len())
             .map(|n| {
-                let values: Vec<Doubled> = samples.iter().filter_map(|sample| sample.get(n).copied()).collect();
+                let values: Vec<DoubleDouble> = samples.iter().filter_map(|sample| sample.get(n).copied()).collect();
                 (ROUNDINGS * unit * here[n].to_f64().abs()).max(3.0 * scatter(values))
             })
             .collect();
-        let dout = dout.iter().map(|&v| Doubled::from_f64(v)).collect();
+        let dout = dout.iter().map(|&v| DoubleDouble::from_f64(v)).collect();
         let mut slope = Slope { function, operand, dout, noise, here };
         if unit > DOUBLED_UNIT {
             slope.look_for_stairs(around)?;
@@ -220,7 +223,7 @@ impl<'a> Slope<'a> {
     /// Outputs that were rounded for printing, or by fixed-point hardware, rise in stairs. Where a window of some width
     /// shows two treads, half the riser between them is noise. Along one direction an output may stand still, so four are
     /// looked along.
-    fn look_for_stairs(&mut self, around: &Direction) -> Result<(), Fault> {
+    fn look_for_stairs(&mut self, around: &Direction) -> Result<(), Error> {
         let turned = |turn: usize| -> Vec<(usize, f64)> {
             let sign = |n: usize| if turn == 0 || (n >> (turn / 2)).is_multiple_of(2) { 1.0 } else { -1.0 };
             around.entries.iter().enumerate().map(|(n, &(entry, weight))| (entry, weight * sign(n))).collect()
@@ -238,7 +241,8 @@ impl<'a> Slope<'a> {
         let samples = self.function.outputs(&moves)?;
         for window in samples.chunks(9) {
             for n in 0..self.noise.len() {
-                let values: Vec<Doubled> = window.iter().filter_map(|(outputs, _)| outputs.get(n).copied()).collect();
+                let values: Vec<DoubleDouble> =
+                    window.iter().filter_map(|(outputs, _)| outputs.get(n).copied()).collect();
                 self.noise[n] = self.noise[n].max(riser(&values) / 2.0);
             }
         }
@@ -251,7 +255,7 @@ impl<'a> Slope<'a> {
     }
 
     /// The derivative along each direction, to `reach` of the largest where the noise allows.
-    pub fn along(&mut self, directions: &[Direction], reach: f64) -> Result<Vec<Estimate>, Fault> {
+    pub fn along(&mut self, directions: &[Direction], reach: f64) -> Result<Vec<Estimate>, Error> {
         let mut best = vec![Estimate::NONE; directions.len()];
         for size in SIZES {
             let largest = best.iter().map(|e| e.value.abs()).filter(|v| v.is_finite()).fold(0.0, f64::max);
@@ -281,7 +285,7 @@ impl<'a> Slope<'a> {
         directions: &[Direction],
         open: &[usize],
         size: fn(f64) -> f64,
-    ) -> Result<Vec<Estimate>, Fault> {
+    ) -> Result<Vec<Estimate>, Error> {
         let ladder = self.function.ladder();
         let length = |n: usize, level: usize| {
             size(directions[n].size.min(4.0)) * ladder.first / ladder.ratio.powi(i32::try_from(level).unwrap_or(0))
@@ -305,15 +309,19 @@ impl<'a> Slope<'a> {
     }
 
     /// A difference over its step, and the noise in it.
-    fn difference(&self, ahead: &(Vec<Doubled>, Doubled), behind: &(Vec<Doubled>, Doubled)) -> Difference {
+    fn difference(
+        &self,
+        ahead: &(Vec<DoubleDouble>, DoubleDouble),
+        behind: &(Vec<DoubleDouble>, DoubleDouble),
+    ) -> Difference {
         let step = ahead.1 - behind.1;
         if ahead.0.len() != self.dout.len() || behind.0.len() != self.dout.len() || step.to_f64() == 0.0 {
-            return Difference { slope: Doubled::from_f64(f64::NAN), noise: f64::INFINITY, step: 0.0 };
+            return Difference { slope: DoubleDouble::from_f64(f64::NAN), noise: f64::INFINITY, step: 0.0 };
         }
         let terms = self.dout.iter().zip(ahead.0.iter().zip(&behind.0));
         // A dout of 0 hides an output, also an infinite one.
         let rise = terms.filter(|(dout, _)| dout.to_f64() != 0.0).map(|(dout, (a, b))| *dout * (*a - *b));
-        let rise = Doubled::sum(rise);
+        let rise = DoubleDouble::sum(rise);
         let unit = self.function.unit();
         let (mut noise, mut unmoved) = (0.0, 0.0f64);
         for n in (0..self.dout.len()).filter(|&n| self.dout[n].to_f64() != 0.0) {
@@ -328,7 +336,7 @@ impl<'a> Slope<'a> {
     }
 
     /// The derivatives to the left and to the right of where it stands.
-    pub fn one_sided(&mut self, direction: &Direction) -> Result<[Estimate; 2], Fault> {
+    pub fn one_sided(&mut self, direction: &Direction) -> Result<[Estimate; 2], Error> {
         let mut best = [Estimate::NONE; 2];
         let ladder = self.function.ladder();
         for size in SIZES {
@@ -339,7 +347,7 @@ impl<'a> Slope<'a> {
                 let moves: Vec<Move<'_>> = (0..ladder.levels)
                     .map(|level| Move { operand: self.operand, entries: &direction.entries, length: length(level) })
                     .collect();
-                let here = (self.here.clone(), Doubled::zero());
+                let here = (self.here.clone(), DoubleDouble::zero());
                 let samples = self.function.outputs(&moves)?;
                 let slopes: Vec<Difference> = samples.iter().map(|sample| self.difference(sample, &here)).collect();
                 let found = extrapolated(&slopes, ladder.ratio);
@@ -353,7 +361,7 @@ impl<'a> Slope<'a> {
 }
 
 struct Difference {
-    slope: Doubled,
+    slope: DoubleDouble,
     noise: f64,
     step: f64,
 }
@@ -361,14 +369,14 @@ struct Difference {
 /// Extrapolates differences, the largest step first, to step 0; the error falls by `factor` from one to the next.
 fn extrapolated(differences: &[Difference], factor: f64) -> Estimate {
     let mut best = Estimate::NONE;
-    let mut before: Vec<Doubled> = Vec::new();
+    let mut before: Vec<DoubleDouble> = Vec::new();
     for difference in differences {
         let mut row = vec![difference.slope];
         let mut power = 1.0;
         for (m, &above) in before.iter().enumerate() {
             power *= factor;
             let last = row[m];
-            let next = last + (last - above) / Doubled::from_f64(power - 1.0);
+            let next = last + (last - above) / DoubleDouble::from_f64(power - 1.0);
             let off = (next - last).abs().to_f64().max((next - above).abs().to_f64());
             let error_bar = 2.0 * off + 1.5 * difference.noise;
             if error_bar < best.error_bar {
@@ -383,7 +391,7 @@ fn extrapolated(differences: &[Difference], factor: f64) -> Estimate {
 }
 
 /// The largest rise that has a level tread on either side; a kink has one on one side only.
-fn riser(values: &[Doubled]) -> f64 {
+fn riser(values: &[DoubleDouble]) -> f64 {
     let level = |n: &usize| values[*n] == values[*n + 1];
     let steps = 0..values.len().saturating_sub(1);
     let (Some(first), Some(last)) = (steps.clone().find(level), steps.clone().rfind(level)) else { return 0.0 };
@@ -393,7 +401,7 @@ fn riser(values: &[Doubled]) -> f64 {
 
 /// The noise of seven values at equal distances: what their fourth differences have that no smooth function would
 /// (Moré and Wild's ECnoise, one order of it).
-fn scatter(mut values: Vec<Doubled>) -> f64 {
+fn scatter(mut values: Vec<DoubleDouble>) -> f64 {
     const ORDER: usize = 4;
     if values.len() <= ORDER {
         return 0.0;

@@ -2,10 +2,10 @@
 //! `docs/gradcheck-protocol.md` says.
 
 use super::{Point, Reply, Subject};
-use crate::fault::{Code, Fault};
+use crate::core::error::{Code, Error};
+use crate::core::signals;
 use crate::format::{json, printable};
 use crate::layer::{Precision, Settings, Value};
-use crate::signals;
 use serde_json::json;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -84,13 +84,13 @@ impl Program {
     }
 
     /// Sends a request and waits for what is said to it.
-    fn converse(&mut self, request: Vec<u8>) -> Result<Vec<u8>, Fault> {
+    fn converse(&mut self, request: Vec<u8>) -> Result<Vec<u8>, Error> {
         let until = deadline(self.timeout);
         let _busy = signals::Busy::new();
         let mut child = match self.running.take() {
             // A first line may come before the request is read, so only a process that answered before says too much.
             Some(child) if matches!(child.already_said(), Some(Said::Reply(_))) => {
-                return Err(Fault::new(Code::ReplyPoints, "prints more than one line to a request")
+                return Err(Error::new(Code::ReplyPoints, "prints more than one line to a request")
                     .tip("with --persistent each request is answered by exactly one line"));
             }
             Some(child) => child,
@@ -114,10 +114,10 @@ impl Program {
 }
 
 impl Subject for Program {
-    fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Fault> {
+    fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Error> {
         let label = self.label();
         let request = self.request(points).map_err(|error| {
-            Fault::new(Code::WriteFailed, format!("the request cannot be written: {error}")).from(&label)
+            Error::new(Code::WriteFailed, format!("the request cannot be written: {error}")).from(&label)
         })?;
         let said = self.converse(request).map_err(|fault| fault.from(&label))?;
         reply::read(&said, points, &label)

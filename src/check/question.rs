@@ -1,21 +1,23 @@
 //! The two questions: is the forward pass right, are the gradients right?
 
 use super::case::{Case, Slant};
-use super::diagnosis::{self, Context, Diagnosis};
+use super::diagnosis;
+use super::diagnosis::{Context, Diagnosis};
 use super::judged::{Judged, unnoticed};
 use super::numeric::{Direction, Exactly, Function, Outside, Slope};
 use super::plan::Plan;
 use super::verdict::{Against, Checked, Finding, Verdict, Worst};
 use super::{Point, Reply, Seeded, Subject, rounded, rounding, tolerance, unflat};
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fault, shape};
-use crate::layer::{self, Precision};
-use crate::name::Name;
-use crate::scalar::{Doubled, Scalar};
+use crate::core::error::{Code, Error, shape};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::layer;
+use crate::layer::Precision;
+use crate::numeric::{DoubleDouble, Scalar};
 use ndarray::ArrayD;
 
 /// Asks a subject and judges its replies.
-pub fn check(subject: &mut dyn Subject, case: &Case, plan: &Plan<'_>) -> Result<Checked, Fault> {
+pub fn check(subject: &mut dyn Subject, case: &Case, plan: &Plan<'_>) -> Result<Checked, Error> {
     let mut seeded = Seeded::new(plan.seed);
     let points = points(case, plan, subject.precision(), &mut seeded);
     let mut replies = subject.ask(&points)?;
@@ -49,21 +51,21 @@ pub fn check(subject: &mut dyn Subject, case: &Case, plan: &Plan<'_>) -> Result<
     Ok(Checked { layer, own_forward: !plan.exact, findings, seed, notes })
 }
 
-fn no_reply() -> Fault {
-    Fault::new(Code::ReplyPoints, "the reply holds no points")
+fn no_reply() -> Error {
+    Error::new(Code::ReplyPoints, "the reply holds no points")
         .tip("a reply has one object a point: {\"outputs\": {…}, \"gradients\": {…}}")
 }
 
-fn no_gradients(case: &Case) -> Fault {
+fn no_gradients(case: &Case) -> Error {
     let wanted: Vec<&str> = case.slants.iter().map(|slant| slant.of.name.as_str()).collect();
-    Fault::new(Code::ReplyKeyMissing, format!("the reply holds no gradient: {} can be checked", wanted.join(", ")))
+    Error::new(Code::ReplyKeyMissing, format!("the reply holds no gradient: {} can be checked", wanted.join(", ")))
         .tip("where a point has a dout, the reply has \"gradients\" with a key for each")
 }
 
 /// Takes off the last reply, to the first point asked once more; derivatives of what is not a function mean nothing.
-fn refuse_unsteady(replies: &mut Vec<Reply>) -> Result<(), Fault> {
+fn refuse_unsteady(replies: &mut Vec<Reply>) -> Result<(), Error> {
     let again = replies.pop();
-    let same = |a: &Bundle<f64>, b: &Bundle<f64>| {
+    let same = |a: &Tensors<f64>, b: &Tensors<f64>| {
         a.iter().all(|(name, a)| {
             let same = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan());
             b.get(name).is_some_and(|b| a.shape() == b.shape() && a.iter().zip(b).all(same))
@@ -73,7 +75,7 @@ fn refuse_unsteady(replies: &mut Vec<Reply>) -> Result<(), Fault> {
         (Some(first), Some(again))
             if !same(&first.outputs, &again.outputs) || !same(&first.gradients, &again.gradients) =>
         {
-            Err(Fault::new(Code::ReplyUnsteady, "the same input, asked twice, is answered in two ways")
+            Err(Error::new(Code::ReplyUnsteady, "the same input, asked twice, is answered in two ways")
                 .tip("leave out what is random or counts calls, such as dropout; seed it if it belongs there"))
         }
         _ => Ok(()),
@@ -161,7 +163,7 @@ impl Asked<'_> {
     }
 
     /// A gradient against differences, and against nnlayer's where it is somebody else's.
-    fn gradient(&mut self, slant: &Slant) -> Result<Vec<Finding>, Fault> {
+    fn gradient(&mut self, slant: &Slant) -> Result<Vec<Finding>, Error> {
         let name = &slant.of.name;
         let Some(theirs) = self.replies[0].gradients.get(name) else { return Ok(Vec::new()) };
         let ours = self.case.reference.as_ref().and_then(|reference| {
@@ -187,7 +189,7 @@ impl Asked<'_> {
         Ok(findings)
     }
 
-    fn both(&mut self, slant: &Slant, theirs: &ArrayD<f64>, ours: Option<&ArrayD<f64>>) -> Result<Vec<Finding>, Fault> {
+    fn both(&mut self, slant: &Slant, theirs: &ArrayD<f64>, ours: Option<&ArrayD<f64>>) -> Result<Vec<Finding>, Error> {
         let mut findings = Vec::new();
         if self.plan.exact || self.replies[0].outputs.get(&self.case.output).is_some() {
             findings.push(self.by_differences(slant, theirs)?);
@@ -218,7 +220,7 @@ impl Asked<'_> {
         })
     }
 
-    fn by_differences(&mut self, slant: &Slant, theirs: &ArrayD<f64>) -> Result<Finding, Fault> {
+    fn by_differences(&mut self, slant: &Slant, theirs: &ArrayD<f64>) -> Result<Finding, Error> {
         let mut finding = Finding::new(&slant.of.name, Against::Differences, theirs.shape());
         let operand = slant.widened.as_ref().or_else(|| self.case.at.get(&slant.of.operand));
         let operand = match &slant.via {
@@ -248,7 +250,7 @@ impl Asked<'_> {
             exact = Exactly { layer: via.layer.as_ref(), at: via.at.clone(), output: Name::LOSS, tick: self.plan.tick };
             (&mut exact, tolerance(precision))
         } else if let (true, Some(reference)) = (self.plan.exact, &self.case.reference) {
-            let at = widened.map(|&v| Doubled::from_f64(v));
+            let at = widened.map(|&v| DoubleDouble::from_f64(v));
             exact =
                 Exactly { layer: reference.layer.as_ref(), at, output: self.case.output.clone(), tick: self.plan.tick };
             (&mut exact, tolerance(precision))
@@ -307,7 +309,7 @@ fn size(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() { 1.0 } else { value.abs() }
 }
 
-fn widened(case: &Case, slant: &Slant) -> Bundle<f64> {
+fn widened(case: &Case, slant: &Slant) -> Tensors<f64> {
     let mut at = case.at.clone();
     if let Some(value) = &slant.widened {
         at.insert(slant.of.operand.clone(), value.clone());

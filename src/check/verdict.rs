@@ -1,7 +1,7 @@
 //! What a check found.
 
 use super::diagnosis::Diagnosis;
-use crate::name::Name;
+use crate::core::name::Name;
 
 /// Whether something is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

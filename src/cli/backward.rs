@@ -4,14 +4,15 @@ use super::error::Messages;
 use super::job::Dout;
 use super::request::{Request, common_without};
 use super::{Other, Status, flag, graph, layer, option, steps, tape, text_of};
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fault, Note};
+use crate::core::error::{Code, Error, Note};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
 use crate::format::Width;
 use crate::layer::{Outcome, Precision};
-use crate::name::Name;
+use crate::network as chain;
+use crate::network::{Feed, Run, Stage, Tape};
 use crate::operand::{Operands, Origin, Reader};
 use crate::report::{Sections, number};
-use crate::tape::{self as chain, Feed, Run, Stage, Tape};
 use clap::{Arg, ArgMatches, Command};
 use ndarray::{ArrayD, IxDyn};
 use std::io::Write;
@@ -97,9 +98,9 @@ fn run(
 }
 
 /// The first input and the targets that a tape has saved.
-fn recorded(tape: &Tape) -> Result<(ArrayD<f64>, Option<ArrayD<f64>>), Fault> {
+fn recorded(tape: &Tape) -> Result<(ArrayD<f64>, Option<ArrayD<f64>>), Error> {
     let Some(record) = tape.stages.first().and_then(|stage| stage.record.as_ref().map(|record| (stage, record))) else {
-        return Err(Fault::new(Code::Tape, "the network has no saved values to go back from")
+        return Err(Error::new(Code::Tape, "the network has no saved values to go back from")
             .tip("nnlayer net FILE --x … --t … runs a network forward and backward"));
     };
     let (first, record) = record;
@@ -113,7 +114,7 @@ pub(super) fn upstream(
     reader: &mut Reader<'_>,
     last: &Stage,
     shape: &[usize],
-) -> Result<ArrayD<f64>, Fault> {
+) -> Result<ArrayD<f64>, Error> {
     match text_of(matches, "dout") {
         None | Some("ones") => Ok(ArrayD::from_elem(IxDyn(shape), 1.0)),
         Some(text) => {
@@ -155,7 +156,7 @@ pub(super) fn before(tape: &Tape, run: &Run, said: bool) -> Option<String> {
 /// Keeps a run's values in the tape.
 pub(super) fn keep(tape: &mut Tape, run: Run) {
     let gradients = run.gradients.unwrap_or_default();
-    let none = std::iter::repeat_with(Bundle::new);
+    let none = std::iter::repeat_with(Tensors::new);
     let layers = run.inputs.into_iter().zip(run.outputs).zip(gradients.into_iter().chain(none));
     for (stage, ((inputs, outputs), gradients)) in tape.stages.iter_mut().zip(layers) {
         stage.record = Some(chain::Record { inputs, outputs, gradients });
@@ -163,8 +164,8 @@ pub(super) fn keep(tape: &mut Tape, run: Run) {
 }
 
 /// A warning where saved outputs are not what the layers give, as in a tape that was edited: to 1e-9 of the largest.
-fn stale(tape: &Tape, run: &Run) -> Option<Fault> {
-    let differs = |stage: &Stage, outputs: &Bundle<f64>| {
+fn stale(tape: &Tape, run: &Run) -> Option<Error> {
+    let differs = |stage: &Stage, outputs: &Tensors<f64>| {
         let saved = stage.record.as_ref()?.outputs.get(&stage.spec.output)?;
         let now = outputs.get(&stage.spec.output)?;
         let largest = now.iter().filter(|v| v.is_finite()).fold(0.0, |a: f64, v| a.max(v.abs()));
@@ -173,7 +174,7 @@ fn stale(tape: &Tape, run: &Run) -> Option<Fault> {
     };
     let (stage, _) = tape.stages.iter().zip(&run.outputs).find(|(stage, outputs)| differs(stage, outputs).is_some())?;
     Some(
-        Fault::new(
+        Error::new(
             Code::TapeStale,
             format!(
                 "layer {}: the saved {} is not what its input and parameters give: computed anew",

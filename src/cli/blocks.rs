@@ -5,11 +5,12 @@
 use super::job::{Dout, Job};
 use super::layer::{heads, width};
 use super::request::Request;
-use crate::bundle::Bundle;
-use crate::fault::{Fault, Note};
+use crate::core::error::{Error, Note};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
 use crate::format::npy::rows;
-use crate::layer::{self, AllTargets, AnyLayer, Given, LayerSpec, Precision, Role};
-use crate::name::Name;
+use crate::layer;
+use crate::layer::{AllTargets, AnyLayer, Given, LayerSpec, Precision, Role};
 use crate::operand::Operands;
 use crate::report::Head;
 use ndarray::{ArrayD, Axis, arr0};
@@ -164,7 +165,7 @@ impl Batches {
 
     /// Looks through the targets for what the results of all rows are divided by; false where the rows are not computed without
     /// each other.
-    pub(super) fn settle(&mut self) -> Result<bool, Fault> {
+    pub(super) fn settle(&mut self) -> Result<bool, Error> {
         let (rows, height, mut begin, mut failed) = (self.rows(), self.height(), 0, None);
         let mut targets = self.batches.iter_mut().find(|(name, _)| *name == Name::T).map(|(_, targets)| targets);
         let rank = targets.as_ref().map_or(0, |targets| targets.rank());
@@ -196,7 +197,7 @@ impl Batches {
     }
 
     /// Computes one row of everything: what results there are, of which those stay that are asked for.
-    pub(super) fn look(&mut self, request: &Request) -> Result<(), Fault> {
+    pub(super) fn look(&mut self, request: &Request) -> Result<(), Error> {
         if self.admits {
             self.spent = self.next(self.height(), true)?;
             self.rewind()?;
@@ -280,7 +281,7 @@ impl Batches {
 }
 
 /// What the results of all rows are divided by, if they are; none where rows are not computed without each other.
-fn divided(layer: &dyn AnyLayer, at: &Bundle<f64>, all: AllTargets<'_>, precision: Precision) -> Option<Option<f64>> {
+fn divided(layer: &dyn AnyLayer, at: &Tensors<f64>, all: AllTargets<'_>, precision: Precision) -> Option<Option<f64>> {
     if layer.independent_rows() {
         return Some(None);
     }
@@ -299,7 +300,7 @@ fn learnt(spec: &'static LayerSpec) -> impl Iterator<Item = &'static Name> {
 
 /// Rows of so many numbers that are computed together. With parameters they are no few: a product reads all of them. Of an exact
 /// number there is more to remember than of a parameter.
-fn height(spec: &'static LayerSpec, at: &Bundle<f64>, width: usize, precision: Precision) -> usize {
+fn height(spec: &'static LayerSpec, at: &Tensors<f64>, width: usize, precision: Precision) -> usize {
     let parameters = || learnt(spec).filter_map(|name| at.get(name));
     let widest = parameters().flat_map(|value| value.shape()).copied().fold(width, usize::max).max(1);
     match parameters().map(ArrayD::len).max() {
@@ -310,7 +311,7 @@ fn height(spec: &'static LayerSpec, at: &Bundle<f64>, width: usize, precision: P
 }
 
 impl Batches {
-    fn rewind(&mut self) -> Result<(), Fault> {
+    fn rewind(&mut self) -> Result<(), Error> {
         self.begin = 0;
         for (name, batch) in &mut self.batches {
             batch.rewind().map_err(|fault| fault.of(name))?;
@@ -322,7 +323,7 @@ impl Batches {
     }
 
     /// Goes on to the next rows, so many or those that are left, and gives their upstream gradient where it is looked at.
-    fn next(&mut self, count: usize, backward: bool) -> Result<Option<ArrayD<f64>>, Fault> {
+    fn next(&mut self, count: usize, backward: bool) -> Result<Option<ArrayD<f64>>, Error> {
         let begin = self.begin;
         self.begin = (begin + count).min(self.rows());
         let at = &mut self.operands.values;
@@ -358,7 +359,7 @@ impl Batches {
         }
     }
 
-    fn admit(&mut self, begin: usize) -> Result<(), Fault> {
+    fn admit(&mut self, begin: usize) -> Result<(), Error> {
         let rounding = |name: &Name| self.operands.rounding(name);
         let given = Given { at: &self.operands.values, rounding: &rounding, x_was_y: false };
         let new = |name: &Name| *name != Name::DIVISOR;

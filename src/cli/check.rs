@@ -5,12 +5,13 @@ use super::backward::upstream;
 use super::job::{Dout, Job};
 use super::request::{Request, check as check_option, check_format};
 use crate::check::{Case, Checked, Own, Plan, Subject, Verdict, check};
-use crate::fault::Fault;
-use crate::kernel::progress::Progress;
+use crate::core::error::Error;
+use crate::network::check::{Claim, whole};
+use crate::network::{Run, Tape};
 use crate::operand::Reader;
-use crate::report::checked::{self, Form};
-use crate::tape::check::{Claim, whole};
-use crate::tape::{Run, Tape};
+use crate::parallel::progress::Progress;
+use crate::report::checked;
+use crate::report::checked::Form;
 use clap::{Arg, ArgMatches};
 use std::io::{BufWriter, Write};
 
@@ -50,7 +51,7 @@ pub(super) fn chain(
 }
 
 /// Checks, with a bar where it takes long.
-pub(super) fn watched(subject: &mut dyn Subject, case: &Case, plan: Plan<'_>) -> Result<Checked, Fault> {
+pub(super) fn watched(subject: &mut dyn Subject, case: &Case, plan: Plan<'_>) -> Result<Checked, Error> {
     let progress = Progress::new("checking", plan.passes(case));
     check(subject, case, &Plan { tick: &|| progress.done(1), ..plan })
 }

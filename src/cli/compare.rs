@@ -4,8 +4,8 @@ use super::error::Messages;
 use super::request::{in_format, io_options};
 use super::{Other, Status, flag, option};
 use crate::check::compare::{Compared, Tolerance, compare};
-use crate::fault::{Code, Fault, list};
-use crate::name::Name;
+use crate::core::error::{Code, Error, list};
+use crate::core::name::Name;
 use crate::operand::{Document, Operand, Reader};
 use crate::report::comparison;
 use clap::{Arg, ArgMatches, Command};
@@ -57,7 +57,7 @@ fn run(
     let wanted = Wanted::parse(matches)?;
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str).unwrap_or_default();
     if text("A").trim() == "-" && text("B").trim() == "-" {
-        return Err(Fault::new(Code::StdinTwice, "standard input cannot be both sides")
+        return Err(Error::new(Code::StdinTwice, "standard input cannot be both sides")
             .from("A and B")
             .tip("pipe one object and name its keys: compare -#/A -#/B")
             .into());
@@ -72,7 +72,7 @@ fn run(
     Ok(if compared.agrees() { Status::Done } else { Status::No })
 }
 
-fn read(reader: &mut Reader<'_>, side: &str, text: &str) -> Result<Document, Fault> {
+fn read(reader: &mut Reader<'_>, side: &str, text: &str) -> Result<Document, Error> {
     // A position is no option: it is named as the file, or as the usage does.
     reader.document(&Name::new(side), text).map_err(|fault| fault.with(|said| said.operand = None).from(side))
 }
@@ -85,8 +85,8 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn parse(matches: &ArgMatches) -> Result<Wanted, Fault> {
-        let tolerance = |name: &str| -> Result<Option<f64>, Fault> {
+    fn parse(matches: &ArgMatches) -> Result<Wanted, Error> {
+        let tolerance = |name: &str| -> Result<Option<f64>, Error> {
             let Some(text) = matches.get_one::<String>(name) else { return Ok(None) };
             let number = text.trim().parse::<f64>().ok().filter(|number| *number >= 0.0);
             number.map(Some).ok_or_else(|| refuse(name, text, "a number from 0 on"))
@@ -103,13 +103,13 @@ impl Wanted {
     }
 }
 
-fn refuse(option: &str, text: &str, wanted: &str) -> Fault {
-    Fault::new(Code::Setting, format!("{:?} is not {wanted}", text.trim()))
+fn refuse(option: &str, text: &str, wanted: &str) -> Error {
+    Error::new(Code::Setting, format!("{:?} is not {wanted}", text.trim()))
         .of(&Name::new(option))
         .tip("an entry agrees when |a − b| ≤ atol + rtol·|b|, or when at most ulp doubles lie between")
 }
 
-fn compared(a: Document, b: Document, wanted: &Wanted) -> Result<Compared, Fault> {
+fn compared(a: Document, b: Document, wanted: &Wanted) -> Result<Compared, Error> {
     let pair = |a: &Operand, b: &Operand| compare(&a.value, &b.value, wanted.within(a, b));
     let (a, b) = match (a, b) {
         (Document::Single(a), Document::Single(b)) => {
@@ -139,7 +139,7 @@ fn single(name: Name, comparison: crate::check::compare::Comparison) -> Compared
 }
 
 /// The one array of a document that meets a single array.
-fn alone(mut named: Vec<(Name, Operand)>, side: &str) -> Result<(Name, Operand), Fault> {
+fn alone(mut named: Vec<(Name, Operand)>, side: &str) -> Result<(Name, Operand), Error> {
     match (named.pop(), named.len()) {
         (Some(only), 0) => Ok(only),
         (last, _) => {
@@ -151,7 +151,7 @@ fn alone(mut named: Vec<(Name, Operand)>, side: &str) -> Result<(Name, Operand),
                 .collect();
             let first = names.first().copied().unwrap_or("y");
             let message = format!("holds {} arrays, the other side one: {}", names.len(), list(&names));
-            Err(Fault::new(Code::KeyMissing, message).from(side).tip(format!("say which one is meant: FILE#{first}")))
+            Err(Error::new(Code::KeyMissing, message).from(side).tip(format!("say which one is meant: FILE#{first}")))
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Faults as words or JSON on standard error.
 
 use super::Status;
-use crate::fault::{Code, Fact, Fault, Note, Place, Severity, index, shape};
-use crate::name::Name;
+use crate::core::error::{Code, Error, Fact, Note, Place, Severity, index, shape};
+use crate::core::name::Name;
 use clap::error::{ContextKind, ContextValue};
 use serde_json::{Map, Value, json};
 use std::cell::RefCell;
@@ -29,13 +29,13 @@ pub(super) struct Messages {
 
 impl Messages {
     /// Says why the run ends.
-    pub(super) fn error(&mut self, fault: &Fault) -> Status {
+    pub(super) fn error(&mut self, fault: &Error) -> Status {
         self.say("error", RED, fault);
         Status::Error
     }
 
     /// Says what is worth knowing; where `strict`, the first warning is an error.
-    pub(super) fn notes(&mut self, notes: &[Note], strict: bool) -> Result<(), Fault> {
+    pub(super) fn notes(&mut self, notes: &[Note], strict: bool) -> Result<(), Error> {
         for note in notes {
             if strict && note.severity == Severity::Warning {
                 return Err(note.fault.clone());
@@ -62,7 +62,7 @@ impl Messages {
         self.error(&usage_fault(error))
     }
 
-    fn say(&mut self, kind: &str, style: anstyle::Style, fault: &Fault) {
+    fn say(&mut self, kind: &str, style: anstyle::Style, fault: &Error) {
         let text = if self.as_json {
             format!("{}\n", Value::from(Map::from_iter([(kind.to_owned(), wire(fault))])))
         } else {
@@ -84,7 +84,7 @@ pub(super) fn peek<'a>(args: &'a [OsString], option: &str) -> Option<&'a str> {
     value.strip_prefix('=').or_else(|| args.next())
 }
 
-fn words(kind: &str, style: anstyle::Style, fault: &Fault) -> String {
+fn words(kind: &str, style: anstyle::Style, fault: &Error) -> String {
     let place = place(fault);
     let place = if place.is_empty() { place } else { format!("{}: ", place.trim_end_matches(':')) };
     let mut text = format!("{style}{kind}:{style:#} {}\n", one_line(&format!("{place}{}", fault.message)));
@@ -97,12 +97,12 @@ fn words(kind: &str, style: anstyle::Style, fault: &Fault) -> String {
     text
 }
 
-fn tip(fault: &Fault) -> Option<&str> {
+fn tip(fault: &Error) -> Option<&str> {
     fault.tip.as_deref().or(fault.code.tip())
 }
 
 /// `--w w.json:3:5 (/w/1/2)`, `--t [2]`.
-fn place(fault: &Fault) -> String {
+fn place(fault: &Error) -> String {
     let option = fault.operand.as_ref().map(|name| format!("--{name}"));
     let origin = fault.origin.as_deref().map(one_line).unwrap_or_default();
     let at = match &fault.at {
@@ -139,7 +139,7 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-pub(super) fn wire(fault: &Fault) -> Value {
+pub(super) fn wire(fault: &Error) -> Value {
     let (line, column, pointer, at) = match &fault.at {
         Some(Place::Text { line, column, pointer }) => (Some(line), Some(column), Some(pointer.as_str()), None),
         Some(Place::Pointer(pointer)) => (None, None, Some(pointer.as_str()), None),
@@ -168,10 +168,10 @@ pub(super) fn wire(fault: &Fault) -> Value {
     })
 }
 
-fn usage_fault(error: &clap::Error) -> Fault {
+fn usage_fault(error: &clap::Error) -> Error {
     let rendered = error.render().to_string();
     let first = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    let mut fault = Fault::new(Code::Usage, first.trim_end_matches(':').replace("' -", "'-"));
+    let mut fault = Error::new(Code::Usage, first.trim_end_matches(':').replace("' -", "'-"));
     let said: Vec<&str> = rendered.lines().skip(1).map(str::trim).filter(|line| !line.is_empty()).collect();
     for line in &said {
         match line.strip_prefix("tip: ") {

@@ -4,10 +4,10 @@ use super::Status;
 use super::error::Messages;
 use super::request::Request;
 use crate::check::expect::{Answer, judge};
-use crate::fault::{Code, Fault, Note, slips};
-use crate::format::written::{Sheet, Sheets};
+use crate::core::error::{Code, Error, Note, slips};
+use crate::core::name::Name;
+use crate::format::decimal::{Sheet, Sheets};
 use crate::layer::{LayerSpec, Precision};
-use crate::name::Name;
 use crate::report::{Block, Report, expectation};
 use std::io::{BufWriter, Write};
 
@@ -15,11 +15,11 @@ use std::io::{BufWriter, Write};
 pub(super) const EXPECT: Name = Name::fixed("expect");
 
 /// An answer and its name; what is no array is refused where it is compared.
-pub(super) type Named = (Name, Result<Sheet, Fault>);
+pub(super) type Named = (Name, Result<Sheet, Error>);
 
 /// Refuses local factors: they are no gradients to be compared with.
-pub(super) fn admit(k: f64) -> Fault {
-    Fault::new(
+pub(super) fn admit(k: f64) -> Error {
+    Error::new(
         Code::LocalFactors,
         format!("the number {k} scales the local factors: there are no gradients to compare"),
     )
@@ -64,7 +64,7 @@ pub(super) fn rounding(request: &Request) -> f64 {
 }
 
 /// The answers by name; an array without one is the answer for the only result.
-pub(super) fn named(sheets: Sheets, blocks: &[Block]) -> Result<Vec<Named>, Fault> {
+pub(super) fn named(sheets: Sheets, blocks: &[Block]) -> Result<Vec<Named>, Error> {
     match sheets {
         Sheets::Named(named) => Ok(named),
         Sheets::Single(sheet) => Ok(vec![(only_result(blocks)?, Ok(sheet))]),
@@ -78,7 +78,7 @@ pub(super) fn warn(
     computed: &[Name],
     request: &Request,
     messages: &mut Messages,
-) -> Result<(), Fault> {
+) -> Result<(), Error> {
     for note in unused(named, spec, computed) {
         if request.strict {
             return Err(note.fault);
@@ -89,10 +89,10 @@ pub(super) fn warn(
 }
 
 /// The result that an array without a name is compared with.
-fn only_result(blocks: &[Block]) -> Result<Name, Fault> {
+fn only_result(blocks: &[Block]) -> Result<Name, Error> {
     match blocks {
         [only] => Ok(only.name.clone()),
-        _ => Err(Fault::new(Code::KeyMissing, "holds one array without a name, and there are several results")
+        _ => Err(Error::new(Code::KeyMissing, "holds one array without a name, and there are several results")
             .of(&EXPECT)
             .fact(format!("the results are {}", names(blocks.iter().map(|block| &block.name))))
             .tip(format!(
@@ -120,14 +120,14 @@ fn unused(named: &[Named], spec: &LayerSpec, computed: &[Name]) -> Vec<Note> {
             } else {
                 format!("the key {name} is not compared: did you mean {}?", near(name)?)
             };
-            Some(Note::warning(Fault::new(Code::UnknownKey, message).of(&EXPECT)))
+            Some(Note::warning(Error::new(Code::UnknownKey, message).of(&EXPECT)))
         })
         .collect()
 }
 
-pub(super) fn nothing(named: &[Named], computed: &[Name]) -> Fault {
+pub(super) fn nothing(named: &[Named], computed: &[Name]) -> Error {
     let keys: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
-    Fault::new(Code::KeyMissing, "has no key that is a result")
+    Error::new(Code::KeyMissing, "has no key that is a result")
         .of(&EXPECT)
         .fact(if keys.is_empty() { "it is empty".to_owned() } else { format!("it has {}", keys.join(", ")) })
         .tip(format!("the results are {}", names(computed.iter())))

@@ -1,12 +1,12 @@
 //! Operands and settings of a layer, from options and from standard input.
 
 use super::tape;
-use crate::fault::{Code, Fault, Note, list, slips};
+use crate::core::error::{Code, Error, Note, list, slips};
+use crate::core::name::Name;
 use crate::format::Selector;
 use crate::layer::{Kind, LayerSpec, Settings, Slot};
-use crate::name::Name;
+use crate::network::{Tape, input_of};
 use crate::operand::{Operands, Reader, stdin};
-use crate::tape::{Tape, input_of};
 use clap::ArgMatches;
 
 /// Operands and settings, from options and from standard input.
@@ -23,7 +23,7 @@ pub(super) fn gather(
     spec: &'static LayerSpec,
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
-) -> Result<Gathered, Fault> {
+) -> Result<Gathered, Error> {
     let settings = settings(spec, matches)?;
     let mut given = Gathered { operands: Operands::default(), settings, notes: Vec::new(), x_was_y: false, tape: None };
     let mut fed = false;
@@ -73,7 +73,7 @@ pub(super) fn gather(
 }
 
 /// The settings that options give.
-pub(super) fn settings(spec: &'static LayerSpec, matches: &ArgMatches) -> Result<Settings, Fault> {
+pub(super) fn settings(spec: &'static LayerSpec, matches: &ArgMatches) -> Result<Settings, Error> {
     let mut settings = Settings::default();
     for setting in spec.settings {
         let text = match setting.kind {
@@ -104,7 +104,7 @@ struct Piped {
 }
 
 impl Piped {
-    fn look(spec: &LayerSpec, missing: &[&Slot], reader: &mut Reader<'_>) -> Result<Piped, Fault> {
+    fn look(spec: &LayerSpec, missing: &[&Slot], reader: &mut Reader<'_>) -> Result<Piped, Error> {
         if !reader.stdin.speaks() {
             return Err(operand_missing(spec, missing[0]));
         }
@@ -129,9 +129,9 @@ impl Piped {
         stand_ins(slot).into_iter().find(|name| self.has(name.as_str())).map(Some)
     }
 
-    fn without(&self, slot: &Slot, missing: &[&Slot]) -> Fault {
+    fn without(&self, slot: &Slot, missing: &[&Slot]) -> Error {
         let fault =
-            Fault::new(Code::OperandMissing, format!("is not given: {}, {}", slot.doc, slot.shape)).of(&slot.name);
+            Error::new(Code::OperandMissing, format!("is not given: {}, {}", slot.doc, slot.shape)).of(&slot.name);
         match &self.names {
             Some(names) => fault
                 .from(stdin::LABEL)
@@ -171,15 +171,15 @@ pub(super) fn near(key: &str, name: &str) -> bool {
 }
 
 /// What is said of such a key.
-pub(super) fn unused(key: &str, name: &Name) -> Fault {
-    Fault::new(Code::UnknownKey, format!("the key {key} is not used: did you mean {name}?"))
+pub(super) fn unused(key: &str, name: &Name) -> Error {
+    Error::new(Code::UnknownKey, format!("the key {key} is not used: did you mean {name}?"))
         .tip(format!("--{name} -#/{key} takes it as it is"))
 }
 
-fn operand_missing(spec: &LayerSpec, slot: &Slot) -> Fault {
+fn operand_missing(spec: &LayerSpec, slot: &Slot) -> Error {
     let required: Vec<String> =
         spec.slots.iter().filter(|slot| !slot.optional).map(|slot| format!("--{} MATRIX", slot.name)).collect();
-    Fault::new(Code::OperandMissing, format!("is not given: {}, {}", slot.doc, slot.shape))
+    Error::new(Code::OperandMissing, format!("is not given: {}, {}", slot.doc, slot.shape))
         .of(&slot.name)
         .fact(format!("usage: nnlayer {} {}", spec.name, required.join(" ")))
         .fact(format!("example: {}", spec.examples[0].command))

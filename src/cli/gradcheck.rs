@@ -6,13 +6,15 @@ use super::gather::{settings, stand_ins};
 use super::layer::{operand, setting};
 use super::request::{check_format, in_format, io_options};
 use super::{Other, Status, choice, flag, option, under};
-use crate::bundle::Bundle;
-use crate::check::inputs::{self, Shape};
+use crate::check::inputs;
+use crate::check::inputs::Shape;
 use crate::check::program::{Conversation, Program};
 use crate::check::{Case, Own, Plan, Point, Seeded, Subject};
-use crate::fault::{Code, Fault, slips};
-use crate::layer::{self, Given, LAYERS, LayerSpec, Precision, Settings};
-use crate::name::Name;
+use crate::core::error::{Code, Error, slips};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::layer;
+use crate::layer::{Given, LAYERS, LayerSpec, Precision, Settings};
 use crate::operand::Reader;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
@@ -130,7 +132,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn parse(matches: &ArgMatches) -> Result<Wanted, Fault> {
+    fn parse(matches: &ArgMatches) -> Result<Wanted, Error> {
         let text = |name: &str| matches.get_one::<String>(name);
         let shapes = matches.get_many::<String>("shape").into_iter().flatten();
         let seed = text("seed").map_or(Ok(SEED), |text| {
@@ -164,14 +166,14 @@ impl Wanted {
     }
 }
 
-fn refuse(option: &str, text: &str, wanted: &str, tip: &str) -> Fault {
-    Fault::new(Code::Setting, format!("{:?} is not {wanted}", text.trim())).of(&Name::new(option)).tip(tip)
+fn refuse(option: &str, text: &str, wanted: &str, tip: &str) -> Error {
+    Error::new(Code::Setting, format!("{:?} is not {wanted}", text.trim())).of(&Name::new(option)).tip(tip)
 }
 
-fn unknown_layer(name: &str) -> Fault {
+fn unknown_layer(name: &str) -> Error {
     let names: Vec<&str> = LAYERS.iter().map(|spec| spec.name).chain([CUSTOM]).collect();
     let near = names.iter().find(|known| slips(known, name).is_some_and(|slips| slips <= 2));
-    Fault::new(Code::Usage, format!("there is no layer {name:?}")).of(&Name::new("layer")).tip(match near {
+    Error::new(Code::Usage, format!("there is no layer {name:?}")).of(&Name::new("layer")).tip(match near {
         Some(near) => format!("did you mean {near}?"),
         None => format!("the layers are {}", names.join(", ")),
     })
@@ -185,7 +187,7 @@ fn known(
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
     wanted: &Wanted,
-) -> Result<Answer, Fault> {
+) -> Result<Answer, Error> {
     let others = LAYERS.iter().flat_map(|other| {
         other.slots.iter().map(|slot| slot.name.as_str()).chain(other.settings.iter().map(|setting| setting.name))
     });
@@ -195,12 +197,12 @@ fn known(
     let given =
         |name: &&str| matches.value_source(name).is_some_and(|source| source == clap::parser::ValueSource::CommandLine);
     if let Some(stray) = others.filter(|name| !has(name)).find(given) {
-        return Err(Fault::new(Code::Usage, format!("{} has no such operand or setting", spec.name))
+        return Err(Error::new(Code::Usage, format!("{} has no such operand or setting", spec.name))
             .of(&Name::new(stray))
             .tip(format!("nnlayer {} --help lists them", spec.name)));
     }
     let settings = settings(spec, matches)?;
-    let mut given = Bundle::new();
+    let mut given = Tensors::new();
     for slot in spec.slots {
         if let Some(text) = matches.get_one::<String>(slot.name.as_str()) {
             given.insert(slot.name.clone(), reader.read(&slot.name, text, &stand_ins(slot))?.value);
@@ -230,7 +232,7 @@ fn dout(
     reader: &mut Reader<'_>,
     shape: &[usize],
     seeded: &mut Seeded,
-) -> Result<(ndarray::ArrayD<f64>, bool), Fault> {
+) -> Result<(ndarray::ArrayD<f64>, bool), Error> {
     let ones = || ndarray::ArrayD::from_elem(shape, 1.0);
     match matches.get_one::<String>("dout").map(String::as_str) {
         Some("ones") => Ok((ones(), false)),
@@ -241,14 +243,14 @@ fn dout(
 }
 
 /// A layer that only its program knows: its gradients against differences of its forward pass.
-fn custom(matches: &ArgMatches, reader: &mut Reader<'_>, wanted: &Wanted) -> Result<Answer, Fault> {
+fn custom(matches: &ArgMatches, reader: &mut Reader<'_>, wanted: &Wanted) -> Result<Answer, Error> {
     let Some(mut program) = wanted.program(&Settings::default()) else {
-        return Err(Fault::new(Code::Usage, "a custom layer needs its program")
+        return Err(Error::new(Code::Usage, "a custom layer needs its program")
             .of(&Name::new("layer"))
             .tip("nnlayer gradcheck --layer custom --shape x=4x3 -- PROGRAM ARGS"));
     };
     let mut seeded = Seeded::new(wanted.seed);
-    let mut at = Bundle::new();
+    let mut at = Tensors::new();
     for name in LAYERS.iter().flat_map(|spec| spec.slots).map(|slot| &slot.name) {
         if let (Some(text), None) = (matches.get_one::<String>(name.as_str()), at.get(name)) {
             at.insert(name.clone(), reader.read(name, text, std::slice::from_ref(name))?.value);
@@ -259,7 +261,7 @@ fn custom(matches: &ArgMatches, reader: &mut Reader<'_>, wanted: &Wanted) -> Res
         at.insert(name.clone(), inputs::numbers(shape, &mut seeded));
     }
     if at.is_empty() {
-        return Err(Fault::new(Code::OperandMissing, "a custom layer needs inputs, or shapes to draw them in")
+        return Err(Error::new(Code::OperandMissing, "a custom layer needs inputs, or shapes to draw them in")
             .of(&Name::new("shape"))
             .tip("--shape x=4x3 w=3x2, or --x FILE"));
     }
@@ -271,9 +273,9 @@ fn custom(matches: &ArgMatches, reader: &mut Reader<'_>, wanted: &Wanted) -> Res
     let shape = outputs.known(&output).shape().to_vec();
     let (dout, drawn_dout) = dout(matches, reader, &shape, &mut seeded)?;
     if dout.shape() != shape {
-        let got = crate::fault::shape(dout.shape());
-        let message = format!("shape {got} does not fit {output} {}", crate::fault::shape(&shape));
-        return Err(Fault::new(Code::Shape, message).of(&Name::DOUT).tip("one value for each output, or `ones`"));
+        let got = crate::core::error::shape(dout.shape());
+        let message = format!("shape {got} does not fit {output} {}", crate::core::error::shape(&shape));
+        return Err(Error::new(Code::Shape, message).of(&Name::DOUT).tip("one value for each output, or `ones`"));
     }
     let drawn = at.len() > given || (drawn_dout && !shape.is_empty());
     let gradients: Vec<Name> = at.names().map(Name::gradient).collect();
@@ -282,7 +284,7 @@ fn custom(matches: &ArgMatches, reader: &mut Reader<'_>, wanted: &Wanted) -> Res
     Ok((checked, drawn))
 }
 
-fn no_output() -> Fault {
-    Fault::new(Code::ReplyKeyMissing, "the reply has no outputs to differentiate")
+fn no_output() -> Error {
+    Error::new(Code::ReplyKeyMissing, "the reply has no outputs to differentiate")
         .tip("{\"points\":[{\"outputs\":{\"y\":[…]},\"gradients\":{\"dx\":[…]}}]}")
 }

@@ -4,12 +4,13 @@ use super::error::Messages;
 use super::job::{Dout, Job};
 use super::request::Request;
 use super::text_of;
-use crate::fault::{Code, Fault};
-use crate::graph::{self, Graph, Level, PICTURES, Picture, Staged, Style};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::graph;
+use crate::graph::{Graph, Level, PICTURES, Picture, Staged, Style};
 use crate::layer;
-use crate::name::Name;
+use crate::network::{Run, Tape};
 use crate::report::write;
-use crate::tape::{Run, Tape};
 use clap::{Arg, ArgMatches};
 use ndarray::ArrayD;
 use std::io::{BufWriter, Write};
@@ -53,7 +54,7 @@ pub(super) struct Wanted {
 }
 
 /// What `--graph` asks for; refuses files that are no picture.
-pub(super) fn wanted(matches: &ArgMatches, messages: &Messages) -> Result<Option<Wanted>, Fault> {
+pub(super) fn wanted(matches: &ArgMatches, messages: &Messages) -> Result<Option<Wanted>, Error> {
     let Some(file) = text_of(matches, "graph") else { return Ok(None) };
     let level = text_of(matches, "level").map(|word| if word == "tensor" { Level::Tensor } else { Level::Scalar });
     let file = match file {
@@ -64,10 +65,10 @@ pub(super) fn wanted(matches: &ArgMatches, messages: &Messages) -> Result<Option
     Ok(Some(Wanted { file, level, color }))
 }
 
-fn picture(path: &str) -> Result<&'static Picture, Fault> {
+fn picture(path: &str) -> Result<&'static Picture, Error> {
     let extension = std::path::Path::new(path).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     PICTURES.iter().find(|picture| picture.extension.eq_ignore_ascii_case(extension)).ok_or_else(|| {
-        Fault::new(Code::OutFormat, format!("the extension {extension:?} names no picture"))
+        Error::new(Code::OutFormat, format!("the extension {extension:?} names no picture"))
             .of(&Name::new("graph"))
             .from(path)
             .tip(format!("graphs are drawn to {} files; --graph alone, as the last option, draws here", files()))
@@ -159,14 +160,14 @@ fn ones_of(output: &Name) -> String {
 }
 
 /// Refuses a layer that cannot be drawn: one of a tape that goes on, and local factors.
-pub(super) fn admit(job: &Job) -> Result<(), Fault> {
+pub(super) fn admit(job: &Job) -> Result<(), Error> {
     if job.tape.is_some() {
-        return Err(Fault::new(Code::Usage, "standard input holds a tape, which this layer goes to the end of")
+        return Err(Error::new(Code::Usage, "standard input holds a tape, which this layer goes to the end of")
             .of(&Name::new("graph"))
             .tip("a chain is drawn from its end: leave --graph out here and pipe on to nnlayer backward --graph"));
     }
     match job.dout.as_ref().filter(|dout| dout.local) {
-        Some(dout) => Err(Fault::new(
+        Some(dout) => Err(Error::new(
             Code::LocalFactors,
             format!("the number {} scales local factors, and a graph shows gradients", dout.given[[]]),
         )

@@ -3,13 +3,13 @@
 use super::job::{Dout, Job};
 use super::layer::{blocks, outcome, width};
 use super::request::Request;
-use crate::fault::{Code, Fault};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
 use crate::layer::{jacobian_name, jacobians};
-use crate::name::Name;
 use crate::report::{Block, Report};
 
 /// The Jacobians of an admitted layer, with their formulas.
-pub(super) fn report(job: &Job, request: &Request) -> Result<Report, Fault> {
+pub(super) fn report(job: &Job, request: &Request) -> Result<Report, Error> {
     admit(job)?;
     let at = &job.operands.values;
     let all = jacobians(job.spec, job.layer.as_ref(), at, request.precision)?;
@@ -36,21 +36,21 @@ pub(super) fn report(job: &Job, request: &Request) -> Result<Report, Fault> {
 }
 
 /// Refuses what has no part in it: an upstream gradient, local factors, a tape.
-fn admit(job: &Job) -> Result<(), Fault> {
+fn admit(job: &Job) -> Result<(), Error> {
     match &job.dout {
-        Some(Dout { local: true, given, .. }) => Err(Fault::new(
+        Some(Dout { local: true, given, .. }) => Err(Error::new(
             Code::LocalFactors,
             format!("the number {} scales the local factors, and a Jacobian has true derivatives", given[[]]),
         )
         .of(&Name::DOUT)
         .tip("leave --dout out: the Jacobian is by each entry of the output on its own")),
         Some(Dout { said: true, .. }) => {
-            Err(Fault::new(Code::Usage, "has no part in a Jacobian, which is by each entry of the output on its own")
+            Err(Error::new(Code::Usage, "has no part in a Jacobian, which is by each entry of the output on its own")
                 .of(&Name::DOUT)
                 .tip("leave it out; dout·Jacobian is what dx, dw and db are"))
         }
         _ if job.tape.is_some() => {
-            Err(Fault::new(Code::Usage, "a tape is piped, and a Jacobian is that of a single layer")
+            Err(Error::new(Code::Usage, "a tape is piped, and a Jacobian is that of a single layer")
                 .of(&Name::new("jacobian"))
                 .tip("give the layer's operands as options or as a plain matrix"))
         }

@@ -2,11 +2,12 @@
 
 use super::gather::{Gathered, gather};
 use super::request::Request;
-use crate::fault::{Code, Fault, Note, shape};
-use crate::layer::{self, AnyLayer, Given, LayerSpec, ScalarDout, Settings};
-use crate::name::Name;
+use crate::core::error::{Code, Error, Note, shape};
+use crate::core::name::Name;
+use crate::layer;
+use crate::layer::{AnyLayer, Given, LayerSpec, ScalarDout, Settings};
+use crate::network::Tape;
 use crate::operand::{Operands, Origin, Reader};
-use crate::tape::Tape;
 use clap::ArgMatches;
 use ndarray::{ArrayD, IxDyn, arr0};
 use std::borrow::Cow;
@@ -32,7 +33,7 @@ impl Job {
         matches: &ArgMatches,
         request: &Request,
         reader: &mut Reader<'_>,
-    ) -> Result<Job, Fault> {
+    ) -> Result<Job, Error> {
         let mut given = gather(spec, matches, reader)?;
         let job = admit(spec, matches, request, &mut given, reader);
         let (layer, dout, notes) = job.map_err(|fault| reader.place(fault, &given.operands))?;
@@ -50,7 +51,7 @@ fn admit(
     request: &Request,
     given: &mut Gathered,
     reader: &mut Reader<'_>,
-) -> Result<Admitted, Fault> {
+) -> Result<Admitted, Error> {
     let layer = (spec.build)(&given.settings)?;
     let piped_dout = given.operands.values.take(&Name::DOUT);
     let rounding = |name: &Name| given.operands.rounding(name);
@@ -116,13 +117,13 @@ impl Dout {
         self.given.first().copied().filter(|_| self.given.ndim() == 0 && !self.local)
     }
 
-    pub(super) fn new(spec: &LayerSpec, wanted: &[usize], value: ArrayD<f64>, typed: bool) -> Result<Dout, Fault> {
+    pub(super) fn new(spec: &LayerSpec, wanted: &[usize], value: ArrayD<f64>, typed: bool) -> Result<Dout, Error> {
         if value.ndim() == 0 || value.shape() == wanted {
             let local = value.ndim() == 0 && typed && matches!(spec.scalar_dout, ScalarDout::LocalFactors(_));
             return Ok(Dout { given: value, shape: wanted.to_vec(), said: true, local });
         }
         let output = &spec.output;
-        Err(Fault::new(Code::Shape, format!("shape {} does not fit {output} {}", shape(value.shape()), shape(wanted)))
+        Err(Error::new(Code::Shape, format!("shape {} does not fit {output} {}", shape(value.shape()), shape(wanted)))
             .of(&Name::DOUT)
             .shape(&Name::DOUT, value.shape())
             .shape(output, wanted)
@@ -135,7 +136,7 @@ impl Dout {
 
 fn local_factors_note(k: f64) -> Note {
     Note::info(
-        Fault::new(
+        Error::new(
             Code::LocalFactors,
             format!("the number {k} scales the local factors, as np.dot does with a scalar: these are no gradients"),
         )

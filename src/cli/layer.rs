@@ -7,11 +7,12 @@ use super::record::Records;
 use super::request::{Request, common, results};
 use super::tape;
 use super::{Status, check, choice, expect, flag, flag_of, graph, jacobian, option, rows, steps, stream, under};
-use crate::bundle::Bundle;
-use crate::fault::Fault;
+use crate::core::error::Error;
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
 use crate::format::Width;
-use crate::layer::{self, AnyLayer, Kind, LayerSpec, Outcome, Precision, ScalarDout, Setting, Slot, Wanted};
-use crate::name::Name;
+use crate::layer;
+use crate::layer::{AnyLayer, Kind, LayerSpec, Outcome, Precision, ScalarDout, Setting, Slot, Wanted};
 use crate::operand::Reader;
 use crate::report::{Block, Head, Report};
 use clap::{Arg, ArgMatches, Command};
@@ -164,7 +165,7 @@ pub(super) fn run(
 }
 
 /// What is asked for of a layer's results, and nothing that only others need.
-fn compute(job: Job, request: &Request) -> Result<Report, Fault> {
+fn compute(job: Job, request: &Request) -> Result<Report, Error> {
     let (layer, at) = (job.layer.as_ref(), &job.operands.values);
     let dout = job.dout.as_ref().map(Dout::to_whole);
     let only = request.only.iter().flatten().map(Name::new).collect::<Vec<_>>();
@@ -189,7 +190,7 @@ pub(super) fn width(request: &Request) -> Width {
 }
 
 /// What a layer gave, of what was asked for.
-pub(super) fn report(job: &Job, request: &Request, outcome: Outcome) -> Result<Report, Fault> {
+pub(super) fn report(job: &Job, request: &Request, outcome: Outcome) -> Result<Report, Error> {
     let (at, dout) = (&job.operands.values, job.dout.as_ref());
     let blocks = blocks(job.spec, job.layer.as_ref(), at, dout, outcome);
     let mut report = Report { blocks, width: width(request) };
@@ -203,7 +204,7 @@ pub(super) fn report(job: &Job, request: &Request, outcome: Outcome) -> Result<R
 pub(super) fn heads<'a>(
     spec: &'static LayerSpec,
     layer: &dyn AnyLayer,
-    at: &Bundle<f64>,
+    at: &Tensors<f64>,
     dout: Option<&Dout>,
     names: impl Iterator<Item = &'a Name>,
 ) -> Vec<Head> {
@@ -233,7 +234,7 @@ pub(super) fn heads<'a>(
 pub(super) fn blocks(
     spec: &'static LayerSpec,
     layer: &dyn AnyLayer,
-    at: &Bundle<f64>,
+    at: &Tensors<f64>,
     dout: Option<&Dout>,
     outcome: Outcome,
 ) -> Vec<Block> {

@@ -1,9 +1,10 @@
 //! The command line: options derived from the registry, requests, exit status. Input and output meet the rooms below here.
 
-use crate::fault::{Code, Fault};
-use crate::kernel;
+use crate::core::error::{Code, Error};
 use crate::layer::LAYERS;
-use crate::operand::{Reader, stdin::Stdin};
+use crate::operand::Reader;
+use crate::operand::stdin::Stdin;
+use crate::parallel;
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::PossibleValuesParser};
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -128,18 +129,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
         dispatch(&name, &matches, &mut reader, stdout, &mut messages)
             .unwrap_or_else(|error| ended(&error, &mut messages))
     };
-    kernel::threads::with(threads.map_or(0, usize::from), || kernel::progress::listen(bar.map(Bar::listener), run))
+    parallel::scope::with(threads.map_or(0, usize::from), || parallel::progress::listen(bar.map(Bar::listener), run))
 }
 
 /// How a run ends that could not go on.
 fn ended(error: &anyhow::Error, messages: &mut Messages) -> Status {
-    if let Some(fault) = error.downcast_ref::<Fault>() {
+    if let Some(fault) = error.downcast_ref::<Error>() {
         return messages.error(fault);
     }
     if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
         return Status::ClosedPipe;
     }
-    messages.error(&Fault::new(Code::WriteFailed, format!("cannot be written: {error}")).from("standard output"))
+    messages.error(&Error::new(Code::WriteFailed, format!("cannot be written: {error}")).from("standard output"))
 }
 
 /// A command that is no layer.

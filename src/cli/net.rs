@@ -5,12 +5,13 @@ use super::error::Messages;
 use super::record::Records;
 use super::request::{Request, common_without};
 use super::{Other, Status, choice, flag, graph, option, steps, stream, tape, text_of};
-use crate::fault::{Code, Fault};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
 use crate::format::Selector;
-use crate::name::Name;
+use crate::network as chain;
+use crate::network::{Feed, Stage, Tape, learn};
 use crate::operand::{Operand, Operands, Reader, stdin};
 use crate::report::Sections;
-use crate::tape::{self as chain, Feed, Stage, Tape, learn};
 use clap::{Arg, ArgMatches, Command};
 use std::io::Write;
 
@@ -132,12 +133,12 @@ fn run(
 }
 
 /// Refuses a network and records that both come from standard input.
-fn admit_records(source: &str, records: &str) -> Result<(), Fault> {
+fn admit_records(source: &str, records: &str) -> Result<(), Error> {
     let piped = |text: &str| matches!(text, "-" | "@-");
     if !piped(source) || !piped(records) {
         return Ok(());
     }
-    Err(Fault::new(Code::StdinTwice, "standard input is the network, and was to give the records too")
+    Err(Error::new(Code::StdinTwice, "standard input is the network, and was to give the records too")
         .of(&Name::new("ndjson"))
         .tip("name the network's file, or the records': nnlayer net net.json --ndjson records.ndjson"))
 }
@@ -150,7 +151,7 @@ fn say_ones(sections: &mut Sections, text: Option<String>) {
 }
 
 /// x and t, from options or from standard input: an object with these keys, or the one matrix that is open.
-fn gather(matches: &ArgMatches, reader: &mut Reader<'_>, tape: &Tape) -> Result<Operands, Fault> {
+fn gather(matches: &ArgMatches, reader: &mut Reader<'_>, tape: &Tape) -> Result<Operands, Error> {
     let needed = [(Name::X, true), (Name::T, tape.stages.iter().any(Stage::has_target))];
     let missing: Vec<&Name> = needed
         .iter()
@@ -168,9 +169,9 @@ fn gather(matches: &ArgMatches, reader: &mut Reader<'_>, tape: &Tape) -> Result<
     Ok(given)
 }
 
-fn piped(name: &Name, alone: bool, reader: &mut Reader<'_>) -> Result<Operand, Fault> {
+fn piped(name: &Name, alone: bool, reader: &mut Reader<'_>) -> Result<Operand, Error> {
     let absent = || {
-        Fault::new(Code::OperandMissing, "is not given, and the network needs it")
+        Error::new(Code::OperandMissing, "is not given, and the network needs it")
             .of(name)
             .tip("give --x and, for a loss, --t; or pipe an object with these keys")
     };
@@ -197,17 +198,17 @@ fn network_was_piped(reader: &mut Reader<'_>) -> bool {
     tape::on_stdin(reader).unwrap_or_default()
 }
 
-fn read_sizes(text: &str) -> Result<Vec<usize>, Fault> {
+fn read_sizes(text: &str) -> Result<Vec<usize>, Error> {
     let size = |part: &str| part.trim().parse::<usize>().ok().filter(|size| *size > 0);
     let sizes: Option<Vec<usize>> = text.split(',').map(size).collect();
     let sizes = sizes.filter(|sizes| sizes.len() >= 2).ok_or_else(|| {
-        Fault::new(Code::Setting, format!("{text:?} is no list of layer sizes"))
+        Error::new(Code::Setting, format!("{text:?} is no list of layer sizes"))
             .of(&Name::new("init"))
             .tip("inputs, then units of each layer, whole numbers from 1: 64,32,10")
     })?;
     let weights: u128 = sizes.windows(2).map(|pair| pair[0] as u128 * pair[1] as u128).sum();
     if weights > 100_000_000 {
-        return Err(Fault::new(
+        return Err(Error::new(
             Code::Setting,
             format!("asks for {weights} weights, more than a JSON file should hold"),
         )
@@ -218,15 +219,15 @@ fn read_sizes(text: &str) -> Result<Vec<usize>, Fault> {
 }
 
 /// `--seed`, a whole number that JSON can hold.
-pub(super) fn read_seed(matches: &ArgMatches) -> Result<u64, Fault> {
+pub(super) fn read_seed(matches: &ArgMatches) -> Result<u64, Error> {
     read_count(matches, "seed", 0, 0)
 }
 
 /// A whole number from `least` to 2⁵³ − 1.
-pub(super) fn read_count(matches: &ArgMatches, option: &'static str, least: u64, default: u64) -> Result<u64, Fault> {
+pub(super) fn read_count(matches: &ArgMatches, option: &'static str, least: u64, default: u64) -> Result<u64, Error> {
     let Some(text) = text_of(matches, option) else { return Ok(default) };
     text.trim().parse::<u64>().ok().filter(|n| (least..1 << 53).contains(n)).ok_or_else(|| {
-        Fault::new(Code::Setting, format!("{text:?} is no whole number from {least} to 2⁵³ − 1"))
+        Error::new(Code::Setting, format!("{text:?} is no whole number from {least} to 2⁵³ − 1"))
             .of(&Name::new(option))
             .tip(format!("such as --{option} {}", default.max(1)))
     })

@@ -1,7 +1,7 @@
 //! How far something long is: a bar on a terminal, after a second.
 
 use super::error::Stream;
-use crate::kernel::progress::Listener;
+use crate::parallel::progress::Listener;
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::rc::Rc;
@@ -84,7 +84,7 @@ impl Write for Beside<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::kernel::progress::{Progress, listen};
+    use crate::parallel::progress::{Progress, listen};
     use std::cell::RefCell;
 
     /// What a terminal is told of some work, and of output beside it.

@@ -3,13 +3,13 @@
 use super::gather::{near, unused};
 use super::job::Dout;
 use super::stream::{Each, Spot};
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fact, Fault, Note, Place, Severity, shape};
+use crate::core::error::{Code, Error, Fact, Note, Place, Severity, shape};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
 use crate::format::json::record::{Carried, Line, Use, line};
 use crate::format::json::{Node, push_number, push_row, write_value};
 use crate::format::{escape, printable};
 use crate::layer::{AnyLayer, Role, Setting};
-use crate::name::Name;
 use crate::operand::{Operand, Operands, Origin};
 use ndarray::ArrayD;
 use std::collections::HashMap;
@@ -68,7 +68,7 @@ enum Upstream {
 /// What a thread keeps from record to record.
 pub(super) struct Worker {
     engine: Engine,
-    at: Bundle<f64>,
+    at: Tensors<f64>,
     /// Each operand that the record gave.
     served: Vec<Served>,
     /// For keys that were carried before, the operand that they are nearly the name of.
@@ -101,7 +101,7 @@ impl Records {
     }
 
     /// The value that a key leads to, and the place of the key.
-    fn find(&self, key: &Key, taken: &mut Taken) -> Option<(Result<ArrayD<f64>, Fault>, usize)> {
+    fn find(&self, key: &Key, taken: &mut Taken) -> Option<(Result<ArrayD<f64>, Error>, usize)> {
         let place = key.places.iter().copied().find(|place| taken.values[*place].is_some())?;
         let node = taken.values[place].take()?;
         // A key that two operands read stays where it is.
@@ -113,7 +113,7 @@ impl Records {
         Some((self.matrix(node, place, key), place))
     }
 
-    fn matrix(&self, node: Node, place: usize, key: &Key) -> Result<ArrayD<f64>, Fault> {
+    fn matrix(&self, node: Node, place: usize, key: &Key) -> Result<ArrayD<f64>, Error> {
         match node {
             Node::Numbers(numbers) => Ok(numbers),
             Node::Number(number) => Ok(ndarray::arr0(number).into_dyn()),
@@ -137,7 +137,7 @@ impl Records {
     }
 
     /// Fills the operands that the record gives; whether x is its y.
-    fn fill(&self, worker: &mut Worker, taken: &mut Taken) -> Result<bool, Fault> {
+    fn fill(&self, worker: &mut Worker, taken: &mut Taken) -> Result<bool, Error> {
         let mut x_was_y = false;
         let required = self.open.iter().filter(|open| !open.optional).count();
         for open in &self.open {
@@ -160,25 +160,25 @@ impl Records {
         Ok(x_was_y)
     }
 
-    fn absent(&self, open: &Open, required: usize, taken: &Taken) -> Fault {
+    fn absent(&self, open: &Open, required: usize, taken: &Taken) -> Error {
         if taken.bare.is_some() && required > 1 {
             let names = self.open.iter().filter(|open| !open.optional).map(|open| format!("--{}", open.name));
             let names: Vec<String> = names.collect();
-            return Fault::new(Code::OperandMissing, format!("is one matrix, and {} are open", names.join(" and ")))
+            return Error::new(Code::OperandMissing, format!("is one matrix, and {} are open", names.join(" and ")))
                 .of(&open.name)
                 .tip("a record that gives several operands is an object with a key for each");
         }
         if open.key.named {
             return self.key_missing(&open.key).of(&open.name);
         }
-        Fault::new(Code::OperandMissing, format!("is not given: {}, {}", open.doc, open.shape))
+        Error::new(Code::OperandMissing, format!("is not given: {}, {}", open.doc, open.shape))
             .of(&open.name)
             .tip(format!("each record needs it as a key, or --{0} -#/KEY takes another key", open.name))
     }
 
-    fn key_missing(&self, key: &Key) -> Fault {
+    fn key_missing(&self, key: &Key) -> Error {
         let name = key.places.first().map_or("", |place| self.keys[*place].as_str());
-        Fault::new(Code::KeyMissing, format!("the record has no /{}", printable(&escape(name))))
+        Error::new(Code::KeyMissing, format!("the record has no /{}", printable(&escape(name))))
             .tip("--keep-going leaves such records out and says so in their place")
     }
 
@@ -188,7 +188,7 @@ impl Records {
         shape: &[usize],
         taken: &mut Taken,
         served_by: &mut Option<usize>,
-    ) -> Result<Option<ArrayD<f64>>, Fault> {
+    ) -> Result<Option<ArrayD<f64>>, Error> {
         let fitted = |value| Dout::new(self.subject.spec(), shape, value, false).map(|dout| Some(dout.whole()));
         match &self.dout {
             Upstream::Unwanted => Ok(None),
@@ -200,7 +200,7 @@ impl Records {
                     fitted(value.map_err(|fault| fault.of(&Name::DOUT))?)
                 }
                 None if *required => {
-                    Err(Fault::new(Code::KeyMissing, "the record does not have the key that is named")
+                    Err(Error::new(Code::KeyMissing, "the record does not have the key that is named")
                         .of(&Name::DOUT)
                         .tip("leave --dout out for ones, or name a key that each record has"))
                 }
@@ -210,7 +210,7 @@ impl Records {
     }
 
     /// The layer, where the record has settings of its own.
-    fn own_layer(&self, taken: &mut Taken) -> Result<Option<Box<dyn AnyLayer>>, Fault> {
+    fn own_layer(&self, taken: &mut Taken) -> Result<Option<Box<dyn AnyLayer>>, Error> {
         let Subject::Layer(layer) = &self.subject else { return Ok(None) };
         let mut settings = None;
         for (setting, place) in &self.open_settings {
@@ -228,7 +228,7 @@ impl Records {
         mut taken: Taken,
         carried: &[Carried<'_>],
         out: &mut Vec<u8>,
-    ) -> Result<Vec<Note>, Fault> {
+    ) -> Result<Vec<Note>, Error> {
         let own = self.own_layer(&mut taken)?;
         let x_was_y = self.fill(worker, &mut taken)?;
         let Worker { engine, at, served, .. } = &mut *worker;
@@ -255,7 +255,7 @@ impl Records {
         self.only.as_ref().is_none_or(|only| only.iter().any(|only| only == name.as_str()))
     }
 
-    fn write(&self, results: &[(Name, ArrayD<f64>)], carried: &[Carried<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
+    fn write(&self, results: &[(Name, ArrayD<f64>)], carried: &[Carried<'_>], out: &mut Vec<u8>) -> Result<(), Error> {
         let missing = |name: &&String| !results.iter().any(|(known, _)| known.as_str() == **name);
         if let Some(name) = self.only.iter().flatten().find(missing) {
             return Err(no_result(name, &results.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>()));
@@ -313,7 +313,7 @@ impl Records {
     }
 
     /// Says where in the record, or in which, something is wrong.
-    fn at(&self, fault: Fault, served: &[Served], spot: &Spot<'_>) -> Fault {
+    fn at(&self, fault: Error, served: &[Served], spot: &Spot<'_>) -> Error {
         let pointer = |name: &Name| self.pointer_of(name, served);
         let facts = fault.facts.iter().filter_map(|fact| match fact {
             Fact::Shape(name, sides) if pointer(name).is_some() => {
@@ -353,11 +353,11 @@ impl Records {
 impl Each for Records {
     type Worker = Worker;
 
-    fn worker(&self) -> Result<Worker, Fault> {
+    fn worker(&self) -> Result<Worker, Error> {
         Ok(Worker { engine: self.engine()?, at: self.given.values.clone(), served: Vec::new(), nearly: HashMap::new() })
     }
 
-    fn record(&self, worker: &mut Worker, spot: &Spot<'_>, out: &mut Vec<u8>) -> Result<Vec<Note>, Fault> {
+    fn record(&self, worker: &mut Worker, spot: &Spot<'_>, out: &mut Vec<u8>) -> Result<Vec<Note>, Error> {
         worker.served.clear();
         let read = line(spot.text, self.keys.len(), |key| self.what(key)).map_err(|fault| spot.inside(fault, ""))?;
         let (taken, carried) = match read {
@@ -381,8 +381,8 @@ struct Taken {
     bare: Option<Node>,
 }
 
-fn no_result(name: &str, there: &[&str]) -> Fault {
-    Fault::new(Code::Usage, format!("there is no result {name}"))
+fn no_result(name: &str, there: &[&str]) -> Error {
+    Error::new(Code::Usage, format!("there is no result {name}"))
         .of(&Name::new("only"))
         .tip(format!("the results are {}", there.join(", ")))
 }

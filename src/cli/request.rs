@@ -1,13 +1,14 @@
 //! What is asked for, apart from operands and settings: the options that every layer command shares, and where results go.
 
 use super::{choice, flag, flag_of, option, text_of};
-use crate::fault::{Code, Fault};
-use crate::format::{self, Arrays, Width};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::format;
+use crate::format::{Arrays, Width};
 use crate::layer::{LayerSpec, Precision};
-use crate::name::Name;
+use crate::network::{Tape, document};
 use crate::report::steps::Form;
 use crate::report::{Head, Json, Renderer, Report, Sections, Text, write};
-use crate::tape::{Tape, document};
 use clap::{Arg, ArgAction, ArgMatches};
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -108,7 +109,7 @@ pub(super) fn in_format(matches: &ArgMatches) -> Option<&'static dyn format::For
 }
 
 impl Request {
-    pub(super) fn parse(matches: &ArgMatches) -> Result<Request, Fault> {
+    pub(super) fn parse(matches: &ArgMatches) -> Result<Request, Error> {
         let out = matches
             .get_one::<String>("out")
             .map(|path| writable(path).map(|format| (path.clone(), format)))
@@ -154,17 +155,17 @@ impl Request {
     }
 
     /// Refuses `--only` of what is not there.
-    pub(super) fn admit_only(&self, there: &[&str]) -> Result<(), Fault> {
+    pub(super) fn admit_only(&self, there: &[&str]) -> Result<(), Error> {
         self.only.as_ref().map_or(Ok(()), |names| crate::report::known(names, there))
     }
 
     /// Refuses more than one result for a file that holds one.
-    pub(super) fn admit_one(&self, heads: &[Head]) -> Result<(), Fault> {
+    pub(super) fn admit_one(&self, heads: &[Head]) -> Result<(), Error> {
         let names: Vec<&str> = heads.iter().map(|head| head.name.as_str()).collect();
         let Some((path, format)) = self.file().filter(|(_, format)| names.len() != 1 && !format.holds_names()) else {
             return Ok(());
         };
-        Err(Fault::new(
+        Err(Error::new(
             Code::OutFormat,
             format!("{} holds one result, there are {}: {}", format.name(), names.len(), names.join(", ")),
         )
@@ -221,10 +222,10 @@ impl Request {
     }
 
     /// Refuses to write a tape or network to a file that cannot hold it.
-    pub(super) fn admit_document(&self) -> Result<(), Fault> {
+    pub(super) fn admit_document(&self) -> Result<(), Error> {
         match &self.out {
             Some((path, format)) if !format.extensions().contains(&"json") => {
-                Err(Fault::new(Code::OutFormat, format!("{} holds no tape and no network", format.name()))
+                Err(Error::new(Code::OutFormat, format!("{} holds no tape and no network", format.name()))
                     .of(&Name::new("out"))
                     .from(path)
                     .tip("tapes and networks are .json"))
@@ -251,10 +252,10 @@ fn only(matches: &ArgMatches) -> Option<Vec<String>> {
     Some(names.cloned().collect())
 }
 
-fn writable(path: &str) -> Result<&'static dyn format::Format, Fault> {
+fn writable(path: &str) -> Result<&'static dyn format::Format, Error> {
     let extension = Path::new(path).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     format::by_extension(extension).filter(|format| format.writes()).ok_or_else(|| {
-        Fault::new(Code::OutFormat, format!("the extension {extension:?} names no format that can be written"))
+        Error::new(Code::OutFormat, format!("the extension {extension:?} names no format that can be written"))
             .of(&Name::new("out"))
             .from(path)
             .tip("results are written to .json, .npz, .npy or .csv files")

@@ -10,10 +10,10 @@ use super::error::Messages;
 use super::gather;
 use super::layer::width;
 use super::request::Request;
-use crate::fault::Fault;
+use crate::core::error::Error;
+use crate::core::name::Name;
 use crate::format::{Arrays, Held};
 use crate::layer::{LayerSpec, Role};
-use crate::name::Name;
 use crate::operand::{Operands, Origin, Reader};
 use crate::report::write::file;
 use clap::ArgMatches;
@@ -30,7 +30,7 @@ impl Batches {
         matches: &ArgMatches,
         request: &Request,
         reader: &mut Reader<'_>,
-    ) -> Result<Option<Batches>, Fault> {
+    ) -> Result<Option<Batches>, Error> {
         let text = |name: &Name| matches.get_one::<String>(name.as_str());
         let Some(input) = spec.slots.iter().find(|slot| slot.role == Role::Input) else { return Ok(None) };
         let alone = spec.slots.iter().any(|slot| !slot.optional && text(&slot.name).is_none());
@@ -73,7 +73,7 @@ impl Batches {
     }
 
     /// An operand with as many rows as there are samples, or a number.
-    fn batch(&mut self, name: &Name, text: &str, reader: &mut Reader<'_>) -> Result<Option<Batch>, Fault> {
+    fn batch(&mut self, name: &Name, text: &str, reader: &mut Reader<'_>) -> Result<Option<Batch>, Error> {
         let batch = match reader.rows(text, LARGE / 16)? {
             Some(rows) => {
                 self.operands.note(name, Origin::File(text.to_owned(), String::new()), rows.rounding());
@@ -87,14 +87,14 @@ impl Batches {
 
 /// Why it could not go on.
 enum Failed {
-    Fault(Fault),
+    Error(Error),
     Write(io::Error),
     Other(anyhow::Error),
 }
 
-impl From<Fault> for Failed {
-    fn from(fault: Fault) -> Failed {
-        Failed::Fault(fault)
+impl From<Error> for Failed {
+    fn from(fault: Error) -> Failed {
+        Failed::Error(fault)
     }
 }
 
@@ -113,7 +113,7 @@ pub(super) fn run(
     messages: &mut Messages,
 ) -> anyhow::Result<bool> {
     write(&mut large, request, out, messages).map_err(|failed| match failed {
-        Failed::Fault(fault) => reader.place(fault, &large.operands).into(),
+        Failed::Error(fault) => reader.place(fault, &large.operands).into(),
         Failed::Write(error) => error.into(),
         Failed::Other(error) => error,
     })

@@ -3,9 +3,9 @@
 use super::error::Messages;
 use super::request::io_options;
 use super::{COMMANDS, Other, Status, command as whole, text_of};
-use crate::fault::{Code, Fault};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
 use crate::layer::LAYERS;
-use crate::name::Name;
 use crate::operand::Reader;
 use crate::report::write;
 use clap::builder::PossibleValuesParser;
@@ -101,7 +101,7 @@ fn run_man(matches: &ArgMatches, _: &mut Reader<'_>, out: &mut dyn Write, _: &mu
         return Ok(Status::Done);
     };
     fs::create_dir_all(folder).map_err(|error| {
-        Fault::new(Code::WriteFailed, format!("is no folder and cannot be made one: {error}"))
+        Error::new(Code::WriteFailed, format!("is no folder and cannot be made one: {error}"))
             .of(&Name::new("out"))
             .from(folder)
             .tip("name a folder that may be written")

@@ -3,12 +3,12 @@
 use super::error::Messages;
 use super::request::{Request, common_without};
 use super::{Other, Status, option, tape, text_of};
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fault};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
 use crate::format::json::Node;
-use crate::name::Name;
+use crate::network::{Tape, learn};
 use crate::operand::Reader;
-use crate::tape::{Tape, learn};
 use clap::{Arg, ArgMatches, Command};
 use std::io::Write;
 
@@ -47,7 +47,7 @@ fn run(matches: &ArgMatches, reader: &mut Reader<'_>, out: &mut dyn Write, _: &m
     let mut tape = tape::read(reader, source, true)?;
     let gradients = match text_of(matches, "gradients") {
         Some("-") if source == "-" => {
-            return Err(Fault::new(Code::StdinTwice, "standard input is the network already")
+            return Err(Error::new(Code::StdinTwice, "standard input is the network already")
                 .of(&Name::new("gradients"))
                 .tip("name the network's file: nnlayer step net.json --gradients -")
                 .into());
@@ -62,38 +62,39 @@ fn run(matches: &ArgMatches, reader: &mut Reader<'_>, out: &mut dyn Write, _: &m
 }
 
 /// `--lr`: a finite number.
-pub(super) fn read_lr(matches: &ArgMatches) -> Result<f64, Fault> {
+pub(super) fn read_lr(matches: &ArgMatches) -> Result<f64, Error> {
     let text = text_of(matches, "lr").unwrap_or("0.1");
     text.trim().parse::<f64>().ok().filter(|lr| lr.is_finite() && *lr >= 0.0).ok_or_else(|| {
-        Fault::new(Code::Setting, format!("{text:?} is no learning rate"))
+        Error::new(Code::Setting, format!("{text:?} is no learning rate"))
             .of(&Name::new("lr"))
             .tip("a number from 0, such as 0.1")
     })
 }
 
 /// The gradients that a tape has.
-fn saved(tape: &Tape) -> Result<Vec<Bundle<f64>>, Fault> {
+fn saved(tape: &Tape) -> Result<Vec<Tensors<f64>>, Error> {
     let learnt = tape.stages.iter().filter(|stage| stage.learnt().next().is_some());
-    let without = |stage: &&crate::tape::Stage| stage.record.as_ref().is_none_or(|record| record.gradients.is_empty());
+    let without =
+        |stage: &&crate::network::Stage| stage.record.as_ref().is_none_or(|record| record.gradients.is_empty());
     if let Some(stage) = learnt.into_iter().find(without) {
-        return Err(Fault::new(Code::Tape, format!("layer {} has no gradients", stage.name))
+        return Err(Error::new(Code::Tape, format!("layer {} has no gradients", stage.name))
             .tip("nnlayer backward --tape adds them to a tape; --gradients FILE gives them to a network"));
     }
-    let gradients = |stage: &crate::tape::Stage| stage.record.as_ref().map(|record| record.gradients.clone());
+    let gradients = |stage: &crate::network::Stage| stage.record.as_ref().map(|record| record.gradients.clone());
     Ok(tape.stages.iter().map(|stage| gradients(stage).unwrap_or_default()).collect())
 }
 
 /// The gradients of a document that is keyed by layer; what else stands in it is left alone.
-fn by_layer(tape: &Tape, file: &str, reader: &mut Reader<'_>) -> Result<Vec<Bundle<f64>>, Fault> {
+fn by_layer(tape: &Tape, file: &str, reader: &mut Reader<'_>) -> Result<Vec<Tensors<f64>>, Error> {
     let option = Name::new("gradients");
     let (document, label) = reader.json(file).map_err(|fault| fault.of(&option))?;
-    let read = || -> Result<Vec<Bundle<f64>>, Fault> {
+    let read = || -> Result<Vec<Tensors<f64>>, Error> {
         tape.stages.iter().map(|stage| of_layer(&document, &stage.name, stage.learnt())).collect()
     };
     read().map_err(|fault| fault.of(&option).from(label.as_str()))
 }
 
-fn of_layer<'a>(document: &Node, layer: &str, learnt: impl Iterator<Item = &'a Name>) -> Result<Bundle<f64>, Fault> {
+fn of_layer<'a>(document: &Node, layer: &str, learnt: impl Iterator<Item = &'a Name>) -> Result<Tensors<f64>, Error> {
     learnt
         .map(|name| {
             let gradient = name.gradient();

@@ -2,19 +2,21 @@
 
 use super::backward::{before, sections};
 use super::error::Messages;
-use super::expect::{self, EXPECT};
+use super::expect;
+use super::expect::EXPECT;
 use super::job::Job;
 use super::layer::{outcome, report};
 use super::request::Request;
 use super::{Status, text_of};
-use crate::fault::{Code, Fault};
-use crate::format::written::{Sheet, Sheets};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::format::decimal::{Sheet, Sheets};
 use crate::layer::Precision;
-use crate::name::Name;
-use crate::report::steps::{self, Form, Worked};
-use crate::scalar::Scalar;
+use crate::network::{Run, Tape};
+use crate::numeric::Scalar;
+use crate::report::steps;
+use crate::report::steps::{Form, Worked};
 use crate::steps::{Followed, Tally, follow, mark};
-use crate::tape::{Run, Tape};
 use clap::{Arg, ArgMatches};
 use ndarray::ArrayD;
 use std::ffi::OsString;
@@ -62,7 +64,7 @@ pub(super) fn layer(
     messages: &mut Messages,
 ) -> anyhow::Result<Status> {
     if job.tape.is_some() {
-        return Err(Fault::new(Code::Usage, "a tape is piped, and its steps are those of the whole chain")
+        return Err(Error::new(Code::Usage, "a tape is piped, and its steps are those of the whole chain")
             .of(&Name::new("steps"))
             .tip("nnlayer backward --steps at the end of the pipe shows them")
             .into());
@@ -91,8 +93,8 @@ pub(super) fn layer(
             expect::warn(&named, job.spec, &computed, request, messages)?;
             let wanted = named.iter().filter(|(name, _)| computed.contains(name));
             let sheets: Vec<(Name, Sheet)> = wanted
-                .map(|(name, sheet)| Ok((name.clone(), sheet.clone().map_err(|fault: Fault| fault.of(&EXPECT))?)))
-                .collect::<Result<_, Fault>>()?;
+                .map(|(name, sheet)| Ok((name.clone(), sheet.clone().map_err(|fault: Error| fault.of(&EXPECT))?)))
+                .collect::<Result<_, Error>>()?;
             if sheets.is_empty() {
                 return Err(expect::nothing(&named, &computed).into());
             }

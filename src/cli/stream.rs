@@ -5,11 +5,12 @@
 
 use super::error::{Messages, wire};
 use super::{Status, flag, flag_of, option, text_of};
-use crate::fault::{Code, Fault, Note, Place, Severity, count};
-use crate::format::{self, json};
-use crate::kernel::pipeline;
-use crate::name::Name;
+use crate::core::error::{Code, Error, Note, Place, Severity, count};
+use crate::core::name::Name;
+use crate::format;
+use crate::format::json;
 use crate::operand::Reader;
+use crate::parallel::pipeline;
 use clap::{Arg, ArgMatches, parser::ValueSource};
 use serde_json::json;
 use std::io::Write;
@@ -58,14 +59,14 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// Refuses what does not go with records.
-pub(super) fn admit(matches: &ArgMatches) -> Result<(), Fault> {
+pub(super) fn admit(matches: &ArgMatches) -> Result<(), Error> {
     let given = |option: &str| {
         matches.try_contains_id(option).unwrap_or_default()
             && matches.value_source(option) == Some(ValueSource::CommandLine)
     };
     match REFUSED.iter().find(|(option, _)| given(option)) {
         Some((option, tip)) => {
-            Err(Fault::new(Code::Usage, "does not go with --ndjson").of(&Name::new(*option)).tip(*tip))
+            Err(Error::new(Code::Usage, "does not go with --ndjson").of(&Name::new(*option)).tip(*tip))
         }
         None => Ok(()),
     }
@@ -77,10 +78,10 @@ pub(super) trait Each: Sync {
     type Worker: Send;
 
     /// A thread's own.
-    fn worker(&self) -> Result<Self::Worker, Fault>;
+    fn worker(&self) -> Result<Self::Worker, Error>;
 
     /// Appends the results of a record, and a line break. What it appended before a fault is taken back.
-    fn record(&self, worker: &mut Self::Worker, spot: &Spot<'_>, out: &mut Vec<u8>) -> Result<Vec<Note>, Fault>;
+    fn record(&self, worker: &mut Self::Worker, spot: &Spot<'_>, out: &mut Vec<u8>) -> Result<Vec<Note>, Error>;
 
     /// Appends the results of records after one that `record` took last and without a note, where all are like that one: the
     /// same bytes as `record` for each, and no note. Nothing, and nothing appended, where that is not to be had.
@@ -103,7 +104,7 @@ impl Spot<'_> {
     }
 
     /// A fault as one of this record: at what a pointer leads to, where the fault does not say better.
-    pub(super) fn inside(&self, fault: Fault, pointer: &str) -> Fault {
+    pub(super) fn inside(&self, fault: Error, pointer: &str) -> Error {
         let (column, pointer) = match &fault.at {
             Some(Place::Text { column, pointer, .. }) => (*column, pointer.clone()),
             Some(Place::Pointer(pointer)) => (self.column(pointer), pointer.clone()),
@@ -127,7 +128,7 @@ pub(super) fn run<E: Each>(
 ) -> anyhow::Result<Status> {
     let file = asked_for(matches).unwrap_or("-");
     if reader.stdin.terminal && file == "-" {
-        return Err(Fault::new(Code::OperandMissing, "records come from standard input, which is a terminal")
+        return Err(Error::new(Code::OperandMissing, "records come from standard input, which is a terminal")
             .of(&Name::new("ndjson"))
             .tip("pipe them in, or name their file: --ndjson FILE")
             .into());
@@ -173,7 +174,7 @@ pub(super) fn run<E: Each>(
             }
             Ok(done)
         };
-        let take = |done: Result<Done, Fault>| {
+        let take = |done: Result<Done, Error>| {
             let text = done.map_err(Into::into).and_then(|done| so_far.write(done, out, messages));
             failed = text.map(|text| written.keep(text)).err();
             failed.is_none()
@@ -222,7 +223,7 @@ struct Done {
     bad: usize,
     lines: usize,
     /// Why it ended before its last line.
-    end: Option<Fault>,
+    end: Option<Error>,
 }
 
 /// The first warning of its kind, and how many followed.
@@ -350,12 +351,12 @@ impl SoFar<'_> {
                 Severity::Info => "note",
             };
             let message = format!("{} more with the {what} {}", count(*more, "record"), note.fault.code.as_str());
-            let fault = Fault::new(note.fault.code, message).with(|said| said.operand.clone_from(&note.fault.operand));
+            let fault = Error::new(note.fault.code, message).with(|said| said.operand.clone_from(&note.fault.operand));
             messages.note(&Note::info(fault.from(self.file).tip("the first is named above")));
         }
         if self.bad > 0 {
             let message = format!("{} in place of results", count(self.bad, "error"));
-            messages.note(&Note::warning(Fault::new(Code::BadRecords, message).from(self.file)));
+            messages.note(&Note::warning(Error::new(Code::BadRecords, message).from(self.file)));
         }
     }
 }

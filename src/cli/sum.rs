@@ -3,13 +3,13 @@
 use super::error::Messages;
 use super::request::{Request, common_without};
 use super::{Other, Status};
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fault, Note, shape};
+use crate::core::error::{Code, Error, Note, shape};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
 use crate::format::Width;
-use crate::name::Name;
+use crate::numeric::Total;
 use crate::operand::Reader;
 use crate::report::{Block, Report, Sections};
-use crate::scalar::Total;
 use clap::{Arg, ArgMatches, Command};
 use ndarray::{ArrayD, IxDyn};
 use std::io::Write;
@@ -55,7 +55,7 @@ fn run(
     reader.stdin.closed = matches.get_flag("no-stdin");
     let files: Vec<&String> = matches.get_many("shards").into_iter().flatten().collect();
     if files.is_empty() && reader.stdin.terminal {
-        return Err(Fault::new(Code::OperandMissing, "no shard is given, and standard input is a terminal")
+        return Err(Error::new(Code::OperandMissing, "no shard is given, and standard input is a terminal")
             .fact("example: nnlayer sum a.json b.json")
             .tip("name the shards, or pipe them in, one JSON object a line")
             .into());
@@ -70,7 +70,7 @@ fn run(
     if !sum.left_out.is_empty() {
         let verb = if sum.left_out.len() == 1 { "is" } else { "are" };
         let message = format!("{} {verb} of each shard's own rows, and {verb} not summed", sum.left_out.join(", "));
-        messages.note(&Note::info(Fault::new(Code::LeftOut, message).tip("--only adds what it names")));
+        messages.note(&Note::info(Error::new(Code::LeftOut, message).tip("--only adds what it names")));
     }
     sum.write(&request, out)?;
     Ok(Status::Done)
@@ -121,7 +121,7 @@ impl Sum {
     }
 
     /// Adds a shard; `label` is where it came from.
-    fn add(&mut self, mut shard: Bundle<f64>, label: &str) -> Result<(), Fault> {
+    fn add(&mut self, mut shard: Tensors<f64>, label: &str) -> Result<(), Error> {
         let divisor = self.take_divisor(&mut shard, label)?;
         let per_row = [Name::Y, Name::DX, Name::DY];
         for name in shard.names().filter(|name| per_row.iter().any(|known| known.as_str() == own(name))) {
@@ -146,7 +146,7 @@ impl Sum {
             if entry.shape != value.shape() {
                 let (shape, other) = (shape(value.shape()), shape(&entry.shape));
                 let message = format!("{} has shape {shape}, and in {} it is {other}", entry.name, self.first);
-                return Err(Fault::new(Code::Shape, message)
+                return Err(Error::new(Code::Shape, message)
                     .from(label)
                     .tip("shards of one layer have parameters of the same shapes"));
             }
@@ -163,10 +163,10 @@ impl Sum {
         Ok(())
     }
 
-    fn begin(&mut self, wanted: &[(Name, ArrayD<f64>)], label: &str) -> Result<(), Fault> {
+    fn begin(&mut self, wanted: &[(Name, ArrayD<f64>)], label: &str) -> Result<(), Error> {
         self.first = label.to_owned();
         if wanted.is_empty() {
-            return Err(Fault::new(Code::KeyMissing, "has nothing to sum").from(label).tip(match self.only {
+            return Err(Error::new(Code::KeyMissing, "has nothing to sum").from(label).tip(match self.only {
                 Some(_) => "--only names results of the shards",
                 None => "shards hold loss, dw, db as a layer, backward or net writes them with --json",
             }));
@@ -182,7 +182,7 @@ impl Sum {
     }
 
     /// Takes what the shard's means divide by.
-    fn take_divisor(&mut self, shard: &mut Bundle<f64>, label: &str) -> Result<Option<f64>, Fault> {
+    fn take_divisor(&mut self, shard: &mut Tensors<f64>, label: &str) -> Result<Option<f64>, Error> {
         let name = shard.names().find(|name| own(name) == Name::DIVISOR.as_str()).cloned();
         let value = name.as_ref().and_then(|name| shard.take(name)).and_then(|value| value.first().copied());
         match (&mut self.divisor, name.zip(value)) {
@@ -202,15 +202,15 @@ impl Sum {
         }
     }
 
-    fn differs(&self, label: &str, message: String) -> Fault {
-        Fault::new(Code::KeyMissing, message).from(label).tip("shards come from one command with the same options")
+    fn differs(&self, label: &str, message: String) -> Error {
+        Error::new(Code::KeyMissing, message).from(label).tip("shards come from one command with the same options")
     }
 
-    fn blocks(self) -> Result<Vec<Block>, Fault> {
-        let shards = crate::fault::count(self.shards, "shard");
+    fn blocks(self) -> Result<Vec<Block>, Error> {
+        let shards = crate::core::error::count(self.shards, "shard");
         let divisor = self.divisor.as_ref().map(|(_, total)| total.round());
         if divisor == Some(0.0) {
-            return Err(Fault::new(Code::EmptyMean, "nothing to average: the divisors of all shards sum to 0")
+            return Err(Error::new(Code::EmptyMean, "nothing to average: the divisors of all shards sum to 0")
                 .tip("shards of --reduction sum need no divisor"));
         }
         let mut blocks = Vec::new();

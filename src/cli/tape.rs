@@ -4,13 +4,14 @@ use super::gather::Gathered;
 use super::job::Job;
 use super::request::Request;
 use super::{flag_of, option, text_of};
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fault};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
 use crate::format::DOUBLE_ROUNDING;
-use crate::layer::{self, LayerSpec, Precision, Role, ScalarDout};
-use crate::name::Name;
+use crate::layer;
+use crate::layer::{LayerSpec, Precision, Role, ScalarDout};
+use crate::network::{Record, Stage, Tape, document, input_of};
 use crate::operand::{Operand, Origin, Reader, stdin};
-use crate::tape::{Record, Stage, Tape, document, input_of};
 use clap::{Arg, ArgMatches};
 use ndarray::ArrayD;
 use std::io::Write;
@@ -31,7 +32,7 @@ pub(super) fn wanted(
     spec: &'static LayerSpec,
     matches: &ArgMatches,
     reader: &mut Reader<'_>,
-) -> Result<Option<(Tape, Option<Operand>)>, Fault> {
+) -> Result<Option<(Tape, Option<Operand>)>, Error> {
     let named = text_of(matches, "tape");
     let missing = spec.slots.iter().any(|slot| !slot.optional && text_of(matches, slot.name.as_str()).is_none());
     let source = match named {
@@ -42,7 +43,7 @@ pub(super) fn wanted(
     let found = match (source, named) {
         (None, None) => {
             return match text_of(matches, "name") {
-                Some(_) => Err(Fault::new(Code::Usage, "names a layer of a tape, and there is none")
+                Some(_) => Err(Error::new(Code::Usage, "names a layer of a tape, and there is none")
                     .of(&Name::new("name"))
                     .tip("--tape starts one")),
                 None => Ok(None),
@@ -63,30 +64,30 @@ pub(super) fn wanted(
 }
 
 /// Whether standard input may be read and holds a tape.
-pub(super) fn on_stdin(reader: &mut Reader<'_>) -> Result<bool, Fault> {
+pub(super) fn on_stdin(reader: &mut Reader<'_>) -> Result<bool, Error> {
     // What cannot be read at all is refused by whoever needs it, by the operand's name.
     Ok(reader.stdin.speaks()
         && reader.stdin_names().ok().flatten().is_some_and(|names| names.iter().any(|name| name == document::KEY)))
 }
 
 /// What the tape feeds to the layer's input.
-fn fed(spec: &'static LayerSpec, matches: &ArgMatches, tape: &Tape, source: &str) -> Result<Operand, Fault> {
+fn fed(spec: &'static LayerSpec, matches: &ArgMatches, tape: &Tape, source: &str) -> Result<Operand, Error> {
     let label = if source == "-" { stdin::LABEL } else { source };
     let input = input_of(spec);
     tape.admits_another().map_err(|fault| fault.from(label))?;
     let Some(value) = tape.output() else {
-        return Err(Fault::new(Code::Tape, "is a network without saved values")
+        return Err(Error::new(Code::Tape, "is a network without saved values")
             .from(label)
             .tip("nnlayer net FILE --x … --tape runs it and writes a tape"));
     };
     if text_of(matches, input.as_str()).is_some() {
-        return Err(Fault::new(Code::Usage, format!("is given, and the tape's last layer feeds {input} already"))
+        return Err(Error::new(Code::Usage, format!("is given, and the tape's last layer feeds {input} already"))
             .of(input)
             .from(label)
             .tip(format!("leave --{input} out to extend the tape, or leave the tape out to start anew")));
     }
     if let Some(word) = text_of(matches, "precision").filter(|word| *word != tape.precision.name()) {
-        return Err(Fault::new(
+        return Err(Error::new(
             Code::Setting,
             format!("is {word}, and the tape is computed in {}", tape.precision.name()),
         )
@@ -101,19 +102,19 @@ fn fed(spec: &'static LayerSpec, matches: &ArgMatches, tape: &Tape, source: &str
 }
 
 /// Refuses options that choose among results, of which a tape holds all, and those that `backward` has.
-fn refuse(spec: &LayerSpec, matches: &ArgMatches) -> Result<(), Fault> {
+fn refuse(spec: &LayerSpec, matches: &ArgMatches) -> Result<(), Error> {
     if let Some(text) = text_of(matches, "dout") {
         let local = text.trim().parse::<f64>().is_ok() && matches!(spec.scalar_dout, ScalarDout::LocalFactors(_));
         return Err(if local {
             local_factors(text)
         } else {
-            Fault::new(Code::Usage, "a tape takes its upstream gradient at its end")
+            Error::new(Code::Usage, "a tape takes its upstream gradient at its end")
                 .of(&Name::DOUT)
                 .tip("nnlayer backward --dout …; without it, ones")
         });
     }
     if matches.get_many::<String>("only").is_some() {
-        return Err(Fault::new(Code::Usage, "a tape holds every result")
+        return Err(Error::new(Code::Usage, "a tape holds every result")
             .of(&Name::new("only"))
             .tip("nnlayer backward --only chooses among the gradients"));
     }
@@ -121,8 +122,8 @@ fn refuse(spec: &LayerSpec, matches: &ArgMatches) -> Result<(), Fault> {
 }
 
 /// The refusal of a bare number as dout of affine where true gradients are needed.
-pub(super) fn local_factors(text: &str) -> Fault {
-    Fault::new(
+pub(super) fn local_factors(text: &str) -> Error {
+    Error::new(
         Code::LocalFactors,
         format!("the number {} scales local factors, and a tape needs gradients", text.trim()),
     )
@@ -154,16 +155,16 @@ pub(super) fn extend(
     let name = text_of(matches, "name").map_or_else(|| tape.fresh_name(job.spec), str::to_owned);
     let mut stage = Stage::new(job.spec, name, job.settings, params.into_iter().collect())?;
     let inputs = inputs.into_iter().collect();
-    stage.record = Some(Record { inputs, outputs: outcome.results, gradients: Bundle::new() });
+    stage.record = Some(Record { inputs, outputs: outcome.results, gradients: Tensors::new() });
     tape.push(stage)?;
     request.write_document(&tape, out)
 }
 
 /// Reads a tape or network from a path, or from standard input where `source` is `-`. In a network file, a parameter
 /// may be a string that names an array in a file beside it; on a pipe, a string is never a path.
-pub(super) fn read(reader: &mut Reader<'_>, source: &str, beside: bool) -> Result<Tape, Fault> {
+pub(super) fn read(reader: &mut Reader<'_>, source: &str, beside: bool) -> Result<Tape, Error> {
     if source == "-" && reader.stdin.terminal {
-        return Err(Fault::new(Code::OperandMissing, "no tape is given, and standard input is a terminal")
+        return Err(Error::new(Code::OperandMissing, "no tape is given, and standard input is a terminal")
             .fact("example: nnlayer affine --x 1,2 --w '1;2' --tape | nnlayer relu | nnlayer backward")
             .tip("pipe a tape in, or name its file"));
     }
@@ -172,10 +173,10 @@ pub(super) fn read(reader: &mut Reader<'_>, source: &str, beside: bool) -> Resul
         return document::of(&node, None).map_err(|fault| placed(fault, reader, &label));
     }
     let folder = Path::new(&label).parent().map(Path::to_path_buf).unwrap_or_default();
-    let mut array = |name: &Name, text: &str| -> Result<ArrayD<f64>, Fault> {
+    let mut array = |name: &Name, text: &str| -> Result<ArrayD<f64>, Error> {
         let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
         if text.is_empty() || !Path::new(text).components().all(plain) {
-            return Err(Fault::new(Code::Tape, format!("{text:?} is no file beside the network"))
+            return Err(Error::new(Code::Tape, format!("{text:?} is no file beside the network"))
                 .of(name)
                 .from(label.as_str())
                 .tip("name it as it lies in the network's folder: params.npz#fc1.w"));
@@ -188,12 +189,12 @@ pub(super) fn read(reader: &mut Reader<'_>, source: &str, beside: bool) -> Resul
 }
 
 /// A fault of a document with its place in the text; one of another file keeps its own.
-fn placed(fault: Fault, reader: &Reader<'_>, label: &str) -> Fault {
+fn placed(fault: Error, reader: &Reader<'_>, label: &str) -> Error {
     if fault.origin.is_some() { fault } else { reader.locate(fault, label) }
 }
 
 /// A fault of a layer as one of the document that it stands in.
-pub(super) fn blame(fault: Fault, source: &str) -> Fault {
+pub(super) fn blame(fault: Error, source: &str) -> Error {
     let label = if source == "-" { stdin::LABEL } else { source };
     if fault.operand.is_none() { fault.from(label) } else { fault }
 }

@@ -5,14 +5,15 @@ use super::net::{read_count, read_seed, seed};
 use super::request::{Request, common_without};
 use super::step::{lr, read_lr};
 use super::{Other, Status, flag, option, tape, text_of};
-use crate::fault::{Code, Fault, Note};
-use crate::kernel::progress::Progress;
+use crate::core::error::{Code, Error, Note};
+use crate::core::name::Name;
 use crate::layer::{Kind, Value};
-use crate::name::Name;
+use crate::network::Tape;
+use crate::network::learn;
+use crate::network::learn::{Samples, Score, Training};
 use crate::operand::{Operands, Reader};
+use crate::parallel::progress::Progress;
 use crate::report::number;
-use crate::tape::Tape;
-use crate::tape::learn::{self, Samples, Score, Training};
 use clap::{Arg, ArgMatches, Command};
 use std::io::Write;
 
@@ -91,7 +92,7 @@ fn run(
 }
 
 /// The network to begin with, or the checkpoint to go on from.
-fn begin(matches: &ArgMatches, reader: &mut Reader<'_>, messages: &mut Messages) -> Result<Tape, Fault> {
+fn begin(matches: &ArgMatches, reader: &mut Reader<'_>, messages: &mut Messages) -> Result<Tape, Error> {
     let checkpoint = text_of(matches, "out").unwrap_or_default();
     if !matches.get_flag("resume") {
         let mut tape = tape::read(reader, text_of(matches, "document").unwrap_or("-"), true)?;
@@ -101,7 +102,7 @@ fn begin(matches: &ArgMatches, reader: &mut Reader<'_>, messages: &mut Messages)
     }
     if !std::path::Path::new(checkpoint).exists() {
         messages.note(&Note::info(
-            Fault::new(Code::FileMissing, "there is no checkpoint yet: beginning with the network")
+            Error::new(Code::FileMissing, "there is no checkpoint yet: beginning with the network")
                 .from(checkpoint)
                 .tip("--out names the checkpoint"),
         ));
@@ -112,7 +113,7 @@ fn begin(matches: &ArgMatches, reader: &mut Reader<'_>, messages: &mut Messages)
     }
     let tape = tape::read(reader, checkpoint, true)?;
     let Some(training) = &tape.training else {
-        return Err(Fault::new(Code::Tape, "is no checkpoint: it does not say how it was trained")
+        return Err(Error::new(Code::Tape, "is no checkpoint: it does not say how it was trained")
             .from(checkpoint)
             .tip("nnlayer train writes checkpoints; leave --resume out to begin anew"));
     };
@@ -122,7 +123,7 @@ fn begin(matches: &ArgMatches, reader: &mut Reader<'_>, messages: &mut Messages)
             let shuffle = if t.shuffle { " --shuffle" } else { "" };
             format!("--batch {} --lr {} --seed {}{shuffle}", t.batch, number(t.lr), t.seed)
         };
-        return Err(Fault::new(Code::Setting, "the checkpoint was trained otherwise")
+        return Err(Error::new(Code::Setting, "the checkpoint was trained otherwise")
             .of(&Name::new("resume"))
             .from(checkpoint)
             .fact(format!("it has {}", words(training)))
@@ -131,7 +132,7 @@ fn begin(matches: &ArgMatches, reader: &mut Reader<'_>, messages: &mut Messages)
     Ok(tape)
 }
 
-fn wanted(matches: &ArgMatches) -> Result<Training, Fault> {
+fn wanted(matches: &ArgMatches) -> Result<Training, Error> {
     Ok(Training {
         epoch: 0,
         seed: read_seed(matches)?,
@@ -142,9 +143,9 @@ fn wanted(matches: &ArgMatches) -> Result<Training, Fault> {
 }
 
 /// Makes the loss a mean, unless it says what it is; refuses a network without a loss to learn from.
-fn take_the_mean(tape: &mut Tape) -> Result<(), Fault> {
+fn take_the_mean(tape: &mut Tape) -> Result<(), Error> {
     let no_loss = |what: &str| {
-        Fault::new(Code::Tape, format!("the network {what}: there is nothing to learn from"))
+        Error::new(Code::Tape, format!("the network {what}: there is nothing to learn from"))
             .tip("its last layer is softmax-xent or xent, with the reduction mean (default) or sum")
     };
     let Some(last) = tape.stages.last_mut().filter(|last| last.spec.is_loss()) else {
@@ -167,13 +168,13 @@ fn samples(
     [x, t]: [&'static str; 2],
     tape: &Tape,
     messages: &mut Messages,
-) -> Result<Samples, Fault> {
+) -> Result<Samples, Error> {
     let mut given = Operands::default();
     for (option, key) in [(x, Name::X), (t, Name::T)] {
         let text = text_of(matches, option).unwrap_or_default();
         given.insert(key.clone(), reader.read(&Name::new(option), text, &[key])?);
     }
-    let place = |fault: Fault| {
+    let place = |fault: Error| {
         let fault = reader.place(fault, &given);
         let of = fault.operand.as_ref().map(|name| if *name == Name::X { x } else { t });
         let fault = fault.with(|said| said.operand = of.map(Name::new));
@@ -192,16 +193,16 @@ fn samples(
 }
 
 /// A refusal in the midst of an epoch: the samples were admitted, so the weights have run away.
-fn diverged(fault: Fault) -> Fault {
+fn diverged(fault: Error) -> Error {
     fault.with(|said| said.tip = Some("the weights have run away: a smaller --lr keeps them finite".to_owned()))
 }
 
 /// Refuses to go on with a loss that is no number, while the checkpoint is the one before it.
-fn refuse_nonsense(score: Score, epoch: u64) -> Result<Score, Fault> {
+fn refuse_nonsense(score: Score, epoch: u64) -> Result<Score, Error> {
     if score.loss.is_finite() {
         return Ok(score);
     }
-    Err(Fault::new(Code::Setting, format!("the loss of epoch {epoch} is {}", number(score.loss)))
+    Err(Error::new(Code::Setting, format!("the loss of epoch {epoch} is {}", number(score.loss)))
         .of(&Name::new("lr"))
         .tip("a smaller learning rate keeps it finite; look for NaN in the samples"))
 }

@@ -1,7 +1,7 @@
 //! Arrays on their way out: one after the other, each in blocks of rows, so that whoever computes them needs no room for all.
 
-use crate::bundle::Bundle;
-use crate::name::Name;
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
 use ndarray::ArrayD;
 use std::borrow::Cow;
 use std::io;
@@ -28,8 +28,8 @@ impl<'a> Held<'a> {
     }
 }
 
-impl<'a> From<&'a Bundle<f64>> for Held<'a> {
-    fn from(arrays: &'a Bundle<f64>) -> Self {
+impl<'a> From<&'a Tensors<f64>> for Held<'a> {
+    fn from(arrays: &'a Tensors<f64>) -> Self {
         Held::new(arrays.iter().map(|(name, value)| (name.clone(), Cow::Borrowed(value))))
     }
 }

@@ -4,9 +4,9 @@ use super::elements::cut_off;
 use super::{
     Arrays, DOUBLE_ROUNDING, Format, Found, Selector, Source, Width, printable, refuse_selector, refuse_utf16,
 };
-use crate::fault::{Code, Fault, Place, count};
-use crate::kernel::progress::Progress;
-use crate::name::Name;
+use crate::core::error::{Code, Error, Place, count};
+use crate::core::name::Name;
+use crate::parallel::progress::Progress;
 use ::csv::{Terminator, WriterBuilder};
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 use std::io::{self, BufRead, BufReader};
@@ -32,7 +32,7 @@ macro_rules! table {
                 false
             }
 
-            fn read(&self, source: Source<'_>, select: &Selector, _wanted: &[Name]) -> Result<Found, Fault> {
+            fn read(&self, source: Source<'_>, select: &Selector, _wanted: &[Name]) -> Result<Found, Error> {
                 let label = source.label;
                 let read = move || {
                     refuse_selector(select, self)?;
@@ -58,7 +58,7 @@ table!(Tsv, ".tsv", "tsv", b'\t');
 
 /// Reads all rows; one column is a vector (N), anything else a matrix (N, C). Numbers hide no delimiters and no line ends
 /// in quotes: a line is a row, and the place of every cell is exact.
-fn read_table(source: Source<'_>, delimiter: u8) -> Result<ArrayD<f64>, Fault> {
+fn read_table(source: Source<'_>, delimiter: u8) -> Result<ArrayD<f64>, Error> {
     let mut table = Table { delimiter, values: Vec::new(), rows: 0, columns: 0 };
     let (mut source, mut text, mut line) = (BufReader::with_capacity(1 << 16, source), Vec::new(), 0);
     while source.read_until(b'\n', &mut text).map_err(|error| cut_off(&error))? > 0 {
@@ -87,7 +87,7 @@ struct Table {
 
 impl Table {
     /// Appends a row; blank lines are none.
-    fn read_row(&mut self, text: &[u8], line: usize) -> Result<(), Fault> {
+    fn read_row(&mut self, text: &[u8], line: usize) -> Result<(), Error> {
         if text.iter().all(|&byte| byte == b' ') {
             return Ok(());
         }
@@ -98,7 +98,7 @@ impl Table {
         }
         if cells().count() != self.columns {
             let (row, these) = (self.rows, count(cells().count(), "column"));
-            return Err(Fault::new(Code::Ragged, format!("row {row} has {these}, row 0 has {}", self.columns))
+            return Err(Error::new(Code::Ragged, format!("row {row} has {these}, row 0 has {}", self.columns))
                 .at(place(line, 1))
                 .tip("every line needs the same number of columns"));
         }
@@ -112,15 +112,15 @@ impl Table {
         Ok(())
     }
 
-    fn array(self) -> Result<ArrayD<f64>, Fault> {
+    fn array(self) -> Result<ArrayD<f64>, Error> {
         let shape = match (self.rows, self.columns) {
             (0, _) => {
-                return Err(Fault::new(Code::EmptyValue, "is empty").tip("a table has at least one row of numbers"));
+                return Err(Error::new(Code::EmptyValue, "is empty").tip("a table has at least one row of numbers"));
             }
             (rows, 1) => vec![rows],
             (rows, columns) => vec![rows, columns],
         };
-        ArrayD::from_shape_vec(IxDyn(&shape), self.values).map_err(|_| Fault::new(Code::Damaged, "is no table"))
+        ArrayD::from_shape_vec(IxDyn(&shape), self.values).map_err(|_| Error::new(Code::Damaged, "is no table"))
     }
 }
 
@@ -136,19 +136,19 @@ fn bare(cell: &[u8]) -> &[u8] {
     }
 }
 
-fn number(cell: &[u8]) -> Result<f64, Fault> {
+fn number(cell: &[u8]) -> Result<f64, Error> {
     let text = String::from_utf8_lossy(bare(cell));
     if text.is_empty() {
-        return Err(Fault::new(Code::EmptyValue, "a cell is empty").tip("write nan for a missing value"));
+        return Err(Error::new(Code::EmptyValue, "a cell is empty").tip("write nan for a missing value"));
     }
     let spelled = text.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_alphabetic());
     match text.parse::<f64>() {
         Ok(number) if number.is_infinite() && !spelled => {
-            Err(Fault::new(Code::NumberRange, format!("{} is beyond the largest double, 1.8e308", printable(&text)))
+            Err(Error::new(Code::NumberRange, format!("{} is beyond the largest double, 1.8e308", printable(&text)))
                 .tip("write inf or -inf if infinity is meant"))
         }
         Ok(number) => Ok(number),
-        Err(_) => Err(Fault::new(Code::NotANumber, format!("the cell \"{}\" is not a number", printable(&text)))
+        Err(_) => Err(Error::new(Code::NotANumber, format!("the cell \"{}\" is not a number", printable(&text)))
             .tip("every cell is a number with a decimal point; nan, inf and -inf are numbers too")),
     }
 }
@@ -158,7 +158,7 @@ fn refuse_header<'a, C: Iterator<Item = &'a [u8]>>(
     cells: impl Fn() -> C,
     delimiter: u8,
     line: usize,
-) -> Result<(), Fault> {
+) -> Result<(), Error> {
     let word = |cell: &&[u8]| !bare(cell).is_empty() && number(cell).is_err_and(|fault| fault.code == Code::NotANumber);
     let Some(first) = cells().find(word).map(bare) else { return Ok(()) };
     let other = [(b';', "semicolons"), (b'\t', "tabs"), (b',', "commas")];
@@ -166,7 +166,7 @@ fn refuse_header<'a, C: Iterator<Item = &'a [u8]>>(
     let shown = printable(&String::from_utf8_lossy(first));
     if let Some((sign, name)) = split {
         let sign = char::from(*sign).escape_default();
-        return Err(Fault::new(Code::NotANumber, format!("the cell \"{shown}\" is not a number"))
+        return Err(Error::new(Code::NotANumber, format!("the cell \"{shown}\" is not a number"))
             .at(place(line, 1))
             .tip(format!(
                 "the columns look separated by {name}: tr '{sign}' ',' makes a .csv, tabs belong in a .tsv"
@@ -176,7 +176,7 @@ fn refuse_header<'a, C: Iterator<Item = &'a [u8]>>(
     if cells().any(|cell| number(cell).is_ok()) {
         return Ok(());
     }
-    Err(Fault::new(Code::HeaderRow, format!("the first line is a header, \"{shown}\""))
+    Err(Error::new(Code::HeaderRow, format!("the first line is a header, \"{shown}\""))
         .at(place(line, 1))
         .tip(format!("only numbers are read: tail -n +{} FILE leaves the header out", line + 1)))
 }
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(text: &str) -> Result<ArrayD<f64>, Fault> {
+    fn read(text: &str) -> Result<ArrayD<f64>, Error> {
         Csv.read(Source::bytes("t.csv", text.as_bytes()), &Selector::Whole, &[]).map(|found| found.value)
     }
 
@@ -258,7 +258,7 @@ mod tests {
             let values: Vec<f64> = bits.into_iter().map(f64::from_bits).map(|v| if v.is_nan() { f64::NAN } else { v }).collect();
             let vector = ndarray::Array1::from(values).into_dyn();
             let mut text = Vec::new();
-            let arrays = crate::bundle::Bundle::new().with(Name::Y, vector.clone());
+            let arrays = crate::core::tensors::Tensors::new().with(Name::Y, vector.clone());
             write_tables(&mut crate::format::Held::from(&arrays), b',', &mut text).unwrap();
             let back = read(std::str::from_utf8(&text).unwrap()).unwrap();
             prop_assert!(back.iter().zip(&vector).all(|(a, b)| a.to_bits() == b.to_bits()));

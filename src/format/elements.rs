@@ -1,8 +1,8 @@
 //! Elements of binary files and how they lie there, for every format that has them.
 
 use super::{DOUBLE_ROUNDING, rank_fault, too_large};
-use crate::fault::{Code, Fault};
-use crate::kernel::memory;
+use crate::core::error::{Code, Error};
+use crate::parallel::pages;
 use ndarray::{ArrayD, ShapeBuilder};
 use std::io::{self, Read};
 
@@ -106,7 +106,7 @@ const UNSEEN: usize = 1 << 17;
 
 impl Layout {
     /// Refuses more than two axes, and any size but `held` bytes.
-    pub(super) fn admit(&self, held: u64) -> Result<(), Fault> {
+    pub(super) fn admit(&self, held: u64) -> Result<(), Error> {
         if self.shape.len() > 2 {
             return Err(rank_fault(&self.shape));
         }
@@ -120,12 +120,12 @@ impl Layout {
 
     /// Reads the array, which [`admit`](Self::admit) has seen. Unless the bytes are `certain` to be there, memory is
     /// taken as they come.
-    pub(super) fn read(&self, from: &mut dyn Read, certain: bool) -> Result<ArrayD<f64>, Fault> {
+    pub(super) fn read(&self, from: &mut dyn Read, certain: bool) -> Result<ArrayD<f64>, Error> {
         let count: usize = self.shape.iter().product();
         let mut values = Vec::new();
         let reserved = if certain { count } else { count.min(UNSEEN) };
         values.try_reserve_exact(reserved).map_err(|_| too_large(8 * count as u64))?;
-        memory::in_large_pages(values.spare_capacity_mut());
+        pages::in_large_pages(values.spare_capacity_mut());
         let mut buffer = [0; CHUNK];
         while values.len() < count {
             let size = CHUNK.min((count - values.len()) * self.element.size());
@@ -139,7 +139,7 @@ impl Layout {
     }
 
     /// The values as an array of C order.
-    fn shaped(&self, values: Vec<f64>) -> Result<ArrayD<f64>, Fault> {
+    fn shaped(&self, values: Vec<f64>) -> Result<ArrayD<f64>, Error> {
         let shape = ndarray::IxDyn(&self.shape);
         match ArrayD::from_shape_vec(shape.set_f(self.fortran), values) {
             Ok(array) if array.is_standard_layout() => Ok(array),
@@ -148,7 +148,7 @@ impl Layout {
         }
     }
 
-    fn inexact(&self, at: usize) -> Fault {
+    fn inexact(&self, at: usize) -> Error {
         let mut index = vec![0; self.shape.len()];
         let mut rest = at;
         let axes: Vec<usize> = if self.fortran { (0..index.len()).collect() } else { (0..index.len()).rev().collect() };
@@ -156,22 +156,22 @@ impl Layout {
             index[axis] = rest % self.shape[axis];
             rest /= self.shape[axis];
         }
-        Fault::new(Code::NumberRange, "holds a whole number above 2⁵³ that no double is equal to")
+        Error::new(Code::NumberRange, "holds a whole number above 2⁵³ that no double is equal to")
             .at_index(&index)
             .tip("take an offset off it, or store floating-point numbers")
     }
 }
 
-fn wrong_size(promised: &str, held: u64) -> Fault {
+fn wrong_size(promised: &str, held: u64) -> Error {
     let message = format!("is damaged: its header promises {promised} bytes of numbers, the file has {held}");
-    Fault::new(Code::Damaged, message)
+    Error::new(Code::Damaged, message)
 }
 
 /// The fault of a read that failed: by the machine, or by what the file holds.
-pub(super) fn cut_off(error: &io::Error) -> Fault {
+pub(super) fn cut_off(error: &io::Error) -> Error {
     match error.raw_os_error() {
-        Some(_) => Fault::new(Code::FileUnreadable, format!("cannot be read: {error}")),
-        None => Fault::new(Code::Damaged, "is cut off or damaged"),
+        Some(_) => Error::new(Code::FileUnreadable, format!("cannot be read: {error}")),
+        None => Error::new(Code::Damaged, "is cut off or damaged"),
     }
 }
 
@@ -189,7 +189,7 @@ mod tests {
         let fits = (1i64 << 53) + 2;
         let bytes: Vec<u8> = [1, fits, -3, fits + 1].iter().flat_map(|whole| whole.to_le_bytes()).collect();
         let fault = layout(Element::I8, &[2, 2]).read(&mut &bytes[..], true).unwrap_err();
-        assert_eq!((fault.code, &fault.at), (Code::NumberRange, &Some(crate::fault::Place::Index(vec![1, 1]))));
+        assert_eq!((fault.code, &fault.at), (Code::NumberRange, &Some(crate::core::error::Place::Index(vec![1, 1]))));
         for extreme in [i64::MAX, i64::MIN + 1] {
             assert!(layout(Element::I8, &[]).read(&mut &extreme.to_le_bytes()[..], true).is_err());
         }

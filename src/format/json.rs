@@ -1,17 +1,17 @@
 //! JSON: a document read into a tree whose matrices are flat, and results written as one object.
 
 use super::{Arrays, DOUBLE_ROUNDING, Format, Found, Selector, Source, Width, escape, missing, printable, unescape};
-use crate::fault::{Code, Fault, Place, count};
-use crate::name::Name;
+use crate::core::error::{Code, Error, Place, count};
+use crate::core::name::Name;
 use ndarray::{ArrayD, ArrayViewD, Axis, arr0};
 use std::borrow::Cow;
 use std::io;
 
+mod fast_parser;
 mod number;
 mod parse;
 mod place;
 pub mod record;
-mod whole;
 mod write;
 
 pub(super) use number::decimal;
@@ -93,7 +93,7 @@ impl Node {
     }
 
     /// The value as a scalar, vector or matrix; `pointer` is where it stands, for a fault's [`Place::Pointer`].
-    pub fn matrix(&self, pointer: &str) -> Result<ArrayD<f64>, Fault> {
+    pub fn matrix(&self, pointer: &str) -> Result<ArrayD<f64>, Error> {
         match self {
             Node::Number(number) => Ok(arr0(*number).into_dyn()),
             Node::Numbers(numbers) => Ok(numbers.clone()),
@@ -106,7 +106,7 @@ impl Node {
     }
 
     /// The same, of a value that nobody else needs.
-    pub fn into_matrix(self, pointer: &str) -> Result<ArrayD<f64>, Fault> {
+    pub fn into_matrix(self, pointer: &str) -> Result<ArrayD<f64>, Error> {
         match self {
             Node::Numbers(numbers) => Ok(numbers),
             other => other.matrix(pointer),
@@ -126,7 +126,7 @@ impl Node {
 
 impl<T: Copy> Node<T> {
     /// The value that a JSON pointer (RFC 6901) leads to.
-    pub fn find(&self, pointer: &str) -> Result<Cow<'_, Node<T>>, Fault> {
+    pub fn find(&self, pointer: &str) -> Result<Cow<'_, Node<T>>, Error> {
         let mut node = Cow::Borrowed(self);
         let mut passed = String::new();
         for part in pointer.split('/').skip(1) {
@@ -179,7 +179,7 @@ impl<T: Copy> Node<T> {
     }
 
     /// Why the value is no number.
-    pub(super) fn no_number(&self, pointer: &str) -> Fault {
+    pub(super) fn no_number(&self, pointer: &str) -> Error {
         let (what, tip) = match self {
             Node::Text(text) if text.trim().parse::<f64>().is_ok() => {
                 (format!("the string \"{}\" is not a number", printable(text)), "write it without the quotes")
@@ -193,7 +193,7 @@ impl<T: Copy> Node<T> {
             Node::Object(_) => ("an object is not a number".to_owned(), "name the array in it: FILE#/key"),
             _ => ("an array stands where a number is expected".to_owned(), "every row holds numbers only"),
         };
-        Fault::new(Code::NotANumber, what).at(Place::Pointer(pointer.to_owned())).tip(tip)
+        Error::new(Code::NotANumber, what).at(Place::Pointer(pointer.to_owned())).tip(tip)
     }
 }
 
@@ -209,7 +209,7 @@ fn stacked(list: &[Node]) -> Option<ArrayD<f64>> {
 }
 
 /// Why an array is no matrix: its first entry that does not go with those before it.
-fn no_matrix(list: &[Node], pointer: &str) -> Fault {
+fn no_matrix(list: &[Node], pointer: &str) -> Error {
     let mut columns = None;
     for (n, entry) in list.iter().enumerate() {
         let here = format!("{pointer}/{n}");
@@ -225,7 +225,7 @@ fn no_matrix(list: &[Node], pointer: &str) -> Fault {
             let words = |length: Option<usize>| {
                 length.map_or("is a number".to_owned(), |length| format!("has {}", count(length, "column")))
             };
-            return Fault::new(Code::Ragged, format!("row {n} {}, row 0 {}", words(this), words(first)))
+            return Error::new(Code::Ragged, format!("row {n} {}, row 0 {}", words(this), words(first)))
                 .at(Place::Pointer(here))
                 .tip("every row needs the same number of columns");
         }
@@ -233,7 +233,7 @@ fn no_matrix(list: &[Node], pointer: &str) -> Fault {
     too_deep(pointer)
 }
 
-fn no_row(row: &[Node], pointer: &str) -> Fault {
+fn no_row(row: &[Node], pointer: &str) -> Error {
     let odd = row.iter().enumerate().find(|(_, entry)| !matches!(entry, Node::Number(_)));
     match odd {
         Some((n, Node::Numbers(_) | Node::List(_))) => too_deep(&format!("{pointer}/{n}")),
@@ -242,14 +242,14 @@ fn no_row(row: &[Node], pointer: &str) -> Fault {
     }
 }
 
-fn too_deep(pointer: &str) -> Fault {
-    Fault::new(Code::Rank, "has more than two levels of brackets: rows of numbers are the most there can be")
+fn too_deep(pointer: &str) -> Error {
+    Error::new(Code::Rank, "has more than two levels of brackets: rows of numbers are the most there can be")
         .at(Place::Pointer(pointer.to_owned()))
         .tip("select one matrix of it: FILE#/0")
 }
 
 /// The pointer of the selected value; of an object that of the first of `wanted` that is a key.
-fn pick(node: &Node, select: &Selector, wanted: &[Name], label: &str) -> Result<String, Fault> {
+fn pick(node: &Node, select: &Selector, wanted: &[Name], label: &str) -> Result<String, Error> {
     let pointer = match select {
         Selector::Whole => String::new(),
         Selector::At(pointer) => pointer.clone(),
@@ -296,7 +296,7 @@ impl Document {
     }
 
     /// Takes the selected matrix out; nothing where it was taken before.
-    pub fn take(&mut self, select: &Selector, wanted: &[Name], label: &str) -> Result<Option<Found>, Fault> {
+    pub fn take(&mut self, select: &Selector, wanted: &[Name], label: &str) -> Result<Option<Found>, Error> {
         if self.whole(select).is_none() {
             return Ok(None);
         }
@@ -331,7 +331,7 @@ impl Format for Json {
         matches!(text.trim_ascii_start().first(), Some(b'[' | b'{'))
     }
 
-    fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Fault> {
+    fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Error> {
         let label = source.label;
         let found = Document::new(read(source)?).take(select, wanted, label).map_err(|fault| fault.from(label))?;
         Ok(found.unwrap_or_else(|| unreachable!("nothing was taken out before")))
@@ -350,16 +350,16 @@ impl Format for Json {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::bundle::Bundle;
+    use crate::core::tensors::Tensors;
     use crate::format::Held;
     use proptest::prelude::*;
 
-    fn read(text: &str) -> Result<ArrayD<f64>, Fault> {
+    fn read(text: &str) -> Result<ArrayD<f64>, Error> {
         let (node, pointer) = (parse(text.as_bytes(), "t.json")?, String::new());
         node.matrix(&pointer)
     }
 
-    fn pointer(fault: &Fault) -> &str {
+    fn pointer(fault: &Error) -> &str {
         match fault.at.as_ref() {
             Some(Place::Pointer(pointer) | Place::Text { pointer, .. }) => pointer,
             other => panic!("{other:?}"),
@@ -472,7 +472,7 @@ mod tests {
             let values: Vec<f64> = bits.into_iter().map(f64::from_bits).map(|v| if v.is_nan() { f64::NAN } else { v }).collect();
             let matrix = ndarray::Array2::from_shape_vec((1, values.len()), values.clone()).unwrap().into_dyn();
             let mut text = Vec::new();
-            to_line(&mut Held::from(&Bundle::new().with(Name::Y, matrix.clone())), pretty, &mut text).unwrap();
+            to_line(&mut Held::from(&Tensors::new().with(Name::Y, matrix.clone())), pretty, &mut text).unwrap();
             let node = parse(&text, "").unwrap();
             let read = node.find("/y").unwrap().matrix("").unwrap();
             prop_assert_eq!(read.shape(), matrix.shape());

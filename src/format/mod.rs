@@ -3,10 +3,10 @@
 //! Nothing that a file says is believed before it was compared with the bytes there are: no reader allocates more than
 //! a small multiple of them.
 
-pub(crate) use crate::fault::printable;
-use crate::fault::{Code, Fault, list, slips};
-use crate::kernel::progress::Progress;
-use crate::name::Name;
+pub(crate) use crate::core::error::printable;
+use crate::core::error::{Code, Error, list, slips};
+use crate::core::name::Name;
+use crate::parallel::progress::Progress;
 use ndarray::ArrayD;
 use std::borrow::Cow;
 use std::fs::File;
@@ -14,12 +14,12 @@ use std::io::{self, Read, Seek};
 
 mod arrays;
 pub mod csv;
+pub mod decimal;
 mod elements;
 pub mod json;
 pub mod npy;
 pub mod npz;
 pub mod safetensors;
-pub mod written;
 
 pub use arrays::{Arrays, Held};
 
@@ -32,13 +32,13 @@ pub trait Format: Sync {
     /// Whether a file may begin so, for files of unknown extension and for streams.
     fn begins(&self, first: &[u8]) -> bool;
     /// Reads the selected array; without a selector the one that is named as the operand.
-    fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Fault>;
+    fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Error>;
     /// The names of the arrays it holds, for a format that holds names.
-    fn names(&self, _source: Source<'_>) -> Result<Vec<String>, Fault> {
+    fn names(&self, _source: Source<'_>) -> Result<Vec<String>, Error> {
         Ok(Vec::new())
     }
     /// Reads every array, for a format that holds names, in one pass over its list of them.
-    fn read_each(&self, _source: Source<'_>) -> Result<Vec<Found>, Fault> {
+    fn read_each(&self, _source: Source<'_>) -> Result<Vec<Found>, Error> {
         Ok(Vec::new())
     }
     /// Whether it holds several arrays under their names.
@@ -156,7 +156,7 @@ impl<'a> Source<'a> {
     }
 
     /// Everything, in memory.
-    pub fn read_all(self) -> Result<Cow<'a, [u8]>, Fault> {
+    pub fn read_all(self) -> Result<Cow<'a, [u8]>, Error> {
         match self.body {
             Body::Bytes(bytes) => Ok(bytes.into_inner().into()),
             Body::File(mut file) => {
@@ -198,13 +198,13 @@ impl Seek for Source<'_> {
 }
 
 /// The fault of a file that is there and cannot be read.
-pub fn unreadable(label: &str, error: &io::Error) -> Fault {
-    Fault::new(Code::FileUnreadable, format!("cannot be read: {error}")).from(label)
+pub fn unreadable(label: &str, error: &io::Error) -> Error {
+    Error::new(Code::FileUnreadable, format!("cannot be read: {error}")).from(label)
 }
 
 /// The fault of a file without the array that was asked for: `pointer` is what was, `there` what could have been.
-pub fn missing(pointer: &str, there: &[String]) -> Fault {
-    let fault = Fault::new(Code::KeyMissing, format!("has no {}", printable(pointer)));
+pub fn missing(pointer: &str, there: &[String]) -> Error {
+    let fault = Error::new(Code::KeyMissing, format!("has no {}", printable(pointer)));
     let fault = match there.len() {
         0 => fault.fact("it is empty"),
         _ => fault.fact(format!("it has {}", list(there))),
@@ -221,7 +221,7 @@ pub fn missing(pointer: &str, there: &[String]) -> Fault {
 }
 
 /// Which of an archive's arrays is meant: the selected one, else the first of `wanted` that is there.
-fn choose(select: &Selector, wanted: &[Name], there: &[String]) -> Result<String, Fault> {
+fn choose(select: &Selector, wanted: &[Name], there: &[String]) -> Result<String, Error> {
     let choices = match select.name() {
         Some(name) => vec![name],
         None => wanted.iter().map(Name::to_string).collect(),
@@ -233,32 +233,33 @@ fn choose(select: &Selector, wanted: &[Name], there: &[String]) -> Result<String
 }
 
 /// Refuses a selector where there is nothing to select from.
-fn refuse_selector(select: &Selector, format: &dyn Format) -> Result<(), Fault> {
+fn refuse_selector(select: &Selector, format: &dyn Format) -> Result<(), Error> {
     match select.name() {
         None => Ok(()),
         Some(name) => {
             let message =
                 format!("has no {}: a {} file holds one array without a name", printable(&name), format.name());
-            Err(Fault::new(Code::KeyMissing, message).tip("leave out the # and what follows it"))
+            Err(Error::new(Code::KeyMissing, message).tip("leave out the # and what follows it"))
         }
     }
 }
 
 /// The fault of an array with more than two axes.
-fn rank_fault(shape: &[usize]) -> Fault {
-    let message = format!("has {} axes {}, more than the two of a matrix", shape.len(), crate::fault::shape(shape));
-    Fault::new(Code::Rank, message)
+fn rank_fault(shape: &[usize]) -> Error {
+    let message =
+        format!("has {} axes {}, more than the two of a matrix", shape.len(), crate::core::error::shape(shape));
+    Error::new(Code::Rank, message)
 }
 
 /// The fault of an array that does not fit into memory.
-fn too_large(bytes: u64) -> Fault {
-    Fault::new(Code::FileUnreadable, format!("is too large for this machine's memory ({bytes} bytes)"))
+fn too_large(bytes: u64) -> Error {
+    Error::new(Code::FileUnreadable, format!("is too large for this machine's memory ({bytes} bytes)"))
 }
 
 /// Refuses text in UTF-16, which some Windows programs write.
-fn refuse_utf16(first: &[u8]) -> Result<(), Fault> {
+fn refuse_utf16(first: &[u8]) -> Result<(), Error> {
     if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) {
-        return Err(Fault::new(Code::FormatUnknown, "is text in UTF-16").tip("save it as UTF-8"));
+        return Err(Error::new(Code::FormatUnknown, "is text in UTF-16").tip("save it as UTF-8"));
     }
     Ok(())
 }

@@ -2,9 +2,9 @@
 
 use super::elements::{Layout, cut_off};
 use super::{Arrays, Format, Found, Selector, Source, Width, refuse_selector};
-use crate::fault::{Code, Fault};
-use crate::kernel::progress::Progress;
-use crate::name::Name;
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::parallel::progress::Progress;
 use ndarray::ArrayD;
 use std::io::{self, Read};
 
@@ -36,7 +36,7 @@ impl Format for Npy {
         first.starts_with(MAGIC)
     }
 
-    fn read(&self, mut source: Source<'_>, select: &Selector, _wanted: &[Name]) -> Result<Found, Fault> {
+    fn read(&self, mut source: Source<'_>, select: &Selector, _wanted: &[Name]) -> Result<Found, Error> {
         let (label, len) = (source.label, source.len);
         refuse_selector(select, self)
             .and_then(|()| read_array(&mut source, len, true))
@@ -56,7 +56,7 @@ impl Format for Npy {
 }
 
 /// Reads one array of `len` bytes with its header. `certain` says that these bytes are known to be there.
-pub(super) fn read_array(from: &mut dyn Read, len: u64, certain: bool) -> Result<Found, Fault> {
+pub(super) fn read_array(from: &mut dyn Read, len: u64, certain: bool) -> Result<Found, Error> {
     let (layout, before) = read_header(from, len)?;
     layout.admit(len - before)?;
     let value = layout.read(from, certain)?;
@@ -68,7 +68,7 @@ pub(super) fn read_array(from: &mut dyn Read, len: u64, certain: bool) -> Result
 }
 
 /// The layout, and the bytes in front of the elements.
-fn read_header(from: &mut dyn Read, len: u64) -> Result<(Layout, u64), Fault> {
+fn read_header(from: &mut dyn Read, len: u64) -> Result<(Layout, u64), Error> {
     let begin = take(from, 8)?;
     if begin.len() < 8 || !begin.starts_with(MAGIC) {
         return Err(damaged("is no .npy file: it does not begin as one")
@@ -89,15 +89,15 @@ fn read_header(from: &mut dyn Read, len: u64) -> Result<(Layout, u64), Fault> {
 }
 
 /// At most `count` bytes; fewer where the file ends.
-fn take(from: &mut dyn Read, count: u64) -> Result<Vec<u8>, Fault> {
+fn take(from: &mut dyn Read, count: u64) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     from.take(count).read_to_end(&mut bytes).map_err(|error| cut_off(&error))?;
     Ok(bytes)
 }
 
 /// The fault of a file that is not what it says.
-fn damaged(message: impl Into<String>) -> Fault {
-    Fault::new(Code::Damaged, message)
+fn damaged(message: impl Into<String>) -> Error {
+    Error::new(Code::Damaged, message)
 }
 
 /// Writes the array that is next in version 1 and C order, byte for byte as `numpy.save` does.
@@ -149,7 +149,7 @@ pub(super) fn written_size(shape: &[usize], wide: Width) -> u64 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::bundle::Bundle;
+    use crate::core::tensors::Tensors;
     use crate::format::Held;
     use proptest::prelude::*;
 
@@ -158,13 +158,13 @@ mod tests {
         [MAGIC, &[1, 0], &(text.len() as u16).to_le_bytes(), text.as_bytes(), data].concat()
     }
 
-    fn read(bytes: &[u8]) -> Result<Found, Fault> {
+    fn read(bytes: &[u8]) -> Result<Found, Error> {
         Npy.read(Source::bytes("w.npy", bytes), &Selector::Whole, &[])
     }
 
     fn written(value: &ArrayD<f64>, wide: Width) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let arrays = Bundle::new().with(Name::Y, value.clone());
+        let arrays = Tensors::new().with(Name::Y, value.clone());
         Npy.write(&mut Held::from(&arrays), wide, &mut bytes).unwrap();
         bytes
     }

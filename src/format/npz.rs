@@ -3,8 +3,8 @@
 use super::elements::cut_off;
 use super::npy::{read_array, write_array, written_size};
 use super::{Arrays, Format, Found, Selector, Source, Width, choose};
-use crate::fault::{Code, Fault};
-use crate::name::Name;
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
 use crc32fast::Hasher;
 use flate2::read::DeflateDecoder;
 use std::io::{self, BufReader, Read, Write};
@@ -34,17 +34,17 @@ impl Format for Npz {
         first.starts_with(b"PK\x03\x04") || first.starts_with(b"PK\x05\x06")
     }
 
-    fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Fault> {
+    fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Error> {
         let label = source.label;
         read_entry(source, select, wanted).map_err(|fault| fault.from(label))
     }
 
-    fn names(&self, source: Source<'_>) -> Result<Vec<String>, Fault> {
+    fn names(&self, source: Source<'_>) -> Result<Vec<String>, Error> {
         let label = source.label;
         open(source).map(|archive| array_names(&archive)).map_err(|fault| fault.from(label))
     }
 
-    fn read_each(&self, source: Source<'_>) -> Result<Vec<Found>, Fault> {
+    fn read_each(&self, source: Source<'_>) -> Result<Vec<Found>, Error> {
         let label = source.label;
         read_entries(source).map_err(|fault| fault.from(label))
     }
@@ -61,7 +61,7 @@ impl Format for Npz {
 }
 
 /// Reads the one selected array.
-fn read_entry(source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Fault> {
+fn read_entry(source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Error> {
     let len = source.len;
     let mut archive = open(source)?;
     let names = array_names(&archive);
@@ -71,7 +71,7 @@ fn read_entry(source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<
 }
 
 /// Reads all arrays, in the archive's order.
-fn read_entries(source: Source<'_>) -> Result<Vec<Found>, Fault> {
+fn read_entries(source: Source<'_>) -> Result<Vec<Found>, Error> {
     let len = source.len;
     let mut archive = open(source)?;
     // Entries may lie over one another; together they then promise more than the file can hold.
@@ -80,7 +80,7 @@ fn read_entries(source: Source<'_>) -> Result<Vec<Found>, Fault> {
         promised = promised.saturating_add(archive.by_index_raw(at).map_err(|error| unzippable(&error))?.size());
     }
     if promised > len.saturating_mul(LARGEST_RATIO) {
-        return Err(Fault::new(Code::Damaged, format!("is damaged: its arrays cannot all come from {len} bytes")));
+        return Err(Error::new(Code::Damaged, format!("is damaged: its arrays cannot all come from {len} bytes")));
     }
     let mut found = Vec::new();
     for at in 0..archive.len() {
@@ -95,7 +95,7 @@ fn read_entries(source: Source<'_>) -> Result<Vec<Found>, Fault> {
 
 /// Reads one array of an archive of `len` bytes, from its bytes as they are packed: the archive's own way to unpack them would
 /// bring a way to pack them along.
-fn read_array_of<R: Read>(entry: ZipFile<'_, R>, name: String, len: u64) -> Result<Found, Fault> {
+fn read_array_of<R: Read>(entry: ZipFile<'_, R>, name: String, len: u64) -> Result<Found, Error> {
     let (size, packed, sum, method) = (entry.size(), entry.compressed_size(), entry.crc32(), entry.compression());
     let certain = method == CompressionMethod::STORE;
     if entry.encrypted() || !(certain || method == CompressionMethod::DEFLATE) {
@@ -103,7 +103,7 @@ fn read_array_of<R: Read>(entry: ZipFile<'_, R>, name: String, len: u64) -> Resu
     }
     if packed > len || size > packed.saturating_mul(if certain { 1 } else { LARGEST_RATIO }) {
         let message = format!("is damaged: {size} bytes of numbers cannot come from {packed} in a file of {len}");
-        return Err(Fault::new(Code::Damaged, message));
+        return Err(Error::new(Code::Damaged, message));
     }
     let (found, read) = if certain {
         summed(&mut { entry }, size, certain)?
@@ -111,13 +111,13 @@ fn read_array_of<R: Read>(entry: ZipFile<'_, R>, name: String, len: u64) -> Resu
         summed(&mut DeflateDecoder::new(entry), size, certain)?
     };
     if read != sum {
-        return Err(Fault::new(Code::Damaged, "is cut off or damaged"));
+        return Err(Error::new(Code::Damaged, "is cut off or damaged"));
     }
     Ok(Found { pointer: name, ..found })
 }
 
 /// Reads an array, and the checksum of its bytes.
-fn summed(from: &mut dyn Read, size: u64, certain: bool) -> Result<(Found, u32), Fault> {
+fn summed(from: &mut dyn Read, size: u64, certain: bool) -> Result<(Found, u32), Error> {
     let mut from = Summed { from, sum: Hasher::new() };
     let found = read_array(&mut from, size, certain)?;
     Ok((found, from.sum.finalize()))
@@ -136,7 +136,7 @@ impl Read for Summed<'_> {
     }
 }
 
-fn open(source: Source<'_>) -> Result<Archive<'_>, Fault> {
+fn open(source: Source<'_>) -> Result<Archive<'_>, Error> {
     ZipArchive::new(BufReader::new(source)).map_err(|error| unzippable(&error))
 }
 
@@ -144,14 +144,14 @@ fn array_names(archive: &Archive<'_>) -> Vec<String> {
     archive.file_names().filter_map(|name| name.ok()?.strip_suffix(".npy").map(str::to_owned)).collect()
 }
 
-fn unzippable(error: &ZipError) -> Fault {
+fn unzippable(error: &ZipError) -> Error {
     match error {
         ZipError::Io(error) => cut_off(error),
         ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_) => {
-            Fault::new(Code::Damaged, "is encrypted or packed in a way that NumPy does not use")
+            Error::new(Code::Damaged, "is encrypted or packed in a way that NumPy does not use")
                 .tip("write it with numpy.savez or numpy.savez_compressed")
         }
-        _ => Fault::new(Code::Damaged, "is cut off or damaged: it is no whole zip archive"),
+        _ => Error::new(Code::Damaged, "is cut off or damaged: it is no whole zip archive"),
     }
 }
 
@@ -200,26 +200,26 @@ impl Write for Sink<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::bundle::Bundle;
+    use crate::core::tensors::Tensors;
     use crate::format::Held;
     use crate::format::npy::Npy;
     use ndarray::{ArrayD, arr0, arr1, arr2};
     use proptest::prelude::*;
 
-    fn bundle() -> Bundle<f64> {
-        Bundle::new()
+    fn bundle() -> Tensors<f64> {
+        Tensors::new()
             .with(Name::Y, arr2(&[[1.0, -0.0], [f64::NAN, f64::INFINITY]]).into_dyn())
             .with(Name::LOSS, arr0(0.25).into_dyn())
             .with(Name::DB, arr1(&[5e-324]).into_dyn())
     }
 
-    fn written(values: &Bundle<f64>, wide: Width) -> Vec<u8> {
+    fn written(values: &Tensors<f64>, wide: Width) -> Vec<u8> {
         let mut bytes = Vec::new();
         Npz.write(&mut Held::from(values), wide, &mut bytes).unwrap();
         bytes
     }
 
-    fn read(bytes: &[u8], select: &str, wanted: &[Name]) -> Result<Found, Fault> {
+    fn read(bytes: &[u8], select: &str, wanted: &[Name]) -> Result<Found, Error> {
         Npz.read(Source::bytes("m.npz", bytes), &Selector::parse(select), wanted)
     }
 
@@ -232,7 +232,7 @@ mod tests {
 
     fn entry(value: ArrayD<f64>, wide: Width) -> Vec<u8> {
         let mut bytes = Vec::new();
-        Npy.write(&mut Held::from(&Bundle::new().with(Name::Y, value)), wide, &mut bytes).unwrap();
+        Npy.write(&mut Held::from(&Tensors::new().with(Name::Y, value)), wide, &mut bytes).unwrap();
         bytes
     }
 
@@ -260,7 +260,7 @@ mod tests {
     fn a_missing_name_lists_the_names() {
         let fault = read(&written(&bundle(), Width::Double), "w", &[]).unwrap_err();
         assert_eq!((fault.code, fault.origin.as_deref()), (Code::KeyMissing, Some("m.npz")));
-        assert_eq!(fault.facts, [crate::fault::Fact::Text("it has y, loss, db".into())]);
+        assert_eq!(fault.facts, [crate::core::error::Fact::Text("it has y, loss, db".into())]);
     }
 
     #[test]

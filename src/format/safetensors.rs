@@ -2,8 +2,8 @@
 
 use super::elements::{Element, Layout, cut_off};
 use super::{Arrays, Format, Found, Selector, Source, Width, choose, printable};
-use crate::fault::{Code, Fault};
-use crate::name::Name;
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
 use ::safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek};
@@ -33,19 +33,19 @@ impl Format for Safetensors {
         }
     }
 
-    fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Fault> {
+    fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Error> {
         let label = source.label;
         read_tensor(source, select, wanted).map_err(|fault| fault.from(label))
     }
 
-    fn names(&self, mut source: Source<'_>) -> Result<Vec<String>, Fault> {
+    fn names(&self, mut source: Source<'_>) -> Result<Vec<String>, Error> {
         let (header, _) = read_header(&mut source).map_err(|fault| fault.from(source.label))?;
         let mut names: Vec<String> = header.tensors().into_keys().collect();
         names.sort();
         Ok(names)
     }
 
-    fn read_each(&self, source: Source<'_>) -> Result<Vec<Found>, Fault> {
+    fn read_each(&self, source: Source<'_>) -> Result<Vec<Found>, Error> {
         let label = source.label;
         read_tensors(source).map_err(|fault| fault.from(label))
     }
@@ -64,7 +64,7 @@ impl Format for Safetensors {
 }
 
 /// Reads the header and the one tensor, and nothing else of what may be a large file.
-fn read_tensor(mut source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Fault> {
+fn read_tensor(mut source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Error> {
     let (tensors, before) = tensors(&mut source)?;
     let names: Vec<String> = tensors.keys().map(|name| (*name).clone()).collect();
     let name = choose(select, wanted, &names)?;
@@ -75,13 +75,13 @@ fn read_tensor(mut source: Source<'_>, select: &Selector, wanted: &[Name]) -> Re
 }
 
 /// Reads all tensors, in the order of their names.
-fn read_tensors(mut source: Source<'_>) -> Result<Vec<Found>, Fault> {
+fn read_tensors(mut source: Source<'_>) -> Result<Vec<Found>, Error> {
     let (tensors, before) = tensors(&mut source)?;
     tensors.iter().map(|(name, info)| read_one(&mut source, name.clone(), info, before)).collect()
 }
 
 /// What the header says of each tensor, and the bytes up to the first, of a file that is as long as it says.
-fn tensors(source: &mut Source<'_>) -> Result<(BTreeMap<String, TensorInfo>, u64), Fault> {
+fn tensors(source: &mut Source<'_>) -> Result<(BTreeMap<String, TensorInfo>, u64), Error> {
     let (header, before) = read_header(source)?;
     // The crate's own entry point adds these without a look at overflow.
     if Some(source.len) != before.checked_add(header.data_len() as u64) {
@@ -91,7 +91,7 @@ fn tensors(source: &mut Source<'_>) -> Result<(BTreeMap<String, TensorInfo>, u64
     Ok((header.tensors().into_iter().map(|(name, info)| (name, info.clone())).collect(), before))
 }
 
-fn read_one(source: &mut Source<'_>, name: String, info: &TensorInfo, before: u64) -> Result<Found, Fault> {
+fn read_one(source: &mut Source<'_>, name: String, info: &TensorInfo, before: u64) -> Result<Found, Error> {
     let layout = layout(info)?;
     let (begin, end) = info.data_offsets;
     layout.admit((end - begin) as u64)?;
@@ -100,7 +100,7 @@ fn read_one(source: &mut Source<'_>, name: String, info: &TensorInfo, before: u6
 }
 
 /// The header, whose offsets follow each other and fit the shapes, and the bytes up to the first tensor.
-fn read_header(source: &mut Source<'_>) -> Result<(Metadata, u64), Fault> {
+fn read_header(source: &mut Source<'_>) -> Result<(Metadata, u64), Error> {
     let mut length = [0; LENGTH as usize];
     source.read_exact(&mut length).map_err(|error| cut_off(&error))?;
     let length = u64::from_le_bytes(length);
@@ -116,11 +116,11 @@ fn read_header(source: &mut Source<'_>) -> Result<(Metadata, u64), Fault> {
     }
 }
 
-fn damaged(what: impl std::fmt::Display) -> Fault {
-    Fault::new(Code::Damaged, format!("is damaged: it {what}"))
+fn damaged(what: impl std::fmt::Display) -> Error {
+    Error::new(Code::Damaged, format!("is damaged: it {what}"))
 }
 
-fn layout(info: &TensorInfo) -> Result<Layout, Fault> {
+fn layout(info: &TensorInfo) -> Result<Layout, Error> {
     let element = match info.dtype {
         Dtype::BOOL => Element::Bool,
         Dtype::I8 => Element::I1,
@@ -137,7 +137,7 @@ fn layout(info: &TensorInfo) -> Result<Layout, Fault> {
         Dtype::F64 => Element::F8,
         other => {
             let message = format!("holds elements of type {}", printable(&format!("{other:?}")));
-            return Err(Fault::new(Code::Dtype, message).tip("save it as F64, F32, F16 or BF16"));
+            return Err(Error::new(Code::Dtype, message).tip("save it as F64, F32, F16 or BF16"));
         }
     };
     Ok(Layout { element, big_endian: false, fortran: false, shape: info.shape.clone() })
@@ -153,7 +153,7 @@ mod tests {
         [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
     }
 
-    fn read(bytes: &[u8], select: &str, wanted: &[Name]) -> Result<Found, Fault> {
+    fn read(bytes: &[u8], select: &str, wanted: &[Name]) -> Result<Found, Error> {
         Safetensors.read(Source::bytes("m.safetensors", bytes), &Selector::parse(select), wanted)
     }
 
@@ -180,7 +180,7 @@ mod tests {
     fn a_missing_name_lists_the_names() {
         let fault = read(&two(), "q", &[]).unwrap_err();
         assert_eq!((fault.code, fault.message.as_str()), (Code::KeyMissing, "has no q"));
-        assert_eq!(fault.facts, [crate::fault::Fact::Text("it has layers/0/b, w".into())]);
+        assert_eq!(fault.facts, [crate::core::error::Fact::Text("it has layers/0/b, w".into())]);
     }
 
     #[test]

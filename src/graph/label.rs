@@ -1,7 +1,7 @@
 //! What stands on an edge: numbers in five digits, and of a matrix its corner.
 
 use super::{Edge, Graph, Kind, Level};
-use crate::fault::shape;
+use crate::core::error::shape;
 use ndarray::{ArrayD, Axis};
 
 /// So many rows and columns of a matrix are shown; where there are more, dots stand for the last.

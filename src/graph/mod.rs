@@ -3,7 +3,7 @@
 //! At the level of scalars a graph is what a trace of the layer recorded ([`record`]); at the level of tensors it is the
 //! parts that a layer says it has ([`tensor`]). [`place`] finds a place for everything, and a renderer each draws it.
 
-use crate::fault::{Code, Fault, shape};
+use crate::core::error::{Code, Error, shape};
 use ndarray::ArrayD;
 
 mod align;
@@ -114,10 +114,10 @@ pub const PICTURES: &[Picture] = &[
 ];
 
 /// Layers one behind the other as a graph of the level that was chosen; else of scalars where it has few nodes.
-pub fn graph(stages: &[Staged<'_>], level: Option<Level>) -> Result<Graph, Fault> {
+pub fn graph(stages: &[Staged<'_>], level: Option<Level>) -> Result<Graph, Error> {
     let given = stages.iter().flat_map(|stage| stage.at.iter());
     if let Some((name, value)) = given.into_iter().find(|(_, value)| value.is_empty()) {
-        return Err(Fault::new(
+        return Err(Error::new(
             Code::GraphSize,
             format!("{} is empty: there is nothing to draw", shape(value.shape())),
         )
@@ -174,5 +174,5 @@ fn gradient(name: &str) -> String {
 
 /// `[0,1]` of an array; nothing of a scalar.
 fn place_in(at: &[usize]) -> String {
-    if at.is_empty() { String::new() } else { crate::fault::index(at) }
+    if at.is_empty() { String::new() } else { crate::core::error::index(at) }
 }

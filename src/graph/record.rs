@@ -1,9 +1,10 @@
 //! The graph of scalars: what a trace of the formula recorded, taken backward edge by edge.
 
-use super::{Edge, Graph, Kind, Level, Node, label::brief, place_in};
-use crate::name::Name;
-use crate::scalar::traced::{Entry, Op, local};
-use crate::scalar::{Doubled, Scalar};
+use super::label::brief;
+use super::{Edge, Graph, Kind, Level, Node, place_in};
+use crate::core::name::Name;
+use crate::numeric::traced::{Entry, Op, local};
+use crate::numeric::{DoubleDouble, Scalar};
 use ndarray::arr0;
 use std::collections::BTreeMap;
 
@@ -32,16 +33,16 @@ enum Use {
 /// A gradient, and the size of what was summed to it.
 #[derive(Clone, Copy)]
 struct Slope {
-    sum: Doubled,
+    sum: DoubleDouble,
     size: f64,
 }
 
 impl Slope {
     fn none() -> Slope {
-        Slope { sum: Doubled::zero(), size: 0.0 }
+        Slope { sum: DoubleDouble::zero(), size: 0.0 }
     }
 
-    fn add(&mut self, term: Doubled) {
+    fn add(&mut self, term: DoubleDouble) {
         self.sum = self.sum + term;
         self.size += term.to_f64().abs();
     }
@@ -180,13 +181,13 @@ fn backward(
         let mut slope = Slope::none();
         for user in users {
             match *user {
-                Use::Output(n) => slope.add(Doubled::from_f64(trace.outputs[n].3)),
+                Use::Output(n) => slope.add(DoubleDouble::from_f64(trace.outputs[n].3)),
                 Use::Of(reader, n) => {
                     let above: Option<&Slope> = total.get(&reader);
                     let above = above.copied().unwrap_or_else(Slope::none);
                     let here = local(&trace.log[reader])[n];
                     // Nothing comes back of nothing, however steep it is here.
-                    let part = if above.value() == 0.0 { Doubled::zero() } else { above.sum * here };
+                    let part = if above.value() == 0.0 { DoubleDouble::zero() } else { above.sum * here };
                     by_use.insert((entry, reader, n), part.to_f64());
                     slope.add(part);
                 }

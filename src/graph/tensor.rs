@@ -1,9 +1,9 @@
 //! The graph of tensors: the parts that each layer says it has, with whole matrices on the edges.
 
 use super::{Edge, Graph, Kind, Level, Node};
-use crate::bundle::Bundle;
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
 use crate::layer::{AnyLayer, LayerSpec, Outcome, Part};
-use crate::name::Name;
 use ndarray::ArrayD;
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub struct Staged<'a> {
     /// Its mathematics.
     pub layer: &'a dyn AnyLayer,
     /// Its operands.
-    pub at: &'a Bundle<f64>,
+    pub at: &'a Tensors<f64>,
     /// Its results and gradients.
     pub outcome: &'a Outcome,
     /// Its upstream gradient.
@@ -60,7 +60,7 @@ pub fn tensor(stages: &[Staged<'_>]) -> Graph {
 fn draw(graph: &mut Graph, stage: &Staged<'_>, before: Option<Wire>) -> Wire {
     let own = stage.layer.parts(stage.at, &stage.outcome.results, stage.dout);
     let parts = if own.is_empty() { vec![whole(stage)] } else { own };
-    let input = crate::tape::input_of(stage.spec);
+    let input = crate::network::input_of(stage.spec);
     let mut wires: BTreeMap<String, Wire> = BTreeMap::new();
     let slope = Some(stage.called(&input.gradient()));
     wires.extend(before.map(|wire| (input.to_string(), Wire { slope, rule: rule(stage, input), ..wire })));

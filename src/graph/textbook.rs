@@ -2,8 +2,8 @@
 //! multiplied with each; the minus of a sum's terms is taken after the sum; a factor 1 is left out.
 
 use super::record::Traceable;
-use crate::scalar::traced::{Entry, Op, Read};
-use crate::scalar::{Doubled, Scalar};
+use crate::numeric::traced::{Entry, Op, Read};
+use crate::numeric::{DoubleDouble, Scalar};
 use std::collections::BTreeMap;
 
 /// The same computation, redrawn.
@@ -54,7 +54,7 @@ struct Drawing {
 }
 
 impl Drawing {
-    fn push(&mut self, op: Op, reads: Vec<Read>, value: Doubled) -> usize {
+    fn push(&mut self, op: Op, reads: Vec<Read>, value: DoubleDouble) -> usize {
         self.log.push(Entry { op, reads, value, called: None });
         self.log.len() - 1
     }
@@ -62,7 +62,7 @@ impl Drawing {
     fn redraw(&mut self, entry: &Entry, reads: Vec<Read>, divided: &BTreeMap<usize, usize>) -> usize {
         match (entry.op, &reads[..], &entry.reads[..]) {
             (Op::Times, &[(factor, None), (_, Some(other))] | &[(_, Some(other)), (factor, None)], _)
-                if factor == Doubled::one() =>
+                if factor == DoubleDouble::one() =>
             {
                 other
             }
@@ -72,8 +72,8 @@ impl Drawing {
                 let reciprocal = match self.reciprocals.get(&by) {
                     Some(&reciprocal) => reciprocal,
                     None => {
-                        let one = (Doubled::one(), None);
-                        self.push(Op::Over, vec![one, (divisor, Some(by))], Doubled::one() / divisor)
+                        let one = (DoubleDouble::one(), None);
+                        self.push(Op::Over, vec![one, (divisor, Some(by))], DoubleDouble::one() / divisor)
                     }
                 };
                 self.reciprocals.insert(by, reciprocal);
@@ -107,7 +107,7 @@ impl Drawing {
     }
 
     /// −Σ of the terms.
-    fn minus_sum(&mut self, terms: Vec<(Op, Vec<Read>)>, were: &[Read], sum: Doubled) -> usize {
+    fn minus_sum(&mut self, terms: Vec<(Op, Vec<Read>)>, were: &[Read], sum: DoubleDouble) -> usize {
         let reads: Vec<Read> = terms
             .into_iter()
             .zip(were)
@@ -126,6 +126,6 @@ impl Drawing {
 }
 
 /// −x, and of 0 is 0.
-fn opposite(value: Doubled) -> Doubled {
-    if value.to_f64() == 0.0 { Doubled::zero() } else { -value }
+fn opposite(value: DoubleDouble) -> DoubleDouble {
+    if value.to_f64() == 0.0 { DoubleDouble::zero() } else { -value }
 }

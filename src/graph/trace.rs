@@ -1,21 +1,22 @@
 //! Runs layers on numbers that remember, and names what was given and what came of it.
 
+use super::Graph;
 use super::record::{Traceable, draw, named};
+use super::tensor::Staged;
 use super::textbook::redrawn;
-use super::{Graph, tensor::Staged};
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fault};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
 use crate::layer::Layer;
-use crate::name::Name;
-use crate::scalar::Traced;
-use crate::scalar::traced::record;
+use crate::numeric::Traced;
+use crate::numeric::traced::record;
 use ndarray::ArrayD;
 
 /// A graph of scalars has at most so many operations, and each operand at most as many entries.
 pub const LIMIT: usize = 2000;
 
 /// The graph of scalars of layers one behind the other; refuses one of more than [`LIMIT`] nodes.
-pub fn scalar(stages: &[Staged<'_>]) -> Result<Graph, Fault> {
+pub fn scalar(stages: &[Staged<'_>]) -> Result<Graph, Error> {
     let large = |value: &ArrayD<f64>| value.len() > LIMIT;
     if stages.iter().any(|stage| stage.at.iter().any(|(_, value)| large(value)) || large(stage.dout)) {
         return Err(too_large(format!("more than {LIMIT}")));
@@ -27,8 +28,8 @@ pub fn scalar(stages: &[Staged<'_>]) -> Result<Graph, Fault> {
     if graph.nodes.len() > LIMIT { Err(too_large(graph.nodes.len().to_string())) } else { Ok(graph) }
 }
 
-fn too_large(nodes: String) -> Fault {
-    Fault::new(
+fn too_large(nodes: String) -> Error {
+    Error::new(
         Code::GraphSize,
         format!("the graph of numbers has {nodes} nodes, too many to read: up to {LIMIT} are drawn"),
     )
@@ -40,9 +41,9 @@ fn too_large(nodes: String) -> Fault {
 fn run(stages: &[Staged<'_>], trace: &mut Traceable) {
     let mut before: Option<ArrayD<Traced>> = None;
     for (n, stage) in stages.iter().enumerate() {
-        let mut at = Bundle::new();
+        let mut at = Tensors::new();
         for (name, value) in stage.at.iter() {
-            let own = match before.take_if(|_| name == crate::tape::input_of(stage.spec)) {
+            let own = match before.take_if(|_| name == crate::network::input_of(stage.spec)) {
                 Some(input) => input,
                 None => leaves(stage, name, value, trace),
             };

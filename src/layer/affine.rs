@@ -9,15 +9,15 @@
 //!
 //! ```
 //! use ndarray::array;
-//! use nnlayer::{bundle::Bundle, layer, name::Name};
+//! use nnlayer::{core::name::Name, core::tensors::Tensors, layer};
 //!
 //! let affine = (layer::find("affine").unwrap().build)(&layer::Settings::default())?;
-//! let at = Bundle::new().with(Name::X, array![[2.0, 4.0]].into_dyn()).with(Name::W, array![[1.0], [3.0]].into_dyn());
+//! let at = Tensors::new().with(Name::X, array![[2.0, 4.0]].into_dyn()).with(Name::W, array![[1.0], [3.0]].into_dyn());
 //! let dout = array![[1.0]].into_dyn();
 //! let outcome = layer::compute(affine.as_ref(), &at, Some(&dout), layer::Precision::F64);
 //! assert_eq!(outcome.results.known(&Name::Y), &array![[14.0]].into_dyn());
 //! assert_eq!(outcome.gradients.known(&Name::DX), &array![[1.0, 3.0]].into_dyn());
-//! # Ok::<(), nnlayer::fault::Fault>(())
+//! # Ok::<(), crate::core::error::Error>(())
 //! ```
 
 use super::settings::{Kind, Setting, Settings};
@@ -25,10 +25,10 @@ use super::{
     Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Part, Role, Run, ScalarDout, Slot, ranked,
     rows, scalar,
 };
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fault, Note, count, shape};
-use crate::name::Name;
-use crate::scalar::Scalar;
+use crate::core::error::{Code, Error, Note, count, shape};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::numeric::Scalar;
 use ndarray::{ArrayD, ArrayView2, Zip, s};
 use std::ops::Range;
 
@@ -99,22 +99,22 @@ impl Affine {
     }
 
     /// W as (in, out), however it lies.
-    fn w<'a, S>(&self, at: &'a Bundle<S>) -> ArrayView2<'a, S> {
+    fn w<'a, S>(&self, at: &'a Tensors<S>) -> ArrayView2<'a, S> {
         let w = rows(at.known(&Name::W));
         if self.transposed { w.reversed_axes() } else { w }
     }
 }
 
 impl Admit for Affine {
-    fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Fault> {
+    fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Error> {
         let (x, w) = (given.at.known(&Name::X), given.at.known(&Name::W));
         if x.ndim() == 0 {
-            return Err(Fault::new(Code::Rank, "a scalar is no row of inputs")
+            return Err(Error::new(Code::Rank, "a scalar is no row of inputs")
                 .of(&Name::X)
                 .tip("one sample of one input is a vector: [5]"));
         }
         if w.ndim() != 2 {
-            return Err(Fault::new(Code::Rank, format!("shape {} is no matrix: W is (in×out)", shape(w.shape())))
+            return Err(Error::new(Code::Rank, format!("shape {} is no matrix: W is (in×out)", shape(w.shape())))
                 .of(&Name::W)
                 .tip("end a single row with a semicolon, '1,2;', or write a column as '1;2'"));
         }
@@ -129,12 +129,12 @@ impl Admit for Affine {
         true
     }
 
-    fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
+    fn output_shape(&self, at: &Tensors<f64>) -> Vec<usize> {
         let (x, out) = (at.known(&Name::X), self.w(at).ncols());
         if x.ndim() == 1 { vec![out] } else { vec![x.shape()[0], out] }
     }
 
-    fn parts(&self, at: &Bundle<f64>, results: &Bundle<f64>, dout: &ArrayD<f64>) -> Vec<Part> {
+    fn parts(&self, at: &Tensors<f64>, results: &Tensors<f64>, dout: &ArrayD<f64>) -> Vec<Part> {
         let product = Name::fixed(if self.transposed { "x·Wᵀ" } else { "x·W" });
         let dot = |gives, inner| Part { op: "dot", note: None, reads: vec![Name::X, Name::W], gives, inner };
         let Some(b) = at.get(&Name::B) else { return vec![dot(Name::Y, None)] };
@@ -157,7 +157,7 @@ impl Admit for Affine {
         parts
     }
 
-    fn formulas(&self, at: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+    fn formulas(&self, at: &Tensors<f64>) -> Vec<(Name, &'static str)> {
         let y = match (self.transposed, at.get(&Name::B).is_some()) {
             (false, false) => "x·W",
             (false, true) => "x·W + b",
@@ -168,7 +168,7 @@ impl Admit for Affine {
         if self.transposed { [own, vec![(Name::DX, "dout·W"), (Name::DW, "doutᵀ·x")]].concat() } else { own }
     }
 
-    fn jacobians(&self, at: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+    fn jacobians(&self, at: &Tensors<f64>) -> Vec<(Name, &'static str)> {
         let one = rows(at.known(&Name::X)).nrows() == 1;
         let x = match (self.transposed, one) {
             (false, true) => "Wᵀ",
@@ -185,14 +185,14 @@ impl Admit for Affine {
 }
 
 impl Affine {
-    fn fit(&self, x: &ArrayD<f64>, w: &ArrayD<f64>) -> Result<(), Fault> {
+    fn fit(&self, x: &ArrayD<f64>, w: &ArrayD<f64>) -> Result<(), Error> {
         let inputs = rows(x).ncols();
         let (wanted, other, side) =
             if self.transposed { (w.shape()[1], w.shape()[0], "column") } else { (w.shape()[0], w.shape()[1], "row") };
         if wanted == inputs {
             return Ok(());
         }
-        let fault = Fault::new(
+        let fault = Error::new(
             Code::Shape,
             format!(
                 "shape {} does not fit {} {}: W has {} and needs {inputs}, one for each input in {}",
@@ -214,11 +214,11 @@ impl Affine {
     }
 }
 
-fn fit_bias(b: &ArrayD<f64>, w: &ArrayD<f64>, outputs: usize) -> Result<(), Fault> {
+fn fit_bias(b: &ArrayD<f64>, w: &ArrayD<f64>, outputs: usize) -> Result<(), Error> {
     if b.ndim() == 0 || b.shape() == [outputs] {
         return Ok(());
     }
-    let fault = Fault::new(
+    let fault = Error::new(
         Code::Shape,
         format!("shape {} does not fit W {}: b is a scalar or ({outputs})", shape(b.shape()), shape(w.shape())),
     )
@@ -233,16 +233,16 @@ fn fit_bias(b: &ArrayD<f64>, w: &ArrayD<f64>, outputs: usize) -> Result<(), Faul
 }
 
 impl<S: Scalar> Layer<S> for Affine {
-    fn forward(&self, at: &Bundle<S>) -> Forward<S> {
+    fn forward(&self, at: &Tensors<S>) -> Forward<S> {
         let x = at.known(&Name::X);
         let mut y = S::matmul(rows(x), self.w(at));
         if let Some(b) = at.get(&Name::B).and_then(|b| b.broadcast(y.raw_dim())) {
             Zip::from(&mut y).and(b).for_each(|y, &b| *y = *y + b);
         }
-        Forward { results: Bundle::new().with(Name::Y, ranked(y, x.ndim())), saved: Vec::new() }
+        Forward { results: Tensors::new().with(Name::Y, ranked(y, x.ndim())), saved: Vec::new() }
     }
 
-    fn backward<'a>(&'a self, at: &'a Bundle<S>, _: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
+    fn backward<'a>(&'a self, at: &'a Tensors<S>, _: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
         if dout.ndim() == 0 {
             return self.local_factors(at, dout[[]]);
         }
@@ -260,7 +260,7 @@ impl<S: Scalar> Layer<S> for Affine {
 
 impl Affine {
     /// What `np.dot` does with a scalar k: dx = k·Wᵀ, dW = k·xᵀ, db = k. These are factors of the gradients, no gradients.
-    fn local_factors<'a, S: Scalar>(&self, at: &'a Bundle<S>, k: S) -> Gradients<'a, S> {
+    fn local_factors<'a, S: Scalar>(&self, at: &'a Tensors<S>, k: S) -> Gradients<'a, S> {
         let (w, x) = (self.w(at).reversed_axes(), rows(at.known(&Name::X)));
         let x = if self.transposed { x } else { x.reversed_axes() };
         Gradients::of(Name::DX, move || ranked(w.mapv(|w| k * w), 2))

@@ -2,9 +2,9 @@
 
 use super::gradients::Once;
 use super::{AnyLayer, Layer, Wanted, exact};
-use crate::bundle::Bundle;
-use crate::name::Name;
-use crate::scalar::Scalar;
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::numeric::Scalar;
 use ndarray::ArrayD;
 
 /// The arithmetic that results are computed in.
@@ -38,20 +38,20 @@ impl Precision {
 /// What a computation gave. As doubles, it holds single precision exactly.
 pub struct Outcome<S = f64> {
     /// Forward results.
-    pub results: Bundle<S>,
+    pub results: Tensors<S>,
     /// Gradients; empty when only the forward pass was asked for.
-    pub gradients: Bundle<S>,
+    pub gradients: Tensors<S>,
 }
 
 /// Runs an admitted layer forward and, where there is a `dout`, backward.
-pub fn compute(layer: &dyn AnyLayer, at: &Bundle<f64>, dout: Option<&ArrayD<f64>>, precision: Precision) -> Outcome {
+pub fn compute(layer: &dyn AnyLayer, at: &Tensors<f64>, dout: Option<&ArrayD<f64>>, precision: Precision) -> Outcome {
     compute_only(layer, at, dout, precision, Wanted::All)
 }
 
 /// The same of some results: nothing is computed that they do not need.
 pub fn compute_only(
     layer: &dyn AnyLayer,
-    at: &Bundle<f64>,
+    at: &Tensors<f64>,
     dout: Option<&ArrayD<f64>>,
     precision: Precision,
     wanted: Wanted<'_>,
@@ -71,7 +71,7 @@ pub fn compute_only(
 /// that it can be added up over blocks of a batch without room for another one.
 pub fn compute_each(
     layer: &dyn AnyLayer,
-    at: &Bundle<f64>,
+    at: &Tensors<f64>,
     dout: Option<&ArrayD<f64>>,
     precision: Precision,
     wanted: Wanted<'_>,
@@ -91,7 +91,7 @@ pub fn compute_each(
 
 pub(super) fn run_each<S: Scalar>(
     layer: &dyn Layer<S>,
-    at: &Bundle<S>,
+    at: &Tensors<S>,
     dout: Option<&ArrayD<S>>,
     wanted: Wanted<'_>,
     take: &(dyn Fn(&Name, usize, ArrayD<S>) + Sync),
@@ -107,7 +107,7 @@ pub(super) fn run_each<S: Scalar>(
     results.for_each(|(name, value)| take(&name, 0, value));
 }
 
-fn run<S: Scalar>(layer: &dyn Layer<S>, at: &Bundle<S>, dout: Option<&ArrayD<S>>, wanted: Wanted<'_>) -> Outcome<S> {
+fn run<S: Scalar>(layer: &dyn Layer<S>, at: &Tensors<S>, dout: Option<&ArrayD<S>>, wanted: Wanted<'_>) -> Outcome<S> {
     let forward = Once::new(layer, at);
     if wanted.forward() {
         forward.run();

@@ -2,9 +2,9 @@
 
 use super::compute::run_each;
 use super::{AnyLayer, Outcome, Wanted};
-use crate::bundle::Bundle;
-use crate::name::Name;
-use crate::scalar::{Exact, Scalar, exact};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::numeric::{Exact, Scalar, exact};
 use ndarray::{ArrayD, Axis, Slice};
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +15,7 @@ const TOGETHER: usize = 1 << 13;
 /// Results and gradients, each the double nearest to the real number.
 pub(super) fn compute(
     layer: &dyn AnyLayer,
-    at: &Bundle<f64>,
+    at: &Tensors<f64>,
     dout: Option<&ArrayD<f64>>,
     wanted: Wanted<'_>,
 ) -> Outcome {
@@ -31,7 +31,7 @@ pub(super) fn compute(
     };
     let parts = exact::each(x.len_of(Axis(0)).div_ceil(rows), |n| {
         let dout = dout.map(|dout| block(dout, n));
-        parts(layer, &Bundle::new().with(name.clone(), block(x, n)), dout.as_ref(), wanted)
+        parts(layer, &Tensors::new().with(name.clone(), block(x, n)), dout.as_ref(), wanted)
     });
     joined(parts.into_iter().flatten())
 }
@@ -40,7 +40,7 @@ pub(super) fn compute(
 /// more than of a part is there.
 pub(super) fn compute_each(
     layer: &dyn AnyLayer,
-    at: &Bundle<f64>,
+    at: &Tensors<f64>,
     dout: Option<&ArrayD<f64>>,
     wanted: Wanted<'_>,
     take: &(dyn Fn(&Name, usize, ArrayD<f64>) + Sync),
@@ -57,7 +57,7 @@ pub(super) fn compute_each(
 /// All that is handed over.
 fn parts(
     layer: &dyn AnyLayer,
-    at: &Bundle<f64>,
+    at: &Tensors<f64>,
     dout: Option<&ArrayD<f64>>,
     wanted: Wanted<'_>,
 ) -> Vec<(Name, ArrayD<f64>)> {
@@ -71,7 +71,7 @@ fn parts(
 /// Hands over every number rounded, where it was made; parts come one after the other.
 fn rounded(
     layer: &dyn AnyLayer,
-    at: &Bundle<f64>,
+    at: &Tensors<f64>,
     dout: Option<&ArrayD<f64>>,
     wanted: Wanted<'_>,
     take: &(dyn Fn(&Name, usize, ArrayD<f64>) + Sync),
@@ -85,7 +85,7 @@ fn rounded(
 
 /// The rows of all parts, one after another; each part ends when it is joined.
 fn joined(parts: impl IntoIterator<Item = (Name, ArrayD<f64>)>) -> Outcome {
-    let mut all = Outcome { results: Bundle::new(), gradients: Bundle::new() };
+    let mut all = Outcome { results: Tensors::new(), gradients: Tensors::new() };
     for (name, part) in parts {
         let bundle = if name.is_gradient() { &mut all.gradients } else { &mut all.results };
         match bundle.get_mut(&name).map(|rows| rows.append(Axis(0), part.view())) {

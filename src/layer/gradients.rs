@@ -1,9 +1,9 @@
 //! Gradients as formulas: each is computed when it is asked for, and those that nobody asks for are not.
 
 use super::{Forward, Layer};
-use crate::bundle::Bundle;
-use crate::name::Name;
-use crate::scalar::Scalar;
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::numeric::Scalar;
 use ndarray::ArrayD;
 use std::cell::OnceCell;
 use std::ops::{Deref, Range};
@@ -14,12 +14,12 @@ pub type Run<'a, S> = dyn Deref<Target = Forward<S>> + 'a;
 /// A forward pass that is run once, when something looks at it.
 pub(super) struct Once<'a, S> {
     layer: &'a dyn Layer<S>,
-    at: &'a Bundle<S>,
+    at: &'a Tensors<S>,
     forward: OnceCell<Forward<S>>,
 }
 
 impl<'a, S: Scalar> Once<'a, S> {
-    pub(super) fn new(layer: &'a dyn Layer<S>, at: &'a Bundle<S>) -> Self {
+    pub(super) fn new(layer: &'a dyn Layer<S>, at: &'a Tensors<S>) -> Self {
         Once { layer, at, forward: OnceCell::new() }
     }
 
@@ -28,7 +28,7 @@ impl<'a, S: Scalar> Once<'a, S> {
     }
 
     /// What it gave, where it was run.
-    pub(super) fn into_results(self) -> Bundle<S> {
+    pub(super) fn into_results(self) -> Tensors<S> {
         self.forward.into_inner().map(|forward| forward.results).unwrap_or_default()
     }
 }
@@ -100,12 +100,12 @@ impl<'a, S> Gradients<'a, S> {
     }
 
     /// Computes them all.
-    pub fn all(self) -> Bundle<S> {
+    pub fn all(self) -> Tensors<S> {
         self.only(Wanted::All)
     }
 
     /// Computes those that are wanted.
-    pub fn only(self, wanted: Wanted<'_>) -> Bundle<S> {
+    pub fn only(self, wanted: Wanted<'_>) -> Tensors<S> {
         let wanted = self.formulas.into_iter().filter(|(name, _)| wanted.has(name));
         wanted.map(|(name, formula)| (name, formula.compute())).collect()
     }
@@ -127,11 +127,11 @@ impl<S: Scalar> Gradients<'_, S> {
 }
 
 /// Gradients that were computed all at once.
-impl<S> From<Bundle<S>> for Gradients<'_, S>
+impl<S> From<Tensors<S>> for Gradients<'_, S>
 where
     S: 'static,
 {
-    fn from(computed: Bundle<S>) -> Self {
+    fn from(computed: Tensors<S>) -> Self {
         let formula = |value: ArrayD<S>| Formula::Whole(Box::new(move || value));
         Gradients { formulas: computed.into_iter().map(|(name, value)| (name, formula(value))).collect() }
     }
@@ -168,7 +168,8 @@ impl Wanted<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::layer::{self, Settings};
+    use crate::layer;
+    use crate::layer::Settings;
     use ndarray::array;
 
     #[test]
@@ -180,7 +181,7 @@ mod tests {
         );
         assert_eq!(
             gradients.only(Wanted::Only(&[Name::DW, Name::DB])),
-            Bundle::new().with(Name::DW, array![2.0].into_dyn())
+            Tensors::new().with(Name::DW, array![2.0].into_dyn())
         );
     }
 
@@ -192,7 +193,7 @@ mod tests {
             let number = |n: usize| (((n + seed) * 7919) % 1009) as f64 / 13.0;
             ArrayD::from_shape_vec(&shape[..], (0..shape[0] * shape[1]).map(number).collect()).unwrap()
         };
-        let at = Bundle::new().with(Name::X, uneven([3, 700], 1)).with(Name::W, uneven([700, 500], 2));
+        let at = Tensors::new().with(Name::X, uneven([3, 700], 1)).with(Name::W, uneven([700, 500], 2));
         let affine: &dyn Layer<f64> = affine.as_ref();
         let (dout, run) = (uneven([3, 500], 3), Once::new(affine, &at));
         let whole = affine.backward(&at, &run, &dout).all();
@@ -226,7 +227,7 @@ mod tests {
         for (name, count) in [("affine", 3), ("relu", 1), ("xent", 2)] {
             let layer = (layer::find(name).unwrap().build)(&Settings::default()).unwrap();
             let operands = [Name::X, Name::Y, Name::W, Name::T].map(|name| (name, matrix.clone()));
-            let at = operands.into_iter().collect::<Bundle<f64>>().with(Name::B, array![1.0, 2.0].into_dyn());
+            let at = operands.into_iter().collect::<Tensors<f64>>().with(Name::B, array![1.0, 2.0].into_dyn());
             let dout = if name == "xent" { ndarray::arr0(1.0).into_dyn() } else { matrix.clone() };
             assert_eq!(Layer::<f64>::backward(layer.as_ref(), &at, &Never, &dout).all().len(), count, "{name}");
         }

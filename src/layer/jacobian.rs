@@ -1,10 +1,10 @@
 //! The Jacobians of a layer: by backward, with the unit vectors as upstream gradients one after the other.
 
 use super::{AnyLayer, Layer, LayerSpec, Precision};
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fault, shape};
-use crate::name::Name;
-use crate::scalar::{Exact, Scalar, exact};
+use crate::core::error::{Code, Error, shape};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::numeric::{Exact, Scalar, exact};
 use ndarray::{Array2, ArrayD, IxDyn};
 
 /// Jacobians of a layer hold so many numbers at most.
@@ -22,9 +22,9 @@ pub fn jacobian_name(spec: &LayerSpec, gradient: &Name) -> Name {
 pub fn jacobians(
     spec: &LayerSpec,
     layer: &dyn AnyLayer,
-    at: &Bundle<f64>,
+    at: &Tensors<f64>,
     precision: Precision,
-) -> Result<Bundle<f64>, Fault> {
+) -> Result<Tensors<f64>, Error> {
     let output = layer.output_shape(at);
     let rows: usize = output.iter().product();
     let count = at.iter().filter(|(name, _)| spec.formula(&name.gradient()).is_some()).map(|(_, value)| value.len());
@@ -32,7 +32,7 @@ pub fn jacobians(
     let numbers = rows.saturating_mul(columns);
     if numbers > LIMIT {
         let given: Vec<String> = at.iter().map(|(name, value)| format!("{name} {}", shape(value.shape()))).collect();
-        return Err(Fault::new(
+        return Err(Error::new(
             Code::Usage,
             format!(
                 "the derivatives of {rows} outputs by {columns} inputs are {numbers} numbers, too many: up to {LIMIT} are computed"
@@ -51,11 +51,11 @@ pub fn jacobians(
     })
 }
 
-fn by_units<S: Scalar>(spec: &LayerSpec, layer: &dyn Layer<S>, at: &Bundle<S>, output: &[usize]) -> Bundle<f64> {
+fn by_units<S: Scalar>(spec: &LayerSpec, layer: &dyn Layer<S>, at: &Tensors<S>, output: &[usize]) -> Tensors<f64> {
     let forward = layer.forward(at);
     let rows: usize = output.iter().product();
     let mut dout = ArrayD::from_elem(IxDyn(output), S::zero());
-    let mut jacobians: Bundle<f64> = Bundle::new();
+    let mut jacobians: Tensors<f64> = Tensors::new();
     // Without an output there is one backward pass all the same, for the names and widths.
     for row in 0..rows.max(1) {
         if let Some(unit) = dout.iter_mut().nth(row) {

@@ -3,10 +3,10 @@
 //! A layer refuses in [`Admit::admit`] whatever it cannot compute; after that, [`Layer::forward`] and
 //! [`Layer::backward`] are formulas that cannot fail. Neither reads nor writes anything.
 
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fault, Note};
-use crate::name::Name;
-use crate::scalar::{Curve, Doubled, Exact, Scalar, Traced};
+use crate::core::error::{Code, Error, Note};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::numeric::{Curve, DoubleDouble, Exact, Scalar, Traced};
 use ndarray::{Array2, ArrayD, ArrayView2, Dimension, IxDyn};
 
 mod affine;
@@ -59,7 +59,7 @@ pub struct LayerSpec {
     /// Where the definition comes from.
     pub source: &'static str,
     /// Makes the layer from its settings; refuses settings that are out of range or contradict each other.
-    pub build: fn(&Settings) -> Result<Box<dyn AnyLayer>, Fault>,
+    pub build: fn(&Settings) -> Result<Box<dyn AnyLayer>, Error>,
 }
 
 impl LayerSpec {
@@ -120,7 +120,7 @@ pub struct Example {
 /// What `admit` looks at.
 pub struct Given<'a> {
     /// The operands.
-    pub at: &'a Bundle<f64>,
+    pub at: &'a Tensors<f64>,
     /// The rounding of the type an operand was stored in, 2⁻⁵³ for doubles.
     pub rounding: &'a dyn Fn(&Name) -> f64,
     /// Whether x is the y of the document before, which may be probabilities already.
@@ -140,7 +140,7 @@ pub struct AllTargets<'a> {
 /// The one fallible step of a layer.
 pub trait Admit {
     /// Holds every refusal and every warning; what it lets pass can be computed.
-    fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Fault>;
+    fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Error>;
 
     /// Whether each row's results follow from that row alone, and all others are sums over the rows: may a batch be cut?
     fn independent_rows(&self) -> bool {
@@ -151,26 +151,26 @@ pub trait Admit {
     /// divisor of a mean. Given as an operand of its name along with a block of rows, it is what the block's gradients are
     /// divided by, and its loss is a part of the sum that is yet to be divided. The targets need not be admitted; `at` holds
     /// what there is for all rows.
-    fn divisor(&self, _at: &Bundle<f64>, _all: AllTargets<'_>, _precision: Precision) -> Option<f64> {
+    fn divisor(&self, _at: &Tensors<f64>, _all: AllTargets<'_>, _precision: Precision) -> Option<f64> {
         None
     }
 
     /// The shape of the layer's output for admitted operands, which is the shape of `dout`.
-    fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize>;
+    fn output_shape(&self, at: &Tensors<f64>) -> Vec<usize>;
 
     /// The operations on whole matrices that the layer is made of, in order; nothing where it is a single one.
-    fn parts(&self, _at: &Bundle<f64>, _results: &Bundle<f64>, _dout: &ArrayD<f64>) -> Vec<Part> {
+    fn parts(&self, _at: &Tensors<f64>, _results: &Tensors<f64>, _dout: &ArrayD<f64>) -> Vec<Part> {
         Vec::new()
     }
 
     /// The formulas of the output's Jacobians, by the gradient that each belongs to: of `dx` that of ∂y/∂x. That of a loss
     /// is its gradient as a row.
-    fn jacobians(&self, _at: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+    fn jacobians(&self, _at: &Tensors<f64>) -> Vec<(Name, &'static str)> {
         Vec::new()
     }
 
     /// The formulas of results where these settings and operands make them others than the registry's.
-    fn formulas(&self, _at: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+    fn formulas(&self, _at: &Tensors<f64>) -> Vec<(Name, &'static str)> {
         Vec::new()
     }
 }
@@ -192,34 +192,37 @@ pub struct Part {
 /// The mathematics of a layer, in one scalar. Pure, and for admitted operands without failure.
 pub trait Layer<S: Scalar> {
     /// The results, and what backward needs of the way there.
-    fn forward(&self, at: &Bundle<S>) -> Forward<S>;
+    fn forward(&self, at: &Tensors<S>) -> Forward<S>;
 
     /// The gradients, in the order of output, each as a formula. `dout` has the output's shape.
-    fn backward<'a>(&'a self, at: &'a Bundle<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S>;
+    fn backward<'a>(&'a self, at: &'a Tensors<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S>;
 }
 
 /// What a forward pass gives.
 pub struct Forward<S> {
     /// The results that are shown.
-    pub results: Bundle<S>,
+    pub results: Tensors<S>,
     /// What only backward looks at.
     pub saved: Vec<ArrayD<S>>,
 }
 
 /// A layer in every scalar there is.
 pub trait AnyLayer:
-    Admit + Layer<f64> + Layer<f32> + Layer<Doubled> + Layer<Exact> + Layer<Traced> + Send + Sync
+    Admit + Layer<f64> + Layer<f32> + Layer<DoubleDouble> + Layer<Exact> + Layer<Traced> + Send + Sync
 {
 }
-impl<L: Admit + Layer<f64> + Layer<f32> + Layer<Doubled> + Layer<Exact> + Layer<Traced> + Send + Sync> AnyLayer for L {}
+impl<L: Admit + Layer<f64> + Layer<f32> + Layer<DoubleDouble> + Layer<Exact> + Layer<Traced> + Send + Sync> AnyLayer
+    for L
+{
+}
 
 /// Admits operands: the warnings every layer shares, then the layer's own.
-pub fn admit(layer: &dyn AnyLayer, given: &Given<'_>) -> Result<Vec<Note>, Fault> {
+pub fn admit(layer: &dyn AnyLayer, given: &Given<'_>) -> Result<Vec<Note>, Error> {
     admit_anew(layer, given, |_| true)
 }
 
 /// Admits operands of which all but the `new` ones were looked through before.
-pub fn admit_anew(layer: &dyn AnyLayer, given: &Given<'_>, new: impl Fn(&Name) -> bool) -> Result<Vec<Note>, Fault> {
+pub fn admit_anew(layer: &dyn AnyLayer, given: &Given<'_>, new: impl Fn(&Name) -> bool) -> Result<Vec<Note>, Error> {
     let mut notes = layer.admit(given)?;
     notes.extend(given.at.iter().filter(|(name, _)| new(name)).filter_map(|(name, value)| nan(name, value)));
     Ok(notes)
@@ -234,7 +237,7 @@ fn nan(name: &Name, value: &ArrayD<f64>) -> Option<Note> {
     let (at, _) = value.indexed_iter().find(|(_, v)| v.is_nan())?;
     let at = at.slice().to_vec();
     Some(Note::warning(
-        Fault::new(Code::NanInput, "holds NaN: results that depend on it are NaN").of(name).at_index(&at),
+        Error::new(Code::NanInput, "holds NaN: results that depend on it are NaN").of(name).at_index(&at),
     ))
 }
 

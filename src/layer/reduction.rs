@@ -2,10 +2,10 @@
 
 use super::scalar;
 use super::settings::{Kind, Setting, Settings};
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fault};
-use crate::name::Name;
-use crate::scalar::{Scalar, Scale};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::numeric::{Scalar, Scale};
 use ndarray::ArrayD;
 
 /// `--reduction`.
@@ -58,7 +58,7 @@ pub(super) enum Divisor<S> {
 
 impl<S: Scalar> Divisor<S> {
     /// The one that is given along with a block of rows, else that of the rows.
-    pub(super) fn of(at: &Bundle<S>, these: impl FnOnce() -> S) -> Divisor<S> {
+    pub(super) fn of(at: &Tensors<S>, these: impl FnOnce() -> S) -> Divisor<S> {
         at.get(&Name::DIVISOR).map_or_else(|| Divisor::OfThese(these()), |known| Divisor::OfMore(known[[]]))
     }
 
@@ -86,11 +86,11 @@ impl Reduction {
     }
 
     /// Refuses a mean over nothing.
-    pub(super) fn admit(self, divisor: f64, why: &str) -> Result<(), Fault> {
+    pub(super) fn admit(self, divisor: f64, why: &str) -> Result<(), Error> {
         if self != (Reduction::Mean { empty: Empty::Error }) || divisor != 0.0 {
             return Ok(());
         }
-        Err(Fault::new(Code::EmptyMean, format!("nothing to average: {why}"))
+        Err(Error::new(Code::EmptyMean, format!("nothing to average: {why}"))
             .of(&Name::new(REDUCTION.name))
             .tip("--empty nan or --empty zero says what the mean of nothing is, --reduction sum needs no divisor"))
     }
@@ -108,10 +108,10 @@ impl Reduction {
         (rows, width): (usize, usize),
         divisor: Divisor<S>,
         terms: impl Fn(usize) -> T + Sync,
-    ) -> Bundle<S> {
+    ) -> Tensors<S> {
         if shape.len() == 1 {
             let losses = S::sums_of_rows(rows, width, terms);
-            return Bundle::new().with(Name::LOSS, ndarray::Array1::from(losses).into_dyn());
+            return Tensors::new().with(Name::LOSS, ndarray::Array1::from(losses).into_dyn());
         }
         let sum = S::sum_of_rows(rows, width, terms);
         match self {
@@ -121,9 +121,9 @@ impl Reduction {
                     Divisor::OfThese(divisor) if self.is_nothing(divisor) => S::zero(),
                     Divisor::OfThese(divisor) => sum / divisor,
                 };
-                Bundle::new().with(Name::LOSS, scalar(loss)).with(Name::DIVISOR, scalar(divisor.value()))
+                Tensors::new().with(Name::LOSS, scalar(loss)).with(Name::DIVISOR, scalar(divisor.value()))
             }
-            _ => Bundle::new().with(Name::LOSS, scalar(sum)),
+            _ => Tensors::new().with(Name::LOSS, scalar(sum)),
         }
     }
 

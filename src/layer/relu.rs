@@ -10,21 +10,21 @@
 //!
 //! ```
 //! use ndarray::array;
-//! use nnlayer::{bundle::Bundle, layer, name::Name};
+//! use nnlayer::{core::name::Name, core::tensors::Tensors, layer};
 //!
 //! let relu = (layer::find("relu").unwrap().build)(&layer::Settings::default())?;
-//! let at = Bundle::new().with(Name::X, array![-1.0, 0.0, 2.0].into_dyn());
+//! let at = Tensors::new().with(Name::X, array![-1.0, 0.0, 2.0].into_dyn());
 //! let outcome = layer::compute(relu.as_ref(), &at, Some(&array![3.0, 3.0, 3.0].into_dyn()), layer::Precision::F64);
 //! assert_eq!(outcome.results.known(&Name::Y), &array![0.0, 0.0, 2.0].into_dyn());
 //! assert_eq!(outcome.gradients.known(&Name::DX), &array![0.0, 0.0, 3.0].into_dyn());
-//! # Ok::<(), nnlayer::fault::Fault>(())
+//! # Ok::<(), crate::core::error::Error>(())
 //! ```
 
 use super::{Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Role, Run, ScalarDout, Slot, each};
-use crate::bundle::Bundle;
-use crate::fault::{Fault, Note};
-use crate::name::Name;
-use crate::scalar::Scalar;
+use crate::core::error::{Error, Note};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::numeric::Scalar;
 use ndarray::ArrayD;
 
 /// The registry's row.
@@ -68,7 +68,7 @@ dx = dout where x > 0, else 0  (2×3)
 struct Relu;
 
 impl Admit for Relu {
-    fn admit(&self, _: &Given<'_>) -> Result<Vec<Note>, Fault> {
+    fn admit(&self, _: &Given<'_>) -> Result<Vec<Note>, Error> {
         Ok(Vec::new())
     }
 
@@ -76,22 +76,22 @@ impl Admit for Relu {
         true
     }
 
-    fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
+    fn output_shape(&self, at: &Tensors<f64>) -> Vec<usize> {
         at.known(&Name::X).shape().to_vec()
     }
 
-    fn jacobians(&self, _: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+    fn jacobians(&self, _: &Tensors<f64>) -> Vec<(Name, &'static str)> {
         vec![(Name::DX, "diag(1 where x > 0, else 0)")]
     }
 }
 
 impl<S: Scalar> Layer<S> for Relu {
-    fn forward(&self, at: &Bundle<S>) -> Forward<S> {
+    fn forward(&self, at: &Tensors<S>) -> Forward<S> {
         let x = at.known(&Name::X);
-        Forward { results: Bundle::new().with(Name::Y, each([x], |[x]| x.gate(x))), saved: Vec::new() }
+        Forward { results: Tensors::new().with(Name::Y, each([x], |[x]| x.gate(x))), saved: Vec::new() }
     }
 
-    fn backward<'a>(&'a self, at: &'a Bundle<S>, _: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
+    fn backward<'a>(&'a self, at: &'a Tensors<S>, _: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
         Gradients::of(Name::DX, || each([at.known(&Name::X), dout], |[x, dout]| x.gate(dout)))
     }
 }

@@ -1,7 +1,7 @@
 //! What can be set on a layer, declared without knowing how it is typed.
 
-use crate::fault::{Code, Fault};
-use crate::name::Name;
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
 
 /// A setting of a layer: option, JSON key and help line.
 pub struct Setting {
@@ -40,9 +40,9 @@ pub enum Value {
 
 impl Setting {
     /// Reads what was typed, or stands as a string or number in JSON.
-    pub fn read(&self, text: &str) -> Result<Value, Fault> {
+    pub fn read(&self, text: &str) -> Result<Value, Error> {
         let refuse = |wanted: String| {
-            Fault::new(Code::Setting, format!("{text:?} is not {wanted}")).of(&Name::new(self.name)).tip(self.doc)
+            Error::new(Code::Setting, format!("{text:?} is not {wanted}")).of(&Name::new(self.name)).tip(self.doc)
         };
         match &self.kind {
             Kind::Flag => match text {

@@ -9,23 +9,23 @@
 //!
 //! ```
 //! use ndarray::array;
-//! use nnlayer::{bundle::Bundle, layer, name::Name};
+//! use nnlayer::{core::name::Name, core::tensors::Tensors, layer};
 //!
 //! let sigmoid = (layer::find("sigmoid").unwrap().build)(&layer::Settings::default())?;
-//! let at = Bundle::new().with(Name::X, array![0.0, 1000.0, -1000.0].into_dyn());
+//! let at = Tensors::new().with(Name::X, array![0.0, 1000.0, -1000.0].into_dyn());
 //! let outcome = layer::compute(sigmoid.as_ref(), &at, Some(&array![4.0, 4.0, 4.0].into_dyn()), layer::Precision::F64);
 //! assert_eq!(outcome.results.known(&Name::Y), &array![0.5, 1.0, 0.0].into_dyn());
 //! assert_eq!(outcome.gradients.known(&Name::DX), &array![1.0, 0.0, 0.0].into_dyn());
-//! # Ok::<(), nnlayer::fault::Fault>(())
+//! # Ok::<(), crate::core::error::Error>(())
 //! ```
 
 use super::{
     Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Role, Run, ScalarDout, Slot, curve,
 };
-use crate::bundle::Bundle;
-use crate::fault::{Fault, Note};
-use crate::name::Name;
-use crate::scalar::{Curve, Scalar};
+use crate::core::error::{Error, Note};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::numeric::{Curve, Scalar};
 use ndarray::ArrayD;
 
 /// The registry's row.
@@ -69,7 +69,7 @@ dx = dout∘y∘(1 − y)  (3)
 struct Sigmoid;
 
 impl Admit for Sigmoid {
-    fn admit(&self, _: &Given<'_>) -> Result<Vec<Note>, Fault> {
+    fn admit(&self, _: &Given<'_>) -> Result<Vec<Note>, Error> {
         Ok(Vec::new())
     }
 
@@ -77,25 +77,25 @@ impl Admit for Sigmoid {
         true
     }
 
-    fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
+    fn output_shape(&self, at: &Tensors<f64>) -> Vec<usize> {
         at.known(&Name::X).shape().to_vec()
     }
 
-    fn jacobians(&self, _: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+    fn jacobians(&self, _: &Tensors<f64>) -> Vec<(Name, &'static str)> {
         vec![(Name::DX, "diag(y∘(1 − y))")]
     }
 }
 
 impl<S: Scalar> Layer<S> for Sigmoid {
-    fn forward(&self, at: &Bundle<S>) -> Forward<S> {
+    fn forward(&self, at: &Tensors<S>) -> Forward<S> {
         let y = curve(Curve::Sigmoid, [at.known(&Name::X)], |[x]| {
             let power = power(x);
             if x < S::zero() { power / (S::one() + power) } else { S::one() / (S::one() + power) }
         });
-        Forward { results: Bundle::new().with(Name::Y, y), saved: Vec::new() }
+        Forward { results: Tensors::new().with(Name::Y, y), saved: Vec::new() }
     }
 
-    fn backward<'a>(&'a self, at: &'a Bundle<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
+    fn backward<'a>(&'a self, at: &'a Tensors<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
         Gradients::of(Name::DX, move || {
             let (x, y) = (at.known(&Name::X), run.results.known(&Name::Y));
             let slope = |x: S| {

@@ -10,13 +10,13 @@
 //!
 //! ```
 //! use ndarray::array;
-//! use nnlayer::{bundle::Bundle, layer, name::Name};
+//! use nnlayer::{core::name::Name, core::tensors::Tensors, layer};
 //!
 //! let softmax = (layer::find("softmax").unwrap().build)(&layer::Settings::default())?;
-//! let at = Bundle::new().with(Name::X, array![1000.0, 1000.0].into_dyn());
+//! let at = Tensors::new().with(Name::X, array![1000.0, 1000.0].into_dyn());
 //! let outcome = layer::compute(softmax.as_ref(), &at, None, layer::Precision::F64);
 //! assert_eq!(outcome.results.known(&Name::Y), &array![0.5, 0.5].into_dyn());
-//! # Ok::<(), nnlayer::fault::Fault>(())
+//! # Ok::<(), crate::core::error::Error>(())
 //! ```
 
 use super::settings::{Kind, Setting, Settings};
@@ -24,10 +24,10 @@ use super::targets::{distribution_tolerance, not_distributions};
 use super::{
     Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Role, Run, ScalarDout, Slot, ranked, rows,
 };
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fault, Note, shape};
-use crate::name::Name;
-use crate::scalar::Scalar;
+use crate::core::error::{Code, Error, Note, shape};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::numeric::Scalar;
 use ndarray::{Array2, ArrayD, ArrayView2, Axis};
 
 /// The registry's row.
@@ -98,11 +98,11 @@ impl Softmax {
 }
 
 impl Admit for Softmax {
-    fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Fault> {
+    fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Error> {
         let x = given.at.known(&Name::X);
         let Some(axis) = self.axis(x.ndim()) else {
             let last = x.ndim().saturating_sub(1);
-            return Err(Fault::new(
+            return Err(Error::new(
                 Code::AxisRange,
                 format!("{} is no axis of {} {}", self.axis.unwrap_or(0), Name::X, shape(x.shape())),
             )
@@ -122,11 +122,11 @@ impl Admit for Softmax {
         self.axis(2) == Some(Axis(1))
     }
 
-    fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
+    fn output_shape(&self, at: &Tensors<f64>) -> Vec<usize> {
         at.known(&Name::X).shape().to_vec()
     }
 
-    fn formulas(&self, _: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+    fn formulas(&self, _: &Tensors<f64>) -> Vec<(Name, &'static str)> {
         if self.log {
             vec![(Name::Y, "x − log Σ eˣ"), (Name::DX, "dout − softmax(x)·Σ dout")]
         } else {
@@ -134,7 +134,7 @@ impl Admit for Softmax {
         }
     }
 
-    fn jacobians(&self, at: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+    fn jacobians(&self, at: &Tensors<f64>) -> Vec<(Name, &'static str)> {
         let x = at.known(&Name::X);
         let lanes = rows(x).lanes(self.known_axis(x.ndim())).into_iter().count();
         let formula = match (self.log, lanes) {
@@ -150,11 +150,11 @@ impl Admit for Softmax {
 }
 
 /// Refuses logits whose softmax along `axis` of their rows does not exist.
-pub(super) fn admit_logits(x: &ArrayD<f64>, axis: Axis) -> Result<(), Fault> {
+pub(super) fn admit_logits(x: &ArrayD<f64>, axis: Axis) -> Result<(), Error> {
     let along = if axis == Axis(1) { "row" } else { "column" };
     let all = rows(x);
     if all.len_of(axis) == 0 && all.len_of(Axis(1 - axis.index())) > 0 {
-        return Err(Fault::new(Code::Shape, format!("shape {} has no classes", shape(x.shape())))
+        return Err(Error::new(Code::Shape, format!("shape {} has no classes", shape(x.shape())))
             .of(&Name::X)
             .shape(&Name::X, x.shape())
             .tip("a softmax needs at least one logit a row"));
@@ -162,7 +162,7 @@ pub(super) fn admit_logits(x: &ArrayD<f64>, axis: Axis) -> Result<(), Fault> {
     for (n, lane) in all.lanes(axis).into_iter().enumerate() {
         if let Some(k) = lane.iter().position(|&v| v == f64::INFINITY) {
             let at = if axis == Axis(1) { [n, k] } else { [k, n] };
-            return Err(Fault::new(
+            return Err(Error::new(
                 Code::InfiniteLogits,
                 format!("{along} {n} holds +inf, where softmax is not defined"),
             )
@@ -172,7 +172,7 @@ pub(super) fn admit_logits(x: &ArrayD<f64>, axis: Axis) -> Result<(), Fault> {
         }
         if !lane.is_empty() && lane.iter().all(|&v| v == f64::NEG_INFINITY) {
             let fault =
-                Fault::new(Code::InfiniteLogits, format!("{along} {n} is -inf throughout: every class is masked"))
+                Error::new(Code::InfiniteLogits, format!("{along} {n} is -inf throughout: every class is masked"))
                     .of(&Name::X)
                     .tip("a row needs at least one class that is not masked");
             return Err(if x.ndim() == 2 && axis == Axis(1) { fault.at_index(&[n]) } else { fault });
@@ -189,7 +189,7 @@ pub(super) fn softmax_twice(given: &Given<'_>) -> Option<Note> {
         given.x_was_y && x.len() > 1 && not_distributions(&Name::X, x, tolerance, Code::ProbabilitySum).is_none();
     probabilities.then(|| {
         Note::warning(
-            Fault::new(
+            Error::new(
                 Code::SoftmaxTwice,
                 format!("softmax applied twice? {}, taken from {}, holds rows that sum to 1", Name::X, Name::Y),
             )
@@ -221,7 +221,7 @@ impl<S: Scalar> Lane<S> {
 }
 
 impl<S: Scalar> Layer<S> for Softmax {
-    fn forward(&self, at: &Bundle<S>) -> Forward<S> {
+    fn forward(&self, at: &Tensors<S>) -> Forward<S> {
         let x = at.known(&Name::X);
         let axis = self.known_axis(x.ndim());
         // Along the first axis, columns are the rows of what lies across.
@@ -235,10 +235,10 @@ impl<S: Scalar> Layer<S> for Softmax {
             }
             (false, false) => (Lane::softmax(across).0, Vec::new()),
         };
-        Forward { results: Bundle::new().with(Name::Y, ranked(turned(y), x.ndim())), saved }
+        Forward { results: Tensors::new().with(Name::Y, ranked(turned(y), x.ndim())), saved }
     }
 
-    fn backward<'a>(&'a self, at: &'a Bundle<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
+    fn backward<'a>(&'a self, at: &'a Tensors<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
         Gradients::of(Name::DX, move || {
             let x = at.known(&Name::X);
             let axis = self.known_axis(x.ndim());

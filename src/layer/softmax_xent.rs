@@ -10,27 +10,28 @@
 //!
 //! ```
 //! use ndarray::array;
-//! use nnlayer::{bundle::Bundle, layer, name::Name};
+//! use nnlayer::{core::name::Name, core::tensors::Tensors, layer};
 //!
 //! let layer = (layer::find("softmax-xent").unwrap().build)(&layer::Settings::default())?;
-//! let at = Bundle::new().with(Name::X, array![0.0, 800.0].into_dyn()).with(Name::T, ndarray::arr0(0.0).into_dyn());
+//! let at = Tensors::new().with(Name::X, array![0.0, 800.0].into_dyn()).with(Name::T, ndarray::arr0(0.0).into_dyn());
 //! let outcome = layer::compute(layer.as_ref(), &at, None, layer::Precision::F64);
 //! assert_eq!(outcome.results.known(&Name::LOSS), &ndarray::arr0(800.0).into_dyn());
-//! # Ok::<(), nnlayer::fault::Fault>(())
+//! # Ok::<(), crate::core::error::Error>(())
 //! ```
 
 use super::reduction::{Divisor, EMPTY, REDUCTION, Reduction};
 use super::settings::{Kind, Setting, Settings};
 use super::softmax::{Lane, admit_logits, softmax_twice};
-use super::targets::{self, T_KIND, TargetKind, Targets};
+use super::targets;
+use super::targets::{T_KIND, TargetKind, Targets};
 use super::{
     Admit, AllTargets, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Part, Precision, Role, Run,
     ScalarDout, Slot, by_rows, entries, ranked, rows,
 };
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fault, Note, shape};
-use crate::name::Name;
-use crate::scalar::Scalar;
+use crate::core::error::{Code, Error, Note, shape};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::numeric::Scalar;
 use ndarray::{ArrayD, Axis};
 
 /// The registry's row.
@@ -92,10 +93,10 @@ struct SoftmaxXent {
 }
 
 impl SoftmaxXent {
-    fn new(settings: &Settings) -> Result<SoftmaxXent, Fault> {
+    fn new(settings: &Settings) -> Result<SoftmaxXent, Error> {
         let smoothing = settings.number(LABEL_SMOOTHING.name).unwrap_or(0.0);
         if !(0.0..=1.0).contains(&smoothing) {
-            return Err(Fault::new(Code::Setting, format!("{smoothing} is outside 0 to 1"))
+            return Err(Error::new(Code::Setting, format!("{smoothing} is outside 0 to 1"))
                 .of(&Name::new(LABEL_SMOOTHING.name))
                 .tip("the share of the target that is spread over all classes, such as 0.1"));
         }
@@ -107,19 +108,19 @@ impl SoftmaxXent {
         })
     }
 
-    fn kind<S>(&self, at: &Bundle<S>) -> TargetKind {
+    fn kind<S>(&self, at: &Tensors<S>) -> TargetKind {
         self.kind.unwrap_or_else(|| TargetKind::by_rank(at.known(&Name::T).ndim(), at.known(&Name::X).ndim()))
     }
 
     /// What a mean divides by.
-    fn divisor_of<S: Scalar>(&self, at: &Bundle<S>) -> Divisor<S> {
+    fn divisor_of<S: Scalar>(&self, at: &Tensors<S>) -> Divisor<S> {
         Divisor::of(at, || match Targets::new(at.known(&Name::T), self.kind(at), self.ignore) {
             Targets::Dense(t) => number_of(t.nrows()),
             Targets::Index(classes) => weight_of(classes.into_iter().flatten(), at.get(&Name::WEIGHT)),
         })
     }
 
-    fn terms<'a, S: Scalar>(&self, at: &'a Bundle<S>) -> Terms<'a, S> {
+    fn terms<'a, S: Scalar>(&self, at: &'a Tensors<S>) -> Terms<'a, S> {
         let smoothing = S::from_f64(self.smoothing);
         #[allow(clippy::cast_precision_loss)] // fewer classes than 2⁵³ fit in memory
         let classes = S::from_f64(rows(at.known(&Name::X)).ncols() as f64);
@@ -174,14 +175,14 @@ fn number_of<S: Scalar>(rows: usize) -> S {
 }
 
 impl Admit for SoftmaxXent {
-    fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Fault> {
+    fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Error> {
         let x = given.at.known(&Name::X);
         let (kind, mut notes) = targets::admit(given, &Name::X, self.kind, self.ignore)?;
         if let Some(weight) = given.at.get(&Name::WEIGHT) {
             admit_weight(weight, x)?;
         }
         if self.ignore.is_some() && kind == TargetKind::Dense {
-            return Err(Fault::new(Code::Setting, "dense targets have no class index to ignore")
+            return Err(Error::new(Code::Setting, "dense targets have no class index to ignore")
                 .of(&Name::new(IGNORE_INDEX.name))
                 .shape(&Name::T, given.at.known(&Name::T).shape())
                 .tip("a row of zeros adds nothing to the loss; class indices have one rank less than x"));
@@ -197,7 +198,7 @@ impl Admit for SoftmaxXent {
         !matches!(self.reduction, Reduction::Mean { .. })
     }
 
-    fn divisor(&self, at: &Bundle<f64>, all: AllTargets<'_>, precision: Precision) -> Option<f64> {
+    fn divisor(&self, at: &Tensors<f64>, all: AllTargets<'_>, precision: Precision) -> Option<f64> {
         if !matches!(self.reduction, Reduction::Mean { .. }) {
             return None;
         }
@@ -212,12 +213,12 @@ impl Admit for SoftmaxXent {
         })
     }
 
-    fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
+    fn output_shape(&self, at: &Tensors<f64>) -> Vec<usize> {
         let x = at.known(&Name::X);
         self.reduction.shape(x.ndim(), rows(x).nrows())
     }
 
-    fn parts(&self, at: &Bundle<f64>, results: &Bundle<f64>, dout: &ArrayD<f64>) -> Vec<Part> {
+    fn parts(&self, at: &Tensors<f64>, results: &Tensors<f64>, dout: &ArrayD<f64>) -> Vec<Part> {
         let (y, terms, divisor) = (results.known(&Name::Y), self.terms(at), self.divisor_of(at));
         let mut dy = rows(y).to_owned();
         // An entry that counts 0 gives 0, also where y is 0.
@@ -240,7 +241,7 @@ impl Admit for SoftmaxXent {
         ]
     }
 
-    fn formulas(&self, at: &Bundle<f64>) -> Vec<(Name, &'static str)> {
+    fn formulas(&self, at: &Tensors<f64>) -> Vec<(Name, &'static str)> {
         if self.smoothing == 0.0 && at.get(&Name::WEIGHT).is_none() {
             return Vec::new();
         }
@@ -248,12 +249,12 @@ impl Admit for SoftmaxXent {
     }
 }
 
-fn admit_weight(weight: &ArrayD<f64>, x: &ArrayD<f64>) -> Result<(), Fault> {
+fn admit_weight(weight: &ArrayD<f64>, x: &ArrayD<f64>) -> Result<(), Error> {
     let classes = rows(x).ncols();
     if weight.shape() == [classes] {
         return Ok(());
     }
-    Err(Fault::new(
+    Err(Error::new(
         Code::Shape,
         format!(
             "shape {} does not fit {} {}: one weight a class, ({classes})",
@@ -269,7 +270,7 @@ fn admit_weight(weight: &ArrayD<f64>, x: &ArrayD<f64>) -> Result<(), Fault> {
 }
 
 impl<S: Scalar> Layer<S> for SoftmaxXent {
-    fn forward(&self, at: &Bundle<S>) -> Forward<S> {
+    fn forward(&self, at: &Tensors<S>) -> Forward<S> {
         let (rank, x, terms) = (at.known(&Name::X).ndim(), rows(at.known(&Name::X)), self.terms(at));
         let (y, lanes) = Lane::softmax(x);
         // A term that counts 0 is left out: 0 times the −inf of a masked class is 0.
@@ -285,12 +286,12 @@ impl<S: Scalar> Layer<S> for SoftmaxXent {
                 .map(move |(_, k, e)| (e * -lane.log(x[k], y[k])).called("term", meaning))
         };
         let loss = self.reduction.reduce(&self.reduction.shape(rank, x.nrows()), x.dim(), self.divisor_of(at), row);
-        let mut results = Bundle::new().with(Name::Y, ranked(y, rank));
+        let mut results = Tensors::new().with(Name::Y, ranked(y, rank));
         results.extend(loss);
         Forward { results, saved: Vec::new() }
     }
 
-    fn backward<'a>(&'a self, at: &'a Bundle<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
+    fn backward<'a>(&'a self, at: &'a Tensors<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
         Gradients::of(Name::DX, move || {
             let (y, terms) = (run.results.known(&Name::Y), self.terms(at));
             let (entries, divisor) = (entries(y), self.divisor_of(at));

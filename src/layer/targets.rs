@@ -2,9 +2,9 @@
 
 use super::settings::{Kind, Setting, Settings};
 use super::{Given, rows};
-use crate::fault::{Code, Fault, Note, count, shape};
-use crate::name::Name;
-use crate::scalar::{Scalar, Target};
+use crate::core::error::{Code, Error, Note, count, shape};
+use crate::core::name::Name;
+use crate::numeric::{Scalar, Target};
 use ndarray::{ArrayD, ArrayView2, Dimension, s};
 use std::ops::Range;
 
@@ -114,7 +114,7 @@ pub(super) fn admit(
     of: &Name,
     chosen: Option<TargetKind>,
     ignore: Option<i64>,
-) -> Result<(TargetKind, Vec<Note>), Fault> {
+) -> Result<(TargetKind, Vec<Note>), Error> {
     let (t, output) = (given.at.known(&Name::T), given.at.known(of));
     let kind = chosen.unwrap_or_else(|| TargetKind::by_rank(t.ndim(), output.ndim()));
     match kind {
@@ -156,12 +156,12 @@ pub(super) fn not_distributions(name: &Name, value: &ArrayD<f64>, tolerance: f64
         ((sum - 1.0).abs() > tolerance).then(|| format!("sums to {sum}, not to 1"))
     };
     let (n, what) = all.rows().into_iter().enumerate().find_map(|(n, row)| broken(row).map(|what| (n, what)))?;
-    let fault = Fault::new(code, format!("row {n} {what}")).of(name);
+    let fault = Error::new(code, format!("row {n} {what}")).of(name);
     Some(Note::warning(if value.ndim() == 2 { fault.at_index(&[n]) } else { fault }))
 }
 
-fn dense_misfit(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name) -> Fault {
-    let fault = Fault::new(
+fn dense_misfit(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name) -> Error {
+    let fault = Error::new(
         Code::Shape,
         format!(
             "shape {} does not fit {of} {}: dense targets have the same shape",
@@ -183,8 +183,8 @@ fn dense_misfit(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name) -> Fault {
     }
 }
 
-fn index_misfit(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, samples: usize) -> Fault {
-    let fault = Fault::new(
+fn index_misfit(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, samples: usize) -> Error {
+    let fault = Error::new(
         Code::Shape,
         format!(
             "{} class {} for {} of {of} {}",
@@ -208,7 +208,7 @@ fn index_misfit(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, samples: usize
     }
 }
 
-fn admit_classes(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, ignore: Option<i64>) -> Result<(), Fault> {
+fn admit_classes(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, ignore: Option<i64>) -> Result<(), Error> {
     let classes = rows(output).ncols();
     for (at, &value) in t.indexed_iter() {
         let at = at.slice();
@@ -217,7 +217,7 @@ fn admit_classes(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, ignore: Optio
         }
         let row = at.first().copied().unwrap_or(0);
         if value.fract() != 0.0 || !value.is_finite() {
-            return Err(Fault::new(Code::IndexFraction, format!("{value} in row {row} is no class index"))
+            return Err(Error::new(Code::IndexFraction, format!("{value} in row {row} is no class index"))
                 .of(&Name::T)
                 .at_index(at)
                 .shape(&Name::T, t.shape())
@@ -239,10 +239,10 @@ fn admit_classes(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, ignore: Optio
 }
 
 #[allow(clippy::cast_precision_loss)] // fewer classes than 2⁵³ fit in memory
-fn out_of_range(t: &ArrayD<f64>, at: &[usize], value: f64, of: &Name, classes: usize, ignore: Option<i64>) -> Fault {
+fn out_of_range(t: &ArrayD<f64>, at: &[usize], value: f64, of: &Name, classes: usize, ignore: Option<i64>) -> Error {
     let row = at.first().map_or_else(String::new, |row| format!(" in row {row}"));
     let last = classes.saturating_sub(1);
-    let fault = Fault::new(
+    let fault = Error::new(
         Code::IndexRange,
         format!(
             "class index {value}{row} is out of range: {of} has {}, 0 to {last}",

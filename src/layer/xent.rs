@@ -9,28 +9,29 @@
 //!
 //! ```
 //! use ndarray::array;
-//! use nnlayer::{bundle::Bundle, layer, name::Name};
+//! use nnlayer::{core::name::Name, core::tensors::Tensors, layer};
 //!
 //! let xent = (layer::find("xent").unwrap().build)(&layer::Settings::default())?;
-//! let at = Bundle::new()
+//! let at = Tensors::new()
 //!     .with(Name::Y, array![0.1, 0.1, 0.8].into_dyn())
 //!     .with(Name::T, array![0.0, 0.0, 1.0].into_dyn());
 //! let outcome = layer::compute(xent.as_ref(), &at, None, layer::Precision::F64);
 //! assert_eq!(outcome.results.known(&Name::LOSS), &ndarray::arr0(0.2231435511892097).into_dyn());
-//! # Ok::<(), nnlayer::fault::Fault>(())
+//! # Ok::<(), crate::core::error::Error>(())
 //! ```
 
 use super::reduction::{Divisor, EMPTY, REDUCTION, Reduction};
 use super::settings::{Kind, Setting, Settings};
-use super::targets::{self, T_KIND, TargetKind, Targets};
+use super::targets;
+use super::targets::{T_KIND, TargetKind, Targets};
 use super::{
     Admit, AllTargets, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Precision, Role, Run,
     ScalarDout, Slot, by_rows, entries, ranked, rows,
 };
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fault, Note};
-use crate::name::Name;
-use crate::scalar::{Scalar, Scale};
+use crate::core::error::{Code, Error, Note};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::numeric::{Scalar, Scale};
 use ndarray::{ArrayD, s};
 
 /// The registry's row.
@@ -94,17 +95,17 @@ struct Xent {
 }
 
 impl Xent {
-    fn new(settings: &Settings) -> Result<Xent, Fault> {
+    fn new(settings: &Settings) -> Result<Xent, Error> {
         let eps = settings.number(EPS.name).unwrap_or(1e-10);
         if eps.is_nan() || eps < 0.0 {
-            return Err(Fault::new(Code::Setting, format!("{eps} is below 0"))
+            return Err(Error::new(Code::Setting, format!("{eps} is below 0"))
                 .of(&Name::new(EPS.name))
                 .tip("eps keeps log(y + eps) finite: 0 for none, 1e-10 as in the article"));
         }
         Ok(Xent { eps, reduction: Reduction::new(settings), kind: TargetKind::chosen(settings) })
     }
 
-    fn targets<'a, S: Scalar>(&self, at: &'a Bundle<S>) -> Targets<'a, S> {
+    fn targets<'a, S: Scalar>(&self, at: &'a Tensors<S>) -> Targets<'a, S> {
         let (t, y) = (at.known(&Name::T), at.known(&Name::Y));
         Targets::new(t, self.kind.unwrap_or_else(|| TargetKind::by_rank(t.ndim(), y.ndim())), None)
     }
@@ -112,7 +113,7 @@ impl Xent {
     /// A gradient whose rows `fill` makes of y, the targets of row n, and what scales them.
     fn by_rows<S: Scalar>(
         &self,
-        at: &Bundle<S>,
+        at: &Tensors<S>,
         dout: &ArrayD<S>,
         fill: impl Fn(&[S], (&Targets<'_, S>, usize), Scale<S>, &mut [S]) + Sync,
     ) -> ArrayD<S> {
@@ -126,7 +127,7 @@ impl Xent {
 }
 
 impl Admit for Xent {
-    fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Fault> {
+    fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Error> {
         let y = given.at.known(&Name::Y);
         let (_, mut notes) = targets::admit(given, &Name::Y, self.kind, None)?;
         let tolerance = targets::distribution_tolerance((given.rounding)(&Name::Y));
@@ -139,18 +140,18 @@ impl Admit for Xent {
         !matches!(self.reduction, Reduction::Mean { .. })
     }
 
-    fn divisor(&self, _: &Bundle<f64>, all: AllTargets<'_>, _: Precision) -> Option<f64> {
+    fn divisor(&self, _: &Tensors<f64>, all: AllTargets<'_>, _: Precision) -> Option<f64> {
         matches!(self.reduction, Reduction::Mean { .. }).then(|| count(all.rows))
     }
 
-    fn output_shape(&self, at: &Bundle<f64>) -> Vec<usize> {
+    fn output_shape(&self, at: &Tensors<f64>) -> Vec<usize> {
         let y = at.known(&Name::Y);
         self.reduction.shape(y.ndim(), rows(y).nrows())
     }
 }
 
 /// The divisor of a mean: the number of rows.
-fn divisor<S: Scalar>(at: &Bundle<S>) -> Divisor<S> {
+fn divisor<S: Scalar>(at: &Tensors<S>) -> Divisor<S> {
     Divisor::of(at, || S::from_f64(count(rows(at.known(&Name::Y)).nrows())))
 }
 
@@ -160,7 +161,7 @@ fn count(rows: usize) -> f64 {
 }
 
 impl<S: Scalar> Layer<S> for Xent {
-    fn forward(&self, at: &Bundle<S>) -> Forward<S> {
+    fn forward(&self, at: &Tensors<S>) -> Forward<S> {
         let (y, t) = (rows(at.known(&Name::Y)), self.targets(at));
         let eps = S::from_f64(self.eps);
         let term = move |t: S, y: S| {
@@ -179,7 +180,7 @@ impl<S: Scalar> Layer<S> for Xent {
         Forward { results, saved: Vec::new() }
     }
 
-    fn backward<'a>(&'a self, at: &'a Bundle<S>, _: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
+    fn backward<'a>(&'a self, at: &'a Tensors<S>, _: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
         let dx = move || {
             self.by_rows(at, dout, |y, (t, n), scale, dx| {
                 let sum = S::sum(t.counted(n, y.len()).map(|k| t.at(n, k))).called("total", "Σ t");

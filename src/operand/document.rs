@@ -1,12 +1,14 @@
 //! Files that are read whole, for comparing: one array, or all that have names.
 
+use super::grammar;
+use super::grammar::Form;
+use super::stdin;
 use super::{Operand, Origin, Reader, locate, operand};
-use crate::fault::Fault;
-use crate::format::written::{self, Sheet, Sheets};
+use crate::core::error::Error;
+use crate::core::name::Name;
+use crate::format::decimal;
+use crate::format::decimal::{Sheet, Sheets};
 use crate::format::{DOUBLE_ROUNDING, Format, Found, Selector, Source, escape, json, unescape};
-use crate::name::Name;
-use crate::operand::grammar::{self, Form};
-use crate::operand::stdin;
 
 /// What a file or text holds.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ pub enum Document {
 
 impl Reader<'_> {
     /// Reads all that a text stands for. `option` is what messages call it.
-    pub fn document(&mut self, option: &Name, text: &str) -> Result<Document, Fault> {
+    pub fn document(&mut self, option: &Name, text: &str) -> Result<Document, Error> {
         let form = grammar::parse(text).map_err(|fault| fault.of(option))?;
         match self.named(option, &form).map_err(|fault| fault.of(option))? {
             Some(named) => Ok(Document::Named(named)),
@@ -28,12 +30,12 @@ impl Reader<'_> {
     }
 
     /// Reads answers: as [`document`](Self::document), with the digits of JSON and typed numbers, and null for blanks.
-    pub fn sheets(&mut self, option: &Name, text: &str) -> Result<Sheets, Fault> {
+    pub fn sheets(&mut self, option: &Name, text: &str) -> Result<Sheets, Error> {
         let form = grammar::parse(text).map_err(|fault| fault.of(option))?;
         let found = match &form {
             Form::Literal(values) => return Ok(Sheets::Single(Sheet::typed(values, text))),
             Form::Json(text) => json::read(Source::bytes("", text.as_bytes()))
-                .and_then(|node| written::sheets(node, "", |fault| locate(fault.from(""), text))),
+                .and_then(|node| decimal::sheets(node, "", |fault| locate(fault.from(""), text))),
             Form::File(path, selector) => match self.format_of(path).map_err(|fault| fault.of(option))? {
                 format if format.name() == json::Json.name() => self.written(path, selector),
                 _ => return self.plain_sheets(option, text),
@@ -51,12 +53,12 @@ impl Reader<'_> {
         found.map_err(|fault| fault.of(option))
     }
 
-    fn written(&mut self, label: &str, selector: &Selector) -> Result<Sheets, Fault> {
+    fn written(&mut self, label: &str, selector: &Selector) -> Result<Sheets, Error> {
         let node = json::read(self.text(label)?)?;
-        written::sheets(node, pointer(selector), |fault| self.locate(fault, label))
+        decimal::sheets(node, pointer(selector), |fault| self.locate(fault, label))
     }
 
-    fn plain_sheets(&mut self, option: &Name, text: &str) -> Result<Sheets, Fault> {
+    fn plain_sheets(&mut self, option: &Name, text: &str) -> Result<Sheets, Error> {
         let sheet = |operand: Operand| Sheet::of(operand.value, operand.rounding);
         Ok(match self.document(option, text)? {
             Document::Single(operand) => Sheets::Single(sheet(operand)),
@@ -67,7 +69,7 @@ impl Reader<'_> {
     }
 
     /// All arrays of a document of names, each read in one pass over it.
-    fn named(&mut self, option: &Name, form: &Form) -> Result<Option<Vec<(Name, Operand)>>, Fault> {
+    fn named(&mut self, option: &Name, form: &Form) -> Result<Option<Vec<(Name, Operand)>>, Error> {
         let (format, selector) = match form {
             Form::Literal(_) | Form::Json(_) => return Ok(None),
             Form::File(path, selector) => (Some(self.format_of(path)?), selector),
@@ -109,7 +111,7 @@ impl Reader<'_> {
 }
 
 /// The arrays of an object, each with its pointer; none where the value is no object.
-fn values(document: &json::Node, selector: &Selector) -> Result<Option<Vec<Found>>, Fault> {
+fn values(document: &json::Node, selector: &Selector) -> Result<Option<Vec<Found>>, Error> {
     let under = pointer(selector);
     let node = document.find(under)?;
     let json::Node::Object(entries) = &*node else { return Ok(None) };

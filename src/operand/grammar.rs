@@ -1,7 +1,7 @@
 //! What the text of an operand means, decided by the text alone and never by which files exist.
 
 use super::literal;
-use crate::fault::{Code, Fault};
+use crate::core::error::{Code, Error};
 use crate::format::Selector;
 use ndarray::ArrayD;
 
@@ -27,7 +27,7 @@ pub enum Form {
 /// assert_eq!(parse("@2"), Ok(Form::File("2".into(), Selector::Whole)));
 /// assert!(parse("1/3").is_err());
 /// ```
-pub fn parse(text: &str) -> Result<Form, Fault> {
+pub fn parse(text: &str) -> Result<Form, Error> {
     // A blank before a negative number keeps it from looking like an option; it means nothing.
     let trimmed = text.trim_start_matches([' ', '\t']);
     if let Some(selector) = stdin(trimmed) {
@@ -44,7 +44,7 @@ pub fn parse(text: &str) -> Result<Form, Fault> {
         return Ok(Form::Literal(values));
     }
     if trimmed.trim().is_empty() {
-        return Err(Fault::new(Code::EmptyValue, "the value is empty")
+        return Err(Error::new(Code::EmptyValue, "the value is empty")
             .tip("write numbers, '1,2;3,4', a file, or - for standard input"));
     }
     if literal::looks_like_one(trimmed) {

@@ -1,12 +1,12 @@
 //! `1,2;3,4`: numbers as one types them, and what is refused about them.
 
-use crate::fault::{Code, Fault, count};
+use crate::core::error::{Code, Error, count};
 use ndarray::{ArrayD, IxDyn};
 
 /// Reads numbers; none where the text is something else.
 ///
 /// `,` or blanks separate columns, `;` or newlines rows: `2` is a scalar, `1,2` a vector, `1,2;` a matrix of one row.
-pub(super) fn parse(text: &str) -> Result<Option<ArrayD<f64>>, Fault> {
+pub(super) fn parse(text: &str) -> Result<Option<ArrayD<f64>>, Error> {
     let body = text.trim();
     let (body, closed) = match body.strip_suffix(';') {
         Some(body) => (body, true),
@@ -45,22 +45,22 @@ fn cells(row: &str) -> Option<Vec<&str>> {
     Some(cells)
 }
 
-fn refuse_range(cell: &str) -> Result<(), Fault> {
+fn refuse_range(cell: &str) -> Result<(), Error> {
     let digits = cell.trim_start_matches(['+', '-']);
     if digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit() {
-        return Err(Fault::new(Code::BadLiteral, format!("the cell {cell} begins with a zero")).tip(
+        return Err(Error::new(Code::BadLiteral, format!("the cell {cell} begins with a zero")).tip(
             "a comma separates columns, so 1,000 would be 1 and 0: write 1000 without separators, and 7 for 007",
         ));
     }
     if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') && cell.parse::<f64>().is_ok_and(f64::is_infinite) {
-        return Err(Fault::new(Code::NumberRange, format!("{cell} is beyond the largest double, 1.8e308"))
+        return Err(Error::new(Code::NumberRange, format!("{cell} is beyond the largest double, 1.8e308"))
             .tip("write inf or -inf if infinity is meant"));
     }
     Ok(())
 }
 
-fn ragged(n: usize, len: usize, columns: usize) -> Fault {
-    Fault::new(Code::Ragged, format!("row {n} has {}, row 0 has {columns}", count(len, "number")))
+fn ragged(n: usize, len: usize, columns: usize) -> Error {
+    Error::new(Code::Ragged, format!("row {n} has {}, row 0 has {columns}", count(len, "number")))
         .at_index(&[n])
         .tip("every row needs the same number of columns; rows are separated by ;")
 }
@@ -73,7 +73,7 @@ pub(super) fn looks_like_one(text: &str) -> bool {
 }
 
 /// The fault of a text that is nearly a literal.
-pub(super) fn mistyped(text: &str) -> Fault {
+pub(super) fn mistyped(text: &str) -> Error {
     let text = text.trim();
     let of_a_file = format!("@{text} or ./{text} names a file");
     let advice = if text.contains('/') {
@@ -87,5 +87,5 @@ pub(super) fn mistyped(text: &str) -> Fault {
     } else {
         format!("separate columns by commas and rows by semicolons, '1,2;3,4'; {of_a_file}")
     };
-    Fault::new(Code::BadLiteral, format!("{text:?} is not a number, nor a matrix of numbers")).tip(advice)
+    Error::new(Code::BadLiteral, format!("{text:?} is not a number, nor a matrix of numbers")).tip(advice)
 }

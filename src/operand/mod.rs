@@ -1,10 +1,12 @@
 //! From the text of an option to a matrix and where it came from. Files, standard input and arguments meet here.
 
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fault};
-use crate::format::npy::{self, rows::Rows};
-use crate::format::{self, DOUBLE_ROUNDING, Format, Found, Selector, Source, json};
-use crate::name::Name;
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::format;
+use crate::format::npy;
+use crate::format::npy::rows::Rows;
+use crate::format::{DOUBLE_ROUNDING, Format, Found, Selector, Source, json};
 use ndarray::ArrayD;
 use std::fs::File;
 use std::io::Read;
@@ -12,16 +14,16 @@ use std::path::Path;
 
 mod document;
 pub mod grammar;
-mod kept;
 mod literal;
-mod nearest;
 mod place;
+mod spool;
 pub mod stdin;
+mod suggest;
 
 pub use document::Document;
 use grammar::Form;
-use kept::Kept;
 use place::locate;
+use spool::Kept;
 use stdin::Stdin;
 
 /// A matrix, and where it came from.
@@ -63,7 +65,7 @@ impl Origin {
 #[derive(Debug, Default)]
 pub struct Operands {
     /// The values, in the order of the layer's slots.
-    pub values: Bundle<f64>,
+    pub values: Tensors<f64>,
     origins: Vec<(Name, Origin, f64)>,
 }
 
@@ -114,12 +116,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the operand `name` from its option's text. Of a document of names, the first of `wanted` is taken.
-    pub fn read(&mut self, name: &Name, text: &str, wanted: &[Name]) -> Result<Operand, Fault> {
+    pub fn read(&mut self, name: &Name, text: &str, wanted: &[Name]) -> Result<Operand, Error> {
         let form = grammar::parse(text).map_err(|fault| fault.of(name))?;
         self.form(name, form, wanted)
     }
 
-    fn form(&mut self, name: &Name, form: Form, wanted: &[Name]) -> Result<Operand, Fault> {
+    fn form(&mut self, name: &Name, form: Form, wanted: &[Name]) -> Result<Operand, Error> {
         let operand = match form {
             Form::Literal(value) => Ok(Operand { value, rounding: DOUBLE_ROUNDING, origin: Origin::Typed }),
             Form::Json(text) => typed_json(&text),
@@ -135,19 +137,19 @@ impl<'a> Reader<'a> {
     }
 
     /// The JSON document in a file, or in standard input where `source` is `-`, and what messages call it.
-    pub fn json(&mut self, source: &str) -> Result<(json::Node, String), Fault> {
+    pub fn json(&mut self, source: &str) -> Result<(json::Node, String), Error> {
         let label = match source.strip_prefix('@').unwrap_or(source) {
             "-" => stdin::LABEL.to_owned(),
             path => grammar::named(path),
         };
         if first_bytes(self.text(&label)?)?.trim_ascii().is_empty() {
-            return Err(Fault::new(Code::EmptyValue, "is empty").from(label).tip("did the command before it fail?"));
+            return Err(Error::new(Code::EmptyValue, "is empty").from(label).tip("did the command before it fail?"));
         }
         Ok((json::read(self.text(&label)?)?, label))
     }
 
     /// The text of a file or of standard input, by what messages call it.
-    fn text<'b>(&'b mut self, label: &'b str) -> Result<Source<'b>, Fault> {
+    fn text<'b>(&'b mut self, label: &'b str) -> Result<Source<'b>, Error> {
         if label == stdin::LABEL {
             return self.stdin.source();
         }
@@ -156,7 +158,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A file, or standard input where `source` is `-`, to be read as it comes, and what messages call it.
-    pub fn stream(&mut self, source: &str) -> Result<(Box<dyn Read + '_>, String), Fault> {
+    pub fn stream(&mut self, source: &str) -> Result<(Box<dyn Read + '_>, String), Error> {
         let path = source.strip_prefix('@').unwrap_or(source);
         if path == "-" {
             return Ok((Box::new(self.stdin.stream()?), stdin::LABEL.to_owned()));
@@ -164,7 +166,7 @@ impl<'a> Reader<'a> {
         Ok((Box::new(open(path)?.0), path.to_owned()))
     }
 
-    fn file(&mut self, path: &str, selector: &Selector, wanted: &[Name]) -> Result<Operand, Fault> {
+    fn file(&mut self, path: &str, selector: &Selector, wanted: &[Name]) -> Result<Operand, Error> {
         let format = self.format_of(path)?;
         let found = if format.name() == json::Json.name() {
             self.take(path, selector, wanted).map_err(|fault| self.locate(fault, path))?
@@ -175,7 +177,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The rows of a .npy file of so many bytes or more, to be read in parts; nothing for anything else.
-    pub fn rows(&mut self, text: &str, least: u64) -> Result<Option<Rows>, Fault> {
+    pub fn rows(&mut self, text: &str, least: u64) -> Result<Option<Rows>, Error> {
         let Ok(Form::File(path, Selector::Whole)) = grammar::parse(text) else { return Ok(None) };
         if !Path::new(&path).metadata().is_ok_and(|meta| meta.is_file() && meta.len() >= least)
             || self.format_of(&path)?.name() != npy::Npy.name()
@@ -187,7 +189,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The format of a file, told by its extension or by its first bytes.
-    fn format_of(&mut self, path: &str) -> Result<&'static dyn format::Format, Fault> {
+    fn format_of(&mut self, path: &str) -> Result<&'static dyn format::Format, Error> {
         self.keep_pipe(path)?;
         match Path::new(path).extension().and_then(|extension| extension.to_str()).and_then(format::by_extension) {
             Some(format) => Ok(format),
@@ -196,7 +198,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A JSON document, of a file or of standard input, with what is selected still in it.
-    fn tree(&mut self, label: &str, selector: &Selector) -> Result<&mut json::Document, Fault> {
+    fn tree(&mut self, label: &str, selector: &Selector) -> Result<&mut json::Document, Error> {
         self.documents.retain(|(known, document)| known != label || document.whole(selector).is_some());
         let at = match self.documents.iter().position(|(known, _)| known == label) {
             Some(at) => at,
@@ -210,7 +212,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a matrix out of a document; for a second operand the document is read again.
-    fn take(&mut self, label: &str, selector: &Selector, wanted: &[Name]) -> Result<Found, Fault> {
+    fn take(&mut self, label: &str, selector: &Selector, wanted: &[Name]) -> Result<Found, Error> {
         match self.tree(label, selector)?.take(selector, wanted, label)? {
             Some(found) => Ok(found),
             None => {
@@ -220,14 +222,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn open<'b>(&'b self, path: &'b str) -> Result<Source<'b>, Fault> {
+    fn open<'b>(&'b self, path: &'b str) -> Result<Source<'b>, Error> {
         match self.pipes.iter().find(|(known, _)| known == path) {
             Some((_, kept)) => kept.source(path),
             None => open(path).map(|(file, len)| Source::file(path, file, len)),
         }
     }
 
-    fn keep_pipe(&mut self, path: &str) -> Result<(), Fault> {
+    fn keep_pipe(&mut self, path: &str) -> Result<(), Error> {
         if self.pipes.iter().any(|(known, _)| known == path)
             || !Path::new(path).metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
         {
@@ -238,7 +240,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn told_by_content(&self, path: &str) -> Result<&'static dyn format::Format, Fault> {
+    fn told_by_content(&self, path: &str) -> Result<&'static dyn format::Format, Error> {
         if let Some(format) = self.in_format {
             return Ok(format);
         }
@@ -247,7 +249,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads from standard input.
-    pub fn standard_input(&mut self, selector: &Selector, wanted: &[Name]) -> Result<Operand, Fault> {
+    pub fn standard_input(&mut self, selector: &Selector, wanted: &[Name]) -> Result<Operand, Error> {
         let format = self.stdin_format()?;
         let found = match format {
             Some(format) if format.name() == json::Json.name() => {
@@ -261,23 +263,23 @@ impl<'a> Reader<'a> {
     }
 
     /// The format of standard input, told by its first bytes; none is the literal grammar.
-    fn stdin_format(&mut self) -> Result<Option<&'static dyn format::Format>, Fault> {
+    fn stdin_format(&mut self) -> Result<Option<&'static dyn format::Format>, Error> {
         if self.in_format.is_some() {
             return Ok(self.in_format);
         }
         Ok(format::by_first_bytes(&first_bytes(self.stdin.source()?)?))
     }
 
-    fn typed_stdin(&mut self, selector: &Selector) -> Result<ArrayD<f64>, Fault> {
+    fn typed_stdin(&mut self, selector: &Selector) -> Result<ArrayD<f64>, Error> {
         let bytes = &*self.stdin.source()?.read_all()?;
         if let Selector::At(pointer) = selector {
-            return Err(Fault::new(Code::KeyMissing, format!("has no {pointer}: it is no JSON object"))
+            return Err(Error::new(Code::KeyMissing, format!("has no {pointer}: it is no JSON object"))
                 .from(stdin::LABEL)
                 .tip("take it whole: -"));
         }
         let text = std::str::from_utf8(bytes).map_err(|_| unknown_format(stdin::LABEL, bytes))?;
         if text.trim().is_empty() {
-            return Err(Fault::new(Code::EmptyValue, "is empty")
+            return Err(Error::new(Code::EmptyValue, "is empty")
                 .from(stdin::LABEL)
                 .tip("did the command before it fail?"));
         }
@@ -290,7 +292,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The keys of standard input, where it is a document of names.
-    pub fn stdin_names(&mut self) -> Result<Option<Vec<String>>, Fault> {
+    pub fn stdin_names(&mut self) -> Result<Option<Vec<String>>, Error> {
         match self.stdin_format()? {
             Some(format) if format.name() == json::Json.name() => {
                 Ok(match self.tree(stdin::LABEL, &Selector::Whole)?.whole(&Selector::Whole) {
@@ -312,7 +314,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn typed_json(text: &str) -> Result<Operand, Fault> {
+fn typed_json(text: &str) -> Result<Operand, Error> {
     let node = json::parse(text.as_bytes(), "")?;
     let value = node.matrix("").map_err(|fault| locate(fault, text))?;
     Ok(Operand { value, rounding: DOUBLE_ROUNDING, origin: Origin::TypedJson(text.to_owned()) })
@@ -323,28 +325,28 @@ fn operand(found: Found, origin: impl FnOnce(String) -> Origin) -> Operand {
 }
 
 /// Opens a file for reading; its length is 0 where it has none.
-fn open(path: &str) -> Result<(File, u64), Fault> {
+fn open(path: &str) -> Result<(File, u64), Error> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(nearest::missing(path)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(suggest::missing(path)),
         Err(error) => return Err(format::unreadable(path, &error)),
     };
     let meta = file.metadata().map_err(|error| format::unreadable(path, &error))?;
     if meta.is_dir() {
-        return Err(Fault::new(Code::FileUnreadable, "is a directory").from(path).tip("name a file in it"));
+        return Err(Error::new(Code::FileUnreadable, "is a directory").from(path).tip("name a file in it"));
     }
     Ok((file, meta.len()))
 }
 
 /// What it begins with: enough to tell its format.
-fn first_bytes(source: Source<'_>) -> Result<Vec<u8>, Fault> {
+fn first_bytes(source: Source<'_>) -> Result<Vec<u8>, Error> {
     const MOST: u64 = 1 << 16;
     let (label, mut first) = (source.label, Vec::new());
     source.take(MOST).read_to_end(&mut first).map_err(|error| format::unreadable(label, &error))?;
     Ok(first)
 }
 
-fn unknown_format(label: &str, first: &[u8]) -> Fault {
+fn unknown_format(label: &str, first: &[u8]) -> Error {
     let binary = first.iter().any(|byte| (*byte < 32 && !b"\t\n\r\x0c".contains(byte)) || *byte == 127);
     let what = if first.is_empty() {
         "is empty"
@@ -353,7 +355,7 @@ fn unknown_format(label: &str, first: &[u8]) -> Fault {
     } else {
         "is text of no known format"
     };
-    Fault::new(Code::FormatUnknown, what).from(label).tip(
+    Error::new(Code::FormatUnknown, what).from(label).tip(
         "formats: .json .npy .npz .csv .tsv .safetensors, told by extension, or by first bytes; tables have no first bytes to tell: --in-format csv",
     )
 }

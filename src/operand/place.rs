@@ -1,13 +1,13 @@
 //! Places in a text, found again after a failure, so that the good path stores none.
 
 use super::{Operands, Origin, Reader, stdin};
-use crate::fault::{Fact, Fault, Place, shape};
+use crate::core::error::{Error, Fact, Place, shape};
 use crate::format::json;
 use std::path::Path;
 
 impl Reader<'_> {
     /// Turns an index or pointer of a fault into a place in the text that the operand was read from.
-    pub fn place(&self, mut fault: Fault, operands: &Operands) -> Fault {
+    pub fn place(&self, mut fault: Error, operands: &Operands) -> Error {
         // The message has the shapes; a line for each is worth its place where it says which file to look at.
         let traced = |fact: Fact| match fact {
             Fact::Shape(name, sides) => {
@@ -33,7 +33,7 @@ impl Reader<'_> {
     }
 
     /// Walks through a file or standard input once more, to find a place in it after a failure.
-    pub fn locate(&self, fault: Fault, label: &str) -> Fault {
+    pub fn locate(&self, fault: Error, label: &str) -> Error {
         let fault = fault.from(label);
         match &fault.at {
             Some(Place::Pointer(pointer)) => {
@@ -44,7 +44,7 @@ impl Reader<'_> {
         }
     }
 
-    fn locate_at(&self, fault: Fault, label: &str, pointer: &str) -> Fault {
+    fn locate_at(&self, fault: Error, label: &str, pointer: &str) -> Error {
         let text = match label {
             stdin::LABEL => self.stdin.again(),
             path => Some(self.open(path)),
@@ -60,14 +60,14 @@ fn is_json(path: &str, pointer: &str) -> bool {
 }
 
 /// The same for a text that is in memory.
-pub(super) fn locate(fault: Fault, text: &str) -> Fault {
+pub(super) fn locate(fault: Error, text: &str) -> Error {
     let Some(Place::Pointer(pointer)) = &fault.at else { return fault };
     let pointer = pointer.clone();
     let place = json::locate(text.as_bytes(), &pointer);
     placed(fault, place, &pointer)
 }
 
-fn placed(fault: Fault, place: Option<(usize, usize)>, pointer: &str) -> Fault {
+fn placed(fault: Error, place: Option<(usize, usize)>, pointer: &str) -> Error {
     match place {
         Some((line, column)) => fault.at(Place::Text { line, column, pointer: pointer.to_owned() }),
         None => fault,

@@ -1,9 +1,9 @@
 //! The one reader of standard input: read once, whole, for all operands.
 
-use super::kept::Kept;
-use crate::fault::{Code, Fault};
+use super::spool::Kept;
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
 use crate::format::{Source, unreadable};
-use crate::name::Name;
 use std::io::Read;
 
 /// What messages call it.
@@ -32,7 +32,7 @@ impl<'a> Stdin<'a> {
     }
 
     /// All of it, from its beginning.
-    pub fn source(&mut self) -> Result<Source<'_>, Fault> {
+    pub fn source(&mut self) -> Result<Source<'_>, Error> {
         self.refuse_closed()?;
         if self.kept.is_none() {
             self.kept = Some(Kept::of(self.source).map_err(|error| unreadable(LABEL, &error))?);
@@ -41,28 +41,28 @@ impl<'a> Stdin<'a> {
     }
 
     /// What was read, once more.
-    pub(super) fn again(&self) -> Option<Result<Source<'_>, Fault>> {
+    pub(super) fn again(&self) -> Option<Result<Source<'_>, Error>> {
         self.kept.as_ref().map(|kept| kept.source(LABEL))
     }
 
     /// What has not been read, as it comes.
-    pub fn stream(&mut self) -> Result<&mut dyn Read, Fault> {
+    pub fn stream(&mut self) -> Result<&mut dyn Read, Error> {
         self.refuse_closed()?;
         Ok(&mut *self.source)
     }
 
-    fn refuse_closed(&self) -> Result<(), Fault> {
+    fn refuse_closed(&self) -> Result<(), Error> {
         if !self.closed {
             return Ok(());
         }
-        Err(Fault::new(Code::Usage, "--no-stdin keeps standard input from being read").tip("leave --no-stdin out"))
+        Err(Error::new(Code::Usage, "--no-stdin keeps standard input from being read").tip("leave --no-stdin out"))
     }
 
     /// Takes a plain `-` for an operand; there is only one.
-    pub fn take_plain(&mut self, operand: &Name) -> Result<(), Fault> {
+    pub fn take_plain(&mut self, operand: &Name) -> Result<(), Error> {
         match &self.plain {
             Some(first) if first != operand => {
-                Err(Fault::new(Code::StdinTwice, format!("standard input was taken whole by --{first} already"))
+                Err(Error::new(Code::StdinTwice, format!("standard input was taken whole by --{first} already"))
                     .of(operand)
                     .tip(format!("pipe one object and name its keys: --{first} -#/{first} --{operand} -#/{operand}")))
             }

@@ -2,7 +2,7 @@
 
 use super::{brief, junit, number, tap, wire, write_json};
 use crate::check::{Against, Checked, Finding, Verdict, Worst};
-use crate::fault::{index, shape};
+use crate::core::error::{index, shape};
 use serde_json::{Value, json};
 use std::io;
 

@@ -2,8 +2,8 @@
 
 use super::{brief, number, wire};
 use crate::check::compare::{Compared, Comparison, Entries, Tolerance, Worst};
-use crate::fault::{index, shape};
-use crate::name::Name;
+use crate::core::error::{index, shape};
+use crate::core::name::Name;
 use serde_json::{Map, Value, json};
 use std::io;
 

@@ -2,7 +2,7 @@
 
 use super::{brief, number, wire};
 use crate::check::expect::Answer;
-use crate::fault::{index, shape};
+use crate::core::error::{index, shape};
 use serde_json::{Map, Value, json};
 use std::io;
 

@@ -1,8 +1,8 @@
 //! What a command has to say, as plain data; how it looks is each renderer's own.
 
-use crate::fault::{Code, Fault};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
 use crate::format::{Arrays, Held, Width};
-use crate::name::Name;
 use ndarray::ArrayD;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -63,7 +63,7 @@ impl Report {
     }
 
     /// Keeps the named results, in the order of output.
-    pub fn only(&mut self, names: &[String]) -> Result<(), Fault> {
+    pub fn only(&mut self, names: &[String]) -> Result<(), Error> {
         let there: Vec<&str> = self.blocks.iter().map(|block| block.name.as_str()).collect();
         known(names, &there)?;
         self.blocks.retain(|block| names.iter().any(|name| name == block.name.as_str()));
@@ -72,9 +72,9 @@ impl Report {
 }
 
 /// Refuses the name of a result that is not there.
-pub fn known(names: &[String], there: &[&str]) -> Result<(), Fault> {
+pub fn known(names: &[String], there: &[&str]) -> Result<(), Error> {
     match names.iter().find(|name| !there.contains(&name.as_str())) {
-        Some(unknown) => Err(Fault::new(Code::Usage, format!("there is no result {unknown}"))
+        Some(unknown) => Err(Error::new(Code::Usage, format!("there is no result {unknown}"))
             .of(&Name::new("only"))
             .tip(format!("the results are {}", there.join(", ")))),
         None => Ok(()),

@@ -1,10 +1,10 @@
 //! The results of several layers, each under its layer's name.
 
 use super::{Block, Renderer, Report, Text};
-use crate::fault::{Code, Fault};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
 use crate::format::Width;
 use crate::format::json::nested_to_line;
-use crate::name::Name;
 use std::io;
 
 /// Results by layer.
@@ -17,7 +17,7 @@ pub struct Sections {
 
 impl Sections {
     /// Keeps what is named: a layer `fc1`, one of its results `fc1.dw`, or a result of every layer, `dw`.
-    pub fn only(&mut self, names: &[String]) -> Result<(), Fault> {
+    pub fn only(&mut self, names: &[String]) -> Result<(), Error> {
         let means = |name: &str, layer: &str, result: &Name| {
             name == layer || name == result.as_str() || name == format!("{layer}.{result}")
         };
@@ -26,7 +26,7 @@ impl Sections {
         };
         if let Some(unknown) = names.iter().find(|name| !named(name)) {
             let layers: Vec<&str> = self.sections.iter().map(|(layer, _)| layer.as_str()).collect();
-            return Err(Fault::new(Code::Usage, format!("there is no layer and no result {unknown}"))
+            return Err(Error::new(Code::Usage, format!("there is no layer and no result {unknown}"))
                 .of(&Name::new("only"))
                 .tip(format!(
                     "the layers are {}; dw means all of that name, {}.dw one",

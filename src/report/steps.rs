@@ -1,7 +1,7 @@
 //! Steps as text, as Markdown for notes, and as one JSON object.
 
 use super::{Block, number, wire};
-use crate::fault::shape;
+use crate::core::error::shape;
 use crate::steps::{Mark, Section, Step, Tally};
 use serde_json::{Value, json};
 use std::io;

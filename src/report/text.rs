@@ -1,7 +1,7 @@
 //! A report as text: each result's name, formula and shape, then the matrix as NumPy would print it.
 
 use super::{Head, Renderer};
-use crate::fault::shape;
+use crate::core::error::shape;
 use crate::format::Arrays;
 use ndarray::{ArrayD, ArrayView1, Axis, Slice, concatenate};
 use std::borrow::Cow;

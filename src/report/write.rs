@@ -1,17 +1,18 @@
 //! Where a report goes: standard output, or a file that is whole or not there at all.
 
-use crate::fault::{Code, Fault};
-use crate::signals::{self, Busy};
+use crate::core::error::{Code, Error};
+use crate::core::signals;
+use crate::core::signals::Busy;
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes a file beside its final name and renames it at the end: a failure leaves the old file as it was.
-pub fn file(path: &str, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Fault> {
+pub fn file(path: &str, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
     let failed = |error: io::Error| {
         // The temporary file's random name helps nobody.
         let why = error.to_string();
-        Fault::new(
+        Error::new(
             Code::WriteFailed,
             format!("cannot be written: {}", why.split(" at path ").next().unwrap_or_default()),
         )
@@ -22,7 +23,7 @@ pub fn file(path: &str, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
     let target = fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
     match fs::metadata(&target) {
         Ok(meta) if meta.is_dir() => {
-            Err(Fault::new(Code::WriteFailed, "is a directory").from(path).tip("name a file in it"))
+            Err(Error::new(Code::WriteFailed, "is a directory").from(path).tip("name a file in it"))
         }
         // A device or pipe has no content to lose, and nothing can take its place.
         Ok(meta) if !meta.is_file() => {

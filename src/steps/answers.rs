@@ -2,8 +2,8 @@
 
 use super::{Section, Step};
 use crate::check::expect::{Misfit, judge};
-use crate::format::written::Sheet;
-use crate::name::Name;
+use crate::core::name::Name;
+use crate::format::decimal::Sheet;
 use ndarray::{ArrayD, IxDyn};
 
 /// What became of somebody's number for a step.

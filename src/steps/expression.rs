@@ -1,8 +1,8 @@
 //! An entry of a trace as arithmetic with the numbers filled in. What has a name is a number; what has none is written out.
 
 use super::number::written;
-use crate::scalar::Scalar;
-use crate::scalar::traced::{Entry, Op, Read};
+use crate::numeric::Scalar;
+use crate::numeric::traced::{Entry, Op, Read};
 
 /// Of a sum with more terms than this, the first and the last are shown.
 const TERMS: usize = 10;

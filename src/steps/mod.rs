@@ -3,12 +3,12 @@
 //! Every entry of a result is a line, and so is everything on the way that the formula gives a name. A layer that names
 //! nothing has its steps all the same.
 
-use crate::bundle::Bundle;
-use crate::fault::{Code, Fault};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
 use crate::layer::{AnyLayer, Forward, Layer, Outcome};
-use crate::name::Name;
-use crate::scalar::traced::{Called, Entry, Op, record_first};
-use crate::scalar::{Scalar, Traced};
+use crate::numeric::traced::{Called, Entry, Op, record_first};
+use crate::numeric::{Scalar, Traced};
 use expression::{Expression, Writer};
 use ndarray::{ArrayD, Dimension};
 use number::written;
@@ -32,7 +32,7 @@ pub struct Followed<'a> {
     /// Its mathematics.
     pub layer: &'a dyn AnyLayer,
     /// Its operands.
-    pub at: &'a Bundle<f64>,
+    pub at: &'a Tensors<f64>,
     /// Its results and gradients.
     pub outcome: &'a Outcome,
     /// Its upstream gradient, where there are gradients.
@@ -83,11 +83,11 @@ impl Step {
 }
 
 fn label(name: &Name, index: &[usize]) -> String {
-    if index.is_empty() { name.to_string() } else { format!("{name}{}", crate::fault::index(index)) }
+    if index.is_empty() { name.to_string() } else { format!("{name}{}", crate::core::error::index(index)) }
 }
 
 /// The steps to every result and gradient of a layer, in the order of output.
-pub fn follow(followed: &Followed<'_>) -> Result<Vec<Section>, Fault> {
+pub fn follow(followed: &Followed<'_>) -> Result<Vec<Section>, Error> {
     admit(followed)?;
     let (log, made) = record_first(SHOWN, ROOM, || run(followed));
     let names = named(&log, &made);
@@ -160,16 +160,16 @@ type Label = (Name, Vec<usize>);
 
 /// What a run on numbers that remember gave.
 struct Made {
-    given: Bundle<Traced>,
-    results: Bundle<Traced>,
-    gradients: Bundle<Traced>,
+    given: Tensors<Traced>,
+    results: Tensors<Traced>,
+    gradients: Tensors<Traced>,
 }
 
 fn run(followed: &Followed<'_>) -> Made {
     let mut given = followed.at.map(|&value| Traced::leaf(value));
     let Forward { results, saved } = Layer::<Traced>::forward(followed.layer, &given);
     let forward = Forward { results, saved };
-    let mut gradients = Bundle::new();
+    let mut gradients = Tensors::new();
     if let Some(dout) = followed.dout {
         let dout = dout.mapv(if followed.says_dout { Traced::leaf } else { Traced::from_f64 });
         gradients = Layer::<Traced>::backward(followed.layer, &given, &&forward, &dout).all();
@@ -179,13 +179,13 @@ fn run(followed: &Followed<'_>) -> Made {
 }
 
 /// Refuses what would be too much to remember.
-fn admit(followed: &Followed<'_>) -> Result<(), Fault> {
+fn admit(followed: &Followed<'_>) -> Result<(), Error> {
     let all = followed.at.iter().chain(followed.outcome.results.iter());
     let count: usize = all.map(|(_, value)| value.len()).sum();
     if count <= LIMIT {
         return Ok(());
     }
-    Err(Fault::new(Code::Usage, format!("{count} numbers are too many to follow step by step: up to {LIMIT} are"))
+    Err(Error::new(Code::Usage, format!("{count} numbers are too many to follow step by step: up to {LIMIT} are"))
         .of(&Name::new("steps"))
         .tip("take a few rows of the input: the steps of every row are alike"))
 }

@@ -2,9 +2,9 @@
 //! for the other for ever; and it is always waited for.
 
 use super::Conversation;
-use crate::fault::{Code, Fault};
+use crate::core::error::{Code, Error};
+use crate::core::signals;
 use crate::format::printable;
-use crate::signals;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
@@ -46,9 +46,9 @@ pub(super) struct Child {
 }
 
 impl Child {
-    pub(super) fn start(command: &[OsString], conversation: Conversation) -> Result<Child, Fault> {
+    pub(super) fn start(command: &[OsString], conversation: Conversation) -> Result<Child, Error> {
         let Some((program, arguments)) = command.split_first() else {
-            return Err(Fault::new(Code::Usage, "no program is given")
+            return Err(Error::new(Code::Usage, "no program is given")
                 .tip("it stands behind --: nnlayer gradcheck --layer affine -- python3 affine.py"));
         };
         let mut command = Command::new(program);
@@ -119,7 +119,7 @@ impl Child {
     }
 
     /// Waits for an end without complaint.
-    pub(super) fn end_well(&mut self, until: Instant, timeout: Duration) -> Result<(), Fault> {
+    pub(super) fn end_well(&mut self, until: Instant, timeout: Duration) -> Result<(), Error> {
         match self.wait(until) {
             Some(status) if status.success() => Ok(()),
             Some(_) => Err(self.ended(until, timeout)),
@@ -128,31 +128,31 @@ impl Child {
     }
 
     /// Why it ended without an answer, or badly.
-    pub(super) fn ended(&mut self, until: Instant, timeout: Duration) -> Fault {
+    pub(super) fn ended(&mut self, until: Instant, timeout: Duration) -> Error {
         let Some(status) = self.wait(until) else { return self.kill_late(timeout) };
         let fault = if status.success() {
-            Fault::new(Code::ProgramCrash, "ended without an answer").tip(
+            Error::new(Code::ProgramCrash, "ended without an answer").tip(
                 "a program reads one line from standard input and prints one line of JSON, with --persistent again and again until its input ends; docs/gradcheck-protocol.md has examples",
             )
         } else {
-            Fault::new(Code::ProgramCrash, how_it_ended(status))
+            Error::new(Code::ProgramCrash, how_it_ended(status))
                 .tip("a status other than 0 says that the program failed; run it by hand with the example of docs/gradcheck-protocol.md")
         };
         self.with_last_words(fault)
     }
 
     /// Ends it because its time is up.
-    pub(super) fn kill_late(&mut self, timeout: Duration) -> Fault {
+    pub(super) fn kill_late(&mut self, timeout: Duration) -> Error {
         self.kill();
-        let fault = Fault::new(Code::ProgramTimeout, format!("did not answer within {} s", timeout.as_secs_f64()));
+        let fault = Error::new(Code::ProgramTimeout, format!("did not answer within {} s", timeout.as_secs_f64()));
         self.with_last_words(fault)
             .tip("--timeout SECONDS gives it longer; does it read to the end of its input, and end by itself?")
     }
 
     /// Ends it because it does not stop printing.
-    pub(super) fn kill_endless(&mut self) -> Fault {
+    pub(super) fn kill_endless(&mut self) -> Error {
         self.kill();
-        Fault::new(Code::ReplyTooLong, format!("printed more than {} MB and was ended", LONGEST_REPLY >> 20))
+        Error::new(Code::ReplyTooLong, format!("printed more than {} MB and was ended", LONGEST_REPLY >> 20))
             .tip("standard output is for the one answer; print other things on standard error")
     }
 
@@ -178,7 +178,7 @@ impl Child {
     }
 
     /// Adds what it said last on standard error.
-    fn with_last_words(&mut self, mut fault: Fault) -> Fault {
+    fn with_last_words(&mut self, mut fault: Error) -> Error {
         // What it had started may hold standard error open after its end: wait for a moment only.
         let soon = Instant::now() + TICK * 4;
         while self.words_end.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < soon {
@@ -265,17 +265,17 @@ fn how_it_ended(status: ExitStatus) -> String {
     status.code().map_or_else(|| "failed".to_owned(), |code| format!("ended with status {code}"))
 }
 
-fn cannot_start(program: &OsString, error: &io::Error) -> Fault {
+fn cannot_start(program: &OsString, error: &io::Error) -> Error {
     let path = Path::new(program);
     let shown = printable(&program.to_string_lossy());
     let is_path = path.components().count() > 1;
-    let found = Fault::new(Code::ProgramNotExecutable, format!("cannot be run: {error}"));
+    let found = Error::new(Code::ProgramNotExecutable, format!("cannot be run: {error}"));
     match error.kind() {
         ErrorKind::NotFound if is_path && path.exists() => {
             found.tip("the program that its first line #! names does not exist; name the interpreter: -- python3 FILE")
         }
         ErrorKind::NotFound => {
-            let fault = Fault::new(Code::ProgramMissing, format!("there is no program {shown}"));
+            let fault = Error::new(Code::ProgramMissing, format!("there is no program {shown}"));
             if !is_path && path.exists() {
                 fault.tip(format!("a program in this folder is called ./{shown}"))
             } else if shown.contains(' ') {

@@ -1,18 +1,19 @@
 //! What a program answered, read: anything that is numbers passes, whatever its shape.
 
-use crate::bundle::Bundle;
 use crate::check::{Point, Reply};
-use crate::fault::{Code, Fault, Place};
-use crate::format::json::{self, Node};
+use crate::core::error::{Code, Error, Place};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::format::json;
+use crate::format::json::Node;
 use crate::format::{escape, printable};
-use crate::name::Name;
 use ndarray::{ArrayD, Axis, IxDyn};
 
 /// So many characters of an answer are shown that is no JSON.
 const SHOWN: usize = 120;
 
 /// Reads the reply to a request with these points.
-pub(super) fn read(bytes: &[u8], points: &[Point], label: &str) -> Result<Vec<Reply>, Fault> {
+pub(super) fn read(bytes: &[u8], points: &[Point], label: &str) -> Result<Vec<Reply>, Error> {
     let node = match json::parse(bytes, label) {
         Ok(node) => node,
         Err(fault) => return Err(not_json(fault, bytes)),
@@ -28,7 +29,7 @@ pub(super) fn read(bytes: &[u8], points: &[Point], label: &str) -> Result<Vec<Re
     })
 }
 
-fn document(node: Node, points: &[Point]) -> Result<Vec<Reply>, Fault> {
+fn document(node: Node, points: &[Point]) -> Result<Vec<Reply>, Error> {
     let said = match key(node, "points", "")? {
         Node::List(said) => said,
         // Only an empty array of points is an array of numbers.
@@ -37,13 +38,13 @@ fn document(node: Node, points: &[Point]) -> Result<Vec<Reply>, Fault> {
     };
     if said.len() != points.len() {
         let message = format!("answered {} of {} points", said.len(), points.len());
-        return Err(Fault::new(Code::ReplyPoints, message)
+        return Err(Error::new(Code::ReplyPoints, message)
             .tip("a request holds several points; the reply has one entry for each, in the same order"));
     }
     said.into_iter().zip(points).enumerate().map(|(n, (said, asked))| point(said, asked, n)).collect()
 }
 
-fn point(said: Node, asked: &Point, n: usize) -> Result<Reply, Fault> {
+fn point(said: Node, asked: &Point, n: usize) -> Result<Reply, Error> {
     let here = format!("/points/{n}");
     let Node::Object(entries) = said else { return Err(value("a point is an object", &here)) };
     let (mut outputs, mut gradients) = (None, None);
@@ -62,10 +63,10 @@ fn point(said: Node, asked: &Point, n: usize) -> Result<Reply, Fault> {
 }
 
 /// The named arrays of `outputs` or `gradients`; null stands for nothing.
-fn arrays(node: Node, here: &str) -> Result<Bundle<f64>, Fault> {
+fn arrays(node: Node, here: &str) -> Result<Tensors<f64>, Error> {
     let entries = match node {
         Node::Object(entries) => entries,
-        Node::Null => return Ok(Bundle::new()),
+        Node::Null => return Ok(Tensors::new()),
         _ => return Err(value("is no object with an array for each name", here)),
     };
     let named = entries.into_iter().filter(|(_, node)| *node != Node::Null);
@@ -78,7 +79,7 @@ fn arrays(node: Node, here: &str) -> Result<Bundle<f64>, Fault> {
 }
 
 /// An array of numbers with as many axes as there are.
-fn numbers(node: Node, here: &str) -> Result<ArrayD<f64>, Fault> {
+fn numbers(node: Node, here: &str) -> Result<ArrayD<f64>, Error> {
     let list = match node {
         Node::List(list) if list.iter().all(|node| matches!(node, Node::List(_) | Node::Numbers(_))) => list,
         other => return other.matrix(here).map_err(|fault| fault.with(|said| said.code = Code::ReplyValue)),
@@ -97,24 +98,24 @@ fn standard(values: ArrayD<f64>) -> ArrayD<f64> {
     ArrayD::from_shape_vec(shape, values.iter().copied().collect()).unwrap_or(values)
 }
 
-fn key(node: Node, wanted: &str, here: &str) -> Result<Node, Fault> {
+fn key(node: Node, wanted: &str, here: &str) -> Result<Node, Error> {
     let Node::Object(entries) = node else { return Err(value("is no JSON object", here)) };
     entries.into_iter().find(|(key, _)| key == wanted).map(|(_, node)| node).ok_or_else(|| lacks(wanted, here))
 }
 
-fn lacks(key: &str, here: &str) -> Fault {
-    let fault = Fault::new(Code::ReplyKeyMissing, format!("the answer has no key {key}"))
+fn lacks(key: &str, here: &str) -> Error {
+    let fault = Error::new(Code::ReplyKeyMissing, format!("the answer has no key {key}"))
         .tip(r#"an answer is {"points":[{"outputs":{"y":…},"gradients":{"dx":…}}, …]}"#);
     if here.is_empty() { fault } else { fault.at(Place::Pointer(here.to_owned())) }
 }
 
-fn value(what: &str, here: &str) -> Fault {
-    Fault::new(Code::ReplyValue, what)
+fn value(what: &str, here: &str) -> Error {
+    Error::new(Code::ReplyValue, what)
         .at(Place::Pointer(here.to_owned()))
         .tip(r#"an answer is {"points":[{"outputs":{"y":…},"gradients":{"dx":…}}, …]}"#)
 }
 
-fn not_json(fault: Fault, bytes: &[u8]) -> Fault {
+fn not_json(fault: Error, bytes: &[u8]) -> Error {
     let code = if fault.code == Code::DuplicateKey { Code::ReplyValue } else { Code::ReplyNotJson };
     fault
         .with(|said| said.code = code)
@@ -136,7 +137,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn one() -> Vec<Point> {
-        vec![Point { at: Bundle::new(), dout: None }]
+        vec![Point { at: Tensors::new(), dout: None }]
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! An operand with a row for each sample.
 
-use crate::fault::Fault;
+use crate::core::error::Error;
 use crate::format::npy::rows::Rows;
-use crate::kernel::memory;
+use crate::parallel::pages;
 use ndarray::{ArrayD, Axis, Slice};
 
 /// An operand with a row for each sample.
@@ -53,7 +53,7 @@ impl Batch {
         begin: usize,
         count: usize,
         spent: Option<ArrayD<f64>>,
-    ) -> Result<ArrayD<f64>, Fault> {
+    ) -> Result<ArrayD<f64>, Error> {
         let Batch::Held { height, blocks, lent, .. } = self else {
             drop(spent);
             return self.copy(begin, count);
@@ -70,7 +70,7 @@ impl Batch {
     }
 
     /// The same, that need not be given back.
-    pub(super) fn copy(&mut self, begin: usize, count: usize) -> Result<ArrayD<f64>, Fault> {
+    pub(super) fn copy(&mut self, begin: usize, count: usize) -> Result<ArrayD<f64>, Error> {
         match self {
             Batch::Read(rows) => rows.next(count),
             Batch::Held { height, blocks, .. } => {
@@ -81,7 +81,7 @@ impl Batch {
         }
     }
 
-    pub(super) fn rewind(&mut self) -> Result<(), Fault> {
+    pub(super) fn rewind(&mut self) -> Result<(), Error> {
         if let Batch::Read(rows) = self { rows.rewind() } else { Ok(()) }
     }
 }
@@ -95,7 +95,7 @@ fn parts(mut numbers: Vec<f64>, shape: &[usize], rows: usize) -> Vec<ArrayD<f64>
         let tail = if begin == 0 {
             std::mem::take(&mut numbers)
         } else {
-            let mut tail = memory::room(numbers.len() - begin * width);
+            let mut tail = pages::room(numbers.len() - begin * width);
             tail.extend_from_slice(&numbers[begin * width..]);
             numbers.truncate(begin * width);
             numbers.shrink_to_fit();

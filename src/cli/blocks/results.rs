@@ -1,13 +1,14 @@
 //! The results themselves, in the order of output.
 
 use super::{Batches, Coming};
-use crate::fault::Fault;
+use crate::core::error::Error;
+use crate::core::name::Name;
 use crate::format::Arrays;
-use crate::kernel::memory;
-use crate::kernel::progress::Progress;
-use crate::layer::{self, Precision, Wanted};
-use crate::name::Name;
-use crate::scalar::Running;
+use crate::layer;
+use crate::layer::{Precision, Wanted};
+use crate::numeric::Running;
+use crate::parallel::pages;
+use crate::parallel::progress::Progress;
 use ndarray::{ArrayD, arr0};
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -34,12 +35,12 @@ pub(in crate::cli) struct Blocks<'a> {
     /// A sum that is asked for next.
     ready: Option<ArrayD<f64>>,
     /// Why it could not go on.
-    pub(in crate::cli) fault: Option<Fault>,
+    pub(in crate::cli) fault: Option<Error>,
 }
 
 impl<'a> Blocks<'a> {
     pub(in crate::cli) fn new(of: &'a mut Batches) -> Blocks<'a> {
-        memory::reuse();
+        pages::reuse();
         let coming = of.results.clone().into_iter();
         let open = of.results.iter().filter(|coming| coming.sum).cloned().collect();
         // Few blocks are large ones, of which each says how far it is.
@@ -58,7 +59,7 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    fn advance(&mut self) -> Result<Option<(Name, Vec<usize>)>, Fault> {
+    fn advance(&mut self) -> Result<Option<(Name, Vec<usize>)>, Error> {
         let Some(Coming { name, shape, sum }) = self.coming.next() else { return Ok(None) };
         self.row = if sum { None } else { Some(name.clone()) };
         let open = self.open.iter().any(|open| open.name == name);
@@ -79,7 +80,7 @@ impl<'a> Blocks<'a> {
 
     /// Begins a pass over all rows, for the rows of a result and the sums that go along, or for all sums that there are still
     /// to be made.
-    fn begin(&mut self) -> Result<(), Fault> {
+    fn begin(&mut self) -> Result<(), Error> {
         self.of.rewind()?;
         let (row, of) = (self.row.as_ref(), &self.of);
         let now = self.open.extract_if(.., |sum| row.is_none() || of.along(&sum.name) == row);
@@ -106,7 +107,7 @@ impl<'a> Blocks<'a> {
     }
 
     /// Computes the next block, of which it gives the rows and adds the sums.
-    fn block(&mut self) -> Result<Option<ArrayD<f64>>, Fault> {
+    fn block(&mut self) -> Result<Option<ArrayD<f64>>, Error> {
         let (later, adding) = (self.later.iter().map(|(name, _)| name), self.adding.iter().map(|(name, _)| name));
         let wanted: Vec<Name> = self.row.iter().chain(later).chain(adding).cloned().collect();
         let first = self.of.begin == 0;
@@ -139,7 +140,7 @@ impl<'a> Blocks<'a> {
     }
 
     /// Keeps why it could not go on.
-    fn kept<T>(&mut self, made: Result<T, Fault>) -> io::Result<T> {
+    fn kept<T>(&mut self, made: Result<T, Error>) -> io::Result<T> {
         made.map_err(|fault| {
             self.fault = Some(fault);
             io::ErrorKind::Other.into()

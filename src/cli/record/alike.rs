@@ -5,16 +5,16 @@ use super::subject::{About, Engine};
 use super::{Records, Upstream, Worker};
 use crate::cli::job::Dout;
 use crate::cli::stream::Spot;
-use crate::fault::Fault;
+use crate::core::error::Error;
+use crate::core::name::Name;
 use crate::format::json::record::Form;
 use crate::format::json::{push_number, push_row};
 use crate::layer::Role;
-use crate::name::Name;
 use ndarray::{ArrayD, IxDyn};
 
 impl Records {
     /// What a thread computes with.
-    pub(super) fn engine(&self) -> Result<Engine, Fault> {
+    pub(super) fn engine(&self) -> Result<Engine, Error> {
         let backward = !matches!(self.dout, Upstream::Unwanted);
         Engine::new(&self.subject, &self.given.values, self.may_be_rows(), |name| backward && self.shows(name))
     }

@@ -2,13 +2,13 @@
 //! inside has its layer's name in front and is there when it is named.
 
 use super::subject::{About, Computed, by_rows};
-use crate::bundle::Bundle;
 use crate::cli::request::Request;
-use crate::fault::{Code, Fault};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
 use crate::layer::{LayerSpec, Precision, Role, Slot};
-use crate::name::Name;
-use crate::tape::again::{Excerpt, Fed, Ready};
-use crate::tape::{Stage, Tape};
+use crate::network::runner::{Excerpt, Fed, Ready};
+use crate::network::{Stage, Tape};
 use ndarray::{ArrayD, IxDyn};
 
 /// What a network gives as one layer would, in the order of output.
@@ -35,7 +35,7 @@ struct Entry {
 }
 
 impl Network {
-    pub(super) fn new(tape: Tape, label: &str, request: &Request) -> Result<Network, Fault> {
+    pub(super) fn new(tape: Tape, label: &str, request: &Request) -> Result<Network, Error> {
         let mut entries = entries(&tape);
         let all = entries.iter().map(|entry| entry.key.to_string()).chain(OWN.map(|name| name.to_string()));
         let all = all.collect();
@@ -108,10 +108,10 @@ impl Network {
     pub(super) fn run(
         &self,
         ready: &mut Ready,
-        at: &mut Bundle<f64>,
+        at: &mut Tensors<f64>,
         about: &About<'_>,
-        upstream: impl FnOnce(&[usize]) -> Result<Option<ArrayD<f64>>, Fault>,
-    ) -> Result<Computed, Fault> {
+        upstream: impl FnOnce(&[usize]) -> Result<Option<ArrayD<f64>>, Error>,
+    ) -> Result<Computed, Error> {
         let (values, notes) = self.alone.run(ready, fed(at, about), |_, shape| wanted(upstream(shape)?, shape))?;
         Ok((self.keys.iter().cloned().zip(values).collect(), notes))
     }
@@ -120,10 +120,10 @@ impl Network {
     pub(super) fn run_rows(
         &self,
         ready: &mut Ready,
-        at: &mut Bundle<f64>,
+        at: &mut Tensors<f64>,
         about: &About<'_>,
-        upstream: impl FnOnce(&[usize]) -> Result<Option<ArrayD<f64>>, Fault>,
-    ) -> Option<Result<Computed, Fault>> {
+        upstream: impl FnOnce(&[usize]) -> Result<Option<ArrayD<f64>>, Error>,
+    ) -> Option<Result<Computed, Error>> {
         let rows = self.rows.as_ref()?;
         let fed = fed(at, about);
         let count = fed.x.shape().first().copied()?;
@@ -145,12 +145,12 @@ impl Network {
 }
 
 /// The operands: those that a record gave are not needed again.
-fn fed<'a>(at: &mut Bundle<f64>, about: &About<'a>) -> Fed<'a> {
+fn fed<'a>(at: &mut Tensors<f64>, about: &About<'a>) -> Fed<'a> {
     let mut take = |name: &Name| if (about.new)(name) { at.take(name) } else { at.get(name).cloned() };
     Fed { x: take(&Name::X).unwrap_or_default(), t: take(&Name::T), rounding: about.rounding }
 }
 
-fn wanted(dout: Option<ArrayD<f64>>, shape: &[usize]) -> Result<ArrayD<f64>, Fault> {
+fn wanted(dout: Option<ArrayD<f64>>, shape: &[usize]) -> Result<ArrayD<f64>, Error> {
     Ok(dout.unwrap_or_else(|| ArrayD::ones(IxDyn(shape))))
 }
 
@@ -182,7 +182,7 @@ fn entries(tape: &Tape) -> Vec<Entry> {
 
 /// Keeps what is named: y, loss or dx of the network, a layer `fc1`, one of its results `fc1.dw`, or a result of every
 /// layer, `dw`.
-fn choose(entries: &mut Vec<Entry>, names: &[String], tape: &Tape) -> Result<(), Fault> {
+fn choose(entries: &mut Vec<Entry>, names: &[String], tape: &Tape) -> Result<(), Error> {
     let own: Vec<String> =
         entries.iter().filter(|entry| OWN.contains(&entry.key)).map(|entry| entry.key.to_string()).collect();
     let means = |name: &String, entry: &Entry| {
@@ -193,7 +193,7 @@ fn choose(entries: &mut Vec<Entry>, names: &[String], tape: &Tape) -> Result<(),
             && (entry.key.as_str() == name || tape.stages[entry.layer].name == *name || entry.name.as_str() == name)
     };
     if let Some(unknown) = names.iter().find(|name| !entries.iter().any(|entry| means(name, entry))) {
-        return Err(Fault::new(Code::Usage, format!("there is no layer and no result {unknown}"))
+        return Err(Error::new(Code::Usage, format!("there is no layer and no result {unknown}"))
             .of(&Name::new("only"))
             .tip(format!(
                 "the network gives {}; the layers are {}: dw means all of that name, {}.dw one",
@@ -207,7 +207,7 @@ fn choose(entries: &mut Vec<Entry>, names: &[String], tape: &Tape) -> Result<(),
 }
 
 /// The network for a row a record; nothing where a record's results are not those of a row.
-fn rows(tape: &Tape, entries: &[Entry]) -> Result<Option<Excerpt>, Fault> {
+fn rows(tape: &Tape, entries: &[Entry]) -> Result<Option<Excerpt>, Error> {
     let learnt = |entry: &Entry| {
         let stage = &tape.stages[entry.layer];
         entry.name.is_gradient()
@@ -222,7 +222,7 @@ fn rows(tape: &Tape, entries: &[Entry]) -> Result<Option<Excerpt>, Fault> {
         let weighted = stage.params.get(&Name::WEIGHT).is_some();
         let Some(settings) = by_rows(stage.spec, &stage.settings, weighted)? else { return Ok(None) };
         // Parameters are where they were made ready.
-        let stage = Stage::new(stage.spec, stage.name.clone(), settings, Bundle::new())?;
+        let stage = Stage::new(stage.spec, stage.name.clone(), settings, Tensors::new())?;
         if !stage.layer().independent_rows() {
             return Ok(None);
         }

@@ -3,16 +3,19 @@
 use super::network::Network;
 use super::subject::{Layer, Subject};
 use super::{Key, Open, Records, Upstream, no_result};
-use crate::cli::gather::{self, stand_ins};
+use crate::cli::gather;
+use crate::cli::gather::stand_ins;
 use crate::cli::request::Request;
 use crate::cli::text_of;
-use crate::fault::{Code, Fault};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
 use crate::format::{Selector, unescape};
 use crate::layer::{LayerSpec, ScalarDout, Slot};
-use crate::name::Name;
-use crate::operand::grammar::{self, Form};
+use crate::network;
+use crate::network::{Stage, Tape};
+use crate::operand::grammar;
+use crate::operand::grammar::Form;
 use crate::operand::{Operands, Origin, Reader};
-use crate::tape::{self, Stage, Tape};
 use clap::ArgMatches;
 
 impl Records {
@@ -22,7 +25,7 @@ impl Records {
         matches: &ArgMatches,
         request: &Request,
         reader: &mut Reader<'_>,
-    ) -> Result<Records, Fault> {
+    ) -> Result<Records, Error> {
         let settings = gather::settings(spec, matches)?;
         // What is wrong with them is said before the first record.
         (spec.build)(&settings)?;
@@ -45,9 +48,9 @@ impl Records {
         matches: &ArgMatches,
         request: &Request,
         reader: &mut Reader<'_>,
-    ) -> Result<Records, Fault> {
+    ) -> Result<Records, Error> {
         if text_of(matches, Name::T.as_str()).is_some() && !tape.stages.iter().any(Stage::has_target) {
-            return Err(tape::no_target());
+            return Err(network::no_target());
         }
         let network = Network::new(tape, label, request)?;
         let (slots, backward) = (network.slots(), network.backward());
@@ -75,7 +78,7 @@ impl Records {
         backward: bool,
         matches: &ArgMatches,
         reader: &mut Reader<'_>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Error> {
         for slot in slots {
             let text = text_of(matches, slot.name.as_str());
             let (key, said) = match text.map(|text| selector(&slot.name, text)).transpose()? {
@@ -96,7 +99,7 @@ impl Records {
         Ok(())
     }
 
-    fn admit_name(&self, spec: &LayerSpec, name: &str) -> Result<(), Fault> {
+    fn admit_name(&self, spec: &LayerSpec, name: &str) -> Result<(), Error> {
         let there: Vec<&str> = spec.results.iter().map(|(name, _)| name.as_str()).collect();
         if there.contains(&name) || name == Name::DIVISOR.as_str() {
             return Ok(());
@@ -104,7 +107,7 @@ impl Records {
         Err(no_result(name, &there))
     }
 
-    fn upstream(&mut self, text: Option<&str>, reader: &mut Reader<'_>) -> Result<Upstream, Fault> {
+    fn upstream(&mut self, text: Option<&str>, reader: &mut Reader<'_>) -> Result<Upstream, Error> {
         let own = [Name::DOUT];
         let Some(text) = text else {
             return Ok(Upstream::Record { key: self.key(&own, &Selector::Whole), required: false });
@@ -118,7 +121,7 @@ impl Records {
         let operand = reader.read(&Name::DOUT, text, &own)?;
         let typed = operand.value.ndim() == 0 && operand.origin == Origin::Typed;
         if typed && matches!(self.subject.spec().scalar_dout, ScalarDout::LocalFactors(_)) {
-            return Err(Fault::new(
+            return Err(Error::new(
                 Code::LocalFactors,
                 format!("the number {} scales local factors, and records are given gradients", text.trim()),
             )
@@ -149,7 +152,7 @@ impl Records {
 }
 
 /// What an option selects of each record; nothing where it names a value for all.
-fn selector(name: &Name, text: &str) -> Result<Option<Selector>, Fault> {
+fn selector(name: &Name, text: &str) -> Result<Option<Selector>, Error> {
     Ok(match grammar::parse(text).map_err(|fault| fault.of(name))? {
         Form::Stdin(selector) => Some(selector),
         _ => None,

@@ -1,11 +1,12 @@
 //! What records go through: a layer, or a network; and what a thread computes it with.
 
 use super::network::Network;
-use crate::bundle::Bundle;
-use crate::fault::{Fault, Note};
-use crate::layer::{self, AnyLayer, Given, LayerSpec, Precision, Role, Settings};
-use crate::name::Name;
-use crate::tape::again::Ready;
+use crate::core::error::{Error, Note};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::layer;
+use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Role, Settings};
+use crate::network::runner::Ready;
 use ndarray::ArrayD;
 
 /// What records go through.
@@ -79,10 +80,10 @@ impl Engine {
     /// shown.
     pub(super) fn new(
         subject: &Subject,
-        given: &Bundle<f64>,
+        given: &Tensors<f64>,
         rows: bool,
         shows: impl Fn(&Name) -> bool,
-    ) -> Result<Engine, Fault> {
+    ) -> Result<Engine, Error> {
         Ok(match subject {
             Subject::Layer(layer) => Engine::Layer {
                 alone: (layer.spec.build)(&layer.settings)?,
@@ -98,10 +99,10 @@ impl Engine {
         &mut self,
         subject: &Subject,
         own: Option<&dyn AnyLayer>,
-        at: &mut Bundle<f64>,
+        at: &mut Tensors<f64>,
         about: &About<'_>,
-        upstream: impl FnOnce(&[usize]) -> Result<Option<ArrayD<f64>>, Fault>,
-    ) -> Result<Computed, Fault> {
+        upstream: impl FnOnce(&[usize]) -> Result<Option<ArrayD<f64>>, Error>,
+    ) -> Result<Computed, Error> {
         match (self, subject) {
             (Engine::Layer { alone, .. }, Subject::Layer(layer)) => {
                 layer.run(own.unwrap_or(alone.as_ref()), at, about, upstream)
@@ -124,10 +125,10 @@ impl Engine {
     pub(super) fn run_many(
         &mut self,
         subject: &Subject,
-        at: &mut Bundle<f64>,
+        at: &mut Tensors<f64>,
         about: &About<'_>,
-        upstream: impl FnOnce(&[usize]) -> Result<Option<ArrayD<f64>>, Fault>,
-    ) -> Option<Result<Computed, Fault>> {
+        upstream: impl FnOnce(&[usize]) -> Result<Option<ArrayD<f64>>, Error>,
+    ) -> Option<Result<Computed, Error>> {
         match (self, subject) {
             (Engine::Layer { rows, .. }, Subject::Layer(layer)) => {
                 Some(layer.run_rows(rows.as_deref()?, at, about, upstream))
@@ -140,7 +141,7 @@ impl Engine {
 
 impl Layer {
     /// The layer for a row a record; nothing where a record's results are not those of a row.
-    fn by_rows(&self, weighted: bool, shows: impl Fn(&Name) -> bool) -> Result<Option<Box<dyn AnyLayer>>, Fault> {
+    fn by_rows(&self, weighted: bool, shows: impl Fn(&Name) -> bool) -> Result<Option<Box<dyn AnyLayer>>, Error> {
         let learnt = self.spec.slots.iter().filter(|slot| slot.role == Role::Parameter);
         // A gradient of a parameter is a sum over rows.
         if self.precision == Precision::Exact || learnt.into_iter().any(|slot| shows(&slot.name.gradient())) {
@@ -154,10 +155,10 @@ impl Layer {
     fn run(
         &self,
         layer: &dyn AnyLayer,
-        at: &Bundle<f64>,
+        at: &Tensors<f64>,
         about: &About<'_>,
-        upstream: impl FnOnce(&[usize]) -> Result<Option<ArrayD<f64>>, Fault>,
-    ) -> Result<Computed, Fault> {
+        upstream: impl FnOnce(&[usize]) -> Result<Option<ArrayD<f64>>, Error>,
+    ) -> Result<Computed, Error> {
         let given = Given { at, rounding: about.rounding, x_was_y: about.x_was_y };
         let notes = layer::admit_anew(layer, &given, about.new)?;
         let dout = upstream(&layer.output_shape(at))?;
@@ -168,10 +169,10 @@ impl Layer {
     fn run_rows(
         &self,
         layer: &dyn AnyLayer,
-        at: &Bundle<f64>,
+        at: &Tensors<f64>,
         about: &About<'_>,
-        upstream: impl FnOnce(&[usize]) -> Result<Option<ArrayD<f64>>, Fault>,
-    ) -> Result<Computed, Fault> {
+        upstream: impl FnOnce(&[usize]) -> Result<Option<ArrayD<f64>>, Error>,
+    ) -> Result<Computed, Error> {
         let (mut results, notes) = self.run(layer, at, about, upstream)?;
         let loss = results.iter().position(|(name, _)| *name == Name::LOSS);
         if let Some(loss) = loss.filter(|_| is_mean(&self.settings)) {
@@ -184,7 +185,7 @@ impl Layer {
 
 /// The settings with which each row of a batch is a record of its own; nothing where there are none. A mean is over the one
 /// row: it divides by 1, unless a class has a weight or may be ignored.
-pub(super) fn by_rows(spec: &LayerSpec, settings: &Settings, weighted: bool) -> Result<Option<Settings>, Fault> {
+pub(super) fn by_rows(spec: &LayerSpec, settings: &Settings, weighted: bool) -> Result<Option<Settings>, Error> {
     let mut settings = settings.clone();
     if let Some(reduction) = spec.settings.iter().find(|setting| setting.name == "reduction") {
         if is_mean(&settings) && (weighted || settings.get("ignore-index").is_some()) {

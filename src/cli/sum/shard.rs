@@ -1,26 +1,29 @@
 //! Shards, one after the other: of a file, or as lines of a stream that is never in memory whole.
 
-use crate::bundle::Bundle;
 use crate::cli::stream::Rounds;
-use crate::fault::{Code, Fault, Place};
-use crate::format::{self, Format, Selector, json, json::Node};
-use crate::name::Name;
-use crate::operand::{Document, Reader, grammar, grammar::Form, stdin};
+use crate::core::error::{Code, Error, Place};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::format;
+use crate::format::json::Node;
+use crate::format::{Format, Selector, json};
+use crate::operand::grammar::Form;
+use crate::operand::{Document, Reader, grammar, stdin};
 use std::path::Path;
 
 /// Bytes that are read at a time.
 const ROUND: usize = 1 << 18;
 
 /// What is done with a shard and its name.
-type Add<'a> = dyn FnMut(Bundle<f64>, &str) -> Result<(), Fault> + 'a;
+type Add<'a> = dyn FnMut(Tensors<f64>, &str) -> Result<(), Error> + 'a;
 
 /// Does something with each shard that a text stands for, and with its name.
-pub(super) fn each(text: &str, reader: &mut Reader<'_>, add: &mut Add<'_>) -> Result<(), Fault> {
+pub(super) fn each(text: &str, reader: &mut Reader<'_>, add: &mut Add<'_>) -> Result<(), Error> {
     let (source, selector) = match grammar::parse(text)? {
         Form::Stdin(selector) => ("-".to_owned(), selector),
         Form::File(path, selector) => (path, selector),
         Form::Literal(_) | Form::Json(_) => {
-            return Err(Fault::new(Code::FormatUnknown, format!("{text:?} is no shard"))
+            return Err(Error::new(Code::FormatUnknown, format!("{text:?} is no shard"))
                 .tip("name a .json or .npz file; @NAME is always a file"));
         }
     };
@@ -38,18 +41,18 @@ pub(super) fn each(text: &str, reader: &mut Reader<'_>, add: &mut Add<'_>) -> Re
 }
 
 /// A file that holds arrays by name.
-fn archive(text: &str, reader: &mut Reader<'_>, label: &str) -> Result<Bundle<f64>, Fault> {
-    let unnamed = |fault: Fault| fault.with(|said| said.operand = None);
+fn archive(text: &str, reader: &mut Reader<'_>, label: &str) -> Result<Tensors<f64>, Error> {
+    let unnamed = |fault: Error| fault.with(|said| said.operand = None);
     match reader.document(&Name::new("shard"), text).map_err(unnamed)? {
         Document::Named(named) => Ok(named.into_iter().map(|(name, operand)| (name, operand.value)).collect()),
-        Document::Single(_) => Err(Fault::new(Code::KeyMissing, "holds one array without a name")
+        Document::Single(_) => Err(Error::new(Code::KeyMissing, "holds one array without a name")
             .from(label)
             .tip("shards hold loss, dw, db by name: .json or .npz")),
     }
 }
 
 /// One object a line, or one over many lines.
-fn lines(source: &str, reader: &mut Reader<'_>, add: &mut Add<'_>) -> Result<(), Fault> {
+fn lines(source: &str, reader: &mut Reader<'_>, add: &mut Add<'_>) -> Result<(), Error> {
     let (mut source, label) = reader.stream(&format!("@{source}"))?;
     let mut rounds = Rounds::new(&mut *source, ROUND);
     let (mut before, mut whole) = (0, None::<Vec<u8>>);
@@ -70,7 +73,7 @@ fn lines(source: &str, reader: &mut Reader<'_>, add: &mut Add<'_>) -> Result<(),
     match whole {
         Some(whole) => add(shard(&whole, &label, 1)?, &label),
         None if before == 0 => {
-            Err(Fault::new(Code::EmptyValue, "is empty").from(label).tip("did the command before it fail?"))
+            Err(Error::new(Code::EmptyValue, "is empty").from(label).tip("did the command before it fail?"))
         }
         None => Ok(()),
     }
@@ -83,13 +86,13 @@ fn begins_with_a_whole_object(text: &[u8]) -> bool {
 }
 
 /// A shard that begins in a line.
-fn shard(text: &[u8], label: &str, line: usize) -> Result<Bundle<f64>, Fault> {
+fn shard(text: &[u8], label: &str, line: usize) -> Result<Tensors<f64>, Error> {
     let node = json::parse(text.trim_ascii_end(), label).map_err(|fault| later(fault, line))?;
     entries(&node, label, line)
 }
 
 /// A fault whose lines are counted from there.
-fn later(fault: Fault, line: usize) -> Fault {
+fn later(fault: Error, line: usize) -> Error {
     match fault.at.clone() {
         Some(Place::Text { line: own, column, pointer }) => {
             fault.at(Place::Text { line: own + line - 1, column, pointer })
@@ -99,9 +102,9 @@ fn later(fault: Fault, line: usize) -> Fault {
 }
 
 /// Every array of an object, those of an object inside it under both names.
-fn entries(node: &Node, label: &str, line: usize) -> Result<Bundle<f64>, Fault> {
+fn entries(node: &Node, label: &str, line: usize) -> Result<Tensors<f64>, Error> {
     let refuse = |message: &str, tip: &str| {
-        Err(Fault::new(Code::KeyMissing, message)
+        Err(Error::new(Code::KeyMissing, message)
             .from(label)
             .at(Place::Text { line, column: 1, pointer: String::new() })
             .tip(tip))
@@ -110,19 +113,19 @@ fn entries(node: &Node, label: &str, line: usize) -> Result<Bundle<f64>, Fault> 
         return refuse("is no object with results by name", "shards are written with --json, or as .npz");
     };
     let has = |name: &str| keys.iter().any(|(key, _)| key == name);
-    if has(crate::tape::document::KEY) {
+    if has(crate::network::document::KEY) {
         return refuse("is a tape", "nnlayer backward --json writes its gradients");
     }
     if has("error") {
         return refuse("is an error in the place of results", "repair what it names, or leave the record out");
     }
-    let mut found = Bundle::new();
+    let mut found = Tensors::new();
     flatten(keys, "", &mut found);
     Ok(found)
 }
 
 /// What is no array of numbers is not for summing.
-fn flatten(keys: &[(String, Node)], prefix: &str, found: &mut Bundle<f64>) {
+fn flatten(keys: &[(String, Node)], prefix: &str, found: &mut Tensors<f64>) {
     for (key, node) in keys {
         match node {
             Node::Object(keys) => flatten(keys, &format!("{prefix}{key}."), found),

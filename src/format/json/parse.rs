@@ -1,7 +1,7 @@
 //! Text to [`Node`], in one pass; a matrix goes into one flat vector as its rows are read.
 
-use super::{Entry, Node, special, whole};
-use crate::fault::{Code, Fault, Place};
+use super::{Entry, Node, fast_parser, special};
+use crate::core::error::{Code, Error, Place};
 use crate::format::{Source, escape, printable, refuse_utf16, unreadable};
 use jiter::{Jiter, JiterError, JiterErrorType, JsonErrorType, Peek};
 use ndarray::{ArrayD, IxDyn};
@@ -12,14 +12,14 @@ use std::io::Seek;
 pub(super) const DEEPEST: usize = 64;
 
 /// Reads a whole document. Numbers are rounded to nearest; a fault's place is [`Place::Text`].
-pub fn parse(bytes: &[u8], label: &str) -> Result<Node, Fault> {
-    whole::document(bytes).map_or_else(|| general(bytes, label), Ok)
+pub fn parse(bytes: &[u8], label: &str) -> Result<Node, Error> {
+    fast_parser::document(bytes).map_or_else(|| general(bytes, label), Ok)
 }
 
 /// Reads a whole document from a file, without keeping its text where it is an ordinary one.
-pub fn read<T: Entry>(mut source: Source<'_>) -> Result<Node<T>, Fault> {
+pub fn read<T: Entry>(mut source: Source<'_>) -> Result<Node<T>, Error> {
     let (label, length) = (source.label, source.len);
-    if let Some(node) = whole::stream(&mut source, length) {
+    if let Some(node) = fast_parser::stream(&mut source, length) {
         return Ok(node);
     }
     source.rewind().map_err(|error| unreadable(label, &error))?;
@@ -27,7 +27,7 @@ pub fn read<T: Entry>(mut source: Source<'_>) -> Result<Node<T>, Fault> {
 }
 
 /// Reads any document, and says of one that is none why, and where.
-pub(super) fn general<T: Entry>(bytes: &[u8], label: &str) -> Result<Node<T>, Fault> {
+pub(super) fn general<T: Entry>(bytes: &[u8], label: &str) -> Result<Node<T>, Error> {
     let text = after_mark(bytes);
     let node = refuse_utf16(bytes).and_then(|()| Parser::new(text).document().map_err(|trouble| trouble.fault(text)));
     node.map_err(|fault| fault.from(label))
@@ -69,10 +69,10 @@ impl Trouble {
         self
     }
 
-    pub(super) fn fault(self, text: &[u8]) -> Fault {
+    pub(super) fn fault(self, text: &[u8]) -> Error {
         let (line, column) = line_and_column(text, self.index);
         let pointer = self.path.iter().rev().map(|part| format!("/{}", escape(part))).collect();
-        let fault = Fault::new(self.code, self.message).at(Place::Text { line, column, pointer });
+        let fault = Error::new(self.code, self.message).at(Place::Text { line, column, pointer });
         match self.tip {
             Some(tip) => fault.tip(tip),
             None => fault,

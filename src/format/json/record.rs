@@ -2,16 +2,16 @@
 
 use super::parse::{Parser, Trouble};
 use super::{DEEPEST, Node, after_mark};
-use crate::fault::{Code, Fault};
+use crate::core::error::{Code, Error};
 use crate::format::{printable, refuse_utf16};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-mod alike;
-mod ordinary;
-mod short;
+mod fast_record;
+mod record_template;
+mod short_number;
 
-pub use alike::Form;
+pub use record_template::Form;
 
 /// What becomes of a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,14 +49,14 @@ pub struct Carried<'a> {
 
 /// Reads a line; `what` says what becomes of each key, `places` how many are taken. All of it is JSON by the rules of
 /// [`parse`](super::parse), whether it is looked at or not. A fault's place is in the first line.
-pub fn line<'a>(bytes: &'a [u8], places: usize, what: impl Fn(&str) -> Use) -> Result<Line<'a>, Fault> {
+pub fn line<'a>(bytes: &'a [u8], places: usize, what: impl Fn(&str) -> Use) -> Result<Line<'a>, Error> {
     refuse_utf16(bytes)?;
     let text = after_mark(bytes);
-    ordinary::line(text, places, &what).map_or_else(|| general(text, places, what), Ok)
+    fast_record::line(text, places, &what).map_or_else(|| general(text, places, what), Ok)
 }
 
 /// Reads any record, and says of one that is none why, and where.
-fn general<'a>(text: &'a [u8], places: usize, what: impl Fn(&str) -> Use) -> Result<Line<'a>, Fault> {
+fn general<'a>(text: &'a [u8], places: usize, what: impl Fn(&str) -> Use) -> Result<Line<'a>, Error> {
     Parser::new(text).record(places, what).map_err(|trouble| trouble.fault(text))
 }
 
@@ -143,7 +143,7 @@ mod tests {
         }
     }
 
-    fn read(text: &str) -> Result<Line<'_>, Fault> {
+    fn read(text: &str) -> Result<Line<'_>, Error> {
         line(text.as_bytes(), 2, uses)
     }
 
@@ -203,7 +203,7 @@ mod tests {
     fn ordinary_records_are_read_the_short_way() {
         for text in ["{\"x\":[1,-2.5e3],\"t\":0}", " { \"x\" : [ [1] , [2] ] , \"s\":\"é\",\"b\":true,\"n\":null } \r"]
         {
-            assert!(ordinary::line(text.as_bytes(), 2, uses).is_some(), "{text}");
+            assert!(fast_record::line(text.as_bytes(), 2, uses).is_some(), "{text}");
         }
         for text in [
             "{}",
@@ -220,7 +220,7 @@ mod tests {
             "{\"x\":1e999}",
             "{\"x\":nullx}",
         ] {
-            assert!(ordinary::line(text.as_bytes(), 2, uses).is_none(), "{text}");
+            assert!(fast_record::line(text.as_bytes(), 2, uses).is_none(), "{text}");
         }
     }
 
@@ -230,14 +230,14 @@ mod tests {
             text in r#" ?\{("([axé]|both|drop)" ?:(-?[0-9]{1,20}(\.[0-9]{1,20})?(e-?[0-9]{1,3})?|\[[0-9], ?2\]|\[\[1\],\[[0-9]\]\]|"[ -~é]{0,3}"|true|null|\{\}),? ?){1,4}\} ?"#
         ) {
             let text = text.replace(",}", "}").replace(", }", "}");
-            if let Some(short) = ordinary::line(text.as_bytes(), 2, uses) {
+            if let Some(short) = fast_record::line(text.as_bytes(), 2, uses) {
                 prop_assert_eq!(short, general(text.as_bytes(), 2, uses).unwrap());
             }
         }
 
         #[test]
         fn a_record_is_read_as_the_document_that_it_is(text in r#"\{("[a-cx]":([0-9]{1,3}|\[[0-9],"NaN"\]|\{"b":[a-z0-9]\}|),? ?){0,4}\}?"#) {
-            let document = super::super::parse(text.as_bytes(), "");
+            let document = crate::format::json::parse(text.as_bytes(), "");
             match (read(&text), document) {
                 (Ok(Line::Record { .. }), Ok(Node::Object(_))) => {}
                 (Err(a), Err(b)) => prop_assert_eq!((a.code, &a.at), (b.code, &b.at)),

@@ -1,10 +1,10 @@
 //! Arrays as JSON: shortest digits that read back to the same double, words for what is not finite, blocks of rows formatted
 //! over threads and written in order.
 
-use crate::bundle::Bundle;
+use crate::core::tensors::Tensors;
 use crate::format::{Arrays, Held};
-use crate::kernel::pipeline;
-use crate::kernel::progress::Progress;
+use crate::parallel::pipeline;
+use crate::parallel::progress::Progress;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 use serde::ser::{Serialize, Serializer};
 use std::io;
@@ -115,7 +115,7 @@ impl Around {
 }
 
 /// One object with an object for each of `groups`.
-pub fn nested_to_line(groups: &[(&str, Bundle<f64>)], pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
+pub fn nested_to_line(groups: &[(&str, Tensors<f64>)], pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
     out.write_all(b"{")?;
     for (n, (group, entries)) in groups.iter().enumerate() {
         out.write_all(match (pretty, n) {
@@ -216,7 +216,7 @@ impl Serialize for Number {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::name::Name;
+    use crate::core::name::Name;
     use ndarray::Array2;
     use proptest::prelude::*;
     use std::borrow::Cow;
@@ -254,7 +254,7 @@ mod tests {
             let numbers = (0..count).map(|n| [f64::NAN, -0.0, f64::INFINITY, 1.0 / n as f64, -1e300, n as f64][n % 6]);
             let value = ArrayD::from_shape_vec(shape, numbers.collect()).unwrap();
             for threads in [1, 3] {
-                crate::kernel::threads::with(threads, || same(&value));
+                crate::parallel::scope::with(threads, || same(&value));
             }
         }
         same(&Array2::from_shape_fn((3, 2), |(n, k)| (n + 7 * k) as f64).reversed_axes().into_dyn());

@@ -1,12 +1,12 @@
 //! The header of a `.npy` file, read and written.
 
 use super::{MAGIC, damaged};
-use crate::fault::{Code, Fault};
+use crate::core::error::{Code, Error};
 use crate::format::elements::{Element, Layout};
 use crate::format::{Width, printable};
 
 /// Reads `{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), }`.
-pub(super) fn parse(text: &str) -> Result<Layout, Fault> {
+pub(super) fn parse(text: &str) -> Result<Layout, Error> {
     let unreadable = || damaged("is damaged: its header cannot be read");
     let mut text = Python(text);
     let (mut descr, mut fortran, mut shape) = (None, None, None);
@@ -70,7 +70,7 @@ impl<'a> Python<'a> {
 }
 
 /// The element and whether it is big-endian: `<f8`, `>i4`, `|u1`.
-fn parse_descr(descr: &str) -> Result<(Element, bool), Fault> {
+fn parse_descr(descr: &str) -> Result<(Element, bool), Error> {
     let kind = descr.strip_prefix(['<', '>', '|', '=']).unwrap_or(descr);
     let big_endian = descr.starts_with('>') || (!descr.starts_with(['<', '|']) && cfg!(target_endian = "big"));
     let element = match kind {
@@ -106,9 +106,9 @@ fn unreal(kind: &str) -> &'static str {
     }
 }
 
-fn not_real(what: &str, descr: &str) -> Fault {
+fn not_real(what: &str, descr: &str) -> Error {
     let named = if descr.is_empty() { String::new() } else { format!(" ({})", printable(descr)) };
-    Fault::new(Code::Dtype, format!("holds {what}{named}, no real numbers"))
+    Error::new(Code::Dtype, format!("holds {what}{named}, no real numbers"))
         .tip("save it as doubles: numpy.save(FILE, a.astype('f8'))")
 }
 

@@ -1,7 +1,7 @@
 //! A large array read a block of rows at a time.
 
 use super::read_header;
-use crate::fault::{Fault, Place};
+use crate::core::error::{Error, Place};
 use crate::format::elements::Layout;
 use crate::format::unreadable;
 use ndarray::ArrayD;
@@ -21,7 +21,7 @@ pub struct Rows {
 impl Rows {
     /// The rows of a matrix, or the numbers of a vector, of an open file of `len` bytes; nothing where they don't lie in their
     /// order.
-    pub fn open(path: String, mut file: File, len: u64) -> Result<Option<Rows>, Fault> {
+    pub fn open(path: String, mut file: File, len: u64) -> Result<Option<Rows>, Error> {
         let header =
             read_header(&mut file, len).and_then(|(layout, begin)| layout.admit(len - begin).map(|()| (layout, begin)));
         let (layout, begin) = header.map_err(|fault| fault.from(&path))?;
@@ -40,14 +40,14 @@ impl Rows {
     }
 
     /// Goes back to the first row.
-    pub fn rewind(&mut self) -> Result<(), Fault> {
+    pub fn rewind(&mut self) -> Result<(), Error> {
         self.read = 0;
         self.file.seek(SeekFrom::Start(self.begin)).map_err(|error| unreadable(&self.path, &error))?;
         Ok(())
     }
 
     /// So many rows more, or those that are left.
-    pub fn next(&mut self, rows: usize) -> Result<ArrayD<f64>, Fault> {
+    pub fn next(&mut self, rows: usize) -> Result<ArrayD<f64>, Error> {
         let mut block = self.layout.clone();
         block.shape[0] = rows.min(self.layout.shape[0] - self.read);
         let before = self.read;
@@ -57,7 +57,7 @@ impl Rows {
 }
 
 /// A fault of a block of rows, as one of the batch that `before` rows of stand in front of it.
-pub fn later(fault: Fault, before: usize) -> Fault {
+pub fn later(fault: Error, before: usize) -> Error {
     fault.with(|said| {
         let Some(Place::Index(at)) = &mut said.at else { return };
         let Some(row) = at.first_mut() else { return };

@@ -1,0 +1,79 @@
+//! The names operands and results go by: option names, JSON keys and words in messages are all spelled here.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// The name of an operand or a result. `--x`, the JSON key `x` and "x" in a message are one `Name`.
+///
+/// ```
+/// use super::name::Name;
+/// assert_eq!(Name::W.gradient(), Name::DW);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(Cow<'static, str>);
+
+impl Name {
+    /// Input of a layer; for `softmax` and `softmax-xent` the logits.
+    pub const X: Name = Name::fixed("x");
+    /// Weight W, (in, out).
+    pub const W: Name = Name::fixed("w");
+    /// Bias.
+    pub const B: Name = Name::fixed("b");
+    /// Output of a layer; probabilities where the layer makes them.
+    pub const Y: Name = Name::fixed("y");
+    /// Targets.
+    pub const T: Name = Name::fixed("t");
+    /// Weight of each class in a loss.
+    pub const WEIGHT: Name = Name::fixed("weight");
+    /// Upstream gradient ∂L/∂y.
+    pub const DOUT: Name = Name::fixed("dout");
+    /// Loss.
+    pub const LOSS: Name = Name::fixed("loss");
+    /// What a mean reduction divided by.
+    pub const DIVISOR: Name = Name::fixed("divisor");
+    /// Gradient ∂L/∂x.
+    pub const DX: Name = Name::fixed("dx");
+    /// Gradient ∂L/∂W.
+    pub const DW: Name = Name::fixed("dw");
+    /// Gradient ∂L/∂b.
+    pub const DB: Name = Name::fixed("db");
+    /// Gradient ∂L/∂y, of a loss by the probabilities.
+    pub const DY: Name = Name::fixed("dy");
+
+    /// A name that is known beforehand.
+    pub const fn fixed(text: &'static str) -> Name {
+        Name(Cow::Borrowed(text))
+    }
+
+    /// A name that is known only at run time, such as a key of somebody's program.
+    pub fn new(text: impl Into<String>) -> Name {
+        Name(Cow::Owned(text.into()))
+    }
+
+    /// The name as an option, a key and a word.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is the gradient by an operand, of a layer or of one in a chain: `dw`, `fc1.dw`.
+    pub fn is_gradient(&self) -> bool {
+        let own = self.0.rsplit('.').next().unwrap_or_default();
+        [Name::DX, Name::DW, Name::DB, Name::DY].iter().any(|gradient| gradient.as_str() == own)
+    }
+
+    /// The name in a chain that has many: `w` of the layer `fc1` is `fc1.w`.
+    pub fn of_layer(&self, layer: &str) -> Name {
+        Name::new(format!("{layer}.{}", self.0))
+    }
+
+    /// The gradient of the loss by this operand: `w` gives `dw`.
+    pub fn gradient(&self) -> Name {
+        Name::new(format!("d{}", self.0))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

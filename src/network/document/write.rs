@@ -1,0 +1,120 @@
+//! Writes.
+
+use super::{KEY, VERSION, source};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::format::json::Matrix;
+use crate::layer::{Precision, Settings, Value};
+use crate::network::learn::Training;
+use crate::network::{Stage, Tape};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::io;
+
+/// Writes a document on one line.
+pub fn write(tape: &Tape, out: &mut dyn io::Write) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, &Document(tape))?;
+    out.write_all(b"\n")
+}
+
+struct Document<'a>(&'a Tape);
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let tape = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry(KEY, &VERSION)?;
+        if tape.precision != Precision::default() {
+            map.serialize_entry("precision", tape.precision.name())?;
+        }
+        if let Some(training) = &tape.training {
+            map.serialize_entry("training", &TrainingEntry(training))?;
+        }
+        let before = |n: usize| n.checked_sub(1).map(|n| &tape.stages[n]);
+        let layers = tape.stages.iter().enumerate().map(|(n, stage)| Layer { stage, before: before(n) });
+        map.serialize_entry("layers", &layers.collect::<Vec<_>>())?;
+        map.end()
+    }
+}
+
+struct TrainingEntry<'a>(&'a Training);
+
+impl Serialize for TrainingEntry<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("epoch", &self.0.epoch)?;
+        map.serialize_entry("seed", &self.0.seed)?;
+        map.serialize_entry("batch", &self.0.batch)?;
+        map.serialize_entry("lr", &self.0.lr)?;
+        map.serialize_entry("shuffle", &self.0.shuffle)?;
+        map.end()
+    }
+}
+
+struct Layer<'a> {
+    stage: &'a Stage,
+    before: Option<&'a Stage>,
+}
+
+impl Serialize for Layer<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let stage = self.stage;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("kind", stage.spec.name)?;
+        map.serialize_entry("name", &stage.name)?;
+        if stage.settings.iter().next().is_some() {
+            map.serialize_entry("settings", &SettingsEntry(&stage.settings))?;
+        }
+        if !stage.params.is_empty() {
+            map.serialize_entry("params", &Arrays(&stage.params, None))?;
+        }
+        if let Some(record) = &stage.record {
+            let fed = self.before.map(|before| (stage.input(), source(before)));
+            map.serialize_entry("inputs", &Arrays(&record.inputs, fed))?;
+            map.serialize_entry("outputs", &Arrays(&record.outputs, None))?;
+            if !record.gradients.is_empty() {
+                map.serialize_entry("gradients", &Arrays(&record.gradients, None))?;
+            }
+        }
+        map.end()
+    }
+}
+
+struct SettingsEntry<'a>(&'a Settings);
+
+impl Serialize for SettingsEntry<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.0.iter() {
+            match value {
+                Value::Flag(flag) => map.serialize_entry(name, flag)?,
+                Value::Integer(number) => map.serialize_entry(name, number)?,
+                Value::Number(number) => {
+                    map.serialize_entry(name, &Matrix(ndarray::arr0(*number).into_dyn().view()))?
+                }
+                Value::Choice(word) => map.serialize_entry(name, word)?,
+            }
+        }
+        map.end()
+    }
+}
+
+/// Arrays by name; the one that the layer before feeds is named instead.
+struct Arrays<'a>(&'a Tensors<f64>, Option<(&'static Name, String)>);
+
+impl Serialize for Arrays<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in self.0.iter() {
+            match self.1.as_ref().filter(|(fed, _)| *fed == name) {
+                Some((_, from)) => map.serialize_entry(name.as_str(), &From { from })?,
+                None => map.serialize_entry(name.as_str(), &Matrix(value.view()))?,
+            }
+        }
+        map.end()
+    }
+}
+
+#[derive(serde::Serialize)]
+struct From<'a> {
+    from: &'a str,
+}

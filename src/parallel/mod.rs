@@ -1,0 +1,8 @@
+//! Work spread over threads. The results are the same bits for any number of threads.
+#![allow(unsafe_code)]
+
+pub mod fill;
+pub mod pages;
+pub mod pipeline;
+pub mod progress;
+pub mod scope;
