@@ -1,8 +1,8 @@
 //! `nnlayer affine`.
 
-use nnlayer::support::cases;
-use nnlayer::support::cases::Within;
-use nnlayer::support::{nnlayer, numbers};
+use crate::support::cases;
+use crate::support::cases::Within;
+use crate::support::{nnlayer, numbers};
 use serde_json::Value;
 
 #[test]

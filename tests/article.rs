@@ -1,6 +1,6 @@
 //! The source's numbers, nothing else.
 
-use nnlayer::support::shell;
+use crate::support::shell;
 
 #[test]
 fn affine_as_the_article_prints_it() {

@@ -1,6 +1,6 @@
 //! `--check` of a whole chain: end to end, and which layer is wrong.
 
-use nnlayer::support::{nnlayer, piped, shell_in};
+use crate::support::{nnlayer, piped, shell_in};
 use serde_json::{Value, json};
 
 const NET: &str = r#"{"nnlayer-tape":1,"layers":[

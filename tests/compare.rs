@@ -1,7 +1,7 @@
 //! `nnlayer compare`.
 
+use crate::support::{folder, nnlayer, piped, shell};
 use nnlayer::check::compare::{Tolerance, compare, ulps};
-use nnlayer::support::{folder, nnlayer, piped, shell};
 use proptest::prelude::*;
 
 fn lines(args: &[&str]) -> (i32, String) {

@@ -1,6 +1,6 @@
 //! Real input: handwritten digits through a pipe, against scikit-learn and NumPy.
 
-use nnlayer::support::{fixture, numbers, shell};
+use crate::support::{fixture, numbers, shell};
 use serde_json::Value;
 
 #[test]

@@ -1,8 +1,8 @@
 //! Every console block of the documents, and every example of the help.
 
+use crate::support::console;
+use crate::support::console::printed;
 use nnlayer::layer::LAYERS;
-use nnlayer::support::console;
-use nnlayer::support::console::printed;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {

@@ -1,12 +1,12 @@
 //! `--precision exact`: every printed number is the double nearest to the formula's real value.
 
+use crate::support::cases::arguments;
+use crate::support::{fixture, nnlayer, numbers, piped, shape};
 use ndarray::{Array1, ArrayD, Axis, IxDyn};
 use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
 use nnlayer::layer;
 use nnlayer::layer::{Outcome, Precision, Settings, Value as Set};
-use nnlayer::support::cases::arguments;
-use nnlayer::support::{fixture, nnlayer, numbers, piped, shape};
 use num_bigint::BigInt;
 use proptest::prelude::*;
 use serde_json::Value;

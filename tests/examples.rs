@@ -1,5 +1,6 @@
 //! The programs of examples/gradcheck: what they answer is what nnlayer computes.
 
+use crate::support::folder;
 use ndarray::{ArrayD, array};
 use nnlayer::check::program::{Conversation, Program};
 use nnlayer::check::{Point, Reply, Subject};
@@ -7,7 +8,6 @@ use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
 use nnlayer::layer;
 use nnlayer::layer::{Given, Precision, Settings, Value};
-use nnlayer::support::folder;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! `--expect`: the source's example y = 0.1, 0.1, 0.8, t = 0, 0, 1, whose loss is 0.2231435511892097 and dx [0.1, 0.1, −0.2].
 
-use nnlayer::support::{Ran, folder, nnlayer, piped};
+use crate::support::{Ran, folder, nnlayer, piped};
 
 const XENT: [&str; 5] = ["xent", "--y", "0.1,0.1,0.8", "--t", "0,0,1"];
 

@@ -1,7 +1,7 @@
 //! Computational graphs: what is drawn, and that it can be read.
 
+use crate::support::{Ran, fixture, folder, nnlayer, piped, shell};
 use nnlayer::layer::LAYERS;
-use nnlayer::support::{Ran, fixture, folder, nnlayer, piped, shell};
 
 /// What a command draws, colours taken out.
 #[track_caller]

@@ -1,6 +1,6 @@
 //! Files that somebody made to do harm: none costs more memory than a fixed multiple of its size, or time that grows faster.
 
-use nnlayer::support::{Ran, folder, memory, nnlayer, piped};
+use crate::support::{Ran, folder, memory, nnlayer, piped};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! `--jacobian`: against differences that NumPy-like arithmetic takes here, and against closed formulas.
 
-use nnlayer::support::{nnlayer, numbers, shape, shell};
+use crate::support::{nnlayer, numbers, shape, shell};
 
 /// Central differences of the output by every entry of an operand, with the operands written as literals.
 fn differences(command: &[&str], operand: &str, entries: &[f64], columns: usize, output: &str) -> Vec<Vec<f64>> {

@@ -1,7 +1,7 @@
 //! The JSON reader accepts what RFC 8259 has as JSON and refuses what it has not; `docs/json.md` says where it goes beyond.
 
+use crate::support::{fixture, piped};
 use nnlayer::format::json::parse;
-use nnlayer::support::{fixture, piped};
 use serde_json::Value;
 
 struct Case {

@@ -1,6 +1,7 @@
 //! Files with something changed in them: read or refused, within a multiple of their size, and read back as they were read.
 //! The same is asked for longer, and by coverage, in `fuzz/`.
 
+use crate::support::memory;
 use ndarray::{ArrayD, arr1, arr2};
 use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
@@ -8,7 +9,6 @@ use nnlayer::format::json::record::{Line, Use, line};
 use nnlayer::format::{FORMATS, Format, Held, Selector, Source, Width, by_extension, json};
 use nnlayer::network::document;
 use nnlayer::operand::grammar::{Form, parse};
-use nnlayer::support::memory;
 use proptest::prelude::*;
 
 /// Buffers.

@@ -1,7 +1,7 @@
 //! Streams of records: `--ndjson` on every layer command.
 
+use crate::support::{Ran, folder, nnlayer, piped, shell, shell_in};
 use nnlayer::layer::LAYERS;
-use nnlayer::support::{Ran, folder, nnlayer, piped, shell, shell_in};
 use serde_json::{Value, json};
 use std::fmt::Write;
 

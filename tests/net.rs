@@ -1,6 +1,6 @@
 //! `nnlayer net`: networks from a file.
 
-use nnlayer::support::{folder, nnlayer, numbers, piped, shape, shell, shell_in};
+use crate::support::{folder, nnlayer, numbers, piped, shape, shell, shell_in};
 use serde_json::{Value, json};
 
 const NET: &str = r#"{"nnlayer-tape":1,"layers":[

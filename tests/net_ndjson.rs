@@ -1,6 +1,6 @@
 //! Streams of records through a network: `net --ndjson`.
 
-use nnlayer::support::{Ran, folder, piped, shell_in};
+use crate::support::{Ran, folder, piped, shell_in};
 use serde_json::{Value, json};
 
 const LOSS: &str = r#"{"kind":"softmax-xent"}"#;

@@ -1,7 +1,7 @@
 //! `--only`: what is asked for, with the bits that it has among all results.
 
+use crate::support::{cases, fixture, nnlayer};
 use nnlayer::layer::LAYERS;
-use nnlayer::support::{cases, fixture, nnlayer};
 use serde_json::Value;
 
 #[test]

@@ -1,8 +1,8 @@
 //! Every command × operand × form: one reader for all.
 
+use crate::support::{folder, nnlayer, piped};
 use nnlayer::core::name::Name;
 use nnlayer::layer::LAYERS;
-use nnlayer::support::{folder, nnlayer, piped};
 use std::path::Path;
 
 /// Operands that every layer accepts, with negative numbers where they make sense.

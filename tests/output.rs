@@ -1,5 +1,6 @@
 //! Text, JSON and files; what is written is read back bit for bit.
 
+use crate::support::{folder, nnlayer, piped, shell_in};
 use ndarray::Array2;
 use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
@@ -7,7 +8,6 @@ use nnlayer::format::{FORMATS, Held, Selector, Source, Width};
 use nnlayer::layer::{Precision, Settings, compute, find};
 use nnlayer::parallel::progress::listen;
 use nnlayer::parallel::scope;
-use nnlayer::support::{folder, nnlayer, piped, shell_in};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,7 +1,7 @@
 //! The page of a graph, opened in a browser: its buttons are clicked.
 
-use nnlayer::graph::chain;
-use nnlayer::support::{folder, nnlayer, piped};
+use crate::graph::chain;
+use crate::support::{folder, nnlayer, piped};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;

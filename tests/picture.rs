@@ -1,7 +1,7 @@
 //! Pictures of graphs, parsed: nothing overlaps, no line crosses a label, and the numbers are those of `--json`.
 
-use nnlayer::graph::{chain, examples, with};
-use nnlayer::support::{fixture, folder, nnlayer, numbers, piped};
+use crate::graph::{chain, examples, with};
+use crate::support::{fixture, folder, nnlayer, numbers, piped};
 use proptest::prelude::*;
 use roxmltree::{Document, Node};
 use serde_json::Value;

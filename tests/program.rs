@@ -1,5 +1,6 @@
 //! Somebody's program as a subject: what it answers is read, and however it fails is named.
 
+use crate::support::{folder, numbers};
 use ndarray::{ArrayD, array};
 use nnlayer::check::program::{Conversation, Program};
 use nnlayer::check::{Point, Reply, Subject};
@@ -7,7 +8,6 @@ use nnlayer::core::error::{Code, Error};
 use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
 use nnlayer::layer::{Precision, Settings, Value};
-use nnlayer::support::{folder, numbers};
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 

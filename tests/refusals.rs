@@ -1,7 +1,7 @@
 //! Every refusal: its whole message stands in `refusals.md`, and every code has an input that causes it.
 
+use crate::support::{console, folder, shell, shell_in};
 use nnlayer::core::error::{Code, Severity};
-use nnlayer::support::{console, folder, shell, shell_in};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 

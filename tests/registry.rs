@@ -1,7 +1,7 @@
 //! What every layer must have.
 
+use crate::support::{fixture, nnlayer};
 use nnlayer::layer::{Kind, LAYERS, LayerSpec, Role};
-use nnlayer::support::{fixture, nnlayer};
 use proptest::prelude::*;
 use std::collections::HashSet;
 

@@ -1,5 +1,6 @@
 //! Batches that are computed a block of rows at a time give the bytes that they give in memory.
 
+use crate::support::{folder, nnlayer, numbers, shell_in};
 use ndarray::ArrayD;
 use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
@@ -7,7 +8,6 @@ use nnlayer::format::npz::Npz;
 use nnlayer::format::{Format, Source};
 use nnlayer::layer::{LAYERS, Precision, Settings, compute};
 use nnlayer::report::matrix;
-use nnlayer::support::{folder, nnlayer, numbers, shell_in};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -1,6 +1,6 @@
 //! Shards past one machine: the examples, on few rows.
 
-use nnlayer::support::shell_in;
+use crate::support::shell_in;
 use std::path::Path;
 use std::process::Command;
 

@@ -1,7 +1,7 @@
 //! Completions and manual pages.
 
+use crate::support::{folder, nnlayer, shell, shell_in};
 use nnlayer::layer::LAYERS;
-use nnlayer::support::{folder, nnlayer, shell, shell_in};
 
 const SHELLS: [&str; 5] = ["bash", "zsh", "fish", "powershell", "elvish"];
 

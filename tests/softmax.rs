@@ -1,8 +1,8 @@
 //! `nnlayer softmax`.
 
-use nnlayer::support::cases;
-use nnlayer::support::cases::Within;
-use nnlayer::support::{nnlayer, numbers};
+use crate::support::cases;
+use crate::support::cases::Within;
+use crate::support::{nnlayer, numbers};
 
 #[test]
 fn every_case_is_within_two_ulps_and_gradients_within_their_largest() {

@@ -1,8 +1,8 @@
 //! `nnlayer softmax-xent`.
 
-use nnlayer::support::cases;
-use nnlayer::support::cases::Within;
-use nnlayer::support::{nnlayer, piped};
+use crate::support::cases;
+use crate::support::cases::Within;
+use crate::support::{nnlayer, piped};
 
 #[test]
 fn every_case_equals_the_formula_in_high_precision() {

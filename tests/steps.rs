@@ -1,6 +1,6 @@
 //! `--steps`: the arithmetic with the numbers filled in.
 
-use nnlayer::support::{nnlayer, numbers, shell};
+use crate::support::{nnlayer, numbers, shell};
 use serde_json::Value;
 
 /// Evaluates the arithmetic of a step, as somebody with a calculator would.

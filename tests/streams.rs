@@ -1,6 +1,6 @@
 //! Standard input, closed pipes, terminals, colours.
 
-use nnlayer::support::{folder, nnlayer, piped, shell};
+use crate::support::{folder, nnlayer, piped, shell};
 
 #[test]
 fn standard_input_at_a_terminal_is_not_waited_for() {

@@ -1,6 +1,6 @@
 //! `nnlayer sum`: shards as one, rounded once, in any order.
 
-use nnlayer::support::{Ran, fixture, folder, nnlayer, numbers, piped, shape, shell, shell_in, ulps};
+use crate::support::{Ran, fixture, folder, nnlayer, numbers, piped, shape, shell, shell_in, ulps};
 use serde_json::{Value, json};
 
 fn stream(shards: &[Value]) -> String {

@@ -1,8 +1,8 @@
 //! `nnlayer tanh`.
 
-use nnlayer::support::cases;
-use nnlayer::support::cases::Within;
-use nnlayer::support::{nnlayer, numbers};
+use crate::support::cases;
+use crate::support::cases::Within;
+use crate::support::{nnlayer, numbers};
 
 #[test]
 fn every_case_is_within_an_ulp_and_gradients_too_where_dout_is_one() {

@@ -1,6 +1,6 @@
 //! Tapes: layers that extend each other's document over a pipe, and `nnlayer backward` at the end.
 
-use nnlayer::support::{folder, nnlayer, numbers, piped, shell};
+use crate::support::{folder, nnlayer, numbers, piped, shell};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! `nnlayer train` and `nnlayer step`: learning, against NumPy and on the real digits.
 
-use nnlayer::support::{Ran, fixture, folder, nnlayer, numbers, shell_in};
+use crate::support::{Ran, fixture, folder, nnlayer, numbers, shell_in};
 use serde_json::Value;
 use std::path::Path;
 

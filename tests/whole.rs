@@ -1,7 +1,7 @@
 //! Files that are written: the old one or the new one, whole, whatever happens in between.
 #![cfg(unix)]
 
-use nnlayer::support::{folder, shell_in};
+use crate::support::{folder, shell_in};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! `nnlayer xent`.
 
-use nnlayer::support::cases;
-use nnlayer::support::cases::Within;
-use nnlayer::support::{nnlayer, numbers};
+use crate::support::cases;
+use crate::support::cases::Within;
+use crate::support::{nnlayer, numbers};
 
 #[test]
 fn every_case_equals_the_formula_in_high_precision() {

@@ -119,7 +119,7 @@ impl Subject for Program {
         let request = self.request(points).map_err(|error| {
             Error::new(Code::WriteFailed, format!("the request cannot be written: {error}")).from(&label)
         })?;
-        let said = self.converse(request).map_err(|fault| fault.from(&label))?;
+        let said = self.converse(request).map_err(|error| error.from(&label))?;
         reply::read(&said, points, &label)
     }
 

@@ -63,7 +63,7 @@ fn run(
     reader.stdin.closed = matches.get_flag("no-stdin");
     let source = text_of(matches, "document").unwrap_or("-");
     let mut tape = tape::read(reader, source, true)?;
-    let (x, t) = recorded(&tape).map_err(|fault| tape::blame(fault, source))?;
+    let (x, t) = recorded(&tape).map_err(|error| tape::blame(error, source))?;
     let mut dout = None;
     let mut upstream = |last: &Stage, shape: &[usize]| {
         dout = Some(upstream(matches, reader, last, shape)?);
@@ -74,7 +74,7 @@ fn run(
     if request.check {
         return super::check::chain(tape, run, matches, reader, &request, out);
     }
-    let stale = stale(&tape, &run).map(|fault| Note::warning(tape::blame(fault, source)));
+    let stale = stale(&tape, &run).map(|error| Note::warning(tape::blame(error, source)));
     messages.notes(stale.as_slice(), request.strict)?;
     if let Some(picture) = picture {
         let said = text_of(matches, "dout").is_some() || dout.is_none();
@@ -120,7 +120,7 @@ pub(super) fn upstream(
         Some(text) => {
             let operand = reader.read(&Name::DOUT, text, &[Name::DOUT])?;
             let dout = Dout::new(last.spec, shape, operand.value, operand.origin == Origin::Typed);
-            let dout = dout.map_err(|fault| reader.place(fault, &Operands::default()))?;
+            let dout = dout.map_err(|error| reader.place(error, &Operands::default()))?;
             if dout.local { Err(tape::local_factors(text)) } else { Ok(dout.whole()) }
         }
     }

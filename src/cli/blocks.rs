@@ -173,12 +173,12 @@ impl Batches {
             let targets = targets.as_mut().filter(|_| begin < rows)?;
             let block = targets.copy(begin, height);
             begin += height;
-            block.map_err(|fault| failed = Some(fault.of(&Name::T))).ok()
+            block.map_err(|error| failed = Some(error.of(&Name::T))).ok()
         });
         let all = AllTargets { rows, rank, blocks: &mut blocks };
         let divided = divided(self.layer.as_ref(), &self.operands.values, all, self.precision);
-        if let Some(fault) = failed {
-            return Err(fault);
+        if let Some(error) = failed {
+            return Err(error);
         }
         self.rewind()?;
         self.cut();
@@ -314,10 +314,10 @@ impl Batches {
     fn rewind(&mut self) -> Result<(), Error> {
         self.begin = 0;
         for (name, batch) in &mut self.batches {
-            batch.rewind().map_err(|fault| fault.of(name))?;
+            batch.rewind().map_err(|error| error.of(name))?;
         }
         match &mut self.dout {
-            Upstream::Batch(batch) => batch.rewind().map_err(|fault| fault.of(&Name::DOUT)),
+            Upstream::Batch(batch) => batch.rewind().map_err(|error| error.of(&Name::DOUT)),
             _ => Ok(()),
         }
     }
@@ -329,7 +329,7 @@ impl Batches {
         let at = &mut self.operands.values;
         for (name, batch) in &mut self.batches {
             let spent = at.take(name);
-            at.insert(name.clone(), batch.next(begin, count, spent).map_err(|fault| fault.of(name))?);
+            at.insert(name.clone(), batch.next(begin, count, spent).map_err(|error| error.of(name))?);
         }
         if self.admits {
             self.admit(begin)?;
@@ -341,8 +341,8 @@ impl Batches {
                 Some(same.unwrap_or_else(|| ArrayD::from_elem(shape, *number)))
             }
             Upstream::Batch(batch) if backward => {
-                let block = batch.next(begin, count, self.spent.take()).map_err(|fault| fault.of(&Name::DOUT))?;
-                let dout = Dout::new(self.spec, &shape, block, false).map_err(|fault| rows::later(fault, begin))?;
+                let block = batch.next(begin, count, self.spent.take()).map_err(|error| error.of(&Name::DOUT))?;
+                let dout = Dout::new(self.spec, &shape, block, false).map_err(|error| rows::later(error, begin))?;
                 Some(dout.whole())
             }
             _ => None,
@@ -363,10 +363,10 @@ impl Batches {
         let rounding = |name: &Name| self.operands.rounding(name);
         let given = Given { at: &self.operands.values, rounding: &rounding, x_was_y: false };
         let new = |name: &Name| *name != Name::DIVISOR;
-        for note in layer::admit_anew(self.layer.as_ref(), &given, new).map_err(|fault| rows::later(fault, begin))? {
-            let said = |known: &Note| known.fault.code == note.fault.code && known.fault.operand == note.fault.operand;
+        for note in layer::admit_anew(self.layer.as_ref(), &given, new).map_err(|error| rows::later(error, begin))? {
+            let said = |known: &Note| known.error.code == note.error.code && known.error.operand == note.error.operand;
             if !self.notes.iter().any(said) {
-                self.notes.push(Note { fault: rows::later(note.fault, begin), ..note });
+                self.notes.push(Note { error: rows::later(note.error, begin), ..note });
             }
         }
         Ok(())

@@ -74,7 +74,7 @@ fn run(
 
 fn read(reader: &mut Reader<'_>, side: &str, text: &str) -> Result<Document, Error> {
     // A position is no option: it is named as the file, or as the usage does.
-    reader.document(&Name::new(side), text).map_err(|fault| fault.with(|said| said.operand = None).from(side))
+    reader.document(&Name::new(side), text).map_err(|error| error.with(|said| said.operand = None).from(side))
 }
 
 /// The tolerances that were said.

@@ -1,4 +1,4 @@
-//! Faults as words or JSON on standard error.
+//! Errors as words or JSON on standard error.
 
 use super::Status;
 use crate::core::error::{Code, Error, Fact, Note, Place, Severity, index, shape};
@@ -29,8 +29,8 @@ pub(super) struct Messages {
 
 impl Messages {
     /// Says why the run ends.
-    pub(super) fn error(&mut self, fault: &Error) -> Status {
-        self.say("error", RED, fault);
+    pub(super) fn error(&mut self, error: &Error) -> Status {
+        self.say("error", RED, error);
         Status::Error
     }
 
@@ -38,7 +38,7 @@ impl Messages {
     pub(super) fn notes(&mut self, notes: &[Note], strict: bool) -> Result<(), Error> {
         for note in notes {
             if strict && note.severity == Severity::Warning {
-                return Err(note.fault.clone());
+                return Err(note.error.clone());
             }
             self.note(note);
         }
@@ -48,8 +48,8 @@ impl Messages {
     /// Says what is worth knowing.
     pub(super) fn note(&mut self, note: &Note) {
         match note.severity {
-            Severity::Warning => self.say("warning", YELLOW, &note.fault),
-            Severity::Info => self.say("note", GREEN, &note.fault),
+            Severity::Warning => self.say("warning", YELLOW, &note.error),
+            Severity::Info => self.say("note", GREEN, &note.error),
         }
     }
 
@@ -59,14 +59,14 @@ impl Messages {
             let _ = write!(self.stream.borrow_mut(), "{}", error.render().ansi());
             return Status::Error;
         }
-        self.error(&usage_fault(error))
+        self.error(&usage_error(error))
     }
 
-    fn say(&mut self, kind: &str, style: anstyle::Style, fault: &Error) {
+    fn say(&mut self, kind: &str, style: anstyle::Style, error: &Error) {
         let text = if self.as_json {
-            format!("{}\n", Value::from(Map::from_iter([(kind.to_owned(), wire(fault))])))
+            format!("{}\n", Value::from(Map::from_iter([(kind.to_owned(), wire(error))])))
         } else {
-            words(kind, style, fault)
+            words(kind, style, error)
         };
         // Nobody is left to hear that standard error is closed.
         let mut stream = self.stream.borrow_mut();
@@ -84,28 +84,28 @@ pub(super) fn peek<'a>(args: &'a [OsString], option: &str) -> Option<&'a str> {
     value.strip_prefix('=').or_else(|| args.next())
 }
 
-fn words(kind: &str, style: anstyle::Style, fault: &Error) -> String {
-    let place = place(fault);
+fn words(kind: &str, style: anstyle::Style, error: &Error) -> String {
+    let place = place(error);
     let place = if place.is_empty() { place } else { format!("{}: ", place.trim_end_matches(':')) };
-    let mut text = format!("{style}{kind}:{style:#} {}\n", one_line(&format!("{place}{}", fault.message)));
-    for fact in &fault.facts {
+    let mut text = format!("{style}{kind}:{style:#} {}\n", one_line(&format!("{place}{}", error.message)));
+    for fact in &error.facts {
         text.push_str(&format!("  {}\n", one_line(&fact_text(fact))));
     }
-    if let Some(tip) = tip(fault) {
+    if let Some(tip) = tip(error) {
         text.push_str(&format!("{GREEN}tip:{GREEN:#} {}\n", one_line(tip)));
     }
     text
 }
 
-fn tip(fault: &Error) -> Option<&str> {
-    fault.tip.as_deref().or(fault.code.tip())
+fn tip(error: &Error) -> Option<&str> {
+    error.tip.as_deref().or(error.code.tip())
 }
 
 /// `--w w.json:3:5 (/w/1/2)`, `--t [2]`.
-fn place(fault: &Error) -> String {
-    let option = fault.operand.as_ref().map(|name| format!("--{name}"));
-    let origin = fault.origin.as_deref().map(one_line).unwrap_or_default();
-    let at = match &fault.at {
+fn place(error: &Error) -> String {
+    let option = error.operand.as_ref().map(|name| format!("--{name}"));
+    let origin = error.origin.as_deref().map(one_line).unwrap_or_default();
+    let at = match &error.at {
         Some(Place::Text { line, column, pointer }) => {
             let pointer = if pointer.is_empty() { String::new() } else { format!(" ({})", short(pointer)) };
             format!("{}{line}:{column}{pointer}", if origin.is_empty() { "" } else { ":" })
@@ -117,7 +117,7 @@ fn place(fault: &Error) -> String {
         _ => String::new(),
     };
     let origin = format!("{origin}{at}");
-    let record = fault.record.as_ref().map(|(file, line)| format!("{}:{line}:", one_line(file)));
+    let record = error.record.as_ref().map(|(file, line)| format!("{}:{line}:", one_line(file)));
     record.into_iter().chain(option).chain((!origin.is_empty()).then_some(origin)).collect::<Vec<_>>().join(" ")
 }
 
@@ -139,24 +139,24 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-pub(super) fn wire(fault: &Error) -> Value {
-    let (line, column, pointer, at) = match &fault.at {
+pub(super) fn wire(error: &Error) -> Value {
+    let (line, column, pointer, at) = match &error.at {
         Some(Place::Text { line, column, pointer }) => (Some(line), Some(column), Some(pointer.as_str()), None),
         Some(Place::Pointer(pointer)) => (None, None, Some(pointer.as_str()), None),
         Some(Place::Index(at)) => (None, None, None, Some(at)),
         None => (None, None, None, None),
     };
     // A line belongs to its file: that of a record says nothing of another.
-    let (file, line) = match &fault.record {
-        Some((file, number)) if fault.origin.is_none() => (Some(file), Some(number)),
-        _ => (fault.origin.as_ref(), line),
+    let (file, line) = match &error.record {
+        Some((file, number)) if error.origin.is_none() => (Some(file), Some(number)),
+        _ => (error.origin.as_ref(), line),
     };
-    let record = fault.record.as_ref().map(|(file, line)| json!({"file": file, "line": line}));
-    let facts: Vec<String> = fault.facts.iter().map(fact_text).collect();
+    let record = error.record.as_ref().map(|(file, line)| json!({"file": file, "line": line}));
+    let facts: Vec<String> = error.facts.iter().map(fact_text).collect();
     json!({
-        "code": fault.code.as_str(),
-        "option": fault.operand.as_ref().map(|name| format!("--{name}")),
-        "message": fault.message,
+        "code": error.code.as_str(),
+        "option": error.operand.as_ref().map(|name| format!("--{name}")),
+        "message": error.message,
         "file": file,
         "line": line,
         "column": column,
@@ -164,27 +164,27 @@ pub(super) fn wire(fault: &Error) -> Value {
         "index": at,
         "record": record,
         "facts": facts,
-        "tip": tip(fault),
+        "tip": tip(error),
     })
 }
 
-fn usage_fault(error: &clap::Error) -> Error {
-    let rendered = error.render().to_string();
+fn usage_error(parsed: &clap::Error) -> Error {
+    let rendered = parsed.render().to_string();
     let first = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    let mut fault = Error::new(Code::Usage, first.trim_end_matches(':').replace("' -", "'-"));
+    let mut error = Error::new(Code::Usage, first.trim_end_matches(':').replace("' -", "'-"));
     let said: Vec<&str> = rendered.lines().skip(1).map(str::trim).filter(|line| !line.is_empty()).collect();
     for line in &said {
         match line.strip_prefix("tip: ") {
-            Some(tip) => fault = fault.tip(tip),
+            Some(tip) => error = error.tip(tip),
             None if line.starts_with("For more information") => {}
-            None => fault = fault.fact(*line),
+            None => error = error.fact(*line),
         }
     }
-    if let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) {
+    if let Some(ContextValue::String(option)) = parsed.get(ContextKind::InvalidArg) {
         let name = option.trim_start_matches('-').split([' ', '=']).next().unwrap_or_default();
-        if option.starts_with("--") && error.kind() != clap::error::ErrorKind::UnknownArgument {
-            fault = fault.of(&Name::new(name));
+        if option.starts_with("--") && parsed.kind() != clap::error::ErrorKind::UnknownArgument {
+            error = error.of(&Name::new(name));
         }
     }
-    fault.tip("--help lists commands and options")
+    error.tip("--help lists commands and options")
 }

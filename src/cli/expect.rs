@@ -42,7 +42,7 @@ pub(super) fn run(
     let mut answers: Vec<Answer> = Vec::new();
     for block in &report.blocks {
         if let Some((_, sheet)) = named.iter().find(|(name, _)| *name == block.name) {
-            let sheet = sheet.as_ref().map_err(|fault| fault.clone().of(&EXPECT))?;
+            let sheet = sheet.as_ref().map_err(|error| error.clone().of(&EXPECT))?;
             answers.push(judge(&block.name, sheet, &block.value, rounding(request), expectation::LISTED));
         }
     }
@@ -81,7 +81,7 @@ pub(super) fn warn(
 ) -> Result<(), Error> {
     for note in unused(named, spec, computed) {
         if request.strict {
-            return Err(note.fault);
+            return Err(note.error);
         }
         messages.note(&note);
     }

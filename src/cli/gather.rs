@@ -52,7 +52,7 @@ pub(super) fn gather(
         } else if let Some(key) = piped.key(slot) {
             given.x_was_y |= slot.name == Name::X && key == Some(Name::Y);
             let selector = key.map_or(Selector::Whole, |key| Selector::parse(key.as_str()));
-            let operand = reader.standard_input(&selector, &[]).map_err(|fault| fault.of(&slot.name))?;
+            let operand = reader.standard_input(&selector, &[]).map_err(|error| error.of(&slot.name))?;
             given.operands.insert(slot.name.clone(), operand);
         } else if !slot.optional {
             return Err(piped.without(slot, &missing));
@@ -61,12 +61,12 @@ pub(super) fn gather(
     for setting in spec.settings.iter().filter(|setting| given.settings.get(setting.name).is_none()).collect::<Vec<_>>()
     {
         if let (true, Some(text)) = (piped.has(setting.name), reader.stdin_setting(setting.name)) {
-            given.settings.set(setting.name, setting.read(&text).map_err(|fault| fault.from(stdin::LABEL))?);
+            given.settings.set(setting.name, setting.read(&text).map_err(|error| error.from(stdin::LABEL))?);
         }
     }
     given.notes.extend(piped.near_misses(spec, &given));
     if matches.get_one::<String>("dout").is_none() && !matches.get_flag("forward") && piped.has("dout") {
-        let operand = reader.standard_input(&Selector::parse("dout"), &[]).map_err(|fault| fault.of(&Name::DOUT))?;
+        let operand = reader.standard_input(&Selector::parse("dout"), &[]).map_err(|error| error.of(&Name::DOUT))?;
         given.operands.insert(Name::DOUT, operand);
     }
     Ok(given)
@@ -108,7 +108,7 @@ impl Piped {
         if !reader.stdin.speaks() {
             return Err(operand_missing(spec, missing[0]));
         }
-        let names = reader.stdin_names().map_err(|fault| fault.of(&missing[0].name))?;
+        let names = reader.stdin_names().map_err(|error| error.of(&missing[0].name))?;
         let bare = match (&names, missing) {
             (None, [only]) => Some(only.name.clone()),
             _ => None,
@@ -130,20 +130,20 @@ impl Piped {
     }
 
     fn without(&self, slot: &Slot, missing: &[&Slot]) -> Error {
-        let fault =
+        let error =
             Error::new(Code::OperandMissing, format!("is not given: {}, {}", slot.doc, slot.shape)).of(&slot.name);
         match &self.names {
-            Some(names) => fault
+            Some(names) => error
                 .from(stdin::LABEL)
                 .fact(format!("standard input has the keys {}", list(names)))
                 .tip(format!("--{0} -#/KEY takes another key of it for {0}", slot.name)),
             None if self.read => {
                 let names: Vec<String> = missing.iter().map(|slot| format!("--{}", slot.name)).collect();
-                fault
+                error
                     .fact(format!("standard input holds one matrix, and {} are open", names.join(" and ")))
                     .tip("give all but one as options, or pipe one object with a key for each")
             }
-            None => fault,
+            None => error,
         }
     }
 

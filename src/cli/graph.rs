@@ -133,7 +133,7 @@ fn draw(mut graph: Graph, backward: bool, wanted: &Wanted, out: &mut dyn Write) 
         Some((path, picture)) => {
             let text = (picture.draw)(&graph);
             Ok(write::file(path, |out| out.write_all(text.as_bytes()))
-                .map_err(|fault| fault.of(&Name::new("graph")))?)
+                .map_err(|error| error.of(&Name::new("graph")))?)
         }
         None => {
             let mut out = BufWriter::new(out);

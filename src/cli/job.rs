@@ -36,8 +36,8 @@ impl Job {
     ) -> Result<Job, Error> {
         let mut given = gather(spec, matches, reader)?;
         let job = admit(spec, matches, request, &mut given, reader);
-        let (layer, dout, notes) = job.map_err(|fault| reader.place(fault, &given.operands))?;
-        let place = |note: Note| Note { severity: note.severity, fault: reader.place(note.fault, &given.operands) };
+        let (layer, dout, notes) = job.map_err(|error| reader.place(error, &given.operands))?;
+        let place = |note: Note| Note { severity: note.severity, error: reader.place(note.error, &given.operands) };
         let notes = notes.into_iter().map(place).collect();
         Ok(Job { spec, layer, settings: given.settings, operands: given.operands, tape: given.tape, dout, notes })
     }

@@ -134,8 +134,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
 
 /// How a run ends that could not go on.
 fn ended(error: &anyhow::Error, messages: &mut Messages) -> Status {
-    if let Some(fault) = error.downcast_ref::<Error>() {
-        return messages.error(fault);
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return messages.error(error);
     }
     if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
         return Status::ClosedPipe;

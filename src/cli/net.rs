@@ -107,7 +107,7 @@ fn run(
     let feed =
         Feed { x: given.values.known(&Name::X), t: given.values.get(&Name::T), rounding: &|name| given.rounding(name) };
     let ran = chain::run(&tape, &feed, &mut upstream);
-    let run = ran.map_err(|fault| tape::blame(reader.place(fault, &given), source))?;
+    let run = ran.map_err(|error| tape::blame(reader.place(error, &given), source))?;
     messages.notes(&run.notes, request.strict)?;
     if request.check {
         return super::check::chain(tape, run, matches, reader, &request, out);
@@ -178,7 +178,7 @@ fn piped(name: &Name, alone: bool, reader: &mut Reader<'_>) -> Result<Operand, E
     if !reader.stdin.speaks() || network_was_piped(reader) {
         return Err(absent());
     }
-    let names = reader.stdin_names().map_err(|fault| fault.of(name))?;
+    let names = reader.stdin_names().map_err(|error| error.of(name))?;
     let selector = match names {
         Some(names) => {
             let keys = if *name == Name::X { vec![Name::X, Name::Y] } else { vec![name.clone()] };
@@ -190,7 +190,7 @@ fn piped(name: &Name, alone: bool, reader: &mut Reader<'_>) -> Result<Operand, E
         None if alone => Selector::Whole,
         None => return Err(absent().fact("standard input holds one matrix, and two are open")),
     };
-    reader.standard_input(&selector, &[]).map_err(|fault| fault.of(name))
+    reader.standard_input(&selector, &[]).map_err(|error| error.of(name))
 }
 
 /// Whether standard input was the network itself, which has no operands.

@@ -154,7 +154,7 @@ impl Records {
                 }
             };
             worker.served.push(Served { name: open.name.clone(), place });
-            worker.at.insert(open.name.clone(), value.map_err(|fault| fault.of(&open.name))?);
+            worker.at.insert(open.name.clone(), value.map_err(|error| error.of(&open.name))?);
             x_was_y |= open.name == Name::X && open.key.places.get(1).is_some_and(|&y| place == Some(y));
         }
         Ok(x_was_y)
@@ -197,7 +197,7 @@ impl Records {
             Upstream::Record { key, required } => match self.find(key, taken) {
                 Some((value, place)) => {
                     *served_by = Some(place);
-                    fitted(value.map_err(|fault| fault.of(&Name::DOUT))?)
+                    fitted(value.map_err(|error| error.of(&Name::DOUT))?)
                 }
                 None if *required => {
                     Err(Error::new(Code::KeyMissing, "the record does not have the key that is named")
@@ -244,7 +244,7 @@ impl Records {
         let (results, mut notes) = ran?;
         notes.extend(self.near_misses(worker, carried));
         if let Some(warning) = notes.iter().find(|note| self.strict && note.severity == Severity::Warning) {
-            return Err(warning.fault.clone());
+            return Err(warning.error.clone());
         }
         self.write(&results, carried, out)?;
         Ok(notes)
@@ -313,9 +313,9 @@ impl Records {
     }
 
     /// Says where in the record, or in which, something is wrong.
-    fn at(&self, fault: Error, served: &[Served], spot: &Spot<'_>) -> Error {
+    fn at(&self, error: Error, served: &[Served], spot: &Spot<'_>) -> Error {
         let pointer = |name: &Name| self.pointer_of(name, served);
-        let facts = fault.facts.iter().filter_map(|fact| match fact {
+        let facts = error.facts.iter().filter_map(|fact| match fact {
             Fact::Shape(name, sides) if pointer(name).is_some() => {
                 Some(Fact::Text(format!("{name} is {}, from {}", shape(sides), spot.name())))
             }
@@ -326,26 +326,26 @@ impl Records {
             text @ Fact::Text(_) => Some(text.clone()),
         });
         let facts = facts.collect();
-        let fault = fault.with(|said| said.facts = facts);
-        let Some(name) = &fault.operand else {
+        let error = error.with(|said| said.facts = facts);
+        let Some(name) = &error.operand else {
             return match self.subject.label() {
-                Some(label) => fault.from(label).in_record(spot.file, spot.number),
-                None => spot.inside(fault, ""),
+                Some(label) => error.from(label).in_record(spot.file, spot.number),
+                None => spot.inside(error, ""),
             };
         };
         if let Some(pointer) = pointer(name) {
-            let steps = match &fault.at {
+            let steps = match &error.at {
                 Some(Place::Index(at)) => at.iter().map(|step| format!("/{step}")).collect(),
                 _ => String::new(),
             };
             let pointer = format!("{pointer}{steps}");
-            return spot.inside(fault, &pointer);
+            return spot.inside(error, &pointer);
         }
         match self.given.origin(name) {
             Some(origin) => {
-                origin.label().map_or(fault.clone(), |label| fault.from(label)).in_record(spot.file, spot.number)
+                origin.label().map_or(error.clone(), |label| error.from(label)).in_record(spot.file, spot.number)
             }
-            None => spot.inside(fault, ""),
+            None => spot.inside(error, ""),
         }
     }
 }
@@ -359,14 +359,14 @@ impl Each for Records {
 
     fn record(&self, worker: &mut Worker, spot: &Spot<'_>, out: &mut Vec<u8>) -> Result<Vec<Note>, Error> {
         worker.served.clear();
-        let read = line(spot.text, self.keys.len(), |key| self.what(key)).map_err(|fault| spot.inside(fault, ""))?;
+        let read = line(spot.text, self.keys.len(), |key| self.what(key)).map_err(|error| spot.inside(error, ""))?;
         let (taken, carried) = match read {
             Line::Record { taken, carried } => (Taken { values: taken, bare: None }, carried),
             Line::Bare(node) => (Taken { values: vec![None; self.keys.len()], bare: Some(node) }, Vec::new()),
         };
         let computed = self.compute(worker, taken, &carried, out);
-        let notes = computed.map_err(|fault| self.at(fault, &worker.served, spot))?;
-        let place = |note: Note| Note { fault: self.at(note.fault, &worker.served, spot), ..note };
+        let notes = computed.map_err(|error| self.at(error, &worker.served, spot))?;
+        let place = |note: Note| Note { error: self.at(note.error, &worker.served, spot), ..note };
         Ok(notes.into_iter().map(place).collect())
     }
 

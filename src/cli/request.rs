@@ -195,7 +195,7 @@ impl Request {
             return Ok(out.flush()?);
         };
         self.admit_one(heads)?;
-        Ok(write::file(path, |out| format.write(arrays, width, out)).map_err(|fault| fault.of(&Name::new("out")))?)
+        Ok(write::file(path, |out| format.write(arrays, width, out)).map_err(|error| error.of(&Name::new("out")))?)
     }
 
     /// Writes results by layer.
@@ -206,7 +206,7 @@ impl Request {
         let json = |out: &mut dyn Write| sections.json(self.pretty, out);
         match &self.out {
             Some((path, format)) if format.extensions().contains(&"json") => {
-                Ok(write::file(path, json).map_err(|fault| fault.of(&Name::new("out")))?)
+                Ok(write::file(path, json).map_err(|error| error.of(&Name::new("out")))?)
             }
             Some(_) => self.write(sections.flat(), out),
             None => {
@@ -242,7 +242,7 @@ impl Request {
             document::write(tape, &mut out)?;
             return Ok(out.flush()?);
         };
-        Ok(write::file(path, |out| document::write(tape, out)).map_err(|fault| fault.of(&Name::new("out")))?)
+        Ok(write::file(path, |out| document::write(tape, out)).map_err(|error| error.of(&Name::new("out")))?)
     }
 }
 

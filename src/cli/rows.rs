@@ -93,8 +93,8 @@ enum Failed {
 }
 
 impl From<Error> for Failed {
-    fn from(fault: Error) -> Failed {
-        Failed::Error(fault)
+    fn from(error: Error) -> Failed {
+        Failed::Error(error)
     }
 }
 
@@ -113,7 +113,7 @@ pub(super) fn run(
     messages: &mut Messages,
 ) -> anyhow::Result<bool> {
     write(&mut large, request, out, messages).map_err(|failed| match failed {
-        Failed::Error(fault) => reader.place(fault, &large.operands).into(),
+        Failed::Error(error) => reader.place(error, &large.operands).into(),
         Failed::Write(error) => error.into(),
         Failed::Other(error) => error,
     })
@@ -152,7 +152,7 @@ fn write(large: &mut Batches, request: &Request, out: &mut dyn Write, messages: 
     });
     match failed {
         Some(failed) => Err(failed),
-        None => Ok(written.map(|()| true).map_err(|fault| fault.of(&Name::new("out")))?),
+        None => Ok(written.map(|()| true).map_err(|error| error.of(&Name::new("out")))?),
     }
 }
 
@@ -165,8 +165,8 @@ fn pass(
 ) -> Result<(), Failed> {
     let mut blocks = Blocks::new(large);
     let written = write(&mut blocks);
-    if let Some(fault) = blocks.fault {
-        return Err(fault.into());
+    if let Some(error) = blocks.error {
+        return Err(error.into());
     }
     written?;
     Ok(messages.notes(&large.notes, request.strict)?)

@@ -109,7 +109,7 @@ fn run_man(matches: &ArgMatches, _: &mut Reader<'_>, out: &mut dyn Write, _: &mu
     for (name, page) in &pages {
         let (path, page) = (Path::new(folder).join(format!("{name}.1")), roff(page)?);
         write::file(&path.to_string_lossy(), |file| file.write_all(page.as_bytes()))
-            .map_err(|fault| fault.of(&Name::new("out")))?;
+            .map_err(|error| error.of(&Name::new("out")))?;
     }
     Ok(Status::Done)
 }

@@ -53,9 +53,9 @@ fn run(matches: &ArgMatches, reader: &mut Reader<'_>, out: &mut dyn Write, _: &m
                 .into());
         }
         Some(file) => by_layer(&tape, file, reader)?,
-        None => saved(&tape).map_err(|fault| tape::blame(fault, source))?,
+        None => saved(&tape).map_err(|error| tape::blame(error, source))?,
     };
-    learn::step(&mut tape, &gradients, lr).map_err(|fault| tape::blame(fault, source))?;
+    learn::step(&mut tape, &gradients, lr).map_err(|error| tape::blame(error, source))?;
     tape.forget();
     request.write_document(&tape, out)?;
     Ok(Status::Done)
@@ -87,11 +87,11 @@ fn saved(tape: &Tape) -> Result<Vec<Tensors<f64>>, Error> {
 /// The gradients of a document that is keyed by layer; what else stands in it is left alone.
 fn by_layer(tape: &Tape, file: &str, reader: &mut Reader<'_>) -> Result<Vec<Tensors<f64>>, Error> {
     let option = Name::new("gradients");
-    let (document, label) = reader.json(file).map_err(|fault| fault.of(&option))?;
+    let (document, label) = reader.json(file).map_err(|error| error.of(&option))?;
     let read = || -> Result<Vec<Tensors<f64>>, Error> {
         tape.stages.iter().map(|stage| of_layer(&document, &stage.name, stage.learnt())).collect()
     };
-    read().map_err(|fault| fault.of(&option).from(label.as_str()))
+    read().map_err(|error| error.of(&option).from(label.as_str()))
 }
 
 fn of_layer<'a>(document: &Node, layer: &str, learnt: impl Iterator<Item = &'a Name>) -> Result<Tensors<f64>, Error> {

@@ -93,7 +93,7 @@ pub(super) fn layer(
             expect::warn(&named, job.spec, &computed, request, messages)?;
             let wanted = named.iter().filter(|(name, _)| computed.contains(name));
             let sheets: Vec<(Name, Sheet)> = wanted
-                .map(|(name, sheet)| Ok((name.clone(), sheet.clone().map_err(|fault: Error| fault.of(&EXPECT))?)))
+                .map(|(name, sheet)| Ok((name.clone(), sheet.clone().map_err(|error: Error| error.of(&EXPECT))?)))
                 .collect::<Result<_, Error>>()?;
             if sheets.is_empty() {
                 return Err(expect::nothing(&named, &computed).into());

@@ -80,7 +80,7 @@ pub(super) trait Each: Sync {
     /// A thread's own.
     fn worker(&self) -> Result<Self::Worker, Error>;
 
-    /// Appends the results of a record, and a line break. What it appended before a fault is taken back.
+    /// Appends the results of a record, and a line break. What it appended before an error is taken back.
     fn record(&self, worker: &mut Self::Worker, spot: &Spot<'_>, out: &mut Vec<u8>) -> Result<Vec<Note>, Error>;
 
     /// Appends the results of records after one that `record` took last and without a note, where all are like that one: the
@@ -103,14 +103,14 @@ impl Spot<'_> {
         format!("{}:{}", self.file, self.number)
     }
 
-    /// A fault as one of this record: at what a pointer leads to, where the fault does not say better.
-    pub(super) fn inside(&self, fault: Error, pointer: &str) -> Error {
-        let (column, pointer) = match &fault.at {
+    /// An error as one of this record: at what a pointer leads to, where the error does not say better.
+    pub(super) fn inside(&self, error: Error, pointer: &str) -> Error {
+        let (column, pointer) = match &error.at {
             Some(Place::Text { column, pointer, .. }) => (*column, pointer.clone()),
             Some(Place::Pointer(pointer)) => (self.column(pointer), pointer.clone()),
             _ => (self.column(pointer), pointer.to_owned()),
         };
-        fault.from(self.file).at(Place::Text { line: self.number, column, pointer })
+        error.from(self.file).at(Place::Text { line: self.number, column, pointer })
     }
 
     fn column(&self, pointer: &str) -> usize {
@@ -233,7 +233,7 @@ struct Noted {
 }
 
 fn note(notes: &mut Vec<Noted>, new: Noted) -> bool {
-    let kind = |noted: &Noted| (noted.note.fault.code, noted.note.fault.operand.clone());
+    let kind = |noted: &Noted| (noted.note.error.code, noted.note.error.operand.clone());
     match notes.iter_mut().find(|noted| kind(noted) == kind(&new)) {
         Some(noted) => noted.more += 1 + new.more,
         None => {
@@ -294,15 +294,15 @@ impl Done {
                 });
                 ordinary
             }
-            Err(fault) => {
+            Err(error) => {
                 self.out.truncate(whole);
                 if keep_going {
                     self.bad += 1;
-                    let line = json!({"error": wire(&fault), "line": spot.number});
+                    let line = json!({"error": wire(&error), "line": spot.number});
                     self.out.extend_from_slice(line.to_string().as_bytes());
                     self.out.push(b'\n');
                 } else {
-                    self.end = Some(fault);
+                    self.end = Some(error);
                 }
                 false
             }
@@ -331,10 +331,10 @@ impl SoFar<'_> {
         self.bad += done.bad;
         self.lines += done.lines;
         match done.end {
-            Some(fault) => {
+            Some(error) => {
                 out.flush()?;
                 self.end(messages);
-                Err(fault.into())
+                Err(error.into())
             }
             None => {
                 done.out.clear();
@@ -350,9 +350,9 @@ impl SoFar<'_> {
                 Severity::Warning => "warning",
                 Severity::Info => "note",
             };
-            let message = format!("{} more with the {what} {}", count(*more, "record"), note.fault.code.as_str());
-            let fault = Error::new(note.fault.code, message).with(|said| said.operand.clone_from(&note.fault.operand));
-            messages.note(&Note::info(fault.from(self.file).tip("the first is named above")));
+            let message = format!("{} more with the {what} {}", count(*more, "record"), note.error.code.as_str());
+            let error = Error::new(note.error.code, message).with(|said| said.operand.clone_from(&note.error.operand));
+            messages.note(&Note::info(error.from(self.file).tip("the first is named above")));
         }
         if self.bad > 0 {
             let message = format!("{} in place of results", count(self.bad, "error"));

@@ -74,7 +74,7 @@ pub(super) fn on_stdin(reader: &mut Reader<'_>) -> Result<bool, Error> {
 fn fed(spec: &'static LayerSpec, matches: &ArgMatches, tape: &Tape, source: &str) -> Result<Operand, Error> {
     let label = if source == "-" { stdin::LABEL } else { source };
     let input = input_of(spec);
-    tape.admits_another().map_err(|fault| fault.from(label))?;
+    tape.admits_another().map_err(|error| error.from(label))?;
     let Some(value) = tape.output() else {
         return Err(Error::new(Code::Tape, "is a network without saved values")
             .from(label)
@@ -170,7 +170,7 @@ pub(super) fn read(reader: &mut Reader<'_>, source: &str, beside: bool) -> Resul
     }
     let (node, label) = reader.json(source)?;
     if source == "-" || !beside {
-        return document::of(&node, None).map_err(|fault| placed(fault, reader, &label));
+        return document::of(&node, None).map_err(|error| placed(error, reader, &label));
     }
     let folder = Path::new(&label).parent().map(Path::to_path_buf).unwrap_or_default();
     let mut array = |name: &Name, text: &str| -> Result<ArrayD<f64>, Error> {
@@ -185,18 +185,18 @@ pub(super) fn read(reader: &mut Reader<'_>, source: &str, beside: bool) -> Resul
         Ok(reader.read(name, &format!("@{}", path.display()), std::slice::from_ref(name))?.value)
     };
     let tape = document::of(&node, Some(&mut array));
-    tape.map_err(|fault| placed(fault, reader, &label))
+    tape.map_err(|error| placed(error, reader, &label))
 }
 
-/// A fault of a document with its place in the text; one of another file keeps its own.
-fn placed(fault: Error, reader: &Reader<'_>, label: &str) -> Error {
-    if fault.origin.is_some() { fault } else { reader.locate(fault, label) }
+/// An error of a document with its place in the text; one of another file keeps its own.
+fn placed(error: Error, reader: &Reader<'_>, label: &str) -> Error {
+    if error.origin.is_some() { error } else { reader.locate(error, label) }
 }
 
-/// A fault of a layer as one of the document that it stands in.
-pub(super) fn blame(fault: Error, source: &str) -> Error {
+/// An error of a layer as one of the document that it stands in.
+pub(super) fn blame(error: Error, source: &str) -> Error {
     let label = if source == "-" { stdin::LABEL } else { source };
-    if fault.operand.is_none() { fault.from(label) } else { fault }
+    if error.operand.is_none() { error.from(label) } else { error }
 }
 
 /// Whether a command is to write a tape in place of results.

@@ -67,7 +67,7 @@ fn run(
     let mut tape = begin(matches, reader, messages)?;
     tape::set_precision(&mut tape, &request);
     let source = text_of(matches, "document").unwrap_or_default();
-    take_the_mean(&mut tape).map_err(|fault| tape::blame(fault, source))?;
+    take_the_mean(&mut tape).map_err(|error| tape::blame(error, source))?;
     let mut training = match tape.training.take() {
         Some(training) => training,
         None => wanted(matches)?,
@@ -174,11 +174,11 @@ fn samples(
         let text = text_of(matches, option).unwrap_or_default();
         given.insert(key.clone(), reader.read(&Name::new(option), text, &[key])?);
     }
-    let place = |fault: Error| {
-        let fault = reader.place(fault, &given);
-        let of = fault.operand.as_ref().map(|name| if *name == Name::X { x } else { t });
-        let fault = fault.with(|said| said.operand = of.map(Name::new));
-        tape::blame(fault, text_of(matches, "document").unwrap_or_default())
+    let place = |error: Error| {
+        let error = reader.place(error, &given);
+        let of = error.operand.as_ref().map(|name| if *name == Name::X { x } else { t });
+        let error = error.with(|said| said.operand = of.map(Name::new));
+        tape::blame(error, text_of(matches, "document").unwrap_or_default())
     };
     let samples = Samples {
         x: given.values.known(&Name::X).clone(),
@@ -187,14 +187,14 @@ fn samples(
     };
     samples.admit().map_err(place)?;
     let (_, notes) = learn::evaluate(tape, &samples).map_err(place)?;
-    let notes: Vec<Note> = notes.into_iter().map(|note| Note { fault: place(note.fault), ..note }).collect();
+    let notes: Vec<Note> = notes.into_iter().map(|note| Note { error: place(note.error), ..note }).collect();
     messages.notes(&notes, matches.get_flag("strict"))?;
     Ok(samples)
 }
 
 /// A refusal in the midst of an epoch: the samples were admitted, so the weights have run away.
-fn diverged(fault: Error) -> Error {
-    fault.with(|said| said.tip = Some("the weights have run away: a smaller --lr keeps them finite".to_owned()))
+fn diverged(error: Error) -> Error {
+    error.with(|said| said.tip = Some("the weights have run away: a smaller --lr keeps them finite".to_owned()))
 }
 
 /// Refuses to go on with a loss that is no number, while the checkpoint is the one before it.

@@ -34,7 +34,7 @@ pub struct Parts {
 }
 
 impl Error {
-    /// A fault with a code and a sentence; the rest is added by the `with` family.
+    /// An error with a code and a sentence; the rest is added by the `with` family.
     #[cold]
     #[inline(never)]
     pub fn new(code: Code, message: impl Into<String>) -> Error {
@@ -151,19 +151,19 @@ impl std::error::Error for Error {}
 pub struct Note {
     /// How much it matters.
     pub severity: Severity,
-    /// What is said, in the form of a fault.
-    pub fault: Error,
+    /// What is said, in the form of an error.
+    pub error: Error,
 }
 
 impl Note {
     /// Probably a mistake; `--strict` makes it an error.
-    pub fn warning(fault: Error) -> Note {
-        Note { severity: Severity::Warning, fault }
+    pub fn warning(error: Error) -> Note {
+        Note { severity: Severity::Warning, error }
     }
 
     /// Good to know.
-    pub fn info(fault: Error) -> Note {
-        Note { severity: Severity::Info, fault }
+    pub fn info(error: Error) -> Note {
+        Note { severity: Severity::Info, error }
     }
 }
 

@@ -38,7 +38,7 @@ macro_rules! table {
                     refuse_selector(select, self)?;
                     read_table(source, $delimiter)
                 };
-                let value = read().map_err(|fault| fault.from(label))?;
+                let value = read().map_err(|error| error.from(label))?;
                 Ok(Found { value, rounding: DOUBLE_ROUNDING, pointer: String::new() })
             }
 
@@ -105,7 +105,7 @@ impl Table {
         let mut column = 1;
         for cell in text.split(|&byte| byte == self.delimiter) {
             let blanks = cell.len() - cell.trim_ascii_start().len();
-            self.values.push(number(cell).map_err(|fault| fault.at(place(line, column + blanks)))?);
+            self.values.push(number(cell).map_err(|error| error.at(place(line, column + blanks)))?);
             column += String::from_utf8_lossy(cell).chars().count() + 1;
         }
         self.rows += 1;
@@ -159,7 +159,7 @@ fn refuse_header<'a, C: Iterator<Item = &'a [u8]>>(
     delimiter: u8,
     line: usize,
 ) -> Result<(), Error> {
-    let word = |cell: &&[u8]| !bare(cell).is_empty() && number(cell).is_err_and(|fault| fault.code == Code::NotANumber);
+    let word = |cell: &&[u8]| !bare(cell).is_empty() && number(cell).is_err_and(|error| error.code == Code::NotANumber);
     let Some(first) = cells().find(word).map(bare) else { return Ok(()) };
     let other = [(b';', "semicolons"), (b'\t', "tabs"), (b',', "commas")];
     let split = other.iter().find(|(sign, _)| *sign != delimiter && first.contains(sign));
@@ -246,8 +246,8 @@ mod tests {
             ("1,2x\n3,4\n", Code::NotANumber, 1, 3),
             ("\na\n1\n", Code::HeaderRow, 2, 1),
         ] {
-            let fault = read(text).unwrap_err();
-            assert_eq!((fault.code, &fault.at), (code, &Some(place(line, column))), "{text}");
+            let error = read(text).unwrap_err();
+            assert_eq!((error.code, &error.at), (code, &Some(place(line, column))), "{text}");
         }
         assert_eq!(read("").unwrap_err().code, Code::EmptyValue);
     }

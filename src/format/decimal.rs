@@ -52,7 +52,7 @@ enum Cells {
 pub enum Sheets {
     /// One array without a name.
     Single(Sheet),
-    /// Several, by name; what is no array is a fault only to whoever wants it.
+    /// Several, by name; what is no array is an error only to whoever wants it.
     Named(Vec<(Name, Result<Sheet, Error>)>),
 }
 
@@ -190,7 +190,7 @@ fn flat<T: Copy>(values: ArrayD<T>) -> Vec<T> {
 pub type Node = json::Node<Cell>;
 
 /// The answers of a JSON document: an array, or an object with one for each name. `pointer` leads to it, and `locate`
-/// finds the place of a fault with a pointer.
+/// finds the place of an error with a pointer.
 pub fn sheets(document: Node, pointer: &str, locate: impl Fn(Error) -> Error) -> Result<Sheets, Error> {
     // What is not there is said with what is.
     document.find(pointer).map_err(&locate)?;
@@ -298,7 +298,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn answers(text: &str, pointer: &str) -> Result<Sheets, Error> {
-        sheets(json::read(Source::bytes("t.json", text.as_bytes()))?, pointer, |fault| fault)
+        sheets(json::read(Source::bytes("t.json", text.as_bytes()))?, pointer, |error| error)
     }
 
     /// The shape and the entries of a document of one array; a blank is nothing.
@@ -373,12 +373,12 @@ mod tests {
         else {
             panic!()
         };
-        let faults: Vec<_> =
+        let errors: Vec<_> =
             named.iter().map(|(_, sheet)| sheet.as_ref().err().map(|f| (f.code, f.at.clone().unwrap()))).collect();
         let at = |code, pointer: &str| Some((code, Place::Pointer(pointer.to_owned())));
         let ragged = at(Code::Ragged, "/c/1");
         let (rank, object) = (at(Code::Rank, "/a~1b/0/0"), at(Code::Rank, "/d"));
-        assert_eq!(faults, [None, rank, ragged, object, at(Code::NotANumber, "/e/1/0")]);
+        assert_eq!(errors, [None, rank, ragged, object, at(Code::NotANumber, "/e/1/0")]);
     }
 
     #[test]
@@ -387,7 +387,7 @@ mod tests {
         let shape = |pointer: &str| match answers(text, pointer) {
             Ok(Sheets::Single(sheet)) => Ok(sheet.shape),
             Ok(named) => panic!("{named:?}"),
-            Err(fault) => Err(fault.code),
+            Err(error) => Err(error.code),
         };
         assert_eq!(shape("/a~1b/0/w"), Ok(vec![2, 2]));
         assert_eq!(shape("/a~1b/0/w/1"), Ok(vec![2]));

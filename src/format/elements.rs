@@ -1,6 +1,6 @@
 //! Elements of binary files and how they lie there, for every format that has them.
 
-use super::{DOUBLE_ROUNDING, rank_fault, too_large};
+use super::{DOUBLE_ROUNDING, rank_error, too_large};
 use crate::core::error::{Code, Error};
 use crate::parallel::pages;
 use ndarray::{ArrayD, ShapeBuilder};
@@ -108,7 +108,7 @@ impl Layout {
     /// Refuses more than two axes, and any size but `held` bytes.
     pub(super) fn admit(&self, held: u64) -> Result<(), Error> {
         if self.shape.len() > 2 {
-            return Err(rank_fault(&self.shape));
+            return Err(rank_error(&self.shape));
         }
         let promised = self.shape.iter().try_fold(self.element.size(), |bytes, &side| bytes.checked_mul(side));
         match promised {
@@ -167,7 +167,7 @@ fn wrong_size(promised: &str, held: u64) -> Error {
     Error::new(Code::Damaged, message)
 }
 
-/// The fault of a read that failed: by the machine, or by what the file holds.
+/// The error of a read that failed: by the machine, or by what the file holds.
 pub(super) fn cut_off(error: &io::Error) -> Error {
     match error.raw_os_error() {
         Some(_) => Error::new(Code::FileUnreadable, format!("cannot be read: {error}")),
@@ -188,8 +188,8 @@ mod tests {
     fn whole_numbers_that_no_double_equals_are_refused_by_index() {
         let fits = (1i64 << 53) + 2;
         let bytes: Vec<u8> = [1, fits, -3, fits + 1].iter().flat_map(|whole| whole.to_le_bytes()).collect();
-        let fault = layout(Element::I8, &[2, 2]).read(&mut &bytes[..], true).unwrap_err();
-        assert_eq!((fault.code, &fault.at), (Code::NumberRange, &Some(crate::core::error::Place::Index(vec![1, 1]))));
+        let error = layout(Element::I8, &[2, 2]).read(&mut &bytes[..], true).unwrap_err();
+        assert_eq!((error.code, &error.at), (Code::NumberRange, &Some(crate::core::error::Place::Index(vec![1, 1]))));
         for extreme in [i64::MAX, i64::MIN + 1] {
             assert!(layout(Element::I8, &[]).read(&mut &extreme.to_le_bytes()[..], true).is_err());
         }
@@ -200,8 +200,8 @@ mod tests {
 
     #[test]
     fn a_size_that_overflows_is_refused() {
-        let fault = layout(Element::F8, &[usize::MAX, 2]).admit(16).unwrap_err();
-        assert_eq!(fault.code, Code::Damaged);
+        let error = layout(Element::F8, &[usize::MAX, 2]).admit(16).unwrap_err();
+        assert_eq!(error.code, Code::Damaged);
         let empty = layout(Element::F8, &[usize::MAX, 0]);
         assert!(empty.admit(0).is_err() || empty.read(&mut &[][..], true).is_err());
     }

@@ -92,7 +92,7 @@ impl Node {
         })
     }
 
-    /// The value as a scalar, vector or matrix; `pointer` is where it stands, for a fault's [`Place::Pointer`].
+    /// The value as a scalar, vector or matrix; `pointer` is where it stands, for an error's [`Place::Pointer`].
     pub fn matrix(&self, pointer: &str) -> Result<ArrayD<f64>, Error> {
         match self {
             Node::Number(number) => Ok(arr0(*number).into_dyn()),
@@ -254,7 +254,7 @@ fn pick(node: &Node, select: &Selector, wanted: &[Name], label: &str) -> Result<
         Selector::Whole => String::new(),
         Selector::At(pointer) => pointer.clone(),
     };
-    let chosen = node.find(&pointer).map_err(|fault| fault.from(label))?;
+    let chosen = node.find(&pointer).map_err(|error| error.from(label))?;
     let Node::Object(entries) = &*chosen else { return Ok(pointer) };
     match wanted.iter().find(|name| entries.iter().any(|(key, _)| key == name.as_str())) {
         Some(name) => Ok(format!("{pointer}/{name}")),
@@ -333,7 +333,7 @@ impl Format for Json {
 
     fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Error> {
         let label = source.label;
-        let found = Document::new(read(source)?).take(select, wanted, label).map_err(|fault| fault.from(label))?;
+        let found = Document::new(read(source)?).take(select, wanted, label).map_err(|error| error.from(label))?;
         Ok(found.unwrap_or_else(|| unreachable!("nothing was taken out before")))
     }
 
@@ -359,8 +359,8 @@ mod tests {
         node.matrix(&pointer)
     }
 
-    fn pointer(fault: &Error) -> &str {
-        match fault.at.as_ref() {
+    fn pointer(error: &Error) -> &str {
+        match error.at.as_ref() {
             Some(Place::Pointer(pointer) | Place::Text { pointer, .. }) => pointer,
             other => panic!("{other:?}"),
         }
@@ -396,8 +396,8 @@ mod tests {
             ("[[[1]]]", Code::Rank, "/0/0"),
             ("[[[1],[2]],[[3],[4]]]", Code::Rank, "/0/0"),
         ] {
-            let fault = read(text).unwrap_err();
-            assert_eq!((fault.code, pointer(&fault)), (code, at), "{text}");
+            let error = read(text).unwrap_err();
+            assert_eq!((error.code, pointer(&error)), (code, at), "{text}");
         }
     }
 

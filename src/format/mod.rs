@@ -197,26 +197,26 @@ impl Seek for Source<'_> {
     }
 }
 
-/// The fault of a file that is there and cannot be read.
+/// The error of a file that is there and cannot be read.
 pub fn unreadable(label: &str, error: &io::Error) -> Error {
     Error::new(Code::FileUnreadable, format!("cannot be read: {error}")).from(label)
 }
 
-/// The fault of a file without the array that was asked for: `pointer` is what was, `there` what could have been.
+/// The error of a file without the array that was asked for: `pointer` is what was, `there` what could have been.
 pub fn missing(pointer: &str, there: &[String]) -> Error {
-    let fault = Error::new(Code::KeyMissing, format!("has no {}", printable(pointer)));
-    let fault = match there.len() {
-        0 => fault.fact("it is empty"),
-        _ => fault.fact(format!("it has {}", list(there))),
+    let error = Error::new(Code::KeyMissing, format!("has no {}", printable(pointer)));
+    let error = match there.len() {
+        0 => error.fact("it is empty"),
+        _ => error.fact(format!("it has {}", list(there))),
     };
     let wanted = pointer.trim_start_matches('/');
     let near =
         |key: &String| slips(key.trim_start_matches('/'), wanted).filter(|slips| *slips <= 2 && *slips < wanted.len());
     let nearest = there.iter().take(1000).filter_map(|key| Some((near(key)?, key))).min_by_key(|(slips, _)| *slips);
     match (nearest, there.first()) {
-        (Some((_, key)), _) => fault.tip(format!("did you mean FILE#{}?", printable(key))),
-        (None, Some(first)) => fault.tip(format!("name the one you mean: FILE#{}", printable(first))),
-        (None, None) => fault.tip("there is nothing to read in it"),
+        (Some((_, key)), _) => error.tip(format!("did you mean FILE#{}?", printable(key))),
+        (None, Some(first)) => error.tip(format!("name the one you mean: FILE#{}", printable(first))),
+        (None, None) => error.tip("there is nothing to read in it"),
     }
 }
 
@@ -244,14 +244,14 @@ fn refuse_selector(select: &Selector, format: &dyn Format) -> Result<(), Error> 
     }
 }
 
-/// The fault of an array with more than two axes.
-fn rank_fault(shape: &[usize]) -> Error {
+/// The error of an array with more than two axes.
+fn rank_error(shape: &[usize]) -> Error {
     let message =
         format!("has {} axes {}, more than the two of a matrix", shape.len(), crate::core::error::shape(shape));
     Error::new(Code::Rank, message)
 }
 
-/// The fault of an array that does not fit into memory.
+/// The error of an array that does not fit into memory.
 fn too_large(bytes: u64) -> Error {
     Error::new(Code::FileUnreadable, format!("is too large for this machine's memory ({bytes} bytes)"))
 }

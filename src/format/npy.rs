@@ -40,7 +40,7 @@ impl Format for Npy {
         let (label, len) = (source.label, source.len);
         refuse_selector(select, self)
             .and_then(|()| read_array(&mut source, len, true))
-            .map_err(|fault| fault.from(label))
+            .map_err(|error| error.from(label))
     }
 
     fn holds_names(&self) -> bool {
@@ -95,7 +95,7 @@ fn take(from: &mut dyn Read, count: u64) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// The fault of a file that is not what it says.
+/// The error of a file that is not what it says.
 fn damaged(message: impl Into<String>) -> Error {
     Error::new(Code::Damaged, message)
 }
@@ -233,11 +233,11 @@ mod tests {
     #[test]
     fn a_file_of_another_size_than_its_header_says_is_damaged() {
         for (shape, data) in [("(3,)", 23), ("(3,)", 25), ("(3, 0)", 1), ("(1000000000, 1000000000)", 8), ("()", 0)] {
-            let fault = read(&file("<f8", "False", shape, &vec![0; data])).unwrap_err();
-            assert_eq!((fault.code, fault.origin.as_deref()), (Code::Damaged, Some("w.npy")), "{shape}");
+            let error = read(&file("<f8", "False", shape, &vec![0; data])).unwrap_err();
+            assert_eq!((error.code, error.origin.as_deref()), (Code::Damaged, Some("w.npy")), "{shape}");
         }
-        let fault = read(&file("<f8", "False", "(3,)", &[0; 23])).unwrap_err();
-        assert_eq!(fault.message, "is damaged: its header promises 24 bytes of numbers, the file has 23");
+        let error = read(&file("<f8", "False", "(3,)", &[0; 23])).unwrap_err();
+        assert_eq!(error.message, "is damaged: its header promises 24 bytes of numbers, the file has 23");
         for bytes in [&b""[..], b"\x93NUMPY", b"\x93NUMPY\x01\x00\xff\xff{}", b"[1, 2, 3, 4, 5, 6]"] {
             assert_eq!(read(bytes).unwrap_err().code, Code::Damaged);
         }
@@ -247,8 +247,8 @@ mod tests {
     fn three_axes_and_a_selector_are_refused() {
         assert_eq!(read(&file("|u1", "False", "(1, 2, 1)", &[0; 2])).unwrap_err().code, Code::Rank);
         let bytes = file("|u1", "False", "(1,)", &[0]);
-        let fault = Npy.read(Source::bytes("w.npy", &bytes), &Selector::parse("w"), &[]).unwrap_err();
-        assert_eq!(fault.code, Code::KeyMissing);
+        let error = Npy.read(Source::bytes("w.npy", &bytes), &Selector::parse("w"), &[]).unwrap_err();
+        assert_eq!(error.code, Code::KeyMissing);
     }
 
     #[test]

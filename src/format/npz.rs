@@ -36,17 +36,17 @@ impl Format for Npz {
 
     fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Error> {
         let label = source.label;
-        read_entry(source, select, wanted).map_err(|fault| fault.from(label))
+        read_entry(source, select, wanted).map_err(|error| error.from(label))
     }
 
     fn names(&self, source: Source<'_>) -> Result<Vec<String>, Error> {
         let label = source.label;
-        open(source).map(|archive| array_names(&archive)).map_err(|fault| fault.from(label))
+        open(source).map(|archive| array_names(&archive)).map_err(|error| error.from(label))
     }
 
     fn read_each(&self, source: Source<'_>) -> Result<Vec<Found>, Error> {
         let label = source.label;
-        read_entries(source).map_err(|fault| fault.from(label))
+        read_entries(source).map_err(|error| error.from(label))
     }
 
     fn holds_names(&self) -> bool {
@@ -258,9 +258,9 @@ mod tests {
 
     #[test]
     fn a_missing_name_lists_the_names() {
-        let fault = read(&written(&bundle(), Width::Double), "w", &[]).unwrap_err();
-        assert_eq!((fault.code, fault.origin.as_deref()), (Code::KeyMissing, Some("m.npz")));
-        assert_eq!(fault.facts, [crate::core::error::Fact::Text("it has y, loss, db".into())]);
+        let error = read(&written(&bundle(), Width::Double), "w", &[]).unwrap_err();
+        assert_eq!((error.code, error.origin.as_deref()), (Code::KeyMissing, Some("m.npz")));
+        assert_eq!(error.facts, [crate::core::error::Fact::Text("it has y, loss, db".into())]);
     }
 
     #[test]

@@ -35,11 +35,11 @@ impl Format for Safetensors {
 
     fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Error> {
         let label = source.label;
-        read_tensor(source, select, wanted).map_err(|fault| fault.from(label))
+        read_tensor(source, select, wanted).map_err(|error| error.from(label))
     }
 
     fn names(&self, mut source: Source<'_>) -> Result<Vec<String>, Error> {
-        let (header, _) = read_header(&mut source).map_err(|fault| fault.from(source.label))?;
+        let (header, _) = read_header(&mut source).map_err(|error| error.from(source.label))?;
         let mut names: Vec<String> = header.tensors().into_keys().collect();
         names.sort();
         Ok(names)
@@ -47,7 +47,7 @@ impl Format for Safetensors {
 
     fn read_each(&self, source: Source<'_>) -> Result<Vec<Found>, Error> {
         let label = source.label;
-        read_tensors(source).map_err(|fault| fault.from(label))
+        read_tensors(source).map_err(|error| error.from(label))
     }
 
     fn holds_names(&self) -> bool {
@@ -178,16 +178,16 @@ mod tests {
 
     #[test]
     fn a_missing_name_lists_the_names() {
-        let fault = read(&two(), "q", &[]).unwrap_err();
-        assert_eq!((fault.code, fault.message.as_str()), (Code::KeyMissing, "has no q"));
-        assert_eq!(fault.facts, [crate::core::error::Fact::Text("it has layers/0/b, w".into())]);
+        let error = read(&two(), "q", &[]).unwrap_err();
+        assert_eq!((error.code, error.message.as_str()), (Code::KeyMissing, "has no q"));
+        assert_eq!(error.facts, [crate::core::error::Fact::Text("it has layers/0/b, w".into())]);
     }
 
     #[test]
     fn other_types_and_ranks_are_refused_by_name() {
         let strange = file(r#"{"w":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}}"#, &[0; 8]);
-        let fault = read(&strange, "w", &[]).unwrap_err();
-        assert_eq!((fault.code, fault.message.as_str()), (Code::Dtype, "holds elements of type C64"));
+        let error = read(&strange, "w", &[]).unwrap_err();
+        assert_eq!((error.code, error.message.as_str()), (Code::Dtype, "holds elements of type C64"));
         let cube = file(r#"{"w":{"dtype":"U8","shape":[1,2,1],"data_offsets":[0,2]}}"#, &[0; 2]);
         assert_eq!(read(&cube, "w", &[]).unwrap_err().code, Code::Rank);
     }

@@ -267,7 +267,7 @@ mod tests {
     fn every_kind_is_within_its_bound_of_the_sum() {
         for (depth, binades) in [(1, 8), (3, 60), (300, 1), (700, 30), (40, 400)] {
             let (rows, columns) = (numbers(1, (7, depth), binades), numbers(2, (19, depth), binades));
-            for kind in tile::kinds() {
+            for kind in microkernel::kinds() {
                 let all = products_of(kind, rows.view(), columns.view(), |place, bounded| (place, bounded));
                 assert_eq!(all.len(), 7 * 19);
                 for (n, (place, bounded)) in all.into_iter().enumerate() {

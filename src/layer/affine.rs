@@ -192,7 +192,7 @@ impl Affine {
         if wanted == inputs {
             return Ok(());
         }
-        let fault = Error::new(
+        let error = Error::new(
             Code::Shape,
             format!(
                 "shape {} does not fit {} {}: W has {} and needs {inputs}, one for each input in {}",
@@ -207,9 +207,9 @@ impl Affine {
         .shape(&Name::X, x.shape())
         .shape(&Name::W, w.shape());
         Err(match (other == inputs, self.transposed) {
-            (true, false) => fault.tip("this W fits transposed: --w-layout out-in reads PyTorch's and ONNX's layout"),
-            (true, true) => fault.tip("this W fits as (in×out): leave --w-layout out"),
-            (false, _) => fault.tip("x·W multiplies rows of x by columns of W: the number of inputs must agree"),
+            (true, false) => error.tip("this W fits transposed: --w-layout out-in reads PyTorch's and ONNX's layout"),
+            (true, true) => error.tip("this W fits as (in×out): leave --w-layout out"),
+            (false, _) => error.tip("x·W multiplies rows of x by columns of W: the number of inputs must agree"),
         })
     }
 }
@@ -218,7 +218,7 @@ fn fit_bias(b: &ArrayD<f64>, w: &ArrayD<f64>, outputs: usize) -> Result<(), Erro
     if b.ndim() == 0 || b.shape() == [outputs] {
         return Ok(());
     }
-    let fault = Error::new(
+    let error = Error::new(
         Code::Shape,
         format!("shape {} does not fit W {}: b is a scalar or ({outputs})", shape(b.shape()), shape(w.shape())),
     )
@@ -226,9 +226,9 @@ fn fit_bias(b: &ArrayD<f64>, w: &ArrayD<f64>, outputs: usize) -> Result<(), Erro
     .shape(&Name::W, w.shape())
     .shape(&Name::B, b.shape());
     Err(if b.len() == outputs {
-        fault.tip("b is one row: separate its values by commas and leave the semicolons out")
+        error.tip("b is one row: separate its values by commas and leave the semicolons out")
     } else {
-        fault.tip("b has one value for each output, or one for all")
+        error.tip("b has one value for each output, or one for all")
     })
 }
 

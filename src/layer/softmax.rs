@@ -171,11 +171,11 @@ pub(super) fn admit_logits(x: &ArrayD<f64>, axis: Axis) -> Result<(), Error> {
             .tip("a logit that dwarfs the others can be any large number, such as 1e300"));
         }
         if !lane.is_empty() && lane.iter().all(|&v| v == f64::NEG_INFINITY) {
-            let fault =
+            let error =
                 Error::new(Code::InfiniteLogits, format!("{along} {n} is -inf throughout: every class is masked"))
                     .of(&Name::X)
                     .tip("a row needs at least one class that is not masked");
-            return Err(if x.ndim() == 2 && axis == Axis(1) { fault.at_index(&[n]) } else { fault });
+            return Err(if x.ndim() == 2 && axis == Axis(1) { error.at_index(&[n]) } else { error });
         }
     }
     Ok(())

@@ -156,12 +156,12 @@ pub(super) fn not_distributions(name: &Name, value: &ArrayD<f64>, tolerance: f64
         ((sum - 1.0).abs() > tolerance).then(|| format!("sums to {sum}, not to 1"))
     };
     let (n, what) = all.rows().into_iter().enumerate().find_map(|(n, row)| broken(row).map(|what| (n, what)))?;
-    let fault = Error::new(code, format!("row {n} {what}")).of(name);
-    Some(Note::warning(if value.ndim() == 2 { fault.at_index(&[n]) } else { fault }))
+    let error = Error::new(code, format!("row {n} {what}")).of(name);
+    Some(Note::warning(if value.ndim() == 2 { error.at_index(&[n]) } else { error }))
 }
 
 fn dense_misfit(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name) -> Error {
-    let fault = Error::new(
+    let error = Error::new(
         Code::Shape,
         format!(
             "shape {} does not fit {of} {}: dense targets have the same shape",
@@ -173,18 +173,18 @@ fn dense_misfit(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name) -> Error {
     .shape(&Name::T, t.shape())
     .shape(of, output.shape());
     match (t.shape(), output.shape()) {
-        ([n, 1], [rows, _]) if n == rows => fault.tip(format!(
+        ([n, 1], [rows, _]) if n == rows => error.tip(format!(
             "a column of class indices? --t-kind index reads it so, as does one row of {n} values: 0,2,1"
         )),
         ([n], [c]) if n != c => {
-            fault.tip("for one sample give one target a class, or its class index as a single number")
+            error.tip("for one sample give one target a class, or its class index as a single number")
         }
-        _ => fault.tip("class indices have one rank less: one number a row, 0,2,1"),
+        _ => error.tip("class indices have one rank less: one number a row, 0,2,1"),
     }
 }
 
 fn index_misfit(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, samples: usize) -> Error {
-    let fault = Error::new(
+    let error = Error::new(
         Code::Shape,
         format!(
             "{} class {} for {} of {of} {}",
@@ -199,12 +199,12 @@ fn index_misfit(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, samples: usize
     .shape(of, output.shape());
     match (t.shape(), output.shape()) {
         ([], [_, _]) => {
-            fault.tip("a number is the class of a single vector; for a matrix of one row give a vector, [0]")
+            error.tip("a number is the class of a single vector; for a matrix of one row give a vector, [0]")
         }
         ([c], [_, classes]) if c == classes => {
-            fault.tip("one target a class for a single row? end the row with a semicolon: '0,0,1;'")
+            error.tip("one target a class for a single row? end the row with a semicolon: '0,0,1;'")
         }
-        _ => fault.tip("give one class index a row, from 0, or dense targets of the same shape"),
+        _ => error.tip("give one class index a row, from 0, or dense targets of the same shape"),
     }
 }
 
@@ -242,7 +242,7 @@ fn admit_classes(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, ignore: Optio
 fn out_of_range(t: &ArrayD<f64>, at: &[usize], value: f64, of: &Name, classes: usize, ignore: Option<i64>) -> Error {
     let row = at.first().map_or_else(String::new, |row| format!(" in row {row}"));
     let last = classes.saturating_sub(1);
-    let fault = Error::new(
+    let error = Error::new(
         Code::IndexRange,
         format!(
             "class index {value}{row} is out of range: {of} has {}, 0 to {last}",
@@ -253,12 +253,12 @@ fn out_of_range(t: &ArrayD<f64>, at: &[usize], value: f64, of: &Name, classes: u
     .at_index(at);
     let one_based = value == classes as f64 && !t.iter().any(|&class| class == 0.0);
     if one_based {
-        fault.tip("the labels look 1-based: classes count from 0, so subtract 1 from each")
+        error.tip("the labels look 1-based: classes count from 0, so subtract 1 from each")
     } else if value < 0.0 && ignore.is_none() {
-        fault.tip(format!(
+        error.tip(format!(
             "no index is ignored by default; --ignore-index {value} leaves such rows out of a softmax-xent"
         ))
     } else {
-        fault.tip(format!("classes count from 0, one a column of {of}"))
+        error.tip(format!("classes count from 0, one a column of {of}"))
     }
 }

@@ -227,7 +227,7 @@ fn failures(
     let mut at = stage.params.clone();
     at.extend(inputs.clone());
     let case = Case::new(stage.spec, &stage.settings, &at, Some(dout), precision);
-    let case = case.map_err(|fault| stage.blame(n, fault))?;
+    let case = case.map_err(|error| stage.blame(n, error))?;
     let own = Own { layer: stage.layer(), precision };
     let gradients = match record.gradients.is_empty() {
         true => layer::compute(stage.layer(), &at, Some(dout), precision).gradients,

@@ -114,10 +114,10 @@ fn admit(
     again: bool,
 ) -> Result<Vec<Note>, Error> {
     let given = Given { at, rounding, x_was_y: n > 0 };
-    let place = |fault: Error| match &fault.operand {
-        Some(name) if n == 0 && name == stage.input() => fault.with(|said| said.operand = Some(Name::X)),
-        Some(name) if *name == Name::T => fault,
-        _ => stage.blame(n, fault),
+    let place = |error: Error| match &error.operand {
+        Some(name) if n == 0 && name == stage.input() => error.with(|said| said.operand = Some(Name::X)),
+        Some(name) if *name == Name::T => error,
+        _ => stage.blame(n, error),
     };
     // A NaN that comes from the layer before was named there.
     let new = |name: &Name| match name == stage.input() {
@@ -125,5 +125,5 @@ fn admit(
         false => !again || *name == Name::T,
     };
     let notes = layer::admit_anew(stage.layer(), &given, new).map_err(place)?;
-    Ok(notes.into_iter().map(|note| Note { severity: note.severity, fault: place(note.fault) }).collect())
+    Ok(notes.into_iter().map(|note| Note { severity: note.severity, error: place(note.error) }).collect())
 }

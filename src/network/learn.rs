@@ -162,8 +162,8 @@ pub fn epoch(tape: &mut Tape, samples: &Samples, training: &Training, done: impl
     let size = usize::try_from(training.batch).unwrap_or(usize::MAX).max(1);
     let order = order(training, samples.rows());
     for (n, rows) in order.chunks(size).enumerate() {
-        let gradients = tally.add(tape, samples, rows, true).map_err(|fault| {
-            if training.shuffle { fault } else { fault.fact(format!("in the batch that begins at row {}", n * size)) }
+        let gradients = tally.add(tape, samples, rows, true).map_err(|error| {
+            if training.shuffle { error } else { error.fact(format!("in the batch that begins at row {}", n * size)) }
         })?;
         step(tape, &gradients, training.lr)?;
         done(rows.len());

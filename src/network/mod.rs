@@ -120,23 +120,23 @@ impl Stage {
         }
     }
 
-    /// A layer's fault as one of the document whose layer `n` this is: it names the layer, the key and the place.
-    pub fn blame(&self, n: usize, mut fault: Error) -> Error {
-        let operand = fault.operand.take();
+    /// A layer's error as one of the document whose layer `n` this is: it names the layer, the key and the place.
+    pub fn blame(&self, n: usize, mut error: Error) -> Error {
+        let operand = error.operand.take();
         let subject = operand.as_ref().map_or_else(String::new, |operand| format!(" {operand}:"));
-        fault.message = format!("layer {}:{subject} {}", self.name, fault.message);
+        error.message = format!("layer {}:{subject} {}", self.name, error.message);
         // The message has the shapes.
-        fault.facts.retain(|fact| matches!(fact, Fact::Text(_)));
-        let steps = match &fault.at {
+        error.facts.retain(|fact| matches!(fact, Fact::Text(_)));
+        let steps = match &error.at {
             Some(Place::Index(at)) => at.iter().map(|step| format!("/{step}")).collect(),
             _ => String::new(),
         };
         match operand {
             Some(operand) => {
                 let pointer = format!("{}{steps}", self.pointer(n, &operand));
-                fault.at(Place::Pointer(pointer))
+                error.at(Place::Pointer(pointer))
             }
-            None => fault,
+            None => error,
         }
     }
 }

@@ -22,8 +22,8 @@ pub enum Document {
 impl Reader<'_> {
     /// Reads all that a text stands for. `option` is what messages call it.
     pub fn document(&mut self, option: &Name, text: &str) -> Result<Document, Error> {
-        let form = grammar::parse(text).map_err(|fault| fault.of(option))?;
-        match self.named(option, &form).map_err(|fault| fault.of(option))? {
+        let form = grammar::parse(text).map_err(|error| error.of(option))?;
+        match self.named(option, &form).map_err(|error| error.of(option))? {
             Some(named) => Ok(Document::Named(named)),
             None => self.form(option, form, &[]).map(Document::Single),
         }
@@ -31,16 +31,16 @@ impl Reader<'_> {
 
     /// Reads answers: as [`document`](Self::document), with the digits of JSON and typed numbers, and null for blanks.
     pub fn sheets(&mut self, option: &Name, text: &str) -> Result<Sheets, Error> {
-        let form = grammar::parse(text).map_err(|fault| fault.of(option))?;
+        let form = grammar::parse(text).map_err(|error| error.of(option))?;
         let found = match &form {
             Form::Literal(values) => return Ok(Sheets::Single(Sheet::typed(values, text))),
             Form::Json(text) => json::read(Source::bytes("", text.as_bytes()))
-                .and_then(|node| decimal::sheets(node, "", |fault| locate(fault.from(""), text))),
-            Form::File(path, selector) => match self.format_of(path).map_err(|fault| fault.of(option))? {
+                .and_then(|node| decimal::sheets(node, "", |error| locate(error.from(""), text))),
+            Form::File(path, selector) => match self.format_of(path).map_err(|error| error.of(option))? {
                 format if format.name() == json::Json.name() => self.written(path, selector),
                 _ => return self.plain_sheets(option, text),
             },
-            Form::Stdin(selector) => match self.stdin_format().map_err(|fault| fault.of(option))? {
+            Form::Stdin(selector) => match self.stdin_format().map_err(|error| error.of(option))? {
                 Some(format) if format.name() == json::Json.name() => {
                     if *selector == Selector::Whole {
                         self.stdin.take_plain(option)?;
@@ -50,12 +50,12 @@ impl Reader<'_> {
                 _ => return self.plain_sheets(option, text),
             },
         };
-        found.map_err(|fault| fault.of(option))
+        found.map_err(|error| error.of(option))
     }
 
     fn written(&mut self, label: &str, selector: &Selector) -> Result<Sheets, Error> {
         let node = json::read(self.text(label)?)?;
-        decimal::sheets(node, pointer(selector), |fault| self.locate(fault, label))
+        decimal::sheets(node, pointer(selector), |error| self.locate(error, label))
     }
 
     fn plain_sheets(&mut self, option: &Name, text: &str) -> Result<Sheets, Error> {
@@ -86,7 +86,7 @@ impl Reader<'_> {
         };
         let found = if is_json {
             let read = self.tree(label, selector)?.whole(selector).map(|document| values(document, selector));
-            read.transpose().map_err(|fault| self.locate(fault, label))?.flatten()
+            read.transpose().map_err(|error| self.locate(error, label))?.flatten()
         } else {
             let source = match form {
                 Form::File(..) => self.open(label)?,

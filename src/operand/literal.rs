@@ -72,7 +72,7 @@ pub(super) fn looks_like_one(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_digit() || c.is_whitespace() || "+-.,;/x_e".contains(c))
 }
 
-/// The fault of a text that is nearly a literal.
+/// The error of a text that is nearly a literal.
 pub(super) fn mistyped(text: &str) -> Error {
     let text = text.trim();
     let of_a_file = format!("@{text} or ./{text} names a file");

@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
 
     /// Reads the operand `name` from its option's text. Of a document of names, the first of `wanted` is taken.
     pub fn read(&mut self, name: &Name, text: &str, wanted: &[Name]) -> Result<Operand, Error> {
-        let form = grammar::parse(text).map_err(|fault| fault.of(name))?;
+        let form = grammar::parse(text).map_err(|error| error.of(name))?;
         self.form(name, form, wanted)
     }
 
@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
                 self.standard_input(&selector, wanted)
             }
         };
-        operand.map_err(|fault| fault.of(name))
+        operand.map_err(|error| error.of(name))
     }
 
     /// The JSON document in a file, or in standard input where `source` is `-`, and what messages call it.
@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
     fn file(&mut self, path: &str, selector: &Selector, wanted: &[Name]) -> Result<Operand, Error> {
         let format = self.format_of(path)?;
         let found = if format.name() == json::Json.name() {
-            self.take(path, selector, wanted).map_err(|fault| self.locate(fault, path))?
+            self.take(path, selector, wanted).map_err(|error| self.locate(error, path))?
         } else {
             format.read(self.open(path)?, selector, wanted)?
         };
@@ -254,7 +254,7 @@ impl<'a> Reader<'a> {
         let found = match format {
             Some(format) if format.name() == json::Json.name() => {
                 let found = self.take(stdin::LABEL, selector, wanted);
-                found.map_err(|fault| self.locate(fault, stdin::LABEL))?
+                found.map_err(|error| self.locate(error, stdin::LABEL))?
             }
             Some(format) => format.read(self.stdin.source()?, selector, wanted)?,
             None => Found { value: self.typed_stdin(selector)?, rounding: DOUBLE_ROUNDING, pointer: String::new() },
@@ -284,7 +284,7 @@ impl<'a> Reader<'a> {
                 .tip("did the command before it fail?"));
         }
         let text = text.trim_start_matches('\u{feff}').trim();
-        match literal::parse(text).map_err(|fault| fault.from(stdin::LABEL))? {
+        match literal::parse(text).map_err(|error| error.from(stdin::LABEL))? {
             Some(values) => Ok(values),
             None if literal::looks_like_one(text) && text.len() < 80 => Err(literal::mistyped(text).from(stdin::LABEL)),
             None => Err(unknown_format(stdin::LABEL, bytes)),
@@ -316,7 +316,7 @@ impl<'a> Reader<'a> {
 
 fn typed_json(text: &str) -> Result<Operand, Error> {
     let node = json::parse(text.as_bytes(), "")?;
-    let value = node.matrix("").map_err(|fault| locate(fault, text))?;
+    let value = node.matrix("").map_err(|error| locate(error, text))?;
     Ok(Operand { value, rounding: DOUBLE_ROUNDING, origin: Origin::TypedJson(text.to_owned()) })
 }
 

@@ -1,19 +1,19 @@
-//! The fault of a file that does not exist, with the nearest name that does.
+//! The error of a file that does not exist, with the nearest name that does.
 
 use crate::core::error::{Code, Error, slips};
 use std::path::Path;
 
 pub(super) fn missing(path: &str) -> Error {
-    let fault = Error::new(Code::FileMissing, "no such file").from(path);
+    let error = Error::new(Code::FileMissing, "no such file").from(path);
     let typed = Path::new(path);
     let folder = typed.parent().filter(|folder| !folder.as_os_str().is_empty());
     if folder.is_some_and(|folder| !folder.is_dir()) {
-        return fault.tip(format!("the folder {} does not exist either", folder.unwrap_or(typed).display()));
+        return error.tip(format!("the folder {} does not exist either", folder.unwrap_or(typed).display()));
     }
-    let Some(name) = typed.file_name().and_then(|name| name.to_str()) else { return fault };
+    let Some(name) = typed.file_name().and_then(|name| name.to_str()) else { return error };
     match nearest(folder.unwrap_or(Path::new(".")), name) {
-        Some(near) => fault.tip(format!("did you mean {}?", typed.with_file_name(near).display())),
-        None => fault.tip("numbers are written as 1,2;3,4; a path is taken from the current folder"),
+        Some(near) => error.tip(format!("did you mean {}?", typed.with_file_name(near).display())),
+        None => error.tip("numbers are written as 1,2;3,4; a path is taken from the current folder"),
     }
 }
 

@@ -1,5 +1,5 @@
 //! Operations on whole arrays.
 
-pub(crate) mod activations;
+pub mod activations;
 pub mod loss;
-pub(crate) mod softmax;
+pub mod softmax;

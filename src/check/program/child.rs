@@ -130,7 +130,7 @@ impl Child {
     /// Why it ended without an answer, or badly.
     pub(super) fn ended(&mut self, until: Instant, timeout: Duration) -> Error {
         let Some(status) = self.wait(until) else { return self.kill_late(timeout) };
-        let fault = if status.success() {
+        let error = if status.success() {
             Error::new(Code::ProgramCrash, "ended without an answer").tip(
                 "a program reads one line from standard input and prints one line of JSON, with --persistent again and again until its input ends; docs/gradcheck-protocol.md has examples",
             )
@@ -138,14 +138,14 @@ impl Child {
             Error::new(Code::ProgramCrash, how_it_ended(status))
                 .tip("a status other than 0 says that the program failed; run it by hand with the example of docs/gradcheck-protocol.md")
         };
-        self.with_last_words(fault)
+        self.with_last_words(error)
     }
 
     /// Ends it because its time is up.
     pub(super) fn kill_late(&mut self, timeout: Duration) -> Error {
         self.kill();
-        let fault = Error::new(Code::ProgramTimeout, format!("did not answer within {} s", timeout.as_secs_f64()));
-        self.with_last_words(fault)
+        let error = Error::new(Code::ProgramTimeout, format!("did not answer within {} s", timeout.as_secs_f64()));
+        self.with_last_words(error)
             .tip("--timeout SECONDS gives it longer; does it read to the end of its input, and end by itself?")
     }
 
@@ -178,7 +178,7 @@ impl Child {
     }
 
     /// Adds what it said last on standard error.
-    fn with_last_words(&mut self, mut fault: Error) -> Error {
+    fn with_last_words(&mut self, mut error: Error) -> Error {
         // What it had started may hold standard error open after its end: wait for a moment only.
         let soon = Instant::now() + TICK * 4;
         while self.words_end.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < soon {
@@ -188,12 +188,12 @@ impl Child {
         let text = String::from_utf8_lossy(&words);
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         if !lines.is_empty() {
-            fault = fault.fact("on standard error it said last:");
+            error = error.fact("on standard error it said last:");
         }
         for line in &lines[lines.len().saturating_sub(SHOWN_LINES)..] {
-            fault = fault.fact(format!("  {}", printable(line)));
+            error = error.fact(format!("  {}", printable(line)));
         }
-        fault
+        error
     }
 }
 
@@ -275,13 +275,13 @@ fn cannot_start(program: &OsString, error: &io::Error) -> Error {
             found.tip("the program that its first line #! names does not exist; name the interpreter: -- python3 FILE")
         }
         ErrorKind::NotFound => {
-            let fault = Error::new(Code::ProgramMissing, format!("there is no program {shown}"));
+            let error = Error::new(Code::ProgramMissing, format!("there is no program {shown}"));
             if !is_path && path.exists() {
-                fault.tip(format!("a program in this folder is called ./{shown}"))
+                error.tip(format!("a program in this folder is called ./{shown}"))
             } else if shown.contains(' ') {
-                fault.tip("program and arguments are words of their own: -- python3 affine.py, without quotes")
+                error.tip("program and arguments are words of their own: -- python3 affine.py, without quotes")
             } else {
-                fault.tip("what follows -- is the program and its arguments: -- python3 affine.py")
+                error.tip("what follows -- is the program and its arguments: -- python3 affine.py")
             }
         }
         ErrorKind::PermissionDenied if path.is_dir() => found.tip("it is a folder: name a program in it"),

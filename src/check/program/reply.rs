@@ -16,15 +16,15 @@ const SHOWN: usize = 120;
 pub(super) fn read(bytes: &[u8], points: &[Point], label: &str) -> Result<Vec<Reply>, Error> {
     let node = match json::parse(bytes, label) {
         Ok(node) => node,
-        Err(fault) => return Err(not_json(fault, bytes)),
+        Err(error) => return Err(not_json(error, bytes)),
     };
-    document(node, points).map_err(|fault| {
-        let fault = fault.from(label).fact(format!("it said: {}", beginning(bytes)));
-        let Some(Place::Pointer(pointer)) = &fault.at else { return fault };
+    document(node, points).map_err(|error| {
+        let error = error.from(label).fact(format!("it said: {}", beginning(bytes)));
+        let Some(Place::Pointer(pointer)) = &error.at else { return error };
         let pointer = pointer.clone();
         match json::locate(bytes, &pointer) {
-            Some((line, column)) => fault.at(Place::Text { line, column, pointer }),
-            None => fault,
+            Some((line, column)) => error.at(Place::Text { line, column, pointer }),
+            None => error,
         }
     })
 }
@@ -82,7 +82,7 @@ fn arrays(node: Node, here: &str) -> Result<Tensors<f64>, Error> {
 fn numbers(node: Node, here: &str) -> Result<ArrayD<f64>, Error> {
     let list = match node {
         Node::List(list) if list.iter().all(|node| matches!(node, Node::List(_) | Node::Numbers(_))) => list,
-        other => return other.matrix(here).map_err(|fault| fault.with(|said| said.code = Code::ReplyValue)),
+        other => return other.matrix(here).map_err(|error| error.with(|said| said.code = Code::ReplyValue)),
     };
     let parts: Vec<ArrayD<f64>> = list
         .into_iter()
@@ -104,9 +104,9 @@ fn key(node: Node, wanted: &str, here: &str) -> Result<Node, Error> {
 }
 
 fn lacks(key: &str, here: &str) -> Error {
-    let fault = Error::new(Code::ReplyKeyMissing, format!("the answer has no key {key}"))
+    let error = Error::new(Code::ReplyKeyMissing, format!("the answer has no key {key}"))
         .tip(r#"an answer is {"points":[{"outputs":{"y":…},"gradients":{"dx":…}}, …]}"#);
-    if here.is_empty() { fault } else { fault.at(Place::Pointer(here.to_owned())) }
+    if here.is_empty() { error } else { error.at(Place::Pointer(here.to_owned())) }
 }
 
 fn value(what: &str, here: &str) -> Error {
@@ -115,9 +115,9 @@ fn value(what: &str, here: &str) -> Error {
         .tip(r#"an answer is {"points":[{"outputs":{"y":…},"gradients":{"dx":…}}, …]}"#)
 }
 
-fn not_json(fault: Error, bytes: &[u8]) -> Error {
-    let code = if fault.code == Code::DuplicateKey { Code::ReplyValue } else { Code::ReplyNotJson };
-    fault
+fn not_json(error: Error, bytes: &[u8]) -> Error {
+    let code = if error.code == Code::DuplicateKey { Code::ReplyValue } else { Code::ReplyNotJson };
+    error
         .with(|said| said.code = code)
         .fact(format!("it said: {}", beginning(bytes)))
         .tip("standard output is for the one answer; print other things on standard error")
@@ -163,7 +163,7 @@ mod tests {
                 format!("[{}]", vec![inner; side].join(","))
             });
             let whole = format!(r#"{{"points":[{{"outputs":{{"y":{text}}}}}]}}"#);
-            let said = read(whole.as_bytes(), &one(), "program").map_err(|fault| TestCaseError::fail(fault.to_string()))?;
+            let said = read(whole.as_bytes(), &one(), "program").map_err(|error| TestCaseError::fail(error.to_string()))?;
             let y = said[0].outputs.known(&Name::Y);
             prop_assert_eq!(y.shape(), &sides[..]);
             prop_assert!(y.iter().all(|v| v.to_bits() == number.to_bits()));

@@ -35,7 +35,7 @@ pub(in crate::cli) struct Blocks<'a> {
     /// A sum that is asked for next.
     ready: Option<ArrayD<f64>>,
     /// Why it could not go on.
-    pub(in crate::cli) fault: Option<Error>,
+    pub(in crate::cli) error: Option<Error>,
 }
 
 impl<'a> Blocks<'a> {
@@ -55,7 +55,7 @@ impl<'a> Blocks<'a> {
             adding: Vec::new(),
             sums: Vec::new(),
             ready: None,
-            fault: None,
+            error: None,
         }
     }
 
@@ -141,8 +141,8 @@ impl<'a> Blocks<'a> {
 
     /// Keeps why it could not go on.
     fn kept<T>(&mut self, made: Result<T, Error>) -> io::Result<T> {
-        made.map_err(|fault| {
-            self.fault = Some(fault);
+        made.map_err(|error| {
+            self.error = Some(error);
             io::ErrorKind::Other.into()
         })
     }

@@ -153,7 +153,7 @@ impl Records {
 
 /// What an option selects of each record; nothing where it names a value for all.
 fn selector(name: &Name, text: &str) -> Result<Option<Selector>, Error> {
-    Ok(match grammar::parse(text).map_err(|fault| fault.of(name))? {
+    Ok(match grammar::parse(text).map_err(|error| error.of(name))? {
         Form::Stdin(selector) => Some(selector),
         _ => None,
     })

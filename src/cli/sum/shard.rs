@@ -30,7 +30,7 @@ pub(super) fn each(text: &str, reader: &mut Reader<'_>, add: &mut Add<'_>) -> Re
     let label = if source == "-" { stdin::LABEL.to_owned() } else { source.clone() };
     if let Selector::At(pointer) = &selector {
         let tree = reader.json(&format!("@{source}"))?.0;
-        let node = tree.find(pointer).map_err(|fault| fault.from(label.as_str()))?;
+        let node = tree.find(pointer).map_err(|error| error.from(label.as_str()))?;
         return add(entries(&node, &label, 1)?, &format!("{label}#{pointer}"));
     }
     let extension = Path::new(&source).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
@@ -42,7 +42,7 @@ pub(super) fn each(text: &str, reader: &mut Reader<'_>, add: &mut Add<'_>) -> Re
 
 /// A file that holds arrays by name.
 fn archive(text: &str, reader: &mut Reader<'_>, label: &str) -> Result<Tensors<f64>, Error> {
-    let unnamed = |fault: Error| fault.with(|said| said.operand = None);
+    let unnamed = |error: Error| error.with(|said| said.operand = None);
     match reader.document(&Name::new("shard"), text).map_err(unnamed)? {
         Document::Named(named) => Ok(named.into_iter().map(|(name, operand)| (name, operand.value)).collect()),
         Document::Single(_) => Err(Error::new(Code::KeyMissing, "holds one array without a name")
@@ -87,17 +87,17 @@ fn begins_with_a_whole_object(text: &[u8]) -> bool {
 
 /// A shard that begins in a line.
 fn shard(text: &[u8], label: &str, line: usize) -> Result<Tensors<f64>, Error> {
-    let node = json::parse(text.trim_ascii_end(), label).map_err(|fault| later(fault, line))?;
+    let node = json::parse(text.trim_ascii_end(), label).map_err(|error| later(error, line))?;
     entries(&node, label, line)
 }
 
-/// A fault whose lines are counted from there.
-fn later(fault: Error, line: usize) -> Error {
-    match fault.at.clone() {
+/// An error whose lines are counted from there.
+fn later(error: Error, line: usize) -> Error {
+    match error.at.clone() {
         Some(Place::Text { line: own, column, pointer }) => {
-            fault.at(Place::Text { line: own + line - 1, column, pointer })
+            error.at(Place::Text { line: own + line - 1, column, pointer })
         }
-        _ => fault,
+        _ => error,
     }
 }
 

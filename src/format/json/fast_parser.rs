@@ -166,7 +166,7 @@ impl Window<'_> {
         loop {
             self.peek()?;
             let key = self.string()?;
-            // A key that is there twice is a fault; so many that looking takes long are left to the general parser.
+            // A key that is there twice is an error; so many that looking takes long are left to the general parser.
             if entries.len() > 100 || entries.iter().any(|(known, _)| *known == key) {
                 return None;
             }

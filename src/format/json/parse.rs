@@ -11,7 +11,7 @@ use std::io::Seek;
 /// Arrays and objects inside each other: deeper than any network, shallow enough for any stack.
 pub(super) const DEEPEST: usize = 64;
 
-/// Reads a whole document. Numbers are rounded to nearest; a fault's place is [`Place::Text`].
+/// Reads a whole document. Numbers are rounded to nearest; an error's place is [`Place::Text`].
 pub fn parse(bytes: &[u8], label: &str) -> Result<Node, Error> {
     fast_parser::document(bytes).map_or_else(|| general(bytes, label), Ok)
 }
@@ -29,8 +29,8 @@ pub fn read<T: Entry>(mut source: Source<'_>) -> Result<Node<T>, Error> {
 /// Reads any document, and says of one that is none why, and where.
 pub(super) fn general<T: Entry>(bytes: &[u8], label: &str) -> Result<Node<T>, Error> {
     let text = after_mark(bytes);
-    let node = refuse_utf16(bytes).and_then(|()| Parser::new(text).document().map_err(|trouble| trouble.fault(text)));
-    node.map_err(|fault| fault.from(label))
+    let node = refuse_utf16(bytes).and_then(|()| Parser::new(text).document().map_err(|trouble| trouble.error(text)));
+    node.map_err(|error| error.from(label))
 }
 
 /// The text behind a byte order mark.
@@ -69,13 +69,13 @@ impl Trouble {
         self
     }
 
-    pub(super) fn fault(self, text: &[u8]) -> Error {
+    pub(super) fn error(self, text: &[u8]) -> Error {
         let (line, column) = line_and_column(text, self.index);
         let pointer = self.path.iter().rev().map(|part| format!("/{}", escape(part))).collect();
-        let fault = Error::new(self.code, self.message).at(Place::Text { line, column, pointer });
+        let error = Error::new(self.code, self.message).at(Place::Text { line, column, pointer });
         match self.tip {
-            Some(tip) => fault.tip(tip),
-            None => fault,
+            Some(tip) => error.tip(tip),
+            None => error,
         }
     }
 }

@@ -48,7 +48,7 @@ pub struct Carried<'a> {
 }
 
 /// Reads a line; `what` says what becomes of each key, `places` how many are taken. All of it is JSON by the rules of
-/// [`parse`](super::parse), whether it is looked at or not. A fault's place is in the first line.
+/// [`parse`](super::parse), whether it is looked at or not. An error's place is in the first line.
 pub fn line<'a>(bytes: &'a [u8], places: usize, what: impl Fn(&str) -> Use) -> Result<Line<'a>, Error> {
     refuse_utf16(bytes)?;
     let text = after_mark(bytes);
@@ -57,7 +57,7 @@ pub fn line<'a>(bytes: &'a [u8], places: usize, what: impl Fn(&str) -> Use) -> R
 
 /// Reads any record, and says of one that is none why, and where.
 fn general<'a>(text: &'a [u8], places: usize, what: impl Fn(&str) -> Use) -> Result<Line<'a>, Error> {
-    Parser::new(text).record(places, what).map_err(|trouble| trouble.fault(text))
+    Parser::new(text).record(places, what).map_err(|trouble| trouble.error(text))
 }
 
 /// So few keys are compared with each other faster than they are hashed.

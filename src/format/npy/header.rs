@@ -158,9 +158,9 @@ mod tests {
             ("[('a', '<f8'), ('b', '<i4')]", "structured records"),
             ("'\u{1b}[31m'", "\\u{1b}"),
         ] {
-            let fault = parse(&format!("{{'descr': {descr}, 'fortran_order': False, 'shape': (2,), }}")).unwrap_err();
-            assert_eq!(fault.code, Code::Dtype);
-            assert!(fault.message.contains(name), "{}", fault.message);
+            let error = parse(&format!("{{'descr': {descr}, 'fortran_order': False, 'shape': (2,), }}")).unwrap_err();
+            assert_eq!(error.code, Code::Dtype);
+            assert!(error.message.contains(name), "{}", error.message);
         }
     }
 

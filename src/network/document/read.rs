@@ -20,21 +20,21 @@ pub type Beside<'a> = &'a mut dyn FnMut(&Name, &str) -> Result<ArrayD<f64>, Erro
 
 /// Reads and validates a document. `beside` reads arrays that lie in other files; without it, a string is no array.
 pub fn read(bytes: &[u8], label: &str, beside: Option<Beside<'_>>) -> Result<Tape, Error> {
-    of(&json::parse(bytes, label)?, beside).map_err(|fault| match (&fault.origin, &fault.at) {
+    of(&json::parse(bytes, label)?, beside).map_err(|error| match (&error.origin, &error.at) {
         (None, Some(Place::Pointer(pointer))) => {
             let pointer = pointer.clone();
-            let fault = fault.from(label);
+            let error = error.from(label);
             match json::locate(bytes, &pointer) {
-                Some((line, column)) => fault.at(Place::Text { line, column, pointer }),
-                None => fault,
+                Some((line, column)) => error.at(Place::Text { line, column, pointer }),
+                None => error,
             }
         }
-        (None, _) => fault.from(label),
-        _ => fault,
+        (None, _) => error.from(label),
+        _ => error,
     })
 }
 
-/// The same of a document that was parsed: a fault without an origin is one of it, with a pointer for a place.
+/// The same of a document that was parsed: an error without an origin is one of it, with a pointer for a place.
 pub fn of(node: &Node, mut beside: Option<Beside<'_>>) -> Result<Tape, Error> {
     let document = Object::of(node, String::new())?;
     match document.get(KEY) {
@@ -58,7 +58,7 @@ pub fn of(node: &Node, mut beside: Option<Beside<'_>>) -> Result<Tape, Error> {
     for (n, node) in layers.iter().enumerate() {
         let object = Object::of(node, format!("/layers/{n}"))?;
         let stage = read_stage(&object, &tape, &mut names, &mut beside)?;
-        tape.push_among(&mut names, stage).map_err(|fault| fault_at(fault, &object.to("name")))?;
+        tape.push_among(&mut names, stage).map_err(|error| error_at(error, &object.to("name")))?;
     }
     Ok(tape)
 }
@@ -115,19 +115,19 @@ fn read_stage(
         Some(_) => return Err(damaged("the name is no string", &object.to("name"))),
         None => names.fresh(spec),
     };
-    let in_layer = |fault: Error| match &fault.operand {
-        None => fault.with(|said| said.message.insert_str(0, &format!("layer {name}: "))),
-        _ => fault,
+    let in_layer = |error: Error| match &error.operand {
+        None => error.with(|said| said.message.insert_str(0, &format!("layer {name}: "))),
+        _ => error,
     };
     let settings = read_settings(object, spec).map_err(in_layer)?;
     let params = read_params(object, spec, beside).map_err(in_layer)?;
-    let mut stage = Stage::new(spec, name.clone(), settings, params).map_err(|fault| {
-        let key = if fault.operand == Some(Name::new("name")) {
+    let mut stage = Stage::new(spec, name.clone(), settings, params).map_err(|error| {
+        let key = if error.operand == Some(Name::new("name")) {
             "name".to_owned()
         } else {
-            fault.operand.as_ref().map_or_else(String::new, |setting| format!("settings/{setting}"))
+            error.operand.as_ref().map_or_else(String::new, |setting| format!("settings/{setting}"))
         };
-        fault_at(fault, &format!("{}/{key}", object.pointer))
+        error_at(error, &format!("{}/{key}", object.pointer))
     })?;
     stage.record = read_record(object, &stage, before).map_err(in_layer)?;
     if let Some(record) = &stage.record {
@@ -164,7 +164,7 @@ fn read_settings(object: &Object<'_>, spec: &'static LayerSpec) -> Result<Settin
                 ));
             }
         };
-        settings.set(setting.name, setting.read(&text).map_err(|fault| fault_at(fault, &given.to(setting.name)))?);
+        settings.set(setting.name, setting.read(&text).map_err(|error| error_at(error, &given.to(setting.name)))?);
     }
     Ok(settings)
 }
@@ -186,20 +186,20 @@ fn read_params(
             .and_then(|given| given.get(slot.name.as_str()).map(|node| (node, given.to(slot.name.as_str()))));
         match (found, beside.as_mut()) {
             (Some((Node::Text(path), pointer)), Some(beside)) => {
-                let value = beside(&slot.name, path).map_err(|fault| fault.fact(format!("named at {pointer}")))?;
+                let value = beside(&slot.name, path).map_err(|error| error.fact(format!("named at {pointer}")))?;
                 params.insert(slot.name.clone(), value);
             }
             (Some((node @ Node::Text(_), pointer)), None) => {
                 let tip = "a file is named only in a network given by its path, never on a pipe";
-                let value = node.matrix(&pointer).map_err(|fault| fault.with(|said| said.tip = Some(tip.to_owned())));
+                let value = node.matrix(&pointer).map_err(|error| error.with(|said| said.tip = Some(tip.to_owned())));
                 params.insert(slot.name.clone(), value?);
             }
             (Some((node, pointer)), _) => params.insert(slot.name.clone(), node.matrix(&pointer)?),
             (None, _) if slot.optional => {}
             (None, _) => {
-                let fault =
+                let error =
                     damaged(&format!("{} is missing: {}, {}", slot.name, slot.doc, slot.shape), &object.pointer);
-                return Err(fault.tip(format!("it stands under \"params\": {{\"{}\": …}}", slot.name)));
+                return Err(error.tip(format!("it stands under \"params\": {{\"{}\": …}}", slot.name)));
             }
         }
     }
@@ -270,7 +270,7 @@ fn validate(stage: &Stage, n: usize, record: &Record) -> Result<(), Error> {
     let mut at = stage.params.clone();
     at.extend(record.inputs.clone());
     let given = Given { at: &at, rounding: &|_| DOUBLE_ROUNDING, x_was_y: false };
-    stage.layer().admit(&given).map_err(|fault| stage.blame(n, fault))?;
+    stage.layer().admit(&given).map_err(|error| stage.blame(n, error))?;
     let pointer = format!("/layers/{n}");
     let fit = |group: &str, name: &Name, has: &[usize], wanted: &[usize]| {
         if has == wanted {
@@ -292,8 +292,8 @@ fn validate(stage: &Stage, n: usize, record: &Record) -> Result<(), Error> {
     Ok(())
 }
 
-fn fault_at(fault: Error, pointer: &str) -> Error {
-    let message = fault.to_string();
-    let unnamed = fault.with(|said| (said.operand, said.message) = (None, message));
+fn error_at(error: Error, pointer: &str) -> Error {
+    let message = error.to_string();
+    let unnamed = error.with(|said| (said.operand, said.message) = (None, message));
     unnamed.at(Place::Pointer(pointer.to_owned()))
 }
