@@ -129,7 +129,7 @@ def worst(found, wanted):
     return "∞" if most == mpmath.inf else mpmath.nstr(most, 3)
 
 
-lines = [f"Measured with {versions}; NumPy's are the usual formulas, `e/e.sum()` of", "`e = exp(x - x.max())` and its logarithm, `1/(1 + exp(-x))`.", ""]
+lines = [f"Measured with {versions}. The NumPy columns use the usual", "formulas: `e/e.sum()` with `e = exp(x - x.max())`, its logarithm, and `1/(1 + exp(-x))`.", ""]
 for what, peers in PEERS.items():
     lines += [f"| {what} | nnlayer | " + " | ".join(peers) + " |", "|---|" + "---|" * (1 + len(peers))]
     for name, x in (SINGLE if what in ("sigmoid", "tanh") else CASES).items():
