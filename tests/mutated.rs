@@ -6,9 +6,9 @@ use ndarray::{ArrayD, arr1, arr2};
 use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
 use nnlayer::format::json::record::{Line, Use, line};
-use nnlayer::format::{FORMATS, Format, Held, Selector, Source, Width, by_extension, json};
+use nnlayer::format::{FORMATS, Format, InMemoryArrays, OutputDtype, Selector, Source, find_by_extension, json};
 use nnlayer::network::document;
-use nnlayer::operand::grammar::{Form, parse};
+use nnlayer::operand::grammar::{OperandSpec, parse};
 use proptest::prelude::*;
 
 /// Buffers.
@@ -29,8 +29,8 @@ fn file(format: &dyn Format) -> Vec<u8> {
         .with(Name::W, arr1(&[f64::INFINITY, 1e22]).into_dyn());
     let one = both.clone().into_iter().take(1).collect();
     let mut bytes = Vec::new();
-    let arrays = if format.holds_names() { &both } else { &one };
-    format.write(&mut Held::from(arrays), Width::Double, &mut bytes).unwrap();
+    let arrays = if format.has_names() { &both } else { &one };
+    format.write(&mut InMemoryArrays::from(arrays), OutputDtype::F64, &mut bytes).unwrap();
     bytes
 }
 
@@ -112,19 +112,19 @@ proptest! {
         let format = FORMATS[which];
         let bytes = changed(file(format), &changes, WORDS);
         let (found, most) = memory::most(|| {
-            let _ = format.read_each(Source::bytes("it", &bytes));
+            let _ = format.read_all_arrays(Source::bytes("it", &bytes));
             let _ = format.names(Source::bytes("it", &bytes));
             format.read(Source::bytes("it", &bytes), &Selector::parse(select), &[Name::X, Name::W])
         });
         prop_assert!(most <= ALWAYS + times(format) * bytes.len(), "{most} bytes for {}", bytes.len());
-        prop_assert!(changes.len() + usize::from(select == "/x/0") > 0 || found.is_ok() || !format.holds_names(), "{found:?}");
-        let writer = if format.writes() { format } else { by_extension("npz").unwrap() };
+        prop_assert!(changes.len() + usize::from(select == "/x/0") > 0 || found.is_ok() || !format.has_names(), "{found:?}");
+        let writer = if format.can_write() { format } else { find_by_extension("npz").unwrap() };
         if let Ok(found) = found {
             let mut again = Vec::new();
-            writer.write(&mut Held::from(&Tensors::new().with(Name::X, found.value.clone())), Width::Double, &mut again).unwrap();
-            let again = writer.read(Source::bytes("it", &again), &Selector::Whole, &[Name::X]).unwrap();
+            writer.write(&mut InMemoryArrays::from(&Tensors::new().with(Name::X, found.value.clone())), OutputDtype::F64, &mut again).unwrap();
+            let again = writer.read(Source::bytes("it", &again), &Selector::Default, &[Name::X]).unwrap();
             // A table has no scalars and no empty rows; numbers are the same.
-            let alike = if writer.holds_names() || writer.name() == ".npy" { same(&found.value, &again.value) } else {
+            let alike = if writer.has_names() || writer.name() == ".npy" { same(&found.value, &again.value) } else {
                 found.value.iter().zip(&again.value).all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()))
             };
             prop_assert!(alike, "{} became {}", found.value, again.value);
@@ -137,14 +137,14 @@ proptest! {
         let text = String::from_utf8_lossy(&bytes);
         let (form, most) = memory::most(|| parse(&text));
         prop_assert!(most <= ALWAYS + 200 * text.len(), "{most}");
-        if let Ok(Form::Literal(values)) = form {
+        if let Ok(OperandSpec::Literal(values)) = form {
             let row = |row: &[f64]| row.iter().map(|number| format!("{number:?}")).collect::<Vec<_>>().join(",");
             let flat: Vec<f64> = values.iter().copied().collect();
             let typed = match *values.shape() {
                 [_, columns] => flat.chunks(columns).map(row).collect::<Vec<_>>().join(";") + ";",
                 _ => row(&flat),
             };
-            let Ok(Form::Literal(again)) = parse(&typed) else { return Err(TestCaseError::fail(typed)) };
+            let Ok(OperandSpec::Literal(again)) = parse(&typed) else { return Err(TestCaseError::fail(typed)) };
             prop_assert!(same(&values, &again), "{values} became {again}");
         }
     }

@@ -176,9 +176,11 @@ fn form_or_npz(kind: &str, name: &Name, rows: &[Vec<f64>], rank: usize, folder: 
         let shape = [rows.len(), rows[0].len()];
         let value = value.into_shape_with_order(ndarray::IxDyn(&shape[2 - rank..])).unwrap();
         let mut bytes = Vec::new();
-        let format = nnlayer::format::by_extension("npz").unwrap();
+        let format = nnlayer::format::find_by_extension("npz").unwrap();
         let values = nnlayer::core::tensors::Tensors::new().with(name.clone(), value);
-        format.write(&mut nnlayer::format::Held::from(&values), nnlayer::format::Width::Double, &mut bytes).unwrap();
+        format
+            .write(&mut nnlayer::format::InMemoryArrays::from(&values), nnlayer::format::OutputDtype::F64, &mut bytes)
+            .unwrap();
         bytes
     };
     match kind {
@@ -224,12 +226,15 @@ fn numbers_are_read_as_the_contract_lists_them() {
     ] {
         let ran = nnlayer(&["affine", "--x", "[1]", "--w", "[[1]]", "--dout", "ones", "--forward"]);
         assert_eq!(ran.status, 2, "--forward and --dout do not go together");
-        let read = nnlayer::operand::Reader::new(nnlayer::operand::stdin::Stdin::new(&mut std::io::empty(), true))
-            .read(&Name::X, text, &[])
-            .unwrap();
+        let read =
+            nnlayer::operand::OperandReader::new(nnlayer::operand::stdin::Stdin::new(&mut std::io::empty(), true))
+                .read(&Name::X, text, &[])
+                .unwrap();
         let mut line = Vec::new();
         nnlayer::format::json::to_line(
-            &mut nnlayer::format::Held::from(&nnlayer::core::tensors::Tensors::new().with(Name::X, read.value.clone())),
+            &mut nnlayer::format::InMemoryArrays::from(
+                &nnlayer::core::tensors::Tensors::new().with(Name::X, read.value.clone()),
+            ),
             false,
             &mut line,
         )

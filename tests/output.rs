@@ -4,7 +4,7 @@ use crate::support::{folder, nnlayer, piped, shell_in};
 use ndarray::Array2;
 use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
-use nnlayer::format::{FORMATS, Held, Selector, Source, Width};
+use nnlayer::format::{FORMATS, InMemoryArrays, OutputDtype, Selector, Source};
 use nnlayer::layer::{Precision, Settings, compute, find};
 use nnlayer::parallel::progress::listen;
 use nnlayer::parallel::scope;
@@ -175,14 +175,14 @@ fn reading_computing_and_writing_are_counted_up_to_their_end() {
     };
     let value = Array2::from_shape_fn((1000, 1000), |(n, k)| (n * k) as f64 / 7.0).into_dyn();
     let values = Tensors::new().with(Name::X, value);
-    for format in FORMATS.iter().filter(|format| format.writes()) {
+    for format in FORMATS.iter().filter(|format| format.can_write()) {
         let mut bytes = Vec::new();
         grows(
             format.name(),
             "writing",
-            heard(&mut || format.write(&mut Held::from(&values), Width::Double, &mut bytes).unwrap()),
+            heard(&mut || format.write(&mut InMemoryArrays::from(&values), OutputDtype::F64, &mut bytes).unwrap()),
         );
-        let mut read = || drop(format.read(Source::bytes("x", &bytes), &Selector::Whole, &[Name::X]).unwrap());
+        let mut read = || drop(format.read(Source::bytes("x", &bytes), &Selector::Default, &[Name::X]).unwrap());
         grows(format.name(), "reading", heard(&mut read));
     }
     let rows = Array2::from_shape_fn((2000, 100), |(n, k)| (n * k) as f64 / 7.0).into_dyn();

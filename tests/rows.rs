@@ -7,7 +7,7 @@ use nnlayer::core::tensors::Tensors;
 use nnlayer::format::npz::Npz;
 use nnlayer::format::{Format, Source};
 use nnlayer::layer::{LAYERS, Precision, Settings, compute};
-use nnlayer::report::matrix;
+use nnlayer::report::format_matrix;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -166,7 +166,7 @@ fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
             let words = ["--precision", precision.name()];
             run(&[&words[..], &["--out", &path("all.npz")]].concat());
             let bytes = std::fs::read(path("all.npz")).unwrap();
-            let found = Npz.read_each(Source::bytes("all.npz", &bytes)).unwrap();
+            let found = Npz.read_all_arrays(Source::bytes("all.npz", &bytes)).unwrap();
             let (json, text) = (run(&[&words[..], &["--json"]].concat()).json(), run(&words));
             assert_eq!(found.len(), whole.len(), "{}", spec.name);
             for ((name, whole), found) in whole.iter().zip(found) {
@@ -179,7 +179,11 @@ fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
                 let near = |a: f64, b: f64| (a - b).abs() <= if sums { 16.0 * unit * largest } else { 0.0 };
                 assert!(found.value.iter().zip(whole).all(|(&a, &b)| near(a, b)), "{what}");
                 assert_eq!(numbers(&json[name.as_str()]), found.value.iter().copied().collect::<Vec<_>>(), "{what}");
-                assert!(text.text().contains(&format!("{}\n", matrix(&found.value))), "{what}:\n{}", text.text());
+                assert!(
+                    text.text().contains(&format!("{}\n", format_matrix(&found.value))),
+                    "{what}:\n{}",
+                    text.text()
+                );
             }
         }
         let only = if spec.is_loss() { "dx" } else { "y" };
@@ -209,7 +213,7 @@ fn losses(folder: &Path, layer: &str, words: &[&str], at: &Tensors<f64>) -> [Vec
     let words = [&[layer, "--dout", "2.5", "--out", &path("out.npz")], words];
     nnlayer(&[&words.concat()[..], &files.iter().map(String::as_str).collect::<Vec<_>>()].concat()).quiet();
     let bytes = std::fs::read(folder.join("out.npz")).unwrap();
-    let found = Npz.read_each(Source::bytes("out.npz", &bytes)).unwrap();
+    let found = Npz.read_all_arrays(Source::bytes("out.npz", &bytes)).unwrap();
     let found = found.into_iter().map(|found| (Name::new(found.pointer), found.value)).collect();
     [whole.results.into_iter().chain(whole.gradients).collect(), found]
 }

@@ -2,14 +2,14 @@
 #![no_main]
 
 use ndarray::ArrayD;
-use nnlayer::operand::grammar::{Form, parse};
+use nnlayer::operand::grammar::{OperandSpec, parse};
 use nnlayer_fuzz::{bounded, same};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    if let Ok(Form::Literal(values)) = bounded(text.len(), 100, || parse(text)) {
+    if let Ok(OperandSpec::Literal(values)) = bounded(text.len(), 100, || parse(text)) {
         let text = typed(&values);
         match parse(&text) {
-            Ok(Form::Literal(again)) => assert!(same(&values, &again), "{values} became {again}"),
+            Ok(OperandSpec::Literal(again)) => assert!(same(&values, &again), "{values} became {again}"),
             other => panic!("{text} became {other:?}"),
         }
     }

@@ -3,7 +3,7 @@
 use ndarray::ArrayD;
 use nnlayer::core::tensors::Tensors;
 use nnlayer::core::error::Error;
-use nnlayer::format::{Format, Found, Held, Selector, Source, Width};
+use nnlayer::format::{Format, LoadedArray, InMemoryArrays, Selector, Source, OutputDtype};
 use nnlayer::core::name::Name;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -49,9 +49,9 @@ pub fn read(format: &dyn Format, bytes: &[u8], times: usize) -> Option<ArrayD<f6
         let source = || Source::bytes("input", bytes);
         let names = format.names(source()).unwrap_or_default();
         let wanted: Vec<Name> = names.iter().take(3).map(Name::new).chain([Name::X]).collect();
-        let _: Result<Found, Error> = format.read(source(), &Selector::parse("w"), &[]);
-        let _: Result<Vec<Found>, Error> = format.read_each(source());
-        format.read(source(), &Selector::Whole, &wanted).ok().map(|found| found.value)
+        let _: Result<LoadedArray, Error> = format.read(source(), &Selector::parse("w"), &[]);
+        let _: Result<Vec<LoadedArray>, Error> = format.read_all_arrays(source());
+        format.read(source(), &Selector::Default, &wanted).ok().map(|found| found.value)
     })
 }
 
@@ -59,8 +59,8 @@ pub fn read(format: &dyn Format, bytes: &[u8], times: usize) -> Option<ArrayD<f6
 pub fn read_back(format: &dyn Format, value: &ArrayD<f64>) {
     let mut bytes = Vec::new();
     let values = Tensors::new().with(Name::X, value.clone());
-    format.write(&mut Held::from(&values), Width::Double, &mut bytes).expect("memory is no disk");
-    let again = format.read(Source::bytes("output", &bytes), &Selector::Whole, &[Name::X]).expect("what is written is read");
+    format.write(&mut InMemoryArrays::from(&values), OutputDtype::F64, &mut bytes).expect("memory is no disk");
+    let again = format.read(Source::bytes("output", &bytes), &Selector::Default, &[Name::X]).expect("what is written is read");
     assert!(same(value, &again.value), "{value} became {}", again.value);
 }
 

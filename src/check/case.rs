@@ -178,15 +178,15 @@ fn through_softmax(of: Gradient, settings: &Settings, at: &Tensors<f64>) -> Resu
 /// Why a scalar dout of affine cannot be checked.
 pub fn local_factors(k: f64) -> Error {
     Error::new(Code::LocalFactors, format!("the number {k} scales the local factors: these are no gradients to check"))
-        .of(&Name::DOUT)
+        .with_operand(&Name::DOUT)
         .tip("--dout ones gives the gradients of L = Σy")
 }
 
 fn misfit(output: &Name, wanted: &[usize], got: &[usize]) -> Error {
-    let (wanted_text, got_text) = (crate::core::error::shape(wanted), crate::core::error::shape(got));
+    let (wanted_text, got_text) = (crate::core::error::format_shape(wanted), crate::core::error::format_shape(got));
     Error::new(Code::Shape, format!("shape {got_text} does not fit {output} {wanted_text}"))
-        .of(&Name::DOUT)
-        .shape(&Name::DOUT, got)
-        .shape(output, wanted)
+        .with_operand(&Name::DOUT)
+        .with_shape(&Name::DOUT, got)
+        .with_shape(output, wanted)
         .tip(format!("the upstream gradient has one value for each of {output}"))
 }

@@ -1,7 +1,7 @@
 //! Results against what somebody worked out: "rounded to the digits you wrote" counts as right, blanks are left alone.
 
 use super::compare::Tolerance;
-use crate::core::error::shape;
+use crate::core::error::format_shape;
 use crate::core::name::Name;
 use crate::format::decimal::{Figure, Sheet};
 use ndarray::ArrayD;
@@ -66,10 +66,10 @@ impl Misfit {
     /// In words, behind the result's name.
     pub fn words(&self, ours: &[usize]) -> String {
         match self {
-            Misfit::Shape(yours) => format!("yours is {}, ours {}", shape(yours), shape(ours)),
+            Misfit::Shape(yours) => format!("yours is {}, ours {}", format_shape(yours), format_shape(ours)),
             Misfit::Transposed(yours) if yours == ours => "yours is the right answer transposed".to_owned(),
             Misfit::Transposed(yours) => {
-                format!("yours is {}, ours {}: the right answer transposed", shape(yours), shape(ours))
+                format!("yours is {}, ours {}: the right answer transposed", format_shape(yours), format_shape(ours))
             }
         }
     }

@@ -18,7 +18,7 @@ const MOST: usize = 1 << 24;
 pub fn shape(text: &str) -> Result<Shape, Error> {
     let refuse = || {
         Error::new(Code::Setting, format!("{text:?} is no name and shape"))
-            .of(&Name::new("shape"))
+            .with_operand(&Name::new("shape"))
             .tip("a name, = and the sides: --shape x=4x3 --shape b=5")
     };
     let (name, sides) = text.split_once('=').ok_or_else(refuse)?;
@@ -31,7 +31,7 @@ pub fn shape(text: &str) -> Result<Shape, Error> {
     match sides.iter().try_fold(1usize, |product, &side| product.checked_mul(side)) {
         Some(count) if count <= MOST => Ok((Name::new(name.trim()), sides)),
         _ => Err(Error::new(Code::Setting, format!("{text:?} has too many entries: {MOST} are the most"))
-            .of(&Name::new("shape"))),
+            .with_operand(&Name::new("shape"))),
     }
 }
 
@@ -82,7 +82,7 @@ pub fn draw(
     if let Some((name, _)) = unknown {
         let names: Vec<&str> = spec.slots.iter().map(|slot| slot.name.as_str()).collect();
         return Err(Error::new(Code::Setting, format!("{} has no operand {name}", spec.name))
-            .of(&Name::new("shape"))
+            .with_operand(&Name::new("shape"))
             .tip(format!("its operands are {}", names.join(", "))));
     }
     let said = |name: &Name| {

@@ -61,7 +61,7 @@ impl Judged<'_> {
                 let bar = left.error_bar + right.error_bar;
                 let (low, high) = (left.value.min(right.value), left.value.max(right.value));
                 if high - low > 2.0 * bar && entry.analytic >= low - bar && entry.analytic <= high + bar {
-                    kinks.push(crate::core::error::index(index));
+                    kinks.push(crate::core::error::format_index(index));
                     continue;
                 }
             }

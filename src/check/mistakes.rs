@@ -1,7 +1,7 @@
 //! The registry of mistakes, one row a kind, the most specific first.
 
 use super::diagnosis::{Context, Mistake, largest};
-use crate::core::error::{index, shape};
+use crate::core::error::{format_index, format_shape};
 use crate::core::name::Name;
 use crate::layer::{Kind, Value};
 use crate::numeric::Scalar;
@@ -90,11 +90,12 @@ fn another_shape(context: &Context<'_>) -> Option<String> {
     let same = |candidate: &ArrayD<f64>| {
         wrong.iter().zip(candidate).all(|(a, b)| !apart(a - b, context.relative * largest(right)))
     };
-    let wanted = shape(right.shape());
+    let wanted = format_shape(right.shape());
     if right.ndim() == 2 && wrong.ndim() == 2 && wrong.shape()[0] == right.shape()[1] && same(&flipped(right)) {
         return Some(format!("it is the right gradient transposed: {wanted} is wanted"));
     }
-    same(right).then(|| format!("its numbers are right, but its shape is {}: {wanted} is wanted", shape(wrong.shape())))
+    same(right)
+        .then(|| format!("its numbers are right, but its shape is {}: {wanted} is wanted", format_shape(wrong.shape())))
 }
 
 fn all_zero(context: &Context<'_>) -> Option<String> {
@@ -345,7 +346,7 @@ fn wrong_entries(context: &Context<'_>) -> Vec<Vec<usize>> {
 
 fn one_entry(context: &Context<'_>) -> Option<String> {
     match (&wrong_entries(context)[..], context.right.len()) {
-        ([only], 2..) => Some(format!("only the entry at {} is wrong", index(only))),
+        ([only], 2..) => Some(format!("only the entry at {} is wrong", format_index(only))),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@
 use super::{Point, Reply, Subject};
 use crate::core::error::{Code, Error};
 use crate::core::signals;
-use crate::format::{json, printable};
+use crate::format::{json, sanitize};
 use crate::layer::{Precision, Settings, Value};
 use serde_json::json;
 use std::ffi::OsString;
@@ -61,7 +61,7 @@ impl Program {
     /// What messages call it: the command as it was typed.
     pub fn label(&self) -> String {
         let words: Vec<String> = self.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        printable(&words.join(" "))
+        sanitize(&words.join(" "))
     }
 
     fn request(&self, points: &[Point]) -> io::Result<Vec<u8>> {
@@ -86,7 +86,7 @@ impl Program {
     /// Sends a request and waits for what is said to it.
     fn converse(&mut self, request: Vec<u8>) -> Result<Vec<u8>, Error> {
         let until = deadline(self.timeout);
-        let _busy = signals::Busy::new();
+        let _busy = signals::SignalGuard::new();
         let mut child = match self.running.take() {
             // A first line may come before the request is read, so only a process that answered before says too much.
             Some(child) if matches!(child.already_said(), Some(Said::Reply(_))) => {
@@ -117,9 +117,9 @@ impl Subject for Program {
     fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Error> {
         let label = self.label();
         let request = self.request(points).map_err(|error| {
-            Error::new(Code::WriteFailed, format!("the request cannot be written: {error}")).from(&label)
+            Error::new(Code::WriteFailed, format!("the request cannot be written: {error}")).with_origin(&label)
         })?;
-        let said = self.converse(request).map_err(|error| error.from(&label))?;
+        let said = self.converse(request).map_err(|error| error.with_origin(&label))?;
         reply::read(&said, points, &label)
     }
 

@@ -8,7 +8,7 @@ use super::numeric::{Direction, Exactly, Function, Outside, Slope};
 use super::plan::Plan;
 use super::verdict::{Against, Checked, Finding, Verdict, Worst};
 use super::{Point, Reply, Seeded, Subject, rounded, rounding, tolerance, unflat};
-use crate::core::error::{Code, Error, shape};
+use crate::core::error::{Code, Error, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer;
@@ -363,6 +363,6 @@ impl Finding {
 fn misshapen(mut finding: Finding, theirs: &ArrayD<f64>, wanted: &[usize]) -> Finding {
     finding.verdict = Verdict::Fail;
     finding.wrong = theirs.len();
-    finding.notes.push(format!("its shape is {}, and {} is right", shape(theirs.shape()), shape(wanted)));
+    finding.notes.push(format!("its shape is {}, and {} is right", format_shape(theirs.shape()), format_shape(wanted)));
     finding
 }

@@ -7,12 +7,12 @@ use super::{Other, Status, flag, graph, layer, option, steps, tape, text_of};
 use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::format::Width;
+use crate::format::OutputDtype;
 use crate::layer::{Outcome, Precision};
 use crate::network as chain;
 use crate::network::{Feed, Run, Stage, Tape};
-use crate::operand::{Operands, Origin, Reader};
-use crate::report::{Sections, number};
+use crate::operand::{OperandReader, Operands, Origin};
+use crate::report::{ChainReport, format_number};
 use clap::{Arg, ArgMatches, Command};
 use ndarray::{ArrayD, IxDyn};
 use std::io::Write;
@@ -54,7 +54,7 @@ pub(super) fn dout() -> Arg {
 
 fn run(
     matches: &ArgMatches,
-    reader: &mut Reader<'_>,
+    reader: &mut OperandReader<'_>,
     out: &mut dyn Write,
     messages: &mut Messages,
 ) -> anyhow::Result<Status> {
@@ -111,7 +111,7 @@ fn recorded(tape: &Tape) -> Result<(ArrayD<f64>, Option<ArrayD<f64>>), Error> {
 /// The upstream gradient of the last output: what `--dout` says, else ones.
 pub(super) fn upstream(
     matches: &ArgMatches,
-    reader: &mut Reader<'_>,
+    reader: &mut OperandReader<'_>,
     last: &Stage,
     shape: &[usize],
 ) -> Result<ArrayD<f64>, Error> {
@@ -120,14 +120,14 @@ pub(super) fn upstream(
         Some(text) => {
             let operand = reader.read(&Name::DOUT, text, &[Name::DOUT])?;
             let dout = Dout::new(last.spec, shape, operand.value, operand.origin == Origin::Typed);
-            let dout = dout.map_err(|error| reader.place(error, &Operands::default()))?;
+            let dout = dout.map_err(|error| reader.locate_in_source(error, &Operands::default()))?;
             if dout.local { Err(tape::local_factors(text)) } else { Ok(dout.whole()) }
         }
     }
 }
 
 /// Each layer's results and gradients, with their formulas.
-pub(super) fn sections(tape: &Tape, run: &Run) -> Sections {
+pub(super) fn sections(tape: &Tape, run: &Run) -> ChainReport {
     let none = Vec::new();
     let gradients = run.gradients.as_ref().unwrap_or(&none);
     let layers = tape.stages.iter().enumerate().map(|(n, stage)| {
@@ -137,9 +137,9 @@ pub(super) fn sections(tape: &Tape, run: &Run) -> Sections {
             Outcome { results: run.outputs[n].clone(), gradients: gradients.get(n).cloned().unwrap_or_default() };
         (stage.name.clone(), layer::blocks(stage.spec, stage.layer(), &at, None, outcome))
     });
-    Sections {
+    ChainReport {
         sections: layers.collect(),
-        width: if tape.precision == Precision::F32 { Width::Single } else { Width::Double },
+        width: if tape.precision == Precision::F32 { OutputDtype::F32 } else { OutputDtype::F64 },
     }
 }
 
@@ -147,7 +147,7 @@ pub(super) fn sections(tape: &Tape, run: &Run) -> Sections {
 pub(super) fn before(tape: &Tape, run: &Run, said: bool) -> Option<String> {
     let last = tape.stages.last()?;
     match run.outputs.last()?.get(&Name::LOSS).filter(|loss| loss.ndim() == 0) {
-        Some(loss) => Some(format!("{} = {}, of {}", Name::LOSS, number(loss[[]]), last.name)),
+        Some(loss) => Some(format!("{} = {}, of {}", Name::LOSS, format_number(loss[[]]), last.name)),
         None if said => None,
         None => Some(format!("{} = ones: the gradients of L = Σ{}", Name::DOUT, last.spec.output)),
     }

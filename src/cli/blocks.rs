@@ -12,7 +12,7 @@ use crate::format::npy::rows;
 use crate::layer;
 use crate::layer::{AllTargets, AnyLayer, Given, LayerSpec, Precision, Role};
 use crate::operand::Operands;
-use crate::report::Head;
+use crate::report::ResultHeader;
 use ndarray::{ArrayD, Axis, arr0};
 use std::io::Write;
 
@@ -173,7 +173,7 @@ impl Batches {
             let targets = targets.as_mut().filter(|_| begin < rows)?;
             let block = targets.copy(begin, height);
             begin += height;
-            block.map_err(|error| failed = Some(error.of(&Name::T))).ok()
+            block.map_err(|error| failed = Some(error.with_operand(&Name::T))).ok()
         });
         let all = AllTargets { rows, rank, blocks: &mut blocks };
         let divided = divided(self.layer.as_ref(), &self.operands.values, all, self.precision);
@@ -270,7 +270,7 @@ impl Batches {
     }
 
     /// What is said of the results.
-    pub(super) fn heads(&self) -> Vec<Head> {
+    pub(super) fn heads(&self) -> Vec<ResultHeader> {
         let dout = match self.dout {
             Upstream::None => None,
             _ => Some(Dout { said: self.said, ..Dout::ones(&[]) }),
@@ -314,10 +314,10 @@ impl Batches {
     fn rewind(&mut self) -> Result<(), Error> {
         self.begin = 0;
         for (name, batch) in &mut self.batches {
-            batch.rewind().map_err(|error| error.of(name))?;
+            batch.rewind().map_err(|error| error.with_operand(name))?;
         }
         match &mut self.dout {
-            Upstream::Batch(batch) => batch.rewind().map_err(|error| error.of(&Name::DOUT)),
+            Upstream::Batch(batch) => batch.rewind().map_err(|error| error.with_operand(&Name::DOUT)),
             _ => Ok(()),
         }
     }
@@ -329,7 +329,7 @@ impl Batches {
         let at = &mut self.operands.values;
         for (name, batch) in &mut self.batches {
             let spent = at.take(name);
-            at.insert(name.clone(), batch.next(begin, count, spent).map_err(|error| error.of(name))?);
+            at.insert(name.clone(), batch.next(begin, count, spent).map_err(|error| error.with_operand(name))?);
         }
         if self.admits {
             self.admit(begin)?;
@@ -341,7 +341,8 @@ impl Batches {
                 Some(same.unwrap_or_else(|| ArrayD::from_elem(shape, *number)))
             }
             Upstream::Batch(batch) if backward => {
-                let block = batch.next(begin, count, self.spent.take()).map_err(|error| error.of(&Name::DOUT))?;
+                let block =
+                    batch.next(begin, count, self.spent.take()).map_err(|error| error.with_operand(&Name::DOUT))?;
                 let dout = Dout::new(self.spec, &shape, block, false).map_err(|error| rows::later(error, begin))?;
                 Some(dout.whole())
             }

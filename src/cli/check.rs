@@ -8,7 +8,7 @@ use crate::check::{Case, Checked, Own, Plan, Subject, Verdict, check};
 use crate::core::error::Error;
 use crate::network::check::{Claim, whole};
 use crate::network::{Run, Tape};
-use crate::operand::Reader;
+use crate::operand::OperandReader;
 use crate::parallel::progress::Progress;
 use crate::report::checked;
 use crate::report::checked::Form;
@@ -37,7 +37,7 @@ pub(super) fn chain(
     tape: Tape,
     run: Run,
     matches: &ArgMatches,
-    reader: &mut Reader<'_>,
+    reader: &mut OperandReader<'_>,
     request: &Request,
     out: &mut dyn Write,
 ) -> anyhow::Result<Status> {

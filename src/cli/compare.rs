@@ -4,9 +4,9 @@ use super::error::Messages;
 use super::request::{in_format, io_options};
 use super::{Other, Status, flag, option};
 use crate::check::compare::{Compared, Tolerance, compare};
-use crate::core::error::{Code, Error, list};
+use crate::core::error::{Code, Error, join_names};
 use crate::core::name::Name;
-use crate::operand::{Document, Operand, Reader};
+use crate::operand::{Document, Operand, OperandReader};
 use crate::report::comparison;
 use clap::{Arg, ArgMatches, Command};
 use std::collections::HashMap;
@@ -48,7 +48,7 @@ fn command() -> Command {
 /// Runs it.
 fn run(
     matches: &ArgMatches,
-    reader: &mut Reader<'_>,
+    reader: &mut OperandReader<'_>,
     out: &mut dyn Write,
     _messages: &mut Messages,
 ) -> anyhow::Result<Status> {
@@ -58,7 +58,7 @@ fn run(
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str).unwrap_or_default();
     if text("A").trim() == "-" && text("B").trim() == "-" {
         return Err(Error::new(Code::StdinTwice, "standard input cannot be both sides")
-            .from("A and B")
+            .with_origin("A and B")
             .tip("pipe one object and name its keys: compare -#/A -#/B")
             .into());
     }
@@ -72,9 +72,11 @@ fn run(
     Ok(if compared.agrees() { Status::Done } else { Status::No })
 }
 
-fn read(reader: &mut Reader<'_>, side: &str, text: &str) -> Result<Document, Error> {
+fn read(reader: &mut OperandReader<'_>, side: &str, text: &str) -> Result<Document, Error> {
     // A position is no option: it is named as the file, or as the usage does.
-    reader.document(&Name::new(side), text).map_err(|error| error.with(|said| said.operand = None).from(side))
+    reader
+        .read_document(&Name::new(side), text)
+        .map_err(|error| error.update(|said| said.operand = None).with_origin(side))
 }
 
 /// The tolerances that were said.
@@ -105,7 +107,7 @@ impl Wanted {
 
 fn refuse(option: &str, text: &str, wanted: &str) -> Error {
     Error::new(Code::Setting, format!("{:?} is not {wanted}", text.trim()))
-        .of(&Name::new(option))
+        .with_operand(&Name::new(option))
         .tip("an entry agrees when |a − b| ≤ atol + rtol·|b|, or when at most ulp doubles lie between")
 }
 
@@ -150,8 +152,10 @@ fn alone(mut named: Vec<(Name, Operand)>, side: &str) -> Result<(Name, Operand),
                 .map(Name::as_str)
                 .collect();
             let first = names.first().copied().unwrap_or("y");
-            let message = format!("holds {} arrays, the other side one: {}", names.len(), list(&names));
-            Err(Error::new(Code::KeyMissing, message).from(side).tip(format!("say which one is meant: FILE#{first}")))
+            let message = format!("holds {} arrays, the other side one: {}", names.len(), join_names(&names));
+            Err(Error::new(Code::KeyMissing, message)
+                .with_origin(side)
+                .tip(format!("say which one is meant: FILE#{first}")))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Errors as words or JSON on standard error.
 
 use super::Status;
-use crate::core::error::{Code, Error, Fact, Note, Place, Severity, index, shape};
+use crate::core::error::{Code, Error, Fact, Note, Place, Severity, format_index, format_shape};
 use crate::core::name::Name;
 use clap::error::{ContextKind, ContextValue};
 use serde_json::{Map, Value, json};
@@ -112,7 +112,7 @@ fn place(error: &Error) -> String {
         }
         Some(Place::Pointer(pointer)) if !pointer.is_empty() => format!(" ({})", short(pointer)),
         Some(Place::Index(at)) if !at.is_empty() => {
-            format!("{}{}", if origin.is_empty() { "" } else { " " }, index(at))
+            format!("{}{}", if origin.is_empty() { "" } else { " " }, format_index(at))
         }
         _ => String::new(),
     };
@@ -129,7 +129,7 @@ fn short(pointer: &str) -> String {
 
 fn fact_text(fact: &Fact) -> String {
     match fact {
-        Fact::Shape(name, sides) => format!("{name} is {}", shape(sides)),
+        Fact::Shape(name, sides) => format!("{name} is {}", format_shape(sides)),
         Fact::Text(text) => text.clone(),
     }
 }
@@ -183,7 +183,7 @@ fn usage_error(parsed: &clap::Error) -> Error {
     if let Some(ContextValue::String(option)) = parsed.get(ContextKind::InvalidArg) {
         let name = option.trim_start_matches('-').split([' ', '=']).next().unwrap_or_default();
         if option.starts_with("--") && parsed.kind() != clap::error::ErrorKind::UnknownArgument {
-            error = error.of(&Name::new(name));
+            error = error.with_operand(&Name::new(name));
         }
     }
     error.tip("--help lists commands and options")

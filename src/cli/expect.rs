@@ -4,11 +4,11 @@ use super::Status;
 use super::error::Messages;
 use super::request::Request;
 use crate::check::expect::{Answer, judge};
-use crate::core::error::{Code, Error, Note, slips};
+use crate::core::error::{Code, Error, Note, edit_distance};
 use crate::core::name::Name;
 use crate::format::decimal::{Sheet, Sheets};
 use crate::layer::{LayerSpec, Precision};
-use crate::report::{Block, Report, expectation};
+use crate::report::{Report, ResultBlock, expectation};
 use std::io::{BufWriter, Write};
 
 /// What messages call it.
@@ -23,7 +23,7 @@ pub(super) fn admit(k: f64) -> Error {
         Code::LocalFactors,
         format!("the number {k} scales the local factors: there are no gradients to compare"),
     )
-    .of(&Name::DOUT)
+    .with_operand(&Name::DOUT)
     .tip("--dout ones gives the gradients of L = Σy")
 }
 
@@ -42,7 +42,7 @@ pub(super) fn run(
     let mut answers: Vec<Answer> = Vec::new();
     for block in &report.blocks {
         if let Some((_, sheet)) = named.iter().find(|(name, _)| *name == block.name) {
-            let sheet = sheet.as_ref().map_err(|error| error.clone().of(&EXPECT))?;
+            let sheet = sheet.as_ref().map_err(|error| error.clone().with_operand(&EXPECT))?;
             answers.push(judge(&block.name, sheet, &block.value, rounding(request), expectation::LISTED));
         }
     }
@@ -64,7 +64,7 @@ pub(super) fn rounding(request: &Request) -> f64 {
 }
 
 /// The answers by name; an array without one is the answer for the only result.
-pub(super) fn named(sheets: Sheets, blocks: &[Block]) -> Result<Vec<Named>, Error> {
+pub(super) fn named(sheets: Sheets, blocks: &[ResultBlock]) -> Result<Vec<Named>, Error> {
     match sheets {
         Sheets::Named(named) => Ok(named),
         Sheets::Single(sheet) => Ok(vec![(only_result(blocks)?, Ok(sheet))]),
@@ -89,11 +89,11 @@ pub(super) fn warn(
 }
 
 /// The result that an array without a name is compared with.
-fn only_result(blocks: &[Block]) -> Result<Name, Error> {
+fn only_result(blocks: &[ResultBlock]) -> Result<Name, Error> {
     match blocks {
         [only] => Ok(only.name.clone()),
         _ => Err(Error::new(Code::KeyMissing, "holds one array without a name, and there are several results")
-            .of(&EXPECT)
+            .with_operand(&EXPECT)
             .fact(format!("the results are {}", names(blocks.iter().map(|block| &block.name))))
             .tip(format!(
                 "choose one with --only {}, or name arrays as keys of a JSON object",
@@ -108,7 +108,8 @@ fn unused(named: &[Named], spec: &LayerSpec, computed: &[Name]) -> Vec<Note> {
     let near = |name: &Name| {
         spec.results.iter().map(|(result, _)| result).chain(computed).find(|result| {
             let (key, result) = (name.as_str(), result.as_str());
-            key.eq_ignore_ascii_case(result) || (result.len() > 2 && slips(key, result).is_some_and(|slips| slips <= 2))
+            key.eq_ignore_ascii_case(result)
+                || (result.len() > 2 && edit_distance(key, result).is_some_and(|slips| slips <= 2))
         })
     };
     named
@@ -120,7 +121,7 @@ fn unused(named: &[Named], spec: &LayerSpec, computed: &[Name]) -> Vec<Note> {
             } else {
                 format!("the key {name} is not compared: did you mean {}?", near(name)?)
             };
-            Some(Note::warning(Error::new(Code::UnknownKey, message).of(&EXPECT)))
+            Some(Note::warning(Error::new(Code::UnknownKey, message).with_operand(&EXPECT)))
         })
         .collect()
 }
@@ -128,7 +129,7 @@ fn unused(named: &[Named], spec: &LayerSpec, computed: &[Name]) -> Vec<Note> {
 pub(super) fn nothing(named: &[Named], computed: &[Name]) -> Error {
     let keys: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
     Error::new(Code::KeyMissing, "has no key that is a result")
-        .of(&EXPECT)
+        .with_operand(&EXPECT)
         .fact(if keys.is_empty() { "it is empty".to_owned() } else { format!("it has {}", keys.join(", ")) })
         .tip(format!("the results are {}", names(computed.iter())))
 }

@@ -1,12 +1,12 @@
 //! Operands and settings of a layer, from options and from standard input.
 
 use super::tape;
-use crate::core::error::{Code, Error, Note, list, slips};
+use crate::core::error::{Code, Error, Note, edit_distance, join_names};
 use crate::core::name::Name;
 use crate::format::Selector;
 use crate::layer::{Kind, LayerSpec, Settings, Slot};
 use crate::network::{Tape, input_of};
-use crate::operand::{Operands, Reader, stdin};
+use crate::operand::{OperandReader, Operands, stdin};
 use clap::ArgMatches;
 
 /// Operands and settings, from options and from standard input.
@@ -22,7 +22,7 @@ pub(super) struct Gathered {
 pub(super) fn gather(
     spec: &'static LayerSpec,
     matches: &ArgMatches,
-    reader: &mut Reader<'_>,
+    reader: &mut OperandReader<'_>,
 ) -> Result<Gathered, Error> {
     let settings = settings(spec, matches)?;
     let mut given = Gathered { operands: Operands::default(), settings, notes: Vec::new(), x_was_y: false, tape: None };
@@ -51,8 +51,8 @@ pub(super) fn gather(
             given.operands.insert(slot.name.clone(), operand);
         } else if let Some(key) = piped.key(slot) {
             given.x_was_y |= slot.name == Name::X && key == Some(Name::Y);
-            let selector = key.map_or(Selector::Whole, |key| Selector::parse(key.as_str()));
-            let operand = reader.standard_input(&selector, &[]).map_err(|error| error.of(&slot.name))?;
+            let selector = key.map_or(Selector::Default, |key| Selector::parse(key.as_str()));
+            let operand = reader.read_stdin(&selector, &[]).map_err(|error| error.with_operand(&slot.name))?;
             given.operands.insert(slot.name.clone(), operand);
         } else if !slot.optional {
             return Err(piped.without(slot, &missing));
@@ -61,12 +61,13 @@ pub(super) fn gather(
     for setting in spec.settings.iter().filter(|setting| given.settings.get(setting.name).is_none()).collect::<Vec<_>>()
     {
         if let (true, Some(text)) = (piped.has(setting.name), reader.stdin_setting(setting.name)) {
-            given.settings.set(setting.name, setting.read(&text).map_err(|error| error.from(stdin::LABEL))?);
+            given.settings.set(setting.name, setting.read(&text).map_err(|error| error.with_origin(stdin::LABEL))?);
         }
     }
     given.notes.extend(piped.near_misses(spec, &given));
     if matches.get_one::<String>("dout").is_none() && !matches.get_flag("forward") && piped.has("dout") {
-        let operand = reader.standard_input(&Selector::parse("dout"), &[]).map_err(|error| error.of(&Name::DOUT))?;
+        let operand =
+            reader.read_stdin(&Selector::parse("dout"), &[]).map_err(|error| error.with_operand(&Name::DOUT))?;
         given.operands.insert(Name::DOUT, operand);
     }
     Ok(given)
@@ -104,11 +105,11 @@ struct Piped {
 }
 
 impl Piped {
-    fn look(spec: &LayerSpec, missing: &[&Slot], reader: &mut Reader<'_>) -> Result<Piped, Error> {
-        if !reader.stdin.speaks() {
+    fn look(spec: &LayerSpec, missing: &[&Slot], reader: &mut OperandReader<'_>) -> Result<Piped, Error> {
+        if !reader.stdin.is_piped() {
             return Err(operand_missing(spec, missing[0]));
         }
-        let names = reader.stdin_names().map_err(|error| error.of(&missing[0].name))?;
+        let names = reader.stdin_names().map_err(|error| error.with_operand(&missing[0].name))?;
         let bare = match (&names, missing) {
             (None, [only]) => Some(only.name.clone()),
             _ => None,
@@ -130,12 +131,12 @@ impl Piped {
     }
 
     fn without(&self, slot: &Slot, missing: &[&Slot]) -> Error {
-        let error =
-            Error::new(Code::OperandMissing, format!("is not given: {}, {}", slot.doc, slot.shape)).of(&slot.name);
+        let error = Error::new(Code::OperandMissing, format!("is not given: {}, {}", slot.doc, slot.shape))
+            .with_operand(&slot.name);
         match &self.names {
             Some(names) => error
-                .from(stdin::LABEL)
-                .fact(format!("standard input has the keys {}", list(names)))
+                .with_origin(stdin::LABEL)
+                .fact(format!("standard input has the keys {}", join_names(names)))
                 .tip(format!("--{0} -#/KEY takes another key of it for {0}", slot.name)),
             None if self.read => {
                 let names: Vec<String> = missing.iter().map(|slot| format!("--{}", slot.name)).collect();
@@ -159,7 +160,7 @@ impl Piped {
         names
             .iter()
             .filter_map(|key| open.iter().find(|name| near(key, name)).map(|name| (key, name)))
-            .map(|(key, name)| Note::warning(unused(key, &Name::new(*name)).from(stdin::LABEL)))
+            .map(|(key, name)| Note::warning(unused(key, &Name::new(*name)).with_origin(stdin::LABEL)))
             .collect()
     }
 }
@@ -167,7 +168,8 @@ impl Piped {
 /// Whether a key is nearly a name, and not the name itself.
 pub(super) fn near(key: &str, name: &str) -> bool {
     key != name
-        && (key.eq_ignore_ascii_case(name) || (name.len() > 2 && slips(key, name).is_some_and(|slips| slips <= 2)))
+        && (key.eq_ignore_ascii_case(name)
+            || (name.len() > 2 && edit_distance(key, name).is_some_and(|slips| slips <= 2)))
 }
 
 /// What is said of such a key.
@@ -180,7 +182,7 @@ fn operand_missing(spec: &LayerSpec, slot: &Slot) -> Error {
     let required: Vec<String> =
         spec.slots.iter().filter(|slot| !slot.optional).map(|slot| format!("--{} MATRIX", slot.name)).collect();
     Error::new(Code::OperandMissing, format!("is not given: {}, {}", slot.doc, slot.shape))
-        .of(&slot.name)
+        .with_operand(&slot.name)
         .fact(format!("usage: nnlayer {} {}", spec.name, required.join(" ")))
         .fact(format!("example: {}", spec.examples[0].command))
         .tip(format!("nnlayer {} --help explains each; a JSON object with these keys can be piped in", spec.name))

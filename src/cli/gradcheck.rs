@@ -10,12 +10,12 @@ use crate::check::inputs;
 use crate::check::inputs::Shape;
 use crate::check::program::{Conversation, Program};
 use crate::check::{Case, Own, Plan, Point, Seeded, Subject};
-use crate::core::error::{Code, Error, slips};
+use crate::core::error::{Code, Error, edit_distance};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer;
 use crate::layer::{Given, LAYERS, LayerSpec, Precision, Settings};
-use crate::operand::Reader;
+use crate::operand::OperandReader;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
 use std::io::Write;
@@ -100,7 +100,7 @@ fn own() -> Vec<Arg> {
 /// Runs it.
 fn run(
     matches: &ArgMatches,
-    reader: &mut Reader<'_>,
+    reader: &mut OperandReader<'_>,
     out: &mut dyn Write,
     _messages: &mut Messages,
 ) -> anyhow::Result<Status> {
@@ -167,13 +167,13 @@ impl Wanted {
 }
 
 fn refuse(option: &str, text: &str, wanted: &str, tip: &str) -> Error {
-    Error::new(Code::Setting, format!("{:?} is not {wanted}", text.trim())).of(&Name::new(option)).tip(tip)
+    Error::new(Code::Setting, format!("{:?} is not {wanted}", text.trim())).with_operand(&Name::new(option)).tip(tip)
 }
 
 fn unknown_layer(name: &str) -> Error {
     let names: Vec<&str> = LAYERS.iter().map(|spec| spec.name).chain([CUSTOM]).collect();
-    let near = names.iter().find(|known| slips(known, name).is_some_and(|slips| slips <= 2));
-    Error::new(Code::Usage, format!("there is no layer {name:?}")).of(&Name::new("layer")).tip(match near {
+    let near = names.iter().find(|known| edit_distance(known, name).is_some_and(|slips| slips <= 2));
+    Error::new(Code::Usage, format!("there is no layer {name:?}")).with_operand(&Name::new("layer")).tip(match near {
         Some(near) => format!("did you mean {near}?"),
         None => format!("the layers are {}", names.join(", ")),
     })
@@ -185,7 +185,7 @@ type Answer = (crate::check::Checked, bool);
 fn known(
     spec: &'static LayerSpec,
     matches: &ArgMatches,
-    reader: &mut Reader<'_>,
+    reader: &mut OperandReader<'_>,
     wanted: &Wanted,
 ) -> Result<Answer, Error> {
     let others = LAYERS.iter().flat_map(|other| {
@@ -198,7 +198,7 @@ fn known(
         |name: &&str| matches.value_source(name).is_some_and(|source| source == clap::parser::ValueSource::CommandLine);
     if let Some(stray) = others.filter(|name| !has(name)).find(given) {
         return Err(Error::new(Code::Usage, format!("{} has no such operand or setting", spec.name))
-            .of(&Name::new(stray))
+            .with_operand(&Name::new(stray))
             .tip(format!("nnlayer {} --help lists them", spec.name)));
     }
     let settings = settings(spec, matches)?;
@@ -229,7 +229,7 @@ fn known(
 /// The upstream gradient, and whether it was drawn: 1 for a loss.
 fn dout(
     matches: &ArgMatches,
-    reader: &mut Reader<'_>,
+    reader: &mut OperandReader<'_>,
     shape: &[usize],
     seeded: &mut Seeded,
 ) -> Result<(ndarray::ArrayD<f64>, bool), Error> {
@@ -243,10 +243,10 @@ fn dout(
 }
 
 /// A layer that only its program knows: its gradients against differences of its forward pass.
-fn custom(matches: &ArgMatches, reader: &mut Reader<'_>, wanted: &Wanted) -> Result<Answer, Error> {
+fn custom(matches: &ArgMatches, reader: &mut OperandReader<'_>, wanted: &Wanted) -> Result<Answer, Error> {
     let Some(mut program) = wanted.program(&Settings::default()) else {
         return Err(Error::new(Code::Usage, "a custom layer needs its program")
-            .of(&Name::new("layer"))
+            .with_operand(&Name::new("layer"))
             .tip("nnlayer gradcheck --layer custom --shape x=4x3 -- PROGRAM ARGS"));
     };
     let mut seeded = Seeded::new(wanted.seed);
@@ -262,7 +262,7 @@ fn custom(matches: &ArgMatches, reader: &mut Reader<'_>, wanted: &Wanted) -> Res
     }
     if at.is_empty() {
         return Err(Error::new(Code::OperandMissing, "a custom layer needs inputs, or shapes to draw them in")
-            .of(&Name::new("shape"))
+            .with_operand(&Name::new("shape"))
             .tip("--shape x=4x3 w=3x2, or --x FILE"));
     }
     let at = at.map(|&value| crate::check::rounded(value, wanted.precision));
@@ -273,9 +273,11 @@ fn custom(matches: &ArgMatches, reader: &mut Reader<'_>, wanted: &Wanted) -> Res
     let shape = outputs.known(&output).shape().to_vec();
     let (dout, drawn_dout) = dout(matches, reader, &shape, &mut seeded)?;
     if dout.shape() != shape {
-        let got = crate::core::error::shape(dout.shape());
-        let message = format!("shape {got} does not fit {output} {}", crate::core::error::shape(&shape));
-        return Err(Error::new(Code::Shape, message).of(&Name::DOUT).tip("one value for each output, or `ones`"));
+        let got = crate::core::error::format_shape(dout.shape());
+        let message = format!("shape {got} does not fit {output} {}", crate::core::error::format_shape(&shape));
+        return Err(Error::new(Code::Shape, message)
+            .with_operand(&Name::DOUT)
+            .tip("one value for each output, or `ones`"));
     }
     let drawn = at.len() > given || (drawn_dout && !shape.is_empty());
     let gradients: Vec<Name> = at.names().map(Name::gradient).collect();

@@ -69,8 +69,8 @@ fn picture(path: &str) -> Result<&'static Picture, Error> {
     let extension = std::path::Path::new(path).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     PICTURES.iter().find(|picture| picture.extension.eq_ignore_ascii_case(extension)).ok_or_else(|| {
         Error::new(Code::OutFormat, format!("the extension {extension:?} names no picture"))
-            .of(&Name::new("graph"))
-            .from(path)
+            .with_operand(&Name::new("graph"))
+            .with_origin(path)
             .tip(format!("graphs are drawn to {} files; --graph alone, as the last option, draws here", files()))
     })
 }
@@ -133,7 +133,7 @@ fn draw(mut graph: Graph, backward: bool, wanted: &Wanted, out: &mut dyn Write) 
         Some((path, picture)) => {
             let text = (picture.draw)(&graph);
             Ok(write::file(path, |out| out.write_all(text.as_bytes()))
-                .map_err(|error| error.of(&Name::new("graph")))?)
+                .map_err(|error| error.with_operand(&Name::new("graph")))?)
         }
         None => {
             let mut out = BufWriter::new(out);
@@ -163,7 +163,7 @@ fn ones_of(output: &Name) -> String {
 pub(super) fn admit(job: &Job) -> Result<(), Error> {
     if job.tape.is_some() {
         return Err(Error::new(Code::Usage, "standard input holds a tape, which this layer goes to the end of")
-            .of(&Name::new("graph"))
+            .with_operand(&Name::new("graph"))
             .tip("a chain is drawn from its end: leave --graph out here and pipe on to nnlayer backward --graph"));
     }
     match job.dout.as_ref().filter(|dout| dout.local) {
@@ -171,7 +171,7 @@ pub(super) fn admit(job: &Job) -> Result<(), Error> {
             Code::LocalFactors,
             format!("the number {} scales local factors, and a graph shows gradients", dout.given[[]]),
         )
-        .of(&Name::DOUT)
+        .with_operand(&Name::DOUT)
         .tip("--dout ones draws the gradients of L = Σy")),
         None => Ok(()),
     }

@@ -6,7 +6,7 @@ use super::request::Request;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::layer::{jacobian_name, jacobians};
-use crate::report::{Block, Report};
+use crate::report::{Report, ResultBlock};
 
 /// The Jacobians of an admitted layer, with their formulas.
 pub(super) fn report(job: &Job, request: &Request) -> Result<Report, Error> {
@@ -25,7 +25,9 @@ pub(super) fn report(job: &Job, request: &Request) -> Result<Report, Error> {
         let known = own.iter().find(|(known, _)| known == gradient).map(|(_, formula)| (*formula).to_owned());
         let formula = if job.spec.is_loss() { of_loss(gradient) } else { known };
         let formula = formula.map_or_else(String::new, |formula| format!(" = {formula}"));
-        Some(Block { name, formula: format!("∂{}/∂{operand}{formula}", job.spec.output), value, before: None })
+        Some(ResultBlock {
+            name, formula: format!("∂{}/∂{operand}{formula}", job.spec.output), value, before: None
+        })
     };
     let blocks = job.spec.results.iter().filter(|(name, _)| name.is_gradient()).filter_map(|(name, _)| block(name));
     let mut report = Report { blocks: blocks.collect(), width: width(request) };
@@ -42,16 +44,16 @@ fn admit(job: &Job) -> Result<(), Error> {
             Code::LocalFactors,
             format!("the number {} scales the local factors, and a Jacobian has true derivatives", given[[]]),
         )
-        .of(&Name::DOUT)
+        .with_operand(&Name::DOUT)
         .tip("leave --dout out: the Jacobian is by each entry of the output on its own")),
         Some(Dout { said: true, .. }) => {
             Err(Error::new(Code::Usage, "has no part in a Jacobian, which is by each entry of the output on its own")
-                .of(&Name::DOUT)
+                .with_operand(&Name::DOUT)
                 .tip("leave it out; dout·Jacobian is what dx, dw and db are"))
         }
         _ if job.tape.is_some() => {
             Err(Error::new(Code::Usage, "a tape is piped, and a Jacobian is that of a single layer")
-                .of(&Name::new("jacobian"))
+                .with_operand(&Name::new("jacobian"))
                 .tip("give the layer's operands as options or as a plain matrix"))
         }
         _ => Ok(()),

@@ -2,12 +2,12 @@
 
 use super::gather::{Gathered, gather};
 use super::request::Request;
-use crate::core::error::{Code, Error, Note, shape};
+use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
 use crate::layer;
 use crate::layer::{AnyLayer, Given, LayerSpec, ScalarDout, Settings};
 use crate::network::Tape;
-use crate::operand::{Operands, Origin, Reader};
+use crate::operand::{OperandReader, Operands, Origin};
 use clap::ArgMatches;
 use ndarray::{ArrayD, IxDyn, arr0};
 use std::borrow::Cow;
@@ -32,12 +32,13 @@ impl Job {
         spec: &'static LayerSpec,
         matches: &ArgMatches,
         request: &Request,
-        reader: &mut Reader<'_>,
+        reader: &mut OperandReader<'_>,
     ) -> Result<Job, Error> {
         let mut given = gather(spec, matches, reader)?;
         let job = admit(spec, matches, request, &mut given, reader);
-        let (layer, dout, notes) = job.map_err(|error| reader.place(error, &given.operands))?;
-        let place = |note: Note| Note { severity: note.severity, error: reader.place(note.error, &given.operands) };
+        let (layer, dout, notes) = job.map_err(|error| reader.locate_in_source(error, &given.operands))?;
+        let place =
+            |note: Note| Note { severity: note.severity, error: reader.locate_in_source(note.error, &given.operands) };
         let notes = notes.into_iter().map(place).collect();
         Ok(Job { spec, layer, settings: given.settings, operands: given.operands, tape: given.tape, dout, notes })
     }
@@ -50,7 +51,7 @@ fn admit(
     matches: &ArgMatches,
     request: &Request,
     given: &mut Gathered,
-    reader: &mut Reader<'_>,
+    reader: &mut OperandReader<'_>,
 ) -> Result<Admitted, Error> {
     let layer = (spec.build)(&given.settings)?;
     let piped_dout = given.operands.values.take(&Name::DOUT);
@@ -67,7 +68,7 @@ fn admit(
         (true, Some(text)) => {
             let operand = reader.read(&Name::DOUT, text, &[Name::DOUT])?;
             let typed = operand.origin == Origin::Typed;
-            let value = given.operands.come_from(&Name::DOUT, operand);
+            let value = given.operands.record_origin(&Name::DOUT, operand);
             Some(Dout::new(spec, &shape, value, typed)?)
         }
         (true, None) => match piped_dout {
@@ -123,14 +124,17 @@ impl Dout {
             return Ok(Dout { given: value, shape: wanted.to_vec(), said: true, local });
         }
         let output = &spec.output;
-        Err(Error::new(Code::Shape, format!("shape {} does not fit {output} {}", shape(value.shape()), shape(wanted)))
-            .of(&Name::DOUT)
-            .shape(&Name::DOUT, value.shape())
-            .shape(output, wanted)
-            .tip(match wanted {
-                [] => "one loss has one upstream gradient: a number".to_owned(),
-                _ => format!("the upstream gradient has one value for each of {output}; --dout ones is 1 everywhere"),
-            }))
+        Err(Error::new(
+            Code::Shape,
+            format!("shape {} does not fit {output} {}", format_shape(value.shape()), format_shape(wanted)),
+        )
+        .with_operand(&Name::DOUT)
+        .with_shape(&Name::DOUT, value.shape())
+        .with_shape(output, wanted)
+        .tip(match wanted {
+            [] => "one loss has one upstream gradient: a number".to_owned(),
+            _ => format!("the upstream gradient has one value for each of {output}; --dout ones is 1 everywhere"),
+        }))
     }
 }
 
@@ -140,7 +144,7 @@ fn local_factors_note(k: f64) -> Note {
             Code::LocalFactors,
             format!("the number {k} scales the local factors, as np.dot does with a scalar: these are no gradients"),
         )
-        .of(&Name::DOUT)
+        .with_operand(&Name::DOUT)
         .tip("--dout ones gives the gradients of L = Σy"),
     )
 }

@@ -10,11 +10,11 @@ use super::{Status, check, choice, expect, flag, flag_of, graph, jacobian, optio
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::format::Width;
+use crate::format::OutputDtype;
 use crate::layer;
 use crate::layer::{AnyLayer, Kind, LayerSpec, Outcome, Precision, ScalarDout, Setting, Slot, Wanted};
-use crate::operand::Reader;
-use crate::report::{Block, Head, Report};
+use crate::operand::OperandReader;
+use crate::report::{Report, ResultBlock, ResultHeader};
 use clap::{Arg, ArgMatches, Command};
 use std::ffi::OsString;
 use std::io::Write;
@@ -102,7 +102,7 @@ fn indented(text: &str) -> String {
 pub(super) fn run(
     spec: &'static LayerSpec,
     matches: &ArgMatches,
-    reader: &mut Reader<'_>,
+    reader: &mut OperandReader<'_>,
     out: &mut dyn Write,
     messages: &mut Messages,
 ) -> anyhow::Result<Status> {
@@ -147,7 +147,7 @@ pub(super) fn run(
     if request.check {
         return check::layer(&job, &request, matches, out);
     }
-    let answers = request.expect.as_ref().map(|text| reader.sheets(&expect::EXPECT, text)).transpose()?;
+    let answers = request.expect.as_ref().map(|text| reader.read_answers(&expect::EXPECT, text)).transpose()?;
     if let Some(form) = request.steps {
         return steps::layer(job, form, answers, &request, out, messages);
     }
@@ -185,8 +185,8 @@ pub(super) fn outcome(job: &Job, request: &Request) -> Outcome {
 }
 
 /// How wide results are.
-pub(super) fn width(request: &Request) -> Width {
-    if request.precision == Precision::F32 { Width::Single } else { Width::Double }
+pub(super) fn width(request: &Request) -> OutputDtype {
+    if request.precision == Precision::F32 { OutputDtype::F32 } else { OutputDtype::F64 }
 }
 
 /// What a layer gave, of what was asked for.
@@ -207,7 +207,7 @@ pub(super) fn heads<'a>(
     at: &Tensors<f64>,
     dout: Option<&Dout>,
     names: impl Iterator<Item = &'a Name>,
-) -> Vec<Head> {
+) -> Vec<ResultHeader> {
     let names: Vec<&Name> = names.collect();
     let averaged = names.contains(&&Name::DIVISOR);
     let local = match &spec.scalar_dout {
@@ -227,7 +227,10 @@ pub(super) fn heads<'a>(
         .filter(|dout| !dout.said && !spec.is_loss())
         .map(|_| format!("{} = ones: the gradients of L = Σ{}", Name::DOUT, spec.output));
     let mut before = |name: &Name| if name.is_gradient() { ones.take() } else { None };
-    names.into_iter().map(|name| Head { name: name.clone(), formula: formula(name), before: before(name) }).collect()
+    names
+        .into_iter()
+        .map(|name| ResultHeader { name: name.clone(), formula: formula(name), before: before(name) })
+        .collect()
 }
 
 /// Results and gradients, with what is said of them.
@@ -237,10 +240,10 @@ pub(super) fn blocks(
     at: &Tensors<f64>,
     dout: Option<&Dout>,
     outcome: Outcome,
-) -> Vec<Block> {
+) -> Vec<ResultBlock> {
     let heads = heads(spec, layer, at, dout, outcome.results.names().chain(outcome.gradients.names()));
     let values = outcome.results.into_iter().chain(outcome.gradients);
-    let block = |(Head { name, formula, before }, (_, value))| Block { name, formula, value, before };
+    let block = |(ResultHeader { name, formula, before }, (_, value))| ResultBlock { name, formula, value, before };
     heads.into_iter().zip(values).map(block).collect()
 }
 

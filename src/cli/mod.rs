@@ -2,7 +2,7 @@
 
 use crate::core::error::{Code, Error};
 use crate::layer::LAYERS;
-use crate::operand::Reader;
+use crate::operand::OperandReader;
 use crate::operand::stdin::Stdin;
 use crate::parallel;
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::PossibleValuesParser};
@@ -123,7 +123,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
             Err(error) => return messages.usage(&error),
         },
     };
-    let mut reader = Reader::new(Stdin::new(stdin, stdin_is_terminal));
+    let mut reader = OperandReader::new(Stdin::new(stdin, stdin_is_terminal));
     let threads = matches.try_get_one::<u16>("threads").ok().flatten().copied();
     let run = || {
         dispatch(&name, &matches, &mut reader, stdout, &mut messages)
@@ -140,14 +140,14 @@ fn ended(error: &anyhow::Error, messages: &mut Messages) -> Status {
     if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
         return Status::ClosedPipe;
     }
-    messages.error(&Error::new(Code::WriteFailed, format!("cannot be written: {error}")).from("standard output"))
+    messages.error(&Error::new(Code::WriteFailed, format!("cannot be written: {error}")).with_origin("standard output"))
 }
 
 /// A command that is no layer.
 struct Other {
     name: &'static str,
     command: fn() -> Command,
-    run: fn(&ArgMatches, &mut Reader<'_>, &mut dyn Write, &mut Messages) -> anyhow::Result<Status>,
+    run: fn(&ArgMatches, &mut OperandReader<'_>, &mut dyn Write, &mut Messages) -> anyhow::Result<Status>,
 }
 
 const COMMANDS: &[Other] = &[
@@ -175,7 +175,7 @@ fn whole(named: Option<&str>, args: Vec<OsString>) -> Result<(String, ArgMatches
 fn dispatch(
     name: &str,
     matches: &ArgMatches,
-    reader: &mut Reader<'_>,
+    reader: &mut OperandReader<'_>,
     out: &mut dyn Write,
     messages: &mut Messages,
 ) -> anyhow::Result<Status> {

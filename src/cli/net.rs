@@ -10,8 +10,8 @@ use crate::core::name::Name;
 use crate::format::Selector;
 use crate::network as chain;
 use crate::network::{Feed, Stage, Tape, learn};
-use crate::operand::{Operand, Operands, Reader, stdin};
-use crate::report::Sections;
+use crate::operand::{Operand, OperandReader, Operands, stdin};
+use crate::report::ChainReport;
 use clap::{Arg, ArgMatches, Command};
 use std::io::Write;
 
@@ -69,7 +69,7 @@ pub(super) fn seed() -> Arg {
 
 fn run(
     matches: &ArgMatches,
-    reader: &mut Reader<'_>,
+    reader: &mut OperandReader<'_>,
     out: &mut dyn Write,
     messages: &mut Messages,
 ) -> anyhow::Result<Status> {
@@ -107,7 +107,7 @@ fn run(
     let feed =
         Feed { x: given.values.known(&Name::X), t: given.values.get(&Name::T), rounding: &|name| given.rounding(name) };
     let ran = chain::run(&tape, &feed, &mut upstream);
-    let run = ran.map_err(|error| tape::blame(reader.place(error, &given), source))?;
+    let run = ran.map_err(|error| tape::blame(reader.locate_in_source(error, &given), source))?;
     messages.notes(&run.notes, request.strict)?;
     if request.check {
         return super::check::chain(tape, run, matches, reader, &request, out);
@@ -139,11 +139,11 @@ fn admit_records(source: &str, records: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::new(Code::StdinTwice, "standard input is the network, and was to give the records too")
-        .of(&Name::new("ndjson"))
+        .with_operand(&Name::new("ndjson"))
         .tip("name the network's file, or the records': nnlayer net net.json --ndjson records.ndjson"))
 }
 
-fn say_ones(sections: &mut Sections, text: Option<String>) {
+fn say_ones(sections: &mut ChainReport, text: Option<String>) {
     let blocks = sections.sections.iter_mut().flat_map(|(_, blocks)| blocks);
     if let Some(first) = blocks.into_iter().find(|block| block.name.is_gradient()) {
         first.before = text;
@@ -151,7 +151,7 @@ fn say_ones(sections: &mut Sections, text: Option<String>) {
 }
 
 /// x and t, from options or from standard input: an object with these keys, or the one matrix that is open.
-fn gather(matches: &ArgMatches, reader: &mut Reader<'_>, tape: &Tape) -> Result<Operands, Error> {
+fn gather(matches: &ArgMatches, reader: &mut OperandReader<'_>, tape: &Tape) -> Result<Operands, Error> {
     let needed = [(Name::X, true), (Name::T, tape.stages.iter().any(Stage::has_target))];
     let missing: Vec<&Name> = needed
         .iter()
@@ -169,16 +169,16 @@ fn gather(matches: &ArgMatches, reader: &mut Reader<'_>, tape: &Tape) -> Result<
     Ok(given)
 }
 
-fn piped(name: &Name, alone: bool, reader: &mut Reader<'_>) -> Result<Operand, Error> {
+fn piped(name: &Name, alone: bool, reader: &mut OperandReader<'_>) -> Result<Operand, Error> {
     let absent = || {
         Error::new(Code::OperandMissing, "is not given, and the network needs it")
-            .of(name)
+            .with_operand(name)
             .tip("give --x and, for a loss, --t; or pipe an object with these keys")
     };
-    if !reader.stdin.speaks() || network_was_piped(reader) {
+    if !reader.stdin.is_piped() || network_was_piped(reader) {
         return Err(absent());
     }
-    let names = reader.stdin_names().map_err(|error| error.of(name))?;
+    let names = reader.stdin_names().map_err(|error| error.with_operand(name))?;
     let selector = match names {
         Some(names) => {
             let keys = if *name == Name::X { vec![Name::X, Name::Y] } else { vec![name.clone()] };
@@ -187,14 +187,14 @@ fn piped(name: &Name, alone: bool, reader: &mut Reader<'_>) -> Result<Operand, E
                 None => return Err(absent().fact(format!("standard input has the keys {}", names.join(", ")))),
             }
         }
-        None if alone => Selector::Whole,
+        None if alone => Selector::Default,
         None => return Err(absent().fact("standard input holds one matrix, and two are open")),
     };
-    reader.standard_input(&selector, &[]).map_err(|error| error.of(name))
+    reader.read_stdin(&selector, &[]).map_err(|error| error.with_operand(name))
 }
 
 /// Whether standard input was the network itself, which has no operands.
-fn network_was_piped(reader: &mut Reader<'_>) -> bool {
+fn network_was_piped(reader: &mut OperandReader<'_>) -> bool {
     tape::on_stdin(reader).unwrap_or_default()
 }
 
@@ -203,7 +203,7 @@ fn read_sizes(text: &str) -> Result<Vec<usize>, Error> {
     let sizes: Option<Vec<usize>> = text.split(',').map(size).collect();
     let sizes = sizes.filter(|sizes| sizes.len() >= 2).ok_or_else(|| {
         Error::new(Code::Setting, format!("{text:?} is no list of layer sizes"))
-            .of(&Name::new("init"))
+            .with_operand(&Name::new("init"))
             .tip("inputs, then units of each layer, whole numbers from 1: 64,32,10")
     })?;
     let weights: u128 = sizes.windows(2).map(|pair| pair[0] as u128 * pair[1] as u128).sum();
@@ -212,7 +212,7 @@ fn read_sizes(text: &str) -> Result<Vec<usize>, Error> {
             Code::Setting,
             format!("asks for {weights} weights, more than a JSON file should hold"),
         )
-        .of(&Name::new("init"))
+        .with_operand(&Name::new("init"))
         .tip("up to 100000000 weights are written; make larger ones with NumPy and name their .npz in the network"));
     }
     Ok(sizes)
@@ -228,7 +228,7 @@ pub(super) fn read_count(matches: &ArgMatches, option: &'static str, least: u64,
     let Some(text) = text_of(matches, option) else { return Ok(default) };
     text.trim().parse::<u64>().ok().filter(|n| (least..1 << 53).contains(n)).ok_or_else(|| {
         Error::new(Code::Setting, format!("{text:?} is no whole number from {least} to 2⁵³ − 1"))
-            .of(&Name::new(option))
+            .with_operand(&Name::new(option))
             .tip(format!("such as --{option} {}", default.max(1)))
     })
 }

@@ -3,12 +3,12 @@
 use super::gather::{near, unused};
 use super::job::Dout;
 use super::stream::{Each, Spot};
-use crate::core::error::{Code, Error, Fact, Note, Place, Severity, shape};
+use crate::core::error::{Code, Error, Fact, Note, Place, Severity, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::format::json::record::{Carried, Line, Use, line};
 use crate::format::json::{Node, push_number, push_row, write_value};
-use crate::format::{escape, printable};
+use crate::format::{escape, sanitize};
 use crate::layer::{AnyLayer, Role, Setting};
 use crate::operand::{Operand, Operands, Origin};
 use ndarray::ArrayD;
@@ -154,7 +154,7 @@ impl Records {
                 }
             };
             worker.served.push(Served { name: open.name.clone(), place });
-            worker.at.insert(open.name.clone(), value.map_err(|error| error.of(&open.name))?);
+            worker.at.insert(open.name.clone(), value.map_err(|error| error.with_operand(&open.name))?);
             x_was_y |= open.name == Name::X && open.key.places.get(1).is_some_and(|&y| place == Some(y));
         }
         Ok(x_was_y)
@@ -165,20 +165,20 @@ impl Records {
             let names = self.open.iter().filter(|open| !open.optional).map(|open| format!("--{}", open.name));
             let names: Vec<String> = names.collect();
             return Error::new(Code::OperandMissing, format!("is one matrix, and {} are open", names.join(" and ")))
-                .of(&open.name)
+                .with_operand(&open.name)
                 .tip("a record that gives several operands is an object with a key for each");
         }
         if open.key.named {
-            return self.key_missing(&open.key).of(&open.name);
+            return self.key_missing(&open.key).with_operand(&open.name);
         }
         Error::new(Code::OperandMissing, format!("is not given: {}, {}", open.doc, open.shape))
-            .of(&open.name)
+            .with_operand(&open.name)
             .tip(format!("each record needs it as a key, or --{0} -#/KEY takes another key", open.name))
     }
 
     fn key_missing(&self, key: &Key) -> Error {
         let name = key.places.first().map_or("", |place| self.keys[*place].as_str());
-        Error::new(Code::KeyMissing, format!("the record has no /{}", printable(&escape(name))))
+        Error::new(Code::KeyMissing, format!("the record has no /{}", sanitize(&escape(name))))
             .tip("--keep-going leaves such records out and says so in their place")
     }
 
@@ -197,11 +197,11 @@ impl Records {
             Upstream::Record { key, required } => match self.find(key, taken) {
                 Some((value, place)) => {
                     *served_by = Some(place);
-                    fitted(value.map_err(|error| error.of(&Name::DOUT))?)
+                    fitted(value.map_err(|error| error.with_operand(&Name::DOUT))?)
                 }
                 None if *required => {
                     Err(Error::new(Code::KeyMissing, "the record does not have the key that is named")
-                        .of(&Name::DOUT)
+                        .with_operand(&Name::DOUT)
                         .tip("leave --dout out for ones, or name a key that each record has"))
                 }
                 None => Ok(Some(Dout::ones(shape).whole())),
@@ -306,7 +306,7 @@ impl Records {
                 nearly.insert(key.to_string(), name);
             }
             if let Some(Some(name)) = nearly.get(&**key) {
-                notes.push(Note::warning(unused(&printable(key), name)));
+                notes.push(Note::warning(unused(&sanitize(key), name)));
             }
         }
         notes
@@ -317,19 +317,19 @@ impl Records {
         let pointer = |name: &Name| self.pointer_of(name, served);
         let facts = error.facts.iter().filter_map(|fact| match fact {
             Fact::Shape(name, sides) if pointer(name).is_some() => {
-                Some(Fact::Text(format!("{name} is {}, from {}", shape(sides), spot.name())))
+                Some(Fact::Text(format!("{name} is {}, from {}", format_shape(sides), spot.name())))
             }
             Fact::Shape(name, sides) => {
                 let label = self.given.origin(name).and_then(Origin::label)?;
-                Some(Fact::Text(format!("{name} is {}, from {label}", shape(sides))))
+                Some(Fact::Text(format!("{name} is {}, from {label}", format_shape(sides))))
             }
             text @ Fact::Text(_) => Some(text.clone()),
         });
         let facts = facts.collect();
-        let error = error.with(|said| said.facts = facts);
+        let error = error.update(|said| said.facts = facts);
         let Some(name) = &error.operand else {
             return match self.subject.label() {
-                Some(label) => error.from(label).in_record(spot.file, spot.number),
+                Some(label) => error.with_origin(label).in_record(spot.file, spot.number),
                 None => spot.inside(error, ""),
             };
         };
@@ -343,7 +343,7 @@ impl Records {
         }
         match self.given.origin(name) {
             Some(origin) => {
-                origin.label().map_or(error.clone(), |label| error.from(label)).in_record(spot.file, spot.number)
+                origin.label().map_or(error.clone(), |label| error.with_origin(label)).in_record(spot.file, spot.number)
             }
             None => spot.inside(error, ""),
         }
@@ -383,6 +383,6 @@ struct Taken {
 
 fn no_result(name: &str, there: &[&str]) -> Error {
     Error::new(Code::Usage, format!("there is no result {name}"))
-        .of(&Name::new("only"))
+        .with_operand(&Name::new("only"))
         .tip(format!("the results are {}", there.join(", ")))
 }

@@ -4,11 +4,11 @@ use super::{choice, flag, flag_of, option, text_of};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::format;
-use crate::format::{Arrays, Width};
+use crate::format::{ArrayStream, OutputDtype};
 use crate::layer::{LayerSpec, Precision};
 use crate::network::{Tape, document};
 use crate::report::steps::Form;
-use crate::report::{Head, Json, Renderer, Report, Sections, Text, write};
+use crate::report::{ChainReport, Json, Renderer, Report, ResultHeader, Text, write};
 use clap::{Arg, ArgAction, ArgMatches};
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -105,7 +105,7 @@ pub(super) struct Request {
 
 /// `--in-format`.
 pub(super) fn in_format(matches: &ArgMatches) -> Option<&'static dyn format::Format> {
-    matches.get_one::<String>("in-format").and_then(|name| format::by_extension(name))
+    matches.get_one::<String>("in-format").and_then(|name| format::find_by_extension(name))
 }
 
 impl Request {
@@ -119,7 +119,7 @@ impl Request {
             forward: flag_of(matches, "forward"),
             only: only(matches),
             out,
-            in_format: text_of(matches, "in-format").and_then(format::by_extension),
+            in_format: text_of(matches, "in-format").and_then(format::find_by_extension),
             expect: matches.try_get_one::<String>("expect").ok().flatten().cloned(),
             check: flag_of(matches, "check"),
             steps: super::steps::form(matches),
@@ -156,36 +156,36 @@ impl Request {
 
     /// Refuses `--only` of what is not there.
     pub(super) fn admit_only(&self, there: &[&str]) -> Result<(), Error> {
-        self.only.as_ref().map_or(Ok(()), |names| crate::report::known(names, there))
+        self.only.as_ref().map_or(Ok(()), |names| crate::report::check_result_names(names, there))
     }
 
     /// Refuses more than one result for a file that holds one.
-    pub(super) fn admit_one(&self, heads: &[Head]) -> Result<(), Error> {
+    pub(super) fn admit_one(&self, heads: &[ResultHeader]) -> Result<(), Error> {
         let names: Vec<&str> = heads.iter().map(|head| head.name.as_str()).collect();
-        let Some((path, format)) = self.file().filter(|(_, format)| names.len() != 1 && !format.holds_names()) else {
+        let Some((path, format)) = self.file().filter(|(_, format)| names.len() != 1 && !format.has_names()) else {
             return Ok(());
         };
         Err(Error::new(
             Code::OutFormat,
             format!("{} holds one result, there are {}: {}", format.name(), names.len(), names.join(", ")),
         )
-        .of(&Name::new("out"))
-        .from(path)
+        .with_operand(&Name::new("out"))
+        .with_origin(path)
         .tip(format!("choose one with --only {}, or write .npz or .json", names.first().unwrap_or(&"y"))))
     }
 
     pub(super) fn write(&self, report: Report, out: &mut dyn Write) -> anyhow::Result<()> {
         let width = report.width;
-        let (heads, mut arrays) = report.apart();
+        let (heads, mut arrays) = report.into_stream();
         self.write_each(&heads, &mut arrays, width, out)
     }
 
     /// Writes results as they come.
     pub(super) fn write_each(
         &self,
-        heads: &[Head],
-        arrays: &mut dyn Arrays,
-        width: Width,
+        heads: &[ResultHeader],
+        arrays: &mut dyn ArrayStream,
+        width: OutputDtype,
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {
         let Some((path, format)) = &self.out else {
@@ -195,18 +195,19 @@ impl Request {
             return Ok(out.flush()?);
         };
         self.admit_one(heads)?;
-        Ok(write::file(path, |out| format.write(arrays, width, out)).map_err(|error| error.of(&Name::new("out")))?)
+        Ok(write::file(path, |out| format.write(arrays, width, out))
+            .map_err(|error| error.with_operand(&Name::new("out")))?)
     }
 
     /// Writes results by layer.
-    pub(super) fn write_sections(&self, mut sections: Sections, out: &mut dyn Write) -> anyhow::Result<()> {
+    pub(super) fn write_sections(&self, mut sections: ChainReport, out: &mut dyn Write) -> anyhow::Result<()> {
         if let Some(only) = &self.only {
             sections.only(only)?;
         }
         let json = |out: &mut dyn Write| sections.json(self.pretty, out);
         match &self.out {
             Some((path, format)) if format.extensions().contains(&"json") => {
-                Ok(write::file(path, json).map_err(|error| error.of(&Name::new("out")))?)
+                Ok(write::file(path, json).map_err(|error| error.with_operand(&Name::new("out")))?)
             }
             Some(_) => self.write(sections.flat(), out),
             None => {
@@ -226,8 +227,8 @@ impl Request {
         match &self.out {
             Some((path, format)) if !format.extensions().contains(&"json") => {
                 Err(Error::new(Code::OutFormat, format!("{} holds no tape and no network", format.name()))
-                    .of(&Name::new("out"))
-                    .from(path)
+                    .with_operand(&Name::new("out"))
+                    .with_origin(path)
                     .tip("tapes and networks are .json"))
             }
             _ => Ok(()),
@@ -242,7 +243,8 @@ impl Request {
             document::write(tape, &mut out)?;
             return Ok(out.flush()?);
         };
-        Ok(write::file(path, |out| document::write(tape, out)).map_err(|error| error.of(&Name::new("out")))?)
+        Ok(write::file(path, |out| document::write(tape, out))
+            .map_err(|error| error.with_operand(&Name::new("out")))?)
     }
 }
 
@@ -254,10 +256,10 @@ fn only(matches: &ArgMatches) -> Option<Vec<String>> {
 
 fn writable(path: &str) -> Result<&'static dyn format::Format, Error> {
     let extension = Path::new(path).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    format::by_extension(extension).filter(|format| format.writes()).ok_or_else(|| {
+    format::find_by_extension(extension).filter(|format| format.can_write()).ok_or_else(|| {
         Error::new(Code::OutFormat, format!("the extension {extension:?} names no format that can be written"))
-            .of(&Name::new("out"))
-            .from(path)
+            .with_operand(&Name::new("out"))
+            .with_origin(path)
             .tip("results are written to .json, .npz, .npy or .csv files")
     })
 }

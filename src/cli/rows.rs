@@ -12,9 +12,9 @@ use super::layer::width;
 use super::request::Request;
 use crate::core::error::Error;
 use crate::core::name::Name;
-use crate::format::{Arrays, Held};
+use crate::format::{ArrayStream, InMemoryArrays};
 use crate::layer::{LayerSpec, Role};
-use crate::operand::{Operands, Origin, Reader};
+use crate::operand::{OperandReader, Operands, Origin};
 use crate::report::write::file;
 use clap::ArgMatches;
 use std::borrow::Cow;
@@ -29,7 +29,7 @@ impl Batches {
         spec: &'static LayerSpec,
         matches: &ArgMatches,
         request: &Request,
-        reader: &mut Reader<'_>,
+        reader: &mut OperandReader<'_>,
     ) -> Result<Option<Batches>, Error> {
         let text = |name: &Name| matches.get_one::<String>(name.as_str());
         let Some(input) = spec.slots.iter().find(|slot| slot.role == Role::Input) else { return Ok(None) };
@@ -38,7 +38,7 @@ impl Batches {
             return Ok(None);
         }
         let Some(path) = text(&input.name) else { return Ok(None) };
-        let Some(x) = reader.rows(path, LARGE)?.filter(|x| x.shape().len() == 2) else { return Ok(None) };
+        let Some(x) = reader.open_rows(path, LARGE)?.filter(|x| x.shape().len() == 2) else { return Ok(None) };
         let layer = (spec.build)(&gather::settings(spec, matches)?)?;
         if !layer.independent_rows() && !spec.is_loss() {
             return Ok(None);
@@ -73,13 +73,15 @@ impl Batches {
     }
 
     /// An operand with as many rows as there are samples, or a number.
-    fn batch(&mut self, name: &Name, text: &str, reader: &mut Reader<'_>) -> Result<Option<Batch>, Error> {
-        let batch = match reader.rows(text, LARGE / 16)? {
+    fn batch(&mut self, name: &Name, text: &str, reader: &mut OperandReader<'_>) -> Result<Option<Batch>, Error> {
+        let batch = match reader.open_rows(text, LARGE / 16)? {
             Some(rows) => {
                 self.operands.note(name, Origin::File(text.to_owned(), String::new()), rows.rounding());
                 Batch::Read(rows)
             }
-            None => Batch::held(self.operands.come_from(name, reader.read(name, text, std::slice::from_ref(name))?)),
+            None => {
+                Batch::held(self.operands.record_origin(name, reader.read(name, text, std::slice::from_ref(name))?))
+            }
         };
         Ok(Some(batch).filter(|batch| batch.rank() == 0 || batch.len() == self.rows()))
     }
@@ -108,12 +110,12 @@ impl From<io::Error> for Failed {
 pub(super) fn run(
     mut large: Batches,
     request: &Request,
-    reader: &Reader<'_>,
+    reader: &OperandReader<'_>,
     out: &mut dyn Write,
     messages: &mut Messages,
 ) -> anyhow::Result<bool> {
     write(&mut large, request, out, messages).map_err(|failed| match failed {
-        Failed::Error(error) => reader.place(error, &large.operands).into(),
+        Failed::Error(error) => reader.locate_in_source(error, &large.operands).into(),
         Failed::Write(error) => error.into(),
         Failed::Other(error) => error,
     })
@@ -131,12 +133,12 @@ fn write(large: &mut Batches, request: &Request, out: &mut dyn Write, messages: 
         }
         let mut sums = Vec::new();
         pass(large, request, messages, |arrays| {
-            while let Some((name, _)) = arrays.next()? {
-                sums.extend(arrays.rows()?.map(|sum| (name, Cow::Owned(sum.into_owned()))));
+            while let Some((name, _)) = arrays.next_array()? {
+                sums.extend(arrays.next_rows()?.map(|sum| (name, Cow::Owned(sum.into_owned()))));
             }
             Ok(())
         })?;
-        let written = request.write_each(&heads, &mut Held::new(sums.into_iter()), width, out);
+        let written = request.write_each(&heads, &mut InMemoryArrays::new(sums.into_iter()), width, out);
         return written.map(|()| true).map_err(Failed::Other);
     };
     request.admit_one(&heads)?;
@@ -152,7 +154,7 @@ fn write(large: &mut Batches, request: &Request, out: &mut dyn Write, messages: 
     });
     match failed {
         Some(failed) => Err(failed),
-        None => Ok(written.map(|()| true).map_err(|error| error.of(&Name::new("out")))?),
+        None => Ok(written.map(|()| true).map_err(|error| error.with_operand(&Name::new("out")))?),
     }
 }
 
@@ -161,7 +163,7 @@ fn pass(
     large: &mut Batches,
     request: &Request,
     messages: &mut Messages,
-    write: impl FnOnce(&mut dyn Arrays) -> io::Result<()>,
+    write: impl FnOnce(&mut dyn ArrayStream) -> io::Result<()>,
 ) -> Result<(), Failed> {
     let mut blocks = Blocks::new(large);
     let written = write(&mut blocks);

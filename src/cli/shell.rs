@@ -6,7 +6,7 @@ use super::{COMMANDS, Other, Status, command as whole, text_of};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::layer::LAYERS;
-use crate::operand::Reader;
+use crate::operand::OperandReader;
 use crate::report::write;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
@@ -79,7 +79,7 @@ fn speaking() -> Vec<Arg> {
 
 fn run_completions(
     matches: &ArgMatches,
-    _: &mut Reader<'_>,
+    _: &mut OperandReader<'_>,
     out: &mut dyn Write,
     _: &mut Messages,
 ) -> anyhow::Result<Status> {
@@ -91,7 +91,12 @@ fn run_completions(
     Ok(Status::Done)
 }
 
-fn run_man(matches: &ArgMatches, _: &mut Reader<'_>, out: &mut dyn Write, _: &mut Messages) -> anyhow::Result<Status> {
+fn run_man(
+    matches: &ArgMatches,
+    _: &mut OperandReader<'_>,
+    out: &mut dyn Write,
+    _: &mut Messages,
+) -> anyhow::Result<Status> {
     let wanted = text_of(matches, "page").map_or("nnlayer".to_owned(), |name| format!("nnlayer-{name}"));
     let pages = pages();
     let Some(folder) = text_of(matches, "out") else {
@@ -102,14 +107,14 @@ fn run_man(matches: &ArgMatches, _: &mut Reader<'_>, out: &mut dyn Write, _: &mu
     };
     fs::create_dir_all(folder).map_err(|error| {
         Error::new(Code::WriteFailed, format!("is no folder and cannot be made one: {error}"))
-            .of(&Name::new("out"))
-            .from(folder)
+            .with_operand(&Name::new("out"))
+            .with_origin(folder)
             .tip("name a folder that may be written")
     })?;
     for (name, page) in &pages {
         let (path, page) = (Path::new(folder).join(format!("{name}.1")), roff(page)?);
         write::file(&path.to_string_lossy(), |file| file.write_all(page.as_bytes()))
-            .map_err(|error| error.of(&Name::new("out")))?;
+            .map_err(|error| error.with_operand(&Name::new("out")))?;
     }
     Ok(Status::Done)
 }

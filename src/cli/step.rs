@@ -8,7 +8,7 @@ use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::format::json::Node;
 use crate::network::{Tape, learn};
-use crate::operand::Reader;
+use crate::operand::OperandReader;
 use clap::{Arg, ArgMatches, Command};
 use std::io::Write;
 
@@ -39,7 +39,12 @@ pub(super) fn lr() -> Arg {
     option("lr", "NUMBER", "the learning rate")
 }
 
-fn run(matches: &ArgMatches, reader: &mut Reader<'_>, out: &mut dyn Write, _: &mut Messages) -> anyhow::Result<Status> {
+fn run(
+    matches: &ArgMatches,
+    reader: &mut OperandReader<'_>,
+    out: &mut dyn Write,
+    _: &mut Messages,
+) -> anyhow::Result<Status> {
     let request = Request::parse(matches)?;
     reader.stdin.closed = matches.get_flag("no-stdin");
     let lr = read_lr(matches)?;
@@ -48,7 +53,7 @@ fn run(matches: &ArgMatches, reader: &mut Reader<'_>, out: &mut dyn Write, _: &m
     let gradients = match text_of(matches, "gradients") {
         Some("-") if source == "-" => {
             return Err(Error::new(Code::StdinTwice, "standard input is the network already")
-                .of(&Name::new("gradients"))
+                .with_operand(&Name::new("gradients"))
                 .tip("name the network's file: nnlayer step net.json --gradients -")
                 .into());
         }
@@ -66,7 +71,7 @@ pub(super) fn read_lr(matches: &ArgMatches) -> Result<f64, Error> {
     let text = text_of(matches, "lr").unwrap_or("0.1");
     text.trim().parse::<f64>().ok().filter(|lr| lr.is_finite() && *lr >= 0.0).ok_or_else(|| {
         Error::new(Code::Setting, format!("{text:?} is no learning rate"))
-            .of(&Name::new("lr"))
+            .with_operand(&Name::new("lr"))
             .tip("a number from 0, such as 0.1")
     })
 }
@@ -85,13 +90,13 @@ fn saved(tape: &Tape) -> Result<Vec<Tensors<f64>>, Error> {
 }
 
 /// The gradients of a document that is keyed by layer; what else stands in it is left alone.
-fn by_layer(tape: &Tape, file: &str, reader: &mut Reader<'_>) -> Result<Vec<Tensors<f64>>, Error> {
+fn by_layer(tape: &Tape, file: &str, reader: &mut OperandReader<'_>) -> Result<Vec<Tensors<f64>>, Error> {
     let option = Name::new("gradients");
-    let (document, label) = reader.json(file).map_err(|error| error.of(&option))?;
+    let (document, label) = reader.read_json(file).map_err(|error| error.with_operand(&option))?;
     let read = || -> Result<Vec<Tensors<f64>>, Error> {
         tape.stages.iter().map(|stage| of_layer(&document, &stage.name, stage.learnt())).collect()
     };
-    read().map_err(|error| error.of(&option).from(label.as_str()))
+    read().map_err(|error| error.with_operand(&option).with_origin(label.as_str()))
 }
 
 fn of_layer<'a>(document: &Node, layer: &str, learnt: impl Iterator<Item = &'a Name>) -> Result<Tensors<f64>, Error> {

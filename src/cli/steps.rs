@@ -15,7 +15,7 @@ use crate::layer::Precision;
 use crate::network::{Run, Tape};
 use crate::numeric::Scalar;
 use crate::report::steps;
-use crate::report::steps::{Form, Worked};
+use crate::report::steps::{Form, WorkedResult};
 use crate::steps::{Followed, Tally, follow, mark};
 use clap::{Arg, ArgMatches};
 use ndarray::ArrayD;
@@ -65,7 +65,7 @@ pub(super) fn layer(
 ) -> anyhow::Result<Status> {
     if job.tape.is_some() {
         return Err(Error::new(Code::Usage, "a tape is piped, and its steps are those of the whole chain")
-            .of(&Name::new("steps"))
+            .with_operand(&Name::new("steps"))
             .tip("nnlayer backward --steps at the end of the pipe shows them")
             .into());
     }
@@ -93,7 +93,9 @@ pub(super) fn layer(
             expect::warn(&named, job.spec, &computed, request, messages)?;
             let wanted = named.iter().filter(|(name, _)| computed.contains(name));
             let sheets: Vec<(Name, Sheet)> = wanted
-                .map(|(name, sheet)| Ok((name.clone(), sheet.clone().map_err(|error: Error| error.of(&EXPECT))?)))
+                .map(|(name, sheet)| {
+                    Ok((name.clone(), sheet.clone().map_err(|error: Error| error.with_operand(&EXPECT))?))
+                })
                 .collect::<Result<_, Error>>()?;
             if sheets.is_empty() {
                 return Err(expect::nothing(&named, &computed).into());
@@ -102,11 +104,11 @@ pub(super) fn layer(
         }
         None => None,
     };
-    let worked: Vec<Worked> = report
+    let worked: Vec<WorkedResult> = report
         .blocks
         .into_iter()
         .zip(sections)
-        .map(|(block, section)| Worked { layer: None, block, section })
+        .map(|(block, section)| WorkedResult { layer: None, block, section })
         .collect();
     write(&worked, tally.as_ref(), form, request, out)?;
     Ok(if tally.is_some_and(|tally| tally.first.is_some()) { Status::No } else { Status::Done })
@@ -142,9 +144,9 @@ pub(super) fn chain(
         })?;
         let worked = blocks.into_iter().filter_map(|block| {
             let section = followed.iter().find(|section| section.name == block.name)?.clone();
-            Some(Worked { layer: Some(layer.clone()), block, section })
+            Some(WorkedResult { layer: Some(layer.clone()), block, section })
         });
-        let (gradients, results): (Vec<Worked>, Vec<Worked>) =
+        let (gradients, results): (Vec<WorkedResult>, Vec<WorkedResult>) =
             worked.partition(|worked| worked.block.name.is_gradient());
         forward.extend(results);
         backward.push(gradients);
@@ -158,7 +160,7 @@ pub(super) fn chain(
 }
 
 fn write(
-    worked: &[Worked],
+    worked: &[WorkedResult],
     tally: Option<&Tally>,
     form: Form,
     request: &Request,

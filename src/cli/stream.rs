@@ -5,11 +5,11 @@
 
 use super::error::{Messages, wire};
 use super::{Status, flag, flag_of, option, text_of};
-use crate::core::error::{Code, Error, Note, Place, Severity, count};
+use crate::core::error::{Code, Error, Note, Place, Severity, format_count};
 use crate::core::name::Name;
 use crate::format;
 use crate::format::json;
-use crate::operand::Reader;
+use crate::operand::OperandReader;
 use crate::parallel::pipeline;
 use clap::{Arg, ArgMatches, parser::ValueSource};
 use serde_json::json;
@@ -66,7 +66,7 @@ pub(super) fn admit(matches: &ArgMatches) -> Result<(), Error> {
     };
     match REFUSED.iter().find(|(option, _)| given(option)) {
         Some((option, tip)) => {
-            Err(Error::new(Code::Usage, "does not go with --ndjson").of(&Name::new(*option)).tip(*tip))
+            Err(Error::new(Code::Usage, "does not go with --ndjson").with_operand(&Name::new(*option)).tip(*tip))
         }
         None => Ok(()),
     }
@@ -110,7 +110,7 @@ impl Spot<'_> {
             Some(Place::Pointer(pointer)) => (self.column(pointer), pointer.clone()),
             _ => (self.column(pointer), pointer.to_owned()),
         };
-        error.from(self.file).at(Place::Text { line: self.number, column, pointer })
+        error.with_origin(self.file).at(Place::Text { line: self.number, column, pointer })
     }
 
     fn column(&self, pointer: &str) -> usize {
@@ -122,18 +122,18 @@ impl Spot<'_> {
 pub(super) fn run<E: Each>(
     each: &E,
     matches: &ArgMatches,
-    reader: &mut Reader<'_>,
+    reader: &mut OperandReader<'_>,
     out: &mut dyn Write,
     messages: &mut Messages,
 ) -> anyhow::Result<Status> {
     let file = asked_for(matches).unwrap_or("-");
     if reader.stdin.terminal && file == "-" {
         return Err(Error::new(Code::OperandMissing, "records come from standard input, which is a terminal")
-            .of(&Name::new("ndjson"))
+            .with_operand(&Name::new("ndjson"))
             .tip("pipe them in, or name their file: --ndjson FILE")
             .into());
     }
-    let (mut source, file) = reader.stream(file)?;
+    let (mut source, file) = reader.open_stream(file)?;
     let keep_going = flag_of(matches, "keep-going");
     let unbuffered = flag_of(matches, "unbuffered") || messages.watched;
     let mut rounds = Rounds::new(&mut *source, if unbuffered { LEAST } else { ROUND });
@@ -350,13 +350,15 @@ impl SoFar<'_> {
                 Severity::Warning => "warning",
                 Severity::Info => "note",
             };
-            let message = format!("{} more with the {what} {}", count(*more, "record"), note.error.code.as_str());
-            let error = Error::new(note.error.code, message).with(|said| said.operand.clone_from(&note.error.operand));
-            messages.note(&Note::info(error.from(self.file).tip("the first is named above")));
+            let message =
+                format!("{} more with the {what} {}", format_count(*more, "record"), note.error.code.as_str());
+            let error =
+                Error::new(note.error.code, message).update(|said| said.operand.clone_from(&note.error.operand));
+            messages.note(&Note::info(error.with_origin(self.file).tip("the first is named above")));
         }
         if self.bad > 0 {
-            let message = format!("{} in place of results", count(self.bad, "error"));
-            messages.note(&Note::warning(Error::new(Code::BadRecords, message).from(self.file)));
+            let message = format!("{} in place of results", format_count(self.bad, "error"));
+            messages.note(&Note::warning(Error::new(Code::BadRecords, message).with_origin(self.file)));
         }
     }
 }

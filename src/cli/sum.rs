@@ -3,13 +3,13 @@
 use super::error::Messages;
 use super::request::{Request, common_without};
 use super::{Other, Status};
-use crate::core::error::{Code, Error, Note, shape};
+use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::format::Width;
+use crate::format::OutputDtype;
 use crate::numeric::Total;
-use crate::operand::Reader;
-use crate::report::{Block, Report, Sections};
+use crate::operand::OperandReader;
+use crate::report::{ChainReport, Report, ResultBlock};
 use clap::{Arg, ArgMatches, Command};
 use ndarray::{ArrayD, IxDyn};
 use std::io::Write;
@@ -47,7 +47,7 @@ fn command() -> Command {
 
 fn run(
     matches: &ArgMatches,
-    reader: &mut Reader<'_>,
+    reader: &mut OperandReader<'_>,
     out: &mut dyn Write,
     messages: &mut Messages,
 ) -> anyhow::Result<Status> {
@@ -144,10 +144,10 @@ impl Sum {
             };
             let value = total_loss(&entry.name, value);
             if entry.shape != value.shape() {
-                let (shape, other) = (shape(value.shape()), shape(&entry.shape));
+                let (shape, other) = (format_shape(value.shape()), format_shape(&entry.shape));
                 let message = format!("{} has shape {shape}, and in {} it is {other}", entry.name, self.first);
                 return Err(Error::new(Code::Shape, message)
-                    .from(label)
+                    .with_origin(label)
                     .tip("shards of one layer have parameters of the same shapes"));
             }
             // A shard of nothing adds nothing, whatever the mean of nothing was said to be.
@@ -166,7 +166,7 @@ impl Sum {
     fn begin(&mut self, wanted: &[(Name, ArrayD<f64>)], label: &str) -> Result<(), Error> {
         self.first = label.to_owned();
         if wanted.is_empty() {
-            return Err(Error::new(Code::KeyMissing, "has nothing to sum").from(label).tip(match self.only {
+            return Err(Error::new(Code::KeyMissing, "has nothing to sum").with_origin(label).tip(match self.only {
                 Some(_) => "--only names results of the shards",
                 None => "shards hold loss, dw, db as a layer, backward or net writes them with --json",
             }));
@@ -203,11 +203,13 @@ impl Sum {
     }
 
     fn differs(&self, label: &str, message: String) -> Error {
-        Error::new(Code::KeyMissing, message).from(label).tip("shards come from one command with the same options")
+        Error::new(Code::KeyMissing, message)
+            .with_origin(label)
+            .tip("shards come from one command with the same options")
     }
 
-    fn blocks(self) -> Result<Vec<Block>, Error> {
-        let shards = crate::core::error::count(self.shards, "shard");
+    fn blocks(self) -> Result<Vec<ResultBlock>, Error> {
+        let shards = crate::core::error::format_count(self.shards, "shard");
         let divisor = self.divisor.as_ref().map(|(_, total)| total.round());
         if divisor == Some(0.0) {
             return Err(Error::new(Code::EmptyMean, "nothing to average: the divisors of all shards sum to 0")
@@ -224,7 +226,7 @@ impl Sum {
             };
             let value = ArrayD::from_shape_vec(IxDyn(&shape), values).unwrap_or_default();
             let loss = own(&name) == Name::LOSS.as_str();
-            blocks.push(Block { formula, name, value, before: None });
+            blocks.push(ResultBlock { formula, name, value, before: None });
             // Where it stands in the results of a loss.
             if let Some((name, total)) = self.divisor.as_ref().filter(|_| loss) {
                 blocks.push(divisor_block(name, total, &shards));
@@ -243,25 +245,25 @@ impl Sum {
     fn write(self, request: &Request, out: &mut dyn Write) -> anyhow::Result<()> {
         let blocks = self.blocks()?;
         if !blocks.iter().all(|block| block.name.as_str().contains('.')) {
-            return request.write(Report { blocks, width: Width::Double }, out);
+            return request.write(Report { blocks, width: OutputDtype::F64 }, out);
         }
-        let mut sections: Vec<(String, Vec<Block>)> = Vec::new();
+        let mut sections: Vec<(String, Vec<ResultBlock>)> = Vec::new();
         for block in blocks {
             let name = block.name.to_string();
             let (layer, own) = name.rsplit_once('.').unwrap_or_default();
-            let block = Block { name: Name::new(own), ..block };
+            let block = ResultBlock { name: Name::new(own), ..block };
             match sections.iter_mut().find(|(known, _)| known == layer) {
                 Some((_, blocks)) => blocks.push(block),
                 None => sections.push((layer.to_owned(), vec![block])),
             }
         }
-        request.write_sections(Sections { sections, width: Width::Double }, out)
+        request.write_sections(ChainReport { sections, width: OutputDtype::F64 }, out)
     }
 }
 
-fn divisor_block(name: &Name, total: &Total, shards: &str) -> Block {
+fn divisor_block(name: &Name, total: &Total, shards: &str) -> ResultBlock {
     let value = ndarray::arr0(total.round()).into_dyn();
-    Block { name: name.clone(), formula: format!("Σ of {shards}"), value, before: None }
+    ResultBlock { name: name.clone(), formula: format!("Σ of {shards}"), value, before: None }
 }
 
 /// A loss a row as their sum, which the gradients are of; anything else as it is.

@@ -11,7 +11,7 @@ use crate::format::DOUBLE_ROUNDING;
 use crate::layer;
 use crate::layer::{LayerSpec, Precision, Role, ScalarDout};
 use crate::network::{Record, Stage, Tape, document, input_of};
-use crate::operand::{Operand, Origin, Reader, stdin};
+use crate::operand::{Operand, OperandReader, Origin, stdin};
 use clap::{Arg, ArgMatches};
 use ndarray::ArrayD;
 use std::io::Write;
@@ -31,7 +31,7 @@ pub(super) fn options() -> [Arg; 2] {
 pub(super) fn wanted(
     spec: &'static LayerSpec,
     matches: &ArgMatches,
-    reader: &mut Reader<'_>,
+    reader: &mut OperandReader<'_>,
 ) -> Result<Option<(Tape, Option<Operand>)>, Error> {
     let named = text_of(matches, "tape");
     let missing = spec.slots.iter().any(|slot| !slot.optional && text_of(matches, slot.name.as_str()).is_none());
@@ -44,7 +44,7 @@ pub(super) fn wanted(
         (None, None) => {
             return match text_of(matches, "name") {
                 Some(_) => Err(Error::new(Code::Usage, "names a layer of a tape, and there is none")
-                    .of(&Name::new("name"))
+                    .with_operand(&Name::new("name"))
                     .tip("--tape starts one")),
                 None => Ok(None),
             };
@@ -64,9 +64,9 @@ pub(super) fn wanted(
 }
 
 /// Whether standard input may be read and holds a tape.
-pub(super) fn on_stdin(reader: &mut Reader<'_>) -> Result<bool, Error> {
+pub(super) fn on_stdin(reader: &mut OperandReader<'_>) -> Result<bool, Error> {
     // What cannot be read at all is refused by whoever needs it, by the operand's name.
-    Ok(reader.stdin.speaks()
+    Ok(reader.stdin.is_piped()
         && reader.stdin_names().ok().flatten().is_some_and(|names| names.iter().any(|name| name == document::KEY)))
 }
 
@@ -74,16 +74,16 @@ pub(super) fn on_stdin(reader: &mut Reader<'_>) -> Result<bool, Error> {
 fn fed(spec: &'static LayerSpec, matches: &ArgMatches, tape: &Tape, source: &str) -> Result<Operand, Error> {
     let label = if source == "-" { stdin::LABEL } else { source };
     let input = input_of(spec);
-    tape.admits_another().map_err(|error| error.from(label))?;
+    tape.admits_another().map_err(|error| error.with_origin(label))?;
     let Some(value) = tape.output() else {
         return Err(Error::new(Code::Tape, "is a network without saved values")
-            .from(label)
+            .with_origin(label)
             .tip("nnlayer net FILE --x … --tape runs it and writes a tape"));
     };
     if text_of(matches, input.as_str()).is_some() {
         return Err(Error::new(Code::Usage, format!("is given, and the tape's last layer feeds {input} already"))
-            .of(input)
-            .from(label)
+            .with_operand(input)
+            .with_origin(label)
             .tip(format!("leave --{input} out to extend the tape, or leave the tape out to start anew")));
     }
     if let Some(word) = text_of(matches, "precision").filter(|word| *word != tape.precision.name()) {
@@ -91,8 +91,8 @@ fn fed(spec: &'static LayerSpec, matches: &ArgMatches, tape: &Tape, source: &str
             Code::Setting,
             format!("is {word}, and the tape is computed in {}", tape.precision.name()),
         )
-        .of(&Name::new("precision"))
-        .from(label)
+        .with_operand(&Name::new("precision"))
+        .with_origin(label)
         .tip("the layer that starts a tape decides for all"));
     }
     let last = tape.stages.len().saturating_sub(1);
@@ -109,13 +109,13 @@ fn refuse(spec: &LayerSpec, matches: &ArgMatches) -> Result<(), Error> {
             local_factors(text)
         } else {
             Error::new(Code::Usage, "a tape takes its upstream gradient at its end")
-                .of(&Name::DOUT)
+                .with_operand(&Name::DOUT)
                 .tip("nnlayer backward --dout …; without it, ones")
         });
     }
     if matches.get_many::<String>("only").is_some() {
         return Err(Error::new(Code::Usage, "a tape holds every result")
-            .of(&Name::new("only"))
+            .with_operand(&Name::new("only"))
             .tip("nnlayer backward --only chooses among the gradients"));
     }
     Ok(())
@@ -127,7 +127,7 @@ pub(super) fn local_factors(text: &str) -> Error {
         Code::LocalFactors,
         format!("the number {} scales local factors, and a tape needs gradients", text.trim()),
     )
-    .of(&Name::DOUT)
+    .with_operand(&Name::DOUT)
     .tip("--dout ones of nnlayer backward gives the gradients of L = Σy")
 }
 
@@ -162,13 +162,13 @@ pub(super) fn extend(
 
 /// Reads a tape or network from a path, or from standard input where `source` is `-`. In a network file, a parameter
 /// may be a string that names an array in a file beside it; on a pipe, a string is never a path.
-pub(super) fn read(reader: &mut Reader<'_>, source: &str, beside: bool) -> Result<Tape, Error> {
+pub(super) fn read(reader: &mut OperandReader<'_>, source: &str, beside: bool) -> Result<Tape, Error> {
     if source == "-" && reader.stdin.terminal {
         return Err(Error::new(Code::OperandMissing, "no tape is given, and standard input is a terminal")
             .fact("example: nnlayer affine --x 1,2 --w '1;2' --tape | nnlayer relu | nnlayer backward")
             .tip("pipe a tape in, or name its file"));
     }
-    let (node, label) = reader.json(source)?;
+    let (node, label) = reader.read_json(source)?;
     if source == "-" || !beside {
         return document::of(&node, None).map_err(|error| placed(error, reader, &label));
     }
@@ -177,8 +177,8 @@ pub(super) fn read(reader: &mut Reader<'_>, source: &str, beside: bool) -> Resul
         let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
         if text.is_empty() || !Path::new(text).components().all(plain) {
             return Err(Error::new(Code::Tape, format!("{text:?} is no file beside the network"))
-                .of(name)
-                .from(label.as_str())
+                .with_operand(name)
+                .with_origin(label.as_str())
                 .tip("name it as it lies in the network's folder: params.npz#fc1.w"));
         }
         let path = folder.join(text);
@@ -189,14 +189,14 @@ pub(super) fn read(reader: &mut Reader<'_>, source: &str, beside: bool) -> Resul
 }
 
 /// An error of a document with its place in the text; one of another file keeps its own.
-fn placed(error: Error, reader: &Reader<'_>, label: &str) -> Error {
+fn placed(error: Error, reader: &OperandReader<'_>, label: &str) -> Error {
     if error.origin.is_some() { error } else { reader.locate(error, label) }
 }
 
 /// An error of a layer as one of the document that it stands in.
 pub(super) fn blame(error: Error, source: &str) -> Error {
     let label = if source == "-" { stdin::LABEL } else { source };
-    if error.operand.is_none() { error.from(label) } else { error }
+    if error.operand.is_none() { error.with_origin(label) } else { error }
 }
 
 /// Whether a command is to write a tape in place of results.

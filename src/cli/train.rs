@@ -11,9 +11,9 @@ use crate::layer::{Kind, Value};
 use crate::network::Tape;
 use crate::network::learn;
 use crate::network::learn::{Samples, Score, Training};
-use crate::operand::{Operands, Reader};
+use crate::operand::{OperandReader, Operands};
 use crate::parallel::progress::Progress;
-use crate::report::number;
+use crate::report::format_number;
 use clap::{Arg, ArgMatches, Command};
 use std::io::Write;
 
@@ -55,7 +55,7 @@ fn command() -> Command {
 
 fn run(
     matches: &ArgMatches,
-    reader: &mut Reader<'_>,
+    reader: &mut OperandReader<'_>,
     out: &mut dyn Write,
     messages: &mut Messages,
 ) -> anyhow::Result<Status> {
@@ -92,7 +92,7 @@ fn run(
 }
 
 /// The network to begin with, or the checkpoint to go on from.
-fn begin(matches: &ArgMatches, reader: &mut Reader<'_>, messages: &mut Messages) -> Result<Tape, Error> {
+fn begin(matches: &ArgMatches, reader: &mut OperandReader<'_>, messages: &mut Messages) -> Result<Tape, Error> {
     let checkpoint = text_of(matches, "out").unwrap_or_default();
     if !matches.get_flag("resume") {
         let mut tape = tape::read(reader, text_of(matches, "document").unwrap_or("-"), true)?;
@@ -103,7 +103,7 @@ fn begin(matches: &ArgMatches, reader: &mut Reader<'_>, messages: &mut Messages)
     if !std::path::Path::new(checkpoint).exists() {
         messages.note(&Note::info(
             Error::new(Code::FileMissing, "there is no checkpoint yet: beginning with the network")
-                .from(checkpoint)
+                .with_origin(checkpoint)
                 .tip("--out names the checkpoint"),
         ));
         let mut tape = tape::read(reader, text_of(matches, "document").unwrap_or("-"), true)?;
@@ -114,18 +114,18 @@ fn begin(matches: &ArgMatches, reader: &mut Reader<'_>, messages: &mut Messages)
     let tape = tape::read(reader, checkpoint, true)?;
     let Some(training) = &tape.training else {
         return Err(Error::new(Code::Tape, "is no checkpoint: it does not say how it was trained")
-            .from(checkpoint)
+            .with_origin(checkpoint)
             .tip("nnlayer train writes checkpoints; leave --resume out to begin anew"));
     };
     let wanted = Training { epoch: training.epoch, ..wanted(matches)? };
     if *training != wanted {
         let words = |t: &Training| {
             let shuffle = if t.shuffle { " --shuffle" } else { "" };
-            format!("--batch {} --lr {} --seed {}{shuffle}", t.batch, number(t.lr), t.seed)
+            format!("--batch {} --lr {} --seed {}{shuffle}", t.batch, format_number(t.lr), t.seed)
         };
         return Err(Error::new(Code::Setting, "the checkpoint was trained otherwise")
-            .of(&Name::new("resume"))
-            .from(checkpoint)
+            .with_operand(&Name::new("resume"))
+            .with_origin(checkpoint)
             .fact(format!("it has {}", words(training)))
             .tip("give the same, or begin anew with the checkpoint as the network"));
     }
@@ -164,7 +164,7 @@ fn take_the_mean(tape: &mut Tape) -> Result<(), Error> {
 /// before the first epoch, with the places of the files.
 fn samples(
     matches: &ArgMatches,
-    reader: &mut Reader<'_>,
+    reader: &mut OperandReader<'_>,
     [x, t]: [&'static str; 2],
     tape: &Tape,
     messages: &mut Messages,
@@ -175,9 +175,9 @@ fn samples(
         given.insert(key.clone(), reader.read(&Name::new(option), text, &[key])?);
     }
     let place = |error: Error| {
-        let error = reader.place(error, &given);
+        let error = reader.locate_in_source(error, &given);
         let of = error.operand.as_ref().map(|name| if *name == Name::X { x } else { t });
-        let error = error.with(|said| said.operand = of.map(Name::new));
+        let error = error.update(|said| said.operand = of.map(Name::new));
         tape::blame(error, text_of(matches, "document").unwrap_or_default())
     };
     let samples = Samples {
@@ -194,7 +194,7 @@ fn samples(
 
 /// A refusal in the midst of an epoch: the samples were admitted, so the weights have run away.
 fn diverged(error: Error) -> Error {
-    error.with(|said| said.tip = Some("the weights have run away: a smaller --lr keeps them finite".to_owned()))
+    error.update(|said| said.tip = Some("the weights have run away: a smaller --lr keeps them finite".to_owned()))
 }
 
 /// Refuses to go on with a loss that is no number, while the checkpoint is the one before it.
@@ -202,8 +202,8 @@ fn refuse_nonsense(score: Score, epoch: u64) -> Result<Score, Error> {
     if score.loss.is_finite() {
         return Ok(score);
     }
-    Err(Error::new(Code::Setting, format!("the loss of epoch {epoch} is {}", number(score.loss)))
-        .of(&Name::new("lr"))
+    Err(Error::new(Code::Setting, format!("the loss of epoch {epoch} is {}", format_number(score.loss)))
+        .with_operand(&Name::new("lr"))
         .tip("a smaller learning rate keeps it finite; look for NaN in the samples"))
 }
 

@@ -10,11 +10,11 @@ use std::ops::{Deref, DerefMut};
 /// A refusal: the rule that was broken, by which operand, where, and what would help. It is as small as a pointer, because
 /// whatever can fail hands one on.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Error(Box<Parts>);
+pub struct Error(Box<ErrorDetails>);
 
 /// What a [`Error`] says.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Parts {
+pub struct ErrorDetails {
     /// The rule, as a stable code.
     pub code: Code,
     /// The operand, setting or option it is about.
@@ -38,7 +38,7 @@ impl Error {
     #[cold]
     #[inline(never)]
     pub fn new(code: Code, message: impl Into<String>) -> Error {
-        Error(Box::new(Parts {
+        Error(Box::new(ErrorDetails {
             code,
             operand: None,
             origin: None,
@@ -53,7 +53,7 @@ impl Error {
     /// Names the operand, unless somebody nearer to the mistake already has.
     #[must_use]
     #[inline(never)]
-    pub fn of(mut self, operand: &Name) -> Error {
+    pub fn with_operand(mut self, operand: &Name) -> Error {
         self.operand.get_or_insert_with(|| operand.clone());
         self
     }
@@ -61,7 +61,7 @@ impl Error {
     /// Names the file or stream, unless somebody nearer to the mistake already has.
     #[must_use]
     #[inline(never)]
-    pub fn from(mut self, origin: impl Into<String>) -> Error {
+    pub fn with_origin(mut self, origin: impl Into<String>) -> Error {
         self.origin.get_or_insert_with(|| origin.into());
         self
     }
@@ -92,7 +92,7 @@ impl Error {
     /// Adds an operand's shape.
     #[must_use]
     #[inline(never)]
-    pub fn shape(mut self, operand: &Name, shape: &[usize]) -> Error {
+    pub fn with_shape(mut self, operand: &Name, shape: &[usize]) -> Error {
         self.facts.push(Fact::Shape(operand.clone(), shape.to_vec()));
         self
     }
@@ -107,7 +107,7 @@ impl Error {
 
     /// Changes what it says.
     #[must_use]
-    pub fn with(mut self, change: impl FnOnce(&mut Parts)) -> Error {
+    pub fn update(mut self, change: impl FnOnce(&mut ErrorDetails)) -> Error {
         change(&mut self);
         self
     }
@@ -122,15 +122,15 @@ impl Error {
 }
 
 impl Deref for Error {
-    type Target = Parts;
+    type Target = ErrorDetails;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &ErrorDetails {
         &self.0
     }
 }
 
 impl DerefMut for Error {
-    fn deref_mut(&mut self) -> &mut Parts {
+    fn deref_mut(&mut self) -> &mut ErrorDetails {
         &mut self.0
     }
 }
@@ -204,13 +204,13 @@ pub enum Fact {
 }
 
 /// `1 row`, `3 rows`: a count of something whose plural ends in s.
-pub fn count(n: usize, noun: &str) -> String {
+pub fn format_count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// `x, w and 7 more`: names in a message, the first twenty of them, each on one line and not longer than it may be.
-pub fn list(names: &[impl AsRef<str>]) -> String {
-    let shown: Vec<String> = names.iter().take(20).map(|name| printable(name.as_ref())).collect();
+pub fn join_names(names: &[impl AsRef<str>]) -> String {
+    let shown: Vec<String> = names.iter().take(20).map(|name| sanitize(name.as_ref())).collect();
     match names.len() {
         0..=20 => shown.join(", "),
         n => format!("{} and {} more", shown.join(", "), n - 20),
@@ -218,7 +218,7 @@ pub fn list(names: &[impl AsRef<str>]) -> String {
 }
 
 /// Somebody's text on one line of a terminal: control characters are escaped, long text is cut.
-pub fn printable(text: &str) -> String {
+pub fn sanitize(text: &str) -> String {
     let mut shown = String::new();
     for (count, letter) in text.chars().enumerate() {
         match letter {
@@ -232,13 +232,13 @@ pub fn printable(text: &str) -> String {
 
 /// How many slips lie between two names, where they are few. Two texts that are no names are not compared: it would take
 /// as much memory as one of them is long, times the other.
-pub fn slips(a: &str, b: &str) -> Option<usize> {
+pub fn edit_distance(a: &str, b: &str) -> Option<usize> {
     const LONGEST: usize = 200;
     (a.len() <= LONGEST && b.len() <= LONGEST).then(|| strsim::damerau_levenshtein(a, b)).filter(|slips| *slips <= 3)
 }
 
 /// `(3×2)`, `(3)`, `(scalar)`: how a shape is written everywhere.
-pub fn shape(shape: &[usize]) -> String {
+pub fn format_shape(shape: &[usize]) -> String {
     if shape.is_empty() {
         return "(scalar)".to_owned();
     }
@@ -247,7 +247,7 @@ pub fn shape(shape: &[usize]) -> String {
 }
 
 /// `[2,0]`: how an index is written everywhere.
-pub fn index(index: &[usize]) -> String {
+pub fn format_index(index: &[usize]) -> String {
     let parts: Vec<String> = index.iter().map(usize::to_string).collect();
     format!("[{}]", parts.join(","))
 }

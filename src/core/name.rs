@@ -62,7 +62,7 @@ impl Name {
     }
 
     /// The name in a chain that has many: `w` of the layer `fc1` is `fc1.w`.
-    pub fn of_layer(&self, layer: &str) -> Name {
+    pub fn in_layer(&self, layer: &str) -> Name {
         Name::new(format!("{layer}.{}", self.0))
     }
 

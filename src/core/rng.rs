@@ -1,19 +1,19 @@
-//! Random numbers that are the same on every machine.
+//! Pseudorandom numbers that are the same on every machine.
 
 /// SplitMix64 (Steele, Lea, Flood 2014): a counter in steps of 2⁶⁴/φ, mixed so that every bit depends on all. Enough
 /// for initial weights and the order of rows, and for nothing that must be secret.
-pub(crate) struct Random(u64);
+pub(crate) struct SplitMix64(u64);
 
-impl Random {
+impl SplitMix64 {
     /// The stream of a seed.
-    pub(crate) fn new(seed: u64) -> Random {
-        Random(seed)
+    pub(crate) fn new(seed: u64) -> SplitMix64 {
+        SplitMix64(seed)
     }
 
     /// A stream of its own for each `n`, so that epoch 7 is shuffled the same whether or not epochs 1 to 6 were run.
-    pub(crate) fn stream(seed: u64, n: u64) -> Random {
-        let mut seeds = Random(seed);
-        Random(seeds.bits() ^ Random(n).bits())
+    pub(crate) fn stream(seed: u64, n: u64) -> SplitMix64 {
+        let mut seeds = SplitMix64(seed);
+        SplitMix64(seeds.bits() ^ SplitMix64(n).bits())
     }
 
     fn bits(&mut self) -> u64 {
@@ -52,14 +52,14 @@ mod tests {
     #[test]
     fn the_stream_of_seed_1234567_is_the_published_one() {
         // The reference implementation's first numbers (S. Vigna, splitmix64.c).
-        let mut random = Random::new(1_234_567);
+        let mut random = SplitMix64::new(1_234_567);
         let first: Vec<u64> = (0..3).map(|_| random.bits()).collect();
         assert_eq!(first, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
     }
 
     #[test]
     fn an_order_holds_every_row_once() {
-        let mut order = Random::stream(1, 2).order(100);
+        let mut order = SplitMix64::stream(1, 2).order(100);
         assert_ne!(order, (0..100).collect::<Vec<_>>());
         order.sort_unstable();
         assert_eq!(order, (0..100).collect::<Vec<_>>());

@@ -13,16 +13,16 @@ struct Signals {
 static SIGNALS: OnceLock<Signals> = OnceLock::new();
 
 /// As long as it lives, signals are noticed and do not end this process.
-pub(crate) struct Busy(());
+pub(crate) struct SignalGuard(());
 
-impl Busy {
-    pub(crate) fn new() -> Busy {
+impl SignalGuard {
+    pub(crate) fn new() -> SignalGuard {
         SIGNALS.get_or_init(watch).idle.store(false, Ordering::SeqCst);
-        Busy(())
+        SignalGuard(())
     }
 }
 
-impl Drop for Busy {
+impl Drop for SignalGuard {
     fn drop(&mut self) {
         if let Some(signals) = SIGNALS.get() {
             signals.idle.store(true, Ordering::SeqCst);
@@ -46,18 +46,18 @@ fn watch() -> Signals {
 }
 
 /// Lets a write that is one too many fail instead of ending this process.
-pub(crate) fn outlive_writes() {
+pub(crate) fn ignore_file_size_signal() {
     SIGNALS.get_or_init(watch);
 }
 
 /// The signal that came in the meantime.
-pub(crate) fn seen() -> Option<i32> {
+pub(crate) fn received() -> Option<i32> {
     let signal = SIGNALS.get()?.seen.load(Ordering::SeqCst);
     i32::try_from(signal).ok().filter(|signal| *signal != 0)
 }
 
 /// Ends this process as that signal would have.
-pub(crate) fn obey(signal: i32) {
+pub(crate) fn terminate_by(signal: i32) {
     #[cfg(unix)]
     let _ = signal_hook::low_level::emulate_default_handler(signal);
     #[cfg(not(unix))]

@@ -2,9 +2,10 @@
 
 use super::elements::cut_off;
 use super::{
-    Arrays, DOUBLE_ROUNDING, Format, Found, Selector, Source, Width, printable, refuse_selector, refuse_utf16,
+    ArrayStream, DOUBLE_ROUNDING, Format, LoadedArray, OutputDtype, Selector, Source, refuse_selector, refuse_utf16,
+    sanitize,
 };
-use crate::core::error::{Code, Error, Place, count};
+use crate::core::error::{Code, Error, Place, format_count};
 use crate::core::name::Name;
 use crate::parallel::progress::Progress;
 use ::csv::{Terminator, WriterBuilder};
@@ -28,25 +29,30 @@ macro_rules! table {
                 &[$extension]
             }
 
-            fn begins(&self, _first: &[u8]) -> bool {
+            fn recognizes(&self, _first: &[u8]) -> bool {
                 false
             }
 
-            fn read(&self, source: Source<'_>, select: &Selector, _wanted: &[Name]) -> Result<Found, Error> {
+            fn read(&self, source: Source<'_>, select: &Selector, _wanted: &[Name]) -> Result<LoadedArray, Error> {
                 let label = source.label;
                 let read = move || {
                     refuse_selector(select, self)?;
                     read_table(source, $delimiter)
                 };
-                let value = read().map_err(|error| error.from(label))?;
-                Ok(Found { value, rounding: DOUBLE_ROUNDING, pointer: String::new() })
+                let value = read().map_err(|error| error.with_origin(label))?;
+                Ok(LoadedArray { value, rounding: DOUBLE_ROUNDING, pointer: String::new() })
             }
 
-            fn holds_names(&self) -> bool {
+            fn has_names(&self) -> bool {
                 false
             }
 
-            fn write(&self, arrays: &mut dyn Arrays, _wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
+            fn write(
+                &self,
+                arrays: &mut dyn ArrayStream,
+                _wide: OutputDtype,
+                out: &mut dyn io::Write,
+            ) -> io::Result<()> {
                 write_tables(arrays, $delimiter, out)
             }
         }
@@ -97,7 +103,7 @@ impl Table {
             refuse_header(cells, self.delimiter, line)?;
         }
         if cells().count() != self.columns {
-            let (row, these) = (self.rows, count(cells().count(), "column"));
+            let (row, these) = (self.rows, format_count(cells().count(), "column"));
             return Err(Error::new(Code::Ragged, format!("row {row} has {these}, row 0 has {}", self.columns))
                 .at(place(line, 1))
                 .tip("every line needs the same number of columns"));
@@ -144,11 +150,11 @@ fn number(cell: &[u8]) -> Result<f64, Error> {
     let spelled = text.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_alphabetic());
     match text.parse::<f64>() {
         Ok(number) if number.is_infinite() && !spelled => {
-            Err(Error::new(Code::NumberRange, format!("{} is beyond the largest double, 1.8e308", printable(&text)))
+            Err(Error::new(Code::NumberRange, format!("{} is beyond the largest double, 1.8e308", sanitize(&text)))
                 .tip("write inf or -inf if infinity is meant"))
         }
         Ok(number) => Ok(number),
-        Err(_) => Err(Error::new(Code::NotANumber, format!("the cell \"{}\" is not a number", printable(&text)))
+        Err(_) => Err(Error::new(Code::NotANumber, format!("the cell \"{}\" is not a number", sanitize(&text)))
             .tip("every cell is a number with a decimal point; nan, inf and -inf are numbers too")),
     }
 }
@@ -163,7 +169,7 @@ fn refuse_header<'a, C: Iterator<Item = &'a [u8]>>(
     let Some(first) = cells().find(word).map(bare) else { return Ok(()) };
     let other = [(b';', "semicolons"), (b'\t', "tabs"), (b',', "commas")];
     let split = other.iter().find(|(sign, _)| *sign != delimiter && first.contains(sign));
-    let shown = printable(&String::from_utf8_lossy(first));
+    let shown = sanitize(&String::from_utf8_lossy(first));
     if let Some((sign, name)) = split {
         let sign = char::from(*sign).escape_default();
         return Err(Error::new(Code::NotANumber, format!("the cell \"{shown}\" is not a number"))
@@ -181,16 +187,16 @@ fn refuse_header<'a, C: Iterator<Item = &'a [u8]>>(
         .tip(format!("only numbers are read: tail -n +{} FILE leaves the header out", line + 1)))
 }
 
-fn write_tables(arrays: &mut dyn Arrays, delimiter: u8, out: &mut dyn io::Write) -> io::Result<()> {
+fn write_tables(arrays: &mut dyn ArrayStream, delimiter: u8, out: &mut dyn io::Write) -> io::Result<()> {
     let mut writer = WriterBuilder::new().delimiter(delimiter).terminator(Terminator::Any(b'\n')).from_writer(out);
-    while let Some((_, shape)) = arrays.next()? {
+    while let Some((_, shape)) = arrays.next_array()? {
         let progress = Progress::new("writing", shape.iter().product());
         let mut write = |row: ArrayViewD<'_, f64>| {
             writer.write_record(row.iter().map(|&number| cell(number)))?;
             progress.done(row.len());
             Ok::<(), csv::Error>(())
         };
-        while let Some(rows) = arrays.rows()? {
+        while let Some(rows) = arrays.next_rows()? {
             if rows.ndim() == 0 {
                 write(rows.view())?;
             } else {
@@ -218,7 +224,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(text: &str) -> Result<ArrayD<f64>, Error> {
-        Csv.read(Source::bytes("t.csv", text.as_bytes()), &Selector::Whole, &[]).map(|found| found.value)
+        Csv.read(Source::bytes("t.csv", text.as_bytes()), &Selector::Default, &[]).map(|found| found.value)
     }
 
     #[test]
@@ -227,7 +233,7 @@ mod tests {
         assert_eq!(read("\u{feff}1\r\n2\r\n").unwrap(), ndarray::arr1(&[1.0, 2.0]).into_dyn());
         assert_eq!(read("1\r\"2\"\r 3 \r").unwrap(), ndarray::arr1(&[1.0, 2.0, 3.0]).into_dyn());
         assert_eq!(read("1, -inf").unwrap().shape(), [1, 2]);
-        assert_eq!(Tsv.read(Source::bytes("t", b"1\t2"), &Selector::Whole, &[]).unwrap().value.len(), 2);
+        assert_eq!(Tsv.read(Source::bytes("t", b"1\t2"), &Selector::Default, &[]).unwrap().value.len(), 2);
     }
 
     #[test]
@@ -259,14 +265,14 @@ mod tests {
             let vector = ndarray::Array1::from(values).into_dyn();
             let mut text = Vec::new();
             let arrays = crate::core::tensors::Tensors::new().with(Name::Y, vector.clone());
-            write_tables(&mut crate::format::Held::from(&arrays), b',', &mut text).unwrap();
+            write_tables(&mut crate::format::InMemoryArrays::from(&arrays), b',', &mut text).unwrap();
             let back = read(std::str::from_utf8(&text).unwrap()).unwrap();
             prop_assert!(back.iter().zip(&vector).all(|(a, b)| a.to_bits() == b.to_bits()));
         }
 
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>) {
-            let _ = Csv.read(Source::bytes("t", &bytes), &Selector::Whole, &[]);
+            let _ = Csv.read(Source::bytes("t", &bytes), &Selector::Default, &[]);
         }
     }
 }

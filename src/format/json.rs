@@ -1,7 +1,10 @@
 //! JSON: a document read into a tree whose matrices are flat, and results written as one object.
 
-use super::{Arrays, DOUBLE_ROUNDING, Format, Found, Selector, Source, Width, escape, missing, printable, unescape};
-use crate::core::error::{Code, Error, Place, count};
+use super::{
+    ArrayStream, DOUBLE_ROUNDING, Format, LoadedArray, OutputDtype, Selector, Source, escape, missing, sanitize,
+    unescape,
+};
+use crate::core::error::{Code, Error, Place, format_count};
 use crate::core::name::Name;
 use ndarray::{ArrayD, ArrayViewD, Axis, arr0};
 use std::borrow::Cow;
@@ -182,10 +185,10 @@ impl<T: Copy> Node<T> {
     pub(super) fn no_number(&self, pointer: &str) -> Error {
         let (what, tip) = match self {
             Node::Text(text) if text.trim().parse::<f64>().is_ok() => {
-                (format!("the string \"{}\" is not a number", printable(text)), "write it without the quotes")
+                (format!("the string \"{}\" is not a number", sanitize(text)), "write it without the quotes")
             }
             Node::Text(text) => (
-                format!("the string \"{}\" is not a number", printable(text)),
+                format!("the string \"{}\" is not a number", sanitize(text)),
                 "numbers stand without quotes; only \"NaN\", \"Infinity\" and \"-Infinity\" are words",
             ),
             Node::Bool(word) => (format!("{word} is not a number"), "write 1 for true and 0 for false"),
@@ -223,7 +226,7 @@ fn no_matrix(list: &[Node], pointer: &str) -> Error {
         let (first, this) = (*columns.get_or_insert(length), length);
         if first != this {
             let words = |length: Option<usize>| {
-                length.map_or("is a number".to_owned(), |length| format!("has {}", count(length, "column")))
+                length.map_or("is a number".to_owned(), |length| format!("has {}", format_count(length, "column")))
             };
             return Error::new(Code::Ragged, format!("row {n} {}, row 0 {}", words(this), words(first)))
                 .at(Place::Pointer(here))
@@ -251,16 +254,16 @@ fn too_deep(pointer: &str) -> Error {
 /// The pointer of the selected value; of an object that of the first of `wanted` that is a key.
 fn pick(node: &Node, select: &Selector, wanted: &[Name], label: &str) -> Result<String, Error> {
     let pointer = match select {
-        Selector::Whole => String::new(),
-        Selector::At(pointer) => pointer.clone(),
+        Selector::Default => String::new(),
+        Selector::Pointer(pointer) => pointer.clone(),
     };
-    let chosen = node.find(&pointer).map_err(|error| error.from(label))?;
+    let chosen = node.find(&pointer).map_err(|error| error.with_origin(label))?;
     let Node::Object(entries) = &*chosen else { return Ok(pointer) };
     match wanted.iter().find(|name| entries.iter().any(|(key, _)| key == name.as_str())) {
         Some(name) => Ok(format!("{pointer}/{name}")),
         None => {
             let choices: Vec<String> = wanted.iter().map(|name| format!("{pointer}/{name}")).collect();
-            Err(missing(&choices.join(" or "), &chosen.parts(&pointer)).from(label))
+            Err(missing(&choices.join(" or "), &chosen.parts(&pointer)).with_origin(label))
         }
     }
 }
@@ -282,8 +285,8 @@ impl Document {
     /// What is left of it, unless something at or inside the selected value was taken out: then it has to be read again.
     pub fn whole(&self, select: &Selector) -> Option<&Node> {
         let pointer = match select {
-            Selector::Whole => "",
-            Selector::At(pointer) => pointer,
+            Selector::Default => "",
+            Selector::Pointer(pointer) => pointer,
         };
         let inside = |outer: &str, inner: &str| {
             inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -296,12 +299,12 @@ impl Document {
     }
 
     /// Takes the selected matrix out; nothing where it was taken before.
-    pub fn take(&mut self, select: &Selector, wanted: &[Name], label: &str) -> Result<Option<Found>, Error> {
+    pub fn take(&mut self, select: &Selector, wanted: &[Name], label: &str) -> Result<Option<LoadedArray>, Error> {
         if self.whole(select).is_none() {
             return Ok(None);
         }
         let pointer = pick(&self.node, select, wanted, label)?;
-        if self.whole(&Selector::At(pointer.clone())).is_none() {
+        if self.whole(&Selector::Pointer(pointer.clone())).is_none() {
             return Ok(None);
         }
         let value = match self.node.place(&pointer) {
@@ -313,8 +316,8 @@ impl Document {
     }
 }
 
-fn found(value: ArrayD<f64>, pointer: String) -> Found {
-    Found { value, rounding: DOUBLE_ROUNDING, pointer }
+fn found(value: ArrayD<f64>, pointer: String) -> LoadedArray {
+    LoadedArray { value, rounding: DOUBLE_ROUNDING, pointer }
 }
 
 impl Format for Json {
@@ -326,22 +329,23 @@ impl Format for Json {
         &["json"]
     }
 
-    fn begins(&self, first: &[u8]) -> bool {
+    fn recognizes(&self, first: &[u8]) -> bool {
         let text = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first);
         matches!(text.trim_ascii_start().first(), Some(b'[' | b'{'))
     }
 
-    fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Error> {
+    fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<LoadedArray, Error> {
         let label = source.label;
-        let found = Document::new(read(source)?).take(select, wanted, label).map_err(|error| error.from(label))?;
+        let found =
+            Document::new(read(source)?).take(select, wanted, label).map_err(|error| error.with_origin(label))?;
         Ok(found.unwrap_or_else(|| unreachable!("nothing was taken out before")))
     }
 
-    fn holds_names(&self) -> bool {
+    fn has_names(&self) -> bool {
         true
     }
 
-    fn write(&self, arrays: &mut dyn Arrays, _wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
+    fn write(&self, arrays: &mut dyn ArrayStream, _wide: OutputDtype, out: &mut dyn io::Write) -> io::Result<()> {
         to_line(arrays, false, out)
     }
 }
@@ -351,7 +355,7 @@ impl Format for Json {
 mod tests {
     use super::*;
     use crate::core::tensors::Tensors;
-    use crate::format::Held;
+    use crate::format::InMemoryArrays;
     use proptest::prelude::*;
 
     fn read(text: &str) -> Result<ArrayD<f64>, Error> {
@@ -472,7 +476,7 @@ mod tests {
             let values: Vec<f64> = bits.into_iter().map(f64::from_bits).map(|v| if v.is_nan() { f64::NAN } else { v }).collect();
             let matrix = ndarray::Array2::from_shape_vec((1, values.len()), values.clone()).unwrap().into_dyn();
             let mut text = Vec::new();
-            to_line(&mut Held::from(&Tensors::new().with(Name::Y, matrix.clone())), pretty, &mut text).unwrap();
+            to_line(&mut InMemoryArrays::from(&Tensors::new().with(Name::Y, matrix.clone())), pretty, &mut text).unwrap();
             let node = parse(&text, "").unwrap();
             let read = node.find("/y").unwrap().matrix("").unwrap();
             prop_assert_eq!(read.shape(), matrix.shape());

@@ -3,8 +3,8 @@
 //! Nothing that a file says is believed before it was compared with the bytes there are: no reader allocates more than
 //! a small multiple of them.
 
-pub(crate) use crate::core::error::printable;
-use crate::core::error::{Code, Error, list, slips};
+pub(crate) use crate::core::error::sanitize;
+use crate::core::error::{Code, Error, edit_distance, join_names};
 use crate::core::name::Name;
 use crate::parallel::progress::Progress;
 use ndarray::ArrayD;
@@ -21,7 +21,7 @@ pub mod npy;
 pub mod npz;
 pub mod safetensors;
 
-pub use arrays::{Arrays, Held};
+pub use arrays::{ArrayStream, InMemoryArrays};
 
 /// A file format.
 pub trait Format: Sync {
@@ -30,24 +30,24 @@ pub trait Format: Sync {
     /// The extensions it goes by, without the point.
     fn extensions(&self) -> &'static [&'static str];
     /// Whether a file may begin so, for files of unknown extension and for streams.
-    fn begins(&self, first: &[u8]) -> bool;
+    fn recognizes(&self, first: &[u8]) -> bool;
     /// Reads the selected array; without a selector the one that is named as the operand.
-    fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Error>;
+    fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<LoadedArray, Error>;
     /// The names of the arrays it holds, for a format that holds names.
     fn names(&self, _source: Source<'_>) -> Result<Vec<String>, Error> {
         Ok(Vec::new())
     }
     /// Reads every array, for a format that holds names, in one pass over its list of them.
-    fn read_each(&self, _source: Source<'_>) -> Result<Vec<Found>, Error> {
+    fn read_all_arrays(&self, _source: Source<'_>) -> Result<Vec<LoadedArray>, Error> {
         Ok(Vec::new())
     }
     /// Whether it holds several arrays under their names.
-    fn holds_names(&self) -> bool;
+    fn has_names(&self) -> bool;
     /// Writes all arrays, those of formats without names one after the other; `wide` says f8 or f4 where bytes are
     /// numbers, text has all digits of the double either way.
-    fn write(&self, arrays: &mut dyn Arrays, wide: Width, out: &mut dyn io::Write) -> io::Result<()>;
+    fn write(&self, arrays: &mut dyn ArrayStream, wide: OutputDtype, out: &mut dyn io::Write) -> io::Result<()>;
     /// Whether it can be written at all.
-    fn writes(&self) -> bool {
+    fn can_write(&self) -> bool {
         true
     }
 }
@@ -57,49 +57,49 @@ pub const FORMATS: &[&dyn Format] =
     &[&npy::Npy, &npz::Npz, &safetensors::Safetensors, &json::Json, &csv::Csv, &csv::Tsv];
 
 /// The format of that extension, in any case.
-pub fn by_extension(extension: &str) -> Option<&'static dyn Format> {
+pub fn find_by_extension(extension: &str) -> Option<&'static dyn Format> {
     let extension = extension.to_ascii_lowercase();
     FORMATS.iter().copied().find(|format| format.extensions().contains(&extension.as_str()))
 }
 
 /// The format whose files may begin so.
-pub fn by_first_bytes(first: &[u8]) -> Option<&'static dyn Format> {
-    FORMATS.iter().copied().find(|format| format.begins(first))
+pub fn find_by_first_bytes(first: &[u8]) -> Option<&'static dyn Format> {
+    FORMATS.iter().copied().find(|format| format.recognizes(first))
 }
 
 /// How wide numbers are written in binary formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Width {
+pub enum OutputDtype {
     /// f8: doubles.
-    Double,
+    F64,
     /// f4: results of `--precision f32`, exact in it.
-    Single,
+    F32,
 }
 
 /// Which of a file's arrays is meant: the text behind `#`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
     /// Nothing was said.
-    Whole,
+    Default,
     /// A JSON pointer, `/layers/0/w`; for archives the array's name behind the first `/`.
-    At(String),
+    Pointer(String),
 }
 
 impl Selector {
     /// Reads the text behind `#`: `#w` is short for `#/w`.
     pub fn parse(text: &str) -> Selector {
         match text {
-            "" => Selector::Whole,
-            pointer if pointer.starts_with('/') => Selector::At(pointer.to_owned()),
-            key => Selector::At(format!("/{}", escape(key))),
+            "" => Selector::Default,
+            pointer if pointer.starts_with('/') => Selector::Pointer(pointer.to_owned()),
+            key => Selector::Pointer(format!("/{}", escape(key))),
         }
     }
 
     /// The array's name in an archive: what is behind the first `/`; `/layers/0/w` is `layers/0/w` there.
     pub fn name(&self) -> Option<String> {
         match self {
-            Selector::Whole => None,
-            Selector::At(pointer) => Some(unescape(pointer.strip_prefix('/').unwrap_or(pointer))),
+            Selector::Default => None,
+            Selector::Pointer(pointer) => Some(unescape(pointer.strip_prefix('/').unwrap_or(pointer))),
         }
     }
 }
@@ -116,7 +116,7 @@ pub fn unescape(part: &str) -> String {
 
 /// An array, and where it was found.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
+pub struct LoadedArray {
     /// The values, rank 0 to 2.
     pub value: ArrayD<f64>,
     /// Half a unit in the last place at 1 of the type that the file holds: 2⁻⁵³ for doubles.
@@ -162,7 +162,7 @@ impl<'a> Source<'a> {
             Body::File(mut file) => {
                 let mut bytes = Vec::new();
                 if bytes.try_reserve_exact(usize::try_from(self.len).unwrap_or(usize::MAX)).is_err() {
-                    return Err(too_large(self.len).from(self.label));
+                    return Err(too_large(self.len).with_origin(self.label));
                 }
                 match file.read_to_end(&mut bytes) {
                     Ok(_) => Ok(bytes.into()),
@@ -199,23 +199,24 @@ impl Seek for Source<'_> {
 
 /// The error of a file that is there and cannot be read.
 pub fn unreadable(label: &str, error: &io::Error) -> Error {
-    Error::new(Code::FileUnreadable, format!("cannot be read: {error}")).from(label)
+    Error::new(Code::FileUnreadable, format!("cannot be read: {error}")).with_origin(label)
 }
 
 /// The error of a file without the array that was asked for: `pointer` is what was, `there` what could have been.
 pub fn missing(pointer: &str, there: &[String]) -> Error {
-    let error = Error::new(Code::KeyMissing, format!("has no {}", printable(pointer)));
+    let error = Error::new(Code::KeyMissing, format!("has no {}", sanitize(pointer)));
     let error = match there.len() {
         0 => error.fact("it is empty"),
-        _ => error.fact(format!("it has {}", list(there))),
+        _ => error.fact(format!("it has {}", join_names(there))),
     };
     let wanted = pointer.trim_start_matches('/');
-    let near =
-        |key: &String| slips(key.trim_start_matches('/'), wanted).filter(|slips| *slips <= 2 && *slips < wanted.len());
+    let near = |key: &String| {
+        edit_distance(key.trim_start_matches('/'), wanted).filter(|slips| *slips <= 2 && *slips < wanted.len())
+    };
     let nearest = there.iter().take(1000).filter_map(|key| Some((near(key)?, key))).min_by_key(|(slips, _)| *slips);
     match (nearest, there.first()) {
-        (Some((_, key)), _) => error.tip(format!("did you mean FILE#{}?", printable(key))),
-        (None, Some(first)) => error.tip(format!("name the one you mean: FILE#{}", printable(first))),
+        (Some((_, key)), _) => error.tip(format!("did you mean FILE#{}?", sanitize(key))),
+        (None, Some(first)) => error.tip(format!("name the one you mean: FILE#{}", sanitize(first))),
         (None, None) => error.tip("there is nothing to read in it"),
     }
 }
@@ -238,7 +239,7 @@ fn refuse_selector(select: &Selector, format: &dyn Format) -> Result<(), Error> 
         None => Ok(()),
         Some(name) => {
             let message =
-                format!("has no {}: a {} file holds one array without a name", printable(&name), format.name());
+                format!("has no {}: a {} file holds one array without a name", sanitize(&name), format.name());
             Err(Error::new(Code::KeyMissing, message).tip("leave out the # and what follows it"))
         }
     }
@@ -247,7 +248,7 @@ fn refuse_selector(select: &Selector, format: &dyn Format) -> Result<(), Error> 
 /// The error of an array with more than two axes.
 fn rank_error(shape: &[usize]) -> Error {
     let message =
-        format!("has {} axes {}, more than the two of a matrix", shape.len(), crate::core::error::shape(shape));
+        format!("has {} axes {}, more than the two of a matrix", shape.len(), crate::core::error::format_shape(shape));
     Error::new(Code::Rank, message)
 }
 

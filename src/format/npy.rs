@@ -1,7 +1,7 @@
 //! NumPy's `.npy`: magic, version, a Python dict that says type, order and shape, then the elements.
 
 use super::elements::{Layout, cut_off};
-use super::{Arrays, Format, Found, Selector, Source, Width, refuse_selector};
+use super::{ArrayStream, Format, LoadedArray, OutputDtype, Selector, Source, refuse_selector};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::parallel::progress::Progress;
@@ -32,23 +32,23 @@ impl Format for Npy {
         &["npy"]
     }
 
-    fn begins(&self, first: &[u8]) -> bool {
+    fn recognizes(&self, first: &[u8]) -> bool {
         first.starts_with(MAGIC)
     }
 
-    fn read(&self, mut source: Source<'_>, select: &Selector, _wanted: &[Name]) -> Result<Found, Error> {
+    fn read(&self, mut source: Source<'_>, select: &Selector, _wanted: &[Name]) -> Result<LoadedArray, Error> {
         let (label, len) = (source.label, source.len);
         refuse_selector(select, self)
             .and_then(|()| read_array(&mut source, len, true))
-            .map_err(|error| error.from(label))
+            .map_err(|error| error.with_origin(label))
     }
 
-    fn holds_names(&self) -> bool {
+    fn has_names(&self) -> bool {
         false
     }
 
-    fn write(&self, arrays: &mut dyn Arrays, wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
-        while let Some((_, shape)) = arrays.next()? {
+    fn write(&self, arrays: &mut dyn ArrayStream, wide: OutputDtype, out: &mut dyn io::Write) -> io::Result<()> {
+        while let Some((_, shape)) = arrays.next_array()? {
             write_array(&shape, arrays, wide, out)?;
         }
         Ok(())
@@ -56,12 +56,12 @@ impl Format for Npy {
 }
 
 /// Reads one array of `len` bytes with its header. `certain` says that these bytes are known to be there.
-pub(super) fn read_array(from: &mut dyn Read, len: u64, certain: bool) -> Result<Found, Error> {
+pub(super) fn read_array(from: &mut dyn Read, len: u64, certain: bool) -> Result<LoadedArray, Error> {
     let (layout, before) = read_header(from, len)?;
     layout.admit(len - before)?;
     let value = layout.read(from, certain)?;
     match from.read(&mut [0]) {
-        Ok(0) => Ok(Found { value, rounding: layout.element.rounding(), pointer: String::new() }),
+        Ok(0) => Ok(LoadedArray { value, rounding: layout.element.rounding(), pointer: String::new() }),
         Ok(_) => Err(damaged("is damaged: it goes on after its last number")),
         Err(error) => Err(cut_off(&error)),
     }
@@ -103,27 +103,27 @@ fn damaged(message: impl Into<String>) -> Error {
 /// Writes the array that is next in version 1 and C order, byte for byte as `numpy.save` does.
 pub(super) fn write_array(
     shape: &[usize],
-    arrays: &mut dyn Arrays,
-    wide: Width,
+    arrays: &mut dyn ArrayStream,
+    wide: OutputDtype,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     out.write_all(&header::text(shape, wide))?;
-    while let Some(rows) = arrays.rows()? {
+    while let Some(rows) = arrays.next_rows()? {
         write_numbers(&rows, wide, out)?;
     }
     Ok(())
 }
 
-fn write_numbers(value: &ArrayD<f64>, wide: Width, out: &mut dyn io::Write) -> io::Result<()> {
+fn write_numbers(value: &ArrayD<f64>, wide: OutputDtype, out: &mut dyn io::Write) -> io::Result<()> {
     let (layout, mut bytes) = (value.as_standard_layout(), Vec::new());
     let progress = Progress::new("writing", value.len());
     for numbers in layout.as_slice().unwrap_or_default().chunks(CHUNK) {
         match wide {
-            Width::Double => {
+            OutputDtype::F64 => {
                 bytes.resize(8 * numbers.len(), 0);
                 bytes.as_chunks_mut().0.iter_mut().zip(numbers).for_each(|(to, from)| *to = from.to_le_bytes());
             }
-            Width::Single => {
+            OutputDtype::F32 => {
                 bytes.resize(4 * numbers.len(), 0);
                 bytes
                     .as_chunks_mut()
@@ -140,8 +140,8 @@ fn write_numbers(value: &ArrayD<f64>, wide: Width, out: &mut dyn io::Write) -> i
 }
 
 /// The bytes that one array takes, header and all.
-pub(super) fn written_size(shape: &[usize], wide: Width) -> u64 {
-    let element = if wide == Width::Double { 8 } else { 4 };
+pub(super) fn written_size(shape: &[usize], wide: OutputDtype) -> u64 {
+    let element = if wide == OutputDtype::F64 { 8 } else { 4 };
     header::text(shape, wide).len() as u64 + element * shape.iter().product::<usize>() as u64
 }
 
@@ -150,7 +150,7 @@ pub(super) fn written_size(shape: &[usize], wide: Width) -> u64 {
 mod tests {
     use super::*;
     use crate::core::tensors::Tensors;
-    use crate::format::Held;
+    use crate::format::InMemoryArrays;
     use proptest::prelude::*;
 
     fn file(descr: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8> {
@@ -158,14 +158,14 @@ mod tests {
         [MAGIC, &[1, 0], &(text.len() as u16).to_le_bytes(), text.as_bytes(), data].concat()
     }
 
-    fn read(bytes: &[u8]) -> Result<Found, Error> {
-        Npy.read(Source::bytes("w.npy", bytes), &Selector::Whole, &[])
+    fn read(bytes: &[u8]) -> Result<LoadedArray, Error> {
+        Npy.read(Source::bytes("w.npy", bytes), &Selector::Default, &[])
     }
 
-    fn written(value: &ArrayD<f64>, wide: Width) -> Vec<u8> {
+    fn written(value: &ArrayD<f64>, wide: OutputDtype) -> Vec<u8> {
         let mut bytes = Vec::new();
         let arrays = Tensors::new().with(Name::Y, value.clone());
-        Npy.write(&mut Held::from(&arrays), wide, &mut bytes).unwrap();
+        Npy.write(&mut InMemoryArrays::from(&arrays), wide, &mut bytes).unwrap();
         bytes
     }
 
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_numpy_writes() {
-        let bytes = written(&ArrayD::zeros(vec![3]), Width::Single);
+        let bytes = written(&ArrayD::zeros(vec![3]), OutputDtype::F32);
         let dict = "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }";
         assert_eq!(&bytes[..10], b"\x93NUMPY\x01\x00\x76\x00");
         assert_eq!(bytes[10..128], *format!("{dict:117}\n").as_bytes());
@@ -266,7 +266,7 @@ mod tests {
             let width = if wide { 1 } else { bits.len() };
             let values = bits.iter().map(|&bits| f64::from_bits(bits)).collect();
             let array = ArrayD::from_shape_vec(vec![bits.len().checked_div(width).unwrap_or(0), width], values).unwrap();
-            let found = read(&written(&array, Width::Double)).unwrap();
+            let found = read(&written(&array, OutputDtype::F64)).unwrap();
             prop_assert_eq!(found.value.shape(), array.shape());
             prop_assert_eq!(found.value.iter().map(|x| x.to_bits()).collect::<Vec<_>>(), bits);
         }
@@ -274,7 +274,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>, at: prop::sample::Index, new: u8, cut: prop::sample::Index) {
             let _ = read(&bytes);
-            let mut file = written(&ndarray::arr2(&[[1.0, 2.0]]).into_dyn(), Width::Double);
+            let mut file = written(&ndarray::arr2(&[[1.0, 2.0]]).into_dyn(), OutputDtype::F64);
             let at = at.index(file.len());
             file[at] = new;
             let _ = read(&file);

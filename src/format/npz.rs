@@ -2,7 +2,7 @@
 
 use super::elements::cut_off;
 use super::npy::{read_array, write_array, written_size};
-use super::{Arrays, Format, Found, Selector, Source, Width, choose};
+use super::{ArrayStream, Format, LoadedArray, OutputDtype, Selector, Source, choose};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crc32fast::Hasher;
@@ -30,30 +30,30 @@ impl Format for Npz {
         &["npz"]
     }
 
-    fn begins(&self, first: &[u8]) -> bool {
+    fn recognizes(&self, first: &[u8]) -> bool {
         first.starts_with(b"PK\x03\x04") || first.starts_with(b"PK\x05\x06")
     }
 
-    fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Error> {
+    fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<LoadedArray, Error> {
         let label = source.label;
-        read_entry(source, select, wanted).map_err(|error| error.from(label))
+        read_entry(source, select, wanted).map_err(|error| error.with_origin(label))
     }
 
     fn names(&self, source: Source<'_>) -> Result<Vec<String>, Error> {
         let label = source.label;
-        open(source).map(|archive| array_names(&archive)).map_err(|error| error.from(label))
+        open(source).map(|archive| array_names(&archive)).map_err(|error| error.with_origin(label))
     }
 
-    fn read_each(&self, source: Source<'_>) -> Result<Vec<Found>, Error> {
+    fn read_all_arrays(&self, source: Source<'_>) -> Result<Vec<LoadedArray>, Error> {
         let label = source.label;
-        read_entries(source).map_err(|error| error.from(label))
+        read_entries(source).map_err(|error| error.with_origin(label))
     }
 
-    fn holds_names(&self) -> bool {
+    fn has_names(&self) -> bool {
         true
     }
 
-    fn write(&self, arrays: &mut dyn Arrays, wide: Width, out: &mut dyn Write) -> io::Result<()> {
+    fn write(&self, arrays: &mut dyn ArrayStream, wide: OutputDtype, out: &mut dyn Write) -> io::Result<()> {
         let mut sink = Sink { out, failed: None };
         write_entries(arrays, wide, &mut sink)?;
         sink.failed.map_or(Ok(()), Err)
@@ -61,7 +61,7 @@ impl Format for Npz {
 }
 
 /// Reads the one selected array.
-fn read_entry(source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Error> {
+fn read_entry(source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<LoadedArray, Error> {
     let len = source.len;
     let mut archive = open(source)?;
     let names = array_names(&archive);
@@ -71,7 +71,7 @@ fn read_entry(source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<
 }
 
 /// Reads all arrays, in the archive's order.
-fn read_entries(source: Source<'_>) -> Result<Vec<Found>, Error> {
+fn read_entries(source: Source<'_>) -> Result<Vec<LoadedArray>, Error> {
     let len = source.len;
     let mut archive = open(source)?;
     // Entries may lie over one another; together they then promise more than the file can hold.
@@ -95,7 +95,7 @@ fn read_entries(source: Source<'_>) -> Result<Vec<Found>, Error> {
 
 /// Reads one array of an archive of `len` bytes, from its bytes as they are packed: the archive's own way to unpack them would
 /// bring a way to pack them along.
-fn read_array_of<R: Read>(entry: ZipFile<'_, R>, name: String, len: u64) -> Result<Found, Error> {
+fn read_array_of<R: Read>(entry: ZipFile<'_, R>, name: String, len: u64) -> Result<LoadedArray, Error> {
     let (size, packed, sum, method) = (entry.size(), entry.compressed_size(), entry.crc32(), entry.compression());
     let certain = method == CompressionMethod::STORE;
     if entry.encrypted() || !(certain || method == CompressionMethod::DEFLATE) {
@@ -113,11 +113,11 @@ fn read_array_of<R: Read>(entry: ZipFile<'_, R>, name: String, len: u64) -> Resu
     if read != sum {
         return Err(Error::new(Code::Damaged, "is cut off or damaged"));
     }
-    Ok(Found { pointer: name, ..found })
+    Ok(LoadedArray { pointer: name, ..found })
 }
 
 /// Reads an array, and the checksum of its bytes.
-fn summed(from: &mut dyn Read, size: u64, certain: bool) -> Result<(Found, u32), Error> {
+fn summed(from: &mut dyn Read, size: u64, certain: bool) -> Result<(LoadedArray, u32), Error> {
     let mut from = Summed { from, sum: Hasher::new() };
     let found = read_array(&mut from, size, certain)?;
     Ok((found, from.sum.finalize()))
@@ -156,9 +156,9 @@ fn unzippable(error: &ZipError) -> Error {
 }
 
 /// Stores the arrays unpacked, with the same bytes at any time and on any machine.
-fn write_entries(arrays: &mut dyn Arrays, wide: Width, sink: &mut Sink<'_>) -> io::Result<()> {
+fn write_entries(arrays: &mut dyn ArrayStream, wide: OutputDtype, sink: &mut Sink<'_>) -> io::Result<()> {
     let mut archive = ZipWriter::new_stream(sink);
-    while let Some((name, shape)) = arrays.next()? {
+    while let Some((name, shape)) = arrays.next_array()? {
         archive.start_file(format!("{name}.npy"), options(&shape, wide))?;
         write_array(&shape, arrays, wide, &mut archive)?;
     }
@@ -166,7 +166,7 @@ fn write_entries(arrays: &mut dyn Arrays, wide: Width, sink: &mut Sink<'_>) -> i
     Ok(())
 }
 
-fn options(shape: &[usize], wide: Width) -> SimpleFileOptions {
+fn options(shape: &[usize], wide: OutputDtype) -> SimpleFileOptions {
     SimpleFileOptions::default()
         .compression_method(CompressionMethod::STORE)
         .last_modified_time(DateTime::default())
@@ -201,7 +201,7 @@ impl Write for Sink<'_> {
 mod tests {
     use super::*;
     use crate::core::tensors::Tensors;
-    use crate::format::Held;
+    use crate::format::InMemoryArrays;
     use crate::format::npy::Npy;
     use ndarray::{ArrayD, arr0, arr1, arr2};
     use proptest::prelude::*;
@@ -213,13 +213,13 @@ mod tests {
             .with(Name::DB, arr1(&[5e-324]).into_dyn())
     }
 
-    fn written(values: &Tensors<f64>, wide: Width) -> Vec<u8> {
+    fn written(values: &Tensors<f64>, wide: OutputDtype) -> Vec<u8> {
         let mut bytes = Vec::new();
-        Npz.write(&mut Held::from(values), wide, &mut bytes).unwrap();
+        Npz.write(&mut InMemoryArrays::from(values), wide, &mut bytes).unwrap();
         bytes
     }
 
-    fn read(bytes: &[u8], select: &str, wanted: &[Name]) -> Result<Found, Error> {
+    fn read(bytes: &[u8], select: &str, wanted: &[Name]) -> Result<LoadedArray, Error> {
         Npz.read(Source::bytes("m.npz", bytes), &Selector::parse(select), wanted)
     }
 
@@ -230,9 +230,9 @@ mod tests {
         archive.finish().unwrap().into_inner()
     }
 
-    fn entry(value: ArrayD<f64>, wide: Width) -> Vec<u8> {
+    fn entry(value: ArrayD<f64>, wide: OutputDtype) -> Vec<u8> {
         let mut bytes = Vec::new();
-        Npy.write(&mut Held::from(&Tensors::new().with(Name::Y, value)), wide, &mut bytes).unwrap();
+        Npy.write(&mut InMemoryArrays::from(&Tensors::new().with(Name::Y, value)), wide, &mut bytes).unwrap();
         bytes
     }
 
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn every_array_is_read_back_bit_for_bit() {
-        let bytes = written(&bundle(), Width::Double);
+        let bytes = written(&bundle(), OutputDtype::F64);
         for (name, value) in bundle().iter() {
             let found = read(&bytes, "", &[Name::X, name.clone()]).unwrap();
             assert_eq!((found.value.shape(), bits(&found.value)), (value.shape(), bits(value)));
@@ -253,19 +253,19 @@ mod tests {
 
     #[test]
     fn the_same_values_are_the_same_bytes() {
-        assert_eq!(written(&bundle(), Width::Single), written(&bundle(), Width::Single));
+        assert_eq!(written(&bundle(), OutputDtype::F32), written(&bundle(), OutputDtype::F32));
     }
 
     #[test]
     fn a_missing_name_lists_the_names() {
-        let error = read(&written(&bundle(), Width::Double), "w", &[]).unwrap_err();
+        let error = read(&written(&bundle(), OutputDtype::F64), "w", &[]).unwrap_err();
         assert_eq!((error.code, error.origin.as_deref()), (Code::KeyMissing, Some("m.npz")));
         assert_eq!(error.facts, [crate::core::error::Fact::Text("it has y, loss, db".into())]);
     }
 
     #[test]
     fn deflated_arrays_are_read() {
-        let entry = entry(ArrayD::zeros(vec![300, 7]), Width::Single);
+        let entry = entry(ArrayD::zeros(vec![300, 7]), OutputDtype::F32);
         let bytes = zipped(CompressionMethod::Deflated, &entry);
         assert!(bytes.len() < entry.len() / 10);
         let found = read(&bytes, "w", &[]).unwrap();
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_promises_more_than_deflate_can_hold_is_refused() {
-        let entry = entry(ArrayD::zeros(vec![4]), Width::Double);
+        let entry = entry(ArrayD::zeros(vec![4]), OutputDtype::F64);
         let size = (entry.len() as u32).to_le_bytes();
         for packed in [CompressionMethod::Stored, CompressionMethod::Deflated] {
             let mut bytes = zipped(packed, &entry);
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_changed_number_is_noticed_by_its_checksum() {
-        let entry = entry(arr1(&[7.0]).into_dyn(), Width::Double);
+        let entry = entry(arr1(&[7.0]).into_dyn(), OutputDtype::F64);
         let mut bytes = zipped(CompressionMethod::Stored, &entry);
         let at = bytes.windows(8).position(|window| window == 7f64.to_le_bytes()).unwrap();
         bytes[at] ^= 1;
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_deflated_array_is_held_against_its_checksum_and_nothing_else_is_unpacked() {
-        let entry = entry(ArrayD::zeros(vec![300, 7]), Width::Double);
+        let entry = entry(ArrayD::zeros(vec![300, 7]), OutputDtype::F64);
         let good = zipped(CompressionMethod::Deflated, &entry);
         assert!(read(&good, "w", &[]).is_ok());
         // Behind the marks of both headers: the way it is packed, whether it is encrypted, the checksum.
@@ -322,7 +322,7 @@ mod tests {
                 Ok(())
             }
         }
-        let error = Npz.write(&mut Held::from(&bundle()), Width::Double, &mut Full).unwrap_err();
+        let error = Npz.write(&mut InMemoryArrays::from(&bundle()), OutputDtype::F64, &mut Full).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
 
@@ -330,7 +330,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>, at: prop::sample::Index, new: u8, cut: prop::sample::Index) {
             let _ = read(&bytes, "w", &[]);
-            let mut file = written(&bundle(), Width::Double);
+            let mut file = written(&bundle(), OutputDtype::F64);
             let at = at.index(file.len());
             file[at] = new;
             let _ = read(&file, "y", &[]);

@@ -1,7 +1,7 @@
 //! Hugging Face's `.safetensors`: the length of a JSON header, the header, then all tensors without a gap.
 
 use super::elements::{Element, Layout, cut_off};
-use super::{Arrays, Format, Found, Selector, Source, Width, choose, printable};
+use super::{ArrayStream, Format, LoadedArray, OutputDtype, Selector, Source, choose, sanitize};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use ::safetensors::tensor::{Dtype, Metadata, TensorInfo};
@@ -26,45 +26,45 @@ impl Format for Safetensors {
         &["safetensors"]
     }
 
-    fn begins(&self, first: &[u8]) -> bool {
+    fn recognizes(&self, first: &[u8]) -> bool {
         match first.split_first_chunk() {
             Some((length, rest)) => u64::from_le_bytes(*length) <= LONGEST_HEADER && rest.starts_with(b"{"),
             None => false,
         }
     }
 
-    fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Error> {
+    fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<LoadedArray, Error> {
         let label = source.label;
-        read_tensor(source, select, wanted).map_err(|error| error.from(label))
+        read_tensor(source, select, wanted).map_err(|error| error.with_origin(label))
     }
 
     fn names(&self, mut source: Source<'_>) -> Result<Vec<String>, Error> {
-        let (header, _) = read_header(&mut source).map_err(|error| error.from(source.label))?;
+        let (header, _) = read_header(&mut source).map_err(|error| error.with_origin(source.label))?;
         let mut names: Vec<String> = header.tensors().into_keys().collect();
         names.sort();
         Ok(names)
     }
 
-    fn read_each(&self, source: Source<'_>) -> Result<Vec<Found>, Error> {
+    fn read_all_arrays(&self, source: Source<'_>) -> Result<Vec<LoadedArray>, Error> {
         let label = source.label;
-        read_tensors(source).map_err(|error| error.from(label))
+        read_tensors(source).map_err(|error| error.with_origin(label))
     }
 
-    fn holds_names(&self) -> bool {
+    fn has_names(&self) -> bool {
         true
     }
 
-    fn write(&self, _arrays: &mut dyn Arrays, _wide: Width, _out: &mut dyn io::Write) -> io::Result<()> {
+    fn write(&self, _arrays: &mut dyn ArrayStream, _wide: OutputDtype, _out: &mut dyn io::Write) -> io::Result<()> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "a .safetensors file cannot be written"))
     }
 
-    fn writes(&self) -> bool {
+    fn can_write(&self) -> bool {
         false
     }
 }
 
 /// Reads the header and the one tensor, and nothing else of what may be a large file.
-fn read_tensor(mut source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<Found, Error> {
+fn read_tensor(mut source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<LoadedArray, Error> {
     let (tensors, before) = tensors(&mut source)?;
     let names: Vec<String> = tensors.keys().map(|name| (*name).clone()).collect();
     let name = choose(select, wanted, &names)?;
@@ -75,7 +75,7 @@ fn read_tensor(mut source: Source<'_>, select: &Selector, wanted: &[Name]) -> Re
 }
 
 /// Reads all tensors, in the order of their names.
-fn read_tensors(mut source: Source<'_>) -> Result<Vec<Found>, Error> {
+fn read_tensors(mut source: Source<'_>) -> Result<Vec<LoadedArray>, Error> {
     let (tensors, before) = tensors(&mut source)?;
     tensors.iter().map(|(name, info)| read_one(&mut source, name.clone(), info, before)).collect()
 }
@@ -91,12 +91,12 @@ fn tensors(source: &mut Source<'_>) -> Result<(BTreeMap<String, TensorInfo>, u64
     Ok((header.tensors().into_iter().map(|(name, info)| (name, info.clone())).collect(), before))
 }
 
-fn read_one(source: &mut Source<'_>, name: String, info: &TensorInfo, before: u64) -> Result<Found, Error> {
+fn read_one(source: &mut Source<'_>, name: String, info: &TensorInfo, before: u64) -> Result<LoadedArray, Error> {
     let layout = layout(info)?;
     let (begin, end) = info.data_offsets;
     layout.admit((end - begin) as u64)?;
     source.seek(io::SeekFrom::Start(before + begin as u64)).map_err(|error| cut_off(&error))?;
-    Ok(Found { value: layout.read(source, true)?, rounding: layout.element.rounding(), pointer: name })
+    Ok(LoadedArray { value: layout.read(source, true)?, rounding: layout.element.rounding(), pointer: name })
 }
 
 /// The header, whose offsets follow each other and fit the shapes, and the bytes up to the first tensor.
@@ -136,7 +136,7 @@ fn layout(info: &TensorInfo) -> Result<Layout, Error> {
         Dtype::F32 => Element::F4,
         Dtype::F64 => Element::F8,
         other => {
-            let message = format!("holds elements of type {}", printable(&format!("{other:?}")));
+            let message = format!("holds elements of type {}", sanitize(&format!("{other:?}")));
             return Err(Error::new(Code::Dtype, message).tip("save it as F64, F32, F16 or BF16"));
         }
     };
@@ -153,7 +153,7 @@ mod tests {
         [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
     }
 
-    fn read(bytes: &[u8], select: &str, wanted: &[Name]) -> Result<Found, Error> {
+    fn read(bytes: &[u8], select: &str, wanted: &[Name]) -> Result<LoadedArray, Error> {
         Safetensors.read(Source::bytes("m.safetensors", bytes), &Selector::parse(select), wanted)
     }
 
@@ -212,9 +212,9 @@ mod tests {
 
     #[test]
     fn its_first_bytes_are_known() {
-        assert!(Safetensors.begins(&two()[..9]));
-        assert!(!Safetensors.begins(b"{\"w\": 1}"));
-        assert!(!Safetensors.begins(b"\xff\xff\xff\xff\xff\xff\xff\xff{"));
+        assert!(Safetensors.recognizes(&two()[..9]));
+        assert!(!Safetensors.recognizes(b"{\"w\": 1}"));
+        assert!(!Safetensors.recognizes(b"\xff\xff\xff\xff\xff\xff\xff\xff{"));
     }
 
     proptest! {

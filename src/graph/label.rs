@@ -1,7 +1,7 @@
 //! What stands on an edge: numbers in five digits, and of a matrix its corner.
 
 use super::{Edge, Graph, Kind, Level};
-use crate::core::error::shape;
+use crate::core::error::format_shape;
 use ndarray::{ArrayD, Axis};
 
 /// So many rows and columns of a matrix are shown; where there are more, dots stand for the last.
@@ -21,11 +21,11 @@ pub(super) fn label(edge: &Edge, graph: &Graph, shown: usize) -> (Vec<String>, V
     };
     let Some(name) = &edge.name else { return (above, below) };
     if graph.level == Level::Tensor {
-        let form = shape(edge.forward.shape());
+        let form = format_shape(edge.forward.shape());
         above.insert(0, if named_by_node { form } else { format!("{} {form}", short(name)) });
         if let Some(backward) = &edge.backward {
             let name = edge.slope.as_ref().map(|name| short(name) + " ").unwrap_or_default();
-            below.push(name + &shape(backward.shape()));
+            below.push(name + &format_shape(backward.shape()));
         }
     } else if !named_by_node && kind(edge.from) != Kind::Branch {
         above[0] = format!("{name} = {}", above[0]);

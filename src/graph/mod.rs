@@ -3,7 +3,7 @@
 //! At the level of scalars a graph is what a trace of the layer recorded ([`record`]); at the level of tensors it is the
 //! parts that a layer says it has ([`tensor`]). [`place`] finds a place for everything, and a renderer each draws it.
 
-use crate::core::error::{Code, Error, shape};
+use crate::core::error::{Code, Error, format_shape};
 use ndarray::ArrayD;
 
 mod align;
@@ -119,9 +119,9 @@ pub fn graph(stages: &[Staged<'_>], level: Option<Level>) -> Result<Graph, Error
     if let Some((name, value)) = given.into_iter().find(|(_, value)| value.is_empty()) {
         return Err(Error::new(
             Code::GraphSize,
-            format!("{} is empty: there is nothing to draw", shape(value.shape())),
+            format!("{} is empty: there is nothing to draw", format_shape(value.shape())),
         )
-        .of(name)
+        .with_operand(name)
         .tip("a graph needs one number at least in every matrix"));
     }
     match level {
@@ -174,5 +174,5 @@ fn gradient(name: &str) -> String {
 
 /// `[0,1]` of an array; nothing of a scalar.
 fn place_in(at: &[usize]) -> String {
-    if at.is_empty() { String::new() } else { crate::core::error::index(at) }
+    if at.is_empty() { String::new() } else { crate::core::error::format_index(at) }
 }

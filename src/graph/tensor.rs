@@ -26,7 +26,7 @@ pub struct Staged<'a> {
 impl Staged<'_> {
     /// What an operand or result of it is called: `w`, in a chain `fc1.w`.
     pub(super) fn called(&self, name: &Name) -> String {
-        self.name.map_or_else(|| name.to_string(), |layer| name.of_layer(layer).to_string())
+        self.name.map_or_else(|| name.to_string(), |layer| name.in_layer(layer).to_string())
     }
 }
 

@@ -33,7 +33,7 @@ fn too_large(nodes: String) -> Error {
         Code::GraphSize,
         format!("the graph of numbers has {nodes} nodes, too many to read: up to {LIMIT} are drawn"),
     )
-    .of(&Name::new("level"))
+    .with_operand(&Name::new("level"))
     .tip("--level tensor draws operations on whole matrices, of any size")
 }
 

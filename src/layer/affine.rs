@@ -25,7 +25,7 @@ use super::{
     Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Part, Role, Run, ScalarDout, Slot, ranked,
     rows, scalar,
 };
-use crate::core::error::{Code, Error, Note, count, shape};
+use crate::core::error::{Code, Error, Note, format_count, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::numeric::Scalar;
@@ -110,13 +110,16 @@ impl Admit for Affine {
         let (x, w) = (given.at.known(&Name::X), given.at.known(&Name::W));
         if x.ndim() == 0 {
             return Err(Error::new(Code::Rank, "a scalar is no row of inputs")
-                .of(&Name::X)
+                .with_operand(&Name::X)
                 .tip("one sample of one input is a vector: [5]"));
         }
         if w.ndim() != 2 {
-            return Err(Error::new(Code::Rank, format!("shape {} is no matrix: W is (in×out)", shape(w.shape())))
-                .of(&Name::W)
-                .tip("end a single row with a semicolon, '1,2;', or write a column as '1;2'"));
+            return Err(Error::new(
+                Code::Rank,
+                format!("shape {} is no matrix: W is (in×out)", format_shape(w.shape())),
+            )
+            .with_operand(&Name::W)
+            .tip("end a single row with a semicolon, '1,2;', or write a column as '1;2'"));
         }
         self.fit(x, w)?;
         match given.at.get(&Name::B) {
@@ -196,16 +199,16 @@ impl Affine {
             Code::Shape,
             format!(
                 "shape {} does not fit {} {}: W has {} and needs {inputs}, one for each input in {}",
-                shape(w.shape()),
+                format_shape(w.shape()),
                 Name::X,
-                shape(x.shape()),
-                count(wanted, side),
+                format_shape(x.shape()),
+                format_count(wanted, side),
                 Name::X
             ),
         )
-        .of(&Name::W)
-        .shape(&Name::X, x.shape())
-        .shape(&Name::W, w.shape());
+        .with_operand(&Name::W)
+        .with_shape(&Name::X, x.shape())
+        .with_shape(&Name::W, w.shape());
         Err(match (other == inputs, self.transposed) {
             (true, false) => error.tip("this W fits transposed: --w-layout out-in reads PyTorch's and ONNX's layout"),
             (true, true) => error.tip("this W fits as (in×out): leave --w-layout out"),
@@ -220,11 +223,15 @@ fn fit_bias(b: &ArrayD<f64>, w: &ArrayD<f64>, outputs: usize) -> Result<(), Erro
     }
     let error = Error::new(
         Code::Shape,
-        format!("shape {} does not fit W {}: b is a scalar or ({outputs})", shape(b.shape()), shape(w.shape())),
+        format!(
+            "shape {} does not fit W {}: b is a scalar or ({outputs})",
+            format_shape(b.shape()),
+            format_shape(w.shape())
+        ),
     )
-    .of(&Name::B)
-    .shape(&Name::W, w.shape())
-    .shape(&Name::B, b.shape());
+    .with_operand(&Name::B)
+    .with_shape(&Name::W, w.shape())
+    .with_shape(&Name::B, b.shape());
     Err(if b.len() == outputs {
         error.tip("b is one row: separate its values by commas and leave the semicolons out")
     } else {

@@ -1,7 +1,7 @@
 //! The Jacobians of a layer: by backward, with the unit vectors as upstream gradients one after the other.
 
 use super::{AnyLayer, Layer, LayerSpec, Precision};
-use crate::core::error::{Code, Error, shape};
+use crate::core::error::{Code, Error, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::numeric::{Exact, Scalar, exact};
@@ -31,14 +31,15 @@ pub fn jacobians(
     let columns: usize = count.sum();
     let numbers = rows.saturating_mul(columns);
     if numbers > LIMIT {
-        let given: Vec<String> = at.iter().map(|(name, value)| format!("{name} {}", shape(value.shape()))).collect();
+        let given: Vec<String> =
+            at.iter().map(|(name, value)| format!("{name} {}", format_shape(value.shape()))).collect();
         return Err(Error::new(
             Code::Usage,
             format!(
                 "the derivatives of {rows} outputs by {columns} inputs are {numbers} numbers, too many: up to {LIMIT} are computed"
             ),
         )
-        .of(&Name::new("jacobian"))
+        .with_operand(&Name::new("jacobian"))
         .fact(given.join(", "))
         .tip("take a row or a few of the input; dout·Jacobian, of any size, is what --dout gives"));
     }

@@ -237,7 +237,7 @@ fn nan(name: &Name, value: &ArrayD<f64>) -> Option<Note> {
     let (at, _) = value.indexed_iter().find(|(_, v)| v.is_nan())?;
     let at = at.slice().to_vec();
     Some(Note::warning(
-        Error::new(Code::NanInput, "holds NaN: results that depend on it are NaN").of(name).at_index(&at),
+        Error::new(Code::NanInput, "holds NaN: results that depend on it are NaN").with_operand(name).at_index(&at),
     ))
 }
 

@@ -91,7 +91,7 @@ impl Reduction {
             return Ok(());
         }
         Err(Error::new(Code::EmptyMean, format!("nothing to average: {why}"))
-            .of(&Name::new(REDUCTION.name))
+            .with_operand(&Name::new(REDUCTION.name))
             .tip("--empty nan or --empty zero says what the mean of nothing is, --reduction sum needs no divisor"))
     }
 

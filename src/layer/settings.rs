@@ -42,7 +42,9 @@ impl Setting {
     /// Reads what was typed, or stands as a string or number in JSON.
     pub fn read(&self, text: &str) -> Result<Value, Error> {
         let refuse = |wanted: String| {
-            Error::new(Code::Setting, format!("{text:?} is not {wanted}")).of(&Name::new(self.name)).tip(self.doc)
+            Error::new(Code::Setting, format!("{text:?} is not {wanted}"))
+                .with_operand(&Name::new(self.name))
+                .tip(self.doc)
         };
         match &self.kind {
             Kind::Flag => match text {

@@ -24,7 +24,7 @@ use super::targets::{distribution_tolerance, not_distributions};
 use super::{
     Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Role, Run, ScalarDout, Slot, ranked, rows,
 };
-use crate::core::error::{Code, Error, Note, shape};
+use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::numeric::Scalar;
@@ -104,10 +104,10 @@ impl Admit for Softmax {
             let last = x.ndim().saturating_sub(1);
             return Err(Error::new(
                 Code::AxisRange,
-                format!("{} is no axis of {} {}", self.axis.unwrap_or(0), Name::X, shape(x.shape())),
+                format!("{} is no axis of {} {}", self.axis.unwrap_or(0), Name::X, format_shape(x.shape())),
             )
-            .of(&Name::new(AXIS.name))
-            .shape(&Name::X, x.shape())
+            .with_operand(&Name::new(AXIS.name))
+            .with_shape(&Name::X, x.shape())
             .tip(if last == 0 {
                 "a vector has axis 0 only".to_owned()
             } else {
@@ -154,9 +154,9 @@ pub(super) fn admit_logits(x: &ArrayD<f64>, axis: Axis) -> Result<(), Error> {
     let along = if axis == Axis(1) { "row" } else { "column" };
     let all = rows(x);
     if all.len_of(axis) == 0 && all.len_of(Axis(1 - axis.index())) > 0 {
-        return Err(Error::new(Code::Shape, format!("shape {} has no classes", shape(x.shape())))
-            .of(&Name::X)
-            .shape(&Name::X, x.shape())
+        return Err(Error::new(Code::Shape, format!("shape {} has no classes", format_shape(x.shape())))
+            .with_operand(&Name::X)
+            .with_shape(&Name::X, x.shape())
             .tip("a softmax needs at least one logit a row"));
     }
     for (n, lane) in all.lanes(axis).into_iter().enumerate() {
@@ -166,14 +166,14 @@ pub(super) fn admit_logits(x: &ArrayD<f64>, axis: Axis) -> Result<(), Error> {
                 Code::InfiniteLogits,
                 format!("{along} {n} holds +inf, where softmax is not defined"),
             )
-            .of(&Name::X)
+            .with_operand(&Name::X)
             .at_index(&at[2 - x.ndim().clamp(1, 2)..])
             .tip("a logit that dwarfs the others can be any large number, such as 1e300"));
         }
         if !lane.is_empty() && lane.iter().all(|&v| v == f64::NEG_INFINITY) {
             let error =
                 Error::new(Code::InfiniteLogits, format!("{along} {n} is -inf throughout: every class is masked"))
-                    .of(&Name::X)
+                    .with_operand(&Name::X)
                     .tip("a row needs at least one class that is not masked");
             return Err(if x.ndim() == 2 && axis == Axis(1) { error.at_index(&[n]) } else { error });
         }
@@ -193,7 +193,7 @@ pub(super) fn softmax_twice(given: &Given<'_>) -> Option<Note> {
                 Code::SoftmaxTwice,
                 format!("softmax applied twice? {}, taken from {}, holds rows that sum to 1", Name::X, Name::Y),
             )
-            .of(&Name::X)
+            .with_operand(&Name::X)
             .tip("pipe the logits; for the loss of probabilities use xent"),
         )
     })

@@ -28,7 +28,7 @@ use super::{
     Admit, AllTargets, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Part, Precision, Role, Run,
     ScalarDout, Slot, by_rows, entries, ranked, rows,
 };
-use crate::core::error::{Code, Error, Note, shape};
+use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::numeric::Scalar;
@@ -97,7 +97,7 @@ impl SoftmaxXent {
         let smoothing = settings.number(LABEL_SMOOTHING.name).unwrap_or(0.0);
         if !(0.0..=1.0).contains(&smoothing) {
             return Err(Error::new(Code::Setting, format!("{smoothing} is outside 0 to 1"))
-                .of(&Name::new(LABEL_SMOOTHING.name))
+                .with_operand(&Name::new(LABEL_SMOOTHING.name))
                 .tip("the share of the target that is spread over all classes, such as 0.1"));
         }
         Ok(SoftmaxXent {
@@ -183,8 +183,8 @@ impl Admit for SoftmaxXent {
         }
         if self.ignore.is_some() && kind == TargetKind::Dense {
             return Err(Error::new(Code::Setting, "dense targets have no class index to ignore")
-                .of(&Name::new(IGNORE_INDEX.name))
-                .shape(&Name::T, given.at.known(&Name::T).shape())
+                .with_operand(&Name::new(IGNORE_INDEX.name))
+                .with_shape(&Name::T, given.at.known(&Name::T).shape())
                 .tip("a row of zeros adds nothing to the loss; class indices have one rank less than x"));
         }
         admit_logits(x, Axis(1))?;
@@ -258,14 +258,14 @@ fn admit_weight(weight: &ArrayD<f64>, x: &ArrayD<f64>) -> Result<(), Error> {
         Code::Shape,
         format!(
             "shape {} does not fit {} {}: one weight a class, ({classes})",
-            shape(weight.shape()),
+            format_shape(weight.shape()),
             Name::X,
-            shape(x.shape())
+            format_shape(x.shape())
         ),
     )
-    .of(&Name::WEIGHT)
-    .shape(&Name::X, x.shape())
-    .shape(&Name::WEIGHT, weight.shape())
+    .with_operand(&Name::WEIGHT)
+    .with_shape(&Name::X, x.shape())
+    .with_shape(&Name::WEIGHT, weight.shape())
     .tip(format!("give {classes} weights in one row")))
 }
 

@@ -2,7 +2,7 @@
 
 use super::settings::{Kind, Setting, Settings};
 use super::{Given, rows};
-use crate::core::error::{Code, Error, Note, count, shape};
+use crate::core::error::{Code, Error, Note, format_count, format_shape};
 use crate::core::name::Name;
 use crate::numeric::{Scalar, Target};
 use ndarray::{ArrayD, ArrayView2, Dimension, s};
@@ -156,7 +156,7 @@ pub(super) fn not_distributions(name: &Name, value: &ArrayD<f64>, tolerance: f64
         ((sum - 1.0).abs() > tolerance).then(|| format!("sums to {sum}, not to 1"))
     };
     let (n, what) = all.rows().into_iter().enumerate().find_map(|(n, row)| broken(row).map(|what| (n, what)))?;
-    let error = Error::new(code, format!("row {n} {what}")).of(name);
+    let error = Error::new(code, format!("row {n} {what}")).with_operand(name);
     Some(Note::warning(if value.ndim() == 2 { error.at_index(&[n]) } else { error }))
 }
 
@@ -165,13 +165,13 @@ fn dense_misfit(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name) -> Error {
         Code::Shape,
         format!(
             "shape {} does not fit {of} {}: dense targets have the same shape",
-            shape(t.shape()),
-            shape(output.shape())
+            format_shape(t.shape()),
+            format_shape(output.shape())
         ),
     )
-    .of(&Name::T)
-    .shape(&Name::T, t.shape())
-    .shape(of, output.shape());
+    .with_operand(&Name::T)
+    .with_shape(&Name::T, t.shape())
+    .with_shape(of, output.shape());
     match (t.shape(), output.shape()) {
         ([n, 1], [rows, _]) if n == rows => error.tip(format!(
             "a column of class indices? --t-kind index reads it so, as does one row of {n} values: 0,2,1"
@@ -190,13 +190,13 @@ fn index_misfit(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, samples: usize
             "{} class {} for {} of {of} {}",
             t.len(),
             if t.len() == 1 { "index" } else { "indices" },
-            count(samples, "row"),
-            shape(output.shape())
+            format_count(samples, "row"),
+            format_shape(output.shape())
         ),
     )
-    .of(&Name::T)
-    .shape(&Name::T, t.shape())
-    .shape(of, output.shape());
+    .with_operand(&Name::T)
+    .with_shape(&Name::T, t.shape())
+    .with_shape(of, output.shape());
     match (t.shape(), output.shape()) {
         ([], [_, _]) => {
             error.tip("a number is the class of a single vector; for a matrix of one row give a vector, [0]")
@@ -218,10 +218,10 @@ fn admit_classes(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, ignore: Optio
         let row = at.first().copied().unwrap_or(0);
         if value.fract() != 0.0 || !value.is_finite() {
             return Err(Error::new(Code::IndexFraction, format!("{value} in row {row} is no class index"))
-                .of(&Name::T)
+                .with_operand(&Name::T)
                 .at_index(at)
-                .shape(&Name::T, t.shape())
-                .shape(of, output.shape())
+                .with_shape(&Name::T, t.shape())
+                .with_shape(of, output.shape())
                 .tip(if t.ndim() == 1 && output.ndim() == 2 {
                     "one rank less than the output reads as class indices; soft targets need the output's shape"
                 } else {
@@ -231,8 +231,8 @@ fn admit_classes(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, ignore: Optio
         #[allow(clippy::cast_precision_loss)] // fewer classes than 2⁵³ fit in memory
         if value < 0.0 || value >= classes as f64 {
             return Err(out_of_range(t, at, value, of, classes, ignore)
-                .shape(&Name::T, t.shape())
-                .shape(of, output.shape()));
+                .with_shape(&Name::T, t.shape())
+                .with_shape(of, output.shape()));
         }
     }
     Ok(())
@@ -249,7 +249,7 @@ fn out_of_range(t: &ArrayD<f64>, at: &[usize], value: f64, of: &Name, classes: u
             if classes == 1 { "1 class".to_owned() } else { format!("{classes} classes") }
         ),
     )
-    .of(&Name::T)
+    .with_operand(&Name::T)
     .at_index(at);
     let one_based = value == classes as f64 && !t.iter().any(|&class| class == 0.0);
     if one_based {

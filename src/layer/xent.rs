@@ -99,7 +99,7 @@ impl Xent {
         let eps = settings.number(EPS.name).unwrap_or(1e-10);
         if eps.is_nan() || eps < 0.0 {
             return Err(Error::new(Code::Setting, format!("{eps} is below 0"))
-                .of(&Name::new(EPS.name))
+                .with_operand(&Name::new(EPS.name))
                 .tip("eps keeps log(y + eps) finite: 0 for none, 1e-10 as in the article"));
         }
         Ok(Xent { eps, reduction: Reduction::new(settings), kind: TargetKind::chosen(settings) })

@@ -25,7 +25,7 @@ impl Chain {
     #[allow(clippy::type_complexity)] // said in words above
     fn apart<S: Scalar>(&self, at: &Tensors<S>) -> (Vec<Tensors<S>>, ArrayD<S>, Option<ArrayD<S>>) {
         let params = |stage: &Stage| {
-            stage.params.names().map(|name| (name.clone(), at.known(&name.of_layer(&stage.name)).clone())).collect()
+            stage.params.names().map(|name| (name.clone(), at.known(&name.in_layer(&stage.name)).clone())).collect()
         };
         let x = at.known(&entry(&self.0)).clone();
         (self.0.iter().map(params).collect(), x, target(&self.0).and_then(|name| at.get(&name)).cloned())
@@ -34,19 +34,19 @@ impl Chain {
 
 /// What the first layer's input is called.
 fn entry(stages: &[Stage]) -> Name {
-    stages.first().map_or(Name::X, |first| first.input().of_layer(&first.name))
+    stages.first().map_or(Name::X, |first| first.input().in_layer(&first.name))
 }
 
 /// What the targets are called.
 fn target(stages: &[Stage]) -> Option<Name> {
     let last = stages.last()?;
     let slot = last.spec.slots.iter().find(|slot| slot.role == Role::Target)?;
-    Some(slot.name.of_layer(&last.name))
+    Some(slot.name.in_layer(&last.name))
 }
 
 /// What the last output is called.
 fn exit(stages: &[Stage]) -> Name {
-    stages.last().map_or(Name::Y, |last| last.spec.output.of_layer(&last.name))
+    stages.last().map_or(Name::Y, |last| last.spec.output.in_layer(&last.name))
 }
 
 impl Admit for Chain {
@@ -96,7 +96,7 @@ fn end_to_end<S>(stages: &[Stage], gradients: Vec<Tensors<S>>) -> Tensors<S> {
     layers
         .flat_map(|(n, (stage, gradients))| {
             let own = gradients.into_iter().filter(move |(name, _)| by(n, stage, name));
-            own.map(|(name, value)| (name.of_layer(&stage.name), value))
+            own.map(|(name, value)| (name.in_layer(&stage.name), value))
         })
         .collect()
 }
@@ -161,15 +161,15 @@ fn case(stages: &Arc<Vec<Stage>>, claim: &Claim, gradients: &[Tensors<f64>]) -> 
     for (n, (stage, inputs)) in stages.iter().zip(&claim.run.inputs).enumerate() {
         let inputs = inputs.iter().filter(|(name, _)| n == 0 || *name != stage.input());
         for (name, value) in inputs.chain(stage.params.iter()) {
-            at.insert(name.of_layer(&stage.name), value.clone());
+            at.insert(name.in_layer(&stage.name), value.clone());
         }
     }
     let mut slants = Vec::new();
     for (n, (stage, gradients)) in stages.iter().zip(gradients).enumerate() {
         for name in (n == 0).then(|| stage.input()).into_iter().chain(stage.learnt()) {
-            let operand = name.of_layer(&stage.name);
+            let operand = name.in_layer(&stage.name);
             if let (Some(value), Some(gradient)) = (at.get(&operand), gradients.get(&name.gradient())) {
-                let of = Gradient { name: name.gradient().of_layer(&stage.name), operand };
+                let of = Gradient { name: name.gradient().in_layer(&stage.name), operand };
                 slants.push(Slant::new(of, value, gradient));
             }
         }
@@ -236,7 +236,7 @@ fn failures(
     let reply = Reply { outputs: record.outputs.clone(), gradients };
     let found = check(&mut Recorded { own, reply }, &case, &Plan::new(&case, 0, true))?;
     let failed = found.findings.into_iter().filter(|finding| finding.verdict == Verdict::Fail);
-    Ok(failed.map(|finding| Finding { result: finding.result.of_layer(&stage.name), ..finding }).collect())
+    Ok(failed.map(|finding| Finding { result: finding.result.in_layer(&stage.name), ..finding }).collect())
 }
 
 /// Puts a layer's own findings first, in place of the same ones of the whole, which know less.

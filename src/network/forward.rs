@@ -77,7 +77,7 @@ where
         for slot in stage.spec.slots.iter().filter(|slot| slot.role == Role::Target) {
             let t = t.ok_or_else(|| {
                 Error::new(Code::OperandMissing, format!("is not given: layer {} needs it", stage.name))
-                    .of(&slot.name)
+                    .with_operand(&slot.name)
                     .tip(slot.doc)
             })?;
             at.insert(slot.name.clone(), t.clone());
@@ -94,7 +94,7 @@ where
 /// The refusal of targets that no layer reads.
 pub fn no_target() -> Error {
     Error::new(Code::Usage, "is given, but no layer reads it")
-        .of(&Name::T)
+        .with_operand(&Name::T)
         .tip("a chain that ends in softmax-xent or xent reads targets; without a loss, leave them out")
 }
 
@@ -115,7 +115,7 @@ fn admit(
 ) -> Result<Vec<Note>, Error> {
     let given = Given { at, rounding, x_was_y: n > 0 };
     let place = |error: Error| match &error.operand {
-        Some(name) if n == 0 && name == stage.input() => error.with(|said| said.operand = Some(Name::X)),
+        Some(name) if n == 0 && name == stage.input() => error.update(|said| said.operand = Some(Name::X)),
         Some(name) if *name == Name::T => error,
         _ => stage.blame(n, error),
     };

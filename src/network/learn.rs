@@ -3,7 +3,7 @@
 use super::{Feed, Stage, Tape, run};
 use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
-use crate::core::rng::Random;
+use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
 use crate::layer;
 use crate::layer::{Precision, Settings};
@@ -29,7 +29,7 @@ pub struct Training {
 /// W is uniform in ±√(6/in) before a relu (He), else in ±√(6/(in + out)) (Xavier); b is 0. Square roots are rounded the
 /// same everywhere, so a seed gives the same network on every machine.
 pub fn init(sizes: &[usize], activation: &str, seed: u64) -> Result<Tape, Error> {
-    let mut random = Random::new(seed);
+    let mut random = SplitMix64::new(seed);
     let mut tape = Tape::default();
     for (n, pair) in sizes.windows(2).enumerate() {
         let (inputs, outputs) = (pair[0], pair[1]);
@@ -73,9 +73,9 @@ pub fn step(tape: &mut Tape, gradients: &[Tensors<f64>], lr: f64) -> Result<(), 
                 stage.blame(
                     n,
                     Error::new(Code::Shape, format!("does not fit its gradient {}", name.gradient()))
-                        .of(name)
-                        .shape(name, value.shape())
-                        .shape(&name.gradient(), gradient.shape()),
+                        .with_operand(name)
+                        .with_shape(name, value.shape())
+                        .with_shape(&name.gradient(), gradient.shape()),
                 )
             })?;
             stage.params.insert(name.clone(), updated);
@@ -130,17 +130,17 @@ impl Samples {
     pub fn admit(&self) -> Result<(), Error> {
         if self.x.ndim() != 2 || self.rows() == 0 {
             return Err(Error::new(Code::Rank, "is no matrix of samples: a row each, at least one")
-                .of(&Name::X)
-                .shape(&Name::X, self.x.shape()));
+                .with_operand(&Name::X)
+                .with_shape(&Name::X, self.x.shape()));
         }
         if self.t.ndim() == 0 || self.t.shape()[0] != self.rows() {
             return Err(Error::new(
                 Code::Shape,
                 format!("does not have one target for each of the {} rows of {}", self.rows(), Name::X),
             )
-            .of(&Name::T)
-            .shape(&Name::X, self.x.shape())
-            .shape(&Name::T, self.t.shape())
+            .with_operand(&Name::T)
+            .with_shape(&Name::X, self.x.shape())
+            .with_shape(&Name::T, self.t.shape())
             .tip("class indices are a vector of N, dense targets N rows"));
         }
         Ok(())
@@ -153,7 +153,7 @@ impl Samples {
 
 /// The order of an epoch's rows: as they stand, or shuffled by the seed and the epoch's number.
 pub fn order(training: &Training, rows: usize) -> Vec<usize> {
-    if training.shuffle { Random::stream(training.seed, training.epoch).order(rows) } else { (0..rows).collect() }
+    if training.shuffle { SplitMix64::stream(training.seed, training.epoch).order(rows) } else { (0..rows).collect() }
 }
 
 /// One epoch of gradient descent over all batches; `done` hears of so many more rows.

@@ -71,7 +71,7 @@ impl Stage {
         let word = |c: char| c.is_alphanumeric() || "_-.".contains(c);
         if name.is_empty() || !name.chars().all(word) {
             return Err(Error::new(Code::Setting, format!("{name:?} is no name of a layer"))
-                .of(&Name::new("name"))
+                .with_operand(&Name::new("name"))
                 .tip("letters, digits and _ - . make a name, such as fc1"));
         }
         let layer = (spec.build)(&settings)?;

@@ -1,7 +1,7 @@
 //! The names of a chain's layers: each its own, found in one look.
 
 use super::Stage;
-use crate::core::error::{Code, Error, list};
+use crate::core::error::{Code, Error, join_names};
 use crate::core::name::Name;
 use crate::layer::LayerSpec;
 use std::collections::{HashMap, HashSet};
@@ -40,8 +40,8 @@ impl Names {
         let mut names: Vec<&str> = self.taken.iter().map(String::as_str).collect();
         names.sort_unstable();
         Err(Error::new(Code::Setting, format!("two layers are called {name}"))
-            .of(&Name::new("name"))
-            .fact(format!("the chain has {}", list(&names)))
+            .with_operand(&Name::new("name"))
+            .fact(format!("the chain has {}", join_names(&names)))
             .tip("every layer of a chain needs a name of its own"))
     }
 }

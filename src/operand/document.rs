@@ -1,14 +1,14 @@
 //! Files that are read whole, for comparing: one array, or all that have names.
 
 use super::grammar;
-use super::grammar::Form;
+use super::grammar::OperandSpec;
 use super::stdin;
-use super::{Operand, Origin, Reader, locate, operand};
+use super::{Operand, OperandReader, Origin, locate, operand};
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::format::decimal;
 use crate::format::decimal::{Sheet, Sheets};
-use crate::format::{DOUBLE_ROUNDING, Format, Found, Selector, Source, escape, json, unescape};
+use crate::format::{DOUBLE_ROUNDING, Format, LoadedArray, Selector, Source, escape, json, unescape};
 
 /// What a file or text holds.
 #[derive(Debug)]
@@ -19,38 +19,40 @@ pub enum Document {
     Named(Vec<(Name, Operand)>),
 }
 
-impl Reader<'_> {
+impl OperandReader<'_> {
     /// Reads all that a text stands for. `option` is what messages call it.
-    pub fn document(&mut self, option: &Name, text: &str) -> Result<Document, Error> {
-        let form = grammar::parse(text).map_err(|error| error.of(option))?;
-        match self.named(option, &form).map_err(|error| error.of(option))? {
+    pub fn read_document(&mut self, option: &Name, text: &str) -> Result<Document, Error> {
+        let form = grammar::parse(text).map_err(|error| error.with_operand(option))?;
+        match self.named(option, &form).map_err(|error| error.with_operand(option))? {
             Some(named) => Ok(Document::Named(named)),
             None => self.form(option, form, &[]).map(Document::Single),
         }
     }
 
     /// Reads answers: as [`document`](Self::document), with the digits of JSON and typed numbers, and null for blanks.
-    pub fn sheets(&mut self, option: &Name, text: &str) -> Result<Sheets, Error> {
-        let form = grammar::parse(text).map_err(|error| error.of(option))?;
+    pub fn read_answers(&mut self, option: &Name, text: &str) -> Result<Sheets, Error> {
+        let form = grammar::parse(text).map_err(|error| error.with_operand(option))?;
         let found = match &form {
-            Form::Literal(values) => return Ok(Sheets::Single(Sheet::typed(values, text))),
-            Form::Json(text) => json::read(Source::bytes("", text.as_bytes()))
-                .and_then(|node| decimal::sheets(node, "", |error| locate(error.from(""), text))),
-            Form::File(path, selector) => match self.format_of(path).map_err(|error| error.of(option))? {
-                format if format.name() == json::Json.name() => self.written(path, selector),
-                _ => return self.plain_sheets(option, text),
-            },
-            Form::Stdin(selector) => match self.stdin_format().map_err(|error| error.of(option))? {
+            OperandSpec::Literal(values) => return Ok(Sheets::Single(Sheet::typed(values, text))),
+            OperandSpec::Json(text) => json::read(Source::bytes("", text.as_bytes()))
+                .and_then(|node| decimal::sheets(node, "", |error| locate(error.with_origin(""), text))),
+            OperandSpec::File(path, selector) => {
+                match self.format_of(path).map_err(|error| error.with_operand(option))? {
+                    format if format.name() == json::Json.name() => self.written(path, selector),
+                    _ => return self.plain_sheets(option, text),
+                }
+            }
+            OperandSpec::Stdin(selector) => match self.stdin_format().map_err(|error| error.with_operand(option))? {
                 Some(format) if format.name() == json::Json.name() => {
-                    if *selector == Selector::Whole {
-                        self.stdin.take_plain(option)?;
+                    if *selector == Selector::Default {
+                        self.stdin.claim(option)?;
                     }
                     self.written(stdin::LABEL, selector)
                 }
                 _ => return self.plain_sheets(option, text),
             },
         };
-        found.map_err(|error| error.of(option))
+        found.map_err(|error| error.with_operand(option))
     }
 
     fn written(&mut self, label: &str, selector: &Selector) -> Result<Sheets, Error> {
@@ -60,7 +62,7 @@ impl Reader<'_> {
 
     fn plain_sheets(&mut self, option: &Name, text: &str) -> Result<Sheets, Error> {
         let sheet = |operand: Operand| Sheet::of(operand.value, operand.rounding);
-        Ok(match self.document(option, text)? {
+        Ok(match self.read_document(option, text)? {
             Document::Single(operand) => Sheets::Single(sheet(operand)),
             Document::Named(named) => {
                 Sheets::Named(named.into_iter().map(|(name, operand)| (name, Ok(sheet(operand)))).collect())
@@ -69,19 +71,19 @@ impl Reader<'_> {
     }
 
     /// All arrays of a document of names, each read in one pass over it.
-    fn named(&mut self, option: &Name, form: &Form) -> Result<Option<Vec<(Name, Operand)>>, Error> {
+    fn named(&mut self, option: &Name, form: &OperandSpec) -> Result<Option<Vec<(Name, Operand)>>, Error> {
         let (format, selector) = match form {
-            Form::Literal(_) | Form::Json(_) => return Ok(None),
-            Form::File(path, selector) => (Some(self.format_of(path)?), selector),
-            Form::Stdin(selector) => (self.stdin_format()?, selector),
+            OperandSpec::Literal(_) | OperandSpec::Json(_) => return Ok(None),
+            OperandSpec::File(path, selector) => (Some(self.format_of(path)?), selector),
+            OperandSpec::Stdin(selector) => (self.stdin_format()?, selector),
         };
         let Some(format) = format else { return Ok(None) };
         let is_json = format.name() == json::Json.name();
-        if !is_json && (!format.holds_names() || *selector != Selector::Whole) {
+        if !is_json && (!format.has_names() || *selector != Selector::Default) {
             return Ok(None);
         }
         let label = match form {
-            Form::File(path, _) => path.as_str(),
+            OperandSpec::File(path, _) => path.as_str(),
             _ => stdin::LABEL,
         };
         let found = if is_json {
@@ -89,20 +91,20 @@ impl Reader<'_> {
             read.transpose().map_err(|error| self.locate(error, label))?.flatten()
         } else {
             let source = match form {
-                Form::File(..) => self.open(label)?,
+                OperandSpec::File(..) => self.open(label)?,
                 _ => self.stdin.source()?,
             };
-            Some(format.read_each(source)?)
+            Some(format.read_all_arrays(source)?)
         };
         let Some(found) = found else { return Ok(None) };
-        if matches!(form, Form::Stdin(Selector::Whole)) {
-            self.stdin.take_plain(option)?;
+        if matches!(form, OperandSpec::Stdin(Selector::Default)) {
+            self.stdin.claim(option)?;
         }
         let origin = |pointer: String| match form {
-            Form::File(path, _) => Origin::File(path.clone(), pointer),
+            OperandSpec::File(path, _) => Origin::File(path.clone(), pointer),
             _ => Origin::Stdin(pointer),
         };
-        let name = |found: &Found| match found.pointer.rsplit_once('/') {
+        let name = |found: &LoadedArray| match found.pointer.rsplit_once('/') {
             Some((_, key)) if is_json => Name::new(unescape(key)),
             _ => Name::new(found.pointer.clone()),
         };
@@ -111,20 +113,20 @@ impl Reader<'_> {
 }
 
 /// The arrays of an object, each with its pointer; none where the value is no object.
-fn values(document: &json::Node, selector: &Selector) -> Result<Option<Vec<Found>>, Error> {
+fn values(document: &json::Node, selector: &Selector) -> Result<Option<Vec<LoadedArray>>, Error> {
     let under = pointer(selector);
     let node = document.find(under)?;
     let json::Node::Object(entries) = &*node else { return Ok(None) };
     let found = entries.iter().map(|(key, node)| {
         let pointer = format!("{under}/{}", escape(key));
-        Ok(Found { value: node.matrix(&pointer)?, rounding: DOUBLE_ROUNDING, pointer })
+        Ok(LoadedArray { value: node.matrix(&pointer)?, rounding: DOUBLE_ROUNDING, pointer })
     });
     found.collect::<Result<_, _>>().map(Some)
 }
 
 fn pointer(selector: &Selector) -> &str {
     match selector {
-        Selector::Whole => "",
-        Selector::At(pointer) => pointer,
+        Selector::Default => "",
+        Selector::Pointer(pointer) => pointer,
     }
 }

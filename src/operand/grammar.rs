@@ -7,7 +7,7 @@ use ndarray::ArrayD;
 
 /// An operand's text, understood.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Form {
+pub enum OperandSpec {
     /// `-`, `-#SEL`, `@-`: standard input.
     Stdin(Selector),
     /// `@FILE`, `PATH#SEL`: a file.
@@ -21,27 +21,27 @@ pub enum Form {
 /// Reads an operand's text.
 ///
 /// ```
-/// use nnlayer::operand::grammar::{Form, parse};
+/// use nnlayer::operand::grammar::{OperandSpec, parse};
 /// use nnlayer::format::Selector;
-/// assert_eq!(parse("-#w"), Ok(Form::Stdin(Selector::At("/w".into()))));
-/// assert_eq!(parse("@2"), Ok(Form::File("2".into(), Selector::Whole)));
+/// assert_eq!(parse("-#w"), Ok(OperandSpec::Stdin(Selector::Pointer("/w".into()))));
+/// assert_eq!(parse("@2"), Ok(OperandSpec::File("2".into(), Selector::Default)));
 /// assert!(parse("1/3").is_err());
 /// ```
-pub fn parse(text: &str) -> Result<Form, Error> {
+pub fn parse(text: &str) -> Result<OperandSpec, Error> {
     // A blank before a negative number keeps it from looking like an option; it means nothing.
     let trimmed = text.trim_start_matches([' ', '\t']);
     if let Some(selector) = stdin(trimmed) {
-        return Ok(Form::Stdin(selector));
+        return Ok(OperandSpec::Stdin(selector));
     }
     if let Some(path) = trimmed.strip_prefix('@') {
         let (path, selector) = split_selector(path);
-        return Ok(if path == "-" { Form::Stdin(selector) } else { Form::File(named(path), selector) });
+        return Ok(if path == "-" { OperandSpec::Stdin(selector) } else { OperandSpec::File(named(path), selector) });
     }
     if trimmed.starts_with('[') {
-        return Ok(Form::Json(trimmed.to_owned()));
+        return Ok(OperandSpec::Json(trimmed.to_owned()));
     }
     if let Some(values) = literal::parse(trimmed)? {
-        return Ok(Form::Literal(values));
+        return Ok(OperandSpec::Literal(values));
     }
     if trimmed.trim().is_empty() {
         return Err(Error::new(Code::EmptyValue, "the value is empty")
@@ -51,7 +51,7 @@ pub fn parse(text: &str) -> Result<Form, Error> {
         return Err(literal::mistyped(trimmed));
     }
     let (path, selector) = split_selector(trimmed);
-    Ok(Form::File(named(path), selector))
+    Ok(OperandSpec::File(named(path), selector))
 }
 
 /// A path as messages call it: a file that is called like standard input is another.
@@ -63,7 +63,7 @@ fn stdin(text: &str) -> Option<Selector> {
     let rest = text.strip_prefix('-')?;
     match rest.strip_prefix('#') {
         Some(selector) => Some(Selector::parse(selector)),
-        None if rest.is_empty() => Some(Selector::Whole),
+        None if rest.is_empty() => Some(Selector::Default),
         None => None,
     }
 }
@@ -71,6 +71,6 @@ fn stdin(text: &str) -> Option<Selector> {
 fn split_selector(text: &str) -> (&str, Selector) {
     match text.rsplit_once('#') {
         Some((path, selector)) => (path, Selector::parse(selector)),
-        None => (text, Selector::Whole),
+        None => (text, Selector::Default),
     }
 }

@@ -1,6 +1,6 @@
 //! `1,2;3,4`: numbers as one types them, and what is refused about them.
 
-use crate::core::error::{Code, Error, count};
+use crate::core::error::{Code, Error, format_count};
 use ndarray::{ArrayD, IxDyn};
 
 /// Reads numbers; none where the text is something else.
@@ -60,7 +60,7 @@ fn refuse_range(cell: &str) -> Result<(), Error> {
 }
 
 fn ragged(n: usize, len: usize, columns: usize) -> Error {
-    Error::new(Code::Ragged, format!("row {n} has {}, row 0 has {columns}", count(len, "number")))
+    Error::new(Code::Ragged, format!("row {n} has {}, row 0 has {columns}", format_count(len, "number")))
         .at_index(&[n])
         .tip("every row needs the same number of columns; rows are separated by ;")
 }

@@ -6,7 +6,7 @@ use crate::core::tensors::Tensors;
 use crate::format;
 use crate::format::npy;
 use crate::format::npy::rows::Rows;
-use crate::format::{DOUBLE_ROUNDING, Format, Found, Selector, Source, json};
+use crate::format::{DOUBLE_ROUNDING, Format, LoadedArray, Selector, Source, json};
 use ndarray::ArrayD;
 use std::fs::File;
 use std::io::Read;
@@ -21,7 +21,7 @@ pub mod stdin;
 mod suggest;
 
 pub use document::Document;
-use grammar::Form;
+use grammar::OperandSpec;
 use place::locate;
 use spool::Kept;
 use stdin::Stdin;
@@ -72,12 +72,12 @@ pub struct Operands {
 impl Operands {
     /// Adds an operand.
     pub fn insert(&mut self, name: Name, operand: Operand) {
-        let value = self.come_from(&name, operand);
+        let value = self.record_origin(&name, operand);
         self.values.insert(name, value);
     }
 
     /// Keeps where an operand came from, and gives its value back.
-    pub fn come_from(&mut self, name: &Name, operand: Operand) -> ArrayD<f64> {
+    pub fn record_origin(&mut self, name: &Name, operand: Operand) -> ArrayD<f64> {
         self.origins.push((name.clone(), operand.origin, operand.rounding));
         operand.value
     }
@@ -99,7 +99,7 @@ impl Operands {
 }
 
 /// Reads operands; a document that serves several is parsed once.
-pub struct Reader<'a> {
+pub struct OperandReader<'a> {
     /// Standard input.
     pub stdin: Stdin<'a>,
     /// `--in-format`: the format of standard input, and of files whose name does not tell.
@@ -109,41 +109,43 @@ pub struct Reader<'a> {
     pipes: Vec<(String, Kept)>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> OperandReader<'a> {
     /// A reader that has read nothing.
-    pub fn new(stdin: Stdin<'a>) -> Reader<'a> {
-        Reader { stdin, in_format: None, documents: Vec::new(), pipes: Vec::new() }
+    pub fn new(stdin: Stdin<'a>) -> OperandReader<'a> {
+        OperandReader { stdin, in_format: None, documents: Vec::new(), pipes: Vec::new() }
     }
 
     /// Reads the operand `name` from its option's text. Of a document of names, the first of `wanted` is taken.
     pub fn read(&mut self, name: &Name, text: &str, wanted: &[Name]) -> Result<Operand, Error> {
-        let form = grammar::parse(text).map_err(|error| error.of(name))?;
+        let form = grammar::parse(text).map_err(|error| error.with_operand(name))?;
         self.form(name, form, wanted)
     }
 
-    fn form(&mut self, name: &Name, form: Form, wanted: &[Name]) -> Result<Operand, Error> {
+    fn form(&mut self, name: &Name, form: OperandSpec, wanted: &[Name]) -> Result<Operand, Error> {
         let operand = match form {
-            Form::Literal(value) => Ok(Operand { value, rounding: DOUBLE_ROUNDING, origin: Origin::Typed }),
-            Form::Json(text) => typed_json(&text),
-            Form::File(path, selector) => self.file(&path, &selector, wanted),
-            Form::Stdin(selector) => {
-                if selector == Selector::Whole {
-                    self.stdin.take_plain(name)?;
+            OperandSpec::Literal(value) => Ok(Operand { value, rounding: DOUBLE_ROUNDING, origin: Origin::Typed }),
+            OperandSpec::Json(text) => typed_json(&text),
+            OperandSpec::File(path, selector) => self.file(&path, &selector, wanted),
+            OperandSpec::Stdin(selector) => {
+                if selector == Selector::Default {
+                    self.stdin.claim(name)?;
                 }
-                self.standard_input(&selector, wanted)
+                self.read_stdin(&selector, wanted)
             }
         };
-        operand.map_err(|error| error.of(name))
+        operand.map_err(|error| error.with_operand(name))
     }
 
     /// The JSON document in a file, or in standard input where `source` is `-`, and what messages call it.
-    pub fn json(&mut self, source: &str) -> Result<(json::Node, String), Error> {
+    pub fn read_json(&mut self, source: &str) -> Result<(json::Node, String), Error> {
         let label = match source.strip_prefix('@').unwrap_or(source) {
             "-" => stdin::LABEL.to_owned(),
             path => grammar::named(path),
         };
         if first_bytes(self.text(&label)?)?.trim_ascii().is_empty() {
-            return Err(Error::new(Code::EmptyValue, "is empty").from(label).tip("did the command before it fail?"));
+            return Err(Error::new(Code::EmptyValue, "is empty")
+                .with_origin(label)
+                .tip("did the command before it fail?"));
         }
         Ok((json::read(self.text(&label)?)?, label))
     }
@@ -158,7 +160,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A file, or standard input where `source` is `-`, to be read as it comes, and what messages call it.
-    pub fn stream(&mut self, source: &str) -> Result<(Box<dyn Read + '_>, String), Error> {
+    pub fn open_stream(&mut self, source: &str) -> Result<(Box<dyn Read + '_>, String), Error> {
         let path = source.strip_prefix('@').unwrap_or(source);
         if path == "-" {
             return Ok((Box::new(self.stdin.stream()?), stdin::LABEL.to_owned()));
@@ -177,8 +179,8 @@ impl<'a> Reader<'a> {
     }
 
     /// The rows of a .npy file of so many bytes or more, to be read in parts; nothing for anything else.
-    pub fn rows(&mut self, text: &str, least: u64) -> Result<Option<Rows>, Error> {
-        let Ok(Form::File(path, Selector::Whole)) = grammar::parse(text) else { return Ok(None) };
+    pub fn open_rows(&mut self, text: &str, least: u64) -> Result<Option<Rows>, Error> {
+        let Ok(OperandSpec::File(path, Selector::Default)) = grammar::parse(text) else { return Ok(None) };
         if !Path::new(&path).metadata().is_ok_and(|meta| meta.is_file() && meta.len() >= least)
             || self.format_of(&path)?.name() != npy::Npy.name()
         {
@@ -191,7 +193,7 @@ impl<'a> Reader<'a> {
     /// The format of a file, told by its extension or by its first bytes.
     fn format_of(&mut self, path: &str) -> Result<&'static dyn format::Format, Error> {
         self.keep_pipe(path)?;
-        match Path::new(path).extension().and_then(|extension| extension.to_str()).and_then(format::by_extension) {
+        match Path::new(path).extension().and_then(|extension| extension.to_str()).and_then(format::find_by_extension) {
             Some(format) => Ok(format),
             None => self.told_by_content(path),
         }
@@ -212,7 +214,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a matrix out of a document; for a second operand the document is read again.
-    fn take(&mut self, label: &str, selector: &Selector, wanted: &[Name]) -> Result<Found, Error> {
+    fn take(&mut self, label: &str, selector: &Selector, wanted: &[Name]) -> Result<LoadedArray, Error> {
         match self.tree(label, selector)?.take(selector, wanted, label)? {
             Some(found) => Ok(found),
             None => {
@@ -245,11 +247,11 @@ impl<'a> Reader<'a> {
             return Ok(format);
         }
         let first = first_bytes(self.open(path)?)?;
-        format::by_first_bytes(&first).ok_or_else(|| unknown_format(path, &first))
+        format::find_by_first_bytes(&first).ok_or_else(|| unknown_format(path, &first))
     }
 
     /// Reads from standard input.
-    pub fn standard_input(&mut self, selector: &Selector, wanted: &[Name]) -> Result<Operand, Error> {
+    pub fn read_stdin(&mut self, selector: &Selector, wanted: &[Name]) -> Result<Operand, Error> {
         let format = self.stdin_format()?;
         let found = match format {
             Some(format) if format.name() == json::Json.name() => {
@@ -257,7 +259,9 @@ impl<'a> Reader<'a> {
                 found.map_err(|error| self.locate(error, stdin::LABEL))?
             }
             Some(format) => format.read(self.stdin.source()?, selector, wanted)?,
-            None => Found { value: self.typed_stdin(selector)?, rounding: DOUBLE_ROUNDING, pointer: String::new() },
+            None => {
+                LoadedArray { value: self.typed_stdin(selector)?, rounding: DOUBLE_ROUNDING, pointer: String::new() }
+            }
         };
         Ok(operand(found, Origin::Stdin))
     }
@@ -267,26 +271,28 @@ impl<'a> Reader<'a> {
         if self.in_format.is_some() {
             return Ok(self.in_format);
         }
-        Ok(format::by_first_bytes(&first_bytes(self.stdin.source()?)?))
+        Ok(format::find_by_first_bytes(&first_bytes(self.stdin.source()?)?))
     }
 
     fn typed_stdin(&mut self, selector: &Selector) -> Result<ArrayD<f64>, Error> {
         let bytes = &*self.stdin.source()?.read_all()?;
-        if let Selector::At(pointer) = selector {
+        if let Selector::Pointer(pointer) = selector {
             return Err(Error::new(Code::KeyMissing, format!("has no {pointer}: it is no JSON object"))
-                .from(stdin::LABEL)
+                .with_origin(stdin::LABEL)
                 .tip("take it whole: -"));
         }
         let text = std::str::from_utf8(bytes).map_err(|_| unknown_format(stdin::LABEL, bytes))?;
         if text.trim().is_empty() {
             return Err(Error::new(Code::EmptyValue, "is empty")
-                .from(stdin::LABEL)
+                .with_origin(stdin::LABEL)
                 .tip("did the command before it fail?"));
         }
         let text = text.trim_start_matches('\u{feff}').trim();
-        match literal::parse(text).map_err(|error| error.from(stdin::LABEL))? {
+        match literal::parse(text).map_err(|error| error.with_origin(stdin::LABEL))? {
             Some(values) => Ok(values),
-            None if literal::looks_like_one(text) && text.len() < 80 => Err(literal::mistyped(text).from(stdin::LABEL)),
+            None if literal::looks_like_one(text) && text.len() < 80 => {
+                Err(literal::mistyped(text).with_origin(stdin::LABEL))
+            }
             None => Err(unknown_format(stdin::LABEL, bytes)),
         }
     }
@@ -295,12 +301,12 @@ impl<'a> Reader<'a> {
     pub fn stdin_names(&mut self) -> Result<Option<Vec<String>>, Error> {
         match self.stdin_format()? {
             Some(format) if format.name() == json::Json.name() => {
-                Ok(match self.tree(stdin::LABEL, &Selector::Whole)?.whole(&Selector::Whole) {
+                Ok(match self.tree(stdin::LABEL, &Selector::Default)?.whole(&Selector::Default) {
                     Some(json::Node::Object(entries)) => Some(entries.iter().map(|(key, _)| key.clone()).collect()),
                     _ => None,
                 })
             }
-            Some(format) if format.holds_names() => format.names(self.stdin.source()?).map(Some),
+            Some(format) if format.has_names() => format.names(self.stdin.source()?).map(Some),
             _ => Ok(None),
         }
     }
@@ -308,7 +314,7 @@ impl<'a> Reader<'a> {
     /// The text of a setting in standard input's object: a word, a number or true.
     pub fn stdin_setting(&self, key: &str) -> Option<String> {
         let (_, document) = self.documents.iter().find(|(known, _)| known == stdin::LABEL)?;
-        let json::Node::Object(entries) = document.whole(&Selector::Whole)? else { return None };
+        let json::Node::Object(entries) = document.whole(&Selector::Default)? else { return None };
         let node = &entries.iter().find(|(known, _)| known == key)?.1;
         Some(node.word().unwrap_or_else(|| "that".to_owned()))
     }
@@ -320,7 +326,7 @@ fn typed_json(text: &str) -> Result<Operand, Error> {
     Ok(Operand { value, rounding: DOUBLE_ROUNDING, origin: Origin::TypedJson(text.to_owned()) })
 }
 
-fn operand(found: Found, origin: impl FnOnce(String) -> Origin) -> Operand {
+fn operand(found: LoadedArray, origin: impl FnOnce(String) -> Origin) -> Operand {
     Operand { value: found.value, rounding: found.rounding, origin: origin(found.pointer) }
 }
 
@@ -333,7 +339,7 @@ fn open(path: &str) -> Result<(File, u64), Error> {
     };
     let meta = file.metadata().map_err(|error| format::unreadable(path, &error))?;
     if meta.is_dir() {
-        return Err(Error::new(Code::FileUnreadable, "is a directory").from(path).tip("name a file in it"));
+        return Err(Error::new(Code::FileUnreadable, "is a directory").with_origin(path).tip("name a file in it"));
     }
     Ok((file, meta.len()))
 }
@@ -355,7 +361,7 @@ fn unknown_format(label: &str, first: &[u8]) -> Error {
     } else {
         "is text of no known format"
     };
-    Error::new(Code::FormatUnknown, what).from(label).tip(
+    Error::new(Code::FormatUnknown, what).with_origin(label).tip(
         "formats: .json .npy .npz .csv .tsv .safetensors, told by extension, or by first bytes; tables have no first bytes to tell: --in-format csv",
     )
 }

@@ -1,25 +1,25 @@
 //! Places in a text, found again after a failure, so that the good path stores none.
 
-use super::{Operands, Origin, Reader, stdin};
-use crate::core::error::{Error, Fact, Place, shape};
+use super::{OperandReader, Operands, Origin, stdin};
+use crate::core::error::{Error, Fact, Place, format_shape};
 use crate::format::json;
 use std::path::Path;
 
-impl Reader<'_> {
+impl OperandReader<'_> {
     /// Turns an index or pointer of an error into a place in the text that the operand was read from.
-    pub fn place(&self, mut error: Error, operands: &Operands) -> Error {
+    pub fn locate_in_source(&self, mut error: Error, operands: &Operands) -> Error {
         // The message has the shapes; a line for each is worth its place where it says which file to look at.
         let traced = |fact: Fact| match fact {
             Fact::Shape(name, sides) => {
                 let label = operands.origin(&name).and_then(Origin::label)?;
-                Some(Fact::Text(format!("{name} is {}, from {label}", shape(&sides))))
+                Some(Fact::Text(format!("{name} is {}, from {label}", format_shape(&sides))))
             }
             text @ Fact::Text(_) => Some(text),
         };
         error.facts = std::mem::take(&mut error.facts).into_iter().filter_map(traced).collect();
         let Some(origin) = error.operand.as_ref().and_then(|name| operands.origin(name)) else { return error };
         if let Some(label) = origin.label() {
-            error = error.from(label);
+            error = error.with_origin(label);
         }
         let Some(Place::Index(at)) = &error.at else { return error };
         let steps: String = at.iter().map(|step| format!("/{step}")).collect();
@@ -34,7 +34,7 @@ impl Reader<'_> {
 
     /// Walks through a file or standard input once more, to find a place in it after a failure.
     pub fn locate(&self, error: Error, label: &str) -> Error {
-        let error = error.from(label);
+        let error = error.with_origin(label);
         match &error.at {
             Some(Place::Pointer(pointer)) => {
                 let pointer = pointer.clone();

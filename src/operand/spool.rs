@@ -1,7 +1,7 @@
 //! What came out of a stream that can be read only once.
 
 use crate::core::error::Error;
-use crate::core::signals::outlive_writes;
+use crate::core::signals::ignore_file_size_signal;
 use crate::format::{Source, unreadable};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -50,7 +50,7 @@ impl Kept {
 
 /// Moves what was read, and the rest of a stream, to a file.
 fn moved(mut chunk: Vec<u8>, stream: &mut dyn Read, mut file: File) -> io::Result<Kept> {
-    outlive_writes();
+    ignore_file_size_signal();
     let mut len = 0;
     while !chunk.is_empty() {
         if file.write_all(&chunk).is_err() {

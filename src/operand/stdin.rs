@@ -27,7 +27,7 @@ impl<'a> Stdin<'a> {
     }
 
     /// Whether anything may be read from it unasked.
-    pub fn speaks(&self) -> bool {
+    pub fn is_piped(&self) -> bool {
         !self.terminal && !self.closed
     }
 
@@ -59,11 +59,11 @@ impl<'a> Stdin<'a> {
     }
 
     /// Takes a plain `-` for an operand; there is only one.
-    pub fn take_plain(&mut self, operand: &Name) -> Result<(), Error> {
+    pub fn claim(&mut self, operand: &Name) -> Result<(), Error> {
         match &self.plain {
             Some(first) if first != operand => {
                 Err(Error::new(Code::StdinTwice, format!("standard input was taken whole by --{first} already"))
-                    .of(operand)
+                    .with_operand(operand)
                     .tip(format!("pipe one object and name its keys: --{first} -#/{first} --{operand} -#/{operand}")))
             }
             _ => {

@@ -1,8 +1,8 @@
 //! What a check found, in each form that it is reported in.
 
-use super::{brief, junit, number, tap, wire, write_json};
+use super::{format_number, format_short, json_number, junit, tap, write_json};
 use crate::check::{Against, Checked, Finding, Verdict, Worst};
-use crate::core::error::{index, shape};
+use crate::core::error::{format_index, format_shape};
 use serde_json::{Value, json};
 use std::io;
 
@@ -73,7 +73,7 @@ fn text(checked: &Checked, out: &mut dyn io::Write) -> io::Result<()> {
 
 /// `dx (4×3)`.
 pub(super) fn title(finding: &Finding) -> String {
-    format!("{} {}", finding.result, shape(&finding.shape))
+    format!("{} {}", finding.result, format_shape(&finding.shape))
 }
 
 /// What was found, in half a line.
@@ -111,7 +111,7 @@ fn held(against: Against) -> &'static str {
 fn off(finding: &Finding) -> String {
     match finding.worst.as_ref().map_or(0.0, |worst| (worst.analytic - worst.numeric).abs()) {
         0.0 => "to the last digit".to_owned(),
-        off => format!("off by {} at most", brief(off)),
+        off => format!("off by {} at most", format_short(off)),
     }
 }
 
@@ -137,18 +137,18 @@ pub(super) fn details(finding: &Finding) -> Vec<String> {
 fn worst_line(worst: &Worst, against: Against) -> String {
     let place = match &worst.index {
         Some(at) if at.is_empty() => "it is".to_owned(),
-        Some(at) => format!("worst at {}:", index(at)),
+        Some(at) => format!("worst at {}:", format_index(at)),
         None => "worst in a random direction:".to_owned(),
     };
     let other = match against {
-        Against::Reference => format!("nnlayer has {}", number(worst.numeric)),
-        Against::Differences if worst.step == 0.0 => format!("{} is right", number(worst.numeric)),
+        Against::Reference => format!("nnlayer has {}", format_number(worst.numeric)),
+        Against::Differences if worst.step == 0.0 => format!("{} is right", format_number(worst.numeric)),
         Against::Differences => {
-            let bar = brief(worst.error_bar);
-            format!("differences say {} ± {bar} (step {})", digits(worst), brief(worst.step))
+            let bar = format_short(worst.error_bar);
+            format!("differences say {} ± {bar} (step {})", digits(worst), format_short(worst.step))
         }
     };
-    format!("{place} {}, {other}", number(worst.analytic))
+    format!("{place} {}, {other}", format_number(worst.analytic))
 }
 
 /// The digits of a numeric value that its error bar leaves, two more than are sure.
@@ -156,11 +156,11 @@ fn digits(worst: &Worst) -> String {
     let value = worst.numeric;
     let sure = libm::log10(value.abs() / worst.error_bar);
     if !sure.is_finite() || sure > 14.0 {
-        return number(value);
+        return format_number(value);
     }
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 1 and 16
     let places = (sure + 1.0).clamp(1.0, 16.0) as usize;
-    number(format!("{value:.places$e}").parse().unwrap_or(value))
+    format_number(format!("{value:.places$e}").parse().unwrap_or(value))
 }
 
 fn conclusion(checked: &Checked) -> String {
@@ -221,11 +221,11 @@ fn finding_object(finding: &Finding) -> Value {
     let worst = finding.worst.as_ref().map(|worst| {
         json!({
             "index": worst.index,
-            "analytic": wire(worst.analytic),
-            "numeric": wire(worst.numeric),
-            "error_bar": wire(worst.error_bar),
-            "allowed": wire(worst.allowed),
-            "step": wire(worst.step),
+            "analytic": json_number(worst.analytic),
+            "numeric": json_number(worst.numeric),
+            "error_bar": json_number(worst.error_bar),
+            "allowed": json_number(worst.allowed),
+            "step": json_number(worst.step),
         })
     });
     let diagnoses = finding.diagnoses.iter().map(|diagnosis| json!({"kind": diagnosis.kind, "words": diagnosis.words}));

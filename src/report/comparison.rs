@@ -1,8 +1,8 @@
 //! What comparing two documents found, as text and as one JSON object.
 
-use super::{brief, number, wire};
+use super::{format_number, format_short, json_number};
 use crate::check::compare::{Compared, Comparison, Entries, Tolerance, Worst};
-use crate::core::error::{index, shape};
+use crate::core::error::{format_index, format_shape};
 use crate::core::name::Name;
 use serde_json::{Map, Value, json};
 use std::io;
@@ -15,7 +15,12 @@ pub fn text(compared: &Compared, out: &mut dyn io::Write) -> io::Result<()> {
             Some(entries) => pair_text(&name, pair, entries, out)?,
             None => {
                 let also = if pair.transposed { ": a is b transposed" } else { "" };
-                writeln!(out, "FAIL {name}shapes differ: a is {}, b is {}{also}", shape(&pair.a), shape(&pair.b))?;
+                writeln!(
+                    out,
+                    "FAIL {name}shapes differ: a is {}, b is {}{also}",
+                    format_shape(&pair.a),
+                    format_shape(&pair.b)
+                )?;
             }
         }
     }
@@ -46,12 +51,12 @@ fn pair_text(name: &str, pair: &Comparison, entries: &Entries, out: &mut dyn io:
         (_, 1) => "the entry differs".to_owned(),
         (outside, n) => format!("{outside} of {n} entries {}", if outside == 1 { "differs" } else { "differ" }),
     };
-    writeln!(out, "{} {name}{}: {what}, {}", verdict(entries.outside == 0), shape(&pair.a), rule(&pair.within))?;
+    writeln!(out, "{} {name}{}: {what}, {}", verdict(entries.outside == 0), format_shape(&pair.a), rule(&pair.within))?;
     if let Some(worst) = entries.worst.as_ref().filter(|worst| worst.error != 0.0) {
         writeln!(out, "  worst {}", worst_text(worst))?;
-        let [half, nine, ninety_nine, most] = entries.quantiles.map(brief);
+        let [half, nine, ninety_nine, most] = entries.quantiles.map(format_short);
         if entries.count > 1 {
-            let mean = brief(entries.mean);
+            let mean = format_short(entries.mean);
             writeln!(out, "  |a − b| mean {mean}, 50 % {half}, 90 % {nine}, 99 % {ninety_nine}, largest {most}")?;
         }
     } else if entries.outside == 0 && entries.count > 0 {
@@ -67,9 +72,14 @@ fn pair_text(name: &str, pair: &Comparison, entries: &Entries, out: &mut dyn io:
 }
 
 fn worst_text(worst: &Worst) -> String {
-    let place = if worst.index.is_empty() { String::new() } else { format!("{}: ", index(&worst.index)) };
+    let place = if worst.index.is_empty() { String::new() } else { format!("{}: ", format_index(&worst.index)) };
     let ulps = worst.ulps.map_or_else(String::new, |ulps| format!(" ({ulps} ulp)"));
-    format!("{place}a {}, b {}, apart by {}{ulps}", number(worst.a), number(worst.b), brief(worst.error))
+    format!(
+        "{place}a {}, b {}, apart by {}{ulps}",
+        format_number(worst.a),
+        format_number(worst.b),
+        format_short(worst.error)
+    )
 }
 
 fn rule(within: &Tolerance) -> String {
@@ -105,21 +115,21 @@ fn pair_json(name: Option<&Name>, pair: &Comparison) -> Value {
     object.insert("shape_a".into(), json!(pair.a));
     object.insert("shape_b".into(), json!(pair.b));
     object.insert("transposed".into(), json!(pair.transposed));
-    object.insert("atol".into(), wire(pair.within.atol));
-    object.insert("rtol".into(), wire(pair.within.rtol));
+    object.insert("atol".into(), json_number(pair.within.atol));
+    object.insert("rtol".into(), json_number(pair.within.rtol));
     object.insert("ulp".into(), json!(pair.within.ulp));
     if let Some(entries) = &pair.entries {
-        let [half, nine, ninety_nine, most] = entries.quantiles.map(wire);
+        let [half, nine, ninety_nine, most] = entries.quantiles.map(json_number);
         object.insert("entries".into(), json!(entries.count));
         object.insert("outside".into(), json!(entries.outside));
         object.insert("nan".into(), json!(entries.nan));
-        object.insert("mean".into(), wire(entries.mean));
+        object.insert("mean".into(), json_number(entries.mean));
         object.insert("quantiles".into(), json!({"50": half, "90": nine, "99": ninety_nine, "100": most}));
         object.insert("max_ulp".into(), json!(entries.ulps));
         object.insert(
             "worst".into(),
             entries.worst.as_ref().map_or(Value::Null, |worst| {
-                json!({"index": worst.index, "a": wire(worst.a), "b": wire(worst.b), "error": wire(worst.error), "ulp": worst.ulps})
+                json!({"index": worst.index, "a": json_number(worst.a), "b": json_number(worst.b), "error": json_number(worst.error), "ulp": worst.ulps})
             }),
         );
     }

@@ -1,8 +1,8 @@
 //! What became of somebody's answers, as text and as one JSON object.
 
-use super::{brief, number, wire};
+use super::{format_number, format_short, json_number};
 use crate::check::expect::Answer;
-use crate::core::error::{index, shape};
+use crate::core::error::{format_index, format_shape};
 use serde_json::{Map, Value, json};
 use std::io;
 
@@ -23,11 +23,17 @@ pub fn text(answers: &[Answer], out: &mut dyn io::Write) -> io::Result<()> {
             None if answer.wrong == 0 => format!("all {all} entries are right{blank}"),
             None => format!("{} of {all} entries {} wrong{blank}", answer.wrong, are(answer.wrong)),
         };
-        writeln!(out, "{} {} {}: {what}", verdict(answer), answer.name, shape(&answer.shape))?;
+        writeln!(out, "{} {} {}: {what}", verdict(answer), answer.name, format_shape(&answer.shape))?;
         for wrong in answer.worst.iter().take(SHOWN) {
-            let place = if wrong.index.is_empty() { String::new() } else { format!("{}: ", index(&wrong.index)) };
-            let apart = brief(wrong.error);
-            writeln!(out, "  {place}yours {}, ours {}, apart by {apart}", number(wrong.yours), number(wrong.ours))?;
+            let place =
+                if wrong.index.is_empty() { String::new() } else { format!("{}: ", format_index(&wrong.index)) };
+            let apart = format_short(wrong.error);
+            writeln!(
+                out,
+                "  {place}yours {}, ours {}, apart by {apart}",
+                format_number(wrong.yours),
+                format_number(wrong.ours)
+            )?;
         }
         if answer.wrong > SHOWN {
             writeln!(out, "  and {} more", answer.wrong - SHOWN)?;
@@ -70,7 +76,7 @@ pub fn json(answers: &[Answer], pretty: bool, out: &mut dyn io::Write) -> io::Re
 
 fn answer_json(answer: &Answer) -> Value {
     let wrong = answer.worst.iter().take(LISTED).map(|wrong| {
-        json!({"index": wrong.index, "yours": wire(wrong.yours), "ours": wire(wrong.ours), "error": wire(wrong.error)})
+        json!({"index": wrong.index, "yours": json_number(wrong.yours), "ours": json_number(wrong.ours), "error": json_number(wrong.error)})
     });
     json!({
         "verdict": verdict(answer),

@@ -1,7 +1,7 @@
 //! A report as one JSON object.
 
-use super::{Head, Renderer};
-use crate::format::Arrays;
+use super::{Renderer, ResultHeader};
+use crate::format::ArrayStream;
 use crate::format::json::to_line;
 use std::io;
 
@@ -12,7 +12,7 @@ pub struct Json {
 }
 
 impl Renderer for Json {
-    fn render(&self, _heads: &[Head], arrays: &mut dyn Arrays, out: &mut dyn io::Write) -> io::Result<()> {
+    fn render(&self, _heads: &[ResultHeader], arrays: &mut dyn ArrayStream, out: &mut dyn io::Write) -> io::Result<()> {
         to_line(arrays, self.pretty, out)
     }
 }

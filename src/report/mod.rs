@@ -2,7 +2,7 @@
 
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
-use crate::format::{Arrays, Held, Width};
+use crate::format::{ArrayStream, InMemoryArrays, OutputDtype};
 use ndarray::ArrayD;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -22,13 +22,13 @@ pub mod write;
 /// The results of a command.
 pub struct Report {
     /// In the order of output.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<ResultBlock>,
     /// Whether results are of single precision.
-    pub width: Width,
+    pub width: OutputDtype,
 }
 
 /// What is said of a result before its value.
-pub struct Head {
+pub struct ResultHeader {
     /// Its name.
     pub name: Name,
     /// Its formula, without the name in front.
@@ -38,7 +38,7 @@ pub struct Head {
 }
 
 /// One result.
-pub struct Block {
+pub struct ResultBlock {
     /// Its name.
     pub name: Name,
     /// Its formula, without the name in front.
@@ -51,31 +51,31 @@ pub struct Block {
 
 impl Report {
     /// What is said of the results, and their values, each of which is dropped once it is written.
-    pub fn apart(self) -> (Vec<Head>, Held<'static>) {
+    pub fn into_stream(self) -> (Vec<ResultHeader>, InMemoryArrays<'static>) {
         let (heads, arrays): (Vec<_>, Vec<_>) = self
             .blocks
             .into_iter()
-            .map(|Block { name, formula, value, before }| {
-                (Head { name: name.clone(), formula, before }, (name, Cow::Owned(value)))
+            .map(|ResultBlock { name, formula, value, before }| {
+                (ResultHeader { name: name.clone(), formula, before }, (name, Cow::Owned(value)))
             })
             .unzip();
-        (heads, Held::new(arrays.into_iter()))
+        (heads, InMemoryArrays::new(arrays.into_iter()))
     }
 
     /// Keeps the named results, in the order of output.
     pub fn only(&mut self, names: &[String]) -> Result<(), Error> {
         let there: Vec<&str> = self.blocks.iter().map(|block| block.name.as_str()).collect();
-        known(names, &there)?;
+        check_result_names(names, &there)?;
         self.blocks.retain(|block| names.iter().any(|name| name == block.name.as_str()));
         Ok(())
     }
 }
 
 /// Refuses the name of a result that is not there.
-pub fn known(names: &[String], there: &[&str]) -> Result<(), Error> {
+pub fn check_result_names(names: &[String], there: &[&str]) -> Result<(), Error> {
     match names.iter().find(|name| !there.contains(&name.as_str())) {
         Some(unknown) => Err(Error::new(Code::Usage, format!("there is no result {unknown}"))
-            .of(&Name::new("only"))
+            .with_operand(&Name::new("only"))
             .tip(format!("the results are {}", there.join(", ")))),
         None => Ok(()),
     }
@@ -84,16 +84,16 @@ pub fn known(names: &[String], there: &[&str]) -> Result<(), Error> {
 /// A way to put results on a stream.
 pub trait Renderer {
     /// Writes the results, each as it comes, under what is said of it.
-    fn render(&self, heads: &[Head], arrays: &mut dyn Arrays, out: &mut dyn io::Write) -> io::Result<()>;
+    fn render(&self, heads: &[ResultHeader], arrays: &mut dyn ArrayStream, out: &mut dyn io::Write) -> io::Result<()>;
 }
 
 /// A distance, in three digits.
-fn brief(value: f64) -> String {
-    number(format!("{value:.2e}").parse().unwrap_or(value))
+fn format_short(value: f64) -> String {
+    format_number(format!("{value:.2e}").parse().unwrap_or(value))
 }
 
 /// A number in JSON, or the word for one that JSON has none for.
-fn wire(value: f64) -> Value {
+fn json_number(value: f64) -> Value {
     match value {
         v if v.is_finite() => Value::from(v),
         v if v.is_nan() => Value::from("NaN"),
@@ -112,5 +112,5 @@ fn write_json(object: &Value, pretty: bool, out: &mut dyn io::Write) -> io::Resu
 }
 
 pub use json::Json;
-pub use sections::Sections;
-pub use text::{Text, matrix, number};
+pub use sections::ChainReport;
+pub use text::{Text, format_matrix, format_number};

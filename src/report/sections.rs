@@ -1,21 +1,21 @@
 //! The results of several layers, each under its layer's name.
 
-use super::{Block, Renderer, Report, Text};
+use super::{Renderer, Report, ResultBlock, Text};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
-use crate::format::Width;
+use crate::format::OutputDtype;
 use crate::format::json::nested_to_line;
 use std::io;
 
 /// Results by layer.
-pub struct Sections {
+pub struct ChainReport {
     /// Each layer's name and results, in the order of output.
-    pub sections: Vec<(String, Vec<Block>)>,
+    pub sections: Vec<(String, Vec<ResultBlock>)>,
     /// Whether results are of single precision.
-    pub width: Width,
+    pub width: OutputDtype,
 }
 
-impl Sections {
+impl ChainReport {
     /// Keeps what is named: a layer `fc1`, one of its results `fc1.dw`, or a result of every layer, `dw`.
     pub fn only(&mut self, names: &[String]) -> Result<(), Error> {
         let means = |name: &str, layer: &str, result: &Name| {
@@ -27,7 +27,7 @@ impl Sections {
         if let Some(unknown) = names.iter().find(|name| !named(name)) {
             let layers: Vec<&str> = self.sections.iter().map(|(layer, _)| layer.as_str()).collect();
             return Err(Error::new(Code::Usage, format!("there is no layer and no result {unknown}"))
-                .of(&Name::new("only"))
+                .with_operand(&Name::new("only"))
                 .tip(format!(
                     "the layers are {}; dw means all of that name, {}.dw one",
                     layers.join(", "),
@@ -43,7 +43,10 @@ impl Sections {
 
     /// One list, each result named `fc1.dw`.
     pub fn flat(self) -> Report {
-        let name = |layer: &str, block: Block| Block { name: Name::new(format!("{layer}.{}", block.name)), ..block };
+        let name = |layer: &str, block: ResultBlock| ResultBlock {
+            name: Name::new(format!("{layer}.{}", block.name)),
+            ..block
+        };
         let blocks = self
             .sections
             .into_iter()
@@ -53,14 +56,14 @@ impl Sections {
 
     /// One block after the other, each named `fc1.dw`.
     pub fn text(self, out: &mut dyn io::Write) -> io::Result<()> {
-        let (heads, mut arrays) = self.flat().apart();
+        let (heads, mut arrays) = self.flat().into_stream();
         Text.render(&heads, &mut arrays, out)
     }
 
     /// One object with an object for each layer.
     pub fn json(&self, pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
         let entries =
-            |blocks: &'_ [Block]| blocks.iter().map(|block| (block.name.clone(), block.value.clone())).collect();
+            |blocks: &'_ [ResultBlock]| blocks.iter().map(|block| (block.name.clone(), block.value.clone())).collect();
         let layers: Vec<_> = self.sections.iter().map(|(layer, blocks)| (layer.as_str(), entries(blocks))).collect();
         nested_to_line(&layers, pretty, out)
     }

@@ -1,7 +1,7 @@
 //! Steps as text, as Markdown for notes, and as one JSON object.
 
-use super::{Block, number, wire};
-use crate::core::error::shape;
+use super::{ResultBlock, format_number, json_number};
+use crate::core::error::format_shape;
 use crate::steps::{Mark, Section, Step, Tally};
 use serde_json::{Value, json};
 use std::io;
@@ -16,17 +16,17 @@ pub enum Form {
 }
 
 /// A result and the steps to it.
-pub struct Worked {
+pub struct WorkedResult {
     /// The layer, in a chain.
     pub layer: Option<String>,
     /// The result.
-    pub block: Block,
+    pub block: ResultBlock,
     /// The steps.
     pub section: Section,
 }
 
 /// Writes all steps, result by result, and what became of somebody's numbers for them.
-pub fn write(worked: &[Worked], tally: Option<&Tally>, form: Form, out: &mut dyn io::Write) -> io::Result<()> {
+pub fn write(worked: &[WorkedResult], tally: Option<&Tally>, form: Form, out: &mut dyn io::Write) -> io::Result<()> {
     let first = tally.and_then(|tally| tally.first);
     for (n, worked) in worked.iter().enumerate() {
         if n > 0 {
@@ -44,15 +44,15 @@ pub fn write(worked: &[Worked], tally: Option<&Tally>, form: Form, out: &mut dyn
     }
 }
 
-fn verdict(worked: &[Worked], tally: &Tally) -> String {
+fn verdict(worked: &[WorkedResult], tally: &Tally) -> String {
     let steps = if tally.compared == 1 { "step" } else { "steps" };
     match tally.first {
         None => format!("PASS: {} {steps} that you wrote, all right", tally.compared),
         Some((section, step)) => {
             let step = &worked[section].section.steps[step];
-            let ours = number(step.value);
+            let ours = format_number(step.value);
             let first = match &step.mark {
-                Some(Mark::Wrong(yours)) => format!("{}: yours {}, ours {ours}", step.label(), number(*yours)),
+                Some(Mark::Wrong(yours)) => format!("{}: yours {}, ours {ours}", step.label(), format_number(*yours)),
                 Some(Mark::Misfit(misfit, ours)) => format!("{}: {}", step.name, misfit.words(ours)),
                 _ => step.label(),
             };
@@ -67,16 +67,16 @@ fn said(step: &Step, departs: bool) -> Option<String> {
     let here = if departs { ": here yours departs" } else { "" };
     Some(match step.mark.as_ref()? {
         Mark::Right => "✓".to_owned(),
-        Mark::Wrong(yours) => format!("✗ yours {}{here}", number(*yours)),
+        Mark::Wrong(yours) => format!("✗ yours {}{here}", format_number(*yours)),
         Mark::Misfit(misfit, ours) => format!("✗ {}{here}", misfit.words(ours)),
     })
 }
 
 /// `y = x·W + b  (3×3)`.
-fn title(worked: &Worked) -> String {
-    let Worked { layer, block, .. } = worked;
-    let name = layer.as_ref().map_or_else(|| block.name.clone(), |layer| block.name.of_layer(layer));
-    format!("{name} = {}  ({})", block.formula, shape(block.value.shape()).trim_matches(['(', ')']))
+fn title(worked: &WorkedResult) -> String {
+    let WorkedResult { layer, block, .. } = worked;
+    let name = layer.as_ref().map_or_else(|| block.name.clone(), |layer| block.name.in_layer(layer));
+    format!("{name} = {}  ({})", block.formula, format_shape(block.value.shape()).trim_matches(['(', ')']))
 }
 
 /// `with e = e^(x − max), sum = Σ e`.
@@ -98,7 +98,7 @@ fn sign(step: &Step) -> &'static str {
     if step.exact || step.arithmetic.is_none() { "=" } else { "≈" }
 }
 
-fn text(worked: &Worked, departs: Option<usize>, out: &mut dyn io::Write) -> io::Result<()> {
+fn text(worked: &WorkedResult, departs: Option<usize>, out: &mut dyn io::Write) -> io::Result<()> {
     let section = &worked.section;
     if let Some(before) = &worked.block.before {
         writeln!(out, "{before}\n")?;
@@ -146,7 +146,7 @@ fn lines(steps: &[Step]) -> Vec<String> {
     lines
 }
 
-fn markdown(worked: &Worked, departs: Option<usize>, marked: bool, out: &mut dyn io::Write) -> io::Result<()> {
+fn markdown(worked: &WorkedResult, departs: Option<usize>, marked: bool, out: &mut dyn io::Write) -> io::Result<()> {
     let section = &worked.section;
     writeln!(out, "### {}\n", title(worked))?;
     for said in worked.block.before.iter().cloned().chain(meanings(section)) {
@@ -168,7 +168,7 @@ fn markdown(worked: &Worked, departs: Option<usize>, marked: bool, out: &mut dyn
 }
 
 /// One object on one line, or indented.
-pub fn json(worked: &[Worked], tally: Option<&Tally>, pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
+pub fn json(worked: &[WorkedResult], tally: Option<&Tally>, pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
     let all: Vec<Value> = worked.iter().map(section_json).collect();
     let mut object = json!({ "steps": all });
     if let Some(tally) = tally {
@@ -181,8 +181,8 @@ pub fn json(worked: &[Worked], tally: Option<&Tally>, pretty: bool, out: &mut dy
     super::write_json(&object, pretty, out)
 }
 
-fn section_json(worked: &Worked) -> Value {
-    let Worked { layer, block, section } = worked;
+fn section_json(worked: &WorkedResult) -> Value {
+    let WorkedResult { layer, block, section } = worked;
     let meanings: serde_json::Map<String, Value> =
         section.meanings().iter().map(|(name, meaning)| ((*name).to_owned(), Value::from(*meaning))).collect();
     let mut object = json!({
@@ -204,13 +204,13 @@ fn step_json(step: &Step) -> Value {
         "name": step.name.as_str(),
         "index": step.index,
         "arithmetic": step.arithmetic,
-        "value": wire(step.value),
+        "value": json_number(step.value),
     });
     match &step.mark {
         Some(Mark::Right) => object["right"] = Value::from(true),
         Some(Mark::Wrong(yours)) => {
             object["right"] = Value::from(false);
-            object["yours"] = wire(*yours);
+            object["yours"] = json_number(*yours);
         }
         Some(Mark::Misfit(misfit, ours)) => {
             object["right"] = Value::from(false);

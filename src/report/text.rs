@@ -1,8 +1,8 @@
 //! A report as text: each result's name, formula and shape, then the matrix as NumPy would print it.
 
-use super::{Head, Renderer};
-use crate::core::error::shape;
-use crate::format::Arrays;
+use super::{Renderer, ResultHeader};
+use crate::core::error::format_shape;
+use crate::format::ArrayStream;
 use ndarray::{ArrayD, ArrayView1, Axis, Slice, concatenate};
 use std::borrow::Cow;
 use std::io;
@@ -20,28 +20,28 @@ const LINE: usize = 75;
 pub struct Text;
 
 impl Renderer for Text {
-    fn render(&self, heads: &[Head], arrays: &mut dyn Arrays, out: &mut dyn io::Write) -> io::Result<()> {
+    fn render(&self, heads: &[ResultHeader], arrays: &mut dyn ArrayStream, out: &mut dyn io::Write) -> io::Result<()> {
         for (n, head) in heads.iter().enumerate() {
-            let Some((name, sides)) = arrays.next()? else { break };
+            let Some((name, sides)) = arrays.next_array()? else { break };
             if n > 0 {
                 writeln!(out)?;
             }
             if let Some(before) = &head.before {
                 writeln!(out, "{before}\n")?;
             }
-            writeln!(out, "{name} = {}  ({})", head.formula, shape(&sides).trim_matches(['(', ')']))?;
-            writeln!(out, "{}", matrix(&ends(arrays)?))?;
+            writeln!(out, "{name} = {}  ({})", head.formula, format_shape(&sides).trim_matches(['(', ')']))?;
+            writeln!(out, "{}", format_matrix(&ends(arrays)?))?;
         }
         Ok(())
     }
 }
 
-/// What is shown of an array that may come in many blocks: of a long one the rows that [`matrix`] elides are left out, but for
+/// What is shown of an array that may come in many blocks: of a long one the rows that [`format_matrix`] elides are left out, but for
 /// so many that it elides still.
-fn ends(arrays: &mut dyn Arrays) -> io::Result<ArrayD<f64>> {
+fn ends(arrays: &mut dyn ArrayStream) -> io::Result<ArrayD<f64>> {
     let mut kept = ArrayD::zeros(vec![0]);
     let mut first = true;
-    while let Some(rows) = arrays.rows()? {
+    while let Some(rows) = arrays.next_rows()? {
         if std::mem::take(&mut first) {
             kept = shortened(rows);
         } else {
@@ -66,7 +66,7 @@ fn shortened(rows: Cow<'_, ArrayD<f64>>) -> ArrayD<f64> {
 }
 
 /// A number on its own, with as many digits as tell it from its neighbours.
-pub fn number(value: f64) -> String {
+pub fn format_number(value: f64) -> String {
     if value.is_finite() && value.fract() == 0.0 && value.abs() < 1e16 {
         format!("{value}")
     } else {
@@ -84,9 +84,9 @@ fn special(value: f64) -> Option<String> {
 }
 
 /// A scalar, vector or matrix, as NumPy prints it; whole numbers without a point.
-pub fn matrix(value: &ArrayD<f64>) -> String {
+pub fn format_matrix(value: &ArrayD<f64>) -> String {
     let rows: Vec<ArrayView1<'_, f64>> = match value.ndim() {
-        0 => return number(value[[]]),
+        0 => return format_number(value[[]]),
         1 => value.view().into_dimensionality().into_iter().collect(),
         _ => value.axis_iter(Axis(0)).filter_map(|row| row.into_dimensionality().ok()).collect(),
     };

@@ -2,7 +2,7 @@
 
 use crate::core::error::{Code, Error};
 use crate::core::signals;
-use crate::core::signals::Busy;
+use crate::core::signals::SignalGuard;
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -16,14 +16,14 @@ pub fn file(path: &str, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
             Code::WriteFailed,
             format!("cannot be written: {}", why.split(" at path ").next().unwrap_or_default()),
         )
-        .from(path)
+        .with_origin(path)
         .tip("the file is as it was; is there room, and may you write in its folder?")
     };
     // A link stays a link: what it leads to is replaced.
     let target = fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
     match fs::metadata(&target) {
         Ok(meta) if meta.is_dir() => {
-            Err(Error::new(Code::WriteFailed, "is a directory").from(path).tip("name a file in it"))
+            Err(Error::new(Code::WriteFailed, "is a directory").with_origin(path).tip("name a file in it"))
         }
         // A device or pipe has no content to lose, and nothing can take its place.
         Ok(meta) if !meta.is_file() => {
@@ -45,12 +45,12 @@ fn replace(
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let temporary = builder.tempfile_in(folder)?;
-    let busy = Busy::new();
+    let busy = SignalGuard::new();
     let filled = fill(Watched(temporary.as_file()), content);
     drop(busy);
-    if let Some(signal) = signals::seen() {
+    if let Some(signal) = signals::received() {
         drop(temporary);
-        signals::obey(signal);
+        signals::terminate_by(signal);
         return Err(io::ErrorKind::Interrupted.into());
     }
     filled?;
@@ -68,7 +68,7 @@ struct Watched<'a>(&'a fs::File);
 
 impl Write for Watched<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match signals::seen() {
+        match signals::received() {
             None => self.0.write(bytes),
             Some(_) => Err(io::ErrorKind::BrokenPipe.into()),
         }

@@ -83,7 +83,7 @@ impl Step {
 }
 
 fn label(name: &Name, index: &[usize]) -> String {
-    if index.is_empty() { name.to_string() } else { format!("{name}{}", crate::core::error::index(index)) }
+    if index.is_empty() { name.to_string() } else { format!("{name}{}", crate::core::error::format_index(index)) }
 }
 
 /// The steps to every result and gradient of a layer, in the order of output.
@@ -186,7 +186,7 @@ fn admit(followed: &Followed<'_>) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::new(Code::Usage, format!("{count} numbers are too many to follow step by step: up to {LIMIT} are"))
-        .of(&Name::new("steps"))
+        .with_operand(&Name::new("steps"))
         .tip("take a few rows of the input: the steps of every row are alike"))
 }
 

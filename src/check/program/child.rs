@@ -4,7 +4,7 @@
 use super::Conversation;
 use crate::core::error::{Code, Error};
 use crate::core::signals;
-use crate::format::printable;
+use crate::format::sanitize;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
@@ -171,9 +171,9 @@ impl Child {
     }
 
     fn obey_signals(&mut self) {
-        if let Some(signal) = signals::seen() {
+        if let Some(signal) = signals::received() {
             self.kill();
-            signals::obey(signal);
+            signals::terminate_by(signal);
         }
     }
 
@@ -191,7 +191,7 @@ impl Child {
             error = error.fact("on standard error it said last:");
         }
         for line in &lines[lines.len().saturating_sub(SHOWN_LINES)..] {
-            error = error.fact(format!("  {}", printable(line)));
+            error = error.fact(format!("  {}", sanitize(line)));
         }
         error
     }
@@ -267,7 +267,7 @@ fn how_it_ended(status: ExitStatus) -> String {
 
 fn cannot_start(program: &OsString, error: &io::Error) -> Error {
     let path = Path::new(program);
-    let shown = printable(&program.to_string_lossy());
+    let shown = sanitize(&program.to_string_lossy());
     let is_path = path.components().count() > 1;
     let found = Error::new(Code::ProgramNotExecutable, format!("cannot be run: {error}"));
     match error.kind() {

@@ -6,7 +6,7 @@ use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::format::json;
 use crate::format::json::Node;
-use crate::format::{escape, printable};
+use crate::format::{escape, sanitize};
 use ndarray::{ArrayD, Axis, IxDyn};
 
 /// So many characters of an answer are shown that is no JSON.
@@ -19,7 +19,7 @@ pub(super) fn read(bytes: &[u8], points: &[Point], label: &str) -> Result<Vec<Re
         Err(error) => return Err(not_json(error, bytes)),
     };
     document(node, points).map_err(|error| {
-        let error = error.from(label).fact(format!("it said: {}", beginning(bytes)));
+        let error = error.with_origin(label).fact(format!("it said: {}", beginning(bytes)));
         let Some(Place::Pointer(pointer)) = &error.at else { return error };
         let pointer = pointer.clone();
         match json::locate(bytes, &pointer) {
@@ -82,7 +82,7 @@ fn arrays(node: Node, here: &str) -> Result<Tensors<f64>, Error> {
 fn numbers(node: Node, here: &str) -> Result<ArrayD<f64>, Error> {
     let list = match node {
         Node::List(list) if list.iter().all(|node| matches!(node, Node::List(_) | Node::Numbers(_))) => list,
-        other => return other.matrix(here).map_err(|error| error.with(|said| said.code = Code::ReplyValue)),
+        other => return other.matrix(here).map_err(|error| error.update(|said| said.code = Code::ReplyValue)),
     };
     let parts: Vec<ArrayD<f64>> = list
         .into_iter()
@@ -118,7 +118,7 @@ fn value(what: &str, here: &str) -> Error {
 fn not_json(error: Error, bytes: &[u8]) -> Error {
     let code = if error.code == Code::DuplicateKey { Code::ReplyValue } else { Code::ReplyNotJson };
     error
-        .with(|said| said.code = code)
+        .update(|said| said.code = code)
         .fact(format!("it said: {}", beginning(bytes)))
         .tip("standard output is for the one answer; print other things on standard error")
 }
@@ -128,7 +128,7 @@ fn beginning(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * SHOWN)]);
     let shown: String = text.chars().take(SHOWN).collect();
     let more = if shown.len() < bytes.trim_ascii_end().len() { "…" } else { "" };
-    format!("{}{more}", printable(shown.trim_end()))
+    format!("{}{more}", sanitize(shown.trim_end()))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::{Batches, Coming};
 use crate::core::error::Error;
 use crate::core::name::Name;
-use crate::format::Arrays;
+use crate::format::ArrayStream;
 use crate::layer;
 use crate::layer::{Precision, Wanted};
 use crate::numeric::Running;
@@ -148,13 +148,13 @@ impl<'a> Blocks<'a> {
     }
 }
 
-impl Arrays for Blocks<'_> {
-    fn next(&mut self) -> io::Result<Option<(Name, Vec<usize>)>> {
+impl ArrayStream for Blocks<'_> {
+    fn next_array(&mut self) -> io::Result<Option<(Name, Vec<usize>)>> {
         let next = self.advance();
         self.kept(next)
     }
 
-    fn rows(&mut self) -> io::Result<Option<Cow<'_, ArrayD<f64>>>> {
+    fn next_rows(&mut self) -> io::Result<Option<Cow<'_, ArrayD<f64>>>> {
         let later = self.later.iter_mut().find(|(name, _)| Some(name) == self.row.as_ref());
         let rows = match later {
             Some((_, rows)) => Ok(rows.pop_front()),

@@ -176,7 +176,7 @@ fn entries(tape: &Tape) -> Vec<Entry> {
         Some(Entry { key, layer, name })
     });
     let own: Vec<Entry> = own.collect();
-    let inner = all.iter().map(|(layer, name)| (name.of_layer(&tape.stages[*layer].name), *layer, name.clone()));
+    let inner = all.iter().map(|(layer, name)| (name.in_layer(&tape.stages[*layer].name), *layer, name.clone()));
     own.into_iter().chain(inner.map(|(key, layer, name)| Entry { key, layer, name })).collect()
 }
 
@@ -194,7 +194,7 @@ fn choose(entries: &mut Vec<Entry>, names: &[String], tape: &Tape) -> Result<(),
     };
     if let Some(unknown) = names.iter().find(|name| !entries.iter().any(|entry| means(name, entry))) {
         return Err(Error::new(Code::Usage, format!("there is no layer and no result {unknown}"))
-            .of(&Name::new("only"))
+            .with_operand(&Name::new("only"))
             .tip(format!(
                 "the network gives {}; the layers are {}: dw means all of that name, {}.dw one",
                 own.join(", "),

@@ -14,8 +14,8 @@ use crate::layer::{LayerSpec, ScalarDout, Slot};
 use crate::network;
 use crate::network::{Stage, Tape};
 use crate::operand::grammar;
-use crate::operand::grammar::Form;
-use crate::operand::{Operands, Origin, Reader};
+use crate::operand::grammar::OperandSpec;
+use crate::operand::{OperandReader, Operands, Origin};
 use clap::ArgMatches;
 
 impl Records {
@@ -24,7 +24,7 @@ impl Records {
         spec: &'static LayerSpec,
         matches: &ArgMatches,
         request: &Request,
-        reader: &mut Reader<'_>,
+        reader: &mut OperandReader<'_>,
     ) -> Result<Records, Error> {
         let settings = gather::settings(spec, matches)?;
         // What is wrong with them is said before the first record.
@@ -47,7 +47,7 @@ impl Records {
         label: &str,
         matches: &ArgMatches,
         request: &Request,
-        reader: &mut Reader<'_>,
+        reader: &mut OperandReader<'_>,
     ) -> Result<Records, Error> {
         if text_of(matches, Name::T.as_str()).is_some() && !tape.stages.iter().any(Stage::has_target) {
             return Err(network::no_target());
@@ -77,7 +77,7 @@ impl Records {
         slots: &[Slot],
         backward: bool,
         matches: &ArgMatches,
-        reader: &mut Reader<'_>,
+        reader: &mut OperandReader<'_>,
     ) -> Result<(), Error> {
         for slot in slots {
             let text = text_of(matches, slot.name.as_str());
@@ -88,7 +88,7 @@ impl Records {
                     continue;
                 }
                 Some(Some(selector)) => (self.key(&stand_ins(slot), &selector), true),
-                None => (self.key(&stand_ins(slot), &Selector::Whole), false),
+                None => (self.key(&stand_ins(slot), &Selector::Default), false),
             };
             let (name, optional) = (slot.name.clone(), slot.optional && !said);
             self.open.push(Open { name, role: slot.role, doc: slot.doc, shape: slot.shape, optional, key });
@@ -107,10 +107,10 @@ impl Records {
         Err(no_result(name, &there))
     }
 
-    fn upstream(&mut self, text: Option<&str>, reader: &mut Reader<'_>) -> Result<Upstream, Error> {
+    fn upstream(&mut self, text: Option<&str>, reader: &mut OperandReader<'_>) -> Result<Upstream, Error> {
         let own = [Name::DOUT];
         let Some(text) = text else {
-            return Ok(Upstream::Record { key: self.key(&own, &Selector::Whole), required: false });
+            return Ok(Upstream::Record { key: self.key(&own, &Selector::Default), required: false });
         };
         if text == "ones" {
             return Ok(Upstream::Ones);
@@ -125,7 +125,7 @@ impl Records {
                 Code::LocalFactors,
                 format!("the number {} scales local factors, and records are given gradients", text.trim()),
             )
-            .of(&Name::DOUT)
+            .with_operand(&Name::DOUT)
             .tip("--dout ones gives the gradients of L = Σy"));
         }
         Ok(Upstream::Given(operand))
@@ -140,7 +140,7 @@ impl Records {
     }
 
     fn key(&mut self, own: &[Name], selector: &Selector) -> Key {
-        let Selector::At(pointer) = selector else {
+        let Selector::Pointer(pointer) = selector else {
             let places = own.iter().map(|name| self.place(name.as_str())).collect();
             return Key { places, below: String::new(), named: false };
         };
@@ -153,8 +153,8 @@ impl Records {
 
 /// What an option selects of each record; nothing where it names a value for all.
 fn selector(name: &Name, text: &str) -> Result<Option<Selector>, Error> {
-    Ok(match grammar::parse(text).map_err(|error| error.of(name))? {
-        Form::Stdin(selector) => Some(selector),
+    Ok(match grammar::parse(text).map_err(|error| error.with_operand(name))? {
+        OperandSpec::Stdin(selector) => Some(selector),
         _ => None,
     })
 }

@@ -7,8 +7,8 @@ use crate::core::tensors::Tensors;
 use crate::format;
 use crate::format::json::Node;
 use crate::format::{Format, Selector, json};
-use crate::operand::grammar::Form;
-use crate::operand::{Document, Reader, grammar, stdin};
+use crate::operand::grammar::OperandSpec;
+use crate::operand::{Document, OperandReader, grammar, stdin};
 use std::path::Path;
 
 /// Bytes that are read at a time.
@@ -18,42 +18,42 @@ const ROUND: usize = 1 << 18;
 type Add<'a> = dyn FnMut(Tensors<f64>, &str) -> Result<(), Error> + 'a;
 
 /// Does something with each shard that a text stands for, and with its name.
-pub(super) fn each(text: &str, reader: &mut Reader<'_>, add: &mut Add<'_>) -> Result<(), Error> {
+pub(super) fn each(text: &str, reader: &mut OperandReader<'_>, add: &mut Add<'_>) -> Result<(), Error> {
     let (source, selector) = match grammar::parse(text)? {
-        Form::Stdin(selector) => ("-".to_owned(), selector),
-        Form::File(path, selector) => (path, selector),
-        Form::Literal(_) | Form::Json(_) => {
+        OperandSpec::Stdin(selector) => ("-".to_owned(), selector),
+        OperandSpec::File(path, selector) => (path, selector),
+        OperandSpec::Literal(_) | OperandSpec::Json(_) => {
             return Err(Error::new(Code::FormatUnknown, format!("{text:?} is no shard"))
                 .tip("name a .json or .npz file; @NAME is always a file"));
         }
     };
     let label = if source == "-" { stdin::LABEL.to_owned() } else { source.clone() };
-    if let Selector::At(pointer) = &selector {
-        let tree = reader.json(&format!("@{source}"))?.0;
-        let node = tree.find(pointer).map_err(|error| error.from(label.as_str()))?;
+    if let Selector::Pointer(pointer) = &selector {
+        let tree = reader.read_json(&format!("@{source}"))?.0;
+        let node = tree.find(pointer).map_err(|error| error.with_origin(label.as_str()))?;
         return add(entries(&node, &label, 1)?, &format!("{label}#{pointer}"));
     }
     let extension = Path::new(&source).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    if format::by_extension(extension).is_some_and(|format| format.name() != json::Json.name()) {
+    if format::find_by_extension(extension).is_some_and(|format| format.name() != json::Json.name()) {
         return add(archive(text, reader, &label)?, &label);
     }
     lines(&source, reader, add)
 }
 
 /// A file that holds arrays by name.
-fn archive(text: &str, reader: &mut Reader<'_>, label: &str) -> Result<Tensors<f64>, Error> {
-    let unnamed = |error: Error| error.with(|said| said.operand = None);
-    match reader.document(&Name::new("shard"), text).map_err(unnamed)? {
+fn archive(text: &str, reader: &mut OperandReader<'_>, label: &str) -> Result<Tensors<f64>, Error> {
+    let unnamed = |error: Error| error.update(|said| said.operand = None);
+    match reader.read_document(&Name::new("shard"), text).map_err(unnamed)? {
         Document::Named(named) => Ok(named.into_iter().map(|(name, operand)| (name, operand.value)).collect()),
         Document::Single(_) => Err(Error::new(Code::KeyMissing, "holds one array without a name")
-            .from(label)
+            .with_origin(label)
             .tip("shards hold loss, dw, db by name: .json or .npz")),
     }
 }
 
 /// One object a line, or one over many lines.
-fn lines(source: &str, reader: &mut Reader<'_>, add: &mut Add<'_>) -> Result<(), Error> {
-    let (mut source, label) = reader.stream(&format!("@{source}"))?;
+fn lines(source: &str, reader: &mut OperandReader<'_>, add: &mut Add<'_>) -> Result<(), Error> {
+    let (mut source, label) = reader.open_stream(&format!("@{source}"))?;
     let mut rounds = Rounds::new(&mut *source, ROUND);
     let (mut before, mut whole) = (0, None::<Vec<u8>>);
     while let Some(text) = rounds.next(false).map_err(|error| format::unreadable(&label, &error))? {
@@ -73,7 +73,7 @@ fn lines(source: &str, reader: &mut Reader<'_>, add: &mut Add<'_>) -> Result<(),
     match whole {
         Some(whole) => add(shard(&whole, &label, 1)?, &label),
         None if before == 0 => {
-            Err(Error::new(Code::EmptyValue, "is empty").from(label).tip("did the command before it fail?"))
+            Err(Error::new(Code::EmptyValue, "is empty").with_origin(label).tip("did the command before it fail?"))
         }
         None => Ok(()),
     }
@@ -105,7 +105,7 @@ fn later(error: Error, line: usize) -> Error {
 fn entries(node: &Node, label: &str, line: usize) -> Result<Tensors<f64>, Error> {
     let refuse = |message: &str, tip: &str| {
         Err(Error::new(Code::KeyMissing, message)
-            .from(label)
+            .with_origin(label)
             .at(Place::Text { line, column: 1, pointer: String::new() })
             .tip(tip))
     };

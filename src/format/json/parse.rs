@@ -2,7 +2,7 @@
 
 use super::{Entry, Node, fast_parser, special};
 use crate::core::error::{Code, Error, Place};
-use crate::format::{Source, escape, printable, refuse_utf16, unreadable};
+use crate::format::{Source, escape, refuse_utf16, sanitize, unreadable};
 use jiter::{Jiter, JiterError, JiterErrorType, JsonErrorType, Peek};
 use ndarray::{ArrayD, IxDyn};
 use std::collections::HashSet;
@@ -30,7 +30,7 @@ pub fn read<T: Entry>(mut source: Source<'_>) -> Result<Node<T>, Error> {
 pub(super) fn general<T: Entry>(bytes: &[u8], label: &str) -> Result<Node<T>, Error> {
     let text = after_mark(bytes);
     let node = refuse_utf16(bytes).and_then(|()| Parser::new(text).document().map_err(|trouble| trouble.error(text)));
-    node.map_err(|error| error.from(label))
+    node.map_err(|error| error.with_origin(label))
 }
 
 /// The text behind a byte order mark.
@@ -278,7 +278,7 @@ impl Parser<'_> {
         while let Some(name) = key {
             if !seen.insert(name.clone()) {
                 let quote = self.text[before..].iter().position(|&byte| byte == b'"');
-                let message = format!("has the key \"{}\" twice", printable(&name));
+                let message = format!("has the key \"{}\" twice", sanitize(&name));
                 return Err(Trouble::new(Code::DuplicateKey, before + quote.unwrap_or(0), message).under(name));
             }
             let value = self.any(levels).map_err(|trouble| trouble.under(&name))?;

@@ -3,7 +3,7 @@
 use super::parse::{Parser, Trouble};
 use super::{DEEPEST, Node, after_mark};
 use crate::core::error::{Code, Error};
-use crate::format::{printable, refuse_utf16};
+use crate::format::{refuse_utf16, sanitize};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
@@ -99,7 +99,7 @@ impl<'j> Parser<'j> {
             let key_text = between(self.text, before, self.index());
             if !keys.insert(&name) {
                 let at = before + self.text[before..].iter().position(|&byte| byte == b'"').unwrap_or(0);
-                let message = format!("has the key \"{}\" twice", printable(&name));
+                let message = format!("has the key \"{}\" twice", sanitize(&name));
                 return Err(Trouble::new(Code::DuplicateKey, at, message).under(name));
             }
             let Use { take, carry } = what(&name);

@@ -2,7 +2,7 @@
 //! over threads and written in order.
 
 use crate::core::tensors::Tensors;
-use crate::format::{Arrays, Held};
+use crate::format::{ArrayStream, InMemoryArrays};
 use crate::parallel::pipeline;
 use crate::parallel::progress::Progress;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
@@ -64,10 +64,10 @@ fn push_numbers(numbers: &[f64], text: &mut Vec<u8>) {
 }
 
 /// One object, on one line or with a line for each row.
-pub fn to_line(arrays: &mut dyn Arrays, pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
+pub fn to_line(arrays: &mut dyn ArrayStream, pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
     out.write_all(b"{")?;
     let mut first = true;
-    while let Some((name, shape)) = arrays.next()? {
+    while let Some((name, shape)) = arrays.next_array()? {
         out.write_all(match (std::mem::take(&mut first), pretty) {
             (true, false) => b"",
             (false, false) => b",",
@@ -79,7 +79,7 @@ pub fn to_line(arrays: &mut dyn Arrays, pretty: bool, out: &mut dyn io::Write) -
         let around = Around::of(&shape, pretty);
         out.write_all(around.open)?;
         let mut first = true;
-        while let Some(rows) = arrays.rows()? {
+        while let Some(rows) = arrays.next_rows()? {
             write_block(&rows, around.between, &mut first, out)?;
         }
         out.write_all(around.close)?;
@@ -127,7 +127,7 @@ pub fn nested_to_line(groups: &[(&str, Tensors<f64>)], pretty: bool, out: &mut d
         serde_json::to_writer(&mut *out, group)?;
         out.write_all(if pretty { b": " } else { b":" })?;
         let mut text = Vec::new();
-        to_line(&mut Held::from(entries), pretty, &mut text)?;
+        to_line(&mut InMemoryArrays::from(entries), pretty, &mut text)?;
         // A name holds no line break: JSON writes it as \n.
         let lines: Vec<&[u8]> = text.trim_ascii_end().split(|&byte| byte == b'\n').collect();
         out.write_all(&lines.join(&b"\n  "[..]))?;
@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(String::from_utf8(text).unwrap(), serde_json::to_string(&Matrix(value.view())).unwrap());
         let (mut plain, mut pretty) = (Vec::new(), Vec::new());
         let names = [Name::Y, Name::DX];
-        let entries = || Held::new(names.iter().map(|name| (name.clone(), Cow::Borrowed(value))));
+        let entries = || InMemoryArrays::new(names.iter().map(|name| (name.clone(), Cow::Borrowed(value))));
         to_line(&mut entries(), false, &mut plain).unwrap();
         to_line(&mut entries(), true, &mut pretty).unwrap();
         let parsed = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).unwrap();

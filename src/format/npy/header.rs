@@ -3,7 +3,7 @@
 use super::{MAGIC, damaged};
 use crate::core::error::{Code, Error};
 use crate::format::elements::{Element, Layout};
-use crate::format::{Width, printable};
+use crate::format::{OutputDtype, sanitize};
 
 /// Reads `{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), }`.
 pub(super) fn parse(text: &str) -> Result<Layout, Error> {
@@ -107,14 +107,14 @@ fn unreal(kind: &str) -> &'static str {
 }
 
 fn not_real(what: &str, descr: &str) -> Error {
-    let named = if descr.is_empty() { String::new() } else { format!(" ({})", printable(descr)) };
+    let named = if descr.is_empty() { String::new() } else { format!(" ({})", sanitize(descr)) };
     Error::new(Code::Dtype, format!("holds {what}{named}, no real numbers"))
         .tip("save it as doubles: numpy.save(FILE, a.astype('f8'))")
 }
 
 /// Magic, version 1 and header, with NumPy's room for a first axis of 21 digits, a multiple of 64 bytes long.
-pub(super) fn text(shape: &[usize], wide: Width) -> Vec<u8> {
-    let descr = if wide == Width::Double { "<f8" } else { "<f4" };
+pub(super) fn text(shape: &[usize], wide: OutputDtype) -> Vec<u8> {
+    let descr = if wide == OutputDtype::F64 { "<f8" } else { "<f4" };
     let sides: Vec<String> = shape.iter().map(usize::to_string).collect();
     let comma = if shape.len() == 1 { "," } else { "" };
     let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}{comma}), }}", sides.join(", "));

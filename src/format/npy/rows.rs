@@ -24,7 +24,7 @@ impl Rows {
     pub fn open(path: String, mut file: File, len: u64) -> Result<Option<Rows>, Error> {
         let header =
             read_header(&mut file, len).and_then(|(layout, begin)| layout.admit(len - begin).map(|()| (layout, begin)));
-        let (layout, begin) = header.map_err(|error| error.from(&path))?;
+        let (layout, begin) = header.map_err(|error| error.with_origin(&path))?;
         let rowed = !layout.fortran && !layout.shape.is_empty();
         Ok(rowed.then_some(Rows { path, file, layout, begin, read: 0 }))
     }
@@ -52,13 +52,13 @@ impl Rows {
         block.shape[0] = rows.min(self.layout.shape[0] - self.read);
         let before = self.read;
         self.read += block.shape[0];
-        block.read(&mut self.file, true).map_err(|error| later(error, before).from(&self.path))
+        block.read(&mut self.file, true).map_err(|error| later(error, before).with_origin(&self.path))
     }
 }
 
 /// An error of a block of rows, as one of the batch that `before` rows of stand in front of it.
 pub fn later(error: Error, before: usize) -> Error {
-    error.with(|said| {
+    error.update(|said| {
         let Some(Place::Index(at)) = &mut said.at else { return };
         let Some(row) = at.first_mut() else { return };
         let (here, there) = (format!("row {row}"), format!("row {}", *row + before));

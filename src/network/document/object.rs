@@ -1,6 +1,6 @@
 //! An object of a document, and the errors of what stands in it.
 
-use crate::core::error::{Code, Error, Place, printable, slips};
+use crate::core::error::{Code, Error, Place, edit_distance, sanitize};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::format::escape;
@@ -45,12 +45,17 @@ impl<'a> Object<'a> {
     /// Refuses keys that mean nothing: a misspelt parameter must not be left out without a word.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), Error> {
         let Some((odd, _)) = self.entries.iter().find(|(key, _)| !known.contains(&key.as_str())) else { return Ok(()) };
-        let error = damaged(&format!("the key \"{}\" means nothing here", printable(odd)), &self.to(odd));
-        Err(match known.iter().find(|known| slips(known, odd).is_some_and(|slips| slips <= 2) && known.len() > 2) {
-            Some(near) => error.tip(format!("did you mean {near}?")),
-            None if known.is_empty() => error.tip("there are no keys here"),
-            None => error.tip(format!("the keys are {}", known.join(", "))),
-        })
+        let error = damaged(&format!("the key \"{}\" means nothing here", sanitize(odd)), &self.to(odd));
+        Err(
+            match known
+                .iter()
+                .find(|known| edit_distance(known, odd).is_some_and(|slips| slips <= 2) && known.len() > 2)
+            {
+                Some(near) => error.tip(format!("did you mean {near}?")),
+                None if known.is_empty() => error.tip("there are no keys here"),
+                None => error.tip(format!("the keys are {}", known.join(", "))),
+            },
+        )
     }
 
     /// Every value, as an array.

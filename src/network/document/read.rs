@@ -2,7 +2,7 @@
 
 use super::object::{Object, damaged};
 use super::{KEY, VERSION, source};
-use crate::core::error::{Code, Error, Place, shape};
+use crate::core::error::{Code, Error, Place, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::format::json;
@@ -23,13 +23,13 @@ pub fn read(bytes: &[u8], label: &str, beside: Option<Beside<'_>>) -> Result<Tap
     of(&json::parse(bytes, label)?, beside).map_err(|error| match (&error.origin, &error.at) {
         (None, Some(Place::Pointer(pointer))) => {
             let pointer = pointer.clone();
-            let error = error.from(label);
+            let error = error.with_origin(label);
             match json::locate(bytes, &pointer) {
                 Some((line, column)) => error.at(Place::Text { line, column, pointer }),
                 None => error,
             }
         }
-        (None, _) => error.from(label),
+        (None, _) => error.with_origin(label),
         _ => error,
     })
 }
@@ -116,7 +116,7 @@ fn read_stage(
         None => names.fresh(spec),
     };
     let in_layer = |error: Error| match &error.operand {
-        None => error.with(|said| said.message.insert_str(0, &format!("layer {name}: "))),
+        None => error.update(|said| said.message.insert_str(0, &format!("layer {name}: "))),
         _ => error,
     };
     let settings = read_settings(object, spec).map_err(in_layer)?;
@@ -191,7 +191,7 @@ fn read_params(
             }
             (Some((node @ Node::Text(_), pointer)), None) => {
                 let tip = "a file is named only in a network given by its path, never on a pipe";
-                let value = node.matrix(&pointer).map_err(|error| error.with(|said| said.tip = Some(tip.to_owned())));
+                let value = node.matrix(&pointer).map_err(|error| error.update(|said| said.tip = Some(tip.to_owned())));
                 params.insert(slot.name.clone(), value?);
             }
             (Some((node, pointer)), _) => params.insert(slot.name.clone(), node.matrix(&pointer)?),
@@ -276,7 +276,8 @@ fn validate(stage: &Stage, n: usize, record: &Record) -> Result<(), Error> {
         if has == wanted {
             return Ok(());
         }
-        let text = format!("layer {}: {name} is {}, and must be {}", stage.name, shape(has), shape(wanted));
+        let text =
+            format!("layer {}: {name} is {}, and must be {}", stage.name, format_shape(has), format_shape(wanted));
         let place = format!("{pointer}/{group}/{}", escape(name.as_str()));
         Err(damaged(&text, &place).tip("was the tape edited? shapes follow from the layer's input and parameters"))
     };
@@ -294,6 +295,6 @@ fn validate(stage: &Stage, n: usize, record: &Record) -> Result<(), Error> {
 
 fn error_at(error: Error, pointer: &str) -> Error {
     let message = error.to_string();
-    let unnamed = error.with(|said| (said.operand, said.message) = (None, message));
+    let unnamed = error.update(|said| (said.operand, said.message) = (None, message));
     unnamed.at(Place::Pointer(pointer.to_owned()))
 }
