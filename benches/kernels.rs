@@ -15,12 +15,12 @@ use std::hint::black_box;
 use std::time::Instant;
 
 fn main() {
-    pages::reuse(); // as the program does
+    pages::raise_mmap_threshold(); // as the program does
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     if let [race, what, count] = &wanted[..]
         && race == "race"
     {
-        return scope::with(count.parse().unwrap_or(1), || run(what));
+        return scope::with_thread_limit(count.parse().unwrap_or(1), || run(what));
     }
     if let [peak, count, size] = &wanted[..]
         && peak == "peak"
@@ -72,9 +72,9 @@ fn gemm_of_peak() {
 /// Shows size, form, Gflop/s, and those of the peaks, for square matrices.
 fn beside_peaks(count: usize, sizes: &[usize], show: impl Fn(usize, &str, f64, [f64; 2])) {
     const STEPS: usize = 6_000_000;
-    let on_each = |work: fn(usize) -> f64| drop(scope::each(vec![STEPS; count], |steps| black_box(work(steps))));
+    let on_each = |work: fn(usize) -> f64| drop(scope::map_parts(vec![STEPS; count], |steps| black_box(work(steps))));
     let per_step = |work: fn(usize) -> f64| work(STEP) / STEP as f64;
-    scope::with(count, || {
+    scope::with_thread_limit(count, || {
         for &size in sizes {
             let (a, b) = (matrix(size, size), matrix(size, size));
             let runs = if size > 2000 { 3 } else { 9 };
@@ -82,7 +82,7 @@ fn beside_peaks(count: usize, sizes: &[usize], show: impl Fn(usize, &str, f64, [
             for (form, a, b) in forms {
                 let seconds = medians(
                     runs,
-                    &mut [&mut || drop(black_box(gemm::product(a, b))), &mut || on_each(peak), &mut || {
+                    &mut [&mut || drop(black_box(gemm::multiply(a, b))), &mut || on_each(peak), &mut || {
                         on_each(loading_peak)
                     }],
                 );
@@ -104,7 +104,7 @@ fn skinny_products() {
         let (x, w, dout) = (matrix(n, inputs), matrix(inputs, outputs), matrix(n, outputs));
         let forms = [("x·W", x.view(), w.view()), ("dout·Wᵀ", dout.view(), w.t()), ("xᵀ·dout", x.t(), dout.view())];
         for (form, a, b) in forms {
-            let seconds = medians(51, &mut [&mut || drop(black_box(gemm::product(a, b)))])[0];
+            let seconds = medians(51, &mut [&mut || drop(black_box(gemm::multiply(a, b)))])[0];
             let flop = 2.0 * (n * inputs * outputs) as f64 / seconds / 1e9;
             let what = format!("{n}×{inputs}·{inputs}×{outputs} {form}");
             println!("{what:>30} {:>12.1} {flop:>10.1}", seconds * 1e6);
@@ -131,9 +131,9 @@ fn run(what: &str) {
             };
             print(&mut || {
                 for _ in 0..again {
-                    drop(black_box(gemm::product(x.view(), w.view())));
-                    drop(black_box(gemm::product(dout.view(), w.t())));
-                    drop(black_box(gemm::product(x.t(), dout.view())));
+                    drop(black_box(gemm::multiply(x.view(), w.view())));
+                    drop(black_box(gemm::multiply(dout.view(), w.t())));
+                    drop(black_box(gemm::multiply(x.t(), dout.view())));
                 }
             });
         }

@@ -10,7 +10,7 @@ fn main() {
         return;
     };
     let bytes = std::fs::read(file).expect("a readable file");
-    nnlayer::parallel::scope::with(threads.parse().expect("a number"), || {
+    nnlayer::parallel::scope::with_thread_limit(threads.parse().expect("a number"), || {
         for _ in 0..times.parse().expect("a number") {
             let begin = Instant::now();
             let node = nnlayer::format::json::parse(&bytes, file).expect("a document");

@@ -39,7 +39,7 @@ fn main() {
     {
         let (name, backward) = work.strip_suffix("-backward").map_or((work.as_str(), false), |name| (name, true));
         let work = Work::new(name);
-        return scope::with(count.parse().unwrap_or(1), || {
+        return scope::with_thread_limit(count.parse().unwrap_or(1), || {
             (0..7).for_each(|_| println!("{}", work.seconds(backward)));
         });
     }
@@ -47,7 +47,7 @@ fn main() {
     for (name, ..) in LAYERS.iter().filter(|(name, ..)| words.is_empty() || words.iter().any(|word| word == name)) {
         let work = Work::new(name);
         for count in [1, 2] {
-            let measured = scope::with(count, || {
+            let measured = scope::with_thread_limit(count, || {
                 [false, true].map(|backward| {
                     let runs: Vec<[f64; 2]> = (0..5).map(|_| [work.seconds(backward), work.copy_seconds()]).collect();
                     [0, 1].map(|which| median(runs.iter().map(|run| run[which]).collect()))
@@ -128,8 +128,8 @@ impl Work {
         let x = self.at.iter().next().and_then(|(_, x)| x.as_slice()).expect("an operand");
         let start = Instant::now();
         let mut copy: Vec<f64> = pages::zeros(x.len());
-        let each = x.len().div_ceil(scope::count());
-        scope::each(x.chunks(each).zip(copy.chunks_mut(each)).collect(), |(x, copy)| copy.copy_from_slice(x));
+        let each = x.len().div_ceil(scope::thread_limit());
+        scope::map_parts(x.chunks(each).zip(copy.chunks_mut(each)).collect(), |(x, copy)| copy.copy_from_slice(x));
         let taken = start.elapsed().as_secs_f64();
         drop(black_box(copy));
         taken

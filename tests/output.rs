@@ -6,7 +6,7 @@ use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
 use nnlayer::format::{FORMATS, InMemoryArrays, OutputDtype, Selector, Source};
 use nnlayer::layer::{Precision, Settings, compute, find};
-use nnlayer::parallel::progress::listen;
+use nnlayer::parallel::progress::with_listener;
 use nnlayer::parallel::scope;
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -160,14 +160,14 @@ fn a_failed_run_leaves_the_old_file_as_it_was() {
 fn heard(work: impl FnOnce()) -> Vec<(String, f64)> {
     let heard = Rc::new(RefCell::new(Vec::new()));
     let ear = Rc::clone(&heard);
-    listen(Some(Rc::new(move |what, part| ear.borrow_mut().push((what.to_owned(), part)))), work);
+    with_listener(Some(Rc::new(move |what, part| ear.borrow_mut().push((what.to_owned(), part)))), work);
     heard.take()
 }
 
 #[test]
 fn reading_computing_and_writing_are_counted_up_to_their_end() {
     // On this thread alone, which hears of nothing that others do.
-    let heard = |work: &mut dyn FnMut()| scope::with(1, || heard(work));
+    let heard = |work: &mut dyn FnMut()| scope::with_thread_limit(1, || heard(work));
     let grows = |of: &str, what: &str, heard: Vec<(String, f64)>| {
         let parts: Vec<f64> = heard.iter().filter(|(word, _)| word == what).map(|(_, part)| *part).collect();
         let (last, before) = (parts[parts.len() - 1], parts[parts.len() - 2]);

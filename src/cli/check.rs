@@ -53,7 +53,7 @@ pub(super) fn chain(
 /// Checks, with a bar where it takes long.
 pub(super) fn watched(subject: &mut dyn Subject, case: &Case, plan: Plan<'_>) -> Result<Checked, Error> {
     let progress = Progress::new("checking", plan.passes(case));
-    check(subject, case, &Plan { tick: &|| progress.done(1), ..plan })
+    check(subject, case, &Plan { tick: &|| progress.advance(1), ..plan })
 }
 
 /// The form that options ask for; `--json` and `--pretty` are short for one.

@@ -129,7 +129,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
         dispatch(&name, &matches, &mut reader, stdout, &mut messages)
             .unwrap_or_else(|error| ended(&error, &mut messages))
     };
-    parallel::scope::with(threads.map_or(0, usize::from), || parallel::progress::listen(bar.map(Bar::listener), run))
+    parallel::scope::with_thread_limit(threads.map_or(0, usize::from), || {
+        parallel::progress::with_listener(bar.map(Bar::listener), run)
+    })
 }
 
 /// How a run ends that could not go on.

@@ -84,7 +84,7 @@ impl Write for Beside<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::parallel::progress::{Progress, listen};
+    use crate::parallel::progress::{Progress, with_listener};
     use std::cell::RefCell;
 
     /// What a terminal is told of some work, and of output beside it.
@@ -93,7 +93,7 @@ mod tests {
         let bar = Bar::new(Rc::clone(&screen) as Stream, after);
         let mut output = Screen(Rc::clone(&screen));
         let mut out = Beside { out: &mut output, bar: Rc::clone(&bar) };
-        listen(Some(bar.listener()), || work(&mut out));
+        with_listener(Some(bar.listener()), || work(&mut out));
         String::from_utf8(screen.take()).unwrap()
     }
 
@@ -109,7 +109,7 @@ mod tests {
     }
 
     fn third(what: &'static str) {
-        Progress::new(what, 3).done(1);
+        Progress::new(what, 3).advance(1);
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
     fn it_looks_no_more_often_than_an_eye_does() {
         let many = |_: &mut Beside<'_>| {
             let progress = Progress::new("computing", 1000);
-            (0..999).for_each(|_| progress.done(1));
+            (0..999).for_each(|_| progress.advance(1));
         };
         assert_eq!(told(Duration::ZERO, many).matches("computing").count(), 1);
     }
@@ -132,14 +132,14 @@ mod tests {
     fn output_is_not_mixed_with_it() {
         let told = told(Duration::ZERO, |out| {
             let progress = Progress::new("writing", 3);
-            progress.done(1);
+            progress.advance(1);
             out.write_all(b"[1,").unwrap();
             std::thread::sleep(PAUSE);
-            progress.done(1);
+            progress.advance(1);
             out.write_all(b"2]\n").unwrap();
             std::thread::sleep(PAUSE);
             third("not heard");
-            progress.done(0);
+            progress.advance(0);
         });
         let bars: Vec<&str> = told.split("\r\x1b[K").collect();
         assert!(bars.len() == 5 && bars[1].starts_with("writing █") && bars[3].starts_with("writing █"), "{told:?}");

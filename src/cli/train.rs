@@ -78,7 +78,7 @@ fn run(
     let held = held.transpose()?;
     while training.epoch < epochs {
         let progress = Progress::new(format!("epoch {}/{epochs}", training.epoch + 1), samples.rows());
-        let score = learn::epoch(&mut tape, &samples, &training, |rows| progress.done(rows));
+        let score = learn::epoch(&mut tape, &samples, &training, |rows| progress.advance(rows));
         drop(progress);
         let score = refuse_nonsense(score.map_err(diverged)?, training.epoch + 1)?;
         training.epoch += 1;

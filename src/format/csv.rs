@@ -193,7 +193,7 @@ fn write_tables(arrays: &mut dyn ArrayStream, delimiter: u8, out: &mut dyn io::W
         let progress = Progress::new("writing", shape.iter().product());
         let mut write = |row: ArrayViewD<'_, f64>| {
             writer.write_record(row.iter().map(|&number| cell(number)))?;
-            progress.done(row.len());
+            progress.advance(row.len());
             Ok::<(), csv::Error>(())
         };
         while let Some(rows) = arrays.next_rows()? {

@@ -125,7 +125,7 @@ impl Layout {
         let mut values = Vec::new();
         let reserved = if certain { count } else { count.min(UNSEEN) };
         values.try_reserve_exact(reserved).map_err(|_| too_large(8 * count as u64))?;
-        pages::in_large_pages(values.spare_capacity_mut());
+        pages::advise_huge_pages(values.spare_capacity_mut());
         let mut buffer = [0; CHUNK];
         while values.len() < count {
             let size = CHUNK.min((count - values.len()) * self.element.size());

@@ -183,7 +183,7 @@ impl Read for Source<'_> {
             Body::File(file) => file.read(buffer),
             Body::Bytes(bytes) => bytes.read(buffer),
         }?;
-        self.progress.done(read);
+        self.progress.advance(read);
         Ok(read)
     }
 }

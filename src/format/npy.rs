@@ -134,7 +134,7 @@ fn write_numbers(value: &ArrayD<f64>, wide: OutputDtype, out: &mut dyn io::Write
             }
         }
         out.write_all(&bytes)?;
-        progress.done(numbers.len());
+        progress.advance(numbers.len());
     }
     Ok(())
 }

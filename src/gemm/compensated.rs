@@ -32,7 +32,7 @@ const SPLITS: f64 = f64::from_bits((1023 + 990) << 52);
 pub type Bounded = (f64, f64, f64);
 
 /// What `make` makes of Σ_k rows[n, k]·columns[m, k] and its place, for every n and m, row by row.
-pub fn products<T: Send>(
+pub fn multiply<T: Send>(
     rows: ArrayView2<'_, f64>,
     columns: ArrayView2<'_, f64>,
     make: impl Fn(usize, Bounded) -> T + Sync,
@@ -50,17 +50,17 @@ fn products_of<T: Send>(
     let (count, wide) = (rows.nrows(), columns.nrows());
     let right = Right { kind, packed: pack(columns, kind.columns), norms: norms(columns), depth: columns.ncols() };
     let row_norms = norms(rows);
-    let threads = if count * wide * right.depth < ALONE { 1 } else { scope::count() };
+    let threads = if count * wide * right.depth < ALONE { 1 } else { scope::thread_limit() };
     let each = count.div_ceil(threads.max(1)).next_multiple_of(kind.rows);
     let parts = (0..count).step_by(each.max(1)).map(|first| (first, (first + each).min(count))).collect();
     let progress = Progress::new("computing", count);
-    let made = scope::each(parts, |(first, last)| {
+    let made = scope::map_parts(parts, |(first, last)| {
         let mut made = Vec::with_capacity((last - first) * wide);
         for first in (first..last).step_by(ROWS) {
             let last = last.min(first + ROWS);
             let rows = rows.slice(ndarray::s![first..last, ..]);
             right.times(rows, &row_norms[first..last], |place, bounded| made.push(make(first * wide + place, bounded)));
-            progress.done(last - first);
+            progress.advance(last - first);
         }
         made
     });
@@ -285,14 +285,14 @@ mod tests {
     fn columns_may_lie_either_way() {
         let (rows, columns) = (numbers(3, (50, 300), 3), numbers(4, (9, 300), 3));
         let turned = columns.t().as_standard_layout().into_owned();
-        let high = |columns: ArrayView2<'_, f64>| products(rows.view(), columns, |_, (high, ..)| high);
+        let high = |columns: ArrayView2<'_, f64>| multiply(rows.view(), columns, |_, (high, ..)| high);
         assert_eq!(high(columns.view()), high(turned.t()));
     }
 
     #[test]
     fn what_has_no_bound_says_so() {
         let radius = |a: f64, b: f64| {
-            products(ndarray::arr2(&[[a, 1.0]]).view(), ndarray::arr2(&[[b, 1.0]]).view(), |_, v| v.2)[0]
+            multiply(ndarray::arr2(&[[a, 1.0]]).view(), ndarray::arr2(&[[b, 1.0]]).view(), |_, v| v.2)[0]
         };
         assert!(
             radius(f64::NAN, 1.0).is_nan()

@@ -34,7 +34,7 @@ const GROUP: usize = 8;
 const SHARE: usize = 1 << 23;
 
 /// a·b, (N, K)·(K, M).
-pub fn product<T: Element>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>) -> Array2<T> {
+pub fn multiply<T: Element>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>) -> Array2<T> {
     match usable::<T>().next() {
         Some(kernel) => product_by(kernel, a, b),
         None => unreachable!("the last kernel needs nothing"),
@@ -47,7 +47,7 @@ fn product_by<T: Element>(kernel: &'static Kernel<T>, a: ArrayView2<'_, T>, b: A
     let narrow = columns < kernel.columns();
     let swapped = (rows == 1 && (b.strides()[0] == 1 || narrow) && columns > 1)
         || (columns == 1 && a.strides()[0] == 1 && rows >= kernel.columns());
-    let mut values = pages::room(rows * columns);
+    let mut values = pages::with_capacity(rows * columns);
     if depth == 0 {
         values.resize(rows * columns, T::default());
     } else if rows * columns > 0 {
@@ -56,7 +56,7 @@ fn product_by<T: Element>(kernel: &'static Kernel<T>, a: ArrayView2<'_, T>, b: A
         let count = threads_for(rows, depth, columns);
         // Where there is little to add up, the pages are most of the work, and the threads share it.
         if count > 1 && depth > DEPTH {
-            pages::touch(values.spare_capacity_mut());
+            pages::prefault(values.spare_capacity_mut());
         }
         let whole = Part {
             c: values.as_mut_ptr(),
@@ -66,7 +66,7 @@ fn product_by<T: Element>(kernel: &'static Kernel<T>, a: ArrayView2<'_, T>, b: A
         };
         let parts = whole.split(kernel, count);
         let progress = Progress::new("computing", multiplications(rows, depth, columns));
-        scope::each(parts, |part| part.multiply(kernel, a, b, depth, &progress));
+        scope::map_parts(parts, |part| part.multiply(kernel, a, b, depth, &progress));
         // SAFETY: there is room for them, and the parts, which cover all entries, have each written theirs.
         unsafe { values.set_len(rows * columns) };
     }
@@ -84,7 +84,7 @@ fn multiplications(rows: usize, depth: usize, columns: usize) -> usize {
 /// How many threads the work is worth.
 fn threads_for(rows: usize, depth: usize, columns: usize) -> usize {
     let shares = multiplications(rows, depth, columns) / SHARE;
-    if shares < 2 { 1 } else { scope::count().min(shares) }
+    if shares < 2 { 1 } else { scope::thread_limit().min(shares) }
 }
 
 /// A rectangle of the product.
@@ -143,7 +143,7 @@ impl<T: Element> Part<T> {
                         for left in by_rows.strips(a, group, products, room, copied) {
                             right.iter().for_each(|right| self.tile(kernel, &left, right, products));
                         }
-                        progress.done(multiplications(group.len(), products.len(), columns.len()));
+                        progress.advance(multiplications(group.len(), products.len(), columns.len()));
                     }
                 }
             }
@@ -219,14 +219,16 @@ mod tests {
 
     #[test]
     fn a_product_counts_what_is_done_up_to_its_end() {
-        use crate::parallel::progress::listen;
+        use crate::parallel::progress::with_listener;
         use std::{cell::RefCell, rc::Rc};
         for threads in [1, 3] {
             let heard = Rc::new(RefCell::new(Vec::new()));
             let ear = Rc::clone(&heard);
             let (a, b) = (matrix(700, 600, 1), matrix(600, 500, 2));
-            let multiply = || drop(product(a.view(), b.view()));
-            scope::with(threads, || listen(Some(Rc::new(move |_, part| ear.borrow_mut().push(part))), multiply));
+            let multiply = || drop(multiply(a.view(), b.view()));
+            scope::with_thread_limit(threads, || {
+                with_listener(Some(Rc::new(move |_, part| ear.borrow_mut().push(part))), multiply)
+            });
             let heard = heard.take();
             assert!(heard.len() > 10 && heard.is_sorted(), "{heard:?}");
             let (last, before) = (heard[heard.len() - 1], heard[heard.len() - 2]);
@@ -279,10 +281,14 @@ mod tests {
     #[test]
     fn threads_change_no_bit() {
         let (a, b) = (matrix(310, 270, 1), matrix(270, 310, 2));
-        let expected = bits(&scope::with(1, || product(a.view(), b.view())));
-        assert_eq!(scope::with(7, || threads_for(310, 270, 310)), 3, "the work is split at all");
+        let expected = bits(&scope::with_thread_limit(1, || multiply(a.view(), b.view())));
+        assert_eq!(scope::with_thread_limit(7, || threads_for(310, 270, 310)), 3, "the work is split at all");
         for count in 2..=7 {
-            assert_eq!(bits(&scope::with(count, || product(a.view(), b.view()))), expected, "{count} threads");
+            assert_eq!(
+                bits(&scope::with_thread_limit(count, || multiply(a.view(), b.view()))),
+                expected,
+                "{count} threads"
+            );
         }
     }
 

@@ -33,16 +33,16 @@ pub fn exactly<R>(work: impl FnOnce() -> R) -> R {
 
 /// Does `work` on so many parts, [`exactly`] on each, over all threads; results come in the order of the parts.
 pub fn each<R: Send>(parts: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
-    let workers = scope::count();
+    let workers = scope::thread_limit();
     let progress = progress::Progress::new("computing", parts);
     let part = |n: usize| {
         let made = exactly(|| work(n));
-        progress.done(1);
+        progress.advance(1);
         made
     };
     let share = |worker: usize| (parts * worker / workers)..(parts * (worker + 1) / workers);
     let shares = (0..workers).map(share).filter(|share| !share.is_empty()).collect();
-    let results = scope::each(shares, |share| share.map(part).collect::<Vec<R>>());
+    let results = scope::map_parts(shares, |share| share.map(part).collect::<Vec<R>>());
     results.into_iter().flatten().collect()
 }
 
@@ -237,7 +237,7 @@ impl Scalar for Exact {
                 log::product(&rows, &columns, place).near()
             }
         };
-        let near = compensated::products(rows.view(), columns.view(), entry);
+        let near = compensated::multiply(rows.view(), columns.view(), entry);
         let product = log::push_product(rows, columns, near).map(Exact).collect();
         Array2::from_shape_vec((a.nrows(), b.ncols()), product)
             .unwrap_or_else(|_| unreachable!("an entry for each place"))

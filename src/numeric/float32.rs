@@ -30,10 +30,10 @@ impl Scalar for f32 {
         by_double(self, Scalar::tanh)
     }
     fn filled(len: usize, step: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
-        fill::filled(len, step, fill)
+        fill::fill_chunks(len, step, fill)
     }
     fn matmul(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> Array2<f32> {
-        gemm::product(a, b)
+        gemm::multiply(a, b)
     }
 }
 

@@ -57,7 +57,7 @@ impl Scalar for f64 {
     /// Of 64 rows at a time, whatever the threads, with the errors of all additions.
     fn sum_of_rows<T: Iterator<Item = f64>>(rows: usize, width: usize, terms: impl Fn(usize) -> T + Sync) -> f64 {
         const TOGETHER: usize = 64;
-        let parts = fill::each(rows.div_ceil(TOGETHER), TOGETHER * width, |part| {
+        let parts = fill::map_rows(rows.div_ceil(TOGETHER), TOGETHER * width, |part| {
             let rows = part * TOGETHER..rows.min((part + 1) * TOGETHER);
             in_two_parts(rows.flat_map(&terms))
         });
@@ -67,7 +67,7 @@ impl Scalar for f64 {
     }
 
     fn sums_of_rows<T: Iterator<Item = f64>>(rows: usize, width: usize, terms: impl Fn(usize) -> T + Sync) -> Vec<f64> {
-        fill::each(rows, width, |n| f64::sum(terms(n)))
+        fill::map_rows(rows, width, |n| f64::sum(terms(n)))
     }
 
     fn has_nan(numbers: &[f64]) -> bool {
@@ -75,27 +75,27 @@ impl Scalar for f64 {
     }
 
     fn loss_gradient(y: &[f64], total: f64, t: Target<'_, f64>, scale: Scale<f64>, dx: &mut [f64]) {
-        loss::gradient(y, total, t, scale, dx);
+        loss::logits_gradient(y, total, t, scale, dx);
     }
 
     fn loss_slope(y: &[f64], eps: f64, t: Target<'_, f64>, scale: Scale<f64>, dy: &mut [f64]) {
-        loss::slope(y, eps, t, scale, dy);
+        loss::probabilities_gradient(y, eps, t, scale, dy);
     }
 
     fn softmax_rows(x: ArrayView2<'_, f64>) -> (Array2<f64>, Vec<(f64, f64)>) {
-        let (y, sums) = softmax::rows(entries(&x.as_standard_layout()), x.ncols());
+        let (y, sums) = softmax::softmax_rows(entries(&x.as_standard_layout()), x.ncols());
         let lines = sums.into_iter().map(|(largest, others)| (largest, Scalar::ln_1p(others))).collect();
         (matrix(x.dim(), y), lines)
     }
 
     fn softmax_gradient(_: ArrayView2<'_, f64>, y: ArrayView2<'_, f64>, dout: ArrayView2<'_, f64>) -> Array2<f64> {
         let (dim, y, dout) = (y.dim(), y.as_standard_layout(), dout.as_standard_layout());
-        matrix(dim, softmax::gradient(entries(&y), entries(&dout), dim.1))
+        matrix(dim, softmax::softmax_gradient(entries(&y), entries(&dout), dim.1))
     }
 
     /// Keeps the largest number of each row, and the sum of the others' powers.
     fn log_softmax_rows(x: ArrayView2<'_, f64>) -> (Array2<f64>, Array2<f64>) {
-        let (log, sums) = softmax::logs(entries(&x.as_standard_layout()), x.ncols());
+        let (log, sums) = softmax::log_softmax_rows(entries(&x.as_standard_layout()), x.ncols());
         let kept = sums.iter().flat_map(|&(largest, others)| [largest, others]).collect();
         (matrix(x.dim(), log), matrix((sums.len(), 2), kept))
     }
@@ -107,7 +107,7 @@ impl Scalar for f64 {
     ) -> Array2<f64> {
         let (x, dout) = (x.as_standard_layout(), dout.as_standard_layout());
         let sums: Vec<(f64, f64)> = kept.rows().into_iter().map(|row| (row[0], row[1])).collect();
-        matrix(x.dim(), softmax::log_gradient(entries(&x), &sums, entries(&dout), x.ncols()))
+        matrix(x.dim(), softmax::log_softmax_gradient(entries(&x), &sums, entries(&dout), x.ncols()))
     }
 
     fn curve<const N: usize>(curve: Curve, of: [&[f64]; N], made: &mut [f64], formula: impl Fn([f64; N]) -> f64) {
@@ -121,11 +121,11 @@ impl Scalar for f64 {
     }
 
     fn filled(len: usize, step: usize, fill: impl Fn(usize, &mut [f64]) + Sync) -> Vec<f64> {
-        fill::filled(len, step, fill)
+        fill::fill_chunks(len, step, fill)
     }
 
     fn matmul(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
-        gemm::product(a, b)
+        gemm::multiply(a, b)
     }
 }
 
@@ -212,12 +212,12 @@ mod tests {
         for (rows, width) in [(0, 3), (1, 7), (64, 9), (65, 9), (1000, 100), (70_000, 3)] {
             let terms = |n: usize| (0..width).map(move |k| term(n, k));
             let whole = f64::sum((0..rows).flat_map(terms));
-            let alone = crate::parallel::scope::with(1, || f64::sum_of_rows(rows, width, terms));
+            let alone = crate::parallel::scope::with_thread_limit(1, || f64::sum_of_rows(rows, width, terms));
             assert!((alone - whole).abs() <= 1e-11 * whole.abs(), "{rows} {width}: {alone} {whole}");
             for count in [2, 3] {
-                let found = crate::parallel::scope::with(count, || f64::sum_of_rows(rows, width, terms));
+                let found = crate::parallel::scope::with_thread_limit(count, || f64::sum_of_rows(rows, width, terms));
                 assert_eq!(found.to_bits(), alone.to_bits(), "{rows} {width}");
-                let each = crate::parallel::scope::with(count, || f64::sums_of_rows(rows, width, terms));
+                let each = crate::parallel::scope::with_thread_limit(count, || f64::sums_of_rows(rows, width, terms));
                 assert!(each.into_iter().eq((0..rows).map(|n| f64::sum(terms(n)))));
             }
         }

@@ -220,7 +220,7 @@ pub trait Scalar:
     /// Does `work` on parts of so many rows, of numbers that come of operands: at a time on about `together` rows, of each part a
     /// multiple of `unit`. What is made of a part is rounded there.
     fn in_parts(rows: usize, (together, unit): (usize, usize), work: impl Fn(Range<usize>) + Sync) {
-        fill::in_parts(rows, (together, unit), work);
+        fill::for_each_row_chunk(rows, (together, unit), work);
     }
 
     /// a·b, (N, K)·(K, M).

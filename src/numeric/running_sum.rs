@@ -36,7 +36,7 @@ impl Running {
             });
         } else {
             let single = self.single;
-            fill::changed(sum, numbers, |sum, next| *sum = rounded(*sum + next, single));
+            fill::update_elementwise(sum, numbers, |sum, next| *sum = rounded(*sum + next, single));
         }
     }
 

@@ -36,7 +36,7 @@ impl<T: Copy + Mul<Output = T> + Div<Output = T>> Scale<T> {
 }
 
 /// dx = y·total − t, scaled.
-pub fn gradient(y: &[f64], total: f64, t: Target<'_, f64>, scale: Scale<f64>, dx: &mut [f64]) {
+pub fn logits_gradient(y: &[f64], total: f64, t: Target<'_, f64>, scale: Scale<f64>, dx: &mut [f64]) {
     gradient_by(Instructions::best(), y, total, t, scale, dx);
 }
 
@@ -61,7 +61,7 @@ fn gradient_by(
 }
 
 /// dy = −t/(y + eps), scaled; where t is 0 it is 0, but for a NaN. dy comes as zeros.
-pub fn slope(y: &[f64], eps: f64, t: Target<'_, f64>, scale: Scale<f64>, dy: &mut [f64]) {
+pub fn probabilities_gradient(y: &[f64], eps: f64, t: Target<'_, f64>, scale: Scale<f64>, dy: &mut [f64]) {
     slope_by(Instructions::best(), y, eps, t, scale, dy);
 }
 

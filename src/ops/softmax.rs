@@ -14,8 +14,8 @@ use crate::simd::unroll::unrolled;
 mod gradient;
 mod log;
 
-pub use gradient::{gradient, log_gradient};
-pub use log::logs;
+pub use gradient::{log_softmax_gradient, softmax_gradient};
+pub use log::log_softmax_rows;
 
 /// Numbers that are worth a thread.
 const SHARE: usize = 1 << 15;
@@ -25,7 +25,7 @@ const NARROW: usize = 64;
 const AHEAD: usize = 1 << 14;
 
 /// The softmax of each row of `width` numbers; and of each row the largest number, and the sum of e^(x − largest) of the others.
-pub fn rows(x: &[f64], width: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
+pub fn softmax_rows(x: &[f64], width: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
     rows_by(Instructions::best(), x, width)
 }
 
@@ -45,10 +45,10 @@ fn over_rows(
     if count == 0 {
         return (y, sums);
     }
-    let parts = if x.len() < 2 * SHARE { 1 } else { scope::count().min(x.len() / SHARE) };
+    let parts = if x.len() < 2 * SHARE { 1 } else { scope::thread_limit().min(x.len() / SHARE) };
     let each = count.div_ceil(parts);
     let parts = x.chunks(each * width).zip(y.chunks_mut(each * width)).zip(sums.chunks_mut(each)).collect();
-    scope::each(parts, |((x, y), sums)| make(x, y, sums));
+    scope::map_parts(parts, |((x, y), sums)| make(x, y, sums));
     (y, sums)
 }
 
@@ -282,7 +282,7 @@ pub(crate) mod tests {
         #[test]
         fn probabilities_and_the_sum_of_the_others_are_within_bounds((width, mut x) in every_width_and_spread()) {
             x.iter_mut().step_by(width).for_each(|x| *x = x.max(-1e300));
-            let (y, sums) = rows(&x, width);
+            let (y, sums) = softmax_rows(&x, width);
             let wide: Vec<DoubleDouble> = x.iter().map(|&x| DoubleDouble::from_f64(x)).collect();
             let view = ArrayView2::from_shape((x.len() / width, width), &wide).unwrap();
             let (real, lines) = DoubleDouble::softmax_rows(view);
@@ -302,7 +302,7 @@ pub(crate) mod tests {
 
         #[test]
         fn instructions_and_threads_change_no_bit((width, x) in every_width_and_spread()) {
-            let (y, sums) = rows(&x, width);
+            let (y, sums) = softmax_rows(&x, width);
             let bits = |values: &[f64]| -> Vec<u64> {
                 values.iter().map(|value| if value.is_nan() { 0 } else { value.to_bits() }).collect()
             };
@@ -317,8 +317,8 @@ pub(crate) mod tests {
     #[test]
     fn rows_are_split_over_threads_without_a_change() {
         let x: Vec<f64> = (0..300_000).map(|n| (f64::from(n) * 0.618).sin() * 9.0).collect();
-        let one = scope::with(1, || rows(&x, 1000));
-        assert!(one == scope::with(3, || rows(&x, 1000)));
+        let one = scope::with_thread_limit(1, || softmax_rows(&x, 1000));
+        assert!(one == scope::with_thread_limit(3, || softmax_rows(&x, 1000)));
     }
 
     #[test]
@@ -326,7 +326,7 @@ pub(crate) mod tests {
         for (width, at) in [(16, 0), (16, 5), (16, 15), (128, 0), (128, 9), (128, 64), (128, 127)] {
             let mut x = vec![1.0; 3 * width];
             x[width + at] = f64::NAN;
-            let (y, _) = rows(&x, width);
+            let (y, _) = softmax_rows(&x, width);
             assert!(y[width..2 * width].iter().all(|y| y.is_nan()), "{y:?}");
             let others = y[..width].iter().chain(&y[2 * width..]);
             assert!(others.into_iter().all(|&y| y == 1.0 / width as f64));
@@ -350,6 +350,6 @@ pub(crate) mod tests {
 
     #[test]
     fn nothing_gives_nothing() {
-        assert!(rows(&[], 5) == (vec![], vec![]));
+        assert!(softmax_rows(&[], 5) == (vec![], vec![]));
     }
 }

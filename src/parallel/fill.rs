@@ -1,58 +1,72 @@
-//! Numbers that are made without each other, over threads.
+//! Fills and updates arrays in parallel.
 
 use super::progress::Progress;
 use super::{pages, scope};
 use std::ops::Range;
 
-/// Numbers that are worth a thread.
-const SHARE: usize = 1 << 15;
+/// Elements per thread that are worth starting it.
+const THREAD_ELEMENTS: usize = 1 << 15;
 
-/// So many numbers, `step` at a time: `fill` gets the place of a step among them, and room for its numbers, the last time
-/// perhaps for fewer.
-pub fn filled<T: Copy + Default + Send>(len: usize, step: usize, fill: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
-    let mut all = pages::zeros(len);
-    if len == 0 || step == 0 {
-        return all;
+/// Returns into how many parts work on `elements` elements is split.
+fn part_count(elements: usize) -> usize {
+    if elements < 2 * THREAD_ELEMENTS { 1 } else { scope::thread_limit().min(elements / THREAD_ELEMENTS) }
+}
+
+/// Returns `len` elements that `fill` computes from zeros, a chunk at a time. `fill` takes the index of the chunk and the chunk,
+/// which has `chunk_len` elements; the last one may be shorter.
+pub fn fill_chunks<T: Copy + Default + Send>(
+    len: usize,
+    chunk_len: usize,
+    fill: impl Fn(usize, &mut [T]) + Sync,
+) -> Vec<T> {
+    let mut elements = pages::zeros(len);
+    if len == 0 || chunk_len == 0 {
+        return elements;
     }
-    let parts = if len < 2 * SHARE { 1 } else { scope::count().min(len / SHARE) };
     let progress = Progress::new("computing", len);
-    let each = len.div_ceil(step).div_ceil(parts);
-    let parts = all.chunks_mut(each * step).enumerate().collect();
-    scope::each(parts, |(part, numbers)| {
-        for (n, numbers) in numbers.chunks_mut(step).enumerate() {
-            fill(part * each + n, numbers);
-            progress.done(numbers.len());
+    let chunks_per_part = len.div_ceil(chunk_len).div_ceil(part_count(len));
+    let parts = elements.chunks_mut(chunks_per_part * chunk_len).enumerate().collect();
+    scope::map_parts(parts, |(part, elements)| {
+        for (n, chunk) in elements.chunks_mut(chunk_len).enumerate() {
+            fill(part * chunks_per_part + n, chunk);
+            progress.advance(chunk.len());
         }
     });
-    all
+    elements
 }
 
-/// Does `work` on parts of so many rows, over all threads: at a time on about `together` rows, of each part a multiple of `unit`.
-pub fn in_parts(rows: usize, (together, unit): (usize, usize), work: impl Fn(Range<usize>) + Sync) {
-    let share = rows.div_ceil(scope::count()).max(1);
-    let step = (together / scope::count()).next_multiple_of(unit).max(unit);
-    let shares = (0..rows).step_by(share).map(|from| from..rows.min(from + share)).collect();
-    scope::each(shares, |share: Range<usize>| {
-        share.clone().step_by(step).for_each(|row| work(row..share.end.min(row + step)));
+/// Calls `work` for consecutive chunks of `rows` rows on all threads. The chunks that are worked on at the same time have about
+/// `rows_at_once` rows together, and each has a multiple of `row_multiple`.
+pub fn for_each_row_chunk(
+    rows: usize,
+    (rows_at_once, row_multiple): (usize, usize),
+    work: impl Fn(Range<usize>) + Sync,
+) {
+    let rows_per_thread = rows.div_ceil(scope::thread_limit()).max(1);
+    let chunk_rows = (rows_at_once / scope::thread_limit()).next_multiple_of(row_multiple).max(row_multiple);
+    let parts = (0..rows).step_by(rows_per_thread).map(|from| from..rows.min(from + rows_per_thread)).collect();
+    scope::map_parts(parts, |part: Range<usize>| {
+        part.clone().step_by(chunk_rows).for_each(|row| work(row..part.end.min(row + chunk_rows)));
     });
 }
 
-/// Changes every number by the one that lies at its place in `others`.
-pub fn changed<T: Send, U: Sync>(all: &mut [T], others: &[U], change: impl Fn(&mut T, &U) + Sync) {
-    let parts = if all.len() < 2 * SHARE { 1 } else { scope::count().min(all.len() / SHARE) };
-    let part = all.len().div_ceil(parts).max(1);
-    scope::each(all.chunks_mut(part).zip(others.chunks(part)).collect(), |(all, others)| {
-        all.iter_mut().zip(others).for_each(|(number, other)| change(number, other));
+/// Calls `update` for each element of `targets` and the element of `sources` with the same index.
+pub fn update_elementwise<T: Send, U: Sync>(targets: &mut [T], sources: &[U], update: impl Fn(&mut T, &U) + Sync) {
+    let part_len = targets.len().div_ceil(part_count(targets.len())).max(1);
+    scope::map_parts(targets.chunks_mut(part_len).zip(sources.chunks(part_len)).collect(), |(targets, sources)| {
+        targets.iter_mut().zip(sources).for_each(|(target, source)| update(target, source));
     });
 }
 
-/// What is made of each of so many rows, of so many numbers each.
-pub fn each<R: Send>(rows: usize, width: usize, make: impl Fn(usize) -> R + Sync) -> Vec<R> {
-    let numbers = rows.saturating_mul(width);
-    let parts = if numbers < 2 * SHARE { 1 } else { scope::count().min(numbers / SHARE).min(rows).max(1) };
-    let each = rows.div_ceil(parts);
-    let parts = (0..parts).map(|part| (part * each).min(rows)..((part + 1) * each).min(rows)).collect();
-    scope::each(parts, |rows: Range<usize>| rows.map(&make).collect::<Vec<R>>()).into_iter().flatten().collect()
+/// Returns the result of `function` for each row index. A row has `width` elements, which decides how many threads are used.
+pub fn map_rows<R: Send>(rows: usize, width: usize, function: impl Fn(usize) -> R + Sync) -> Vec<R> {
+    let parts = part_count(rows.saturating_mul(width)).min(rows.max(1));
+    let rows_per_part = rows.div_ceil(parts);
+    let parts = (0..parts).map(|n| (n * rows_per_part).min(rows)..((n + 1) * rows_per_part).min(rows)).collect();
+    scope::map_parts(parts, |rows: Range<usize>| rows.map(&function).collect::<Vec<R>>())
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 #[cfg(test)]
@@ -60,51 +74,55 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_is_changed_by_the_one_at_its_place_whatever_the_threads() {
+    fn elements_are_updated_from_the_same_index_for_any_number_of_threads() {
         for len in [0, 5, 70_000, 100_001] {
-            let others: Vec<usize> = (0..len).map(|n| 3 * n).collect();
-            for count in [1, 2, 5] {
-                let mut all: Vec<usize> = (0..len).collect();
-                scope::with(count, || changed(&mut all, &others, |number, other| *number += other));
-                assert!(all.iter().enumerate().all(|(n, &number)| number == 4 * n));
+            let sources: Vec<usize> = (0..len).map(|n| 3 * n).collect();
+            for threads in [1, 2, 5] {
+                let mut targets: Vec<usize> = (0..len).collect();
+                scope::with_thread_limit(threads, || {
+                    update_elementwise(&mut targets, &sources, |target, source| *target += source);
+                });
+                assert!(targets.iter().enumerate().all(|(n, &target)| target == 4 * n));
             }
         }
     }
 
     #[test]
-    fn parts_are_all_rows_once_whatever_the_threads() {
-        for (rows, together) in [(0, 5), (1, 1), (700, 100), (700, 10_000), (65, 64)] {
-            for count in [1, 2, 5] {
-                let parts = std::sync::Mutex::new(Vec::new());
-                let take = |part: Range<usize>| parts.lock().unwrap_or_else(|_| unreachable!()).extend(part);
-                scope::with(count, || in_parts(rows, (together, 8), take));
-                let mut found = parts.into_inner().unwrap_or_default();
-                found.sort_unstable();
-                assert!(found.into_iter().eq(0..rows), "{rows} {together} {count}");
+    fn row_chunks_cover_each_row_once_for_any_number_of_threads() {
+        for (rows, rows_at_once) in [(0, 5), (1, 1), (700, 100), (700, 10_000), (65, 64)] {
+            for threads in [1, 2, 5] {
+                let seen = std::sync::Mutex::new(Vec::new());
+                let record = |chunk: Range<usize>| seen.lock().unwrap_or_else(|_| unreachable!()).extend(chunk);
+                scope::with_thread_limit(threads, || for_each_row_chunk(rows, (rows_at_once, 8), record));
+                let mut seen = seen.into_inner().unwrap_or_default();
+                seen.sort_unstable();
+                assert!(seen.into_iter().eq(0..rows), "{rows} {rows_at_once} {threads}");
             }
         }
     }
 
     #[test]
-    fn every_number_is_made_once_at_its_place_whatever_the_threads() {
-        for (len, step) in [(0, 7), (5, 0), (5, 7), (100_000, 1), (100_001, 64), (300_000, 1000), (70_000, 69_999)] {
-            let fill = |n: usize, numbers: &mut [usize]| {
-                assert!(numbers.len() == step || n == (len - 1) / step, "only the last step is shorter");
-                numbers.iter_mut().enumerate().for_each(|(k, number)| *number += n * step + k);
+    fn chunks_fill_each_element_once_for_any_number_of_threads() {
+        let sizes = [(0, 7), (5, 0), (5, 7), (100_000, 1), (100_001, 64), (300_000, 1000), (70_000, 69_999)];
+        for (len, chunk_len) in sizes {
+            let fill = |n: usize, chunk: &mut [usize]| {
+                assert!(chunk.len() == chunk_len || n == (len - 1) / chunk_len, "only the last chunk is shorter");
+                chunk.iter_mut().enumerate().for_each(|(k, element)| *element += n * chunk_len + k);
             };
-            for count in [1, 2, 5] {
-                let found = scope::with(count, || filled(len, step, fill));
-                assert!(found.len() == len && (step == 0 || found.iter().enumerate().all(|(n, &found)| n == found)));
+            for threads in [1, 2, 5] {
+                let found = scope::with_thread_limit(threads, || fill_chunks(len, chunk_len, fill));
+                assert_eq!(found.len(), len);
+                assert!(chunk_len == 0 || found.iter().enumerate().all(|(n, &found)| n == found));
             }
         }
     }
 
     #[test]
-    fn each_row_gives_its_own_in_their_order() {
+    fn mapped_rows_are_in_order_for_any_number_of_threads() {
         for (rows, width) in [(0, 5), (5, 0), (3, 1 << 20), (100_000, 1), (1001, 1000)] {
-            for count in [1, 2, 5] {
-                let found = scope::with(count, || each(rows, width, |n| n));
-                assert!(found.into_iter().eq(0..rows), "{rows} {width} {count}");
+            for threads in [1, 2, 5] {
+                let found = scope::with_thread_limit(threads, || map_rows(rows, width, |n| n));
+                assert!(found.into_iter().eq(0..rows), "{rows} {width} {threads}");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Work spread over threads. The results are the same bits for any number of threads.
-#![allow(unsafe_code)]
 
 pub mod fill;
+#[allow(unsafe_code)]
 pub mod pages;
 pub mod pipeline;
 pub mod progress;

@@ -1,72 +1,72 @@
-//! Room for large results: in large pages where the system gives them, which a first write fills five hundred times faster.
+//! Memory of large arrays. Huge pages make the first write to it several hundred times cheaper in page faults.
 
 use std::mem::MaybeUninit;
 
-/// What a system gives memory in, at least.
-const PAGE: usize = 4096;
+/// Size of the smallest page of any supported system.
+const PAGE_BYTES: usize = 4096;
 
-/// From here on large pages are worth it.
-const LARGE: usize = 1 << 22;
+/// Arrays from this size on are placed in huge pages.
+const HUGE_ARRAY_BYTES: usize = 1 << 22;
 
-/// An empty vector with room for so many numbers.
-pub fn room<T>(len: usize) -> Vec<T> {
+/// Returns an empty vector with a capacity of `len` elements.
+pub fn with_capacity<T>(len: usize) -> Vec<T> {
     let mut values = Vec::with_capacity(len);
-    in_large_pages(values.spare_capacity_mut());
+    advise_huge_pages(values.spare_capacity_mut());
     values
 }
 
-/// So many zeros, which take memory when they are first written.
+/// Returns a vector of `len` zeros, which take physical memory on the first write.
 pub fn zeros<T: Copy + Default>(len: usize) -> Vec<T> {
     let mut values = vec![T::default(); len];
-    in_large_pages(&mut values);
+    advise_huge_pages(&mut values);
     values
 }
 
-/// Has the system give all pages of large room now: those that several threads write to first, at a time, can take it several times
-/// as long.
-pub fn touch<T: Copy + Default>(room: &mut [MaybeUninit<T>]) {
-    if size_of_val(room) < LARGE {
+/// Writes to each page of a large array, so that the system maps all of them now. Page faults of several threads at the same
+/// time take several times as long.
+pub fn prefault<T: Copy + Default>(values: &mut [MaybeUninit<T>]) {
+    if size_of_val(values) < HUGE_ARRAY_BYTES {
         return;
     }
-    room.chunks_mut((PAGE / size_of::<T>()).max(1)).for_each(|page| _ = page[0].write(T::default()));
+    values.chunks_mut((PAGE_BYTES / size_of::<T>()).max(1)).for_each(|page| _ = page[0].write(T::default()));
 }
 
-/// Makes later vectors take the place of earlier ones that were freed: an allocator may give a large one back to the system, and
-/// the next would be made page by page again. The GNU library's keeps those that are no larger than one that was freed before.
-pub fn reuse() {
-    const MOST: usize = 1 << 24;
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(MOST)));
+/// Makes the allocator keep freed memory of large vectors for later ones, which otherwise fault in page by page again. The GNU
+/// library raises its threshold for `mmap` to the size of the largest block that was freed.
+pub fn raise_mmap_threshold() {
+    const THRESHOLD_BYTES: usize = 1 << 24;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(THRESHOLD_BYTES)));
 }
 
-/// Takes room that nothing was written to yet in large pages, where it is worth it.
+/// Asks the system to place memory that was not written to yet in huge pages, if it is large enough.
 #[cfg(target_os = "linux")]
-pub fn in_large_pages<T>(values: &mut [T]) {
+pub fn advise_huge_pages<T>(values: &mut [T]) {
     let (bytes, start) = (size_of_val(values), values.as_mut_ptr().cast::<u8>());
-    let skip = start.align_offset(PAGE);
-    if cfg!(miri) || bytes < LARGE || skip > bytes {
+    let skip = start.align_offset(PAGE_BYTES);
+    if cfg!(miri) || bytes < HUGE_ARRAY_BYTES || skip > bytes {
         return;
     }
-    // SAFETY: the pages lie within the slice, and the advice changes nothing in them. A system that does not take it loses
-    // speed only.
+    // SAFETY: `skip` and the length keep the pages within `values`, which this function borrows exclusively, and the advice
+    // changes no content. A system that refuses it only loses speed.
     let _ = unsafe {
         let pages = start.add(skip).cast();
-        rustix::mm::madvise(pages, (bytes - skip) / PAGE * PAGE, rustix::mm::Advice::LinuxHugepage)
+        rustix::mm::madvise(pages, (bytes - skip) / PAGE_BYTES * PAGE_BYTES, rustix::mm::Advice::LinuxHugepage)
     };
 }
 
-/// Takes room that nothing was written to yet as it is.
+/// Does nothing: only Linux takes this advice.
 #[cfg(not(target_os = "linux"))]
-pub fn in_large_pages<T>(_: &mut [T]) {}
+pub fn advise_huge_pages<T>(_: &mut [T]) {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn zeros_are_zero_and_room_is_there() {
+    fn zeros_are_zero_and_capacities_are_as_requested() {
         for len in [0, 3, 1 << 20] {
             assert!(zeros::<f64>(len).iter().all(|&value| value == 0.0));
-            assert!(room::<f64>(len).capacity() >= len);
+            assert!(with_capacity::<f64>(len).capacity() >= len);
         }
     }
 }

@@ -1,61 +1,61 @@
-//! Work that comes in parts and goes out in their order: this thread brings the parts and takes the results, every thread
-//! works on them, and no more than a few parts are there at a time.
+//! An ordered pipeline: this thread produces items and consumes results, every thread transforms items, and only a few items
+//! are in memory at a time.
 
-use super::scope::{count, with};
+use super::scope::{thread_limit, with_thread_limit};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Result, scope};
 
-/// Brings parts with `bring` until there are none or `take` returns false; works on each with `make`; `take` gets the
-/// results in the order of the parts. `bring` and `take` run on this thread only.
+/// Calls `produce` until it returns `None` or `consume` returns false, and `transform` on each item. `consume` takes the results
+/// in the order of the items. `produce` and `consume` run on this thread only.
 pub fn run<T: Send, R: Send>(
-    mut bring: impl FnMut() -> Option<T>,
-    make: impl Fn(T) -> R + Sync,
-    mut take: impl FnMut(R) -> bool,
+    mut produce: impl FnMut() -> Option<T>,
+    transform: impl Fn(T) -> R + Sync,
+    mut consume: impl FnMut(R) -> bool,
 ) {
-    let alone = |part| with(1, || make(part));
-    // A thread is not worth it for one part.
-    let Some(first) = bring() else { return };
-    let (threads, second) = (count(), bring());
+    let transform = |item| with_thread_limit(1, || transform(item));
+    let Some(first) = produce() else { return };
+    // A single item is not worth starting a thread.
+    let (threads, second) = (thread_limit(), produce());
     if second.is_none() || threads < 2 {
-        let rest = [Some(first), second].into_iter().flatten();
-        let _ = rest.chain(std::iter::from_fn(bring)).all(|part| take(alone(part)));
+        let items = [Some(first), second].into_iter().flatten();
+        let _ = items.chain(std::iter::from_fn(produce)).all(|item| consume(transform(item)));
         return;
     }
-    let belt = Belt::default();
+    let queue = WorkQueue::default();
     scope(|scope| {
-        // However this thread leaves, the helpers end.
-        let _end = End(&belt);
+        // The workers end even if this thread panics.
+        let _close = CloseOnDrop(&queue);
         for _ in 1..threads {
             scope.spawn(|| {
-                while let Some((n, part)) = belt.part() {
-                    belt.done(n, catch_unwind(AssertUnwindSafe(|| alone(part))));
+                while let Some((n, item)) = queue.pop_item() {
+                    queue.push_result(n, catch_unwind(AssertUnwindSafe(|| transform(item))));
                 }
             });
         }
-        let mut parts = [first].into_iter().chain(second).chain(std::iter::from_fn(bring)).enumerate().fuse();
-        let mut order = Order { taken: 0, ready: VecDeque::new() };
+        let mut items = [first].into_iter().chain(second).chain(std::iter::from_fn(produce)).enumerate().fuse();
+        let mut reorder = ReorderBuffer { consumed: 0, results: VecDeque::new() };
         let mut sent = 0;
         loop {
-            for part in parts.by_ref().take(2 * threads - (sent - order.taken)) {
-                belt.send(part);
+            for item in items.by_ref().take(2 * threads - (sent - reorder.consumed)) {
+                queue.push_item(item);
                 sent += 1;
             }
-            if order.taken == sent {
+            if reorder.consumed == sent {
                 return;
             }
-            match order.next() {
+            match reorder.pop_next() {
                 Some(Ok(result)) => {
-                    if !take(result) {
+                    if !consume(result) {
                         return;
                     }
                 }
                 Some(Err(panic)) => resume_unwind(panic),
-                // Rather than wait, this thread helps.
+                // This thread transforms an item instead of waiting.
                 None => {
-                    if let Some((n, part)) = belt.look(&mut order) {
-                        order.keep(n, Ok(alone(part)));
+                    if let Some((n, item)) = queue.take_results_or_item(&mut reorder) {
+                        reorder.insert(n, Ok(transform(item)));
                     }
                 }
             }
@@ -63,88 +63,91 @@ pub fn run<T: Send, R: Send>(
     });
 }
 
-/// Parts that nobody works on yet and results that nobody took yet.
-struct Belt<T, R> {
-    state: Mutex<State<T, R>>,
-    parts: Condvar,
-    results: Condvar,
+/// Items that no thread has taken yet, and results that were not collected yet.
+struct WorkQueue<T, R> {
+    state: Mutex<QueueState<T, R>>,
+    item_available: Condvar,
+    result_available: Condvar,
 }
 
-struct State<T, R> {
-    parts: VecDeque<(usize, T)>,
+struct QueueState<T, R> {
+    items: VecDeque<(usize, T)>,
     results: Vec<(usize, Result<R>)>,
-    ended: bool,
+    is_closed: bool,
 }
 
-impl<T, R> Default for Belt<T, R> {
+impl<T, R> Default for WorkQueue<T, R> {
     fn default() -> Self {
-        let state = State { parts: VecDeque::new(), results: Vec::new(), ended: false };
-        Belt { state: Mutex::new(state), parts: Condvar::new(), results: Condvar::new() }
+        let state = QueueState { items: VecDeque::new(), results: Vec::new(), is_closed: false };
+        WorkQueue { state: Mutex::new(state), item_available: Condvar::new(), result_available: Condvar::new() }
     }
 }
 
-impl<T, R> Belt<T, R> {
-    fn lock(&self) -> MutexGuard<'_, State<T, R>> {
+impl<T, R> WorkQueue<T, R> {
+    fn lock(&self) -> MutexGuard<'_, QueueState<T, R>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn send(&self, part: (usize, T)) {
-        self.lock().parts.push_back(part);
-        self.parts.notify_one();
+    fn push_item(&self, item: (usize, T)) {
+        self.lock().items.push_back(item);
+        self.item_available.notify_one();
     }
 
-    /// The next part, or the end.
-    fn part(&self) -> Option<(usize, T)> {
-        let waits = |state: &mut State<T, R>| state.parts.is_empty() && !state.ended;
-        let mut state = self.parts.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner);
-        if state.ended { None } else { state.parts.pop_front() }
+    /// Waits for an item and returns it, or `None` once the queue is closed.
+    fn pop_item(&self) -> Option<(usize, T)> {
+        let is_waiting = |state: &mut QueueState<T, R>| state.items.is_empty() && !state.is_closed;
+        let mut state = self.item_available.wait_while(self.lock(), is_waiting).unwrap_or_else(PoisonError::into_inner);
+        if state.is_closed { None } else { state.items.pop_front() }
     }
 
-    fn done(&self, n: usize, result: Result<R>) {
+    fn push_result(&self, n: usize, result: Result<R>) {
         self.lock().results.push((n, result));
-        self.results.notify_one();
+        self.result_available.notify_one();
     }
 
-    /// Takes what is done; a part, where nothing is done but something left to do, and waits where there is neither.
-    fn look(&self, order: &mut Order<R>) -> Option<(usize, T)> {
-        let waits = |state: &mut State<T, R>| state.results.is_empty() && state.parts.is_empty();
-        let mut state = self.results.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner);
-        let part = if state.results.is_empty() { state.parts.pop_front() } else { None };
+    /// Moves the available results to `reorder`, or returns an item if there are none. Waits while there is neither.
+    fn take_results_or_item(&self, reorder: &mut ReorderBuffer<R>) -> Option<(usize, T)> {
+        let is_waiting = |state: &mut QueueState<T, R>| state.results.is_empty() && state.items.is_empty();
+        let mut state =
+            self.result_available.wait_while(self.lock(), is_waiting).unwrap_or_else(PoisonError::into_inner);
+        let item = if state.results.is_empty() { state.items.pop_front() } else { None };
         for (n, result) in state.results.drain(..) {
-            order.keep(n, result);
+            reorder.insert(n, result);
         }
-        part
+        item
     }
 }
 
-struct End<'a, T, R>(&'a Belt<T, R>);
+struct CloseOnDrop<'a, T, R>(&'a WorkQueue<T, R>);
 
-impl<T, R> Drop for End<'_, T, R> {
+impl<T, R> Drop for CloseOnDrop<'_, T, R> {
     fn drop(&mut self) {
-        self.0.lock().ended = true;
-        self.0.parts.notify_all();
+        self.0.lock().is_closed = true;
+        self.0.item_available.notify_all();
     }
 }
 
-/// Results that came before their turn.
-struct Order<R> {
-    taken: usize,
-    ready: VecDeque<Option<Result<R>>>,
+/// Results that were completed before an earlier one.
+struct ReorderBuffer<R> {
+    /// Number of results that were consumed.
+    consumed: usize,
+    /// The results from number `consumed` on.
+    results: VecDeque<Option<Result<R>>>,
 }
 
-impl<R> Order<R> {
-    fn keep(&mut self, n: usize, result: Result<R>) {
-        let at = n - self.taken;
-        while self.ready.len() <= at {
-            self.ready.push_back(None);
+impl<R> ReorderBuffer<R> {
+    fn insert(&mut self, n: usize, result: Result<R>) {
+        let place = n - self.consumed;
+        while self.results.len() <= place {
+            self.results.push_back(None);
         }
-        self.ready[at] = Some(result);
+        self.results[place] = Some(result);
     }
 
-    fn next(&mut self) -> Option<Result<R>> {
-        let result = self.ready.front_mut()?.take()?;
-        self.ready.pop_front();
-        self.taken += 1;
+    fn pop_next(&mut self) -> Option<Result<R>> {
+        let result = self.results.front_mut()?.take()?;
+        self.results.pop_front();
+        self.consumed += 1;
         Some(result)
     }
 }
@@ -153,55 +156,55 @@ impl<R> Order<R> {
 mod tests {
     use super::*;
 
-    /// The squares of the first numbers, made over threads, up to so many.
-    fn squares(threads: usize, parts: usize, until: usize) -> Vec<usize> {
-        let (mut parts, mut taken) = (0..parts, Vec::new());
-        let make = |n: usize| {
-            assert_eq!(count(), 1, "a part is not split again");
+    /// Returns the squares of 0 to `items`, computed on `threads` threads, until `limit` of them were consumed.
+    fn squares(threads: usize, items: usize, limit: usize) -> Vec<usize> {
+        let (mut items, mut consumed) = (0..items, Vec::new());
+        let transform = |n: usize| {
+            assert_eq!(thread_limit(), 1, "workers start no threads");
             n * n
         };
-        let take = |square| {
-            taken.push(square);
-            taken.len() < until
+        let consume = |square| {
+            consumed.push(square);
+            consumed.len() < limit
         };
-        with(threads, || run(|| parts.next(), make, take));
-        taken
+        with_thread_limit(threads, || run(|| items.next(), transform, consume));
+        consumed
     }
 
     #[test]
-    fn results_come_in_the_order_of_the_parts() {
-        for (threads, parts) in [(1, 100), (2, 1000), (3, 1), (3, 0), (4, 2), (4, 999)] {
-            assert_eq!(squares(threads, parts, usize::MAX), (0..parts).map(|n| n * n).collect::<Vec<_>>());
+    fn results_are_consumed_in_the_order_of_the_items() {
+        for (threads, items) in [(1, 100), (2, 1000), (3, 1), (3, 0), (4, 2), (4, 999)] {
+            assert_eq!(squares(threads, items, usize::MAX), (0..items).map(|n| n * n).collect::<Vec<_>>());
         }
     }
 
     #[test]
-    fn it_ends_when_no_more_is_taken() {
+    fn the_pipeline_ends_when_consume_returns_false() {
         for threads in [1, 2, 4] {
             assert_eq!(squares(threads, 1000, 3), [0, 1, 4]);
         }
     }
 
     #[test]
-    fn few_parts_are_there_at_a_time() {
-        let (brought, taken) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
-        let bring = || {
-            assert!(brought.get() - taken.get() <= 8);
-            brought.set(brought.get() + 1);
-            (brought.get() < 1000).then_some(())
+    fn at_most_two_items_per_thread_are_in_memory() {
+        let (produced, consumed) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+        let produce = || {
+            assert!(produced.get() - consumed.get() <= 8);
+            produced.set(produced.get() + 1);
+            (produced.get() < 1000).then_some(())
         };
-        let take = |()| {
-            taken.set(taken.get() + 1);
+        let consume = |()| {
+            consumed.set(consumed.get() + 1);
             true
         };
-        with(4, || run(bring, |()| (), take));
-        assert_eq!(taken.get(), 999);
+        with_thread_limit(4, || run(produce, |()| (), consume));
+        assert_eq!(consumed.get(), 999);
     }
 
     #[test]
-    fn a_panic_of_a_helper_is_passed_on() {
-        let mut parts = 0..100;
-        let work = || run(|| parts.next(), |n| assert!(n != 50), |()| true);
-        assert!(with(3, || catch_unwind(AssertUnwindSafe(work))).is_err());
+    fn a_panic_of_a_worker_is_resumed_on_this_thread() {
+        let mut items = 0..100;
+        let work = || run(|| items.next(), |n| assert!(n != 50), |()| true);
+        assert!(with_thread_limit(3, || catch_unwind(AssertUnwindSafe(work))).is_err());
     }
 }

@@ -1,75 +1,76 @@
-//! How far long work is, for somebody who watches.
+//! Progress of long work, reported to a listener.
 //!
-//! Work says what it is and how much, and counts what is done, on whatever thread. A listener on the thread that began it hears of
-//! it when that thread counts. Of work within work only the outer is heard.
+//! Work names itself and counts its steps on any thread. The listener of the thread that began the work is called when that
+//! thread counts. Work within other work is not reported.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Hears what is done, and which part of it; 1 when it ended.
+/// A function that takes the name of the work and the fraction that is done; 1 means that it ended.
 pub type Listener = Rc<dyn Fn(&str, f64)>;
 
 thread_local! {
     static LISTENER: RefCell<Option<Listener>> = const { RefCell::new(None) };
-    static HEARD: Cell<bool> = const { Cell::new(false) };
+    /// True while work of this thread is reported.
+    static IS_REPORTING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does `work` while the listener hears of what this thread begins.
-pub fn listen<R>(listener: Option<Listener>, work: impl FnOnce() -> R) -> R {
-    /// Puts the listener before back, also behind a panic.
-    struct Back(Option<Listener>);
-    impl Drop for Back {
+/// Runs `work` with `listener` as the listener of this thread.
+pub fn with_listener<R>(listener: Option<Listener>, work: impl FnOnce() -> R) -> R {
+    /// Restores the previous listener, even after a panic.
+    struct Restore(Option<Listener>);
+    impl Drop for Restore {
         fn drop(&mut self) {
             LISTENER.set(self.0.take());
         }
     }
-    let _back = Back(LISTENER.replace(listener));
+    let _restore = Restore(LISTENER.replace(listener));
     work()
 }
 
-/// Work that is under way.
+/// The progress of one piece of work, which ends when this is dropped.
 #[derive(Debug)]
 pub struct Progress {
-    what: Cow<'static, str>,
-    all: usize,
+    name: Cow<'static, str>,
+    total: usize,
     done: AtomicUsize,
-    heard: bool,
+    is_reported: bool,
 }
 
 impl Progress {
-    /// Begins work of so much, in whatever it is counted.
-    pub fn new(what: impl Into<Cow<'static, str>>, all: usize) -> Progress {
-        let heard = !HEARD.get() && LISTENER.with_borrow(Option::is_some);
-        if heard {
-            HEARD.set(true);
+    /// Begins work of `total` steps, in any unit.
+    pub fn new(name: impl Into<Cow<'static, str>>, total: usize) -> Progress {
+        let is_reported = !IS_REPORTING.get() && LISTENER.with_borrow(Option::is_some);
+        if is_reported {
+            IS_REPORTING.set(true);
         }
-        Progress { what: what.into(), all, done: AtomicUsize::new(0), heard }
+        Progress { name: name.into(), total, done: AtomicUsize::new(0), is_reported }
     }
 
-    /// So much more is done.
-    pub fn done(&self, more: usize) {
-        if self.heard {
-            let done = self.done.fetch_add(more, Ordering::Relaxed) + more;
-            self.tell(done.min(self.all.saturating_sub(1)));
+    /// Counts `steps` more steps as done.
+    pub fn advance(&self, steps: usize) {
+        if self.is_reported {
+            let done = self.done.fetch_add(steps, Ordering::Relaxed) + steps;
+            self.report(done.min(self.total.saturating_sub(1)));
         }
     }
 
-    #[allow(clippy::cast_precision_loss)] // a bar has few steps
-    fn tell(&self, done: usize) {
-        // Other threads have no listener. What hears begins nothing.
+    #[allow(clippy::cast_precision_loss)] // a progress bar has few steps
+    fn report(&self, done: usize) {
+        // Other threads have no listener.
         if let Some(listener) = LISTENER.with_borrow(Clone::clone) {
-            listener(&self.what, done as f64 / self.all.max(1) as f64);
+            listener(&self.name, done as f64 / self.total.max(1) as f64);
         }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.heard {
-            HEARD.set(false);
-            self.tell(self.all.max(1));
+        if self.is_reported {
+            IS_REPORTING.set(false);
+            self.report(self.total.max(1));
         }
     }
 }
@@ -79,43 +80,43 @@ mod tests {
     use super::*;
     use crate::parallel::scope;
 
-    /// What is heard of some work.
-    fn heard(work: impl FnOnce()) -> Vec<(String, f64)> {
-        let heard = Rc::new(RefCell::new(Vec::new()));
-        let ear = Rc::clone(&heard);
-        listen(Some(Rc::new(move |what, part| ear.borrow_mut().push((what.to_owned(), part)))), work);
-        heard.take()
+    /// Returns the reports of some work.
+    fn reports_of(work: impl FnOnce()) -> Vec<(String, f64)> {
+        let reports = Rc::new(RefCell::new(Vec::new()));
+        let log = Rc::clone(&reports);
+        with_listener(Some(Rc::new(move |name, fraction| log.borrow_mut().push((name.to_owned(), fraction)))), work);
+        reports.take()
     }
 
     #[test]
-    fn outer_work_is_heard_and_what_is_within_is_not() {
-        let heard = heard(|| {
+    fn outer_work_is_reported_and_inner_work_is_not() {
+        let reports = reports_of(|| {
             let outer = Progress::new("outer", 4);
-            outer.done(1);
-            Progress::new("inner", 1).done(1);
-            outer.done(1);
+            outer.advance(1);
+            Progress::new("inner", 1).advance(1);
+            outer.advance(1);
             drop(outer);
-            Progress::new("next", 1).done(1);
+            Progress::new("next", 1).advance(1);
         });
-        let heard: Vec<(&str, f64)> = heard.iter().map(|(what, part)| (what.as_str(), *part)).collect();
-        assert_eq!(heard, [("outer", 0.25), ("outer", 0.5), ("outer", 1.0), ("next", 0.0), ("next", 1.0)]);
+        let reports: Vec<(&str, f64)> = reports.iter().map(|(name, fraction)| (name.as_str(), *fraction)).collect();
+        assert_eq!(reports, [("outer", 0.25), ("outer", 0.5), ("outer", 1.0), ("next", 0.0), ("next", 1.0)]);
     }
 
     #[test]
-    fn what_other_threads_do_counts_and_they_say_nothing() {
-        let heard = heard(|| {
-            let all = Progress::new("all", 100);
-            scope::each(vec![10, 20, 30], |part| (0..part).for_each(|_| all.done(1)));
-            all.done(20);
+    fn steps_of_other_threads_are_counted_and_reported_by_this_one() {
+        let reports = reports_of(|| {
+            let progress = Progress::new("sum", 100);
+            scope::map_parts(vec![10, 20, 30], |steps| (0..steps).for_each(|_| progress.advance(1)));
+            progress.advance(20);
         });
-        assert_eq!(heard[heard.len() - 2..], [("all".to_owned(), 0.8), ("all".to_owned(), 1.0)]);
-        assert_eq!(heard.len(), 12);
+        assert_eq!(reports[reports.len() - 2..], [("sum".to_owned(), 0.8), ("sum".to_owned(), 1.0)]);
+        assert_eq!(reports.len(), 12);
     }
 
     #[test]
-    fn nobody_listens_before_and_after() {
-        let heard = heard(|| ());
-        Progress::new("unheard", 1).done(1);
-        assert!(heard.is_empty() && !HEARD.get());
+    fn there_is_no_listener_before_and_after() {
+        let reports = reports_of(|| ());
+        Progress::new("unreported", 1).advance(1);
+        assert!(reports.is_empty() && !IS_REPORTING.get());
     }
 }

@@ -1,50 +1,51 @@
-//! How many threads a run may use, and work spread over them.
+//! Limits the number of threads, and spreads work over them.
 //!
-//! The limit belongs to the thread that set it; a thread that does a part of some work spreads it no further.
+//! The limit belongs to the thread that set it. A worker thread has a limit of 1, so work is never spread twice.
 
 use std::cell::Cell;
 use std::thread;
 
 thread_local! {
-    /// 0 stands for as many as the machine has: asking it costs more than a small job.
-    static LIMIT: Cell<usize> = const { Cell::new(0) };
+    /// 0 stands for the number of CPUs. It is looked up on demand, because the query takes longer than a small job.
+    static THREAD_LIMIT: Cell<usize> = const { Cell::new(0) };
 }
 
-/// How many threads work started here may use. Ask where there is work for more than one.
-pub fn count() -> usize {
-    match LIMIT.get() {
+/// Returns how many threads work on this thread may use. Only call it when there is enough work for several threads.
+pub fn thread_limit() -> usize {
+    match THREAD_LIMIT.get() {
         0 => thread::available_parallelism().map_or(1, usize::from),
         limit => limit,
     }
 }
 
-/// Does `work` with at most so many threads.
-pub fn with<R>(limit: usize, work: impl FnOnce() -> R) -> R {
-    /// Puts the old limit back, also behind a panic.
-    struct Back(usize);
-    impl Drop for Back {
+/// Runs `work` with at most `limit` threads; 0 stands for the number of CPUs.
+pub fn with_thread_limit<R>(limit: usize, work: impl FnOnce() -> R) -> R {
+    /// Restores the previous limit, even after a panic.
+    struct Restore(usize);
+    impl Drop for Restore {
         fn drop(&mut self) {
-            LIMIT.set(self.0);
+            THREAD_LIMIT.set(self.0);
         }
     }
-    let _back = Back(LIMIT.replace(limit));
+    let _restore = Restore(THREAD_LIMIT.replace(limit));
     work()
 }
 
-/// Does `work` on each part, a thread for each, the first part on this one; results come in the order of the parts.
-pub fn each<T: Send, R: Send>(parts: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let alone = |part| with(1, || work(part));
+/// Applies `work` to each part, the first one on this thread and each other one on a thread of its own. Returns the results in
+/// the order of the parts.
+pub fn map_parts<T: Send, R: Send>(parts: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let run = |part| with_thread_limit(1, || work(part));
     let mut parts = parts.into_iter();
     let Some(first) = parts.next() else { return Vec::new() };
     if parts.len() == 0 {
-        return vec![alone(first)];
+        return vec![run(first)];
     }
     thread::scope(|scope| {
-        let alone = &alone;
-        let others: Vec<_> = parts.map(|part| scope.spawn(move || alone(part))).collect();
-        let mut results = vec![alone(first)];
-        for other in others {
-            results.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        let run = &run;
+        let workers: Vec<_> = parts.map(|part| scope.spawn(move || run(part))).collect();
+        let mut results = vec![run(first)];
+        for worker in workers {
+            results.push(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
         results
     })
@@ -55,16 +56,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_come_in_the_order_of_the_parts_and_parts_are_not_split_again() {
-        let results = with(3, || each((0..7).collect(), |n| (n * n, count())));
+    fn results_are_in_the_order_of_the_parts_and_workers_have_a_limit_of_one() {
+        let results = with_thread_limit(3, || map_parts((0..7).collect(), |n| (n * n, thread_limit())));
         assert_eq!(results, (0..7).map(|n| (n * n, 1)).collect::<Vec<_>>());
-        assert!(each(Vec::<i32>::new(), |n| n).is_empty());
+        assert!(map_parts(Vec::<i32>::new(), |n| n).is_empty());
     }
 
     #[test]
-    fn a_limit_ends_with_its_work() {
-        let before = count();
-        assert_eq!(with(5, count), 5);
-        assert_eq!(count(), before);
+    fn the_limit_is_restored_after_the_work() {
+        let before = thread_limit();
+        assert_eq!(with_thread_limit(5, thread_limit), 5);
+        assert_eq!(thread_limit(), before);
     }
 }

@@ -95,7 +95,7 @@ fn parts(mut numbers: Vec<f64>, shape: &[usize], rows: usize) -> Vec<ArrayD<f64>
         let tail = if begin == 0 {
             std::mem::take(&mut numbers)
         } else {
-            let mut tail = pages::room(numbers.len() - begin * width);
+            let mut tail = pages::with_capacity(numbers.len() - begin * width);
             tail.extend_from_slice(&numbers[begin * width..]);
             numbers.truncate(begin * width);
             numbers.shrink_to_fit();

@@ -40,7 +40,7 @@ pub(in crate::cli) struct Blocks<'a> {
 
 impl<'a> Blocks<'a> {
     pub(in crate::cli) fn new(of: &'a mut Batches) -> Blocks<'a> {
-        pages::reuse();
+        pages::raise_mmap_threshold();
         let coming = of.results.clone().into_iter();
         let open = of.results.iter().filter(|coming| coming.sum).cloned().collect();
         // Few blocks are large ones, of which each says how far it is.
@@ -135,7 +135,7 @@ impl<'a> Blocks<'a> {
         if self.of.begin == self.of.rows() {
             self.end();
         }
-        self.progress.iter().for_each(|progress| progress.done(1));
+        self.progress.iter().for_each(|progress| progress.advance(1));
         Ok(rows)
     }
 

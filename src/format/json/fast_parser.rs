@@ -440,7 +440,8 @@ mod tests {
         let expected = format!("{:?}", general::<T>(text.as_bytes(), "").unwrap());
         for size in [3000, 1 << 20, WINDOW] {
             for threads in [1, 3] {
-                let read = crate::parallel::scope::with(threads, || quick::<T>(text.as_bytes(), size)).unwrap();
+                let read =
+                    crate::parallel::scope::with_thread_limit(threads, || quick::<T>(text.as_bytes(), size)).unwrap();
                 assert!(format!("{read:?}") == expected, "windows of {size}, {threads} threads");
             }
         }

@@ -179,7 +179,7 @@ fn write_block(value: &ArrayD<f64>, between: &[u8], first: &mut bool, out: &mut 
         let separated = if std::mem::take(first) { Ok(()) } else { out.write_all(between) };
         written = separated.and_then(|()| out.write_all(&text));
         spare().push(text);
-        progress.done((BLOCK / width).max(1) * width);
+        progress.advance((BLOCK / width).max(1) * width);
         written.is_ok()
     };
     pipeline::run(|| blocks.next(), make, take);
@@ -254,7 +254,7 @@ mod tests {
             let numbers = (0..count).map(|n| [f64::NAN, -0.0, f64::INFINITY, 1.0 / n as f64, -1e300, n as f64][n % 6]);
             let value = ArrayD::from_shape_vec(shape, numbers.collect()).unwrap();
             for threads in [1, 3] {
-                crate::parallel::scope::with(threads, || same(&value));
+                crate::parallel::scope::with_thread_limit(threads, || same(&value));
             }
         }
         same(&Array2::from_shape_fn((3, 2), |(n, k)| (n + 7 * k) as f64).reversed_axes().into_dyn());

@@ -14,26 +14,26 @@ use crate::simd::unroll::unrolled;
 const TOGETHER: usize = 1 << 10;
 
 /// dx of each row of `width` numbers.
-pub fn gradient(y: &[f64], dout: &[f64], width: usize) -> Vec<f64> {
+pub fn softmax_gradient(y: &[f64], dout: &[f64], width: usize) -> Vec<f64> {
     gradient_by(Instructions::best(), y, dout, width)
 }
 
 fn gradient_by(instructions: Instructions, y: &[f64], dout: &[f64], width: usize) -> Vec<f64> {
     let step = step(width);
-    fill::filled(y.len(), step, |n, dx| {
+    fill::fill_chunks(y.len(), step, |n, dx| {
         let (y, dout) = (&y[n * step..][..dx.len()], &dout[n * step..][..dx.len()]);
         some_gradients(instructions, y, dout, width, dx);
     })
 }
 
-/// dx of each row of x; `sums` are what [`logs`](super::logs) found.
-pub fn log_gradient(x: &[f64], sums: &[(f64, f64)], dout: &[f64], width: usize) -> Vec<f64> {
+/// dx of each row of x; `sums` are what [`log_softmax_rows`](super::log_softmax_rows) found.
+pub fn log_softmax_gradient(x: &[f64], sums: &[(f64, f64)], dout: &[f64], width: usize) -> Vec<f64> {
     log_gradient_by(Instructions::best(), x, sums, dout, width)
 }
 
 fn log_gradient_by(instructions: Instructions, x: &[f64], sums: &[(f64, f64)], dout: &[f64], width: usize) -> Vec<f64> {
     let step = step(width);
-    fill::filled(x.len(), step, |n, dx| {
+    fill::fill_chunks(x.len(), step, |n, dx| {
         let (x, dout) = (&x[n * step..][..dx.len()], &dout[n * step..][..dx.len()]);
         let sums = &sums[n * (step / width)..][..dx.len() / width];
         some_log_gradients(instructions, x, sums, dout, width, dx);
@@ -167,14 +167,14 @@ mod tests {
     use super::*;
     use crate::numeric::{DoubleDouble, Scalar};
     use crate::ops::softmax::tests::every_width_and_spread;
-    use crate::ops::softmax::{logs, rows as softmax};
+    use crate::ops::softmax::{log_softmax_rows, softmax_rows};
     use crate::parallel::scope;
     use ndarray::ArrayView2;
     use proptest::prelude::*;
 
     /// Both gradients of rows of x.
     fn both(instructions: Instructions, x: &[f64], dout: &[f64], width: usize) -> [Vec<f64>; 2] {
-        let ((y, _), (_, sums)) = (softmax(x, width), logs(x, width));
+        let ((y, _), (_, sums)) = (softmax_rows(x, width), log_softmax_rows(x, width));
         [gradient_by(instructions, &y, dout, width), log_gradient_by(instructions, x, &sums, dout, width)]
     }
 
@@ -234,14 +234,14 @@ mod tests {
     fn what_addition_drops_is_kept_wherever_it_lies() {
         for width in [5, 8, 16, 24, 33, 100] {
             let (x, count) = (vec![0.0; width], width as f64);
-            let (_, sums) = logs(&x, width);
+            let (_, sums) = log_softmax_rows(&x, width);
             for at in 0..width {
                 let mut dout = vec![0.0; width];
                 for (place, value) in [(0, 1e100), (1, 1.0), (3, -1e100)] {
                     dout[(at + place) % width] = value;
                 }
                 // Σ dout is 1, so that dx is −1/width where dout is 0.
-                let dx = log_gradient(&x, &sums, &dout, width)[(at + 2) % width];
+                let dx = log_softmax_gradient(&x, &sums, &dout, width)[(at + 2) % width];
                 assert!((dx + 1.0 / count).abs() < 1e-15, "{width} {at}: {dx}");
             }
         }
@@ -264,11 +264,11 @@ mod tests {
     fn rows_are_split_over_threads_without_a_change() {
         let wave = |scale: f64| (0..300_000).map(|n| (f64::from(n) * 0.618).sin() * scale).collect::<Vec<f64>>();
         let run = || both(Instructions::best(), &wave(9.0), &wave(1.0), 1000);
-        assert!(scope::with(1, run) == scope::with(3, run));
+        assert!(scope::with_thread_limit(1, run) == scope::with_thread_limit(3, run));
     }
 
     #[test]
     fn nothing_gives_nothing() {
-        assert!(gradient(&[], &[], 5).is_empty() && log_gradient(&[], &[], &[], 0).is_empty());
+        assert!(softmax_gradient(&[], &[], 5).is_empty() && log_softmax_gradient(&[], &[], &[], 0).is_empty());
     }
 }

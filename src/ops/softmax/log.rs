@@ -5,8 +5,8 @@ use crate::simd::dispatch::{Instructions, widest};
 use crate::simd::error_free::two_sum;
 use crate::simd::f64x8::{Lanes, padded};
 
-/// The logarithms of each row of `width` numbers, and what [`rows`](super::rows) finds of it.
-pub fn logs(x: &[f64], width: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
+/// The logarithms of each row of `width` numbers, and what [`softmax_rows`](super::softmax_rows) finds of it.
+pub fn log_softmax_rows(x: &[f64], width: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
     logs_by(Instructions::best(), x, width)
 }
 
@@ -76,7 +76,7 @@ mod tests {
         #[test]
         fn logarithms_are_within_two_ulps_whatever_the_instructions((width, mut x) in every_width_and_spread()) {
             x.iter_mut().step_by(width).for_each(|x| *x = x.max(-1e300));
-            let (log, sums) = logs(&x, width);
+            let (log, sums) = log_softmax_rows(&x, width);
             let wide: Vec<DoubleDouble> = x.iter().map(|&x| DoubleDouble::from_f64(x)).collect();
             let (real, _) = DoubleDouble::log_softmax_rows(ArrayView2::from_shape((x.len() / width, width), &wide).unwrap());
             for ((&x, &log), &real) in x.iter().zip(&log).zip(&real) {
@@ -84,7 +84,7 @@ mod tests {
                 let close = log == real.to_f64() || real.to_f64().abs() < 1e-280 || ulps(log, real) < 2.0;
                 prop_assert!(close, "{x}: {log} {real:?}");
             }
-            prop_assert_eq!(&sums, &crate::ops::softmax::rows(&x, width).1);
+            prop_assert_eq!(&sums, &crate::ops::softmax::softmax_rows(&x, width).1);
             for instructions in Instructions::all() {
                 let (again, again_sums) = logs_by(instructions, &x, width);
                 prop_assert_eq!(bits(&log), bits(&again), "{:?}", instructions);
@@ -100,7 +100,7 @@ mod tests {
             let x: Vec<f64> = far.chain(std::iter::repeat_n(1000.37, largest as usize)).collect();
             let wide: Vec<DoubleDouble> = x.iter().map(|&x| DoubleDouble::from_f64(x)).collect();
             let (real, _) = DoubleDouble::log_softmax_rows(ArrayView2::from_shape((1, x.len()), &wide).unwrap());
-            for ((x, log), &real) in x.iter().zip(logs(&x, x.len()).0).zip(&real).take(40) {
+            for ((x, log), &real) in x.iter().zip(log_softmax_rows(&x, x.len()).0).zip(&real).take(40) {
                 assert!(ulps(log, real) < 0.6, "{x}: {log} {real:?}");
             }
         }
@@ -111,7 +111,7 @@ mod tests {
         for width in [2, 9, 70] {
             let mut x = vec![0.0; 3 * width];
             (x[1], x[width + 1]) = (f64::NEG_INFINITY, f64::NAN);
-            let (log, _) = logs(&x, width);
+            let (log, _) = log_softmax_rows(&x, width);
             let of = |classes: usize| -libm::log(classes as f64);
             assert!(log[1] == f64::NEG_INFINITY && (log[0] - of(width - 1)).abs() < 1e-15, "{log:?}");
             assert!(log[width..2 * width].iter().all(|log| log.is_nan()), "{log:?}");
@@ -122,6 +122,9 @@ mod tests {
     #[test]
     fn rows_are_split_over_threads_without_a_change() {
         let x: Vec<f64> = (0..300_000).map(|n| (f64::from(n) * 0.618).sin() * 9.0).collect();
-        assert!(scope::with(1, || logs(&x, 1000)) == scope::with(3, || logs(&x, 1000)));
+        assert!(
+            scope::with_thread_limit(1, || log_softmax_rows(&x, 1000))
+                == scope::with_thread_limit(3, || log_softmax_rows(&x, 1000))
+        );
     }
 }
