@@ -273,24 +273,6 @@ fn unbuffered_results_come_before_the_next_record_is_read() {
     assert_eq!(ran.quiet(), "first {\"y\":[1.0]}\nseen\n{\"y\":[1.0]}\n");
 }
 
-#[test]
-#[cfg(target_os = "linux")]
-fn memory_does_not_grow_with_the_number_of_records() {
-    let peak = |records: usize| -> usize {
-        let script = format!(
-            "import resource, subprocess, sys\n\
-             feed = subprocess.Popen(['sh', '-c', 'yes \\'{{\"x\":[1,2,3],\"t\":1}}\\' | head -n {records}'], stdout=subprocess.PIPE)\n\
-             subprocess.run(['nnlayer', 'softmax-xent', '--ndjson', '--threads', '2'], stdin=feed.stdout, stdout=subprocess.DEVNULL, check=True)\n\
-             print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-        );
-        let folder = folder();
-        std::fs::write(folder.path().join("peak.py"), script).unwrap();
-        shell_in(folder.path(), "python3 peak.py").quiet().trim().parse().unwrap()
-    };
-    let (few, many) = (peak(80_000), peak(400_000));
-    assert!(many < few + 4_096, "{few} KiB for 80 000 records, {many} KiB for 400 000");
-}
-
 /// What the records give one by one: each is answered before the next is read, so that none is computed with another.
 fn one_by_one(layer: &str, text: &str, more: &[&str]) -> Ran {
     stream(layer, text, &[more, &["--unbuffered"]].concat())

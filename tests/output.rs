@@ -193,31 +193,3 @@ fn reading_computing_and_writing_are_counted_up_to_their_end() {
         grows("layer", "computing", heard(&mut || drop(compute(layer.as_ref(), &at, None, precision))));
     }
 }
-
-#[test]
-fn a_bar_stands_on_standard_error_while_something_takes_long() {
-    let folder = folder();
-    let x = folder.path().join("x.csv");
-    let row =
-        |n: usize| (0..300).map(|k| format!("{}.{:03}", (n * k) % 7, (31 * n + 17 * k) % 1000)).collect::<Vec<_>>();
-    // As much as takes this machine more than a second.
-    for rows in (2..8).map(|n| 2000 * n * n) {
-        let text: String = (0..rows).map(|n| row(n).join(",") + "\n").collect();
-        std::fs::write(&x, text).unwrap();
-        let args = ["softmax", "--x", x.to_str().unwrap(), "--precision", "exact", "--forward", "--json"];
-        let begin = std::time::Instant::now();
-        let watched = nnlayer(&[&args[..], &["--progress", "always"]].concat());
-        if begin.elapsed().as_secs_f64() > 1.5 {
-            assert!(
-                watched.stderr.contains("computing █") || watched.stderr.contains("writing █"),
-                "{}",
-                watched.stderr
-            );
-            assert!(!watched.stderr.contains('\n') && watched.stderr.contains("░ "), "{}", watched.stderr);
-            let alone = nnlayer(&args);
-            assert!(alone.stdout == watched.stdout && alone.stderr.is_empty());
-            return;
-        }
-    }
-    panic!("nothing takes long here");
-}

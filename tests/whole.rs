@@ -4,9 +4,6 @@
 use crate::support::{folder, shell_in};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-const ROUNDS: u32 = 100;
 
 fn start(folder: &Path, args: &[&str]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nnlayer"));
@@ -14,22 +11,18 @@ fn start(folder: &Path, args: &[&str]) -> Child {
     command.spawn().unwrap()
 }
 
-fn seconds(folder: &Path, args: &[&str]) -> Duration {
-    let begin = Instant::now();
-    assert!(start(folder, args).wait().unwrap().success());
-    begin.elapsed()
+/// Kills the command as soon as `is_time`, which must come true while it runs or after it.
+fn kill_when(folder: &Path, args: &[&str], is_time: impl Fn() -> bool) {
+    let mut child = start(folder, args);
+    while !is_time() {
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
-/// Kills the command at moments spread over the time it takes, and looks at the folder after each.
-fn killed(folder: &Path, args: &[&str], mut look: impl FnMut(u32)) {
-    let whole = seconds(folder, args).max(seconds(folder, args)) * 5 / 4;
-    for round in 0..ROUNDS {
-        let mut child = start(folder, args);
-        std::thread::sleep(whole * round / ROUNDS);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        look(round);
-    }
+fn names(folder: &Path) -> Vec<String> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 #[test]
@@ -40,52 +33,55 @@ fn a_result_is_the_old_file_or_the_new_one_when_the_program_is_killed() {
     let args = ["softmax", "--x", "x.csv", "--only", "y", "--out", "y.json"];
     let target = folder.path().join("y.json");
     assert!(start(folder.path(), &args).wait().unwrap().success());
-    let (old, new) = (b"old".to_vec(), std::fs::read(&target).unwrap());
-    let (mut olds, mut news) = (0, 0);
-    killed(folder.path(), &args, |round| {
+    let new = std::fs::read(&target).unwrap();
+    // Killed at once, at the first sight of the temporary file, and at that of the result.
+    let moments: [&dyn Fn() -> bool; 3] = [
+        &|| true,
+        &|| {
+            names(folder.path()).iter().any(|name| name.starts_with(".nnlayer-"))
+                || std::fs::read(&target).unwrap() == new
+        },
+        &|| std::fs::read(&target).unwrap() == new,
+    ];
+    for (n, is_time) in moments.iter().cycle().take(30).enumerate() {
+        std::fs::write(&target, "old").unwrap();
+        kill_when(folder.path(), &args, is_time);
         let now = std::fs::read(&target).unwrap();
-        assert!(now == old || now == new, "round {round}: {} bytes of {}", now.len(), new.len());
-        if now == new {
-            news += 1
-        } else {
-            olds += 1
+        assert!(now == b"old" || now == new, "round {n}: {} bytes of {}", now.len(), new.len());
+        // What a killed program leaves is hidden beside the file, under a name of its own.
+        for left in names(folder.path()) {
+            if left.starts_with(".nnlayer-") {
+                std::fs::remove_file(folder.path().join(left)).unwrap();
+            } else {
+                assert!(["x.csv", "y.json"].contains(&left.as_str()), "{left}");
+            }
         }
-        std::fs::write(&target, &old).unwrap();
-    });
-    assert!(olds > 0 && news > 0, "{olds} times the old file, {news} times the new");
-    // What a killed program leaves is hidden beside the file, under a name of its own.
-    for left in std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap())
-    {
-        assert!(["x.csv", "y.json"].contains(&left.as_str()) || left.starts_with(".nnlayer-"), "{left}");
     }
 }
 
 #[test]
 fn a_checkpoint_is_whole_when_training_is_killed_and_goes_on_to_the_same_bits() {
     let folder = folder();
-    let train = |more: &str| {
-        let line = format!("nnlayer train net.json --x x.csv --t t.csv --epochs 25 --out trained.json {more}");
-        assert_eq!(shell_in(folder.path(), &line).status, 0);
-        std::fs::read(folder.path().join("trained.json")).unwrap()
-    };
     std::fs::write(folder.path().join("x.csv"), "0,0\n0,1\n1,0\n1,1\n".repeat(5)).unwrap();
     std::fs::write(folder.path().join("t.csv"), "0\n1\n1\n0\n".repeat(5)).unwrap();
     assert_eq!(shell_in(folder.path(), "nnlayer net --init 2,8,2 --seed 1 --out net.json").status, 0);
-    let whole = train("");
-    let args = ["train", "net.json", "--x", "x.csv", "--t", "t.csv", "--epochs", "25", "--out", "trained.json"];
-    let mut between = None;
-    killed(folder.path(), &args, |round| {
-        let Ok(now) = std::fs::read(folder.path().join("trained.json")) else { return };
-        let read = nnlayer::network::document::read(&now, "trained.json", None);
-        assert!(read.is_ok(), "round {round}: {:?}", read.err());
-        if now != whole {
-            between = Some(now);
-        }
-        std::fs::remove_file(folder.path().join("trained.json")).unwrap();
-    });
-    let between = between.expect("some kill came between two epochs");
-    std::fs::write(folder.path().join("trained.json"), between).unwrap();
-    assert!(train("--resume") == whole);
+    let checkpoint = folder.path().join("trained.json");
+    // More epochs than any machine trains before it sees the first checkpoint.
+    let data = ["train", "net.json", "--x", "x.csv", "--t", "t.csv", "--out", "trained.json", "--epochs"];
+    kill_when(folder.path(), &[&data[..], &["1000000000"]].concat(), || checkpoint.exists());
+    let between = std::fs::read(&checkpoint).unwrap();
+    let read = nnlayer::network::document::read(&between, "trained.json", None);
+    assert!(read.is_ok(), "{:?}", read.err());
+    let document: serde_json::Value = serde_json::from_slice(&between).unwrap();
+    let epochs = (document["training"]["epoch"].as_u64().unwrap() + 3).to_string();
+    let train = |more: &[&str]| {
+        let args = [&data[..], &[epochs.as_str()], more].concat();
+        assert!(start(folder.path(), &args).wait().unwrap().success());
+        std::fs::read(&checkpoint).unwrap()
+    };
+    let resumed = train(&["--resume"]);
+    std::fs::remove_file(&checkpoint).unwrap();
+    assert!(train(&[]) == resumed);
 }
 
 /// Runs a line that cannot write `y.json`, and looks whether it is as it was.
