@@ -3,6 +3,7 @@
 //! The rooms, each importing only those below it:
 //!
 //! - [`cli`]: the command line, derived from the registry of layers
+//! - `run`: what each command does, from a typed request to results, messages and the exit status
 //! - [`report`]: results as plain data, and their renderers
 //! - [`operand`]: from the text of an option to a matrix and where it came from
 //! - [`format`](mod@format): bytes ↔ named arrays
@@ -42,7 +43,9 @@ pub mod operand;
 pub mod ops;
 pub mod parallel;
 pub mod report;
+mod run;
 mod simd;
 pub mod steps;
 
-pub use cli::{Io, Status, run};
+pub use cli::run;
+pub use run::{Io, Status};

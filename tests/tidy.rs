@@ -6,6 +6,13 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
+        &[
+            "run", "report", "graph", "steps", "check", "operand", "network", "format", "layer", "numeric", "parallel",
+            "core",
+        ],
+    ),
+    (
+        "run",
         &["report", "graph", "steps", "check", "operand", "network", "format", "layer", "numeric", "parallel", "core"],
     ),
     ("report", &["graph", "steps", "check", "format", "layer", "parallel", "core"]),
@@ -90,6 +97,15 @@ fn the_mathematics_knows_no_files_processes_or_options() {
             for word in ["std::fs", "std::io", "std::env", "std::process", "clap::", "serde", "println!", "eprintln!"] {
                 assert!(!line.contains(word), "src/{file}:{n}: {room} may not use {word}");
             }
+        }
+    }
+}
+
+#[test]
+fn no_room_below_cli_knows_clap() {
+    for (room, file, lines) in code().into_iter().filter(|(room, ..)| room != "cli") {
+        for (n, line) in lines {
+            assert!(!line.contains("clap"), "src/{file}:{n}: {room} may not use clap");
         }
     }
 }

@@ -1,9 +1,8 @@
 //! `nnlayer backward`: every layer's gradients, from a tape.
 
-use super::error::Messages;
 use super::job::Dout;
-use super::request::{Request, common_without};
-use super::{Other, Status, flag, graph, layer, option, steps, tape, text_of};
+use super::request::{self, common_without};
+use super::{Other, flag, graph, layer, option, steps, tape, text_of};
 use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
@@ -13,6 +12,8 @@ use crate::network as chain;
 use crate::network::{Feed, Run, Stage, Tape};
 use crate::operand::{OperandReader, Operands, Origin};
 use crate::report::{ChainReport, format_number};
+use crate::run::Status;
+use crate::run::messages::Messages;
 use clap::{Arg, ArgMatches, Command};
 use ndarray::{ArrayD, IxDyn};
 use std::io::Write;
@@ -58,9 +59,8 @@ fn run(
     out: &mut dyn Write,
     messages: &mut Messages,
 ) -> anyhow::Result<Status> {
-    let request = Request::parse(matches)?;
+    let request = request::parse(matches)?;
     let picture = graph::wanted(matches, messages)?;
-    reader.stdin.closed = matches.get_flag("no-stdin");
     let source = text_of(matches, "document").unwrap_or("-");
     let mut tape = tape::read(reader, source, true)?;
     let (x, t) = recorded(&tape).map_err(|error| tape::blame(error, source))?;

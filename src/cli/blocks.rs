@@ -4,7 +4,6 @@
 
 use super::job::{Dout, Job};
 use super::layer::{heads, width};
-use super::request::Request;
 use crate::core::error::{Error, Note};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
@@ -13,6 +12,7 @@ use crate::layer;
 use crate::layer::{AllTargets, AnyLayer, Given, LayerSpec, Precision, Role};
 use crate::operand::Operands;
 use crate::report::ResultHeader;
+use crate::run::request::Request;
 use ndarray::{ArrayD, Axis, arr0};
 use std::io::Write;
 

@@ -1,9 +1,8 @@
 //! `--check`: a layer's gradients against numerical differentiation, in place of its results.
 
-use super::Status;
 use super::backward::upstream;
 use super::job::{Dout, Job};
-use super::request::{Request, check as check_option, check_format};
+use super::request::{check as check_option, check_format};
 use crate::check::{Case, Checked, Own, Plan, Subject, Verdict, check};
 use crate::core::error::Error;
 use crate::network::check::{Claim, whole};
@@ -12,6 +11,8 @@ use crate::operand::OperandReader;
 use crate::parallel::progress::Progress;
 use crate::report::checked;
 use crate::report::checked::Form;
+use crate::run::Status;
+use crate::run::request::Request;
 use clap::{Arg, ArgMatches};
 use std::io::{BufWriter, Write};
 
@@ -19,12 +20,12 @@ use std::io::{BufWriter, Write};
 pub(super) const SEED: u64 = 1;
 
 /// Checks an admitted layer.
-pub(super) fn layer(job: &Job, request: &Request, matches: &ArgMatches, out: &mut dyn Write) -> anyhow::Result<Status> {
+pub(super) fn layer(job: &Job, request: &Request, out: &mut dyn Write) -> anyhow::Result<Status> {
     let dout = job.dout.as_ref().map(Dout::to_whole);
     let case = Case::new(job.spec, &job.settings, &job.operands.values, dout.as_deref(), request.precision)?;
     let mut own = Own { layer: job.layer.as_ref(), precision: request.precision };
     let checked = watched(&mut own, &case, Plan::new(&case, SEED, true))?;
-    report(&checked, form(request.as_json(), matches), out)
+    report(&checked, request.check_format, out)
 }
 
 /// The options of a chain's check.
@@ -47,22 +48,13 @@ pub(super) fn chain(
     let dout = upstream(matches, reader, last, &shape)?;
     let claim = Claim::of(&tape, run, dout);
     let checked = whole(tape, &claim, SEED, watched)?;
-    report(&checked, form(request.as_json(), matches), out)
+    report(&checked, request.check_format, out)
 }
 
 /// Checks, with a bar where it takes long.
 pub(super) fn watched(subject: &mut dyn Subject, case: &Case, plan: Plan<'_>) -> Result<Checked, Error> {
     let progress = Progress::new("checking", plan.passes(case));
     check(subject, case, &Plan { tick: &|| progress.advance(1), ..plan })
-}
-
-/// The form that options ask for; `--json` and `--pretty` are short for one.
-pub(super) fn form(json: Option<bool>, matches: &ArgMatches) -> Form {
-    let named = matches.get_one::<String>("format").and_then(|name| Form::named(name));
-    match (json, named) {
-        (Some(pretty), None | Some(Form::Json { .. })) => Form::Json { pretty },
-        (_, named) => named.unwrap_or(Form::Text),
-    }
 }
 
 /// Writes the report, and says by the status how the check ended.

@@ -1,13 +1,14 @@
 //! `nnlayer compare A B`.
 
-use super::error::Messages;
-use super::request::{in_format, io_options};
-use super::{Other, Status, flag, option};
+use super::request::io_options;
+use super::{Other, flag, option};
 use crate::check::compare::{Compared, Tolerance, compare};
 use crate::core::error::{Code, Error, join_names};
 use crate::core::name::Name;
 use crate::operand::{Document, Operand, OperandReader};
 use crate::report::comparison;
+use crate::run::Status;
+use crate::run::messages::Messages;
 use clap::{Arg, ArgMatches, Command};
 use std::collections::HashMap;
 use std::io::{BufWriter, Write};
@@ -52,8 +53,6 @@ fn run(
     out: &mut dyn Write,
     _messages: &mut Messages,
 ) -> anyhow::Result<Status> {
-    reader.stdin.closed = matches.get_flag("no-stdin");
-    reader.in_format = in_format(matches);
     let wanted = Wanted::parse(matches)?;
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str).unwrap_or_default();
     if text("A").trim() == "-" && text("B").trim() == "-" {

@@ -1,14 +1,14 @@
 //! `--expect FILE`: results against what the user worked out.
 
-use super::Status;
-use super::error::Messages;
-use super::request::Request;
 use crate::check::expect::{Answer, judge};
 use crate::core::error::{Code, Error, Note, edit_distance};
 use crate::core::name::Name;
 use crate::format::decimal::{Sheet, Sheets};
 use crate::layer::{LayerSpec, Precision};
 use crate::report::{Report, ResultBlock, expectation};
+use crate::run::Status;
+use crate::run::messages::Messages;
+use crate::run::request::Request;
 use std::io::{BufWriter, Write};
 
 /// What messages call it.

@@ -1,11 +1,10 @@
 //! `nnlayer gradcheck`: the gradients of nnlayer's layers, or of anybody's program.
 
-use super::check::{SEED, form, report, watched};
-use super::error::Messages;
+use super::check::{SEED, report, watched};
 use super::gather::{settings, stand_ins};
 use super::layer::{operand, setting};
-use super::request::{check_format, in_format, io_options};
-use super::{Other, Status, choice, flag, option, under};
+use super::request::{check_form, check_format, io_options};
+use super::{Other, choice, flag, option, under};
 use crate::check::inputs;
 use crate::check::inputs::Shape;
 use crate::check::program::{Conversation, Program};
@@ -16,6 +15,8 @@ use crate::core::tensors::Tensors;
 use crate::layer;
 use crate::layer::{Given, LAYERS, LayerSpec, Precision, Settings};
 use crate::operand::OperandReader;
+use crate::run::Status;
+use crate::run::messages::Messages;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
 use std::io::Write;
@@ -104,8 +105,6 @@ fn run(
     out: &mut dyn Write,
     _messages: &mut Messages,
 ) -> anyhow::Result<Status> {
-    reader.stdin.closed = matches.get_flag("no-stdin");
-    reader.in_format = in_format(matches);
     let wanted = Wanted::parse(matches)?;
     let (checked, drawn) = match layer::find(&wanted.layer) {
         Some(spec) => known(spec, matches, reader, &wanted)?,
@@ -116,8 +115,7 @@ fn run(
     if drawn {
         checked.seed = Some(wanted.seed);
     }
-    let json = (matches.get_flag("json") || matches.get_flag("pretty")).then_some(matches.get_flag("pretty"));
-    report(&checked, form(json, matches), out)
+    report(&checked, check_form(matches), out)
 }
 
 /// What is asked for, apart from operands and settings.

@@ -1,8 +1,6 @@
 //! `--graph` and `--level`: the computational graph in place of results, of a layer or of a chain.
 
-use super::error::Messages;
 use super::job::{Dout, Job};
-use super::request::Request;
 use super::text_of;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
@@ -11,6 +9,8 @@ use crate::graph::{Graph, Level, PICTURES, Picture, Staged, Style};
 use crate::layer;
 use crate::network::{Run, Tape};
 use crate::report::write;
+use crate::run::messages::Messages;
+use crate::run::request::Request;
 use clap::{Arg, ArgMatches};
 use ndarray::ArrayD;
 use std::io::{BufWriter, Write};

@@ -2,11 +2,11 @@
 
 use super::job::{Dout, Job};
 use super::layer::{blocks, outcome, width};
-use super::request::Request;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::layer::{jacobian_name, jacobians};
 use crate::report::{Report, ResultBlock};
+use crate::run::request::Request;
 
 /// The Jacobians of an admitted layer, with their formulas.
 pub(super) fn report(job: &Job, request: &Request) -> Result<Report, Error> {

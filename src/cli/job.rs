@@ -1,13 +1,13 @@
 //! A layer with its operands, admitted: everything that is computed, checked or drawn starts from here.
 
 use super::gather::{Gathered, gather};
-use super::request::Request;
 use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
 use crate::layer;
 use crate::layer::{AnyLayer, Given, LayerSpec, ScalarDout, Settings};
 use crate::network::Tape;
 use crate::operand::{OperandReader, Operands, Origin};
+use crate::run::request::Request;
 use clap::ArgMatches;
 use ndarray::{ArrayD, IxDyn, arr0};
 use std::borrow::Cow;

@@ -1,12 +1,11 @@
 //! All layer commands: their options, derived from the registry, and their report.
 
 use super::blocks::Batches;
-use super::error::Messages;
 use super::job::{Dout, Job};
 use super::record::Records;
-use super::request::{Request, common, results};
+use super::request::{self, common, results};
 use super::tape;
-use super::{Status, check, choice, expect, flag, flag_of, graph, jacobian, option, rows, steps, stream, under};
+use super::{check, choice, expect, flag, flag_of, graph, jacobian, option, rows, steps, stream, under};
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
@@ -15,6 +14,9 @@ use crate::layer;
 use crate::layer::{AnyLayer, Kind, LayerSpec, Outcome, Precision, ScalarDout, Setting, Slot, Wanted};
 use crate::operand::OperandReader;
 use crate::report::{Report, ResultBlock, ResultHeader};
+use crate::run::Status;
+use crate::run::messages::Messages;
+use crate::run::request::Request;
 use clap::{Arg, ArgMatches, Command};
 use std::ffi::OsString;
 use std::io::Write;
@@ -106,9 +108,7 @@ pub(super) fn run(
     out: &mut dyn Write,
     messages: &mut Messages,
 ) -> anyhow::Result<Status> {
-    let request = Request::parse(matches)?;
-    reader.stdin.closed = flag_of(matches, "no-stdin");
-    reader.in_format = request.in_format;
+    let request = request::parse(matches)?;
     if stream::asked_for(matches).is_some() {
         stream::admit(matches)?;
         let records = Records::of_layer(spec, matches, &request, reader)?;
@@ -145,7 +145,7 @@ pub(super) fn run(
         return Ok(Status::Done);
     }
     if request.check {
-        return check::layer(&job, &request, matches, out);
+        return check::layer(&job, &request, out);
     }
     let answers = request.expect.as_ref().map(|text| reader.read_answers(&expect::EXPECT, text)).transpose()?;
     if let Some(form) = request.steps {

@@ -5,10 +5,12 @@ use crate::layer::LAYERS;
 use crate::operand::OperandReader;
 use crate::operand::stdin::Stdin;
 use crate::parallel;
+use crate::run::messages::Messages;
+use crate::run::progress::{Bar, BarWriter};
+use crate::run::{Io, Status};
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::PossibleValuesParser};
-use std::cell::RefCell;
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,7 +19,6 @@ mod backward;
 mod blocks;
 mod check;
 mod compare;
-mod error;
 mod expect;
 mod gather;
 mod gradcheck;
@@ -26,7 +27,6 @@ mod jacobian;
 mod job;
 mod layer;
 mod net;
-mod progress;
 mod record;
 mod request;
 mod rows;
@@ -37,60 +37,14 @@ mod stream;
 mod sum;
 mod tape;
 mod train;
-
-use error::Messages;
-use progress::{Bar, Beside};
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// Done.
-    Done,
-    /// A check said no.
-    No,
-    /// A check could not decide.
-    Undecided,
-    /// Any error; standard output is empty.
-    Error,
-    /// The reader of standard output went away.
-    ClosedPipe,
-}
-
-impl Status {
-    /// The exit status.
-    pub fn code(self) -> i32 {
-        match self {
-            Status::Done => 0,
-            Status::No => 1,
-            Status::Error => 2,
-            Status::Undecided => 3,
-            Status::ClosedPipe => 141,
-        }
-    }
-}
-
-/// The streams of a run.
-pub struct Io<'a> {
-    /// Standard input.
-    pub stdin: &'a mut dyn Read,
-    /// Whether somebody types at standard input.
-    pub stdin_is_terminal: bool,
-    /// Standard output: data only. A terminal's takes colours out where they are not wanted.
-    pub stdout: &'a mut dyn Write,
-    /// Whether somebody watches standard output: streams are flushed record by record then.
-    pub stdout_is_terminal: bool,
-    /// Standard error: messages only, with colours that the stream takes out where they don't belong.
-    pub stderr: Rc<RefCell<dyn Write>>,
-    /// Whether somebody watches standard error: progress is shown to nobody else.
-    pub stderr_is_terminal: bool,
-}
+mod usage;
 
 /// Runs one command line, the program's name in front.
 pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
     let args: Vec<OsString> = steps::guard(guard_negative_numbers(args.into_iter().collect()));
-    let as_json = error::peek(&args, "--error-format") == Some("json");
+    let as_json = usage::peek(&args, "--error-format") == Some("json");
     let Io { stdin, stdin_is_terminal, stdout, stdout_is_terminal, stderr, stderr_is_terminal } = io;
-    let terminal = match error::peek(&args, "--progress") {
+    let terminal = match usage::peek(&args, "--progress") {
         Some("always") => true,
         Some("never") => false,
         _ => stderr_is_terminal,
@@ -99,13 +53,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
     let mut beside;
     let stdout: &mut dyn Write = match &bar {
         Some(bar) if stdout_is_terminal => {
-            beside = Beside { out: stdout, bar: Rc::clone(bar) };
+            beside = BarWriter { out: stdout, bar: Rc::clone(bar) };
             &mut beside
         }
         _ => stdout,
     };
     let mut messages = Messages { stream: stderr, as_json, watched: stdout_is_terminal };
-    let colour = stdout_is_terminal || error::peek(&args, "--color") == Some("always");
+    let colour = stdout_is_terminal || usage::peek(&args, "--color") == Some("always");
     let named = args.get(1).and_then(|name| name.to_str()).map(str::to_owned);
     let ordinary = named.as_deref().and_then(crate::layer::find).and_then(|spec| layer::ordinary(spec, &args[2..]));
     // Neither is freed: the program ends with its run, and taking a command line apart is work.
@@ -120,10 +74,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
                     Err(_) => Status::ClosedPipe,
                 };
             }
-            Err(error) => return messages.usage(&error),
+            Err(error) => return usage::report(&error, &mut messages),
         },
     };
     let mut reader = OperandReader::new(Stdin::new(stdin, stdin_is_terminal));
+    reader.stdin.closed = flag_of(&matches, "no-stdin");
+    reader.in_format = request::in_format(&matches);
     let threads = matches.try_get_one::<u16>("threads").ok().flatten().copied();
     let run = || {
         dispatch(&name, &matches, &mut reader, stdout, &mut messages)
@@ -261,7 +217,7 @@ fn text_of<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
 
 /// What `--color` says, for the streams that a program opens before it runs a command line.
 pub fn color(args: &[OsString]) -> anstream::ColorChoice {
-    match error::peek(args, "--color") {
+    match usage::peek(args, "--color") {
         Some("always") => anstream::ColorChoice::Always,
         Some("never") => anstream::ColorChoice::Never,
         _ => anstream::ColorChoice::Auto,

@@ -1,10 +1,9 @@
 //! `nnlayer net`: a network from a file, forward and backward; and new ones.
 
 use super::backward::{before, dout, keep, sections, upstream};
-use super::error::Messages;
 use super::record::Records;
-use super::request::{Request, common_without};
-use super::{Other, Status, choice, flag, graph, option, steps, stream, tape, text_of};
+use super::request::{self, common_without};
+use super::{Other, choice, flag, graph, option, steps, stream, tape, text_of};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::format::Selector;
@@ -12,6 +11,8 @@ use crate::network as chain;
 use crate::network::{Feed, Stage, Tape, learn};
 use crate::operand::{Operand, OperandReader, Operands, stdin};
 use crate::report::ChainReport;
+use crate::run::Status;
+use crate::run::messages::Messages;
 use clap::{Arg, ArgMatches, Command};
 use std::io::Write;
 
@@ -73,10 +74,8 @@ fn run(
     out: &mut dyn Write,
     messages: &mut Messages,
 ) -> anyhow::Result<Status> {
-    let request = Request::parse(matches)?;
+    let request = request::parse(matches)?;
     let picture = graph::wanted(matches, messages)?;
-    reader.stdin.closed = matches.get_flag("no-stdin");
-    reader.in_format = request.in_format;
     if let Some(sizes) = text_of(matches, "init") {
         let mut tape =
             learn::init(&read_sizes(sizes)?, text_of(matches, "activation").unwrap_or("relu"), read_seed(matches)?)?;

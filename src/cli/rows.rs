@@ -6,16 +6,16 @@
 //! that one pass computes are made in memory.
 
 use super::blocks::{Batch, Batches, Blocks, Upstream, in_blocks};
-use super::error::Messages;
 use super::gather;
 use super::layer::width;
-use super::request::Request;
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::format::{ArrayStream, InMemoryArrays};
 use crate::layer::{LayerSpec, Role};
 use crate::operand::{OperandReader, Operands, Origin};
 use crate::report::write::file;
+use crate::run::messages::Messages;
+use crate::run::request::Request;
 use clap::ArgMatches;
 use std::borrow::Cow;
 use std::io::{self, Write};

@@ -1,13 +1,14 @@
 //! `nnlayer completions` and `nnlayer man`: what shells and `man` know of the command line, made from the command line itself.
 
-use super::error::Messages;
 use super::request::io_options;
-use super::{COMMANDS, Other, Status, command as whole, text_of};
+use super::{COMMANDS, Other, command as whole, text_of};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::layer::LAYERS;
 use crate::operand::OperandReader;
 use crate::report::write;
+use crate::run::Status;
+use crate::run::messages::Messages;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
 use clap_complete::Shell;

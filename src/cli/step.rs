@@ -1,14 +1,15 @@
 //! `nnlayer step`: one step down the gradient.
 
-use super::error::Messages;
-use super::request::{Request, common_without};
-use super::{Other, Status, option, tape, text_of};
+use super::request::{self, common_without};
+use super::{Other, option, tape, text_of};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::format::json::Node;
 use crate::network::{Tape, learn};
 use crate::operand::OperandReader;
+use crate::run::Status;
+use crate::run::messages::Messages;
 use clap::{Arg, ArgMatches, Command};
 use std::io::Write;
 
@@ -45,8 +46,7 @@ fn run(
     out: &mut dyn Write,
     _: &mut Messages,
 ) -> anyhow::Result<Status> {
-    let request = Request::parse(matches)?;
-    reader.stdin.closed = matches.get_flag("no-stdin");
+    let request = request::parse(matches)?;
     let lr = read_lr(matches)?;
     let source = text_of(matches, "document").unwrap_or("-");
     let mut tape = tape::read(reader, source, true)?;

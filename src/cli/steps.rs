@@ -1,13 +1,11 @@
 //! `--steps`: the arithmetic with the numbers filled in, in place of the results.
 
 use super::backward::{before, sections};
-use super::error::Messages;
 use super::expect;
 use super::expect::EXPECT;
 use super::job::Job;
 use super::layer::{outcome, report};
-use super::request::Request;
-use super::{Status, text_of};
+use super::text_of;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::format::decimal::{Sheet, Sheets};
@@ -16,6 +14,9 @@ use crate::network::{Run, Tape};
 use crate::numeric::Scalar;
 use crate::report::steps;
 use crate::report::steps::{Form, WorkedResult};
+use crate::run::Status;
+use crate::run::messages::Messages;
+use crate::run::request::Request;
 use crate::steps::{Followed, Tally, follow, mark};
 use clap::{Arg, ArgMatches};
 use ndarray::ArrayD;

@@ -3,14 +3,15 @@
 //! Lines are read in rounds; threads take a round each, and what comes of them is written in order while the next are read.
 //! No more rounds are in memory than threads have use for. In a round, records that are alike are computed together.
 
-use super::error::{Messages, wire};
-use super::{Status, flag, flag_of, option, text_of};
+use super::{flag, flag_of, option, text_of};
 use crate::core::error::{Code, Error, Note, Place, Severity, format_count};
 use crate::core::name::Name;
 use crate::format;
 use crate::format::json;
 use crate::operand::OperandReader;
 use crate::parallel::pipeline;
+use crate::run::Status;
+use crate::run::messages::{Messages, wire};
 use clap::{Arg, ArgMatches, parser::ValueSource};
 use serde_json::json;
 use std::io::Write;

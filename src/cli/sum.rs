@@ -1,8 +1,7 @@
 //! `nnlayer sum`: the losses and gradients of shards as one, rounded once, in any order.
 
-use super::error::Messages;
-use super::request::{Request, common_without};
-use super::{Other, Status};
+use super::Other;
+use super::request::{self, common_without};
 use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
@@ -10,6 +9,9 @@ use crate::format::OutputDtype;
 use crate::numeric::Total;
 use crate::operand::OperandReader;
 use crate::report::{ChainReport, Report, ResultBlock};
+use crate::run::Status;
+use crate::run::messages::Messages;
+use crate::run::request::Request;
 use clap::{Arg, ArgMatches, Command};
 use ndarray::{ArrayD, IxDyn};
 use std::io::Write;
@@ -51,8 +53,7 @@ fn run(
     out: &mut dyn Write,
     messages: &mut Messages,
 ) -> anyhow::Result<Status> {
-    let mut request = Request::parse(matches)?;
-    reader.stdin.closed = matches.get_flag("no-stdin");
+    let mut request = request::parse(matches)?;
     let files: Vec<&String> = matches.get_many("shards").into_iter().flatten().collect();
     if files.is_empty() && reader.stdin.terminal {
         return Err(Error::new(Code::OperandMissing, "no shard is given, and standard input is a terminal")

@@ -2,7 +2,6 @@
 
 use super::gather::Gathered;
 use super::job::Job;
-use super::request::Request;
 use super::{flag_of, option, text_of};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
@@ -12,6 +11,7 @@ use crate::layer;
 use crate::layer::{LayerSpec, Precision, Role, ScalarDout};
 use crate::network::{Record, Stage, Tape, document, input_of};
 use crate::operand::{Operand, OperandReader, Origin, stdin};
+use crate::run::request::Request;
 use clap::{Arg, ArgMatches};
 use ndarray::ArrayD;
 use std::io::Write;

@@ -1,10 +1,9 @@
 //! `nnlayer train`: epochs of gradient descent, with a checkpoint after each.
 
-use super::error::Messages;
 use super::net::{read_count, read_seed, seed};
-use super::request::{Request, common_without};
+use super::request::{self, common_without};
 use super::step::{lr, read_lr};
-use super::{Other, Status, flag, option, tape, text_of};
+use super::{Other, flag, option, tape, text_of};
 use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
 use crate::layer::{Kind, Value};
@@ -14,6 +13,8 @@ use crate::network::learn::{Samples, Score, Training};
 use crate::operand::{OperandReader, Operands};
 use crate::parallel::progress::Progress;
 use crate::report::format_number;
+use crate::run::Status;
+use crate::run::messages::Messages;
 use clap::{Arg, ArgMatches, Command};
 use std::io::Write;
 
@@ -59,9 +60,7 @@ fn run(
     out: &mut dyn Write,
     messages: &mut Messages,
 ) -> anyhow::Result<Status> {
-    let request = Request::parse(matches)?;
-    reader.stdin.closed = matches.get_flag("no-stdin");
-    reader.in_format = request.in_format;
+    let request = request::parse(matches)?;
     request.admit_document()?;
     let epochs = read_count(matches, "epochs", 1, 1)?;
     let mut tape = begin(matches, reader, messages)?;

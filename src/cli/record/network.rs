@@ -2,13 +2,13 @@
 //! inside has its layer's name in front and is there when it is named.
 
 use super::subject::{About, Computed, by_rows};
-use crate::cli::request::Request;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer::{LayerSpec, Precision, Role, Slot};
 use crate::network::runner::{Excerpt, Fed, Ready};
 use crate::network::{Stage, Tape};
+use crate::run::request::Request;
 use ndarray::{ArrayD, IxDyn};
 
 /// What a network gives as one layer would, in the order of output.

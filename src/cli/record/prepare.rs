@@ -5,7 +5,6 @@ use super::subject::{Layer, Subject};
 use super::{Key, Open, Records, Upstream, no_result};
 use crate::cli::gather;
 use crate::cli::gather::stand_ins;
-use crate::cli::request::Request;
 use crate::cli::text_of;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
@@ -16,6 +15,7 @@ use crate::network::{Stage, Tape};
 use crate::operand::grammar;
 use crate::operand::grammar::OperandSpec;
 use crate::operand::{OperandReader, Operands, Origin};
+use crate::run::request::Request;
 use clap::ArgMatches;
 
 impl Records {

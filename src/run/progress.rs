@@ -1,6 +1,6 @@
 //! How far something long is: a bar on a terminal, after a second.
 
-use super::error::Stream;
+use super::io::Stderr;
 use crate::parallel::progress::Listener;
 use std::cell::Cell;
 use std::io::{self, Write};
@@ -13,8 +13,8 @@ const WIDTH: usize = 30;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A bar that is there while something takes long.
-pub(super) struct Bar {
-    stream: Stream,
+pub(crate) struct Bar {
+    stream: Stderr,
     next: Cell<Instant>,
     shown: Cell<bool>,
     /// Whether output on the same terminal stands within a line.
@@ -23,13 +23,13 @@ pub(super) struct Bar {
 
 impl Bar {
     /// A bar that is shown after so long.
-    pub(super) fn new(stream: Stream, after: Duration) -> Rc<Bar> {
+    pub(crate) fn new(stream: Stderr, after: Duration) -> Rc<Bar> {
         let next = Cell::new(Instant::now() + after);
         Rc::new(Bar { stream, next, shown: Cell::new(false), within: Cell::new(false) })
     }
 
     /// What shows it.
-    pub(super) fn listener(self: Rc<Bar>) -> Listener {
+    pub(crate) fn listener(self: Rc<Bar>) -> Listener {
         Rc::new(move |what, part| if part < 1.0 { self.show(what, part) } else { self.clear() })
     }
 
@@ -59,12 +59,12 @@ impl Bar {
 }
 
 /// Output on the terminal of the bar, which is gone when it comes, and does not come back within a line.
-pub(super) struct Beside<'a> {
-    pub(super) out: &'a mut dyn Write,
-    pub(super) bar: Rc<Bar>,
+pub(crate) struct BarWriter<'a> {
+    pub(crate) out: &'a mut dyn Write,
+    pub(crate) bar: Rc<Bar>,
 }
 
-impl Write for Beside<'_> {
+impl Write for BarWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.bar.clear();
         let written = self.out.write(bytes)?;
@@ -88,11 +88,11 @@ mod tests {
     use std::cell::RefCell;
 
     /// What a terminal is told of some work, and of output beside it.
-    fn told(after: Duration, work: impl FnOnce(&mut Beside<'_>)) -> String {
+    fn told(after: Duration, work: impl FnOnce(&mut BarWriter<'_>)) -> String {
         let screen = Rc::new(RefCell::new(Vec::new()));
-        let bar = Bar::new(Rc::clone(&screen) as Stream, after);
+        let bar = Bar::new(Rc::clone(&screen) as Stderr, after);
         let mut output = Screen(Rc::clone(&screen));
-        let mut out = Beside { out: &mut output, bar: Rc::clone(&bar) };
+        let mut out = BarWriter { out: &mut output, bar: Rc::clone(&bar) };
         with_listener(Some(bar.listener()), || work(&mut out));
         String::from_utf8(screen.take()).unwrap()
     }
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn it_looks_no_more_often_than_an_eye_does() {
-        let many = |_: &mut Beside<'_>| {
+        let many = |_: &mut BarWriter<'_>| {
             let progress = Progress::new("computing", 1000);
             (0..999).for_each(|_| progress.advance(1));
         };

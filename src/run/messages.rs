@@ -1,41 +1,33 @@
 //! Errors as words or JSON on standard error.
 
-use super::Status;
-use crate::core::error::{Code, Error, Fact, Note, Place, Severity, format_index, format_shape};
-use crate::core::name::Name;
-use clap::error::{ContextKind, ContextValue};
+use super::io::Stderr;
+use super::status::Status;
+use crate::core::error::{Error, Fact, Note, Place, Severity, format_index, format_shape};
 use serde_json::{Map, Value, json};
-use std::cell::RefCell;
-use std::ffi::OsString;
-use std::io::Write;
-use std::rc::Rc;
 
 const RED: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
 const YELLOW: anstyle::Style = anstyle::AnsiColor::Yellow.on_default().bold();
 const GREEN: anstyle::Style = anstyle::AnsiColor::Green.on_default();
 
-/// Standard error: messages go there, and bars meanwhile.
-pub(super) type Stream = Rc<RefCell<dyn Write>>;
-
 /// Where messages go, and how.
-pub(super) struct Messages {
+pub(crate) struct Messages {
     /// Standard error.
-    pub(super) stream: Stream,
+    pub(crate) stream: Stderr,
     /// `--error-format json`.
-    pub(super) as_json: bool,
+    pub(crate) as_json: bool,
     /// Whether somebody watches standard output.
-    pub(super) watched: bool,
+    pub(crate) watched: bool,
 }
 
 impl Messages {
     /// Says why the run ends.
-    pub(super) fn error(&mut self, error: &Error) -> Status {
+    pub(crate) fn error(&mut self, error: &Error) -> Status {
         self.say("error", RED, error);
         Status::Error
     }
 
     /// Says what is worth knowing; where `strict`, the first warning is an error.
-    pub(super) fn notes(&mut self, notes: &[Note], strict: bool) -> Result<(), Error> {
+    pub(crate) fn notes(&mut self, notes: &[Note], strict: bool) -> Result<(), Error> {
         for note in notes {
             if strict && note.severity == Severity::Warning {
                 return Err(note.error.clone());
@@ -46,20 +38,11 @@ impl Messages {
     }
 
     /// Says what is worth knowing.
-    pub(super) fn note(&mut self, note: &Note) {
+    pub(crate) fn note(&mut self, note: &Note) {
         match note.severity {
             Severity::Warning => self.say("warning", YELLOW, &note.error),
             Severity::Info => self.say("note", GREEN, &note.error),
         }
-    }
-
-    /// Says what clap refused.
-    pub(super) fn usage(&mut self, error: &clap::Error) -> Status {
-        if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !self.as_json {
-            let _ = write!(self.stream.borrow_mut(), "{}", error.render().ansi());
-            return Status::Error;
-        }
-        self.error(&usage_error(error))
     }
 
     fn say(&mut self, kind: &str, style: anstyle::Style, error: &Error) {
@@ -72,16 +55,6 @@ impl Messages {
         let mut stream = self.stream.borrow_mut();
         let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
     }
-}
-
-/// The value of an option before anything is parsed: what is wrong may be the command line itself.
-pub(super) fn peek<'a>(args: &'a [OsString], option: &str) -> Option<&'a str> {
-    let until = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
-    let mut args = args[..until].iter().map(|arg| arg.to_str().unwrap_or_default());
-    let value = args
-        .by_ref()
-        .find_map(|arg| arg.strip_prefix(option).filter(|rest| rest.is_empty() || rest.starts_with('=')))?;
-    value.strip_prefix('=').or_else(|| args.next())
 }
 
 fn words(kind: &str, style: anstyle::Style, error: &Error) -> String {
@@ -139,7 +112,7 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-pub(super) fn wire(error: &Error) -> Value {
+pub(crate) fn wire(error: &Error) -> Value {
     let (line, column, pointer, at) = match &error.at {
         Some(Place::Text { line, column, pointer }) => (Some(line), Some(column), Some(pointer.as_str()), None),
         Some(Place::Pointer(pointer)) => (None, None, Some(pointer.as_str()), None),
@@ -166,25 +139,4 @@ pub(super) fn wire(error: &Error) -> Value {
         "facts": facts,
         "tip": tip(error),
     })
-}
-
-fn usage_error(parsed: &clap::Error) -> Error {
-    let rendered = parsed.render().to_string();
-    let first = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    let mut error = Error::new(Code::Usage, first.trim_end_matches(':').replace("' -", "'-"));
-    let said: Vec<&str> = rendered.lines().skip(1).map(str::trim).filter(|line| !line.is_empty()).collect();
-    for line in &said {
-        match line.strip_prefix("tip: ") {
-            Some(tip) => error = error.tip(tip),
-            None if line.starts_with("For more information") => {}
-            None => error = error.fact(*line),
-        }
-    }
-    if let Some(ContextValue::String(option)) = parsed.get(ContextKind::InvalidArg) {
-        let name = option.trim_start_matches('-').split([' ', '=']).next().unwrap_or_default();
-        if option.starts_with("--") && parsed.kind() != clap::error::ErrorKind::UnknownArgument {
-            error = error.with_operand(&Name::new(name));
-        }
-    }
-    error.tip("--help lists commands and options")
 }
