@@ -231,7 +231,8 @@ fn numbers_are_read_as_the_contract_lists_them() {
                 .read(&Name::X, text, &[])
                 .unwrap();
         let mut line = Vec::new();
-        nnlayer::format::json::to_line(
+        nnlayer::format::json::write_object(
+            &[],
             &mut nnlayer::format::InMemoryArrays::from(
                 &nnlayer::core::tensors::Tensors::new().with(Name::X, read.value.clone()),
             ),

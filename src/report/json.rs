@@ -2,7 +2,7 @@
 
 use super::{Renderer, ResultHeader};
 use crate::format::ArrayStream;
-use crate::format::json::to_line;
+use crate::format::json::write_object;
 use std::io;
 
 /// One object on one line, or indented.
@@ -13,6 +13,6 @@ pub struct Json {
 
 impl Renderer for Json {
     fn render(&self, _heads: &[ResultHeader], arrays: &mut dyn ArrayStream, out: &mut dyn io::Write) -> io::Result<()> {
-        to_line(arrays, self.pretty, out)
+        write_object(&[], arrays, self.pretty, out)
     }
 }

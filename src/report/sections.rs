@@ -4,7 +4,7 @@ use super::{Renderer, Report, ResultBlock, Text};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::format::OutputDtype;
-use crate::format::json::nested_to_line;
+use crate::format::json::write_nested_object;
 use std::io;
 
 /// Results by layer.
@@ -65,6 +65,6 @@ impl ChainReport {
         let entries =
             |blocks: &'_ [ResultBlock]| blocks.iter().map(|block| (block.name.clone(), block.value.clone())).collect();
         let layers: Vec<_> = self.sections.iter().map(|(layer, blocks)| (layer.as_str(), entries(blocks))).collect();
-        nested_to_line(&layers, pretty, out)
+        write_nested_object(&layers, pretty, out)
     }
 }

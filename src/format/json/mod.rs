@@ -15,7 +15,7 @@ mod number;
 mod parse;
 mod place;
 pub mod record;
-mod write;
+mod writer;
 
 pub(super) use number::decimal;
 pub use number::number;
@@ -23,7 +23,7 @@ use parse::DEEPEST;
 use parse::after_mark;
 pub use parse::{parse, read};
 pub use place::{locate, locate_in};
-pub use write::{Matrix, nested_to_line, push_number, push_row, to_line, write_value};
+pub use writer::{Matrix, push_number, push_row, write_nested_object, write_object, write_value};
 
 /// JSON text.
 pub struct Json;
@@ -346,7 +346,7 @@ impl Format for Json {
     }
 
     fn write(&self, arrays: &mut dyn ArrayStream, _wide: OutputDtype, out: &mut dyn io::Write) -> io::Result<()> {
-        to_line(arrays, false, out)
+        write_object(&[], arrays, false, out)
     }
 }
 
@@ -476,7 +476,7 @@ mod tests {
             let values: Vec<f64> = bits.into_iter().map(f64::from_bits).map(|v| if v.is_nan() { f64::NAN } else { v }).collect();
             let matrix = ndarray::Array2::from_shape_vec((1, values.len()), values.clone()).unwrap().into_dyn();
             let mut text = Vec::new();
-            to_line(&mut InMemoryArrays::from(&Tensors::new().with(Name::Y, matrix.clone())), pretty, &mut text).unwrap();
+            write_object(&[], &mut InMemoryArrays::from(&Tensors::new().with(Name::Y, matrix.clone())), pretty, &mut text).unwrap();
             let node = parse(&text, "").unwrap();
             let read = node.find("/y").unwrap().matrix("").unwrap();
             prop_assert_eq!(read.shape(), matrix.shape());
