@@ -1,6 +1,6 @@
 //! The programs of examples/gradcheck: what they answer is what nnlayer computes.
 
-use crate::support::folder;
+use crate::support::{folder, has_program};
 use ndarray::{ArrayD, array};
 use nnlayer::check::program::{Conversation, Program};
 use nnlayer::check::{Point, Reply, Subject};
@@ -17,25 +17,15 @@ fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/gradcheck").join(name)
 }
 
-/// Whether a tool is on this machine; where everything has to be, its absence is a failure.
-fn present(tool: &str) -> bool {
-    let there = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
-    assert!(there || std::env::var_os("CI").is_none(), "{tool} is not installed");
-    if !there {
-        eprintln!("skipped: {tool} is not installed");
-    }
-    there
-}
-
 /// The commands that run a layer's program, one for each language that is here.
 fn commands(stem: &str, folder: &Path) -> Vec<Vec<OsString>> {
     let mut commands = Vec::new();
     for (tool, extension) in [("python3", "py"), ("node", "js")] {
-        if present(tool) {
+        if has_program(tool) {
             commands.push(vec![tool.into(), example(&format!("{stem}.{extension}")).into()]);
         }
     }
-    if present("cc") {
+    if has_program("cc") {
         let made = folder.join(stem);
         let source = example(&format!("{stem}.c"));
         let output =
@@ -148,7 +138,7 @@ fn softmax_with_loss_in_every_language() {
 
 #[test]
 fn the_wrong_program_is_wrong_in_one_gradient_only() {
-    if !present("python3") {
+    if !has_program("python3") {
         return;
     }
     let command = ["python3".into(), example("affine_wrong.py").into()];

@@ -111,6 +111,17 @@ pub fn shell_in(folder: &std::path::Path, line: &str) -> Ran {
     }
 }
 
+/// True if a program that a test needs is on this machine. Its absence skips the test and says so, past the capture of
+/// the test's output; where `CI` is set it is a failure.
+pub fn has_program(name: &str) -> bool {
+    if Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()) {
+        return true;
+    }
+    assert!(std::env::var_os("CI").is_none(), "{name} is not installed");
+    let _ = writeln!(std::io::stderr(), "skipped what needs {name}, which is not installed");
+    false
+}
+
 /// The path of a fixture.
 pub fn fixture(name: &str) -> String {
     format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
