@@ -9,7 +9,7 @@ use crate::core::tensors::Tensors;
 use crate::format::OutputDtype;
 use crate::layer::{Outcome, Precision};
 use crate::network as chain;
-use crate::network::{Feed, Run, Stage, Tape};
+use crate::network::{Inputs, Run, Stage, Tape};
 use crate::operand::{OperandReader, Operands, Origin};
 use crate::report::{ChainReport, format_number};
 use crate::run::Status;
@@ -69,8 +69,8 @@ fn run(
         dout = Some(upstream(matches, reader, last, shape)?);
         Ok(dout.clone())
     };
-    let feed = Feed { x: &x, t: t.as_ref(), rounding: &|_| crate::format::DOUBLE_ROUNDING };
-    let run = chain::run(&tape, &feed, &mut upstream)?;
+    let inputs = Inputs { x, t, rounding: &|_| crate::format::DOUBLE_ROUNDING };
+    let run = chain::run(&tape, inputs, &mut upstream)?;
     if request.check {
         return super::check::chain(tape, run, matches, reader, &request, out);
     }

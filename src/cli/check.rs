@@ -5,7 +5,7 @@ use super::job::{Dout, Job};
 use super::request::{check as check_option, check_format};
 use crate::check::{Case, Checked, Own, Plan, Subject, Verdict, check};
 use crate::core::error::Error;
-use crate::network::check::{Claim, whole};
+use crate::network::check::{Claim, check_chain};
 use crate::network::{Run, Tape};
 use crate::operand::OperandReader;
 use crate::parallel::progress::Progress;
@@ -46,8 +46,8 @@ pub(super) fn chain(
     let shape = run.outputs.last().and_then(|outputs| outputs.get(&last.spec.output));
     let shape = shape.map(|output| output.shape().to_vec()).unwrap_or_default();
     let dout = upstream(matches, reader, last, &shape)?;
-    let claim = Claim::of(&tape, run, dout);
-    let checked = whole(tape, &claim, SEED, watched)?;
+    let claim = Claim::new(&tape, run, dout);
+    let checked = check_chain(tape, &claim, SEED, watched)?;
     report(&checked, request.check_format, out)
 }
 

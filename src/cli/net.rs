@@ -8,7 +8,7 @@ use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::format::Selector;
 use crate::network as chain;
-use crate::network::{Feed, Stage, Tape, learn};
+use crate::network::{Inputs, Stage, Tape, learn};
 use crate::operand::{Operand, OperandReader, Operands, stdin};
 use crate::report::ChainReport;
 use crate::run::Status;
@@ -77,8 +77,11 @@ fn run(
     let request = request::parse(matches)?;
     let picture = graph::wanted(matches, messages)?;
     if let Some(sizes) = text_of(matches, "init") {
-        let mut tape =
-            learn::init(&read_sizes(sizes)?, text_of(matches, "activation").unwrap_or("relu"), read_seed(matches)?)?;
+        let mut tape = learn::init_network(
+            &read_sizes(sizes)?,
+            text_of(matches, "activation").unwrap_or("relu"),
+            read_seed(matches)?,
+        )?;
         tape::set_precision(&mut tape, &request);
         request.write_document(&tape, out)?;
         return Ok(Status::Done);
@@ -90,7 +93,7 @@ fn run(
     }
     let mut tape = tape::read(reader, source, true)?;
     tape::set_precision(&mut tape, &request);
-    tape.forget();
+    tape.clear_records();
     if stream::asked_for(matches).is_some() {
         let label = if source == "-" { stdin::LABEL } else { source };
         let records = Records::of_network(tape, label, matches, &request, reader)?;
@@ -103,9 +106,8 @@ fn run(
         dout = if forward { None } else { Some(upstream(matches, reader, last, shape)?) };
         Ok(dout.clone())
     };
-    let feed =
-        Feed { x: given.values.known(&Name::X), t: given.values.get(&Name::T), rounding: &|name| given.rounding(name) };
-    let ran = chain::run(&tape, &feed, &mut upstream);
+    let (x, t) = (given.values.known(&Name::X).clone(), given.values.get(&Name::T).cloned());
+    let ran = chain::run(&tape, Inputs { x, t, rounding: &|name| given.rounding(name) }, &mut upstream);
     let run = ran.map_err(|error| tape::blame(reader.locate_in_source(error, &given), source))?;
     messages.notes(&run.notes, request.strict)?;
     if request.check {

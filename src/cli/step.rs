@@ -60,8 +60,8 @@ fn run(
         Some(file) => by_layer(&tape, file, reader)?,
         None => saved(&tape).map_err(|error| tape::blame(error, source))?,
     };
-    learn::step(&mut tape, &gradients, lr).map_err(|error| tape::blame(error, source))?;
-    tape.forget();
+    learn::sgd_step(&mut tape, &gradients, lr).map_err(|error| tape::blame(error, source))?;
+    tape.clear_records();
     request.write_document(&tape, out)?;
     Ok(Status::Done)
 }

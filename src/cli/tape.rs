@@ -74,7 +74,7 @@ pub(super) fn on_stdin(reader: &mut OperandReader<'_>) -> Result<bool, Error> {
 fn fed(spec: &'static LayerSpec, matches: &ArgMatches, tape: &Tape, source: &str) -> Result<Operand, Error> {
     let label = if source == "-" { stdin::LABEL } else { source };
     let input = input_of(spec);
-    tape.admits_another().map_err(|error| error.with_origin(label))?;
+    tape.ensure_extendable().map_err(|error| error.with_origin(label))?;
     let Some(value) = tape.output() else {
         return Err(Error::new(Code::Tape, "is a network without saved values")
             .with_origin(label)
@@ -170,7 +170,7 @@ pub(super) fn read(reader: &mut OperandReader<'_>, source: &str, beside: bool) -
     }
     let (node, label) = reader.read_json(source)?;
     if source == "-" || !beside {
-        return document::of(&node, None).map_err(|error| placed(error, reader, &label));
+        return document::from_json(&node, None).map_err(|error| placed(error, reader, &label));
     }
     let folder = Path::new(&label).parent().map(Path::to_path_buf).unwrap_or_default();
     let mut array = |name: &Name, text: &str| -> Result<ArrayD<f64>, Error> {
@@ -184,7 +184,7 @@ pub(super) fn read(reader: &mut OperandReader<'_>, source: &str, beside: bool) -
         let path = folder.join(text);
         Ok(reader.read(name, &format!("@{}", path.display()), std::slice::from_ref(name))?.value)
     };
-    let tape = document::of(&node, Some(&mut array));
+    let tape = document::from_json(&node, Some(&mut array));
     tape.map_err(|error| placed(error, reader, &label))
 }
 

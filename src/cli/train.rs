@@ -77,7 +77,7 @@ fn run(
     let held = held.transpose()?;
     while training.epoch < epochs {
         let progress = Progress::new(format!("epoch {}/{epochs}", training.epoch + 1), samples.rows());
-        let score = learn::epoch(&mut tape, &samples, &training, |rows| progress.advance(rows));
+        let score = learn::train_epoch(&mut tape, &samples, &training, |rows| progress.advance(rows));
         drop(progress);
         let score = refuse_nonsense(score.map_err(diverged)?, training.epoch + 1)?;
         training.epoch += 1;
@@ -95,7 +95,7 @@ fn begin(matches: &ArgMatches, reader: &mut OperandReader<'_>, messages: &mut Me
     let checkpoint = text_of(matches, "out").unwrap_or_default();
     if !matches.get_flag("resume") {
         let mut tape = tape::read(reader, text_of(matches, "document").unwrap_or("-"), true)?;
-        tape.forget();
+        tape.clear_records();
         tape.training = None;
         return Ok(tape);
     }
@@ -106,7 +106,7 @@ fn begin(matches: &ArgMatches, reader: &mut OperandReader<'_>, messages: &mut Me
                 .tip("--out names the checkpoint"),
         ));
         let mut tape = tape::read(reader, text_of(matches, "document").unwrap_or("-"), true)?;
-        tape.forget();
+        tape.clear_records();
         tape.training = None;
         return Ok(tape);
     }

@@ -1,21 +1,22 @@
-//! A chain backward: each layer's upstream gradient is the next one's gradient at its input.
+//! The backward pass of a chain: each layer's upstream gradient is the next layer's gradient at its input.
 
-use super::{Pass, Stage};
+use super::chain::Stage;
+use super::forward::ForwardPass;
 use crate::core::tensors::Tensors;
 use crate::layer::{AnyLayer, Forward, Layer};
 use crate::numeric::Scalar;
 use ndarray::ArrayD;
 
-/// Every layer's gradients, first to last. `dout` has the shape of the last layer's output.
-pub fn backward<S: Scalar>(stages: &[Stage], pass: &Pass<S>, dout: ArrayD<S>) -> Vec<Tensors<S>>
+/// Returns every layer's gradients, first to last. `dout` has the shape of the last layer's output.
+pub fn backward<S: Scalar>(stages: &[Stage], pass: &ForwardPass<S>, dout: ArrayD<S>) -> Vec<Tensors<S>>
 where
     dyn AnyLayer: Layer<S>,
 {
-    back_to(0, stages, &pass.at, &pass.runs, dout)
+    backward_to(0, stages, &pass.at, &pass.runs, dout)
 }
 
-/// The gradients of the layers from the end back to layer `first`; of those before it, none.
-pub(super) fn back_to<S: Scalar>(
+/// Returns the gradients of layer `first` and all after it; those of earlier layers are left empty.
+pub(super) fn backward_to<S: Scalar>(
     first: usize,
     stages: &[Stage],
     at: &[Tensors<S>],
@@ -25,13 +26,12 @@ pub(super) fn back_to<S: Scalar>(
 where
     dyn AnyLayer: Layer<S>,
 {
-    let mut all = vec![Tensors::new(); stages.len()];
+    let mut gradients = vec![Tensors::new(); stages.len()];
     for n in (first..stages.len()).rev() {
-        let gradients = Layer::<S>::backward(stages[n].layer(), &at[n], &&runs[n], &dout).all();
+        gradients[n] = Layer::<S>::backward(stages[n].layer(), &at[n], &&runs[n], &dout).all();
         if n > first {
-            dout = gradients.known(&stages[n].input().gradient()).mapv(S::handed_on);
+            dout = gradients[n].known(&stages[n].input().gradient()).mapv(S::handed_on);
         }
-        all[n] = gradients;
     }
-    all
+    gradients
 }

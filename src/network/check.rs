@@ -1,10 +1,13 @@
-//! A chain under check: end to end by differences of the whole, and layer by layer to say which one is wrong.
+//! The gradient check of a chain: end to end, and layer by layer to find the one that is wrong.
 //!
-//! The gradients may be those that a tape carries, worked out or edited by anybody. End to end, each is held against
-//! differences of the last output by that operand; a layer is called wrong when its own results do not follow from what
-//! it read and from the gradient that reached it, so a layer that passes on somebody else's mistake is not accused.
+//! The gradients may be those of a tape, which another program may have computed or edited. End to end, each is compared
+//! with numerical derivatives of the last output. A layer is wrong if its recorded values do not follow from its own
+//! inputs and upstream gradient, so a layer that passes on the mistake of another is not blamed.
 
-use super::{Feed, Record, Run, Stage, Tape, backward, forward};
+use super::backward::backward;
+use super::chain::{Record, Stage, Tape};
+use super::forward::{Inputs, forward};
+use super::run::Run;
 use crate::check::{
     Case, Checked, Finding, Gradient, Own, Plan, Recorded, Reference, Reply, Slant, Subject, Verdict, check,
 };
@@ -17,47 +20,51 @@ use crate::numeric::Scalar;
 use ndarray::ArrayD;
 use std::sync::Arc;
 
-/// A chain as one layer: its operands and gradients are called as in `fc1.w`.
+/// A chain as one layer, whose operands and gradients have names such as `fc1.w`.
 struct Chain(Arc<Vec<Stage>>);
 
 impl Chain {
-    /// The parameters of each layer, the first layer's input, and the targets.
-    #[allow(clippy::type_complexity)] // said in words above
-    fn apart<S: Scalar>(&self, at: &Tensors<S>) -> (Vec<Tensors<S>>, ArrayD<S>, Option<ArrayD<S>>) {
+    /// Splits operands into the parameters of each layer and the inputs of the chain.
+    fn split<'a, S: Scalar>(
+        &self,
+        at: &Tensors<S>,
+        rounding: &'a dyn Fn(&Name) -> f64,
+    ) -> (Vec<Tensors<S>>, Inputs<'a, S>) {
         let params = |stage: &Stage| {
             stage.params.names().map(|name| (name.clone(), at.known(&name.in_layer(&stage.name)).clone())).collect()
         };
-        let x = at.known(&entry(&self.0)).clone();
-        (self.0.iter().map(params).collect(), x, target(&self.0).and_then(|name| at.get(&name)).cloned())
+        let x = at.known(&input_name(&self.0)).clone();
+        let t = target_name(&self.0).and_then(|name| at.get(&name)).cloned();
+        (self.0.iter().map(params).collect(), Inputs { x, t, rounding })
     }
 }
 
-/// What the first layer's input is called.
-fn entry(stages: &[Stage]) -> Name {
+/// Returns the name of the first layer's input.
+fn input_name(stages: &[Stage]) -> Name {
     stages.first().map_or(Name::X, |first| first.input().in_layer(&first.name))
 }
 
-/// What the targets are called.
-fn target(stages: &[Stage]) -> Option<Name> {
+/// Returns the name of the targets.
+fn target_name(stages: &[Stage]) -> Option<Name> {
     let last = stages.last()?;
     let slot = last.spec.slots.iter().find(|slot| slot.role == Role::Target)?;
     Some(slot.name.in_layer(&last.name))
 }
 
-/// What the last output is called.
-fn exit(stages: &[Stage]) -> Name {
+/// Returns the name of the last output.
+fn output_name(stages: &[Stage]) -> Name {
     stages.last().map_or(Name::Y, |last| last.spec.output.in_layer(&last.name))
 }
 
 impl Admit for Chain {
     fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Error> {
-        let (params, x, t) = self.apart(given.at);
-        Ok(forward::<f64>(&self.0, params, &Feed { x: &x, t: t.as_ref(), rounding: given.rounding })?.notes)
+        let (params, inputs) = self.split(given.at, given.rounding);
+        Ok(forward::<f64>(&self.0, params, inputs)?.notes)
     }
 
     fn output_shape(&self, at: &Tensors<f64>) -> Vec<usize> {
         let outputs = Layer::<f64>::forward(self, at).results;
-        outputs.get(&exit(&self.0)).map(|output| output.shape().to_vec()).unwrap_or_default()
+        outputs.get(&output_name(&self.0)).map(|output| output.shape().to_vec()).unwrap_or_default()
     }
 }
 
@@ -65,12 +72,12 @@ impl<S: Scalar> Layer<S> for Chain
 where
     dyn AnyLayer: Layer<S>,
 {
-    /// The last output; nothing where a layer refuses what the one before gives.
+    /// Returns the last output, or no result if a layer refuses the output of the one before.
     fn forward(&self, at: &Tensors<S>) -> Forward<S> {
-        let (params, x, t) = self.apart(at);
-        let pass = forward(&self.0, params, &Feed { x: &x, t: t.as_ref(), rounding: &|_| f64::EPSILON });
+        let (params, inputs) = self.split(at, &|_| f64::EPSILON);
+        let pass = forward(&self.0, params, inputs);
         let output = pass.ok().and_then(|pass| pass.output(&self.0).cloned());
-        let results = output.map(|output| Tensors::new().with(exit(&self.0), output)).unwrap_or_default();
+        let results = output.map(|output| Tensors::new().with(output_name(&self.0), output)).unwrap_or_default();
         Forward { results, saved: Vec::new() }
     }
 
@@ -80,50 +87,50 @@ where
         _: &'a layer::Run<'a, S>,
         dout: &'a ArrayD<S>,
     ) -> layer::Gradients<'a, S> {
-        let (params, x, t) = self.apart(at);
-        let pass = forward(&self.0, params, &Feed { x: &x, t: t.as_ref(), rounding: &|_| f64::EPSILON });
+        let (params, inputs) = self.split(at, &|_| f64::EPSILON);
+        let pass = forward(&self.0, params, inputs);
         let gradients = pass.map(|pass| end_to_end(&self.0, backward(&self.0, &pass, dout.clone())));
         gradients.unwrap_or_default().into()
     }
 }
 
-/// The gradients by what a chain is given: by its first input and by every parameter.
+/// Returns the gradients of a chain's first input and of every parameter.
 fn end_to_end<S>(stages: &[Stage], gradients: Vec<Tensors<S>>) -> Tensors<S> {
-    let by = |n: usize, stage: &Stage, name: &Name| {
+    let is_end = |n: usize, stage: &Stage, name: &Name| {
         (n == 0 && *name == stage.input().gradient()) || stage.learnt().any(|learnt| learnt.gradient() == *name)
     };
     let layers = stages.iter().zip(gradients).enumerate();
     layers
         .flat_map(|(n, (stage, gradients))| {
-            let own = gradients.into_iter().filter(move |(name, _)| by(n, stage, name));
+            let own = gradients.into_iter().filter(move |(name, _)| is_end(n, stage, name));
             own.map(|(name, value)| (name.in_layer(&stage.name), value))
         })
         .collect()
 }
 
-/// What a chain computed, and what its tape says it did.
+/// The values to check: those computed here, and those recorded in a tape.
 pub struct Claim {
-    /// What each layer read and gave, computed here from the first input.
+    /// The values computed here from the first input.
     pub run: Run,
-    /// The upstream gradient of the last output.
+    /// Upstream gradient of the last output.
     pub dout: ArrayD<f64>,
-    /// What a tape carries; none where it is a network.
+    /// Records of the tape; a network has none.
     recorded: Option<Vec<Record>>,
 }
 
 impl Claim {
-    /// A run of a chain, and what the tape carries.
-    pub fn of(tape: &Tape, run: Run, dout: ArrayD<f64>) -> Claim {
+    /// Combines a run of a chain with the records of its tape.
+    pub fn new(tape: &Tape, run: Run, dout: ArrayD<f64>) -> Claim {
         Claim { run, dout, recorded: tape.stages.iter().map(|stage| stage.record.clone()).collect() }
     }
 
-    /// What layer `n` read, gave and made of its upstream gradient, computed here.
-    fn own(&self, n: usize) -> Record {
-        let gradients = self.run.gradients.as_ref().and_then(|all| all.get(n)).cloned().unwrap_or_default();
+    /// Returns the values of layer `n` computed here.
+    fn computed(&self, n: usize) -> Record {
+        let gradients = self.run.gradients.as_ref().and_then(|layers| layers.get(n)).cloned().unwrap_or_default();
         Record { inputs: self.run.inputs[n].clone(), outputs: self.run.outputs[n].clone(), gradients }
     }
 
-    /// The gradients in question.
+    /// Returns the gradients to check: those of the tape if it has any.
     fn gradients(&self) -> Vec<Tensors<f64>> {
         match &self.recorded {
             Some(records) if records.iter().all(|record| !record.gradients.is_empty()) => {
@@ -134,8 +141,8 @@ impl Claim {
     }
 }
 
-/// Checks a chain's gradients: `watch` runs each check, and may show how far it is.
-pub fn whole(
+/// Checks a chain's gradients; `watch` runs the end-to-end check, and may show its progress.
+pub fn check_chain(
     tape: Tape,
     claim: &Claim,
     seed: u64,
@@ -155,7 +162,7 @@ pub fn whole(
     Ok(checked)
 }
 
-/// The chain as one case.
+/// Returns the chain as a case of the gradient check.
 fn case(stages: &Arc<Vec<Stage>>, claim: &Claim, gradients: &[Tensors<f64>]) -> Case {
     let mut at = Tensors::new();
     for (n, (stage, inputs)) in stages.iter().zip(&claim.run.inputs).enumerate() {
@@ -177,11 +184,11 @@ fn case(stages: &Arc<Vec<Stage>>, claim: &Claim, gradients: &[Tensors<f64>]) -> 
     let magnitude = if stages.last().is_some_and(|last| last.spec.is_loss()) { 1.0 } else { 0.0 };
     let layer: Box<dyn AnyLayer> = Box::new(Chain(Arc::clone(stages)));
     let reference = Some(Reference { name: "the chain", layer, row: None });
-    Case { at, dout: claim.dout.clone(), output: exit(stages), slants, reference, magnitude }
+    Case { at, dout: claim.dout.clone(), output: output_name(stages), slants, reference, magnitude }
 }
 
-/// Adds what is wrong of each layer on its own. Its results may follow from what it read, as the tape has it, or be what
-/// they should be where the tape was changed behind its back; a layer is wrong where they are neither.
+/// Adds the findings of each layer on its own. Recorded results may follow from the recorded inputs, or be correct even
+/// though the tape's inputs were edited; a layer is wrong if neither holds.
 fn layer_by_layer(
     stages: &[Stage],
     claim: &Claim,
@@ -191,31 +198,32 @@ fn layer_by_layer(
 ) -> Result<(), Error> {
     let mut wrong = Vec::new();
     for (n, (stage, record)) in stages.iter().zip(records).enumerate().rev() {
-        let dout = |of: &dyn Fn(usize) -> Record| {
-            let next = stages.get(n + 1).and_then(|next| of(n + 1).gradients.take(&next.input().gradient()));
+        let dout = |values: &dyn Fn(usize) -> Record| {
+            let next = stages.get(n + 1).and_then(|next| values(n + 1).gradients.take(&next.input().gradient()));
             next.unwrap_or_else(|| claim.dout.clone())
         };
-        let recorded = |n: usize| if records[n].gradients.is_empty() { claim.own(n) } else { records[n].clone() };
+        let computed = |n: usize| claim.computed(n);
+        let recorded = |n: usize| if records[n].gradients.is_empty() { computed(n) } else { records[n].clone() };
         let mut failed = failures(stage, n, &record.inputs, &dout(&recorded), record, precision)?;
         if !failed.is_empty() {
-            let own = |n: usize| claim.own(n);
-            let also = failures(stage, n, &claim.own(n).inputs, &dout(&own), record, precision)?;
+            let also = failures(stage, n, &claim.run.inputs[n], &dout(&computed), record, precision)?;
             failed.retain(|finding| also.iter().any(|other| other.result == finding.result));
         }
         if !failed.is_empty() {
             wrong.push(stage.name.as_str());
-            place(&mut checked.findings, failed);
+            put_first(&mut checked.findings, failed);
         }
     }
     wrong.reverse();
     if !wrong.is_empty() {
-        let is = if wrong.len() == 1 { "the layer that is wrong is" } else { "the layers that are wrong are" };
-        checked.notes.push(format!("{is} {}: the others follow from what reaches them", wrong.join(", ")));
+        let subject = if wrong.len() == 1 { "the layer that is wrong is" } else { "the layers that are wrong are" };
+        let others = "the values of the others follow from their inputs and upstream gradients";
+        checked.notes.push(format!("{subject} {}: {others}", wrong.join(", ")));
     }
     Ok(())
 }
 
-/// What is wrong of a layer's record, by what it read and by the gradient that reached it.
+/// Returns the failed findings of a layer's record, checked at the given inputs and upstream gradient.
 fn failures(
     stage: &Stage,
     n: usize,
@@ -227,7 +235,7 @@ fn failures(
     let mut at = stage.params.clone();
     at.extend(inputs.clone());
     let case = Case::new(stage.spec, &stage.settings, &at, Some(dout), precision);
-    let case = case.map_err(|error| stage.blame(n, error))?;
+    let case = case.map_err(|error| stage.document_error(n, error))?;
     let own = Own { layer: stage.layer(), precision };
     let gradients = match record.gradients.is_empty() {
         true => layer::compute(stage.layer(), &at, Some(dout), precision).gradients,
@@ -239,8 +247,8 @@ fn failures(
     Ok(failed.map(|finding| Finding { result: finding.result.in_layer(&stage.name), ..finding }).collect())
 }
 
-/// Puts a layer's own findings first, in place of the same ones of the whole, which know less.
-fn place(findings: &mut Vec<Finding>, own: Vec<Finding>) {
+/// Puts a layer's findings first, and drops the end-to-end failures of the same results, which are less specific.
+fn put_first(findings: &mut Vec<Finding>, own: Vec<Finding>) {
     findings.retain(|known| known.verdict != Verdict::Fail || own.iter().all(|finding| finding.result != known.result));
     findings.splice(..0, own);
 }

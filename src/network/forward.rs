@@ -1,6 +1,6 @@
-//! A chain forward: every layer is admitted and computed at the output of the one before.
+//! The forward pass of a chain: every layer is admitted and computed at the output of the one before.
 
-use super::Stage;
+use super::chain::Stage;
 use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
@@ -10,99 +10,115 @@ use crate::numeric::Scalar;
 use ndarray::ArrayD;
 use std::any::Any;
 
-/// What a chain is fed with.
-pub struct Feed<'a, S> {
+/// The inputs of a chain.
+pub struct Inputs<'a, S> {
     /// The first layer's input.
-    pub x: &'a ArrayD<S>,
-    /// The loss's targets.
-    pub t: Option<&'a ArrayD<S>>,
-    /// The rounding of the types that x and t were stored in.
+    pub x: ArrayD<S>,
+    /// The targets of the loss.
+    pub t: Option<ArrayD<S>>,
+    /// Returns the unit roundoff of the type that an operand was stored in.
     pub rounding: &'a dyn Fn(&Name) -> f64,
 }
 
+impl<'a> Inputs<'a, f64> {
+    /// Converts the inputs to another scalar type.
+    pub(super) fn convert<S: Scalar>(self) -> Inputs<'a, S> {
+        let convert = |value: ArrayD<f64>| value.map(|&value| S::from_f64(value));
+        Inputs { x: convert(self.x), t: self.t.map(convert), rounding: self.rounding }
+    }
+}
+
 /// A forward pass, with all that the backward pass needs.
-pub struct Pass<S> {
-    /// What each layer read, parameters included.
+pub struct ForwardPass<S> {
+    /// Operands of each layer, parameters included.
     pub at: Vec<Tensors<S>>,
-    /// What each layer computed.
+    /// Results of each layer.
     pub runs: Vec<Forward<S>>,
-    /// What the layers had to say.
+    /// Warnings and notes of the layers.
     pub notes: Vec<Note>,
 }
 
-impl<S> Pass<S> {
-    /// The last layer's output.
+impl<S> ForwardPass<S> {
+    /// Returns the last layer's output.
     pub fn output(&self, stages: &[Stage]) -> Option<&ArrayD<S>> {
         output(stages, &self.runs)
     }
 }
 
-/// The output of the last layer that ran.
+/// Returns the output of the last layer that was computed.
 pub(super) fn output<'a, S>(stages: &[Stage], runs: &'a [Forward<S>]) -> Option<&'a ArrayD<S>> {
     let (last, run) = stages.iter().zip(runs).next_back()?;
     run.results.get(&last.spec.output)
 }
 
-/// Runs a chain at `params`, one bundle a layer, and `feed`.
+/// Computes a chain at `params`, the parameters of each layer, and `inputs`.
 ///
-/// A refusal of the first input or of the targets keeps their names, x and t; any other names the layer and the key.
-pub fn forward<S: Scalar>(stages: &[Stage], params: Vec<Tensors<S>>, feed: &Feed<'_, S>) -> Result<Pass<S>, Error>
+/// # Errors
+/// A layer's refusal. Its operand is x or t if the first input or the targets are at fault; any other refusal names the
+/// layer, the operand and its place in the document.
+pub fn forward<S: Scalar>(
+    stages: &[Stage],
+    params: Vec<Tensors<S>>,
+    inputs: Inputs<'_, S>,
+) -> Result<ForwardPass<S>, Error>
 where
     dyn AnyLayer: Layer<S>,
 {
     let mut at = params;
-    if let (Some(stage), Some(at)) = (stages.first(), at.first_mut()) {
-        at.insert(stage.input().clone(), feed.x.clone());
-    }
-    let (runs, notes) = onward(stages, &mut at, feed.t, feed.rounding, false)?;
-    Ok(Pass { at, runs, notes })
+    let (runs, notes) = forward_in_place(stages, &mut at, inputs, false)?;
+    Ok(ForwardPass { at, runs, notes })
 }
 
-/// Runs a chain that has its parameters and first input; `again` says that the parameters were looked through before.
-pub(super) fn onward<S: Scalar>(
+/// Computes a chain whose operands `at` contain the parameters, and adds the inputs of each layer to them.
+///
+/// `params_checked` skips the search for NaN in parameters that an earlier run has searched.
+pub(super) fn forward_in_place<S: Scalar>(
     stages: &[Stage],
     at: &mut [Tensors<S>],
-    t: Option<&ArrayD<S>>,
-    rounding: &dyn Fn(&Name) -> f64,
-    again: bool,
+    inputs: Inputs<'_, S>,
+    params_checked: bool,
 ) -> Result<(Vec<Forward<S>>, Vec<Note>), Error>
 where
     dyn AnyLayer: Layer<S>,
 {
+    let Inputs { x, t, rounding } = inputs;
+    if let (Some(stage), Some(at)) = (stages.first(), at.first_mut()) {
+        at.insert(stage.input().clone(), x);
+    }
     let (mut runs, mut notes) = (Vec::with_capacity(stages.len()), Vec::new());
     for (n, (stage, at)) in stages.iter().zip(at).enumerate() {
         if let Some(y) = output(stages, &runs) {
             at.insert(stage.input().clone(), y.mapv(S::handed_on));
         }
         for slot in stage.spec.slots.iter().filter(|slot| slot.role == Role::Target) {
-            let t = t.ok_or_else(|| {
-                Error::new(Code::OperandMissing, format!("is not given: layer {} needs it", stage.name))
+            let t = t.as_ref().ok_or_else(|| {
+                Error::new(Code::OperandMissing, format!("is required by layer {}", stage.name))
                     .with_operand(&slot.name)
                     .tip(slot.doc)
             })?;
             at.insert(slot.name.clone(), t.clone());
         }
-        notes.extend(admit(stage, n, doubles(at, &mut None), rounding, again)?);
+        notes.extend(admit(stage, n, as_doubles(at, &mut None), rounding, params_checked)?);
         runs.push(Layer::<S>::forward(stage.layer(), at));
     }
     if t.is_some() && !stages.iter().any(Stage::has_target) {
-        return Err(no_target());
+        return Err(unused_targets());
     }
     Ok((runs, notes))
 }
 
-/// The refusal of targets that no layer reads.
-pub fn no_target() -> Error {
-    Error::new(Code::Usage, "is given, but no layer reads it")
+/// Returns the error for targets that no layer reads.
+pub fn unused_targets() -> Error {
+    Error::new(Code::Usage, "no layer of the network reads targets")
         .with_operand(&Name::T)
-        .tip("a chain that ends in softmax-xent or xent reads targets; without a loss, leave them out")
+        .tip("leave targets out, or end the chain in softmax-xent or xent")
 }
 
-/// Doubles where they are, other numbers rounded to doubles, which `kept` keeps.
-fn doubles<'a, S: Scalar>(at: &'a Tensors<S>, kept: &'a mut Option<Tensors<f64>>) -> &'a Tensors<f64> {
+/// Returns operands as doubles: as they are, or rounded into `rounded`.
+fn as_doubles<'a, S: Scalar>(at: &'a Tensors<S>, rounded: &'a mut Option<Tensors<f64>>) -> &'a Tensors<f64> {
     match (at as &dyn Any).downcast_ref() {
         Some(doubles) => doubles,
-        None => kept.insert(at.map(|value| value.to_f64())),
+        None => rounded.insert(at.map(|value| value.to_f64())),
     }
 }
 
@@ -111,19 +127,19 @@ fn admit(
     n: usize,
     at: &Tensors<f64>,
     rounding: &dyn Fn(&Name) -> f64,
-    again: bool,
+    params_checked: bool,
 ) -> Result<Vec<Note>, Error> {
     let given = Given { at, rounding, x_was_y: n > 0 };
-    let place = |error: Error| match &error.operand {
-        Some(name) if n == 0 && name == stage.input() => error.update(|said| said.operand = Some(Name::X)),
+    let locate = |error: Error| match &error.operand {
+        Some(name) if n == 0 && name == stage.input() => error.update(|details| details.operand = Some(Name::X)),
         Some(name) if *name == Name::T => error,
-        _ => stage.blame(n, error),
+        _ => stage.document_error(n, error),
     };
-    // A NaN that comes from the layer before was named there.
-    let new = |name: &Name| match name == stage.input() {
+    // A NaN in the output of the layer before was reported at its source.
+    let is_new = |name: &Name| match name == stage.input() {
         true => n == 0,
-        false => !again || *name == Name::T,
+        false => !params_checked || *name == Name::T,
     };
-    let notes = layer::admit_anew(stage.layer(), &given, new).map_err(place)?;
-    Ok(notes.into_iter().map(|note| Note { severity: note.severity, error: place(note.error) }).collect())
+    let notes = layer::admit_anew(stage.layer(), &given, is_new).map_err(locate)?;
+    Ok(notes.into_iter().map(|note| Note { severity: note.severity, error: locate(note.error) }).collect())
 }

@@ -1,7 +1,11 @@
-//! Learning: initial weights, the step down the gradient, epochs of batches.
+//! Training: initial weights, the step of stochastic gradient descent (SGD), and epochs of batches.
 
-use super::{Feed, Stage, Tape, run};
-use crate::core::error::{Code, Error, Note};
+pub use super::chain::Training;
+
+use super::chain::{Stage, Tape};
+use super::forward::Inputs;
+use super::run::{Run, run};
+use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
@@ -9,26 +13,11 @@ use crate::layer;
 use crate::layer::{Precision, Settings};
 use ndarray::{Array1, Array2, ArrayD, Axis, IxDyn, Zip};
 
-/// How far a network was trained, and how: what a checkpoint needs to go on from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Training {
-    /// Epochs done.
-    pub epoch: u64,
-    /// Where the order of rows comes from.
-    pub seed: u64,
-    /// Rows a batch.
-    pub batch: u64,
-    /// The learning rate.
-    pub lr: f64,
-    /// Whether the rows of each epoch come in an order of their own.
-    pub shuffle: bool,
-}
-
-/// A network of affine layers of `sizes` with `activation` between them and softmax-xent at the end.
+/// Returns a network of affine layers of `sizes` with `activation` between them and softmax-xent at the end.
 ///
-/// W is uniform in ±√(6/in) before a relu (He), else in ±√(6/(in + out)) (Xavier); b is 0. Square roots are rounded the
-/// same everywhere, so a seed gives the same network on every machine.
-pub fn init(sizes: &[usize], activation: &str, seed: u64) -> Result<Tape, Error> {
+/// W is uniform in ±√(6/in) before a relu (He), otherwise in ±√(6/(in + out)) (Xavier); b is 0. A square root is correctly
+/// rounded on every processor, so a seed gives the same network everywhere.
+pub fn init_network(sizes: &[usize], activation: &str, seed: u64) -> Result<Tape, Error> {
     let mut random = SplitMix64::new(seed);
     let mut tape = Tape::default();
     for (n, pair) in sizes.windows(2).enumerate() {
@@ -39,25 +28,25 @@ pub fn init(sizes: &[usize], activation: &str, seed: u64) -> Result<Tape, Error>
         let limit = (6.0 / fan).sqrt();
         let w = Array2::from_shape_simple_fn((inputs, outputs), || limit * random.signed());
         let params = Tensors::new().with(Name::W, w.into_dyn()).with(Name::B, Array1::zeros(outputs).into_dyn());
-        add(&mut tape, "affine", params)?;
+        push_layer(&mut tape, "affine", params)?;
         if !last {
-            add(&mut tape, activation, Tensors::new())?;
+            push_layer(&mut tape, activation, Tensors::new())?;
         }
     }
-    add(&mut tape, "softmax-xent", Tensors::new())?;
+    push_layer(&mut tape, "softmax-xent", Tensors::new())?;
     Ok(tape)
 }
 
-fn add(tape: &mut Tape, kind: &str, params: Tensors<f64>) -> Result<(), Error> {
+fn push_layer(tape: &mut Tape, kind: &str, params: Tensors<f64>) -> Result<(), Error> {
     let Some(spec) = layer::find(kind) else {
-        return Err(Error::new(Code::Setting, format!("{kind:?} is no kind of layer")));
+        return Err(Error::new(Code::Setting, format!("unknown layer kind {kind:?}")));
     };
     let name = tape.fresh_name(spec);
     tape.push(Stage::new(spec, name, Settings::default(), params)?)
 }
 
-/// w ← w − lr·dw for every learnt parameter. `gradients` has one bundle a layer.
-pub fn step(tape: &mut Tape, gradients: &[Tensors<f64>], lr: f64) -> Result<(), Error> {
+/// Takes a step of gradient descent, w ← w − lr·dw for every learnt parameter. `gradients` has an item for each layer.
+pub fn sgd_step(tape: &mut Tape, gradients: &[Tensors<f64>], lr: f64) -> Result<(), Error> {
     let precision = tape.precision;
     for (n, (stage, gradients)) in tape.stages.iter_mut().zip(gradients).enumerate() {
         for name in stage.learnt().collect::<Vec<_>>() {
@@ -66,17 +55,14 @@ pub fn step(tape: &mut Tape, gradients: &[Tensors<f64>], lr: f64) -> Result<(), 
                     Code::Tape,
                     format!("layer {}: the gradient {} is missing", stage.name, name.gradient()),
                 )
-                .tip("nnlayer backward --tape adds every gradient to a tape"));
+                .tip("add gradients to a tape with nnlayer backward --tape"));
             };
             let Some(value) = stage.params.get(name) else { continue };
             let updated = descend(value, gradient, lr, precision).ok_or_else(|| {
-                stage.blame(
-                    n,
-                    Error::new(Code::Shape, format!("does not fit its gradient {}", name.gradient()))
-                        .with_operand(name)
-                        .with_shape(name, value.shape())
-                        .with_shape(&name.gradient(), gradient.shape()),
-                )
+                let (shape, expected) = (format_shape(value.shape()), format_shape(gradient.shape()));
+                let message =
+                    format!("shape {shape} does not match the shape {expected} of its gradient {}", name.gradient());
+                stage.document_error(n, Error::new(Code::Shape, message).with_operand(name))
             })?;
             stage.params.insert(name.clone(), updated);
         }
@@ -84,7 +70,7 @@ pub fn step(tape: &mut Tape, gradients: &[Tensors<f64>], lr: f64) -> Result<(), 
     Ok(())
 }
 
-/// value − lr·gradient; none where the shapes differ. A scalar b stands for a row, and becomes that row.
+/// Returns value − lr·gradient, or `None` if the shapes differ. A scalar b stands for a row, and becomes that row.
 #[allow(clippy::cast_possible_truncation)] // rounding to f32 is what that precision means
 fn descend(value: &ArrayD<f64>, gradient: &ArrayD<f64>, lr: f64, precision: Precision) -> Option<ArrayD<f64>> {
     if value.ndim() > 0 && value.shape() != gradient.shape() {
@@ -101,142 +87,147 @@ fn descend(value: &ArrayD<f64>, gradient: &ArrayD<f64>, lr: f64, precision: Prec
     Some(updated)
 }
 
-/// What an epoch or an evaluation came to.
+/// Mean loss and accuracy of an epoch or of an evaluation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Score {
-    /// The mean loss of a row.
+    /// Mean loss per row.
     pub loss: f64,
-    /// The share of rows whose largest output is the target's; none where there is nothing to compare.
+    /// Fraction of rows whose largest output is at the target's class; `None` for a network without class outputs.
     pub accuracy: Option<f64>,
 }
 
-/// Samples and their targets, a row each.
+/// Samples and their targets, one per row.
 pub struct Samples {
     /// The inputs, (N, in).
     pub x: ArrayD<f64>,
     /// The targets, (N) or (N, C).
     pub t: ArrayD<f64>,
-    /// The rounding of the type that the targets were stored in.
+    /// Unit roundoff of the type that the targets were stored in.
     pub rounding: f64,
 }
 
 impl Samples {
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         self.x.shape().first().copied().unwrap_or(0)
     }
 
-    /// Refuses samples that cannot be cut into batches.
+    /// Refuses samples that cannot be split into batches.
     pub fn admit(&self) -> Result<(), Error> {
         if self.x.ndim() != 2 || self.rows() == 0 {
-            return Err(Error::new(Code::Rank, "is no matrix of samples: a row each, at least one")
+            return Err(Error::new(Code::Rank, "must be a matrix with at least one row, a sample per row")
                 .with_operand(&Name::X)
                 .with_shape(&Name::X, self.x.shape()));
         }
         if self.t.ndim() == 0 || self.t.shape()[0] != self.rows() {
             return Err(Error::new(
                 Code::Shape,
-                format!("does not have one target for each of the {} rows of {}", self.rows(), Name::X),
+                format!("expected one target for each of the {} rows of {}", self.rows(), Name::X),
             )
             .with_operand(&Name::T)
             .with_shape(&Name::X, self.x.shape())
             .with_shape(&Name::T, self.t.shape())
-            .tip("class indices are a vector of N, dense targets N rows"));
+            .tip("give class indices as a vector of length N, or dense targets as N rows"));
         }
         Ok(())
     }
 
-    fn at(&self, rows: &[usize]) -> (ArrayD<f64>, ArrayD<f64>) {
+    fn select(&self, rows: &[usize]) -> (ArrayD<f64>, ArrayD<f64>) {
         (self.x.select(Axis(0), rows), self.t.select(Axis(0), rows))
     }
 }
 
-/// The order of an epoch's rows: as they stand, or shuffled by the seed and the epoch's number.
-pub fn order(training: &Training, rows: usize) -> Vec<usize> {
+/// Returns the order of an epoch's rows: that of the file, or a permutation drawn from the seed and the epoch's number.
+fn row_order(training: &Training, rows: usize) -> Vec<usize> {
     if training.shuffle { SplitMix64::stream(training.seed, training.epoch).order(rows) } else { (0..rows).collect() }
 }
 
-/// One epoch of gradient descent over all batches; `done` hears of so many more rows.
-pub fn epoch(tape: &mut Tape, samples: &Samples, training: &Training, done: impl Fn(usize)) -> Result<Score, Error> {
-    let mut tally = Tally::default();
+/// Trains on every batch once; `on_progress` is called with the number of rows after each batch.
+pub fn train_epoch(
+    tape: &mut Tape,
+    samples: &Samples,
+    training: &Training,
+    on_progress: impl Fn(usize),
+) -> Result<Score, Error> {
+    let mut totals = Totals::default();
     let size = usize::try_from(training.batch).unwrap_or(usize::MAX).max(1);
-    let order = order(training, samples.rows());
+    let order = row_order(training, samples.rows());
     for (n, rows) in order.chunks(size).enumerate() {
-        let gradients = tally.add(tape, samples, rows, true).map_err(|error| {
-            if training.shuffle { error } else { error.fact(format!("in the batch that begins at row {}", n * size)) }
+        let gradients = totals.add_batch(tape, samples, rows, true).map_err(|error| {
+            if training.shuffle { error } else { error.fact(format!("in the batch that starts at row {}", n * size)) }
         })?;
-        step(tape, &gradients, training.lr)?;
-        done(rows.len());
+        sgd_step(tape, &gradients, training.lr)?;
+        on_progress(rows.len());
     }
-    Ok(tally.score())
+    Ok(totals.score())
 }
 
-/// The score of a network as it stands, over all rows at once, and what the layers had to say.
+/// Returns the score of a network on all rows, and the warnings and notes of its layers.
 pub fn evaluate(tape: &Tape, samples: &Samples) -> Result<(Score, Vec<Note>), Error> {
-    let mut tally = Tally::default();
-    tally.add(tape, samples, &(0..samples.rows()).collect::<Vec<_>>(), false)?;
-    Ok((tally.score(), tally.notes))
+    let mut totals = Totals::default();
+    totals.add_batch(tape, samples, &(0..samples.rows()).collect::<Vec<_>>(), false)?;
+    Ok((totals.score(), totals.notes))
 }
 
-/// Losses and hits so far.
+/// Sums over the batches of an epoch.
 #[derive(Default)]
-struct Tally {
+struct Totals {
     rows: f64,
     loss: f64,
-    hits: Option<f64>,
+    correct: Option<f64>,
     notes: Vec<Note>,
 }
 
-impl Tally {
-    /// Runs a batch; gives the gradients of its loss where they are `wanted`.
+impl Totals {
+    /// Runs a batch and adds its loss; returns the gradients of the loss if `with_gradients`.
     #[allow(clippy::cast_precision_loss)] // fewer rows than 2⁵³ fit in memory
-    fn add(
+    fn add_batch(
         &mut self,
         tape: &Tape,
         samples: &Samples,
         rows: &[usize],
-        wanted: bool,
+        with_gradients: bool,
     ) -> Result<Vec<Tensors<f64>>, Error> {
-        let (x, t) = samples.at(rows);
-        let feed = Feed { x: &x, t: Some(&t), rounding: &|_| samples.rounding };
-        let mut one = |_: &Stage, shape: &[usize]| Ok(wanted.then(|| ArrayD::from_elem(IxDyn(shape), 1.0)));
-        let run = run(tape, &feed, &mut one)?;
+        let (x, t) = samples.select(rows);
+        let inputs = Inputs { x, t: Some(t.clone()), rounding: &|_| samples.rounding };
+        let mut ones = |_: &Stage, shape: &[usize]| Ok(with_gradients.then(|| ArrayD::from_elem(IxDyn(shape), 1.0)));
+        let run = run(tape, inputs, &mut ones)?;
         let count = rows.len() as f64;
         let loss = run.outputs.last().and_then(|outputs| outputs.get(&Name::LOSS)).map_or(f64::NAN, |loss| loss.sum());
-        let mean = run.outputs.last().is_some_and(|outputs| outputs.get(&Name::DIVISOR).is_some());
-        self.loss += if mean { loss * count } else { loss };
+        let is_mean = run.outputs.last().is_some_and(|outputs| outputs.get(&Name::DIVISOR).is_some());
+        self.loss += if is_mean { loss * count } else { loss };
         self.rows += count;
-        if let Some(hits) = hits(&run, &t) {
-            *self.hits.get_or_insert(0.0) += hits;
+        if let Some(correct) = count_correct(&run, &t) {
+            *self.correct.get_or_insert(0.0) += correct;
         }
         self.notes = run.notes;
         Ok(run.gradients.unwrap_or_default())
     }
 
     fn score(&self) -> Score {
-        Score { loss: self.loss / self.rows, accuracy: self.hits.map(|hits| hits / self.rows) }
+        Score { loss: self.loss / self.rows, accuracy: self.correct.map(|correct| correct / self.rows) }
     }
 }
 
-/// The number of rows whose largest output is the target's class, or the largest of dense targets.
+/// Returns the number of rows whose largest output is at the target's class, or at the largest of dense targets.
 #[allow(clippy::cast_precision_loss)] // fewer rows and classes than 2⁵³ fit in memory
-fn hits(run: &super::Run, t: &ArrayD<f64>) -> Option<f64> {
+fn count_correct(run: &Run, t: &ArrayD<f64>) -> Option<f64> {
     let y = run.outputs.last()?.get(&Name::Y).or_else(|| run.inputs.last()?.get(&Name::Y))?;
     if y.ndim() != 2 || y.shape()[1] < 2 {
         return None;
     }
-    let hit = |n: usize| {
-        let guess = largest(y.index_axis(Axis(0), n).iter());
+    let is_correct = |n: usize| {
+        let predicted = argmax(y.index_axis(Axis(0), n).iter());
         match (t.ndim(), t.shape()) {
-            (2, [_, 1]) => t[[n, 0]] == guess as f64,
-            (2, _) => largest(t.index_axis(Axis(0), n).iter()) == guess,
-            _ => t[[n]] == guess as f64,
+            (2, [_, 1]) => t[[n, 0]] == predicted as f64,
+            (2, _) => argmax(t.index_axis(Axis(0), n).iter()) == predicted,
+            _ => t[[n]] == predicted as f64,
         }
     };
-    Some((0..y.shape()[0]).filter(|&n| hit(n)).count() as f64)
+    Some((0..y.shape()[0]).filter(|&n| is_correct(n)).count() as f64)
 }
 
-fn largest<'a>(row: impl Iterator<Item = &'a f64>) -> usize {
+fn argmax<'a>(row: impl Iterator<Item = &'a f64>) -> usize {
     let first = (0, f64::NEG_INFINITY);
     row.enumerate().fold(first, |best, (k, &value)| if value > best.1 { (k, value) } else { best }).0
 }

@@ -6,8 +6,8 @@ use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer::{LayerSpec, Precision, Role, Slot};
-use crate::network::runner::{Excerpt, Fed, Ready};
-use crate::network::{Stage, Tape};
+use crate::network::runner::{OutputSelection, PreparedParams};
+use crate::network::{Inputs, Stage, Tape};
 use crate::run::request::Request;
 use ndarray::{ArrayD, IxDyn};
 
@@ -18,9 +18,9 @@ const OWN: [Name; 4] = [Name::Y, Name::LOSS, Name::DIVISOR, Name::DX];
 pub(super) struct Network {
     /// Where it was read from.
     label: String,
-    alone: Excerpt,
+    alone: OutputSelection,
     /// For a row a record; nothing where a record's results are not those of a row.
-    rows: Option<Excerpt>,
+    rows: Option<OutputSelection>,
     /// What each wanted result is called.
     keys: Vec<Name>,
     /// What results are called, wanted or not.
@@ -49,9 +49,9 @@ impl Network {
         let lossless = |entry: &Entry| !entry.name.is_gradient() && (entry.layer < last || entry.name == Name::Y);
         let tape = if entries.iter().all(lossless) { tape.without_loss()? } else { tape };
         let rows = rows(&tape, &entries)?;
-        let wanted = entries.iter().map(|entry| (entry.layer, entry.name.clone())).collect();
+        let selected = entries.iter().map(|entry| (entry.layer, entry.name.clone())).collect();
         let keys = entries.into_iter().map(|entry| entry.key).collect();
-        Ok(Network { label: label.to_owned(), alone: Excerpt { tape, wanted }, rows, keys, all })
+        Ok(Network { label: label.to_owned(), alone: OutputSelection { tape, selected }, rows, keys, all })
     }
 
     pub(super) fn label(&self) -> &str {
@@ -93,11 +93,11 @@ impl Network {
 
     /// Whether a gradient is wanted.
     pub(super) fn backward(&self) -> bool {
-        self.alone.backward()
+        self.alone.has_gradients()
     }
 
-    pub(super) fn ready(&self) -> Ready {
-        self.alone.ready()
+    pub(super) fn ready(&self) -> PreparedParams {
+        self.alone.prepare_params()
     }
 
     pub(super) fn has_rows(&self) -> bool {
@@ -107,7 +107,7 @@ impl Network {
     /// Computes a record.
     pub(super) fn run(
         &self,
-        ready: &mut Ready,
+        ready: &mut PreparedParams,
         at: &mut Tensors<f64>,
         about: &About<'_>,
         upstream: impl FnOnce(&[usize]) -> Result<Option<ArrayD<f64>>, Error>,
@@ -119,7 +119,7 @@ impl Network {
     /// Computes records as rows.
     pub(super) fn run_rows(
         &self,
-        ready: &mut Ready,
+        ready: &mut PreparedParams,
         at: &mut Tensors<f64>,
         about: &About<'_>,
         upstream: impl FnOnce(&[usize]) -> Result<Option<ArrayD<f64>>, Error>,
@@ -134,7 +134,7 @@ impl Network {
         }
         Some(ran.map(|(values, notes)| {
             let mut values = values.into_iter();
-            let named = self.keys.iter().zip(&self.alone.wanted).map(|(key, (_, name))| {
+            let named = self.keys.iter().zip(&self.alone.selected).map(|(key, (_, name))| {
                 // The mean over a row divides by 1.
                 let value = if *name == Name::DIVISOR { None } else { values.next() };
                 (key.clone(), value.unwrap_or_else(|| ArrayD::ones(IxDyn(&[count]))))
@@ -145,9 +145,9 @@ impl Network {
 }
 
 /// The operands: those that a record gave are not needed again.
-fn fed<'a>(at: &mut Tensors<f64>, about: &About<'a>) -> Fed<'a> {
+fn fed<'a>(at: &mut Tensors<f64>, about: &About<'a>) -> Inputs<'a, f64> {
     let mut take = |name: &Name| if (about.new)(name) { at.take(name) } else { at.get(name).cloned() };
-    Fed { x: take(&Name::X).unwrap_or_default(), t: take(&Name::T), rounding: about.rounding }
+    Inputs { x: take(&Name::X).unwrap_or_default(), t: take(&Name::T), rounding: about.rounding }
 }
 
 fn wanted(dout: Option<ArrayD<f64>>, shape: &[usize]) -> Result<ArrayD<f64>, Error> {
@@ -207,7 +207,7 @@ fn choose(entries: &mut Vec<Entry>, names: &[String], tape: &Tape) -> Result<(),
 }
 
 /// The network for a row a record; nothing where a record's results are not those of a row.
-fn rows(tape: &Tape, entries: &[Entry]) -> Result<Option<Excerpt>, Error> {
+fn rows(tape: &Tape, entries: &[Entry]) -> Result<Option<OutputSelection>, Error> {
     let learnt = |entry: &Entry| {
         let stage = &tape.stages[entry.layer];
         entry.name.is_gradient()
@@ -228,7 +228,7 @@ fn rows(tape: &Tape, entries: &[Entry]) -> Result<Option<Excerpt>, Error> {
         }
         rows.push(stage)?;
     }
-    let wanted = entries.iter().filter(|entry| entry.name != Name::DIVISOR);
-    let wanted = wanted.map(|entry| (entry.layer, entry.name.clone())).collect();
-    Ok(Some(Excerpt { tape: rows, wanted }))
+    let selected = entries.iter().filter(|entry| entry.name != Name::DIVISOR);
+    let selected = selected.map(|entry| (entry.layer, entry.name.clone())).collect();
+    Ok(Some(OutputSelection { tape: rows, selected }))
 }

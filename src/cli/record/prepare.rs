@@ -50,7 +50,7 @@ impl Records {
         reader: &mut OperandReader<'_>,
     ) -> Result<Records, Error> {
         if text_of(matches, Name::T.as_str()).is_some() && !tape.stages.iter().any(Stage::has_target) {
-            return Err(network::no_target());
+            return Err(network::unused_targets());
         }
         let network = Network::new(tape, label, request)?;
         let (slots, backward) = (network.slots(), network.backward());

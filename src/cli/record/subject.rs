@@ -6,7 +6,7 @@ use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer;
 use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Role, Settings};
-use crate::network::runner::Ready;
+use crate::network::runner::PreparedParams;
 use ndarray::ArrayD;
 
 /// What records go through.
@@ -58,7 +58,7 @@ pub(super) enum Engine {
         rows: Option<Box<dyn AnyLayer>>,
     },
     Network {
-        ready: Ready,
+        ready: PreparedParams,
         rows: bool,
     },
 }

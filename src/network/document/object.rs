@@ -1,4 +1,4 @@
-//! An object of a document, and the errors of what stands in it.
+//! An object of a document, and the errors of its values.
 
 use crate::core::error::{Code, Error, Place, edit_distance, sanitize};
 use crate::core::name::Name;
@@ -6,60 +6,63 @@ use crate::core::tensors::Tensors;
 use crate::format::escape;
 use crate::format::json::Node;
 
-/// A damaged document: what is wrong, and where.
-pub(super) fn damaged(what: &str, pointer: &str) -> Error {
-    Error::new(Code::Tape, what).at(Place::Pointer(pointer.to_owned()))
+/// Returns the error of an invalid document: the problem, and the JSON pointer to its place.
+pub(super) fn damaged(problem: &str, pointer: &str) -> Error {
+    Error::new(Code::Tape, problem).at(Place::Pointer(pointer.to_owned()))
 }
 
-/// An object of a document, and where it stands.
+/// An object of a document, with its JSON pointer.
 pub(super) struct Object<'a> {
-    pub(super) entries: &'a [(String, Node)],
+    entries: &'a [(String, Node)],
     pub(super) pointer: String,
 }
 
 impl<'a> Object<'a> {
-    /// Refuses what is no object.
-    pub(super) fn of(node: &'a Node, pointer: String) -> Result<Object<'a>, Error> {
+    /// Refuses a node that is not an object.
+    pub(super) fn new(node: &'a Node, pointer: String) -> Result<Object<'a>, Error> {
         match node {
             Node::Object(entries) => Ok(Object { entries, pointer }),
-            _ => Err(damaged("an object is expected here", &pointer)
-                .tip("a tape or network is an object with a list of layers, each an object")),
+            _ => Err(damaged("expected an object", &pointer)
+                .tip("a tape or network is an object with a list of layers, each of which is an object")),
         }
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     pub(super) fn get(&self, key: &str) -> Option<&'a Node> {
-        self.entries.iter().find(|(known, _)| known == key).map(|(_, node)| node)
+        self.entries.iter().find(|(name, _)| name == key).map(|(_, node)| node)
     }
 
-    /// The pointer to a key.
-    pub(super) fn to(&self, key: &str) -> String {
+    /// Returns the JSON pointer to a key.
+    pub(super) fn pointer_to(&self, key: &str) -> String {
         format!("{}/{}", self.pointer, escape(key))
     }
 
-    /// The object under a key.
+    /// Returns the error of the value of a key.
+    pub(super) fn error(&self, problem: &str, key: &str) -> Error {
+        damaged(problem, &self.pointer_to(key))
+    }
+
+    /// Returns the object under a key.
     pub(super) fn child(&self, key: &str) -> Result<Option<Object<'a>>, Error> {
-        self.get(key).map(|node| Object::of(node, self.to(key))).transpose()
+        self.get(key).map(|node| Object::new(node, self.pointer_to(key))).transpose()
     }
 
-    /// Refuses keys that mean nothing: a misspelt parameter must not be left out without a word.
-    pub(super) fn only(&self, known: &[&str]) -> Result<(), Error> {
-        let Some((odd, _)) = self.entries.iter().find(|(key, _)| !known.contains(&key.as_str())) else { return Ok(()) };
-        let error = damaged(&format!("the key \"{}\" means nothing here", sanitize(odd)), &self.to(odd));
-        Err(
-            match known
-                .iter()
-                .find(|known| edit_distance(known, odd).is_some_and(|slips| slips <= 2) && known.len() > 2)
-            {
-                Some(near) => error.tip(format!("did you mean {near}?")),
-                None if known.is_empty() => error.tip("there are no keys here"),
-                None => error.tip(format!("the keys are {}", known.join(", "))),
-            },
-        )
+    /// Refuses unknown keys, so that a misspelt parameter is not silently ignored.
+    pub(super) fn allow_only(&self, allowed: &[&str]) -> Result<(), Error> {
+        let is_unknown = |(key, _): &&(String, Node)| !allowed.contains(&key.as_str());
+        let Some((unknown, _)) = self.entries.iter().find(is_unknown) else { return Ok(()) };
+        let error = self.error(&format!("unknown key \"{}\"", sanitize(unknown)), unknown);
+        let is_similar = |key: &&&str| key.len() > 2 && edit_distance(key, unknown).is_some_and(|edits| edits <= 2);
+        Err(match allowed.iter().find(is_similar) {
+            Some(similar) => error.tip(format!("did you mean {similar}?")),
+            None if allowed.is_empty() => error.tip("no keys are allowed here"),
+            None => error.tip(format!("the keys are {}", allowed.join(", "))),
+        })
     }
 
-    /// Every value, as an array.
-    pub(super) fn matrices(&self) -> Result<Tensors<f64>, Error> {
-        self.entries.iter().map(|(key, node)| Ok((Name::new(key.as_str()), node.matrix(&self.to(key))?))).collect()
+    /// Reads every value as an array.
+    pub(super) fn arrays(&self) -> Result<Tensors<f64>, Error> {
+        let array = |(key, node): &(String, Node)| Ok((Name::new(key.as_str()), node.matrix(&self.pointer_to(key))?));
+        self.entries.iter().map(array).collect()
     }
 }

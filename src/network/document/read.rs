@@ -1,7 +1,7 @@
-//! Reads and validates.
+//! Reads and validates documents.
 
 use super::object::{Object, damaged};
-use super::{KEY, VERSION, source};
+use super::schema::{KEY, VERSION, output_reference};
 use crate::core::error::{Code, Error, Place, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
@@ -10,17 +10,18 @@ use crate::format::json::Node;
 use crate::format::{DOUBLE_ROUNDING, escape};
 use crate::layer;
 use crate::layer::{Given, LayerSpec, Precision, Role, Settings};
-use crate::network::learn::Training;
-use crate::network::names::Names;
-use crate::network::{Record, Stage, Tape};
+use crate::network::chain::{Record, Stage, Tape, Training};
+use crate::network::layer_names::LayerNames;
 use ndarray::ArrayD;
 
-/// Reads an array that a network file names as a string, such as `params.npz#fc1.w`.
-pub type Beside<'a> = &'a mut dyn FnMut(&Name, &str) -> Result<ArrayD<f64>, Error>;
+const RECORD_TIP: &str = "a tape has inputs and outputs for every layer, a network for none";
 
-/// Reads and validates a document. `beside` reads arrays that lie in other files; without it, a string is no array.
-pub fn read(bytes: &[u8], label: &str, beside: Option<Beside<'_>>) -> Result<Tape, Error> {
-    of(&json::parse(bytes, label)?, beside).map_err(|error| match (&error.origin, &error.at) {
+/// Reads an array from the file that a network names by a string, such as `params.npz#fc1.w`.
+pub type LoadArray<'a> = &'a mut dyn FnMut(&Name, &str) -> Result<ArrayD<f64>, Error>;
+
+/// Reads and validates a document. Without `load_array`, strings in place of arrays are refused.
+pub fn read(bytes: &[u8], label: &str, load_array: Option<LoadArray<'_>>) -> Result<Tape, Error> {
+    from_json(&json::parse(bytes, label)?, load_array).map_err(|error| match (&error.origin, &error.at) {
         (None, Some(Place::Pointer(pointer))) => {
             let pointer = pointer.clone();
             let error = error.with_origin(label);
@@ -34,123 +35,125 @@ pub fn read(bytes: &[u8], label: &str, beside: Option<Beside<'_>>) -> Result<Tap
     })
 }
 
-/// The same of a document that was parsed: an error without an origin is one of it, with a pointer for a place.
-pub fn of(node: &Node, mut beside: Option<Beside<'_>>) -> Result<Tape, Error> {
-    let document = Object::of(node, String::new())?;
+/// Validates a parsed document.
+///
+/// # Errors
+/// An error without an origin is one of the document, and has a JSON pointer as its place.
+pub fn from_json(node: &Node, mut load_array: Option<LoadArray<'_>>) -> Result<Tape, Error> {
+    let document = Object::new(node, String::new())?;
     match document.get(KEY) {
         Some(Node::Number(version)) if *version == f64::from(VERSION) => {}
         Some(Node::Number(version)) => {
-            return Err(Error::new(Code::TapeVersion, format!("is a tape of version {version}"))
-                .at(Place::Pointer(document.to(KEY)))
-                .tip(format!("this program reads version {VERSION}; another release of nnlayer wrote this one")));
+            return Err(Error::new(Code::TapeVersion, format!("unsupported tape version {version}"))
+                .at(Place::Pointer(document.pointer_to(KEY)))
+                .tip(format!("this release reads version {VERSION}; use the release of nnlayer that wrote the tape")));
         }
-        Some(_) => return Err(damaged("the version is no number", &document.to(KEY))),
+        Some(_) => return Err(document.error("the version must be a number", KEY)),
         None => {
-            return Err(Error::new(Code::Tape, format!("is no tape and no network: it has no key {KEY}"))
-                .tip("nnlayer LAYER … --tape starts a tape, nnlayer net --init 64,32,10 a network"));
+            return Err(Error::new(Code::Tape, format!("not a tape or network: the key {KEY} is missing"))
+                .tip("start a tape with nnlayer LAYER … --tape, or a network with nnlayer net --init 64,32,10"));
         }
     }
-    let mut tape = Tape { precision: precision(&document)?, training: training(&document)?, stages: Vec::new() };
+    let mut tape =
+        Tape { precision: read_precision(&document)?, training: read_training(&document)?, stages: Vec::new() };
     let Some(Node::List(layers)) = document.get("layers") else {
-        return Err(damaged("it has no list of layers", &document.to("layers")));
+        return Err(document.error("expected a list of layers", "layers"));
     };
-    let mut names = Names::default();
+    let mut names = LayerNames::default();
     for (n, node) in layers.iter().enumerate() {
-        let object = Object::of(node, format!("/layers/{n}"))?;
-        let stage = read_stage(&object, &tape, &mut names, &mut beside)?;
-        tape.push_among(&mut names, stage).map_err(|error| error_at(error, &object.to("name")))?;
+        let object = Object::new(node, format!("/layers/{n}"))?;
+        let stage = read_stage(&object, &tape, &mut names, &mut load_array)?;
+        tape.push_named(&mut names, stage).map_err(|error| document_error(error, &object.pointer_to("name")))?;
     }
     Ok(tape)
 }
 
-fn precision(document: &Object<'_>) -> Result<Precision, Error> {
-    let known = match document.get("precision") {
+fn read_precision(document: &Object<'_>) -> Result<Precision, Error> {
+    let precision = match document.get("precision") {
         None => Some(Precision::default()),
         Some(Node::Text(word)) => Precision::named(word),
         Some(_) => None,
     };
-    known
-        .ok_or_else(|| damaged("the precision is neither \"f64\" nor \"f32\" nor \"exact\"", &document.to("precision")))
+    precision.ok_or_else(|| document.error("the precision must be \"f64\", \"f32\" or \"exact\"", "precision"))
 }
 
-fn training(document: &Object<'_>) -> Result<Option<Training>, Error> {
-    let Some(node) = document.get("training") else { return Ok(None) };
-    let object = Object::of(node, document.to("training"))?;
-    object.only(&["epoch", "seed", "batch", "lr", "shuffle"])?;
+fn read_training(document: &Object<'_>) -> Result<Option<Training>, Error> {
+    let Some(object) = document.child("training")? else { return Ok(None) };
+    object.allow_only(&["epoch", "seed", "batch", "lr", "shuffle"])?;
     let number = |key: &str| match object.get(key) {
         Some(Node::Number(number)) => Ok(*number),
-        _ => Err(damaged(&format!("{key} is no number"), &object.to(key))),
+        _ => Err(object.error(&format!("{key} must be a number"), key)),
     };
     let count = |key: &str| {
         let count = number(key)?;
-        let whole = count.fract() == 0.0 && (0.0..=9_007_199_254_740_991.0).contains(&count);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a whole number below 2⁵³
-        whole.then_some(count as u64).ok_or_else(|| damaged(&format!("{key} is no count"), &object.to(key)))
+        let is_count = count.fract() == 0.0 && (0.0..=9_007_199_254_740_991.0).contains(&count);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // an integer below 2⁵³
+        is_count
+            .then_some(count as u64)
+            .ok_or_else(|| object.error(&format!("{key} must be a non-negative integer"), key))
     };
-    let shuffle = match object.get("shuffle") {
-        Some(Node::Bool(shuffle)) => *shuffle,
-        _ => return Err(damaged("shuffle is neither true nor false", &object.to("shuffle"))),
+    let Some(Node::Bool(shuffle)) = object.get("shuffle") else {
+        return Err(object.error("shuffle must be true or false", "shuffle"));
     };
     Ok(Some(Training {
         epoch: count("epoch")?,
         seed: count("seed")?,
         batch: count("batch")?,
         lr: number("lr")?,
-        shuffle,
+        shuffle: *shuffle,
     }))
 }
 
-/// Reads layer `n` = the number of layers before it, and holds its record against the one before.
+/// Reads the layer after those of `before`, and compares its record with theirs.
 fn read_stage(
     object: &Object<'_>,
     before: &Tape,
-    names: &mut Names,
-    beside: &mut Option<Beside<'_>>,
+    names: &mut LayerNames,
+    load_array: &mut Option<LoadArray<'_>>,
 ) -> Result<Stage, Error> {
-    let n = before.stages.len();
-    object.only(&["kind", "name", "settings", "params", "inputs", "outputs", "gradients"])?;
+    object.allow_only(&["kind", "name", "settings", "params", "inputs", "outputs", "gradients"])?;
     let spec = read_kind(object)?;
     let name = match object.get("name") {
         Some(Node::Text(name)) => name.clone(),
-        Some(_) => return Err(damaged("the name is no string", &object.to("name"))),
+        Some(_) => return Err(object.error("the name must be a string", "name")),
         None => names.fresh(spec),
     };
     let in_layer = |error: Error| match &error.operand {
-        None => error.update(|said| said.message.insert_str(0, &format!("layer {name}: "))),
+        None => error.update(|details| details.message.insert_str(0, &format!("layer {name}: "))),
         _ => error,
     };
     let settings = read_settings(object, spec).map_err(in_layer)?;
-    let params = read_params(object, spec, beside).map_err(in_layer)?;
+    let params = read_params(object, spec, load_array).map_err(in_layer)?;
     let mut stage = Stage::new(spec, name.clone(), settings, params).map_err(|error| {
-        let key = if error.operand == Some(Name::new("name")) {
-            "name".to_owned()
-        } else {
-            error.operand.as_ref().map_or_else(String::new, |setting| format!("settings/{setting}"))
+        let key = match &error.operand {
+            Some(operand) if *operand == Name::new("name") => "name".to_owned(),
+            Some(setting) => format!("settings/{setting}"),
+            None => String::new(),
         };
-        error_at(error, &format!("{}/{key}", object.pointer))
+        document_error(error, &format!("{}/{key}", object.pointer))
     })?;
     stage.record = read_record(object, &stage, before).map_err(in_layer)?;
     if let Some(record) = &stage.record {
-        validate(&stage, n, record)?;
+        validate(&stage, before.stages.len(), record)?;
     }
     Ok(stage)
 }
 
 fn read_kind(object: &Object<'_>) -> Result<&'static LayerSpec, Error> {
-    let kinds = || layer::LAYERS.iter().map(|spec| spec.name).collect::<Vec<_>>().join(", ");
+    let kinds: Vec<&str> = layer::LAYERS.iter().map(|spec| spec.name).collect();
+    let tip = format!("the kinds are {}", kinds.join(", "));
     match object.get("kind") {
-        Some(Node::Text(kind)) => layer::find(kind).ok_or_else(|| {
-            let known = format!("the kinds are {}", kinds());
-            damaged(&format!("{kind:?} is no kind of layer"), &object.to("kind")).tip(known)
-        }),
-        _ => Err(damaged("a layer has no kind", &object.pointer).tip(format!("the kinds are {}", kinds()))),
+        Some(Node::Text(kind)) => {
+            layer::find(kind).ok_or_else(|| object.error(&format!("unknown layer kind {kind:?}"), "kind").tip(tip))
+        }
+        _ => Err(damaged("the kind of the layer is missing", &object.pointer).tip(tip)),
     }
 }
 
 fn read_settings(object: &Object<'_>, spec: &'static LayerSpec) -> Result<Settings, Error> {
     let mut settings = Settings::default();
     let Some(given) = object.child("settings")? else { return Ok(settings) };
-    given.only(&spec.settings.iter().map(|setting| setting.name).collect::<Vec<_>>())?;
+    given.allow_only(&spec.settings.iter().map(|setting| setting.name).collect::<Vec<_>>())?;
     for setting in spec.settings {
         let text = match given.get(setting.name) {
             None => continue,
@@ -158,13 +161,12 @@ fn read_settings(object: &Object<'_>, spec: &'static LayerSpec) -> Result<Settin
             Some(Node::Number(number)) => number.to_string(),
             Some(Node::Bool(flag)) => flag.to_string(),
             Some(_) => {
-                return Err(damaged(
-                    &format!("the setting {} is no word and no number", setting.name),
-                    &given.to(setting.name),
-                ));
+                let problem = format!("the setting {} must be a string, a number, true or false", setting.name);
+                return Err(given.error(&problem, setting.name));
             }
         };
-        settings.set(setting.name, setting.read(&text).map_err(|error| error_at(error, &given.to(setting.name)))?);
+        let value = setting.read(&text).map_err(|error| document_error(error, &given.pointer_to(setting.name)))?;
+        settings.set(setting.name, value);
     }
     Ok(settings)
 }
@@ -172,129 +174,127 @@ fn read_settings(object: &Object<'_>, spec: &'static LayerSpec) -> Result<Settin
 fn read_params(
     object: &Object<'_>,
     spec: &'static LayerSpec,
-    beside: &mut Option<Beside<'_>>,
+    load_array: &mut Option<LoadArray<'_>>,
 ) -> Result<Tensors<f64>, Error> {
     let mut params = Tensors::new();
     let given = object.child("params")?;
     let own: Vec<_> = spec.slots.iter().filter(|slot| matches!(slot.role, Role::Parameter | Role::Constant)).collect();
     if let Some(given) = &given {
-        given.only(&own.iter().map(|slot| slot.name.as_str()).collect::<Vec<_>>())?;
+        given.allow_only(&own.iter().map(|slot| slot.name.as_str()).collect::<Vec<_>>())?;
     }
     for slot in own {
-        let found = given
-            .as_ref()
-            .and_then(|given| given.get(slot.name.as_str()).map(|node| (node, given.to(slot.name.as_str()))));
-        match (found, beside.as_mut()) {
-            (Some((Node::Text(path), pointer)), Some(beside)) => {
-                let value = beside(&slot.name, path).map_err(|error| error.fact(format!("named at {pointer}")))?;
-                params.insert(slot.name.clone(), value);
+        let key = slot.name.as_str();
+        let found = given.as_ref().and_then(|given| Some((given.get(key)?, given.pointer_to(key))));
+        let value = match (found, load_array.as_mut()) {
+            (Some((Node::Text(path), pointer)), Some(load_array)) => {
+                load_array(&slot.name, path).map_err(|error| error.fact(format!("named at {pointer}")))?
             }
             (Some((node @ Node::Text(_), pointer)), None) => {
-                let tip = "a file is named only in a network given by its path, never on a pipe";
-                let value = node.matrix(&pointer).map_err(|error| error.update(|said| said.tip = Some(tip.to_owned())));
-                params.insert(slot.name.clone(), value?);
+                let tip = "name a file only in a network that is given by its path, not on a pipe";
+                node.matrix(&pointer).map_err(|error| error.update(|details| details.tip = Some(tip.to_owned())))?
             }
-            (Some((node, pointer)), _) => params.insert(slot.name.clone(), node.matrix(&pointer)?),
-            (None, _) if slot.optional => {}
+            (Some((node, pointer)), _) => node.matrix(&pointer)?,
+            (None, _) if slot.optional => continue,
             (None, _) => {
-                let error =
-                    damaged(&format!("{} is missing: {}, {}", slot.name, slot.doc, slot.shape), &object.pointer);
-                return Err(error.tip(format!("it stands under \"params\": {{\"{}\": …}}", slot.name)));
+                let problem = format!("{key} is missing: {}, {}", slot.doc, slot.shape);
+                let tip = format!("add it under \"params\": {{\"{key}\": …}}");
+                return Err(damaged(&problem, &object.pointer).tip(tip));
             }
-        }
+        };
+        params.insert(slot.name.clone(), value);
     }
     Ok(params)
 }
 
-/// Reads what a layer read and computed; none where the document is a network.
+/// Reads the record of a layer; a network has none.
 fn read_record(object: &Object<'_>, stage: &Stage, before: &Tape) -> Result<Option<Record>, Error> {
     let previous = before.stages.last();
-    let recorded = previous.map(|stage| stage.record.is_some());
+    let previous_is_recorded = previous.map(|stage| stage.record.is_some());
     let Some(inputs) = object.child("inputs")? else {
-        return match (recorded, object.get("outputs").or(object.get("gradients"))) {
-            (Some(true), _) | (_, Some(_)) => Err(damaged("its inputs are missing", &object.pointer)
-                .tip("a tape has inputs and outputs for every layer, a network for none")),
+        return match (previous_is_recorded, object.get("outputs").or(object.get("gradients"))) {
+            (Some(true), _) | (_, Some(_)) => Err(damaged("its inputs are missing", &object.pointer).tip(RECORD_TIP)),
             _ => Ok(None),
         };
     };
-    if recorded == Some(false) {
-        return Err(damaged("it has inputs, and the layer before it has none", &object.to("inputs"))
-            .tip("a tape has inputs and outputs for every layer, a network for none"));
+    if previous_is_recorded == Some(false) {
+        return Err(object.error("it has inputs, but the layer before it has none", "inputs").tip(RECORD_TIP));
     }
     let spec = stage.spec;
-    let read: Vec<_> = spec.slots.iter().filter(|slot| matches!(slot.role, Role::Input | Role::Target)).collect();
-    inputs.only(&read.iter().map(|slot| slot.name.as_str()).collect::<Vec<_>>())?;
+    let slots: Vec<_> = spec.slots.iter().filter(|slot| matches!(slot.role, Role::Input | Role::Target)).collect();
+    inputs.allow_only(&slots.iter().map(|slot| slot.name.as_str()).collect::<Vec<_>>())?;
     let mut record = Record::default();
-    for slot in read {
+    for slot in slots {
         let key = slot.name.as_str();
         let Some(node) = inputs.get(key) else {
             return Err(damaged(&format!("the input {key} is missing"), &inputs.pointer));
         };
+        let pointer = inputs.pointer_to(key);
         let value = match previous.filter(|_| slot.role == Role::Input) {
-            Some(previous) => fed(node, &inputs.to(key), previous)?,
-            None => node.matrix(&inputs.to(key))?,
+            Some(previous) => read_reference(node, &pointer, previous)?,
+            None => node.matrix(&pointer)?,
         };
         record.inputs.insert(slot.name.clone(), value);
     }
     let outputs = object.child("outputs")?.ok_or_else(|| damaged("its outputs are missing", &object.pointer))?;
-    record.outputs = outputs.matrices()?;
+    record.outputs = outputs.arrays()?;
     if record.outputs.get(&spec.output).is_none() {
         return Err(damaged(&format!("the output {} is missing", spec.output), &outputs.pointer));
     }
     if let Some(gradients) = object.child("gradients")? {
-        record.gradients = gradients.matrices()?;
+        record.gradients = gradients.arrays()?;
     }
     Ok(Some(record))
 }
 
-/// The input that `{"from": "affine1.y"}` names: it must be the output of the layer before.
-fn fed(node: &Node, pointer: &str, previous: &Stage) -> Result<ArrayD<f64>, Error> {
-    let wanted = source(previous);
-    let object = match node {
-        Node::Object(_) => Object::of(node, pointer.to_owned())?,
-        _ => return Err(damaged(&format!("the input names no layer: {{\"from\": {wanted:?}}} feeds it"), pointer)),
-    };
+/// Returns the input that `{"from": "affine1.y"}` refers to, which must be the output of the layer before.
+fn read_reference(node: &Node, pointer: &str, previous: &Stage) -> Result<ArrayD<f64>, Error> {
+    let expected = output_reference(previous);
+    let not_a_reference =
+        || damaged(&format!("expected {{\"from\": {expected:?}}}, the output of the layer before"), pointer);
+    let Node::Object(_) = node else { return Err(not_a_reference()) };
+    let object = Object::new(node, pointer.to_owned())?;
     match (object.get("from"), previous.record.as_ref().and_then(|record| record.outputs.get(&previous.spec.output))) {
-        (Some(Node::Text(from)), Some(value)) if *from == wanted => Ok(value.clone()),
-        (Some(Node::Text(from)), _) => Err(damaged(
-            &format!("the input comes from {from:?}, the layer before gives {wanted:?}"),
-            &object.to("from"),
-        )
-        .tip("in a chain, each layer reads the output of the one before; rename both ends together")),
-        _ => Err(damaged(&format!("the input names no layer: {{\"from\": {wanted:?}}} feeds it"), pointer)),
+        (Some(Node::Text(from)), Some(value)) if *from == expected => Ok(value.clone()),
+        (Some(Node::Text(from)), _) => {
+            let problem = format!("expected the output {expected:?} of the layer before, got {from:?}");
+            Err(object
+                .error(&problem, "from")
+                .tip("each layer of a chain reads the output of the one before; rename both together"))
+        }
+        _ => Err(not_a_reference()),
     }
 }
 
-/// Refuses a record whose shapes do not fit the layer, each other, or the gradients.
+/// Refuses a record whose shapes do not fit the layer.
 fn validate(stage: &Stage, n: usize, record: &Record) -> Result<(), Error> {
     let mut at = stage.params.clone();
     at.extend(record.inputs.clone());
     let given = Given { at: &at, rounding: &|_| DOUBLE_ROUNDING, x_was_y: false };
-    stage.layer().admit(&given).map_err(|error| stage.blame(n, error))?;
-    let pointer = format!("/layers/{n}");
-    let fit = |group: &str, name: &Name, has: &[usize], wanted: &[usize]| {
-        if has == wanted {
+    stage.layer().admit(&given).map_err(|error| stage.document_error(n, error))?;
+    let check_shape = |group: &str, name: &Name, shape: &[usize], expected: &[usize]| {
+        if shape == expected {
             return Ok(());
         }
-        let text =
-            format!("layer {}: {name} is {}, and must be {}", stage.name, format_shape(has), format_shape(wanted));
-        let place = format!("{pointer}/{group}/{}", escape(name.as_str()));
-        Err(damaged(&text, &place).tip("was the tape edited? shapes follow from the layer's input and parameters"))
+        let (shape, expected) = (format_shape(shape), format_shape(expected));
+        let problem = format!("layer {}: {name} has shape {shape}, expected {expected}", stage.name);
+        Err(damaged(&problem, &format!("/layers/{n}/{group}/{}", escape(name.as_str())))
+            .tip("shapes follow from the layer's input and parameters; was the tape edited?"))
     };
-    let wanted = stage.layer().output_shape(&at);
-    fit("outputs", &stage.spec.output, record.outputs.known(&stage.spec.output).shape(), &wanted)?;
+    let output = record.outputs.known(&stage.spec.output);
+    check_shape("outputs", &stage.spec.output, output.shape(), &stage.layer().output_shape(&at))?;
     for (name, value) in record.gradients.iter() {
         let operand = at.iter().find(|(operand, _)| operand.gradient() == *name).map(|(_, value)| value);
         // A scalar b stands for a row, and its gradient is that row.
         if let Some(operand) = operand.filter(|operand| operand.ndim() > 0) {
-            fit("gradients", name, value.shape(), operand.shape())?;
+            check_shape("gradients", name, value.shape(), operand.shape())?;
         }
     }
     Ok(())
 }
 
-fn error_at(error: Error, pointer: &str) -> Error {
+/// Moves an error of a layer or setting to its place in the document; the message keeps the name of its operand.
+fn document_error(error: Error, pointer: &str) -> Error {
     let message = error.to_string();
-    let unnamed = error.update(|said| (said.operand, said.message) = (None, message));
+    let unnamed = error.update(|details| (details.operand, details.message) = (None, message));
     unnamed.at(Place::Pointer(pointer.to_owned()))
 }

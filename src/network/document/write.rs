@@ -1,12 +1,11 @@
-//! Writes.
+//! Writes documents.
 
-use super::{KEY, VERSION, source};
+use super::schema::{KEY, VERSION, output_reference};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::format::json::Matrix;
 use crate::layer::{Precision, Settings, Value};
-use crate::network::learn::Training;
-use crate::network::{Stage, Tape};
+use crate::network::chain::{Stage, Tape};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::io;
 
@@ -27,25 +26,11 @@ impl Serialize for Document<'_> {
             map.serialize_entry("precision", tape.precision.name())?;
         }
         if let Some(training) = &tape.training {
-            map.serialize_entry("training", &TrainingEntry(training))?;
+            map.serialize_entry("training", training)?;
         }
         let before = |n: usize| n.checked_sub(1).map(|n| &tape.stages[n]);
         let layers = tape.stages.iter().enumerate().map(|(n, stage)| Layer { stage, before: before(n) });
         map.serialize_entry("layers", &layers.collect::<Vec<_>>())?;
-        map.end()
-    }
-}
-
-struct TrainingEntry<'a>(&'a Training);
-
-impl Serialize for TrainingEntry<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("epoch", &self.0.epoch)?;
-        map.serialize_entry("seed", &self.0.seed)?;
-        map.serialize_entry("batch", &self.0.batch)?;
-        map.serialize_entry("lr", &self.0.lr)?;
-        map.serialize_entry("shuffle", &self.0.shuffle)?;
         map.end()
     }
 }
@@ -68,8 +53,8 @@ impl Serialize for Layer<'_> {
             map.serialize_entry("params", &Arrays(&stage.params, None))?;
         }
         if let Some(record) = &stage.record {
-            let fed = self.before.map(|before| (stage.input(), source(before)));
-            map.serialize_entry("inputs", &Arrays(&record.inputs, fed))?;
+            let input = self.before.map(|before| (stage.input(), output_reference(before)));
+            map.serialize_entry("inputs", &Arrays(&record.inputs, input))?;
             map.serialize_entry("outputs", &Arrays(&record.outputs, None))?;
             if !record.gradients.is_empty() {
                 map.serialize_entry("gradients", &Arrays(&record.gradients, None))?;
@@ -98,14 +83,14 @@ impl Serialize for SettingsEntry<'_> {
     }
 }
 
-/// Arrays by name; the one that the layer before feeds is named instead.
+/// Arrays by name; the input from the layer before is written as a reference.
 struct Arrays<'a>(&'a Tensors<f64>, Option<(&'static Name, String)>);
 
 impl Serialize for Arrays<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, value) in self.0.iter() {
-            match self.1.as_ref().filter(|(fed, _)| *fed == name) {
+            match self.1.as_ref().filter(|(input, _)| *input == name) {
                 Some((_, from)) => map.serialize_entry(name.as_str(), &From { from })?,
                 None => map.serialize_entry(name.as_str(), &Matrix(value.view()))?,
             }

@@ -1,0 +1,137 @@
+//! A run of a chain in its own precision: forward and, if asked for, backward.
+
+use super::backward::backward;
+use super::chain::{Stage, Tape};
+use super::forward::{Inputs, forward};
+use crate::core::error::{Error, Note};
+use crate::core::tensors::Tensors;
+use crate::layer::{AnyLayer, Layer, Outcome, Precision};
+use crate::numeric::{Exact, Scalar, exact};
+use ndarray::ArrayD;
+
+/// The values of a run of a chain.
+pub struct Run {
+    /// Results of each layer.
+    pub outputs: Vec<Tensors<f64>>,
+    /// Gradients of each layer, if the chain ran backward.
+    pub gradients: Option<Vec<Tensors<f64>>>,
+    /// Warnings and notes of the layers.
+    pub notes: Vec<Note>,
+    /// Inputs of each layer, without its parameters.
+    pub inputs: Vec<Tensors<f64>>,
+}
+
+/// The values of one layer in a run.
+pub struct ChainLayer {
+    /// Operands of the layer, parameters included.
+    pub at: Tensors<f64>,
+    /// Results and gradients of the layer.
+    pub outcome: Outcome,
+    /// Upstream gradient of the layer, if the chain ran backward.
+    pub dout: Option<ArrayD<f64>>,
+}
+
+impl Run {
+    /// Splits the run into its layers; `dout` is the upstream gradient of the last output.
+    pub fn layers(self, tape: &Tape, dout: Option<&ArrayD<f64>>) -> Vec<ChainLayer> {
+        let gradients = self.gradients.unwrap_or_else(|| vec![Tensors::new(); tape.stages.len()]);
+        let upstream = |n: usize| match tape.stages.get(n + 1) {
+            Some(next) => gradients[n + 1].get(&next.input().gradient()).cloned(),
+            None => dout.cloned(),
+        };
+        let douts: Vec<_> = (0..tape.stages.len()).map(upstream).collect();
+        let layers = self.inputs.into_iter().zip(self.outputs).zip(gradients).zip(douts).zip(&tape.stages);
+        layers
+            .map(|((((mut at, results), gradients), dout), stage)| {
+                at.extend(stage.params.clone());
+                ChainLayer { at, outcome: Outcome { results, gradients }, dout }
+            })
+            .collect()
+    }
+}
+
+/// Returns the gradient of the loss by the last output, which has that shape; `None` skips the backward pass.
+pub type Upstream<'a> = &'a mut dyn FnMut(&Stage, &[usize]) -> Result<Option<ArrayD<f64>>, Error>;
+
+/// Runs a chain forward and, if `upstream` returns a gradient, backward.
+pub fn run(tape: &Tape, inputs: Inputs<'_, f64>, upstream: Upstream<'_>) -> Result<Run, Error> {
+    match tape.precision {
+        Precision::F64 => run_in::<f64>(tape, inputs, upstream),
+        Precision::F32 => run_in::<f32>(tape, inputs.convert(), upstream),
+        Precision::Exact => exact::exactly(|| run_in::<Exact>(tape, inputs.convert(), upstream)),
+    }
+}
+
+fn run_in<S: Scalar>(tape: &Tape, inputs: Inputs<'_, S>, upstream: Upstream<'_>) -> Result<Run, Error>
+where
+    dyn AnyLayer: Layer<S>,
+{
+    let pass = forward(&tape.stages, tape.params(), inputs)?;
+    let dout = match (tape.stages.last(), pass.output(&tape.stages)) {
+        (Some(last), Some(output)) => upstream(last, output.shape())?,
+        _ => None,
+    };
+    let to_doubles = |tensors: &Tensors<S>| tensors.map(|value| value.to_f64());
+    let gradients = dout.map(|dout| {
+        let gradients = backward(&tape.stages, &pass, dout.map(|&value| S::from_f64(value)));
+        gradients.iter().map(to_doubles).collect()
+    });
+    let inputs = pass.at.iter().zip(&tape.stages).map(|(at, stage)| {
+        let mut inputs = to_doubles(at);
+        inputs.retain(|name| stage.params.get(name).is_none());
+        inputs
+    });
+    Ok(Run {
+        inputs: inputs.collect(),
+        outputs: pass.runs.iter().map(|run| to_doubles(&run.results)).collect(),
+        gradients,
+        notes: pass.notes,
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::numeric::DoubleDouble;
+
+    const NETWORK: &str = r#"{"nnlayer-tape":1,"layers":[
+        {"kind":"affine","params":{"w":[[0.5,-0.2,0.1],[1,0.4,-0.3]],"b":[0.1,0.2,-0.1]}},
+        {"kind":"tanh"},
+        {"kind":"affine","params":{"w":[[1.5,-1],[0.3,0.7],[-0.6,0.2]],"b":0.25}},
+        {"kind":"sigmoid"},
+        {"kind":"softmax-xent","settings":{"reduction":"mean","label-smoothing":0.1}}]}"#;
+
+    fn inputs(x: &ArrayD<f64>, t: &ArrayD<f64>) -> Inputs<'static, f64> {
+        Inputs { x: x.clone(), t: Some(t.clone()), rounding: &|_| 0.0 }
+    }
+
+    fn loss(tape: &Tape, params: Vec<Tensors<DoubleDouble>>, x: &ArrayD<f64>, t: &ArrayD<f64>) -> DoubleDouble {
+        let pass = forward(&tape.stages, params, inputs(x, t).convert()).unwrap();
+        pass.output(&tape.stages).unwrap()[[]]
+    }
+
+    #[test]
+    fn gradients_by_every_parameter_equal_differences_in_twice_the_digits() {
+        let tape = crate::network::document::read(NETWORK.as_bytes(), "net.json", None).unwrap();
+        let x = ndarray::arr2(&[[0.3, -1.2], [-0.4, 0.9]]).into_dyn();
+        let t = ndarray::arr1(&[1.0, 0.0]).into_dyn();
+        let mut one = |_: &Stage, shape: &[usize]| Ok(Some(ArrayD::from_elem(ndarray::IxDyn(shape), 1.0)));
+        let gradients = run(&tape, inputs(&x, &t), &mut one).unwrap().gradients.unwrap();
+        let step = DoubleDouble::from_f64(2f64.powi(-36));
+        for (n, stage) in tape.stages.iter().enumerate() {
+            for name in stage.learnt().filter(|name| stage.params.known(name).ndim() > 0) {
+                for (k, &analytic) in gradients[n].known(&name.gradient()).iter().enumerate() {
+                    let moved = |by: DoubleDouble| {
+                        let mut params = tape.params::<DoubleDouble>();
+                        let value = params[n].get_mut(name).unwrap().iter_mut().nth(k).unwrap();
+                        *value = *value + by;
+                        loss(&tape, params, &x, &t)
+                    };
+                    let numeric = ((moved(step) - moved(-step)) / (step + step)).to_f64();
+                    assert!((analytic - numeric).abs() < 1e-15, "{} {name} {k}: {analytic} {numeric}", stage.name);
+                }
+            }
+        }
+    }
+}
