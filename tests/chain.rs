@@ -74,7 +74,7 @@ fn the_wrong_layer_is_named_and_those_before_it_are_not() {
     let (status, report, text) = check(&wrong);
     assert_eq!(status, 1);
     assert_eq!(failed(&report), ["relu1.dx", "fc1.dx", "fc1.dw", "fc1.db"]);
-    assert!(text.contains("\nthe layer that is wrong is relu1: the others follow from what reaches them\n"), "{text}");
+    assert!(text.contains("\nthe layer that is wrong is relu1: the values of the others follow from their inputs and upstream gradients\n"), "{text}");
 }
 
 #[test]

@@ -108,7 +108,11 @@ fn what_does_not_fit_is_said_of_the_option_or_of_the_layer() {
     }
     assert!(nnlayer(&["net", "--init", "1,2", "--seed", "-1"]).refusal().contains("no whole number"));
     let without = r#"{"nnlayer-tape":1,"layers":[{"kind":"relu"}]}"#;
-    assert!(piped(without, &["net", "-", "--x", "1", "--t", "0"]).refusal().contains("no layer reads it"));
+    assert!(
+        piped(without, &["net", "-", "--x", "1", "--t", "0"])
+            .refusal()
+            .contains("no layer of the network reads targets")
+    );
 }
 
 #[test]

@@ -246,7 +246,7 @@ fn what_does_not_go_with_records_is_refused_before_the_first() {
     let local = stream(&network(""), &text, "--dout 1");
     assert!(local.refusal().contains("--dout: the number 1 scales local factors"), "{}", local.stderr);
     let untargeted = stream(&network(""), &text, "--t 1");
-    assert!(untargeted.refusal().contains("--t: is given, but no layer reads it"), "{}", untargeted.stderr);
+    assert!(untargeted.refusal().contains("--t: no layer of the network reads targets"), "{}", untargeted.stderr);
     let both = piped(network(LOSS), &["net", "-", "--ndjson"]);
     assert!(both.refusal().contains("standard input is the network"), "{}", both.stderr);
     let new = piped("", &["net", "--init", "2,2", "--ndjson"]);

@@ -121,12 +121,12 @@ fn an_edited_parameter_counts_and_is_said() {
 fn names_are_given_counted_and_not_given_twice() {
     let named = "nnlayer affine --x 1,2 --w '1,0;0,1' --tape --name fc1";
     assert_eq!(shell(named).json()["layers"][0]["name"], "fc1");
-    assert!(shell(&format!("{named} | nnlayer relu --name fc1")).refusal().contains("two layers are called fc1"));
+    assert!(shell(&format!("{named} | nnlayer relu --name fc1")).refusal().contains("two layers are named fc1"));
     let three = shell(&format!("{named} | nnlayer relu --name relu2 | nnlayer relu | nnlayer relu")).json();
     let names: Vec<&str> = three["layers"].as_array().unwrap().iter().map(|l| l["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["fc1", "relu2", "relu1", "relu3"]);
     assert!(shell("nnlayer relu --x 1 --name r").refusal().contains("--tape starts one"));
-    assert!(shell("nnlayer relu --x 1 --tape --name 'a b'").refusal().contains("is no name of a layer"));
+    assert!(shell("nnlayer relu --x 1 --tape --name 'a b'").refusal().contains("invalid layer name"));
 }
 
 #[test]
@@ -167,20 +167,24 @@ fn settings_options_and_strange_numbers_survive_the_pipe() {
 #[test]
 fn a_damaged_tape_is_refused_by_layer_key_and_shape() {
     let edits: [(&str, Value, &str); 14] = [
-        ("/nnlayer-tape", json!(2), "is a tape of version 2"),
-        ("/layers", json!([]), "it has no list of layers"),
-        ("/layers/1/kind", json!("rule"), "\"rule\" is no kind of layer"),
+        ("/nnlayer-tape", json!(2), "unsupported tape version 2"),
+        ("/layers", json!([]), "expected a list of layers"),
+        ("/layers/1/kind", json!("rule"), "unknown layer kind \"rule\""),
         ("/layers/0/params/w", json!([[1, 2, 3]]), "layer affine1: w: shape (1×3) does not fit x (2)"),
         ("/layers/0/params/w/1", json!([0, null]), "(/layers/0/params/w/1/1): layer affine1: null is not a number"),
-        ("/layers/0/params", json!({"W": [[1]]}), "layer affine1: the key \"W\" means nothing here"),
+        ("/layers/0/params", json!({"W": [[1]]}), "layer affine1: unknown key \"W\""),
         ("/layers/2/params/b", json!("b.npy"), "the string \"b.npy\" is not a number"),
-        ("/layers/0/outputs/y", json!([1, 2, 3]), "layer affine1: y is (3), and must be (2)"),
+        ("/layers/0/outputs/y", json!([1, 2, 3]), "layer affine1: y has shape (3), expected (2)"),
         ("/layers/0/outputs", json!({}), "layer affine1: the output y is missing"),
-        ("/layers/1/inputs/x/from", json!("fc9.y"), "comes from \"fc9.y\", the layer before gives \"affine1.y\""),
-        ("/layers/1/inputs/x", json!([1, 2]), "the input names no layer"),
+        (
+            "/layers/1/inputs/x/from",
+            json!("fc9.y"),
+            "expected the output \"affine1.y\" of the layer before, got \"fc9.y\"",
+        ),
+        ("/layers/1/inputs/x", json!([1, 2]), "expected {\"from\": \"affine1.y\"}, the output of the layer before"),
         ("/layers/3/inputs/t", json!(2), "layer softmax-xent1: t: class index 2"),
         ("/layers/3/settings", json!({"reduction": "max"}), "\"max\" is not one of sum, mean, none"),
-        ("/layers/1/name", json!("affine1"), "two layers are called affine1"),
+        ("/layers/1/name", json!("affine1"), "two layers are named affine1"),
     ];
     for (pointer, value, part) in edits {
         let mut tape = tape();
@@ -197,7 +201,7 @@ fn a_damaged_tape_is_refused_by_layer_key_and_shape() {
     missing["layers"][1].as_object_mut().unwrap().remove("inputs");
     assert!(backward(&missing, &[]).refusal().contains("layer relu1: its inputs are missing"));
     assert!(piped("", &["backward"]).refusal().contains("did the command before it fail?"));
-    assert!(piped("{\"y\":[1]}", &["backward"]).refusal().contains("is no tape and no network"));
+    assert!(piped("{\"y\":[1]}", &["backward"]).refusal().contains("not a tape or network"));
     assert!(nnlayer(&["backward"]).refusal().contains("standard input is a terminal"));
 }
 

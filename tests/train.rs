@@ -181,7 +181,7 @@ fn what_cannot_be_learnt_is_refused() {
     refused(&loss, &["--batch", "0"], "no whole number from 1");
     refused(&loss, &["--lr", "nan"], "no learning rate");
     let held = train(&fixture("train/begin.json"), &out, &["--held-x", "1,2", "--held-t", "1"]);
-    assert!(held.refusal().contains("--held-x: is no matrix of samples"), "{}", held.stderr);
+    assert!(held.refusal().contains("--held-x: must be a matrix with at least one row"), "{}", held.stderr);
     refused(
         &format!("{affine},{{\"kind\":\"softmax-xent\",\"settings\":{{\"reduction\":\"none\"}}}}"),
         &[],
