@@ -2,9 +2,10 @@
 
 use ndarray::{Array2, ArrayD, Axis, Ix2};
 use nnlayer::check;
-use nnlayer::check::{Case, Checked, Plan, Point, Reply, Seeded, Subject, Verdict, inputs};
+use nnlayer::check::{Case, Checked, Plan, Point, Reply, Subject, Verdict, inputs};
 use nnlayer::core::error::Error;
 use nnlayer::core::name::Name;
+use nnlayer::core::rng::SplitMix64;
 use nnlayer::core::tensors::Tensors;
 use nnlayer::layer;
 use nnlayer::layer::{LAYERS, Precision, Settings};
@@ -54,7 +55,7 @@ fn case(command: &str, options: &str, precision: Precision, seed: u64) -> (Case,
             shapes.push(inputs::shape(option).unwrap());
         }
     }
-    let mut seeded = Seeded::new(seed);
+    let mut seeded = SplitMix64::new(seed);
     let at = inputs::draw(spec, &settings, &given, &shapes, &mut seeded).unwrap();
     let layer = (spec.build)(&settings).unwrap();
     let shape = layer.output_shape(&at);

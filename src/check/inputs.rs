@@ -1,9 +1,9 @@
 //! Inputs drawn where none are given, so that no known mistake passes and no two look alike: more rows than one, sides
 //! that differ, an upstream gradient that is not constant, probabilities near eps.
 
-use super::Seeded;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
+use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
 use crate::layer::{LayerSpec, Role, Settings, Slot};
 use ndarray::{ArrayD, IxDyn};
@@ -76,7 +76,7 @@ pub fn draw(
     settings: &Settings,
     given: &Tensors<f64>,
     shapes: &[Shape],
-    seeded: &mut Seeded,
+    seeded: &mut SplitMix64,
 ) -> Result<Tensors<f64>, Error> {
     let unknown = shapes.iter().find(|(name, _)| spec.slots.iter().all(|slot| slot.name != *name));
     if let Some((name, _)) = unknown {
@@ -127,17 +127,17 @@ fn by_index(settings: &Settings) -> bool {
     settings.choice("t-kind") == Some("index") || settings.get("ignore-index").is_some()
 }
 
-fn values(spec: &LayerSpec, slot: &Slot, shape: &[usize], at: &Tensors<f64>, seeded: &mut Seeded) -> ArrayD<f64> {
+fn values(spec: &LayerSpec, slot: &Slot, shape: &[usize], at: &Tensors<f64>, seeded: &mut SplitMix64) -> ArrayD<f64> {
     let input = at.iter().next().map(|(_, input)| input.shape().to_vec()).unwrap_or_default();
     match slot.role {
         Role::Target if shape.len() < input.len() => {
             let classes = input.last().copied().unwrap_or(1);
             #[allow(clippy::cast_precision_loss)] // a class index
-            filled(shape, || seeded.below(classes) as f64)
+            filled(shape, || seeded.index(classes) as f64)
         }
         Role::Target => distributions(shape, seeded),
         Role::Input if spec.is_loss() && slot.name == Name::Y => near_eps(distributions(shape, seeded)),
-        Role::Constant => filled(shape, || 0.5 + seeded.number().abs() / 2.0),
+        Role::Constant => filled(shape, || 0.5 + seeded.dyadic().abs() / 2.0),
         _ => numbers(shape, seeded),
     }
 }
@@ -147,12 +147,12 @@ fn filled(shape: &[usize], value: impl FnMut() -> f64) -> ArrayD<f64> {
 }
 
 /// Numbers between −2 and 2, none of them 0, exact in every precision.
-pub fn numbers(shape: &[usize], seeded: &mut Seeded) -> ArrayD<f64> {
-    filled(shape, || seeded.number())
+pub fn numbers(shape: &[usize], seeded: &mut SplitMix64) -> ArrayD<f64> {
+    filled(shape, || seeded.dyadic())
 }
 
 /// Rows that sum to 1 exactly, in 64ths or finer.
-fn distributions(shape: &[usize], seeded: &mut Seeded) -> ArrayD<f64> {
+fn distributions(shape: &[usize], seeded: &mut SplitMix64) -> ArrayD<f64> {
     let classes = shape.last().copied().unwrap_or(1);
     let mut rows = ArrayD::zeros(IxDyn(shape));
     let parts = (4 * classes).max(64).next_power_of_two();
@@ -162,7 +162,7 @@ fn distributions(shape: &[usize], seeded: &mut Seeded) -> ArrayD<f64> {
         // Each class has a part, so that none is 0; the rest falls at random.
         row.fill(share);
         for _ in classes..parts {
-            row[seeded.below(classes)] += share;
+            row[seeded.index(classes)] += share;
         }
     }
     rows

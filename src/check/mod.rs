@@ -141,41 +141,6 @@ pub fn tolerance(precision: Precision) -> f64 {
     }
 }
 
-/// A seeded stream of numbers (SplitMix64): the same everywhere, for ever.
-#[derive(Clone, Debug)]
-pub struct Seeded(u64);
-
-impl Seeded {
-    /// The stream of that seed.
-    pub fn new(seed: u64) -> Seeded {
-        Seeded(seed)
-    }
-
-    /// Any 64 bits.
-    pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A whole number below `end`.
-    pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.bits() % (end.max(1) as u64)).unwrap_or(0)
-    }
-
-    /// A multiple of 1/1024 in [−2, 2], never 0, exact in every precision.
-    pub fn number(&mut self) -> f64 {
-        let steps = f64::from(u32::try_from(self.bits() % 2048).unwrap_or(0)) + 1.0;
-        if self.bits().is_multiple_of(2) { steps / 1024.0 } else { -steps / 1024.0 }
-    }
-
-    /// 1 or −1.
-    pub fn sign(&mut self) -> f64 {
-        if self.bits().is_multiple_of(2) { 1.0 } else { -1.0 }
-    }
-}
-
 /// The index that a flat position stands for.
 pub fn unflat(mut flat: usize, shape: &[usize]) -> Vec<usize> {
     let mut at = vec![0; shape.len()];

@@ -7,9 +7,10 @@ use super::judged::{Judged, unnoticed};
 use super::numeric::{Direction, Exactly, Function, Outside, Slope};
 use super::plan::Plan;
 use super::verdict::{Against, Checked, Finding, Verdict, Worst};
-use super::{Point, Reply, Seeded, Subject, rounded, rounding, tolerance, unflat};
+use super::{Point, Reply, Subject, rounded, rounding, tolerance, unflat};
 use crate::core::error::{Code, Error, format_shape};
 use crate::core::name::Name;
+use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
 use crate::layer;
 use crate::layer::Precision;
@@ -18,7 +19,7 @@ use ndarray::ArrayD;
 
 /// Asks a subject and judges its replies.
 pub fn check(subject: &mut dyn Subject, case: &Case, plan: &Plan<'_>) -> Result<Checked, Error> {
-    let mut seeded = Seeded::new(plan.seed);
+    let mut seeded = SplitMix64::new(plan.seed);
     let points = points(case, plan, subject.precision(), &mut seeded);
     let mut replies = subject.ask(&points)?;
     if !plan.exact {
@@ -83,7 +84,7 @@ fn refuse_unsteady(replies: &mut Vec<Reply>) -> Result<(), Error> {
 }
 
 /// The point itself, and points that differ from it by rounding: what changes there is no mistake.
-fn points(case: &Case, plan: &Plan<'_>, precision: Precision, seeded: &mut Seeded) -> Vec<Point> {
+fn points(case: &Case, plan: &Plan<'_>, precision: Precision, seeded: &mut SplitMix64) -> Vec<Point> {
     let unit = 4.0 * rounding(precision);
     let mut shaken = |value: f64| {
         // A whole number may be a class index.
@@ -109,7 +110,7 @@ struct Asked<'a> {
     case: &'a Case,
     plan: &'a Plan<'a>,
     replies: &'a [Reply],
-    seeded: Seeded,
+    seeded: SplitMix64,
     sampled: bool,
 }
 
@@ -284,7 +285,7 @@ impl Asked<'_> {
             return (open.iter().map(|&n| one(n)).collect(), Vec::new());
         }
         self.sampled = true;
-        let mut sample: Vec<usize> = (0..self.plan.entries).map(|_| open[self.seeded.below(open.len())]).collect();
+        let mut sample: Vec<usize> = (0..self.plan.entries).map(|_| open[self.seeded.index(open.len())]).collect();
         sample.sort_unstable();
         sample.dedup();
         let directions = (0..self.plan.directions).map(|_| Direction {

@@ -8,9 +8,10 @@ use super::{Other, choice, flag, option, under};
 use crate::check::inputs;
 use crate::check::inputs::Shape;
 use crate::check::program::{Conversation, Program};
-use crate::check::{Case, Own, Plan, Point, Seeded, Subject};
+use crate::check::{Case, Own, Plan, Point, Subject};
 use crate::core::error::{Code, Error, edit_distance};
 use crate::core::name::Name;
+use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
 use crate::layer;
 use crate::layer::{Given, LAYERS, LayerSpec, Precision, Settings};
@@ -206,7 +207,7 @@ fn known(
             given.insert(slot.name.clone(), reader.read(&slot.name, text, &stand_ins(slot))?.value);
         }
     }
-    let mut seeded = Seeded::new(wanted.seed);
+    let mut seeded = SplitMix64::new(wanted.seed);
     let at = inputs::draw(spec, &settings, &given, &wanted.shapes, &mut seeded)?;
     let layer = (spec.build)(&settings)?;
     layer.admit(&Given { at: &at, rounding: &|_| f64::EPSILON / 2.0, x_was_y: false })?;
@@ -229,7 +230,7 @@ fn dout(
     matches: &ArgMatches,
     reader: &mut OperandReader<'_>,
     shape: &[usize],
-    seeded: &mut Seeded,
+    seeded: &mut SplitMix64,
 ) -> Result<(ndarray::ArrayD<f64>, bool), Error> {
     let ones = || ndarray::ArrayD::from_elem(shape, 1.0);
     match matches.get_one::<String>("dout").map(String::as_str) {
@@ -247,7 +248,7 @@ fn custom(matches: &ArgMatches, reader: &mut OperandReader<'_>, wanted: &Wanted)
             .with_operand(&Name::new("layer"))
             .tip("nnlayer gradcheck --layer custom --shape x=4x3 -- PROGRAM ARGS"));
     };
-    let mut seeded = Seeded::new(wanted.seed);
+    let mut seeded = SplitMix64::new(wanted.seed);
     let mut at = Tensors::new();
     for name in LAYERS.iter().flat_map(|spec| spec.slots).map(|slot| &slot.name) {
         if let (Some(text), None) = (matches.get_one::<String>(name.as_str()), at.get(name)) {

@@ -1,47 +1,61 @@
 //! Pseudorandom numbers that are the same on every machine.
 
-/// SplitMix64 (Steele, Lea, Flood 2014): a counter in steps of 2⁶⁴/φ, mixed so that every bit depends on all. Enough
-/// for initial weights and the order of rows, and for nothing that must be secret.
-pub(crate) struct SplitMix64(u64);
+/// SplitMix64 (Steele, Lea, Flood 2014): a counter in steps of 2⁶⁴/φ, mixed so that every bit depends on all. It serves
+/// initial weights, the order of rows and test points, never secrets. The stream of a seed is part of the interface: results
+/// name their seed, and must be reproducible with later versions.
+#[derive(Clone, Debug)]
+pub struct SplitMix64(u64);
 
 impl SplitMix64 {
-    /// The stream of a seed.
-    pub(crate) fn new(seed: u64) -> SplitMix64 {
+    /// Returns the stream of a seed.
+    pub fn new(seed: u64) -> SplitMix64 {
         SplitMix64(seed)
     }
 
-    /// A stream of its own for each `n`, so that epoch 7 is shuffled the same whether or not epochs 1 to 6 were run.
+    /// Returns the `n`th stream of a seed, so that epoch 7 is shuffled the same with or without epochs 1 to 6 before it.
     pub(crate) fn stream(seed: u64, n: u64) -> SplitMix64 {
-        let mut seeds = SplitMix64(seed);
-        SplitMix64(seeds.bits() ^ SplitMix64(n).bits())
+        SplitMix64(SplitMix64(seed).bits() ^ SplitMix64(n).bits())
     }
 
-    fn bits(&mut self) -> u64 {
+    /// Returns 64 random bits.
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
 
-    /// A number in [−1, 1), a multiple of 2⁻⁵².
+    /// Returns a multiple of 2⁻⁵² in [−1, 1).
     #[allow(clippy::cast_precision_loss)] // 53 bits
-    pub(crate) fn signed(&mut self) -> f64 {
+    pub(crate) fn signed_unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 * f64::EPSILON - 1.0
     }
 
-    /// 0 to count − 1 in random order (Fisher and Yates).
-    pub(crate) fn order(&mut self, count: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..count).collect();
-        for last in (1..count).rev() {
-            order.swap(last, self.below(last + 1));
-        }
-        order
+    /// Returns a multiple of 1/1024 in [−2, 2] that is not 0: a number exact in every precision.
+    pub fn dyadic(&mut self) -> f64 {
+        let steps = f64::from(u32::try_from(self.bits() % 2048).unwrap_or(0)) + 1.0;
+        self.sign() * steps / 1024.0
     }
 
-    /// A whole number below `bound`, by the upper half of a product; no number is favoured by more than bound/2⁶⁴.
-    #[allow(clippy::cast_possible_truncation)] // below `bound`, which is a usize
-    fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.bits()) * bound as u128) >> 64) as usize
+    /// Returns 1 or −1.
+    pub fn sign(&mut self) -> f64 {
+        if self.bits().is_multiple_of(2) { 1.0 } else { -1.0 }
+    }
+
+    /// Returns an index below `end`, or 0 if `end` is 0.
+    pub fn index(&mut self, end: usize) -> usize {
+        usize::try_from(self.bits() % (end.max(1) as u64)).unwrap_or(0)
+    }
+
+    /// Returns 0 to count − 1 in random order (Fisher and Yates). The index to swap with is the upper half of a product of 128
+    /// bits, which favours no index by more than count/2⁶⁴.
+    #[allow(clippy::cast_possible_truncation)] // below `count`, which is a usize
+    pub(crate) fn permutation(&mut self, count: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..count).collect();
+        for last in (1..count).rev() {
+            order.swap(last, ((u128::from(self.bits()) * (last as u128 + 1)) >> 64) as usize);
+        }
+        order
     }
 }
 
@@ -58,8 +72,8 @@ mod tests {
     }
 
     #[test]
-    fn an_order_holds_every_row_once() {
-        let mut order = SplitMix64::stream(1, 2).order(100);
+    fn a_permutation_contains_every_index_once() {
+        let mut order = SplitMix64::stream(1, 2).permutation(100);
         assert_ne!(order, (0..100).collect::<Vec<_>>());
         order.sort_unstable();
         assert_eq!(order, (0..100).collect::<Vec<_>>());

@@ -26,7 +26,7 @@ pub fn init_network(sizes: &[usize], activation: &str, seed: u64) -> Result<Tape
         #[allow(clippy::cast_precision_loss)] // layers of 2⁵³ units do not fit in memory
         let fan = if activation == "relu" && !last { inputs } else { inputs + outputs } as f64;
         let limit = (6.0 / fan).sqrt();
-        let w = Array2::from_shape_simple_fn((inputs, outputs), || limit * random.signed());
+        let w = Array2::from_shape_simple_fn((inputs, outputs), || limit * random.signed_unit());
         let params = Tensors::new().with(Name::W, w.into_dyn()).with(Name::B, Array1::zeros(outputs).into_dyn());
         push_layer(&mut tape, "affine", params)?;
         if !last {
@@ -139,7 +139,11 @@ impl Samples {
 
 /// Returns the order of an epoch's rows: that of the file, or a permutation drawn from the seed and the epoch's number.
 fn row_order(training: &Training, rows: usize) -> Vec<usize> {
-    if training.shuffle { SplitMix64::stream(training.seed, training.epoch).order(rows) } else { (0..rows).collect() }
+    if training.shuffle {
+        SplitMix64::stream(training.seed, training.epoch).permutation(rows)
+    } else {
+        (0..rows).collect()
+    }
 }
 
 /// Trains on every batch once; `on_progress` is called with the number of rows after each batch.
