@@ -61,7 +61,7 @@ fn every_example_in_help_prints_what_it_says() {
 fn every_help_shows_formulas_shapes_and_examples() {
     for spec in LAYERS {
         let help = printed(&root(), &format!("nnlayer {} --help", spec.name));
-        for (name, formula) in spec.results {
+        for (name, formula) in spec.results() {
             assert!(help.contains(&format!("{name} = {formula}")), "{help}");
         }
         for part in ["Shapes:", "Examples:", spec.examples[0].command, spec.source] {

@@ -73,7 +73,7 @@ fn every_command_has_a_page_that_shows_what_its_help_does() {
             assert!(page.contains(option), "{name}: {option}: {page}");
         }
         if let Some(spec) = LAYERS.iter().find(|spec| spec.name == name) {
-            for (result, formula) in spec.results {
+            for (result, formula) in spec.results() {
                 assert!(page.contains(&format!("  {result} = {formula}\n")), "{name}: {formula}: {page}");
             }
         }

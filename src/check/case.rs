@@ -102,7 +102,7 @@ impl Case {
         let magnitude = if spec.is_loss() && divisor != 0.0 { largest(&dout) * weight / divisor.abs() } else { 0.0 };
         let mut slants = Vec::new();
         for (name, gradient) in outcome.gradients.iter() {
-            let operand = Name::new(name.as_str().trim_start_matches('d'));
+            let Some(operand) = name.operand() else { continue };
             let of = Gradient { name: name.clone(), operand };
             let Some(value) = at.get(&of.operand) else {
                 slants.extend(through_softmax(of, settings, &at)?);
@@ -120,7 +120,7 @@ impl Case {
         let slants = gradients
             .iter()
             .filter_map(|name| {
-                let operand = Name::new(name.as_str().strip_prefix('d')?);
+                let operand = name.operand()?;
                 at.get(&operand)?;
                 Some(Slant { of: Gradient { name: name.clone(), operand }, widened: None, via: None })
             })

@@ -138,7 +138,8 @@ impl Asked<'_> {
     }
 
     fn against_reference(&self, name: &Name, theirs: &ArrayD<f64>, ours: &ArrayD<f64>) -> Finding {
-        let mut finding = Finding::new(name, Against::Reference, theirs.shape());
+        let is_gradient = self.case.slants.iter().any(|slant| slant.of.name == *name);
+        let mut finding = Finding::new(name, is_gradient, Against::Reference, theirs.shape());
         if theirs.shape() != ours.shape() {
             return misshapen(finding, theirs, ours.shape());
         }
@@ -179,7 +180,7 @@ impl Asked<'_> {
         let mut findings = if theirs.shape() == wanted {
             self.both(slant, theirs, ours.as_ref())?
         } else {
-            vec![misshapen(Finding::new(name, Against::Reference, theirs.shape()), theirs, &wanted)]
+            vec![misshapen(Finding::new(name, true, Against::Reference, theirs.shape()), theirs, &wanted)]
         };
         if findings.iter().any(|finding| finding.verdict == Verdict::Fail) {
             let diagnoses = self.diagnose(slant, theirs, ours.as_ref());
@@ -222,7 +223,7 @@ impl Asked<'_> {
     }
 
     fn by_differences(&mut self, slant: &Slant, theirs: &ArrayD<f64>) -> Result<Finding, Error> {
-        let mut finding = Finding::new(&slant.of.name, Against::Differences, theirs.shape());
+        let mut finding = Finding::new(&slant.of.name, true, Against::Differences, theirs.shape());
         let operand = slant.widened.as_ref().or_else(|| self.case.at.get(&slant.of.operand));
         let operand = match &slant.via {
             Some(via) => via.at.get(&Name::X).map(|x| x.map(|v| v.to_f64())),

@@ -88,7 +88,8 @@ fn run(
     } else {
         let said = text_of(matches, "dout").is_some();
         let mut sections = sections(&tape, &run);
-        sections.sections.iter_mut().for_each(|(_, blocks)| blocks.retain(|block| block.name.is_gradient()));
+        let layers = tape.stages.iter().zip(&mut sections.sections);
+        layers.for_each(|(stage, (_, blocks))| blocks.retain(|block| stage.spec.is_gradient(&block.name)));
         if let Some(first) = sections.sections.first_mut().and_then(|(_, blocks)| blocks.first_mut()) {
             first.before = before(&tape, &run, said);
         }

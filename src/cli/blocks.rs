@@ -209,7 +209,7 @@ impl Batches {
         request.admit_only(&results.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>())?;
         let rows = self.rows();
         let coming = |(name, value): (Name, ArrayD<f64>)| {
-            let sum = value.ndim() == 0 || learnt(self.spec).any(|learnt| learnt.gradient() == name);
+            let sum = value.ndim() == 0 || self.spec.is_parameter_gradient(&name);
             let mut shape = value.shape().to_vec();
             if !sum {
                 shape[0] = rows;
@@ -253,11 +253,11 @@ impl Batches {
     /// exact sum is of all rows together.
     fn along(&self, sum: &Name) -> Option<&Name> {
         let rows = || self.results.iter().filter(|coming| !coming.sum).map(|coming| &coming.name);
-        if !sum.is_gradient() {
+        if !self.spec.is_gradient(sum) {
             return rows().next();
         }
         let along = self.read() && self.precision != Precision::Exact;
-        rows().find(|row| row.is_gradient()).or_else(|| rows().next()).filter(|_| along)
+        rows().find(|row| self.spec.is_gradient(row)).or_else(|| rows().next()).filter(|_| along)
     }
 
     /// How many blocks will be computed.

@@ -104,9 +104,9 @@ fn only_result(blocks: &[ResultBlock]) -> Result<Name, Error> {
 
 /// Warnings for keys that are nearly a result's name, or a result's that was not computed.
 fn unused(named: &[Named], spec: &LayerSpec, computed: &[Name]) -> Vec<Note> {
-    let known = |name: &Name| spec.results.iter().any(|(result, _)| result == name);
+    let known = |name: &Name| spec.formula(name).is_some();
     let near = |name: &Name| {
-        spec.results.iter().map(|(result, _)| result).chain(computed).find(|result| {
+        spec.results().map(|(result, _)| result).chain(computed.iter().cloned()).find(|result| {
             let (key, result) = (name.as_str(), result.as_str());
             key.eq_ignore_ascii_case(result)
                 || (result.len() > 2 && edit_distance(key, result).is_some_and(|slips| slips <= 2))

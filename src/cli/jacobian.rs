@@ -21,7 +21,7 @@ pub(super) fn report(job: &Job, request: &Request) -> Result<Report, Error> {
     let block = |gradient: &Name| {
         let name = jacobian_name(job.spec, gradient);
         let value = all.get(&name)?.clone();
-        let operand = gradient.as_str().trim_start_matches('d');
+        let operand = gradient.operand()?;
         let known = own.iter().find(|(known, _)| known == gradient).map(|(_, formula)| (*formula).to_owned());
         let formula = if job.spec.is_loss() { of_loss(gradient) } else { known };
         let formula = formula.map_or_else(String::new, |formula| format!(" = {formula}"));
@@ -29,7 +29,7 @@ pub(super) fn report(job: &Job, request: &Request) -> Result<Report, Error> {
             name, formula: format!("∂{}/∂{operand}{formula}", job.spec.output), value, before: None
         })
     };
-    let blocks = job.spec.results.iter().filter(|(name, _)| name.is_gradient()).filter_map(|(name, _)| block(name));
+    let blocks = job.spec.gradients().filter_map(|(name, _)| block(&name));
     let mut report = Report { blocks: blocks.collect(), width: width(request) };
     if let Some(only) = &request.only {
         report.only(only)?;

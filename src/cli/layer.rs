@@ -83,7 +83,7 @@ fn dout(spec: &LayerSpec) -> Arg {
 }
 
 fn after_help(spec: &LayerSpec) -> String {
-    let formulas: Vec<String> = spec.results.iter().map(|(name, formula)| format!("  {name} = {formula}")).collect();
+    let formulas: Vec<String> = spec.results().map(|(name, formula)| format!("  {name} = {formula}")).collect();
     let shapes: Vec<String> = spec.slots.iter().map(|slot| format!("  {} {}", slot.name, slot.shape)).collect();
     let examples: Vec<String> =
         spec.examples.iter().map(|example| format!("  $ {}\n{}", example.command, indented(example.prints))).collect();
@@ -214,10 +214,16 @@ pub(super) fn heads<'a>(
         ScalarDout::LocalFactors(formulas) if dout.is_some_and(|dout| dout.local) => *formulas,
         _ => &[],
     };
-    let formulas = [local, &layer.formulas(at), spec.results, &[(Name::DIVISOR, "what the mean divides by")]].concat();
+    let formulas = [
+        local,
+        &layer.formulas(at),
+        &spec.results().collect::<Vec<_>>(),
+        &[(Name::DIVISOR, "what the mean divides by")],
+    ]
+    .concat();
     let formula = |name: &Name| {
         let formula = formulas.iter().find(|(known, _)| known == name).map_or("", |(_, formula)| *formula);
-        if averaged && (*name == Name::LOSS || name.is_gradient()) {
+        if averaged && (*name == Name::LOSS || spec.is_gradient(name)) {
             format!("({formula}) / divisor")
         } else {
             formula.to_owned()
@@ -226,7 +232,7 @@ pub(super) fn heads<'a>(
     let mut ones = dout
         .filter(|dout| !dout.said && !spec.is_loss())
         .map(|_| format!("{} = ones: the gradients of L = Σ{}", Name::DOUT, spec.output));
-    let mut before = |name: &Name| if name.is_gradient() { ones.take() } else { None };
+    let mut before = |name: &Name| if spec.is_gradient(name) { ones.take() } else { None };
     names
         .into_iter()
         .map(|name| ResultHeader { name: name.clone(), formula: formula(name), before: before(name) })

@@ -126,7 +126,7 @@ fn run(
         let mut sections = sections(&tape, &run);
         let said = text_of(matches, "dout").is_some() || tape.stages.last().is_some_and(|last| last.spec.is_loss());
         if !said && run.gradients.is_some() {
-            say_ones(&mut sections, before(&tape, &run, said));
+            say_ones(&tape, &mut sections, before(&tape, &run, said));
         }
         request.write_sections(sections, out)?;
     }
@@ -144,9 +144,10 @@ fn admit_records(source: &str, records: &str) -> Result<(), Error> {
         .tip("name the network's file, or the records': nnlayer net net.json --ndjson records.ndjson"))
 }
 
-fn say_ones(sections: &mut ChainReport, text: Option<String>) {
-    let blocks = sections.sections.iter_mut().flat_map(|(_, blocks)| blocks);
-    if let Some(first) = blocks.into_iter().find(|block| block.name.is_gradient()) {
+fn say_ones(tape: &Tape, sections: &mut ChainReport, text: Option<String>) {
+    let layers = tape.stages.iter().zip(&mut sections.sections);
+    let mut blocks = layers.flat_map(|(stage, (_, blocks))| blocks.iter_mut().map(|block| (stage.spec, block)));
+    if let Some((_, first)) = blocks.find(|(spec, block)| spec.is_gradient(&block.name)) {
         first.before = text;
     }
 }

@@ -148,7 +148,7 @@ pub(super) fn chain(
             Some(WorkedResult { layer: Some(layer.clone()), block, section })
         });
         let (gradients, results): (Vec<WorkedResult>, Vec<WorkedResult>) =
-            worked.partition(|worked| worked.block.name.is_gradient());
+            worked.partition(|worked| stage.spec.is_gradient(&worked.block.name));
         forward.extend(results);
         backward.push(gradients);
     }

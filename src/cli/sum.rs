@@ -6,6 +6,7 @@ use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::format::OutputDtype;
+use crate::layer::{LAYERS, LayerSpec};
 use crate::numeric::Total;
 use crate::operand::OperandReader;
 use crate::report::{ChainReport, Report, ResultBlock};
@@ -104,7 +105,18 @@ fn own(name: &Name) -> &str {
 
 /// Whether a mean divides it.
 fn is_averaged(name: &Name) -> bool {
-    own(name) == Name::LOSS.as_str() || name.is_gradient()
+    own(name) == Name::LOSS.as_str() || any_layer(name, LayerSpec::is_gradient)
+}
+
+/// Returns true if it is true of the result of any layer: a shard does not say which layer it is of.
+fn any_layer(result: &Name, is: fn(&LayerSpec, &Name) -> bool) -> bool {
+    let own = Name::new(own(result));
+    LAYERS.iter().any(|spec| is(spec, &own))
+}
+
+/// Returns true if it is added without `--only`: a loss, or the gradient of a parameter.
+fn is_total(result: &Name) -> bool {
+    own(result) == Name::LOSS.as_str() || any_layer(result, LayerSpec::is_parameter_gradient)
 }
 
 impl Sum {
@@ -117,15 +129,15 @@ impl Sum {
                     || wanted == name.as_str()
                     || name.as_str().strip_suffix(own) == Some(&format!("{wanted}."))
             }),
-            None => [Name::LOSS, Name::DW, Name::DB].iter().any(|known| known.as_str() == own),
+            None => is_total(name),
         }
     }
 
     /// Adds a shard; `label` is where it came from.
     fn add(&mut self, mut shard: Tensors<f64>, label: &str) -> Result<(), Error> {
         let divisor = self.take_divisor(&mut shard, label)?;
-        let per_row = [Name::Y, Name::DX, Name::DY];
-        for name in shard.names().filter(|name| per_row.iter().any(|known| known.as_str() == own(name))) {
+        let per_row = |name: &&Name| !is_total(name) && any_layer(name, |spec, own| spec.formula(own).is_some());
+        for name in shard.names().filter(per_row) {
             if !self.wants(name) && !self.left_out.iter().any(|known| known == name.as_str()) {
                 self.left_out.push(name.to_string());
             }

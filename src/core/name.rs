@@ -55,12 +55,6 @@ impl Name {
         &self.0
     }
 
-    /// Whether it is the gradient by an operand, of a layer or of one in a chain: `dw`, `fc1.dw`.
-    pub fn is_gradient(&self) -> bool {
-        let own = self.0.rsplit('.').next().unwrap_or_default();
-        [Name::DX, Name::DW, Name::DB, Name::DY].iter().any(|gradient| gradient.as_str() == own)
-    }
-
     /// The name in a chain that has many: `w` of the layer `fc1` is `fc1.w`.
     pub fn in_layer(&self, layer: &str) -> Name {
         Name::new(format!("{layer}.{}", self.0))
@@ -69,6 +63,11 @@ impl Name {
     /// The gradient of the loss by this operand: `w` gives `dw`.
     pub fn gradient(&self) -> Name {
         Name::new(format!("d{}", self.0))
+    }
+
+    /// Returns the operand whose gradient has this name: `dw` gives `w`.
+    pub fn operand(&self) -> Option<Name> {
+        self.0.strip_prefix('d').map(Name::new)
     }
 }
 

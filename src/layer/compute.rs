@@ -1,7 +1,7 @@
 //! Running an admitted layer, in any precision.
 
 use super::gradients::Once;
-use super::{AnyLayer, Layer, Wanted, exact};
+use super::{AnyLayer, Gradients, Layer, Wanted, exact};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::numeric::Scalar;
@@ -78,7 +78,7 @@ pub fn compute_each(
     take: &(dyn Fn(&Name, usize, ArrayD<f64>) + Sync),
 ) {
     match precision {
-        Precision::F64 => run_each::<f64>(layer, at, dout, wanted, take),
+        Precision::F64 => drop(run_each::<f64>(layer, at, dout, wanted, take)),
         Precision::F32 => {
             let single = |&value: &f64| f32::from_f64(value);
             let (at, dout) = (at.map(single), dout.map(|dout| dout.map(single)));
@@ -89,30 +89,33 @@ pub fn compute_each(
     }
 }
 
+/// Hands over what is wanted; returns the names of the layer's gradients.
 pub(super) fn run_each<S: Scalar>(
     layer: &dyn Layer<S>,
     at: &Tensors<S>,
     dout: Option<&ArrayD<S>>,
     wanted: Wanted<'_>,
     take: &(dyn Fn(&Name, usize, ArrayD<S>) + Sync),
-) {
+) -> Vec<Name> {
     let forward = Once::new(layer, at);
-    if wanted.forward() {
+    let gradients = dout.map(|dout| layer.backward(at, &forward, dout));
+    if wanted.needs_forward(gradients.as_ref()) {
         forward.run();
     }
-    if let Some(dout) = dout {
-        layer.backward(at, &forward, dout).each(wanted, take);
-    }
+    let names = gradients.iter().flat_map(Gradients::names).cloned().collect();
+    gradients.into_iter().for_each(|gradients| gradients.each(wanted, take));
     let results = forward.into_results().into_iter().filter(|(name, _)| wanted.has(name));
     results.for_each(|(name, value)| take(&name, 0, value));
+    names
 }
 
 fn run<S: Scalar>(layer: &dyn Layer<S>, at: &Tensors<S>, dout: Option<&ArrayD<S>>, wanted: Wanted<'_>) -> Outcome<S> {
     let forward = Once::new(layer, at);
-    if wanted.forward() {
+    let gradients = dout.map(|dout| layer.backward(at, &forward, dout));
+    if wanted.needs_forward(gradients.as_ref()) {
         forward.run();
     }
-    let gradients = dout.map(|dout| layer.backward(at, &forward, dout).only(wanted)).unwrap_or_default();
+    let gradients = gradients.map(|gradients| gradients.only(wanted)).unwrap_or_default();
     let mut results = forward.into_results();
     results.retain(|name| wanted.has(name));
     Outcome { results, gradients }

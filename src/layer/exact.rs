@@ -22,7 +22,7 @@ pub(super) fn compute(
     // A parameter's gradient is a sum over all rows, and so may a loss be.
     let alone = at.iter().next().filter(|(_, x)| at.len() == 1 && x.ndim() == 2 && layer.independent_rows());
     let Some((name, x)) = alone.filter(|(_, x)| x.len() > TOGETHER) else {
-        return joined(exact::exactly(|| parts(layer, at, dout, wanted)));
+        return joined([exact::exactly(|| parts(layer, at, dout, wanted))]);
     };
     let rows = (TOGETHER / x.len_of(Axis(1))).max(1);
     let block = |all: &ArrayD<f64>, n: usize| {
@@ -33,7 +33,7 @@ pub(super) fn compute(
         let dout = dout.map(|dout| block(dout, n));
         parts(layer, &Tensors::new().with(name.clone(), block(x, n)), dout.as_ref(), wanted)
     });
-    joined(parts.into_iter().flatten())
+    joined(parts)
 }
 
 /// The same, each handed over as it comes, a large gradient of a parameter a part at a time: of what is remembered of numbers no
@@ -54,18 +54,16 @@ pub(super) fn compute_each(
     }
 }
 
+/// The names of a layer's gradients, and what it handed over.
+type Parts = (Vec<Name>, Vec<(Name, ArrayD<f64>)>);
+
 /// All that is handed over.
-fn parts(
-    layer: &dyn AnyLayer,
-    at: &Tensors<f64>,
-    dout: Option<&ArrayD<f64>>,
-    wanted: Wanted<'_>,
-) -> Vec<(Name, ArrayD<f64>)> {
+fn parts(layer: &dyn AnyLayer, at: &Tensors<f64>, dout: Option<&ArrayD<f64>>, wanted: Wanted<'_>) -> Parts {
     let parts = Mutex::new(Vec::new());
-    rounded(layer, at, dout, wanted, &|name, _, value| {
+    let gradients = rounded(layer, at, dout, wanted, &|name, _, value| {
         parts.lock().unwrap_or_else(PoisonError::into_inner).push((name.clone(), value));
     });
-    parts.into_inner().unwrap_or_else(PoisonError::into_inner)
+    (gradients, parts.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Hands over every number rounded, where it was made; parts come one after the other.
@@ -75,19 +73,19 @@ fn rounded(
     dout: Option<&ArrayD<f64>>,
     wanted: Wanted<'_>,
     take: &(dyn Fn(&Name, usize, ArrayD<f64>) + Sync),
-) {
+) -> Vec<Name> {
     let given = |&value: &f64| Exact::from_f64(value);
     let (at, dout) = (at.map(given), dout.map(|dout| dout.map(given)));
-    run_each::<Exact>(layer, &at, dout.as_ref(), wanted, &|name, row, value| {
-        take(name, row, value.map(|v| v.to_f64()))
-    });
+    run_each::<Exact>(layer, &at, dout.as_ref(), wanted, &|name, row, value| take(name, row, value.map(|v| v.to_f64())))
 }
 
 /// The rows of all parts, one after another; each part ends when it is joined.
-fn joined(parts: impl IntoIterator<Item = (Name, ArrayD<f64>)>) -> Outcome {
+fn joined(parts: impl IntoIterator<Item = Parts>) -> Outcome {
     let mut all = Outcome { results: Tensors::new(), gradients: Tensors::new() };
-    for (name, part) in parts {
-        let bundle = if name.is_gradient() { &mut all.gradients } else { &mut all.results };
+    for (is_gradient, name, part) in parts.into_iter().flat_map(|(gradients, parts)| {
+        parts.into_iter().map(move |(name, part)| (gradients.contains(&name), name, part))
+    }) {
+        let bundle = if is_gradient { &mut all.gradients } else { &mut all.results };
         match bundle.get_mut(&name).map(|rows| rows.append(Axis(0), part.view())) {
             None => bundle.insert(name, part),
             Some(Ok(())) => {}

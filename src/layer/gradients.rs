@@ -99,6 +99,11 @@ impl<'a, S> Gradients<'a, S> {
         if there { self.with(name, formula) } else { self }
     }
 
+    /// Returns the names, in the order of output.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        self.formulas.iter().map(|(name, _)| name)
+    }
+
     /// Computes them all.
     pub fn all(self) -> Tensors<S> {
         self.only(Wanted::All)
@@ -155,11 +160,13 @@ impl Wanted<'_> {
         }
     }
 
-    /// Whether any is that the forward pass gives.
-    pub fn forward(&self) -> bool {
+    /// Returns true if a result is wanted that is none of these gradients, so that the forward pass must run.
+    pub(super) fn needs_forward<S>(&self, gradients: Option<&Gradients<'_, S>>) -> bool {
         match self {
             Wanted::All => true,
-            Wanted::Only(names) => names.iter().any(|name| !name.is_gradient()),
+            Wanted::Only(names) => {
+                names.iter().any(|name| !gradients.is_some_and(|all| all.names().any(|known| known == name)))
+            }
         }
     }
 }

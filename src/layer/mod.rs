@@ -44,11 +44,13 @@ pub struct LayerSpec {
     pub name: &'static str,
     /// What it is, in half a line.
     pub about: &'static str,
-    /// Each result and its formula, in the order of output.
-    pub results: &'static [(Name, &'static str)],
-    /// The result that `dout` belongs to: `y`, or `loss`.
+    /// The forward results and their formulas, in the order of output.
+    pub outputs: &'static [(Name, &'static str)],
+    /// The one of them that `dout` belongs to: `y`, or `loss`.
     pub output: Name,
-    /// What it reads.
+    /// The formula of `dx` if that is the gradient at the logits of the softmax that made the input, which is no slot.
+    pub logit_gradient: Option<&'static str>,
+    /// The operands. Gradients, their names and their order follow from them.
     pub slots: &'static [Slot],
     /// What can be set.
     pub settings: &'static [Setting],
@@ -63,9 +65,35 @@ pub struct LayerSpec {
 }
 
 impl LayerSpec {
-    /// The formula of a result.
+    /// Returns the gradients and their formulas, in the order of output.
+    pub fn gradients(&self) -> impl Iterator<Item = (Name, &'static str)> + use<> {
+        let own = self.slots.iter().filter_map(|slot| Some((slot.name.gradient(), slot.gradient?)));
+        self.logit_gradient.map(|formula| (Name::DX, formula)).into_iter().chain(own)
+    }
+
+    /// Returns all results and their formulas in the order of output: the forward results, then the gradients.
+    pub fn results(&self) -> impl Iterator<Item = (Name, &'static str)> + use<> {
+        self.outputs.iter().cloned().chain(self.gradients())
+    }
+
+    /// Returns the formula of a result.
     pub fn formula(&self, result: &Name) -> Option<&'static str> {
-        self.results.iter().find(|(name, _)| name == result).map(|(_, formula)| *formula)
+        self.results().find(|(name, _)| name == result).map(|(_, formula)| formula)
+    }
+
+    /// Returns true if the result is a gradient.
+    pub fn is_gradient(&self, result: &Name) -> bool {
+        self.gradients().any(|(name, _)| name == *result)
+    }
+
+    /// Returns the operands that are learnt.
+    pub fn parameters(&self) -> impl Iterator<Item = &'static Slot> + use<> {
+        self.slots.iter().filter(|slot| slot.role == Role::Parameter)
+    }
+
+    /// Returns true if the result is the gradient of a parameter, which is a sum over the rows of a batch.
+    pub fn is_parameter_gradient(&self, result: &Name) -> bool {
+        self.parameters().any(|slot| slot.name.gradient() == *result)
     }
 
     /// Whether the output is a loss, whose upstream gradient is 1.
@@ -84,6 +112,8 @@ pub struct Slot {
     pub shape: &'static str,
     /// Whether the layer does without it.
     pub optional: bool,
+    /// The formula of the gradient by it, whose name is `d` and its name. Inputs and parameters have one.
+    pub gradient: Option<&'static str>,
     /// Half a line of help.
     pub doc: &'static str,
 }

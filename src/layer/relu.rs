@@ -31,13 +31,15 @@ use ndarray::ArrayD;
 pub(super) const SPEC: LayerSpec = LayerSpec {
     name: "relu",
     about: "y = max(x, 0), keeps what is positive",
-    results: &[(Name::Y, "max(x, 0)"), (Name::DX, "dout where x > 0, else 0")],
+    outputs: &[(Name::Y, "max(x, 0)")],
     output: Name::Y,
+    logit_gradient: None,
     slots: &[Slot {
         name: Name::X,
         role: Role::Input,
         shape: "(N×D), (D) or scalar",
         optional: false,
+        gradient: Some("dout where x > 0, else 0"),
         doc: "input, each entry on its own",
     }],
     settings: &[],

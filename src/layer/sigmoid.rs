@@ -32,13 +32,15 @@ use ndarray::ArrayD;
 pub(super) const SPEC: LayerSpec = LayerSpec {
     name: "sigmoid",
     about: "y = 1/(1 + e⁻ˣ), scores to (0, 1)",
-    results: &[(Name::Y, "1/(1 + e⁻ˣ)"), (Name::DX, "dout∘y∘(1 − y)")],
+    outputs: &[(Name::Y, "1/(1 + e⁻ˣ)")],
     output: Name::Y,
+    logit_gradient: None,
     slots: &[Slot {
         name: Name::X,
         role: Role::Input,
         shape: "(N×D), (D) or scalar",
         optional: false,
+        gradient: Some("dout∘y∘(1 − y)"),
         doc: "input, each entry on its own",
     }],
     settings: &[],

@@ -34,9 +34,17 @@ use ndarray::{Array2, ArrayD, ArrayView2, Axis};
 pub(super) const SPEC: LayerSpec = LayerSpec {
     name: "softmax",
     about: "y = eˣ / Σ eˣ, scores to probabilities",
-    results: &[(Name::Y, "softmax(x)"), (Name::DX, "y∘(dout − Σ dout∘y)")],
+    outputs: &[(Name::Y, "softmax(x)")],
     output: Name::Y,
-    slots: &[Slot { name: Name::X, role: Role::Input, shape: "(N×C) or (C)", optional: false, doc: "logits" }],
+    logit_gradient: None,
+    slots: &[Slot {
+        name: Name::X,
+        role: Role::Input,
+        shape: "(N×C) or (C)",
+        optional: false,
+        gradient: Some("y∘(dout − Σ dout∘y)"),
+        doc: "logits",
+    }],
     settings: &[AXIS, LOG],
     scalar_dout: ScalarDout::Fills,
     examples: &[

@@ -32,13 +32,15 @@ use ndarray::ArrayD;
 pub(super) const SPEC: LayerSpec = LayerSpec {
     name: "tanh",
     about: "y = tanh x, scores to (−1, 1)",
-    results: &[(Name::Y, "tanh x"), (Name::DX, "dout∘(1 − y²)")],
+    outputs: &[(Name::Y, "tanh x")],
     output: Name::Y,
+    logit_gradient: None,
     slots: &[Slot {
         name: Name::X,
         role: Role::Input,
         shape: "(N×D), (D) or scalar",
         optional: false,
+        gradient: Some("dout∘(1 − y²)"),
         doc: "input, each entry on its own",
     }],
     settings: &[],

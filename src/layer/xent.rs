@@ -38,14 +38,16 @@ use ndarray::{ArrayD, s};
 pub(super) const SPEC: LayerSpec = LayerSpec {
     name: "xent",
     about: "loss = −Σ t·log(y + eps), cross-entropy of probabilities",
-    results: &[(Name::LOSS, "−Σ t·log(y + eps)"), (Name::DX, "y·Σt − t"), (Name::DY, "−t / (y + eps)")],
+    outputs: &[(Name::LOSS, "−Σ t·log(y + eps)")],
     output: Name::LOSS,
+    logit_gradient: Some("y·Σt − t"),
     slots: &[
         Slot {
             name: Name::Y,
             role: Role::Input,
             shape: "(N×C) or (C)",
             optional: false,
+            gradient: Some("−t / (y + eps)"),
             doc: "probabilities, as softmax makes them",
         },
         Slot {
@@ -53,6 +55,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
             role: Role::Target,
             shape: "as y, or (N) indices",
             optional: false,
+            gradient: None,
             doc: "targets: one-hot or soft rows, or a class index a row",
         },
     ],

@@ -47,8 +47,8 @@ impl OutputSelection {
         self.selected.iter().any(|selected| self.is_gradient(selected))
     }
 
-    fn is_gradient(&self, (_, name): &(usize, Name)) -> bool {
-        name.is_gradient()
+    fn is_gradient(&self, (layer, name): &(usize, Name)) -> bool {
+        self.tape.stages[*layer].spec.is_gradient(name)
     }
 
     /// Runs the network. If a gradient is selected, `upstream` returns that of the last output, which has that shape.

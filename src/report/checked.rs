@@ -195,7 +195,7 @@ fn names(checked: &Checked, verdict: Verdict) -> Vec<String> {
 
 /// Where a gradient is that of a wrong forward pass.
 fn blame(checked: &Checked) -> &'static str {
-    let by_differences = |finding: &&Finding| finding.result.is_gradient() && finding.against == Against::Differences;
+    let by_differences = |finding: &&Finding| finding.is_gradient && finding.against == Against::Differences;
     let mut gradients = checked.findings.iter().filter(by_differences).peekable();
     if !checked.own_forward || !checked.forward_is_wrong() || gradients.peek().is_none() {
         return "";

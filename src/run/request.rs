@@ -33,11 +33,8 @@ pub(crate) struct Request {
 impl Request {
     /// Whether a gradient is asked for.
     pub(crate) fn backward(&self, spec: &LayerSpec) -> bool {
-        let forward_only = |names: &Vec<String>| {
-            names
-                .iter()
-                .all(|name| spec.results.iter().any(|(known, _)| known.as_str() == name && !known.is_gradient()))
-        };
+        let is_output = |name: &String| spec.outputs.iter().any(|(known, _)| known.as_str() == name);
+        let forward_only = |names: &Vec<String>| names.iter().all(is_output);
         !self.forward && !self.only.as_ref().is_some_and(forward_only)
     }
 

@@ -113,7 +113,7 @@ impl<'a> Blocks<'a> {
         let first = self.of.begin == 0;
         let all = self.row.is_none() && self.of.precision == Precision::Exact;
         let count = if all { self.of.rows() } else { self.of.height() };
-        let dout = self.of.next(count, wanted.iter().any(Name::is_gradient))?;
+        let dout = self.of.next(count, wanted.iter().any(|name| self.of.spec.is_gradient(name)))?;
         let (layer, at, precision) = (self.of.layer.as_ref(), &self.of.operands.values, self.of.precision);
         let made = Mutex::new((None, &mut self.later, &mut self.adding));
         let row = self.row.as_ref();

@@ -34,19 +34,25 @@ struct Entry {
     name: Name,
 }
 
+impl Entry {
+    fn is_gradient(&self, tape: &Tape) -> bool {
+        tape.stages[self.layer].spec.is_gradient(&self.name)
+    }
+}
+
 impl Network {
     pub(super) fn new(tape: Tape, label: &str, request: &Request) -> Result<Network, Error> {
         let mut entries = entries(&tape);
         let all = entries.iter().map(|entry| entry.key.to_string()).chain(OWN.map(|name| name.to_string()));
         let all = all.collect();
-        entries.retain(|entry| !(request.forward && entry.name.is_gradient()));
+        entries.retain(|entry| !(request.forward && entry.is_gradient(&tape)));
         match &request.only {
             Some(names) => choose(&mut entries, names, &tape)?,
             None => entries.retain(|entry| OWN.contains(&entry.key)),
         }
         // Targets are for a loss.
         let last = tape.stages.len() - 1;
-        let lossless = |entry: &Entry| !entry.name.is_gradient() && (entry.layer < last || entry.name == Name::Y);
+        let lossless = |entry: &Entry| !entry.is_gradient(&tape) && (entry.layer < last || entry.name == Name::Y);
         let tape = if entries.iter().all(lossless) { tape.without_loss()? } else { tape };
         let rows = rows(&tape, &entries)?;
         let selected = entries.iter().map(|entry| (entry.layer, entry.name.clone())).collect();
@@ -78,6 +84,7 @@ impl Network {
             role: Role::Input,
             shape: "(N×in) or (in)",
             optional: false,
+            gradient: None,
             doc: "input of the first layer",
         };
         let t = Slot {
@@ -85,6 +92,7 @@ impl Network {
             role: Role::Target,
             shape: "one-hot or soft, or a class index",
             optional: false,
+            gradient: None,
             doc: "targets of the loss; --only y does without",
         };
         let needs_targets = self.alone.tape.stages.iter().any(Stage::has_target);
@@ -157,14 +165,14 @@ fn wanted(dout: Option<ArrayD<f64>>, shape: &[usize]) -> Result<ArrayD<f64>, Err
 /// Every result there is, first the network's own.
 fn entries(tape: &Tape) -> Vec<Entry> {
     let of = |layer: usize, stage: &Stage| {
-        let there = |name: &&Name| {
-            let parameter = stage.spec.slots.iter().find(|slot| slot.name.gradient() == **name);
+        let there = |name: &Name| {
+            let parameter = stage.spec.slots.iter().find(|slot| slot.name.gradient() == *name);
             parameter.is_none_or(|slot| slot.role == Role::Input || stage.params.get(&slot.name).is_some())
         };
         let mean = stage.settings.choice("reduction") == Some("mean");
-        let names = stage.spec.results.iter().map(|(name, _)| name).filter(there).flat_map(move |name| {
-            let divisor = (mean && *name == Name::LOSS).then_some(Name::DIVISOR);
-            [name.clone()].into_iter().chain(divisor)
+        let names = stage.spec.results().map(|(name, _)| name).filter(there).flat_map(move |name| {
+            let divisor = (mean && name == Name::LOSS).then_some(Name::DIVISOR);
+            [name].into_iter().chain(divisor)
         });
         names.map(|name| (layer, name)).collect::<Vec<_>>()
     };
@@ -208,11 +216,7 @@ fn choose(entries: &mut Vec<Entry>, names: &[String], tape: &Tape) -> Result<(),
 
 /// The network for a row a record; nothing where a record's results are not those of a row.
 fn rows(tape: &Tape, entries: &[Entry]) -> Result<Option<OutputSelection>, Error> {
-    let learnt = |entry: &Entry| {
-        let stage = &tape.stages[entry.layer];
-        entry.name.is_gradient()
-            && stage.spec.slots.iter().any(|slot| slot.role == Role::Parameter && slot.name.gradient() == entry.name)
-    };
+    let learnt = |entry: &Entry| tape.stages[entry.layer].spec.is_parameter_gradient(&entry.name);
     // A gradient of a parameter is a sum over rows.
     if tape.precision == Precision::Exact || entries.iter().any(learnt) {
         return Ok(None);

@@ -100,7 +100,8 @@ impl Records {
     }
 
     fn admit_name(&self, spec: &LayerSpec, name: &str) -> Result<(), Error> {
-        let there: Vec<&str> = spec.results.iter().map(|(name, _)| name.as_str()).collect();
+        let there: Vec<Name> = spec.results().map(|(name, _)| name).collect();
+        let there: Vec<&str> = there.iter().map(Name::as_str).collect();
         if there.contains(&name) || name == Name::DIVISOR.as_str() {
             return Ok(());
         }

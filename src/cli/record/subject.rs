@@ -5,7 +5,7 @@ use crate::core::error::{Error, Note};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer;
-use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Role, Settings};
+use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Settings};
 use crate::network::runner::PreparedParams;
 use ndarray::ArrayD;
 
@@ -35,7 +35,7 @@ impl Subject {
     pub(super) fn gives(&self, key: &str) -> bool {
         match self {
             Subject::Layer(Layer { spec, .. }) => {
-                key == Name::DIVISOR.as_str() || spec.results.iter().any(|(name, _)| name.as_str() == key)
+                key == Name::DIVISOR.as_str() || spec.results().any(|(name, _)| name.as_str() == key)
             }
             Subject::Network(network) => network.gives(key),
         }
@@ -142,9 +142,8 @@ impl Engine {
 impl Layer {
     /// The layer for a row a record; nothing where a record's results are not those of a row.
     fn by_rows(&self, weighted: bool, shows: impl Fn(&Name) -> bool) -> Result<Option<Box<dyn AnyLayer>>, Error> {
-        let learnt = self.spec.slots.iter().filter(|slot| slot.role == Role::Parameter);
         // A gradient of a parameter is a sum over rows.
-        if self.precision == Precision::Exact || learnt.into_iter().any(|slot| shows(&slot.name.gradient())) {
+        if self.precision == Precision::Exact || self.spec.parameters().any(|slot| shows(&slot.name.gradient())) {
             return Ok(None);
         }
         let Some(settings) = by_rows(self.spec, &self.settings, weighted)? else { return Ok(None) };
