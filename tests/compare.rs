@@ -46,7 +46,7 @@ fn doubles_are_compared_more_closely_than_single_precision() {
 }
 
 #[test]
-fn a_distance_in_doubles_replaces_the_rule_or_adds_to_it() {
+fn ulp_replaces_the_rule_or_adds_to_it() {
     let next = "1.0000000000000002";
     assert_eq!(nnlayer(&["compare", "1", next, "--ulp", "1"]).status, 0);
     assert_eq!(nnlayer(&["compare", "1", next, "--ulp", "0"]).status, 1);
@@ -54,7 +54,7 @@ fn a_distance_in_doubles_replaces_the_rule_or_adds_to_it() {
 }
 
 #[test]
-fn what_is_no_number_agrees_with_its_like_only() {
+fn nan_and_infinities_agree_only_with_themselves() {
     assert_eq!(nnlayer(&["compare", "nan,inf,-inf", "nan,inf,-inf"]).status, 0);
     for (a, b) in [("nan", "1"), ("1", "nan"), ("inf", "-inf"), ("1", "inf"), ("inf", "1")] {
         let ran = nnlayer(&["compare", a, b, "--json"]);
@@ -124,7 +124,7 @@ fn results_are_piped_into_a_comparison() {
 }
 
 #[test]
-fn the_distance_in_doubles_crosses_zero() {
+fn the_distance_in_ulps_counts_across_zero() {
     assert_eq!(ulps(0.0, -0.0), Some(0));
     assert_eq!(ulps(5e-324, -5e-324), Some(2));
     assert_eq!(ulps(1.0, 1.0 + f64::EPSILON), Some(1));
@@ -135,7 +135,7 @@ fn the_distance_in_doubles_crosses_zero() {
 
 proptest! {
     #[test]
-    fn comparing_never_panics_and_counts_what_the_rule_says(
+    fn comparing_never_panics_and_counts_entries_by_the_rule(
         bits in prop::collection::vec((any::<u64>(), any::<u64>()), 0..12), ulp: Option<u64>, atol in 0.0..1e300, rtol in 0.0..2.0,
     ) {
         let (a, b): (Vec<f64>, Vec<f64>) = bits.iter().map(|(a, b)| (f64::from_bits(*a), f64::from_bits(*b))).unzip();

@@ -98,9 +98,9 @@ fn all_pages_are_written_and_typeset_without_a_warning() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_is_refused() {
+fn a_folder_that_cannot_be_created_is_refused() {
     let folder = folder();
     std::fs::write(folder.path().join("file"), "").unwrap();
     let ran = shell_in(folder.path(), "nnlayer man --out file/man1");
-    assert!(ran.refusal().starts_with("error: --out file/man1: is no folder and cannot be made one"), "{}", ran.stderr);
+    assert!(ran.refusal().starts_with("error: --out file/man1: the folder cannot be created"), "{}", ran.stderr);
 }

@@ -1,4 +1,4 @@
-//! `nnlayer sum`: shards as one, rounded once, in any order.
+//! `nnlayer sum`: shards are added exactly, in any order.
 
 use crate::support::{Ran, fixture, folder, nnlayer, numbers, piped, shape, shell, shell_in, ulps};
 use serde_json::{Value, json};
@@ -11,18 +11,18 @@ fn summed(shards: &[Value]) -> Ran {
     piped(stream(shards), &["sum", "--json"])
 }
 
-/// The shards in another order.
-fn turned(shards: &[Value], turn: usize) -> Vec<Value> {
+/// Returns the shards in another order.
+fn reordered(shards: &[Value], shift: usize) -> Vec<Value> {
     let mut other = shards.to_vec();
-    other.rotate_left(turn % shards.len());
-    if turn % 2 == 1 {
+    other.rotate_left(shift % shards.len());
+    if shift % 2 == 1 {
         other.reverse();
     }
     other
 }
 
 #[test]
-fn sums_are_those_of_exact_fractions_in_any_order() {
+fn sums_equal_those_of_exact_fractions_in_any_order() {
     let cases: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(fixture("sum/cases.json")).unwrap()).unwrap();
     assert_eq!(cases.len(), 8);
     for case in &cases {
@@ -35,14 +35,14 @@ fn sums_are_those_of_exact_fractions_in_any_order() {
             }
         }
         assert_eq!(first.as_object().unwrap().len(), case["expected"].as_object().unwrap().len());
-        for turn in 1..8 {
-            assert_eq!(summed(&turned(shards, turn)).json(), first, "{}", case["name"]);
+        for shift in 1..8 {
+            assert_eq!(summed(&reordered(shards, shift)).json(), first, "{}", case["name"]);
         }
     }
 }
 
 #[test]
-fn shards_of_a_batch_are_its_gradients() {
+fn the_sum_of_the_shards_of_a_batch_is_the_gradient_of_the_batch() {
     let line = |rows: &str| {
         format!("nnlayer affine --x '{rows}' --w '1,-2,0.5;3,0.25,-1' --b 1,2,3 --tape | nnlayer softmax-xent --t")
     };
@@ -101,17 +101,17 @@ fn a_stream_of_records_is_summed_line_by_line() {
 }
 
 #[test]
-fn a_loss_a_row_becomes_the_sum_of_all() {
+fn a_per_row_loss_is_summed_over_all_rows() {
     let shards = [json!({"loss": [1.0, 2.0], "dw": [[1.0]]}), json!({"loss": [4.0], "dw": [[2.0]]})];
     assert_eq!(summed(&shards).json(), json!({"loss": 7.0, "dw": [[3.0]]}));
 }
 
 #[test]
-fn what_is_of_each_shards_own_rows_is_left_out_and_said_so() {
+fn per_row_results_are_left_out_with_a_note() {
     let shards = [json!({"y": [1], "loss": 1, "dx": [1], "name": "a"}), json!({"y": [1, 2], "loss": 2, "dx": [1, 2]})];
     let ran = summed(&shards);
     assert_eq!(ran.text(), "{\"loss\":3.0}\n");
-    assert!(ran.stderr.starts_with("note: dx, y are of each shard's own rows, and are not summed"), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("note: dx, y are not summed: each row has its own"), "{}", ran.stderr);
     let chosen = piped(
         stream(&[json!({"rows": 3, "dx": [1, 2], "loss": 1}), json!({"rows": 4, "dx": [3, 4], "loss": 1})]),
         &["sum", "--only", "rows,dx", "--json"],
@@ -120,7 +120,7 @@ fn what_is_of_each_shards_own_rows_is_left_out_and_said_so() {
 }
 
 #[test]
-fn archives_and_files_are_shards_and_sums_are_written_as_results_are() {
+fn archives_and_files_are_read_as_shards_and_sums_are_written_like_results() {
     let folder = folder();
     let script = "nnlayer affine --x '1,2;3,4' --w '1;1' --b 0 --out a.npz && nnlayer affine --x '5,6;' --w '1;1' --b 0 --json > b.json && \
                   nnlayer sum a.npz b.json --out total.npz && nnlayer affine --x '1,2;3,4;5,6' --w '1;1' --b 0 --only dw,db --json && \
@@ -139,35 +139,35 @@ fn archives_and_files_are_shards_and_sums_are_written_as_results_are() {
 }
 
 #[test]
-fn shards_that_do_not_go_together_are_refused_by_name() {
+fn incompatible_shards_are_refused_by_name() {
     for (shards, words) in [
         (
             vec![json!({"dw": [[1, 2]]}), json!({"dw": [[1], [2]]})],
-            "standard input:2: dw has shape (2×1), and in standard input:1 it is (1×2)",
+            "standard input:2: dw has shape (2×1), but shape (1×2) in standard input:1",
         ),
         (
             vec![json!({"dw": [1], "db": [1]}), json!({"dw": [1]})],
-            "standard input:2: has no db, which standard input:1 has",
+            "standard input:2: has no db, but standard input:1 does",
         ),
         (
             vec![json!({"dw": [1]}), json!({"dw": [1], "db": [1]})],
-            "standard input:2: has db, which standard input:1 does not have",
+            "standard input:2: has db, but standard input:1 does not",
         ),
         (
             vec![json!({"loss": 1, "divisor": 2}), json!({"loss": 1})],
-            "standard input:2: has no divisor, and standard input:1 holds means",
+            "standard input:2: has no divisor, but standard input:1 has means",
         ),
         (
             vec![json!({"loss": 1}), json!({"loss": 1, "divisor": 2})],
-            "standard input:2: holds means, and standard input:1 sums",
+            "standard input:2: has means, but standard input:1 has sums",
         ),
-        (vec![json!({"y": [1]})], "standard input:1: has nothing to sum"),
-        (vec![json!([1])], "standard input:1:1: is no object"),
+        (vec![json!({"y": [1]})], "standard input:1: has no results to sum"),
+        (vec![json!([1])], "standard input:1:1: expected an object with results by name"),
         (
             vec![json!({"loss": 1}), json!({"error": {}, "line": 2})],
-            "standard input:2:1: is an error in the place of results",
+            "standard input:2:1: expected results, got an error",
         ),
-        (vec![json!({"nnlayer-tape": 1, "layers": []})], "standard input:1:1: is a tape"),
+        (vec![json!({"nnlayer-tape": 1, "layers": []})], "standard input:1:1: expected results, got a tape"),
         (vec![json!({"loss": 0, "divisor": 0})], "nothing to average"),
     ] {
         let ran = summed(&shards);
@@ -177,12 +177,12 @@ fn shards_that_do_not_go_together_are_refused_by_name() {
     assert!(piped("{\"loss\":1}\n{\"loss\":\n", &["sum"]).refusal().starts_with("error: standard input:2:9"));
     assert!(piped("\n", &["sum"]).refusal().contains("is empty"));
     assert!(nnlayer(&["sum"]).refusal().contains("terminal"));
-    assert!(nnlayer(&["sum", "1,2"]).refusal().contains("is no shard"));
+    assert!(nnlayer(&["sum", "1,2"]).refusal().contains("expected the file of a shard, got \"1,2\""));
     assert!(nnlayer(&["sum", "absent.json"]).refusal().contains("absent.json"));
 }
 
 #[test]
-fn a_shard_of_nothing_adds_nothing() {
+fn a_shard_without_rows_adds_nothing() {
     let shards = [json!({"loss": "NaN", "divisor": 0, "dw": ["NaN"]}), json!({"loss": 2, "divisor": 3, "dw": [6]})];
     assert_eq!(summed(&shards).json(), json!({"loss": 2.0, "divisor": 3.0, "dw": [6.0]}));
 }

@@ -1,4 +1,4 @@
-//! `nnlayer train` and `nnlayer step`: learning, against NumPy and on the real digits.
+//! `nnlayer train` and `nnlayer step`, compared with NumPy and on real digits.
 
 use crate::support::{Ran, fixture, folder, nnlayer, numbers, shell_in};
 use serde_json::Value;
@@ -14,7 +14,7 @@ fn train(network: &str, out: &Path, options: &[&str]) -> Ran {
     nnlayer(&[&all[..], options].concat())
 }
 
-/// The weights of fixtures/train/expected.json, which an independent NumPy script computed, to 1e-9.
+/// Compares weights with those of fixtures/train/expected.json, from an independent NumPy script, to 1e-9.
 #[track_caller]
 fn assert_expected(network: &Value) {
     let expected = read(fixture("train/expected.json"));
@@ -28,7 +28,7 @@ fn assert_expected(network: &Value) {
 }
 
 #[test]
-fn ten_steps_in_file_order_equal_those_of_numpy() {
+fn ten_steps_in_file_order_match_numpy() {
     let folder = folder();
     let out = folder.path().join("trained.json");
     let ran = train(&fixture("train/begin.json"), &out, &["--batch", "10", "--lr", "0.1", "--json"]);
@@ -40,7 +40,7 @@ fn ten_steps_in_file_order_equal_those_of_numpy() {
 }
 
 #[test]
-fn ten_steps_of_piped_commands_equal_those_of_numpy() {
+fn ten_steps_of_piped_commands_match_numpy() {
     let folder = folder();
     batches(folder.path(), 10);
     std::fs::copy(fixture("train/begin.json"), folder.path().join("net.json")).unwrap();
@@ -55,7 +55,7 @@ fn ten_steps_of_piped_commands_equal_those_of_numpy() {
     assert_eq!(shell_in(folder.path(), json).quiet(), shell_in(folder.path(), tape).quiet());
 }
 
-/// The hundred digits in files of so many lines.
+/// Writes the hundred digits to files of `size` lines.
 fn batches(folder: &Path, size: usize) {
     let (x, t) = lines();
     for (file, lines) in [("x", x), ("t", t)] {
@@ -65,7 +65,7 @@ fn batches(folder: &Path, size: usize) {
     }
 }
 
-/// The hundred digits and their labels, a line each.
+/// Returns the hundred digits and their labels, one per line.
 fn lines() -> (Vec<String>, Vec<String>) {
     let x = std::fs::read_to_string(fixture("digits/x.csv")).unwrap();
     let t = std::fs::read(fixture("digits/t.npy")).unwrap();
@@ -74,7 +74,7 @@ fn lines() -> (Vec<String>, Vec<String>) {
 }
 
 #[test]
-fn the_example_of_piped_commands_learns_what_train_learns_to_the_bit() {
+fn the_example_of_piped_commands_gives_the_same_bits_as_train() {
     let folder = folder();
     let (x, t) = lines();
     let write =
@@ -102,7 +102,7 @@ fn the_example_of_piped_commands_learns_what_train_learns_to_the_bit() {
 }
 
 #[test]
-fn the_real_digits_reach_ninety_five_percent_held_out() {
+fn training_on_real_digits_reaches_95_percent_accuracy_on_held_out_samples() {
     let folder = folder();
     let (net, out) = (folder.path().join("net.json"), folder.path().join("trained.json"));
     nnlayer(&["net", "--init", "64,32,10", "--seed", "1", "--out", net.to_str().unwrap()]).quiet();
@@ -137,17 +137,17 @@ fn stopping_and_resuming_changes_no_bit() {
         train(&begin, &path("ordered.json"), &["--batch", "7", "--lr", "0.05", "--seed", "5", "--epochs", "4"]);
     assert_ne!(ordered.quiet(), whole.text());
     let other = train(&begin, &path("parts.json"), &["--batch", "8", "--resume"]);
-    assert!(other.refusal().contains("it has --batch 7 --lr 0.05 --seed 5 --shuffle"), "{}", other.stderr);
+    assert!(other.refusal().contains("the checkpoint has --batch 7 --lr 0.05 --seed 5 --shuffle"), "{}", other.stderr);
     let fresh = train(&begin, &path("fresh.json"), &[&options("4")[..], &["--resume"]].concat());
-    assert!(fresh.stderr.contains("no checkpoint yet"), "{}", fresh.stderr);
+    assert!(fresh.stderr.contains("no checkpoint exists yet"), "{}", fresh.stderr);
     assert_eq!(bytes("whole.json"), bytes("fresh.json"));
     let network = path("begin.json");
     std::fs::copy(&begin, &network).unwrap();
-    assert!(train(&begin, &network, &["--resume"]).refusal().contains("is no checkpoint"));
+    assert!(train(&begin, &network, &["--resume"]).refusal().contains("is not a checkpoint"));
 }
 
 #[test]
-fn a_loss_that_is_no_number_ends_it_and_leaves_the_checkpoint() {
+fn a_loss_that_is_not_finite_stops_training_and_keeps_the_checkpoint() {
     let folder = folder();
     let out = folder.path().join("trained.json");
     let begin = fixture("train/begin.json");
@@ -160,7 +160,7 @@ fn a_loss_that_is_no_number_ends_it_and_leaves_the_checkpoint() {
 }
 
 #[test]
-fn what_cannot_be_learnt_is_refused() {
+fn networks_and_options_that_cannot_be_trained_are_refused() {
     let folder = folder();
     let out = folder.path().join("trained.json");
     let network = |layers: &str| {
@@ -174,18 +174,18 @@ fn what_cannot_be_learnt_is_refused() {
         assert!(ran.refusal().contains(part), "{}", ran.stderr);
         assert!(!out.exists());
     };
-    refused(affine, &[], "ends in no loss");
+    refused(affine, &[], "it does not end in a loss");
     let loss = format!("{affine},{{\"kind\":\"softmax-xent\"}}");
     refused(&loss, &[], "layer affine1: w: shape (1×2) does not fit x (100×64)");
     refused(&loss, &["--x", "1;2"], "the argument '--x <MATRIX>' cannot be used multiple times");
-    refused(&loss, &["--batch", "0"], "no whole number from 1");
-    refused(&loss, &["--lr", "nan"], "no learning rate");
+    refused(&loss, &["--batch", "0"], "expected an integer from 1 to 2⁵³ − 1, got \"0\"");
+    refused(&loss, &["--lr", "nan"], "expected a non-negative number, got \"nan\"");
     let held = train(&fixture("train/begin.json"), &out, &["--held-x", "1,2", "--held-t", "1"]);
     assert!(held.refusal().contains("--held-x: must be a matrix with at least one row"), "{}", held.stderr);
     refused(
         &format!("{affine},{{\"kind\":\"softmax-xent\",\"settings\":{{\"reduction\":\"none\"}}}}"),
         &[],
-        "a loss for each row",
+        "its loss is one number per row",
     );
     let begin = fixture("train/begin.json");
     let args = ["train", &begin, "--x", "1;2;3", "--t", "0,1", "--out", out.to_str().unwrap()];
@@ -195,7 +195,7 @@ fn what_cannot_be_learnt_is_refused() {
 }
 
 #[test]
-fn a_sum_that_the_network_asks_for_is_a_sum() {
+fn a_reduction_sum_in_the_network_is_respected() {
     let folder = folder();
     let run = |line: &str| shell_in(folder.path(), line);
     let net = |reduction: &str| {

@@ -2,7 +2,7 @@
 
 use super::job::Dout;
 use super::request::{self, common_without};
-use super::{Other, flag, graph, layer, option, steps, tape, text_of};
+use super::{Action, Other, flag, graph, layer, option, steps, tape, text_of};
 use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
@@ -19,7 +19,7 @@ use ndarray::{ArrayD, IxDyn};
 use std::io::Write;
 
 /// The command.
-pub(super) const COMMAND: Other = Other { name: "backward", command, run };
+pub(super) const COMMAND: Other = Other { name: "backward", command, action: Action::Run(run) };
 
 const HELP: &str = "\
 Runs the tape again and takes it backward: each layer's upstream gradient is the next one's gradient at

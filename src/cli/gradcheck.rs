@@ -4,7 +4,7 @@ use super::check::{SEED, report, watched};
 use super::gather::{settings, stand_ins};
 use super::layer::{operand, setting};
 use super::request::{check_form, check_format, io_options};
-use super::{Other, choice, flag, option, under};
+use super::{Action, Other, choice, flag, option, under};
 use crate::check::inputs;
 use crate::check::inputs::Shape;
 use crate::check::program::{Conversation, Program};
@@ -37,7 +37,7 @@ Two verdicts are given apart: its forward pass against nnlayer's, and its gradie
 differences of its own forward pass. Status 0: PASS, 1: FAIL, 3: INCONCLUSIVE.";
 
 /// The command, with the operands and settings of every layer.
-pub(super) const COMMAND: Other = Other { name: "gradcheck", command, run };
+pub(super) const COMMAND: Other = Other { name: "gradcheck", command, action: Action::Run(run) };
 
 fn command() -> Command {
     let mut operands: Vec<Arg> = Vec::new();

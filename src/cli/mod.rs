@@ -38,6 +38,7 @@ mod sum;
 mod tape;
 mod train;
 mod usage;
+mod value;
 
 /// Runs one command line, the program's name in front.
 pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
@@ -105,7 +106,15 @@ fn ended(error: &anyhow::Error, messages: &mut Messages) -> Status {
 struct Other {
     name: &'static str,
     command: fn() -> Command,
-    run: fn(&ArgMatches, &mut OperandReader<'_>, &mut dyn Write, &mut Messages) -> anyhow::Result<Status>,
+    action: Action,
+}
+
+/// How a command gets from its options to its results.
+enum Action {
+    /// Parses the options; the result runs without them.
+    Parse(fn(&ArgMatches) -> Result<crate::run::Command, Error>),
+    /// Parses and runs.
+    Run(fn(&ArgMatches, &mut OperandReader<'_>, &mut dyn Write, &mut Messages) -> anyhow::Result<Status>),
 }
 
 const COMMANDS: &[Other] = &[
@@ -140,7 +149,8 @@ fn dispatch(
     match crate::layer::find(name) {
         Some(spec) => layer::run(spec, matches, reader, out, messages),
         None => match COMMANDS.iter().find(|command| command.name == name) {
-            Some(command) => (command.run)(matches, reader, out, messages),
+            Some(Other { action: Action::Parse(parse), .. }) => parse(matches)?.run(reader, out, messages),
+            Some(Other { action: Action::Run(run), .. }) => run(matches, reader, out, messages),
             None => unreachable!("clap knows only registered commands"),
         },
     }

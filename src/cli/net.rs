@@ -3,7 +3,7 @@
 use super::backward::{before, dout, keep, sections, upstream};
 use super::record::Records;
 use super::request::{self, common_without};
-use super::{Other, choice, flag, graph, option, steps, stream, tape, text_of};
+use super::{Action, Other, choice, flag, graph, option, steps, stream, tape, text_of, value};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::format::Selector;
@@ -17,7 +17,7 @@ use clap::{Arg, ArgMatches, Command};
 use std::io::Write;
 
 /// The command.
-pub(super) const COMMAND: Other = Other { name: "net", command, run };
+pub(super) const COMMAND: Other = Other { name: "net", command, action: Action::Run(run) };
 
 const HELP: &str = "\
 A network is a tape without saved values:
@@ -80,7 +80,7 @@ fn run(
         let mut tape = learn::init_network(
             &read_sizes(sizes)?,
             text_of(matches, "activation").unwrap_or("relu"),
-            read_seed(matches)?,
+            value::count(matches, "seed", 0, 0)?,
         )?;
         tape::set_precision(&mut tape, &request);
         request.write_document(&tape, out)?;
@@ -218,19 +218,4 @@ fn read_sizes(text: &str) -> Result<Vec<usize>, Error> {
         .tip("up to 100000000 weights are written; make larger ones with NumPy and name their .npz in the network"));
     }
     Ok(sizes)
-}
-
-/// `--seed`, a whole number that JSON can hold.
-pub(super) fn read_seed(matches: &ArgMatches) -> Result<u64, Error> {
-    read_count(matches, "seed", 0, 0)
-}
-
-/// A whole number from `least` to 2⁵³ − 1.
-pub(super) fn read_count(matches: &ArgMatches, option: &'static str, least: u64, default: u64) -> Result<u64, Error> {
-    let Some(text) = text_of(matches, option) else { return Ok(default) };
-    text.trim().parse::<u64>().ok().filter(|n| (least..1 << 53).contains(n)).ok_or_else(|| {
-        Error::new(Code::Setting, format!("{text:?} is no whole number from {least} to 2⁵³ − 1"))
-            .with_operand(&Name::new(option))
-            .tip(format!("such as --{option} {}", default.max(1)))
-    })
 }

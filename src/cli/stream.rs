@@ -12,15 +12,11 @@ use crate::operand::OperandReader;
 use crate::parallel::pipeline;
 use crate::run::Status;
 use crate::run::messages::{Messages, wire};
+use crate::run::ndjson::line_chunks::{CHUNK_BYTES, LineChunk, LineReader};
 use clap::{Arg, ArgMatches, parser::ValueSource};
 use serde_json::json;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
-
-mod rounds;
-
-pub(super) use rounds::Rounds;
-use rounds::{ROUND, Round};
 
 /// Bytes that are read at a time where each record is answered before the next is read.
 const LEAST: usize = 1 << 14;
@@ -137,11 +133,11 @@ pub(super) fn run<E: Each>(
     let (mut source, file) = reader.open_stream(file)?;
     let keep_going = flag_of(matches, "keep-going");
     let unbuffered = flag_of(matches, "unbuffered") || messages.watched;
-    let mut rounds = Rounds::new(&mut *source, if unbuffered { LEAST } else { ROUND });
+    let mut rounds = LineReader::new(&mut *source, if unbuffered { LEAST } else { CHUNK_BYTES });
     let mut so_far = SoFar { file: &file, noted: Vec::new(), bad: 0, lines: 0 };
     if unbuffered {
         let mut own = each.worker()?;
-        while let Some(text) = rounds.next(true).map_err(|error| format::unreadable(&file, &error))? {
+        while let Some(text) = rounds.next_lines(true).map_err(|error| format::unreadable(&file, &error))? {
             for line in text.split_inclusive(|&byte| byte == b'\n') {
                 let start = Start { file: &file, lines: so_far.lines, keep_going };
                 so_far.write(part(each, &mut own, line, Vec::new(), &start), out, messages)?;
@@ -152,7 +148,7 @@ pub(super) fn run<E: Each>(
         let (mut before, mut unread, mut failed) = (0, None, None);
         // What was read, worked on and written is used again.
         let (empty, written) = (Spare::default(), Spare::default());
-        let bring = || match rounds.take(empty.get()) {
+        let bring = || match rounds.next_chunk(empty.get()) {
             Ok(round) => round.map(|round| {
                 let lines = before;
                 before += memchr::memchr_iter(b'\n', round.text()).count();
@@ -165,12 +161,12 @@ pub(super) fn run<E: Each>(
         };
         // As many as there are threads, each kept for the rounds to come.
         let workers = Spare::default();
-        let make = |(round, lines): (Round, usize)| {
+        let make = |(round, lines): (LineChunk, usize)| {
             let mut worker = workers.get().map_or_else(|| each.worker(), Ok)?;
             let out = written.get().unwrap_or_default();
             let done = part(each, &mut worker, round.text(), out, &Start { file: &file, lines, keep_going });
             workers.keep(worker);
-            if round.buffer.len() <= ROUND {
+            if round.buffer.len() <= CHUNK_BYTES {
                 empty.keep(round.buffer);
             }
             Ok(done)

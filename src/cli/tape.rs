@@ -12,10 +12,9 @@ use crate::layer::{LayerSpec, Precision, Role, ScalarDout};
 use crate::network::{Record, Stage, Tape, document, input_of};
 use crate::operand::{Operand, OperandReader, Origin, stdin};
 use crate::run::request::Request;
+pub(super) use crate::run::tape::{blame, local_factors, read, set_precision};
 use clap::{Arg, ArgMatches};
-use ndarray::ArrayD;
 use std::io::Write;
-use std::path::{Component, Path};
 
 /// The options of every layer command.
 pub(super) fn options() -> [Arg; 2] {
@@ -121,16 +120,6 @@ fn refuse(spec: &LayerSpec, matches: &ArgMatches) -> Result<(), Error> {
     Ok(())
 }
 
-/// The refusal of a bare number as dout of affine where true gradients are needed.
-pub(super) fn local_factors(text: &str) -> Error {
-    Error::new(
-        Code::LocalFactors,
-        format!("the number {} scales local factors, and a tape needs gradients", text.trim()),
-    )
-    .with_operand(&Name::DOUT)
-    .tip("--dout ones of nnlayer backward gives the gradients of L = Σy")
-}
-
 /// Makes the tape's last output the layer's input.
 pub(super) fn feed(spec: &'static LayerSpec, given: &mut Gathered, operand: Operand) {
     given.x_was_y = true;
@@ -160,53 +149,7 @@ pub(super) fn extend(
     request.write_document(&tape, out)
 }
 
-/// Reads a tape or network from a path, or from standard input where `source` is `-`. In a network file, a parameter
-/// may be a string that names an array in a file beside it; on a pipe, a string is never a path.
-pub(super) fn read(reader: &mut OperandReader<'_>, source: &str, beside: bool) -> Result<Tape, Error> {
-    if source == "-" && reader.stdin.terminal {
-        return Err(Error::new(Code::OperandMissing, "no tape is given, and standard input is a terminal")
-            .fact("example: nnlayer affine --x 1,2 --w '1;2' --tape | nnlayer relu | nnlayer backward")
-            .tip("pipe a tape in, or name its file"));
-    }
-    let (node, label) = reader.read_json(source)?;
-    if source == "-" || !beside {
-        return document::from_json(&node, None).map_err(|error| placed(error, reader, &label));
-    }
-    let folder = Path::new(&label).parent().map(Path::to_path_buf).unwrap_or_default();
-    let mut array = |name: &Name, text: &str| -> Result<ArrayD<f64>, Error> {
-        let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
-        if text.is_empty() || !Path::new(text).components().all(plain) {
-            return Err(Error::new(Code::Tape, format!("{text:?} is no file beside the network"))
-                .with_operand(name)
-                .with_origin(label.as_str())
-                .tip("name it as it lies in the network's folder: params.npz#fc1.w"));
-        }
-        let path = folder.join(text);
-        Ok(reader.read(name, &format!("@{}", path.display()), std::slice::from_ref(name))?.value)
-    };
-    let tape = document::from_json(&node, Some(&mut array));
-    tape.map_err(|error| placed(error, reader, &label))
-}
-
-/// An error of a document with its place in the text; one of another file keeps its own.
-fn placed(error: Error, reader: &OperandReader<'_>, label: &str) -> Error {
-    if error.origin.is_some() { error } else { reader.locate(error, label) }
-}
-
-/// An error of a layer as one of the document that it stands in.
-pub(super) fn blame(error: Error, source: &str) -> Error {
-    let label = if source == "-" { stdin::LABEL } else { source };
-    if error.operand.is_none() { error.with_origin(label) } else { error }
-}
-
 /// Whether a command is to write a tape in place of results.
 pub(super) fn asked_for(matches: &ArgMatches) -> bool {
     flag_of(matches, "tape")
-}
-
-/// Makes a chain compute in the precision that is asked for, where it is not the default.
-pub(super) fn set_precision(tape: &mut Tape, request: &Request) {
-    if request.precision != Precision::default() {
-        tape.precision = request.precision;
-    }
 }

@@ -1,0 +1,107 @@
+//! Compares two results entry by entry.
+
+use super::status::Status;
+use crate::check::compare::{Compared, Comparison, Tolerance, compare};
+use crate::core::error::{Code, Error, join_names};
+use crate::core::name::Name;
+use crate::operand::{Document, Operand, OperandReader};
+use crate::report::comparison;
+use std::collections::HashMap;
+use std::io::{BufWriter, Write};
+
+/// Arguments of `compare`.
+pub(crate) struct Arguments {
+    pub(crate) a: String,
+    pub(crate) b: String,
+    pub(crate) tolerances: Tolerances,
+    /// `Some(pretty)` for a report in JSON.
+    pub(crate) json: Option<bool>,
+}
+
+/// Explicit tolerances.
+pub(crate) struct Tolerances {
+    pub(crate) rtol: Option<f64>,
+    pub(crate) atol: Option<f64>,
+    pub(crate) ulp: Option<u64>,
+}
+
+impl Tolerances {
+    /// Returns the tolerance for two arrays; its defaults depend on the type that they were stored in.
+    fn tolerance(&self, a: &Operand, b: &Operand) -> Tolerance {
+        let default = Tolerance::stored(a.rounding.max(b.rounding));
+        let or =
+            |explicit: Option<f64>, default: f64| explicit.unwrap_or(if self.ulp.is_some() { 0.0 } else { default });
+        Tolerance { atol: or(self.atol, default.atol), rtol: or(self.rtol, default.rtol), ulp: self.ulp }
+    }
+}
+
+/// Compares A with B and writes the report.
+pub(crate) fn run(
+    arguments: &Arguments,
+    reader: &mut OperandReader<'_>,
+    out: &mut dyn Write,
+) -> anyhow::Result<Status> {
+    let Arguments { a, b, tolerances, json } = arguments;
+    if a.trim() == "-" && b.trim() == "-" {
+        return Err(Error::new(Code::StdinTwice, "standard input cannot be both sides")
+            .with_origin("A and B")
+            .tip("pipe one object and select its keys: compare -#/A -#/B")
+            .into());
+    }
+    let compared = compare_documents(read(reader, "A", a)?, read(reader, "B", b)?, tolerances)?;
+    let mut out = BufWriter::new(out);
+    match json {
+        Some(pretty) => comparison::json(&compared, *pretty, &mut out)?,
+        None => comparison::text(&compared, &mut out)?,
+    }
+    out.flush()?;
+    Ok(if compared.agrees() { Status::Done } else { Status::No })
+}
+
+fn read(reader: &mut OperandReader<'_>, side: &str, text: &str) -> Result<Document, Error> {
+    // A positional argument is no option: errors name its file, or A or B as the usage does.
+    reader
+        .read_document(&Name::new(side), text)
+        .map_err(|error| error.update(|parts| parts.operand = None).with_origin(side))
+}
+
+fn compare_documents(a: Document, b: Document, tolerances: &Tolerances) -> Result<Compared, Error> {
+    let pair = |a: &Operand, b: &Operand| compare(&a.value, &b.value, tolerances.tolerance(a, b));
+    let (a, b) = match (a, b) {
+        (Document::Single(a), Document::Single(b)) => return Ok(single_pair(None, pair(&a, &b))),
+        (Document::Named(a), Document::Single(b)) => {
+            let (name, a) = only_array(a, "A")?;
+            return Ok(single_pair(Some(name), pair(&a, &b)));
+        }
+        (Document::Single(a), Document::Named(b)) => {
+            let (name, b) = only_array(b, "B")?;
+            return Ok(single_pair(Some(name), pair(&a, &b)));
+        }
+        (Document::Named(a), Document::Named(b)) => (a, b),
+    };
+    fn by_name(document: &[(Name, Operand)]) -> HashMap<&Name, &Operand> {
+        document.iter().map(|(name, operand)| (name, operand)).collect()
+    }
+    let missing_from = |other: &HashMap<&Name, &Operand>, document: &[(Name, Operand)]| {
+        document.iter().map(|(name, _)| name.clone()).filter(|name| !other.contains_key(name)).collect()
+    };
+    let (in_a, in_b) = (by_name(&a), by_name(&b));
+    let pairs = a.iter().filter_map(|(name, a)| Some((Some(name.clone()), pair(a, in_b.get(name)?)))).collect();
+    Ok(Compared { pairs, only_a: missing_from(&in_b, &a), only_b: missing_from(&in_a, &b) })
+}
+
+fn single_pair(name: Option<Name>, comparison: Comparison) -> Compared {
+    Compared { pairs: vec![(name, comparison)], only_a: vec![], only_b: vec![] }
+}
+
+/// Returns the only array of a document that is compared with a single array.
+fn only_array(mut document: Vec<(Name, Operand)>, side: &str) -> Result<(Name, Operand), Error> {
+    if document.len() == 1 {
+        return Ok(document.remove(0));
+    }
+    let names: Vec<&str> = document.iter().map(|(name, _)| name.as_str()).collect();
+    let message =
+        format!("contains {} arrays, but the other side is a single array: {}", names.len(), join_names(&names));
+    let first = names.first().copied().unwrap_or("y");
+    Err(Error::new(Code::KeyMissing, message).with_origin(side).tip(format!("select one of them: FILE#{first}")))
+}

@@ -1,0 +1,3 @@
+//! NDJSON: one JSON object a line.
+
+pub(crate) mod line_chunks;

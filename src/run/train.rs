@@ -1,0 +1,187 @@
+//! Trains a network by gradient descent, and writes a checkpoint after each epoch.
+
+use super::messages::Messages;
+use super::request::Request;
+use super::status::Status;
+use super::tape;
+use crate::core::error::{Code, Error, Note};
+use crate::core::name::Name;
+use crate::format::json::push_number;
+use crate::layer::{Kind, Value};
+use crate::network::learn::{Samples, Score, Training};
+use crate::network::{Tape, learn};
+use crate::operand::{OperandReader, Operands};
+use crate::parallel::progress::Progress;
+use crate::report::format_number;
+use std::io::Write;
+use std::path::Path;
+
+/// Arguments of `train`.
+pub(crate) struct Arguments {
+    /// File of the network.
+    pub(crate) source: String,
+    pub(crate) samples: SampleOptions,
+    /// Samples that are measured and not learnt from.
+    pub(crate) held_out: Option<SampleOptions>,
+    pub(crate) epochs: u64,
+    /// Options of the training, at epoch 0.
+    pub(crate) training: Training,
+    pub(crate) resume: bool,
+    /// File of the checkpoints.
+    pub(crate) checkpoint: String,
+    pub(crate) request: Request,
+}
+
+/// Option names and texts of samples and their targets.
+pub(crate) struct SampleOptions {
+    pub(crate) x: (&'static str, String),
+    pub(crate) t: (&'static str, String),
+}
+
+/// Trains, and writes a line for each epoch.
+pub(crate) fn run(
+    arguments: &Arguments,
+    reader: &mut OperandReader<'_>,
+    out: &mut dyn Write,
+    messages: &mut Messages,
+) -> anyhow::Result<Status> {
+    let Arguments { source, epochs, request, .. } = arguments;
+    request.admit_document()?;
+    let (mut tape, mut training) = start(arguments, reader, messages)?;
+    tape::set_precision(&mut tape, request);
+    default_to_mean(&mut tape).map_err(|error| tape::blame(error, source))?;
+    let samples = read_samples(arguments, &arguments.samples, &tape, reader, messages)?;
+    let held_out = arguments.held_out.as_ref();
+    let held_out = held_out.map(|options| read_samples(arguments, options, &tape, reader, messages)).transpose()?;
+    while training.epoch < *epochs {
+        let progress = Progress::new(format!("epoch {}/{epochs}", training.epoch + 1), samples.rows());
+        let score = learn::train_epoch(&mut tape, &samples, &training, |rows| progress.advance(rows));
+        drop(progress);
+        let score = require_finite(score.map_err(diverged)?, training.epoch + 1)?;
+        training.epoch += 1;
+        let held_out = held_out.as_ref().map(|held_out| learn::evaluate(&tape, held_out)).transpose()?;
+        tape.training = Some(training.clone());
+        request.write_document(&tape, out)?;
+        let line = epoch_line(training.epoch, score, held_out.map(|(score, _)| score), request.json);
+        out.write_all(line.as_bytes())?;
+        out.flush()?;
+    }
+    Ok(Status::Done)
+}
+
+/// Reads the network to start with, or the checkpoint to continue from.
+fn start(
+    arguments: &Arguments,
+    reader: &mut OperandReader<'_>,
+    messages: &mut Messages,
+) -> Result<(Tape, Training), Error> {
+    let Arguments { source, checkpoint, training, resume, .. } = arguments;
+    if *resume && Path::new(checkpoint).exists() {
+        let mut tape = tape::read(reader, checkpoint, true)?;
+        let saved = tape.training.take().ok_or_else(|| {
+            Error::new(Code::Tape, "is not a checkpoint: it does not state how it was trained")
+                .with_origin(checkpoint)
+                .tip("leave out --resume to start a new training")
+        })?;
+        if saved != (Training { epoch: saved.epoch, ..training.clone() }) {
+            let shuffle = if saved.shuffle { " --shuffle" } else { "" };
+            let options =
+                format!("--batch {} --lr {} --seed {}{shuffle}", saved.batch, format_number(saved.lr), saved.seed);
+            return Err(Error::new(Code::Setting, "the checkpoint was trained with other options")
+                .with_operand(&Name::new("resume"))
+                .with_origin(checkpoint)
+                .fact(format!("the checkpoint has {options}"))
+                .tip("use these options, or start a new training with the checkpoint as the network"));
+        }
+        return Ok((tape, saved));
+    }
+    if *resume {
+        let error = Error::new(Code::FileMissing, "no checkpoint exists yet: training starts with the network");
+        messages.note(&Note::info(error.with_origin(checkpoint).tip("name the checkpoint with --out")));
+    }
+    let mut tape = tape::read(reader, source, true)?;
+    tape.clear_records();
+    tape.training = None;
+    Ok((tape, training.clone()))
+}
+
+/// Makes the loss a mean unless the network says otherwise. Refuses a network that does not end in a loss of one number.
+fn default_to_mean(tape: &mut Tape) -> Result<(), Error> {
+    let no_loss = |reason: &str| {
+        Error::new(Code::Tape, format!("the network cannot be trained: {reason}"))
+            .tip("end it in softmax-xent or xent, with the reduction mean (default) or sum")
+    };
+    let Some(last) = tape.stages.last_mut().filter(|last| last.spec.is_loss()) else {
+        return Err(no_loss("it does not end in a loss"));
+    };
+    let reduction = last.spec.settings.iter().find(|setting| setting.name == "reduction");
+    match (last.settings.choice("reduction"), reduction.map(|setting| &setting.kind)) {
+        (Some("none"), _) => Err(no_loss("its loss is one number per row")),
+        (None, Some(Kind::Choice(_))) => last.set("reduction", Value::Choice("mean")),
+        _ => Ok(()),
+    }
+}
+
+/// Reads samples and runs the network on all of them once, so that errors of the samples are reported before the first
+/// epoch, with their places in the files.
+fn read_samples(
+    arguments: &Arguments,
+    SampleOptions { x, t }: &SampleOptions,
+    tape: &Tape,
+    reader: &mut OperandReader<'_>,
+    messages: &mut Messages,
+) -> Result<Samples, Error> {
+    let mut operands = Operands::default();
+    for ((option, text), key) in [(x, Name::X), (t, Name::T)] {
+        operands.insert(key.clone(), reader.read(&Name::new(*option), text, &[key])?);
+    }
+    let place = |error: Error| {
+        let error = reader.locate_in_source(error, &operands);
+        let option = error.operand.as_ref().map(|name| if *name == Name::X { x.0 } else { t.0 });
+        tape::blame(error.update(|parts| parts.operand = option.map(Name::new)), &arguments.source)
+    };
+    let samples = Samples {
+        x: operands.values.known(&Name::X).clone(),
+        t: operands.values.known(&Name::T).clone(),
+        rounding: operands.rounding(&Name::T),
+    };
+    samples.admit().map_err(place)?;
+    let (_, notes) = learn::evaluate(tape, &samples).map_err(place)?;
+    let notes: Vec<Note> = notes.into_iter().map(|note| Note { error: place(note.error), ..note }).collect();
+    messages.notes(&notes, arguments.request.strict)?;
+    Ok(samples)
+}
+
+/// Adds a tip to an error inside an epoch: the samples were checked before, so the parameters have diverged.
+fn diverged(error: Error) -> Error {
+    error.update(|parts| parts.tip = Some("use a smaller --lr: the parameters have diverged".to_owned()))
+}
+
+/// Refuses a loss that is not finite, so that the checkpoint remains that of the epoch before.
+fn require_finite(score: Score, epoch: u64) -> Result<Score, Error> {
+    if score.loss.is_finite() {
+        return Ok(score);
+    }
+    Err(Error::new(Code::Setting, format!("the loss of epoch {epoch} is {}", format_number(score.loss)))
+        .with_operand(&Name::new("lr"))
+        .tip("use a smaller learning rate, or look for NaN in the samples"))
+}
+
+/// Returns the line of an epoch, as JSON or as text.
+fn epoch_line(epoch: u64, score: Score, held_out: Option<Score>, json: bool) -> String {
+    let scores = [("", Some(score)), ("held-", held_out)];
+    let mut line = if json { format!("{{\"epoch\":{epoch}") } else { format!("epoch {epoch}") };
+    for (prefix, score) in scores.into_iter().filter_map(|(prefix, score)| Some((prefix, score?))) {
+        if json {
+            let mut loss = Vec::new();
+            push_number(score.loss, &mut loss);
+            line += &format!(",\"{prefix}loss\":{}", String::from_utf8_lossy(&loss));
+            line += &score.accuracy.map_or_else(String::new, |share| format!(",\"{prefix}accuracy\":{share:?}"));
+        } else {
+            line += &format!("  {prefix}loss {:.6}", score.loss);
+            line +=
+                &score.accuracy.map_or_else(String::new, |share| format!("  {prefix}accuracy {:.2} %", 100.0 * share));
+        }
+    }
+    line + if json { "}\n" } else { "\n" }
+}
