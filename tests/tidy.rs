@@ -120,7 +120,7 @@ fn nothing_opens_a_network_and_nothing_runs_but_the_program_that_was_named() {
         ("UnixStream", &[]),
         ("std::process::exit", &["main.rs"]),
         ("std::process", &["main.rs", "check/program"]),
-        ("std::env", &["main.rs", "cli/graph.rs"]),
+        ("std::env", &["main.rs", "run/graph.rs"]),
         ("rustix::process", &["check/program"]),
     ];
     for (_, file, lines) in code() {

@@ -1,8 +1,6 @@
 //! `nnlayer gradcheck`: the gradients of nnlayer's layers, or of anybody's program.
 
-use super::check::{SEED, report, watched};
-use super::gather::{settings, stand_ins};
-use super::layer::{operand, setting};
+use super::layer::{operand, setting, settings};
 use super::request::{check_form, check_format, io_options};
 use super::{Action, Other, choice, flag, option, under};
 use crate::check::inputs;
@@ -17,7 +15,9 @@ use crate::layer;
 use crate::layer::{Given, LAYERS, LayerSpec, Precision, Settings};
 use crate::operand::OperandReader;
 use crate::run::Status;
+use crate::run::check;
 use crate::run::messages::Messages;
+use crate::run::operands::accepted_keys;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
 use std::io::Write;
@@ -116,7 +116,7 @@ fn run(
     if drawn {
         checked.seed = Some(wanted.seed);
     }
-    report(&checked, check_form(matches), out)
+    check::report(&checked, check_form(matches), out)
 }
 
 /// What is asked for, apart from operands and settings.
@@ -134,7 +134,7 @@ impl Wanted {
     fn parse(matches: &ArgMatches) -> Result<Wanted, Error> {
         let text = |name: &str| matches.get_one::<String>(name);
         let shapes = matches.get_many::<String>("shape").into_iter().flatten();
-        let seed = text("seed").map_or(Ok(SEED), |text| {
+        let seed = text("seed").map_or(Ok(check::SEED), |text| {
             text.trim()
                 .parse()
                 .map_err(|_| refuse("seed", text, "a whole number from 0 on", "any number that you can say again"))
@@ -204,7 +204,7 @@ fn known(
     let mut given = Tensors::new();
     for slot in spec.slots {
         if let Some(text) = matches.get_one::<String>(slot.name.as_str()) {
-            given.insert(slot.name.clone(), reader.read(&slot.name, text, &stand_ins(slot))?.value);
+            given.insert(slot.name.clone(), reader.read(&slot.name, text, &accepted_keys(slot))?.value);
         }
     }
     let mut seeded = SplitMix64::new(wanted.seed);
@@ -216,10 +216,10 @@ fn known(
     let case = Case::new(spec, &settings, &at, Some(&dout), wanted.precision)?;
     let drawn = given.len() < at.len() || (drawn_dout && !shape.is_empty());
     let checked = match wanted.program(&settings) {
-        Some(mut program) => watched(&mut program, &case, Plan::new(&case, wanted.seed, false))?,
+        Some(mut program) => check::run(&mut program, &case, Plan::new(&case, wanted.seed, false))?,
         None => {
             let mut own = Own { layer: layer.as_ref(), precision: wanted.precision };
-            watched(&mut own, &case, Plan::new(&case, wanted.seed, true))?
+            check::run(&mut own, &case, Plan::new(&case, wanted.seed, true))?
         }
     };
     Ok((checked, drawn))
@@ -281,7 +281,7 @@ fn custom(matches: &ArgMatches, reader: &mut OperandReader<'_>, wanted: &Wanted)
     let drawn = at.len() > given || (drawn_dout && !shape.is_empty());
     let gradients: Vec<Name> = at.names().map(Name::gradient).collect();
     let case = Case::custom(at, dout, output, &gradients);
-    let checked = watched(&mut program, &case, Plan::new(&case, wanted.seed, false))?;
+    let checked = check::run(&mut program, &case, Plan::new(&case, wanted.seed, false))?;
     Ok((checked, drawn))
 }
 

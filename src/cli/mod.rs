@@ -7,29 +7,24 @@ use crate::operand::stdin::Stdin;
 use crate::parallel;
 use crate::run::messages::Messages;
 use crate::run::progress::{Bar, BarWriter};
-use crate::run::{Io, Status};
-use clap::{Arg, ArgAction, ArgMatches, Command, builder::PossibleValuesParser};
+use crate::run::{self, Io, Status};
+use args::{choice, flag, flag_of, option, text_of, under};
+use clap::{ArgMatches, Command};
+use record::Records;
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::time::Duration;
 
+mod args;
 mod backward;
-mod blocks;
-mod check;
 mod compare;
-mod expect;
-mod gather;
 mod gradcheck;
 mod graph;
-mod jacobian;
-mod job;
 mod layer;
 mod net;
 mod record;
 mod request;
-mod rows;
 mod shell;
 mod step;
 mod steps;
@@ -59,24 +54,19 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
         }
         _ => stdout,
     };
-    let mut messages = Messages { stream: stderr, as_json, watched: stdout_is_terminal };
+    let mut messages = Messages { stream: stderr, as_json, stdout_is_terminal };
     let colour = stdout_is_terminal || usage::peek(&args, "--color") == Some("always");
     let named = args.get(1).and_then(|name| name.to_str()).map(str::to_owned);
-    let ordinary = named.as_deref().and_then(crate::layer::find).and_then(|spec| layer::ordinary(spec, &args[2..]));
-    // Neither is freed: the program ends with its run, and taking a command line apart is work.
-    let (name, matches) = match ordinary.map(ManuallyDrop::new) {
-        Some(matches) => (named.unwrap_or_default(), matches),
-        None => match whole(named.as_deref(), args) {
-            Ok((name, matches)) => (name, ManuallyDrop::new(matches)),
-            Err(error) if !error.use_stderr() => {
-                let text = if colour { error.render().ansi().to_string() } else { error.to_string() };
-                return match writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush()) {
-                    Ok(()) => Status::Done,
-                    Err(_) => Status::ClosedPipe,
-                };
-            }
-            Err(error) => return usage::report(&error, &mut messages),
-        },
+    let (name, matches) = match parse(named.as_deref(), args) {
+        Ok(parsed) => parsed,
+        Err(error) if !error.use_stderr() => {
+            let text = if colour { error.render().ansi().to_string() } else { error.to_string() };
+            return match writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush()) {
+                Ok(()) => Status::Done,
+                Err(_) => Status::ClosedPipe,
+            };
+        }
+        Err(error) => return usage::report(&error, &mut messages),
     };
     let mut reader = OperandReader::new(Stdin::new(stdin, stdin_is_terminal));
     reader.stdin.closed = flag_of(&matches, "no-stdin");
@@ -129,11 +119,10 @@ const COMMANDS: &[Other] = &[
     shell::MAN,
 ];
 
-/// What any line says: the command, and its options.
-fn whole(named: Option<&str>, args: Vec<OsString>) -> Result<(String, ArgMatches), clap::Error> {
-    let told = args.iter().any(|arg| arg.to_str().is_some_and(|arg| arg.starts_with("-h") || arg == "--help"));
-    let mut line = ManuallyDrop::new(line(named, told));
-    match line.try_get_matches_from_mut(args)?.remove_subcommand() {
+/// Parses a command line; `named` is its second word.
+fn parse(named: Option<&str>, args: Vec<OsString>) -> Result<(String, ArgMatches), clap::Error> {
+    let with_help = args.iter().any(|arg| arg.to_str().is_some_and(|arg| arg.starts_with("-h") || arg == "--help"));
+    match line(named, with_help).try_get_matches_from(args)?.remove_subcommand() {
         Some(found) => Ok(found),
         None => unreachable!("clap asks for a command"),
     }
@@ -147,7 +136,12 @@ fn dispatch(
     messages: &mut Messages,
 ) -> anyhow::Result<Status> {
     match crate::layer::find(name) {
-        Some(spec) => layer::run(spec, matches, reader, out, messages),
+        Some(spec) if stream::asked_for(matches).is_some() => {
+            stream::admit(matches)?;
+            let records = Records::of_layer(spec, matches, &request::parse(matches)?, reader)?;
+            stream::run(&records, matches, reader, out, messages)
+        }
+        Some(spec) => run::layer::run(&layer::parse(spec, matches)?, reader, out, messages),
         None => match COMMANDS.iter().find(|command| command.name == name) {
             Some(Other { action: Action::Parse(parse), .. }) => parse(matches)?.run(reader, out, messages),
             Some(Other { action: Action::Run(run), .. }) => run(matches, reader, out, messages),
@@ -184,45 +178,6 @@ fn line(named: Option<&str>, told: bool) -> Command {
             "- for standard input. `nnlayer COMMAND --help` gives formulas, shapes and examples.\n\n",
             "Example:\n  $ nnlayer softmax --x 1,2,3 --forward\n  y = softmax(x)  (3)\n  [0.09003057 0.24472847 0.66524096]",
         ))
-}
-
-// Not inlined: an `Arg` is large, and each place that builds one in steps moves it about.
-
-/// `--name VALUE`.
-#[inline(never)]
-fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).value_name(value).help(help)
-}
-
-#[inline(never)]
-fn choice(name: &'static str, words: &'static [&'static str], help: &'static str) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .value_name(words.join("|"))
-        .value_parser(PossibleValuesParser::new(words))
-        .hide_possible_values(true)
-        .help(help)
-}
-
-#[inline(never)]
-fn flag(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
-}
-
-/// Adds options under a heading of their own.
-#[inline(never)]
-fn under(heading: &'static str, options: impl IntoIterator<Item = Arg>, command: Command) -> Command {
-    command.args(options.into_iter().map(|option| option.help_heading(heading)))
-}
-
-/// Whether a flag is up; no command has all of them.
-fn flag_of(matches: &ArgMatches, name: &str) -> bool {
-    matches.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or_default()
-}
-
-/// The text of an option, where the command has it and it was given.
-fn text_of<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
-    matches.try_get_one::<String>(name).ok().flatten().map(String::as_str)
 }
 
 /// What `--color` says, for the streams that a program opens before it runs a command line.

@@ -1,6 +1,6 @@
 //! `nnlayer net`: a network from a file, forward and backward; and new ones.
 
-use super::backward::{before, dout, keep, sections, upstream};
+use super::backward::dout;
 use super::record::Records;
 use super::request::{self, common_without};
 use super::{Action, Other, choice, flag, graph, option, steps, stream, tape, text_of, value};
@@ -11,7 +11,10 @@ use crate::network as chain;
 use crate::network::{Inputs, Stage, Tape, learn};
 use crate::operand::{Operand, OperandReader, Operands, stdin};
 use crate::report::ChainReport;
+
 use crate::run::Status;
+use crate::run::chain::{line_before_gradients, read_dout, save, sections};
+use crate::run::check;
 use crate::run::messages::Messages;
 use clap::{Arg, ArgMatches, Command};
 use std::io::Write;
@@ -51,7 +54,7 @@ fn command() -> Command {
         .args(graph::options(&["tape", "init", "ndjson"]))
         .arg(steps::option().conflicts_with("init"))
         .arg(flag("tape", "write a tape with saved values and gradients in place of results").conflicts_with("only"))
-        .args(super::check::chain_options().map(|arg| arg.conflicts_with_all(["init", "forward"])))
+        .args(request::chain_check().map(|arg| arg.conflicts_with_all(["init", "forward"])))
         .arg(option("init", "SIZES", "write a new network of these sizes: 64,32,10"))
         .arg(seed().requires("init"))
         .arg(
@@ -75,7 +78,8 @@ fn run(
     messages: &mut Messages,
 ) -> anyhow::Result<Status> {
     let request = request::parse(matches)?;
-    let picture = graph::wanted(matches, messages)?;
+    let dout_option = super::args::dout(matches)?;
+    let picture = graph::parse(matches)?;
     if let Some(sizes) = text_of(matches, "init") {
         let mut tape = learn::init_network(
             &read_sizes(sizes)?,
@@ -103,7 +107,7 @@ fn run(
     let forward = request.forward;
     let mut dout = None;
     let mut upstream = |last: &Stage, shape: &[usize]| {
-        dout = if forward { None } else { Some(upstream(matches, reader, last, shape)?) };
+        dout = if forward { None } else { Some(read_dout(&dout_option, reader, last, shape)?) };
         Ok(dout.clone())
     };
     let (x, t) = (given.values.known(&Name::X).clone(), given.values.get(&Name::T).cloned());
@@ -111,22 +115,22 @@ fn run(
     let run = ran.map_err(|error| tape::blame(reader.locate_in_source(error, &given), source))?;
     messages.notes(&run.notes, request.strict)?;
     if request.check {
-        return super::check::chain(tape, run, matches, reader, &request, out);
+        return check::chain(tape, run, &dout_option, reader, &request, out);
     }
     if let Some(picture) = picture {
         let said = text_of(matches, "dout").is_some() || dout.is_none();
-        graph::chain(&tape, run, dout.as_ref(), said, &picture, out)?;
+        crate::run::graph::chain(&tape, run, dout.as_ref(), said, &picture, out, messages)?;
     } else if let Some(form) = request.steps {
         let said = text_of(matches, "dout").is_some();
-        steps::chain(&tape, run, dout.as_ref(), said, form, &request, out)?;
+        crate::run::steps::chain(&tape, run, dout.as_ref(), said, form, &request, out)?;
     } else if tape::asked_for(matches) {
-        keep(&mut tape, run);
+        save(&mut tape, run);
         request.write_document(&tape, out)?;
     } else {
         let mut sections = sections(&tape, &run);
         let said = text_of(matches, "dout").is_some() || tape.stages.last().is_some_and(|last| last.spec.is_loss());
         if !said && run.gradients.is_some() {
-            say_ones(&tape, &mut sections, before(&tape, &run, said));
+            say_ones(&tape, &mut sections, line_before_gradients(&tape, &run, said));
         }
         request.write_sections(sections, out)?;
     }
@@ -197,7 +201,7 @@ fn piped(name: &Name, alone: bool, reader: &mut OperandReader<'_>) -> Result<Ope
 
 /// Whether standard input was the network itself, which has no operands.
 fn network_was_piped(reader: &mut OperandReader<'_>) -> bool {
-    tape::on_stdin(reader).unwrap_or_default()
+    crate::run::layer_tape::is_piped(reader)
 }
 
 fn read_sizes(text: &str) -> Result<Vec<usize>, Error> {

@@ -1,7 +1,5 @@
 //! One record of a stream through a layer or a network: from a line of JSON to a line of results.
 
-use super::gather::{near, unused};
-use super::job::Dout;
 use super::stream::{Each, Spot};
 use crate::core::error::{Code, Error, Fact, Note, Place, Severity, format_shape};
 use crate::core::name::Name;
@@ -11,6 +9,8 @@ use crate::format::json::{Node, push_number, push_row, write_value};
 use crate::format::{escape, sanitize};
 use crate::layer::{AnyLayer, Role, Setting};
 use crate::operand::{Operand, Operands, Origin};
+use crate::run::dout::Dout;
+use crate::run::operands::{is_near, unused_key};
 use ndarray::ArrayD;
 use std::collections::HashMap;
 use subject::{About, Engine, Subject};
@@ -189,10 +189,10 @@ impl Records {
         taken: &mut Taken,
         served_by: &mut Option<usize>,
     ) -> Result<Option<ArrayD<f64>>, Error> {
-        let fitted = |value| Dout::new(self.subject.spec(), shape, value, false).map(|dout| Some(dout.whole()));
+        let fitted = |value| Dout::new(self.subject.spec(), shape, value, false).map(|dout| Some(dout.into_array()));
         match &self.dout {
             Upstream::Unwanted => Ok(None),
-            Upstream::Ones => Ok(Some(Dout::ones(shape).whole())),
+            Upstream::Ones => Ok(Some(Dout::ones(shape).into_array())),
             Upstream::Given(operand) => fitted(operand.value.clone()),
             Upstream::Record { key, required } => match self.find(key, taken) {
                 Some((value, place)) => {
@@ -204,7 +204,7 @@ impl Records {
                         .with_operand(&Name::DOUT)
                         .tip("leave --dout out for ones, or name a key that each record has"))
                 }
-                None => Ok(Some(Dout::ones(shape).whole())),
+                None => Ok(Some(Dout::ones(shape).into_array())),
             },
         }
     }
@@ -302,11 +302,11 @@ impl Records {
         let mut notes = Vec::new();
         for Carried { key, .. } in carried {
             if !nearly.contains_key(&**key) {
-                let name = absent.iter().find(|name| near(key, name.as_str())).map(|name| (*name).clone());
+                let name = absent.iter().find(|name| is_near(key, name.as_str())).map(|name| (*name).clone());
                 nearly.insert(key.to_string(), name);
             }
             if let Some(Some(name)) = nearly.get(&**key) {
-                notes.push(Note::warning(unused(&sanitize(key), name)));
+                notes.push(Note::warning(unused_key(&sanitize(key), name)));
             }
         }
         notes

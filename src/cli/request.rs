@@ -1,6 +1,6 @@
 //! The options that most commands share, and the request that they make.
 
-use super::{choice, flag, flag_of, option, text_of};
+use super::args::{choice, flag, flag_of, option, text_of};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::format;
@@ -55,6 +55,11 @@ pub(super) fn check() -> Arg {
         .conflicts_with_all(["out", "only"])
 }
 
+/// The options of a chain's check.
+pub(super) fn chain_check() -> [Arg; 2] {
+    [check().conflicts_with("tape"), check_format()]
+}
+
 /// How a check is reported.
 pub(super) fn check_format() -> Arg {
     choice("format", &["text", "json", "junit", "tap"], "how a check is reported: text (default), json, junit or tap")
@@ -92,7 +97,6 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Request, Error> {
         forward: flag_of(matches, "forward"),
         only: only.map(|names| names.cloned().collect()),
         out,
-        expect: text_of(matches, "expect").map(str::to_owned),
         check: flag_of(matches, "check"),
         check_format: check_form(matches),
         steps: super::steps::form(matches),

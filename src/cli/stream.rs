@@ -132,7 +132,7 @@ pub(super) fn run<E: Each>(
     }
     let (mut source, file) = reader.open_stream(file)?;
     let keep_going = flag_of(matches, "keep-going");
-    let unbuffered = flag_of(matches, "unbuffered") || messages.watched;
+    let unbuffered = flag_of(matches, "unbuffered") || messages.stdout_is_terminal;
     let mut rounds = LineReader::new(&mut *source, if unbuffered { LEAST } else { CHUNK_BYTES });
     let mut so_far = SoFar { file: &file, noted: Vec::new(), bad: 0, lines: 0 };
     if unbuffered {

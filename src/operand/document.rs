@@ -25,7 +25,7 @@ impl OperandReader<'_> {
         let form = grammar::parse(text).map_err(|error| error.with_operand(option))?;
         match self.named(option, &form).map_err(|error| error.with_operand(option))? {
             Some(named) => Ok(Document::Named(named)),
-            None => self.form(option, form, &[]).map(Document::Single),
+            None => self.read_spec(option, form, &[]).map(Document::Single),
         }
     }
 

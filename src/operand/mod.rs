@@ -118,10 +118,11 @@ impl<'a> OperandReader<'a> {
     /// Reads the operand `name` from its option's text. Of a document of names, the first of `wanted` is taken.
     pub fn read(&mut self, name: &Name, text: &str, wanted: &[Name]) -> Result<Operand, Error> {
         let form = grammar::parse(text).map_err(|error| error.with_operand(name))?;
-        self.form(name, form, wanted)
+        self.read_spec(name, form, wanted)
     }
 
-    fn form(&mut self, name: &Name, form: OperandSpec, wanted: &[Name]) -> Result<Operand, Error> {
+    /// Reads the operand `name` from its parsed text. Of a document of names, the first of `wanted` is taken.
+    pub fn read_spec(&mut self, name: &Name, form: OperandSpec, wanted: &[Name]) -> Result<Operand, Error> {
         let operand = match form {
             OperandSpec::Literal(value) => Ok(Operand { value, rounding: DOUBLE_ROUNDING, origin: Origin::Typed }),
             OperandSpec::Json(text) => typed_json(&text),
@@ -179,15 +180,15 @@ impl<'a> OperandReader<'a> {
     }
 
     /// The rows of a .npy file of so many bytes or more, to be read in parts; nothing for anything else.
-    pub fn open_rows(&mut self, text: &str, least: u64) -> Result<Option<Rows>, Error> {
-        let Ok(OperandSpec::File(path, Selector::Default)) = grammar::parse(text) else { return Ok(None) };
-        if !Path::new(&path).metadata().is_ok_and(|meta| meta.is_file() && meta.len() >= least)
-            || self.format_of(&path)?.name() != npy::Npy.name()
+    pub fn open_rows(&mut self, spec: &OperandSpec, least: u64) -> Result<Option<Rows>, Error> {
+        let OperandSpec::File(path, Selector::Default) = spec else { return Ok(None) };
+        if !Path::new(path).metadata().is_ok_and(|meta| meta.is_file() && meta.len() >= least)
+            || self.format_of(path)?.name() != npy::Npy.name()
         {
             return Ok(None);
         }
-        let (file, len) = open(&path)?;
-        Rows::open(path, file, len)
+        let (file, len) = open(path)?;
+        Rows::open(path.clone(), file, len)
     }
 
     /// The format of a file, told by its extension or by its first bytes.

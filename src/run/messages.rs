@@ -1,32 +1,32 @@
-//! Errors as words or JSON on standard error.
+//! Errors, warnings and notes on standard error, as text or JSON.
 
 use super::io::Stderr;
 use super::status::Status;
-use crate::core::error::{Error, Fact, Note, Place, Severity, format_index, format_shape};
+use crate::core::error::{Code, Error, Fact, Note, Place, Severity, format_index, format_shape};
 use serde_json::{Map, Value, json};
 
 const RED: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
 const YELLOW: anstyle::Style = anstyle::AnsiColor::Yellow.on_default().bold();
 const GREEN: anstyle::Style = anstyle::AnsiColor::Green.on_default();
 
-/// Where messages go, and how.
+/// Writer of errors, warnings and notes.
 pub(crate) struct Messages {
     /// Standard error.
     pub(crate) stream: Stderr,
-    /// `--error-format json`.
+    /// True if messages are written as JSON.
     pub(crate) as_json: bool,
-    /// Whether somebody watches standard output.
-    pub(crate) watched: bool,
+    /// True if standard output is a terminal.
+    pub(crate) stdout_is_terminal: bool,
 }
 
 impl Messages {
-    /// Says why the run ends.
+    /// Reports the error that ends the run.
     pub(crate) fn error(&mut self, error: &Error) -> Status {
-        self.say("error", RED, error);
+        self.write("error", RED, error);
         Status::Error
     }
 
-    /// Says what is worth knowing; where `strict`, the first warning is an error.
+    /// Reports warnings and notes; if `strict`, the first warning is returned as an error.
     pub(crate) fn notes(&mut self, notes: &[Note], strict: bool) -> Result<(), Error> {
         for note in notes {
             if strict && note.severity == Severity::Warning {
@@ -37,30 +37,28 @@ impl Messages {
         Ok(())
     }
 
-    /// Says what is worth knowing.
+    /// Reports a warning or note.
     pub(crate) fn note(&mut self, note: &Note) {
         match note.severity {
-            Severity::Warning => self.say("warning", YELLOW, &note.error),
-            Severity::Info => self.say("note", GREEN, &note.error),
+            Severity::Warning => self.write("warning", YELLOW, &note.error),
+            Severity::Info => self.write("note", GREEN, &note.error),
         }
     }
 
-    fn say(&mut self, kind: &str, style: anstyle::Style, error: &Error) {
+    fn write(&mut self, kind: &str, style: anstyle::Style, error: &Error) {
         let text = if self.as_json {
             format!("{}\n", Value::from(Map::from_iter([(kind.to_owned(), wire(error))])))
         } else {
-            words(kind, style, error)
+            render(kind, style, error)
         };
-        // Nobody is left to hear that standard error is closed.
+        // A failure cannot be reported: standard error is closed.
         let mut stream = self.stream.borrow_mut();
         let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
     }
 }
 
-fn words(kind: &str, style: anstyle::Style, error: &Error) -> String {
-    let place = place(error);
-    let place = if place.is_empty() { place } else { format!("{}: ", place.trim_end_matches(':')) };
-    let mut text = format!("{style}{kind}:{style:#} {}\n", one_line(&format!("{place}{}", error.message)));
+fn render(kind: &str, style: anstyle::Style, error: &Error) -> String {
+    let mut text = format!("{style}{kind}:{style:#} {}\n", one_line(&sentence(error)));
     for fact in &error.facts {
         text.push_str(&format!("  {}\n", one_line(&fact_text(fact))));
     }
@@ -74,28 +72,42 @@ fn tip(error: &Error) -> Option<&str> {
     error.tip.as_deref().or(error.code.tip())
 }
 
-/// `--w w.json:3:5 (/w/1/2)`, `--t [2]`.
-fn place(error: &Error) -> String {
-    let option = error.operand.as_ref().map(|name| format!("--{name}"));
-    let origin = error.origin.as_deref().map(one_line).unwrap_or_default();
-    let at = match &error.at {
-        Some(Place::Text { line, column, pointer }) => {
-            let pointer = if pointer.is_empty() { String::new() } else { format!(" ({})", short(pointer)) };
-            format!("{}{line}:{column}{pointer}", if origin.is_empty() { "" } else { ":" })
-        }
-        Some(Place::Pointer(pointer)) if !pointer.is_empty() => format!(" ({})", short(pointer)),
-        Some(Place::Index(at)) if !at.is_empty() => {
-            format!("{}{}", if origin.is_empty() { "" } else { " " }, format_index(at))
-        }
-        _ => String::new(),
-    };
-    let origin = format!("{origin}{at}");
-    let record = error.record.as_ref().map(|(file, line)| format!("{}:{line}:", one_line(file)));
-    record.into_iter().chain(option).chain((!origin.is_empty()).then_some(origin)).collect::<Vec<_>>().join(" ")
+/// Returns the message after its place: `--w w.json:3:5 (/w/1/2): expected 2 rows`, `--t [2]: must be less than 3`. An operand that
+/// is missing has no place: `--x is required`.
+fn sentence(error: &Error) -> String {
+    let record = error.record.as_ref().map(|(file, line)| format!("{file}:{line}: ")).unwrap_or_default();
+    let option = error.operand.as_ref().map(|name| format!("--{name}")).unwrap_or_default();
+    if error.code == Code::OperandMissing && !option.is_empty() {
+        return format!("{record}{option} {}", error.message);
+    }
+    let source = source(error);
+    let space = if option.is_empty() || source.is_empty() { "" } else { " " };
+    match format!("{option}{space}{source}").as_str() {
+        "" => format!("{record}{}", error.message),
+        place => format!("{record}{place}: {}", error.message),
+    }
 }
 
-/// A pointer as far as it helps.
-fn short(pointer: &str) -> String {
+/// Returns the file and the position in it.
+fn source(error: &Error) -> String {
+    let origin = error.origin.as_deref().unwrap_or_default();
+    let separator = |separator: &'static str| if origin.is_empty() { "" } else { separator };
+    let position = match &error.at {
+        Some(Place::Text { line, column, pointer }) if pointer.is_empty() => {
+            format!("{}{line}:{column}", separator(":"))
+        }
+        Some(Place::Text { line, column, pointer }) => {
+            format!("{}{line}:{column} ({})", separator(":"), shorten(pointer))
+        }
+        Some(Place::Pointer(pointer)) if !pointer.is_empty() => format!("{}({})", separator(" "), shorten(pointer)),
+        Some(Place::Index(at)) if !at.is_empty() => format!("{}{}", separator(" "), format_index(at)),
+        _ => String::new(),
+    };
+    format!("{origin}{position}")
+}
+
+/// Returns the first 60 characters of a pointer.
+fn shorten(pointer: &str) -> String {
     let shown: String = pointer.chars().take(60).collect();
     if shown.len() < pointer.len() { shown + "…" } else { shown }
 }
@@ -107,11 +119,12 @@ fn fact_text(fact: &Fact) -> String {
     }
 }
 
-/// Control characters of a file's name or content must not move the cursor.
+/// Replaces control characters, so that a file's name or content cannot move the cursor.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
+/// Returns an error as a JSON object.
 pub(crate) fn wire(error: &Error) -> Value {
     let (line, column, pointer, at) = match &error.at {
         Some(Place::Text { line, column, pointer }) => (Some(line), Some(column), Some(pointer.as_str()), None),
@@ -119,7 +132,7 @@ pub(crate) fn wire(error: &Error) -> Value {
         Some(Place::Index(at)) => (None, None, None, Some(at)),
         None => (None, None, None, None),
     };
-    // A line belongs to its file: that of a record says nothing of another.
+    // The line of a record is the error's line only if the error is in the record's file.
     let (file, line) = match &error.record {
         Some((file, number)) if error.origin.is_none() => (Some(file), Some(number)),
         _ => (error.origin.as_ref(), line),

@@ -1,85 +1,162 @@
-//! What a command is asked for, apart from operands and settings, and where its results go.
+//! Typed requests: what a command line asks for, as plain data, and where results are written.
 
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::format::{ArrayStream, Format, OutputDtype};
-use crate::layer::{LayerSpec, Precision};
+use crate::graph::{Level, Picture};
+use crate::layer::{LayerSpec, Precision, Settings};
 use crate::network::{Tape, document};
-use crate::report::checked;
-use crate::report::steps::Form;
+use crate::operand::grammar::OperandSpec;
 use crate::report::{ChainReport, Json, Renderer, Report, ResultHeader, Text, write};
+use crate::report::{checked, steps};
 use std::io::{BufWriter, Write};
 
-/// What is asked for, apart from operands and settings.
+/// What most commands are asked for, apart from operands and settings.
 pub(crate) struct Request {
     pub(crate) precision: Precision,
+    /// True if no gradients are computed.
     pub(crate) forward: bool,
+    /// Names of the results that are shown; all if `None`.
     pub(crate) only: Option<Vec<String>>,
     /// `--out`, with the format of its extension.
     pub(crate) out: Option<(String, &'static dyn Format)>,
+    /// True if warnings are errors.
     pub(crate) strict: bool,
-    /// `--expect`.
-    pub(crate) expect: Option<String>,
-    /// `--check`.
+    /// True if gradients are compared with numerical differentiation.
     pub(crate) check: bool,
     /// Format of the report of a check.
     pub(crate) check_format: checked::Form,
-    /// `--steps`.
-    pub(crate) steps: Option<Form>,
+    /// Form in which the arithmetic is written out, if it is.
+    pub(crate) steps: Option<steps::Form>,
     pub(crate) json: bool,
     pub(crate) pretty: bool,
 }
 
+/// A layer command.
+pub(crate) struct LayerRequest {
+    pub(crate) spec: &'static LayerSpec,
+    pub(crate) operands: OperandSpecs,
+    pub(crate) dout: DoutOption,
+    pub(crate) settings: Settings,
+    pub(crate) tape: TapeOption,
+    /// Name of the layer in a tape.
+    pub(crate) layer_name: Option<String>,
+    /// `--precision`, if it is given.
+    pub(crate) explicit_precision: Option<Precision>,
+    pub(crate) mode: LayerMode,
+    pub(crate) common: Request,
+}
+
+/// What a layer command writes.
+pub(crate) enum LayerMode {
+    /// Results, or a tape if the layer extends one.
+    Results,
+    /// The Jacobians.
+    Jacobian,
+    /// The report of a check of the gradients.
+    Check,
+    /// The comparison of results with those in a file.
+    Expect(String),
+    /// The arithmetic of each result, compared with the answers in a file.
+    Steps(steps::Form, Option<String>),
+    /// The computational graph.
+    Graph(GraphRequest),
+}
+
+/// The operands that options give, each as the parsed text of its option.
+#[derive(Default)]
+pub(crate) struct OperandSpecs(Vec<(Name, OperandSpec)>);
+
+impl OperandSpecs {
+    pub(crate) fn get(&self, name: &Name) -> Option<&OperandSpec> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, spec)| spec)
+    }
+}
+
+impl FromIterator<(Name, OperandSpec)> for OperandSpecs {
+    fn from_iter<T: IntoIterator<Item = (Name, OperandSpec)>>(operands: T) -> Self {
+        OperandSpecs(operands.into_iter().collect())
+    }
+}
+
+/// `--dout`: the upstream gradient.
+pub(crate) enum DoutOption {
+    /// The option is not given.
+    Default,
+    /// `--dout ones`.
+    Ones,
+    /// Any other operand.
+    Operand(OperandSpec),
+}
+
+/// `--tape` of a layer command.
+#[derive(PartialEq)]
+pub(crate) enum TapeOption {
+    /// The option is not given; a tape on standard input is extended.
+    Default,
+    /// `--tape` without a value: starts a tape, or extends the one on standard input.
+    Start,
+    /// Extends the tape in a file, or on standard input if it is `-`.
+    Extend(String),
+}
+
+/// `--graph`: the computational graph.
+pub(crate) struct GraphRequest {
+    /// The file to write and its renderer; the terminal if `None`.
+    pub(crate) file: Option<(String, &'static Picture)>,
+    pub(crate) level: Option<Level>,
+    /// True if colours are used even if standard output is not a terminal.
+    pub(crate) always_color: bool,
+}
+
 impl Request {
-    /// Whether a gradient is asked for.
-    pub(crate) fn backward(&self, spec: &LayerSpec) -> bool {
+    /// Returns true if gradients are computed: unless only results of the forward pass are shown.
+    pub(crate) fn needs_gradients(&self, spec: &LayerSpec) -> bool {
         let is_output = |name: &String| spec.outputs.iter().any(|(known, _)| known.as_str() == name);
-        let forward_only = |names: &Vec<String>| names.iter().all(is_output);
-        !self.forward && !self.only.as_ref().is_some_and(forward_only)
+        !self.forward && !self.only.as_ref().is_some_and(|names| names.iter().all(is_output))
     }
 
-    /// Whether a report is to be JSON, and then whether indented.
+    /// Returns the element type of results that are written to binary files.
+    pub(crate) fn width(&self) -> OutputDtype {
+        if self.precision == Precision::F32 { OutputDtype::F32 } else { OutputDtype::F64 }
+    }
+
+    /// Returns `Some` if a report is written as JSON, true if it is indented.
     pub(crate) fn as_json(&self) -> Option<bool> {
         (self.json || self.pretty).then_some(self.pretty)
     }
 
-    /// The file of `--out` and its format.
-    pub(crate) fn file(&self) -> Option<(&str, &'static dyn Format)> {
-        self.out.as_ref().map(|(path, format)| (path.as_str(), *format))
-    }
-
-    /// Whether a result is asked for.
-    pub(crate) fn wants(&self, result: &Name) -> bool {
+    /// Returns true if a result is shown.
+    pub(crate) fn shows(&self, result: &Name) -> bool {
         self.only.as_ref().is_none_or(|only| only.iter().any(|name| name == result.as_str()))
     }
 
-    /// Refuses `--only` of what is not there.
-    pub(crate) fn admit_only(&self, there: &[&str]) -> Result<(), Error> {
-        self.only.as_ref().map_or(Ok(()), |names| crate::report::check_result_names(names, there))
+    /// Refuses names in `--only` that are not results.
+    pub(crate) fn admit_only(&self, results: &[&str]) -> Result<(), Error> {
+        self.only.as_ref().map_or(Ok(()), |names| crate::report::check_result_names(names, results))
     }
 
-    /// Refuses more than one result for a file that holds one.
+    /// Refuses more than one result for a file format that holds one array.
     pub(crate) fn admit_one(&self, heads: &[ResultHeader]) -> Result<(), Error> {
         let names: Vec<&str> = heads.iter().map(|head| head.name.as_str()).collect();
-        let Some((path, format)) = self.file().filter(|(_, format)| names.len() != 1 && !format.has_names()) else {
+        let Some((path, format)) = self.out.as_ref().filter(|(_, format)| names.len() != 1 && !format.has_names())
+        else {
             return Ok(());
         };
-        Err(Error::new(
-            Code::OutFormat,
-            format!("{} holds one result, there are {}: {}", format.name(), names.len(), names.join(", ")),
-        )
-        .with_operand(&Name::new("out"))
-        .with_origin(path)
-        .tip(format!("choose one with --only {}, or write .npz or .json", names.first().unwrap_or(&"y"))))
+        let message =
+            format!("{} holds one array, but there are {} results: {}", format.name(), names.len(), names.join(", "));
+        Err(out_error(path, message)
+            .tip(format!("select one with --only {}, or write .npz or .json", names.first().unwrap_or(&"y"))))
     }
 
+    /// Writes results that are in memory.
     pub(crate) fn write(&self, report: Report, out: &mut dyn Write) -> anyhow::Result<()> {
         let width = report.width;
         let (heads, mut arrays) = report.into_stream();
         self.write_each(&heads, &mut arrays, width, out)
     }
 
-    /// Writes results as they come.
+    /// Writes results, each as it is computed.
     pub(crate) fn write_each(
         &self,
         heads: &[ResultHeader],
@@ -121,14 +198,12 @@ impl Request {
         }
     }
 
-    /// Refuses to write a tape or network to a file that cannot hold it.
+    /// Refuses to write a tape or network to a file that is not JSON.
     pub(crate) fn admit_document(&self) -> Result<(), Error> {
         match &self.out {
             Some((path, format)) if !format.extensions().contains(&"json") => {
-                Err(Error::new(Code::OutFormat, format!("{} holds no tape and no network", format.name()))
-                    .with_operand(&Name::new("out"))
-                    .with_origin(path)
-                    .tip("tapes and networks are .json"))
+                Err(out_error(path, format!("{} cannot hold a tape or network", format.name()))
+                    .tip("write tapes and networks to .json files"))
             }
             _ => Ok(()),
         }
@@ -145,4 +220,8 @@ impl Request {
         Ok(write::file(path, |out| document::write(tape, out))
             .map_err(|error| error.with_operand(&Name::new("out")))?)
     }
+}
+
+fn out_error(path: &str, message: String) -> Error {
+    Error::new(Code::OutFormat, message).with_operand(&Name::new("out")).with_origin(path)
 }

@@ -1,4 +1,4 @@
-//! Tapes: found on a pipe or by name for a layer to extend, and read by the commands that follow.
+//! Tapes and networks that commands read.
 
 use super::request::Request;
 use crate::core::error::{Code, Error};
@@ -8,16 +8,6 @@ use crate::network::{Tape, document};
 use crate::operand::{OperandReader, stdin};
 use ndarray::ArrayD;
 use std::path::{Component, Path};
-
-/// Returns the refusal of a number as dout that would scale local factors.
-pub(crate) fn local_factors(text: &str) -> Error {
-    Error::new(
-        Code::LocalFactors,
-        format!("the number {} scales local factors, but a tape needs gradients", text.trim()),
-    )
-    .with_operand(&Name::DOUT)
-    .tip("use nnlayer backward --dout ones for the gradients of L = Σy")
-}
 
 /// Reads a tape or network from a file, or from standard input if `source` is `-`. If `allows_files`, a parameter in a file
 /// may be a string that names an array in another file of its folder; on a pipe, a string is never a path.

@@ -3,13 +3,13 @@
 
 use super::subject::{About, Engine};
 use super::{Records, Upstream, Worker};
-use crate::cli::job::Dout;
 use crate::cli::stream::Spot;
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::format::json::record::Form;
 use crate::format::json::{push_number, push_row};
 use crate::layer::Role;
+use crate::run::dout::Dout;
 use ndarray::{ArrayD, IxDyn};
 
 impl Records {
@@ -85,7 +85,7 @@ impl Records {
         let upstream = |shape: &[usize]| match (&self.dout, dout) {
             (Upstream::Unwanted, _) => Ok(None),
             (_, None) => Ok(Some(ArrayD::ones(IxDyn(shape)))),
-            (_, Some(dout)) => Dout::new(self.subject.spec(), shape, dout, false).map(|dout| Some(dout.whole())),
+            (_, Some(dout)) => Dout::new(self.subject.spec(), shape, dout, false).map(|dout| Some(dout.into_array())),
         };
         let computed = engine.run_many(&self.subject, at, &about, upstream)?;
         let (results, notes) = computed.ok()?;

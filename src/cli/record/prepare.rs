@@ -3,8 +3,7 @@
 use super::network::Network;
 use super::subject::{Layer, Subject};
 use super::{Key, Open, Records, Upstream, no_result};
-use crate::cli::gather;
-use crate::cli::gather::stand_ins;
+use crate::cli::layer::settings;
 use crate::cli::text_of;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
@@ -15,6 +14,7 @@ use crate::network::{Stage, Tape};
 use crate::operand::grammar;
 use crate::operand::grammar::OperandSpec;
 use crate::operand::{OperandReader, Operands, Origin};
+use crate::run::operands::accepted_keys;
 use crate::run::request::Request;
 use clap::ArgMatches;
 
@@ -26,14 +26,14 @@ impl Records {
         request: &Request,
         reader: &mut OperandReader<'_>,
     ) -> Result<Records, Error> {
-        let settings = gather::settings(spec, matches)?;
+        let settings = settings(spec, matches)?;
         // What is wrong with them is said before the first record.
         (spec.build)(&settings)?;
         let open: Vec<_> = spec.settings.iter().filter(|setting| settings.get(setting.name).is_none()).collect();
         let mut records = Records::new(Subject::Layer(Layer { spec, settings, precision: request.precision }), request);
         records.only.clone_from(&request.only);
         records.only.iter().flatten().try_for_each(|name| records.admit_name(spec, name))?;
-        records.read_operands(spec.slots, request.backward(spec), matches, reader)?;
+        records.read_operands(spec.slots, request.needs_gradients(spec), matches, reader)?;
         for setting in open {
             let place = records.place(setting.name);
             records.open_settings.push((setting, place));
@@ -83,12 +83,12 @@ impl Records {
             let text = text_of(matches, slot.name.as_str());
             let (key, said) = match text.map(|text| selector(&slot.name, text)).transpose()? {
                 Some(None) => {
-                    let operand = reader.read(&slot.name, text.unwrap_or_default(), &stand_ins(slot))?;
+                    let operand = reader.read(&slot.name, text.unwrap_or_default(), &accepted_keys(slot))?;
                     self.given.insert(slot.name.clone(), operand);
                     continue;
                 }
-                Some(Some(selector)) => (self.key(&stand_ins(slot), &selector), true),
-                None => (self.key(&stand_ins(slot), &Selector::Default), false),
+                Some(Some(selector)) => (self.key(&accepted_keys(slot), &selector), true),
+                None => (self.key(&accepted_keys(slot), &Selector::Default), false),
             };
             let (name, optional) = (slot.name.clone(), slot.optional && !said);
             self.open.push(Open { name, role: slot.role, doc: slot.doc, shape: slot.shape, optional, key });

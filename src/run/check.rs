@@ -1,0 +1,63 @@
+//! `--check`: gradients against numerical differentiation.
+
+use super::chain::read_dout;
+use super::dout::Dout;
+use super::job::Job;
+use super::request::{DoutOption, Request};
+use super::status::Status;
+use crate::check::{Case, Checked, Own, Plan, Subject, Verdict, check};
+use crate::core::error::Error;
+use crate::network::check::{Claim, check_chain};
+use crate::network::{Run, Tape};
+use crate::operand::OperandReader;
+use crate::parallel::progress::Progress;
+use crate::report::checked;
+use std::io::{BufWriter, Write};
+
+/// The random seed without `--seed`.
+pub(crate) const SEED: u64 = 1;
+
+/// Checks an admitted layer.
+pub(crate) fn layer(job: &Job, request: &Request, out: &mut dyn Write) -> anyhow::Result<Status> {
+    let dout = job.dout.as_ref().map(Dout::to_array);
+    let case = Case::new(job.spec, &job.settings, &job.operands.values, dout.as_deref(), request.precision)?;
+    let mut own = Own { layer: job.layer.as_ref(), precision: request.precision };
+    let checked = run(&mut own, &case, Plan::new(&case, SEED, true))?;
+    report(&checked, request.check_format, out)
+}
+
+/// Checks a chain that was run: the gradients that its tape carries, or those of the run if it carries none.
+pub(crate) fn chain(
+    tape: Tape,
+    run: Run,
+    dout: &DoutOption,
+    reader: &mut OperandReader<'_>,
+    request: &Request,
+    out: &mut dyn Write,
+) -> anyhow::Result<Status> {
+    let Some(last) = tape.stages.last() else { unreachable!("a document has layers") };
+    let output = run.outputs.last().and_then(|outputs| outputs.get(&last.spec.output));
+    let shape = output.map(|output| output.shape().to_vec()).unwrap_or_default();
+    let dout = read_dout(dout, reader, last, &shape)?;
+    let claim = Claim::new(&tape, run, dout);
+    let checked = check_chain(tape, &claim, SEED, self::run)?;
+    report(&checked, request.check_format, out)
+}
+
+/// Checks a case and reports the progress.
+pub(crate) fn run(subject: &mut dyn Subject, case: &Case, plan: Plan<'_>) -> Result<Checked, Error> {
+    let progress = Progress::new("checking", plan.passes(case));
+    check(subject, case, &Plan { tick: &|| progress.advance(1), ..plan })
+}
+
+/// Writes the report; the status is that of the verdict.
+pub(crate) fn report(checked: &Checked, format: checked::Form, out: &mut dyn Write) -> anyhow::Result<Status> {
+    let mut out = BufWriter::new(out);
+    checked::write(checked, format, &mut out)?;
+    out.flush()?;
+    Ok(match checked.verdict() {
+        Verdict::Pass => Status::Done,
+        Verdict::Fail => Status::No,
+        Verdict::Inconclusive => Status::Undecided,
+    })
+}

@@ -1,0 +1,106 @@
+//! `--expect FILE`: results against expected values.
+
+use super::messages::Messages;
+use super::request::Request;
+use super::status::Status;
+use crate::check::expect::{Answer, judge};
+use crate::core::error::{Code, Error, Note, edit_distance};
+use crate::core::name::Name;
+use crate::format::decimal::{Sheet, Sheets};
+use crate::layer::{LayerSpec, Precision};
+use crate::report::{Report, ResultBlock, expectation};
+use std::io::{BufWriter, Write};
+
+/// Name of the option in messages.
+pub(crate) const EXPECT: Name = Name::fixed("expect");
+
+/// An expected value and its name; a value that is not an array is refused only if it is compared.
+pub(crate) type NamedSheet = (Name, Result<Sheet, Error>);
+
+/// Compares the results of a report with expected values and writes the verdicts.
+pub(crate) fn run(
+    sheets: Sheets,
+    spec: &LayerSpec,
+    report: &Report,
+    request: &Request,
+    out: &mut dyn Write,
+    messages: &mut Messages,
+) -> anyhow::Result<Status> {
+    let named = name_sheets(sheets, &report.blocks)?;
+    let computed: Vec<Name> = report.blocks.iter().map(|block| block.name.clone()).collect();
+    messages.notes(&unused_keys(&named, spec, &computed), request.strict)?;
+    let mut answers: Vec<Answer> = Vec::new();
+    for block in &report.blocks {
+        if let Some((_, sheet)) = named.iter().find(|(name, _)| *name == block.name) {
+            let sheet = sheet.as_ref().map_err(|error| error.clone().with_operand(&EXPECT))?;
+            answers.push(judge(&block.name, sheet, &block.value, rounding(request), expectation::LISTED));
+        }
+    }
+    if answers.is_empty() {
+        return Err(no_results(&named, &computed).into());
+    }
+    let mut out = BufWriter::new(out);
+    match request.as_json() {
+        Some(pretty) => expectation::json(&answers, pretty, &mut out)?,
+        None => expectation::text(&answers, &mut out)?,
+    }
+    out.flush()?;
+    Ok(if answers.iter().all(Answer::passes) { Status::Done } else { Status::No })
+}
+
+/// Returns the unit roundoff of the arithmetic that computes results.
+pub(crate) fn rounding(request: &Request) -> f64 {
+    if request.precision == Precision::F32 { f64::from(f32::EPSILON) / 2.0 } else { f64::EPSILON / 2.0 }
+}
+
+/// Returns expected values by name; an array without a name belongs to the only result.
+pub(crate) fn name_sheets(sheets: Sheets, blocks: &[ResultBlock]) -> Result<Vec<NamedSheet>, Error> {
+    match (sheets, blocks) {
+        (Sheets::Named(named), _) => Ok(named),
+        (Sheets::Single(sheet), [only]) => Ok(vec![(only.name.clone(), Ok(sheet))]),
+        _ => Err(Error::new(Code::KeyMissing, "holds one array without a name, but there are several results")
+            .with_operand(&EXPECT)
+            .fact(format!("the results are {}", join(blocks.iter().map(|block| &block.name))))
+            .tip(format!(
+                "select one with --only {}, or name the arrays as keys of a JSON object",
+                blocks.first().map_or("y", |block| block.name.as_str())
+            ))),
+    }
+}
+
+/// Returns warnings for keys that are nearly a result's name, or that of a result that is not `computed`.
+pub(crate) fn unused_keys(named: &[NamedSheet], spec: &LayerSpec, computed: &[Name]) -> Vec<Note> {
+    let is_result = |name: &Name| spec.formula(name).is_some();
+    let near = |name: &Name| {
+        spec.results().map(|(result, _)| result).chain(computed.iter().cloned()).find(|result| {
+            let (key, result) = (name.as_str(), result.as_str());
+            key.eq_ignore_ascii_case(result)
+                || (result.len() > 2 && edit_distance(key, result).is_some_and(|distance| distance <= 2))
+        })
+    };
+    named
+        .iter()
+        .filter(|(name, _)| !computed.contains(name) && spec.slots.iter().all(|slot| slot.name != *name))
+        .filter_map(|(name, _)| {
+            let message = if is_result(name) {
+                format!("{name} is not compared because this command does not compute it")
+            } else {
+                format!("unknown key `{name}` is not compared; did you mean `{}`?", near(name)?)
+            };
+            Some(Note::warning(Error::new(Code::UnknownKey, message).with_operand(&EXPECT)))
+        })
+        .collect()
+}
+
+/// Returns the error for expected values of which none is a result.
+pub(crate) fn no_results(named: &[NamedSheet], computed: &[Name]) -> Error {
+    let keys = join(named.iter().map(|(name, _)| name));
+    Error::new(Code::KeyMissing, "has no key that is a result")
+        .with_operand(&EXPECT)
+        .fact(if keys.is_empty() { "the object is empty".to_owned() } else { format!("the keys are {keys}") })
+        .tip(format!("the results are {}", join(computed.iter())))
+}
+
+fn join<'a>(names: impl Iterator<Item = &'a Name>) -> String {
+    names.map(Name::as_str).collect::<Vec<_>>().join(", ")
+}

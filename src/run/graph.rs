@@ -1,0 +1,132 @@
+//! `--graph`: the computational graph of a layer or of a chain.
+
+use super::dout::{Dout, ones_line};
+use super::job::Job;
+use super::messages::Messages;
+use super::request::{GraphRequest, Request};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::graph;
+use crate::graph::{Graph, Staged, Style};
+use crate::layer;
+use crate::network::{Run, Tape};
+use crate::report::write;
+use ndarray::ArrayD;
+use std::io::{BufWriter, Write};
+
+/// Draws an admitted layer.
+pub(crate) fn layer(
+    job: &Job,
+    graph_request: &GraphRequest,
+    request: &Request,
+    out: &mut dyn Write,
+    messages: &Messages,
+) -> anyhow::Result<()> {
+    let at = &job.operands.values;
+    let ones = Dout::ones(&job.layer.output_shape(at));
+    let dout = job.dout.as_ref().unwrap_or(&ones).to_array();
+    let outcome = layer::compute(job.layer.as_ref(), at, Some(&dout), request.precision);
+    let stage = Staged { name: None, spec: job.spec, layer: job.layer.as_ref(), at, outcome: &outcome, dout: &dout };
+    let mut graph = graph::graph(&[stage], graph_request.level)?;
+    if job.dout.as_ref().is_some_and(|dout| !dout.is_explicit) && !job.spec.is_loss() {
+        graph.notes.push(ones_line(&job.spec.output));
+    }
+    draw(graph, job.dout.is_some(), graph_request, out, messages)
+}
+
+/// Draws a chain that was run; gradients begin at `dout` if there is one.
+pub(crate) fn chain(
+    tape: &Tape,
+    run: Run,
+    dout: Option<&ArrayD<f64>>,
+    is_explicit: bool,
+    request: &GraphRequest,
+    out: &mut dyn Write,
+    messages: &Messages,
+) -> anyhow::Result<()> {
+    let layers = run.layers(tape, dout);
+    let shape = |n: usize| layers[n].outcome.results.known(&tape.stages[n].spec.output).raw_dim();
+    let douts: Vec<ArrayD<f64>> = layers
+        .iter()
+        .enumerate()
+        .map(|(n, layer)| layer.dout.clone().unwrap_or_else(|| ArrayD::ones(shape(n))))
+        .collect();
+    let stages: Vec<Staged<'_>> = tape
+        .stages
+        .iter()
+        .zip(layers.iter().zip(&douts))
+        .map(|(stage, (passed, dout))| Staged {
+            name: Some(&stage.name),
+            spec: stage.spec,
+            layer: stage.layer(),
+            at: &passed.at,
+            outcome: &passed.outcome,
+            dout,
+        })
+        .collect();
+    let mut graph = graph::graph(&stages, request.level)?;
+    if let Some(last) = tape.stages.last().filter(|last| !is_explicit && !last.spec.is_loss()) {
+        graph.notes.push(ones_line(&last.spec.output));
+    }
+    draw(graph, dout.is_some(), request, out, messages)
+}
+
+fn draw(
+    mut graph: Graph,
+    has_gradients: bool,
+    request: &GraphRequest,
+    out: &mut dyn Write,
+    messages: &Messages,
+) -> anyhow::Result<()> {
+    if !has_gradients {
+        graph.forget_gradients();
+    }
+    match &request.file {
+        Some((path, picture)) => {
+            let text = (picture.draw)(&graph);
+            Ok(write::file(path, |out| out.write_all(text.as_bytes()))
+                .map_err(|error| error.with_operand(&Name::new("graph")))?)
+        }
+        None => {
+            let style =
+                Style { ascii: is_ascii_terminal(), color: request.always_color || messages.stdout_is_terminal };
+            let mut out = BufWriter::new(out);
+            out.write_all(graph::terminal(&graph, style).as_bytes())?;
+            Ok(out.flush()?)
+        }
+    }
+}
+
+/// Returns true if the locale names an encoding other than UTF-8. Without a locale, output is UTF-8 as everywhere else.
+fn is_ascii_terminal() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().filter_map(std::env::var_os).find(|value| !value.is_empty());
+    locale.is_some_and(|locale| is_ascii_locale(&locale.to_string_lossy()))
+}
+
+fn is_ascii_locale(locale: &str) -> bool {
+    let locale = locale.to_ascii_lowercase();
+    !locale.contains("utf-8") && !locale.contains("utf8")
+}
+
+/// Refuses a layer that cannot be drawn: one that extends a tape, and one whose local factors are asked for.
+pub(crate) fn admit(job: &Job) -> Result<(), Error> {
+    if job.tape.is_some() {
+        return Err(Error::new(Code::Usage, "cannot be used with a tape on standard input")
+            .with_operand(&Name::new("graph"))
+            .tip("use nnlayer backward --graph at the end of the pipe to draw the whole chain"));
+    }
+    job.dout.as_ref().map_or(Ok(()), |dout| dout.require_gradients("a graph shows gradients"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_locale_decides_between_ascii_and_utf_8() {
+        assert!(
+            ["C", "POSIX", "en_US", "ja_JP.eucJP", "de_DE.ISO-8859-1"].iter().all(|locale| is_ascii_locale(locale))
+        );
+        assert!(!["C.UTF-8", "ja_JP.utf8", "en_US.UTF-8@euro"].iter().any(|locale| is_ascii_locale(locale)));
+    }
+}

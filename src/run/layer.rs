@@ -1,0 +1,96 @@
+//! Layer commands: from operands to results, checks, steps, graphs and tapes.
+
+use super::chunked::{self, ChunkedJob};
+use super::expect::EXPECT;
+use super::job::Job;
+use super::messages::Messages;
+use super::request::{LayerMode, LayerRequest, TapeOption};
+use super::results::compute_shown;
+use super::status::Status;
+use super::{check, expect, graph, jacobian, steps};
+use crate::core::error::Error;
+use crate::core::tensors::Tensors;
+use crate::layer;
+use crate::layer::Role;
+use crate::network::{Record, Stage, Tape};
+use crate::operand::OperandReader;
+use std::io::Write;
+
+/// Runs a layer command.
+pub(crate) fn run(
+    request: &LayerRequest,
+    reader: &mut OperandReader<'_>,
+    out: &mut dyn Write,
+    messages: &mut Messages,
+) -> anyhow::Result<Status> {
+    let common = &request.common;
+    if let (LayerMode::Results, TapeOption::Default) = (&request.mode, &request.tape)
+        && let Some(job) = chunked::open(request, reader)?
+        && chunked::run(job, common, reader, out, messages)?
+    {
+        return Ok(Status::Done);
+    }
+    let job = Job::prepare(request, reader)?;
+    admit_mode(&job, &request.mode)?;
+    messages.notes(&job.notes, common.strict)?;
+    match &request.mode {
+        LayerMode::Check => return check::layer(&job, common, out),
+        LayerMode::Expect(file) => {
+            let answers = reader.read_answers(&EXPECT, file)?;
+            return expect::run(answers, job.spec, &compute_shown(&job, common)?, common, out, messages);
+        }
+        LayerMode::Steps(form, file) => {
+            let answers = file.as_ref().map(|file| reader.read_answers(&EXPECT, file)).transpose()?;
+            return steps::layer(&job, *form, answers, common, out, messages);
+        }
+        LayerMode::Graph(graph) => graph::layer(&job, graph, common, out, messages)?,
+        LayerMode::Jacobian => common.write(jacobian::report(&job, common)?, out)?,
+        LayerMode::Results => write_results(job, request, out)?,
+    }
+    Ok(Status::Done)
+}
+
+/// Refuses what a mode cannot show: local factors in place of gradients, or a tape.
+fn admit_mode(job: &Job, mode: &LayerMode) -> Result<(), Error> {
+    let require_gradients = |needed: &str| job.dout.as_ref().map_or(Ok(()), |dout| dout.require_gradients(needed));
+    match mode {
+        LayerMode::Check => require_gradients("a check needs gradients"),
+        LayerMode::Expect(_) | LayerMode::Steps(_, Some(_)) => require_gradients("only gradients can be compared"),
+        LayerMode::Graph(_) => graph::admit(job),
+        LayerMode::Jacobian => jacobian::admit(job),
+        LayerMode::Steps(_, None) | LayerMode::Results => Ok(()),
+    }
+}
+
+/// Writes the results, in chunks if there are many rows, or the tape that the layer extends.
+fn write_results(mut job: Job, request: &LayerRequest, out: &mut dyn Write) -> anyhow::Result<()> {
+    if let Some(tape) = job.tape.take() {
+        let tape = extend(tape, job, request.layer_name.clone())?;
+        return request.common.write_document(&tape, out);
+    }
+    match ChunkedJob::in_memory(job, &request.common) {
+        Ok(job) => chunked::write_in_memory(job, &request.common, out),
+        Err(job) => {
+            let report = compute_shown(&job, &request.common)?;
+            drop(job);
+            request.common.write(report, out)
+        }
+    }
+}
+
+/// Computes the layer and appends it to the tape.
+fn extend(mut tape: Tape, job: Job, name: Option<String>) -> Result<Tape, Error> {
+    let outcome = layer::compute(job.layer.as_ref(), &job.operands.values, None, tape.precision);
+    let is_of_layer = |role: Role| matches!(role, Role::Parameter | Role::Constant);
+    let (params, inputs): (Vec<_>, Vec<_>) = job
+        .operands
+        .values
+        .into_iter()
+        .partition(|(name, _)| job.spec.slots.iter().any(|slot| slot.name == *name && is_of_layer(slot.role)));
+    let name = name.unwrap_or_else(|| tape.fresh_name(job.spec));
+    let mut stage = Stage::new(job.spec, name, job.settings, params.into_iter().collect())?;
+    let inputs = inputs.into_iter().collect();
+    stage.record = Some(Record { inputs, outputs: outcome.results, gradients: Tensors::new() });
+    tape.push(stage)?;
+    Ok(tape)
+}

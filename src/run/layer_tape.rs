@@ -1,0 +1,101 @@
+//! The tape that a layer command starts or extends.
+
+use super::dout::local_factors_error;
+use super::request::{DoutOption, LayerRequest, TapeOption};
+use super::tape;
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::format::DOUBLE_ROUNDING;
+use crate::layer::ScalarDout;
+use crate::network::{Tape, document, input_of};
+use crate::operand::grammar::OperandSpec;
+use crate::operand::{Operand, OperandReader, Origin, stdin};
+
+/// Returns the tape that a layer command starts or extends, and the input that it provides.
+pub(crate) fn find_tape(
+    request: &LayerRequest,
+    reader: &mut OperandReader<'_>,
+) -> Result<Option<(Tape, Option<Operand>)>, Error> {
+    let is_missing = request.spec.slots.iter().any(|slot| !slot.optional && request.operands.get(&slot.name).is_none());
+    let source = match &request.tape {
+        TapeOption::Extend(source) => Some(source.as_str()),
+        _ if is_missing && is_piped(reader) => Some("-"),
+        _ => None,
+    };
+    let found = match source {
+        Some(source) => {
+            let found = tape::read(reader, source, false)?;
+            let input = input_from(request, &found, source)?;
+            (found, Some(input))
+        }
+        None if request.tape == TapeOption::Start => {
+            (Tape { precision: request.common.precision, ..Tape::default() }, None)
+        }
+        None if request.layer_name.is_some() => {
+            return Err(Error::new(Code::Usage, "names a layer of a tape, but there is no tape")
+                .with_operand(&Name::new("name"))
+                .tip("use --tape to start one"));
+        }
+        None => return Ok(None),
+    };
+    refuse_selection(request)?;
+    Ok(Some(found))
+}
+
+/// Returns true if standard input may be read and holds a tape.
+pub(crate) fn is_piped(reader: &mut OperandReader<'_>) -> bool {
+    // Unreadable input is refused later, with the name of the operand that needs it.
+    reader.stdin.is_piped()
+        && reader.stdin_names().ok().flatten().is_some_and(|names| names.iter().any(|name| name == document::KEY))
+}
+
+/// Returns the tape's last output as the layer's input.
+fn input_from(request: &LayerRequest, tape: &Tape, source: &str) -> Result<Operand, Error> {
+    let label = if source == "-" { stdin::LABEL } else { source };
+    let input = input_of(request.spec);
+    tape.admits_another().map_err(|error| error.with_origin(label))?;
+    let Some(value) = tape.output() else {
+        return Err(Error::new(Code::Tape, "is a network without saved values")
+            .with_origin(label)
+            .tip("use nnlayer net FILE --x … --tape to run it and write a tape"));
+    };
+    if request.operands.get(input).is_some() {
+        return Err(Error::new(Code::Usage, format!("the tape's last layer already provides {input}"))
+            .with_operand(input)
+            .with_origin(label)
+            .tip(format!("leave out --{input} to extend the tape, or leave out the tape to start anew")));
+    }
+    if let Some(precision) = request.explicit_precision.filter(|precision| *precision != tape.precision) {
+        let message = format!("is {}, but the tape is computed in {}", precision.name(), tape.precision.name());
+        return Err(Error::new(Code::Setting, message)
+            .with_operand(&Name::new("precision"))
+            .with_origin(label)
+            .tip("give --precision to the layer that starts the tape"));
+    }
+    let last = tape.stages.len().saturating_sub(1);
+    let pointer = format!("/layers/{last}/outputs/{}", Name::Y);
+    let origin = if source == "-" { Origin::Stdin(pointer) } else { Origin::File(source.to_owned(), pointer) };
+    Ok(Operand { value: value.clone(), rounding: DOUBLE_ROUNDING, origin })
+}
+
+/// Refuses options that select results, since a tape holds all of them, and `--dout`, which belongs to `backward`.
+fn refuse_selection(request: &LayerRequest) -> Result<(), Error> {
+    let scales_factors = matches!(request.spec.scalar_dout, ScalarDout::LocalFactors(_));
+    match &request.dout {
+        DoutOption::Default => {}
+        DoutOption::Operand(OperandSpec::Literal(number)) if number.ndim() == 0 && scales_factors => {
+            return Err(local_factors_error(number[[]], "a tape needs gradients"));
+        }
+        _ => {
+            return Err(Error::new(Code::Usage, "cannot be used with a tape")
+                .with_operand(&Name::DOUT)
+                .tip("give --dout to nnlayer backward, at the end of the tape"));
+        }
+    }
+    if request.common.only.is_some() {
+        return Err(Error::new(Code::Usage, "cannot be used with a tape, which holds all results")
+            .with_operand(&Name::new("only"))
+            .tip("use nnlayer backward --only to select gradients"));
+    }
+    Ok(())
+}

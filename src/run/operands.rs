@@ -1,0 +1,182 @@
+//! Operands and settings of a layer command, from options, standard input and a tape.
+
+use super::layer_tape::find_tape;
+use super::request::{DoutOption, LayerRequest};
+use crate::core::error::{Code, Error, Note, edit_distance, join_names};
+use crate::core::name::Name;
+use crate::format::Selector;
+use crate::layer::{LayerSpec, Settings, Slot};
+use crate::network::{Tape, input_of};
+use crate::operand::{OperandReader, Operands, stdin};
+
+/// Operands and settings that have been read and not yet admitted.
+pub(crate) struct Gathered {
+    pub(crate) operands: Operands,
+    pub(crate) settings: Settings,
+    pub(crate) notes: Vec<Note>,
+    /// True if x is the output of another layer.
+    pub(crate) x_was_y: bool,
+    /// The tape that the layer extends.
+    pub(crate) tape: Option<Tape>,
+}
+
+/// Reads operands and settings.
+pub(crate) fn gather(request: &LayerRequest, reader: &mut OperandReader<'_>) -> Result<Gathered, Error> {
+    let (spec, settings) = (request.spec, request.settings.clone());
+    let mut gathered =
+        Gathered { operands: Operands::default(), settings, notes: Vec::new(), x_was_y: false, tape: None };
+    let mut from_tape = None;
+    if let Some((tape, input)) = find_tape(request, reader)? {
+        gathered.tape = Some(tape);
+        if let Some(input) = input {
+            gathered.x_was_y = true;
+            gathered.operands.insert(input_of(spec).clone(), input);
+            from_tape = Some(input_of(spec));
+        }
+    }
+    let slots = || spec.slots.iter().filter(|slot| from_tape != Some(&slot.name));
+    let missing: Vec<&Slot> =
+        slots().filter(|slot| !slot.optional && request.operands.get(&slot.name).is_none()).collect();
+    let piped = match missing.first() {
+        None => Piped::default(),
+        Some(slot) if from_tape.is_some() => {
+            return Err(missing_option(spec, slot).fact("a tape provides only the output of its last layer"));
+        }
+        Some(_) => Piped::read(spec, &missing, reader)?,
+    };
+    for slot in slots() {
+        let operand = if let Some(spec) = request.operands.get(&slot.name) {
+            reader.read_spec(&slot.name, spec.clone(), &accepted_keys(slot))?
+        } else if let Some(key) = piped.key(slot) {
+            gathered.x_was_y |= slot.name == Name::X && key == PipedKey::Named(Name::Y);
+            let selector = match &key {
+                PipedKey::Bare => Selector::Default,
+                PipedKey::Named(key) => Selector::parse(key.as_str()),
+            };
+            reader.read_stdin(&selector, &[]).map_err(|error| error.with_operand(&slot.name))?
+        } else if slot.optional {
+            continue;
+        } else {
+            return Err(piped.missing_key(slot, &missing));
+        };
+        gathered.operands.insert(slot.name.clone(), operand);
+    }
+    for setting in spec.settings {
+        if request.settings.get(setting.name).is_none()
+            && piped.has(setting.name)
+            && let Some(text) = reader.stdin_setting(setting.name)
+        {
+            gathered.settings.set(setting.name, setting.read(&text).map_err(|error| error.with_origin(stdin::LABEL))?);
+        }
+    }
+    gathered.notes.extend(piped.near_misses(spec, &gathered.operands));
+    if matches!(request.dout, DoutOption::Default) && !request.common.forward && piped.has("dout") {
+        let operand =
+            reader.read_stdin(&Selector::parse("dout"), &[]).map_err(|error| error.with_operand(&Name::DOUT))?;
+        gathered.operands.insert(Name::DOUT, operand);
+    }
+    Ok(gathered)
+}
+
+/// Returns the keys of a document that may provide an operand: its name, and for x also the previous layer's output.
+pub(crate) fn accepted_keys(slot: &Slot) -> Vec<Name> {
+    if slot.name == Name::X { vec![Name::X, Name::Y] } else { vec![slot.name.clone()] }
+}
+
+/// What standard input provides to operands without an option.
+#[derive(Default)]
+struct Piped {
+    has_been_read: bool,
+    /// Keys of a document of named arrays.
+    names: Option<Vec<String>>,
+    /// The operand that an array without a name provides.
+    bare: Option<Name>,
+}
+
+/// The part of standard input that provides an operand.
+#[derive(PartialEq)]
+enum PipedKey {
+    /// All of it: it is one array without a name.
+    Bare,
+    /// The array of this name.
+    Named(Name),
+}
+
+impl Piped {
+    fn read(spec: &LayerSpec, missing: &[&Slot], reader: &mut OperandReader<'_>) -> Result<Piped, Error> {
+        if !reader.stdin.is_piped() {
+            return Err(missing_option(spec, missing[0]));
+        }
+        let names = reader.stdin_names().map_err(|error| error.with_operand(&missing[0].name))?;
+        let bare = match (&names, missing) {
+            (None, [slot]) => Some(slot.name.clone()),
+            _ => None,
+        };
+        Ok(Piped { has_been_read: true, names, bare })
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.names.as_ref().is_some_and(|names| names.iter().any(|name| name == key))
+    }
+
+    fn key(&self, slot: &Slot) -> Option<PipedKey> {
+        if self.bare.as_ref() == Some(&slot.name) {
+            return Some(PipedKey::Bare);
+        }
+        accepted_keys(slot).into_iter().find(|name| self.has(name.as_str())).map(PipedKey::Named)
+    }
+
+    fn missing_key(&self, slot: &Slot, missing: &[&Slot]) -> Error {
+        let error = required(slot);
+        match &self.names {
+            Some(names) => error
+                .with_origin(stdin::LABEL)
+                .fact(format!("standard input has the keys {}", join_names(names)))
+                .tip(format!("use --{0} -#/KEY to read {0} from another key", slot.name)),
+            None if self.has_been_read => {
+                let names: Vec<String> = missing.iter().map(|slot| format!("--{}", slot.name)).collect();
+                error
+                    .fact(format!("standard input holds one matrix, but {} are missing", names.join(" and ")))
+                    .tip("give all but one as options, or pipe one object with a key for each")
+            }
+            None => error,
+        }
+    }
+
+    /// Returns warnings for keys that are nearly the name of an operand that nothing provides.
+    fn near_misses(&self, spec: &LayerSpec, operands: &Operands) -> Vec<Note> {
+        let absent = || spec.slots.iter().map(|slot| &slot.name).filter(|name| operands.values.get(name).is_none());
+        let names = self.names.iter().flatten();
+        names
+            .filter_map(|key| absent().find(|name| is_near(key, name.as_str())).map(|name| (key, name)))
+            .map(|(key, name)| Note::warning(unused_key(key, name).with_origin(stdin::LABEL)))
+            .collect()
+    }
+}
+
+/// Returns true if a key is nearly a name, but not the name itself.
+pub(crate) fn is_near(key: &str, name: &str) -> bool {
+    key != name
+        && (key.eq_ignore_ascii_case(name)
+            || (name.len() > 2 && edit_distance(key, name).is_some_and(|distance| distance <= 2)))
+}
+
+/// Returns the warning for such a key.
+pub(crate) fn unused_key(key: &str, name: &Name) -> Error {
+    Error::new(Code::UnknownKey, format!("unknown key `{key}`; did you mean `{name}`?"))
+        .tip(format!("use --{name} -#/{key} to read it as {name}"))
+}
+
+/// Returns the error for a required operand that nothing provides.
+pub(crate) fn required(slot: &Slot) -> Error {
+    Error::new(Code::OperandMissing, format!("is required: {}, {}", slot.doc, slot.shape)).with_operand(&slot.name)
+}
+
+fn missing_option(spec: &LayerSpec, slot: &Slot) -> Error {
+    let options: Vec<String> =
+        spec.slots.iter().filter(|slot| !slot.optional).map(|slot| format!("--{} MATRIX", slot.name)).collect();
+    required(slot)
+        .fact(format!("usage: nnlayer {} {}", spec.name, options.join(" ")))
+        .fact(format!("example: {}", spec.examples[0].command))
+        .tip(format!("see nnlayer {} --help; a JSON object with these keys can be piped in", spec.name))
+}

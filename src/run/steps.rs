@@ -1,0 +1,148 @@
+//! `--steps`: the arithmetic of each result with the numbers filled in.
+
+use super::chain::{line_before_gradients, sections};
+use super::expect::{EXPECT, name_sheets, no_results, rounding, unused_keys};
+use super::job::Job;
+use super::messages::Messages;
+use super::request::Request;
+use super::results::{compute_all, report};
+use super::status::Status;
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::format::decimal::{Sheet, Sheets};
+use crate::layer::Precision;
+use crate::network::{Run, Tape};
+use crate::numeric::Scalar;
+use crate::report::steps;
+use crate::report::steps::{Form, WorkedResult};
+use crate::steps::{Followed, Tally, follow, mark};
+use ndarray::ArrayD;
+use std::io::{BufWriter, Write};
+
+/// Writes the steps of a layer, compared with `answers` if there are any.
+pub(crate) fn layer(
+    job: &Job,
+    form: Form,
+    answers: Option<Sheets>,
+    request: &Request,
+    out: &mut dyn Write,
+    messages: &mut Messages,
+) -> anyhow::Result<Status> {
+    if job.tape.is_some() {
+        return Err(Error::new(Code::Usage, "cannot be used with a tape on standard input")
+            .with_operand(&Name::new("steps"))
+            .tip("use nnlayer backward --steps at the end of the pipe for the steps of the whole chain")
+            .into());
+    }
+    let outcome = compute_all(job, request);
+    let round = round_to(request.precision);
+    let dout = job.dout.as_ref();
+    let mut sections = follow(&Followed {
+        layer: job.layer.as_ref(),
+        at: &job.operands.values.map(round),
+        outcome: &outcome,
+        dout: dout.map(|dout| dout.to_array().map(round)).as_ref(),
+        says_dout: dout.is_some_and(|dout| dout.is_explicit) || !job.spec.is_loss(),
+    })?;
+    let report = report(job, request, outcome)?;
+    sections.retain(|section| report.blocks.iter().any(|block| block.name == section.name));
+    let tally = match answers {
+        Some(sheets) => {
+            let named = name_sheets(sheets, &report.blocks)?;
+            let mut computed: Vec<Name> = Vec::new();
+            for step in sections.iter().flat_map(|section| &section.steps) {
+                if !computed.contains(&step.name) {
+                    computed.push(step.name.clone());
+                }
+            }
+            messages.notes(&unused_keys(&named, job.spec, &computed), request.strict)?;
+            let compared = named.iter().filter(|(name, _)| computed.contains(name));
+            let sheets: Vec<(Name, Sheet)> = compared
+                .map(|(name, sheet)| {
+                    Ok((name.clone(), sheet.clone().map_err(|error: Error| error.with_operand(&EXPECT))?))
+                })
+                .collect::<Result<_, Error>>()?;
+            if sheets.is_empty() {
+                return Err(no_results(&named, &computed).into());
+            }
+            Some(mark(&mut sections, &sheets, rounding(request)))
+        }
+        None => None,
+    };
+    let worked: Vec<WorkedResult> = report
+        .blocks
+        .into_iter()
+        .zip(sections)
+        .map(|(block, section)| WorkedResult { layer: None, block, section })
+        .collect();
+    write(&worked, tally.as_ref(), form, request, out)?;
+    Ok(if tally.is_some_and(|tally| tally.first.is_some()) { Status::No } else { Status::Done })
+}
+
+/// Writes the steps of a chain in the order of the computation: forward from the first layer, backward from the last.
+pub(crate) fn chain(
+    tape: &Tape,
+    run: Run,
+    dout: Option<&ArrayD<f64>>,
+    is_explicit: bool,
+    form: Form,
+    request: &Request,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let is_loss = tape.stages.last().is_some_and(|last| last.spec.is_loss());
+    let before = if is_loss || dout.is_none() { None } else { line_before_gradients(tape, &run, is_explicit) };
+    let mut sections = sections(tape, &run);
+    if let Some(only) = &request.only {
+        sections.only(only)?;
+    }
+    let round = round_to(tape.precision);
+    let (mut forward, mut backward) = (Vec::new(), Vec::new());
+    for (n, (stage, passed)) in tape.stages.iter().zip(run.layers(tape, dout)).enumerate() {
+        let Some(at) = sections.sections.iter().position(|(layer, _)| *layer == stage.name) else { continue };
+        let (layer, blocks) = sections.sections.remove(at);
+        let followed = follow(&Followed {
+            layer: stage.layer(),
+            at: &passed.at.map(round),
+            outcome: &passed.outcome,
+            dout: passed.dout.as_ref().map(|dout| dout.map(round)).as_ref(),
+            says_dout: is_explicit || !is_loss || n + 1 < tape.stages.len(),
+        })?;
+        let worked = blocks.into_iter().filter_map(|block| {
+            let section = followed.iter().find(|section| section.name == block.name)?.clone();
+            Some(WorkedResult { layer: Some(layer.clone()), block, section })
+        });
+        let (gradients, results): (Vec<WorkedResult>, Vec<WorkedResult>) =
+            worked.partition(|worked| stage.spec.is_gradient(&worked.block.name));
+        forward.extend(results);
+        backward.push(gradients);
+    }
+    backward.reverse();
+    if let Some(first) = backward.iter_mut().flatten().next() {
+        first.block.before = before;
+    }
+    forward.extend(backward.into_iter().flatten());
+    write(&forward, None, form, request, out)
+}
+
+fn write(
+    worked: &[WorkedResult],
+    tally: Option<&Tally>,
+    form: Form,
+    request: &Request,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(out);
+    match request.as_json() {
+        Some(pretty) => steps::json(worked, tally, pretty, &mut out)?,
+        None => steps::write(worked, tally, form, &mut out)?,
+    }
+    Ok(out.flush()?)
+}
+
+/// Returns the function that rounds an operand to the precision in which a layer reads it.
+fn round_to(precision: Precision) -> fn(&f64) -> f64 {
+    match precision {
+        Precision::F32 => |value| f32::from_f64(*value).to_f64(),
+        Precision::F64 | Precision::Exact => |value| *value,
+    }
+}
