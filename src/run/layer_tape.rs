@@ -53,7 +53,7 @@ pub(crate) fn is_piped(reader: &mut OperandReader<'_>) -> bool {
 fn input_from(request: &LayerRequest, tape: &Tape, source: &str) -> Result<Operand, Error> {
     let label = if source == "-" { stdin::LABEL } else { source };
     let input = input_of(request.spec);
-    tape.admits_another().map_err(|error| error.with_origin(label))?;
+    tape.ensure_extendable().map_err(|error| error.with_origin(label))?;
     let Some(value) = tape.output() else {
         return Err(Error::new(Code::Tape, "is a network without saved values")
             .with_origin(label)
