@@ -118,7 +118,7 @@ fn numbers_of_a_million_digits_are_read() {
         let [ran, _] = document(TEXT, "x.json", format!("[{text}]"));
         assert!(ran.refusal().contains("too large for a double"), "{}", ran.stderr);
         let [ran, _] = document(TEXT, "x.csv", text);
-        assert!(ran.refusal().contains("beyond the largest double"), "{}", ran.stderr);
+        assert!(ran.refusal().contains("too large for a double"), "{}", ran.stderr);
     }
 }
 
@@ -184,9 +184,9 @@ fn what_a_header_promises_is_not_believed() {
         let ran = costs(TEXT, 0, || piped(npy(shape.len() as u16, &shape), &["softmax"]));
         assert!(["is damaged", "has 3 axes"].iter().any(|why| ran.refusal().contains(why)), "{}", ran.stderr);
     }
-    assert!(costs(0, 0, || piped(npy(u16::MAX, "{}"), &["softmax"])).refusal().contains("promises a header of"));
+    assert!(costs(0, 0, || piped(npy(u16::MAX, "{}"), &["softmax"])).refusal().contains("declares a header of"));
     let longer = [b"\x93NUMPY\x02\x00\xff\xff\xff\xff".as_slice(), &[b'{'; 100]].concat();
-    assert!(costs(0, 0, || piped(longer, &["softmax"])).refusal().contains("promises a header of"));
+    assert!(costs(0, 0, || piped(longer, &["softmax"])).refusal().contains("declares a header of"));
     let tensors = |length: u64, header: &str| [&length.to_le_bytes(), header.as_bytes()].concat();
     for (length, header) in [
         (99_999_999, "{}".to_owned()),
@@ -261,7 +261,7 @@ fn arrays_that_lie_over_one_another_are_refused() {
     bytes.extend(tail);
     let file = File::new("x.npz", &bytes);
     let ran = costs(TEXT, file.size, || nnlayer(&["compare", file.path(), file.path()]));
-    assert!(ran.refusal().contains("cannot all come from"), "{}", ran.stderr);
+    assert!(ran.refusal().contains("cannot all fit in"), "{}", ran.stderr);
     let ran = costs(PACKED, file.size, || nnlayer(&["compare", &format!("{}#x7", file.path()), "0"]));
     assert!(ran.text().contains("a is (2000000)"), "{}{}", ran.text(), ran.stderr);
 }

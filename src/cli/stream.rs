@@ -137,7 +137,7 @@ pub(super) fn run<E: Each>(
     let mut so_far = SoFar { file: &file, noted: Vec::new(), bad: 0, lines: 0 };
     if unbuffered {
         let mut own = each.worker()?;
-        while let Some(text) = rounds.next_lines(true).map_err(|error| format::unreadable(&file, &error))? {
+        while let Some(text) = rounds.next_lines(true).map_err(|error| format::read_error(&file, &error))? {
             for line in text.split_inclusive(|&byte| byte == b'\n') {
                 let start = Start { file: &file, lines: so_far.lines, keep_going };
                 so_far.write(part(each, &mut own, line, Vec::new(), &start), out, messages)?;
@@ -155,7 +155,7 @@ pub(super) fn run<E: Each>(
                 (round, lines)
             }),
             Err(error) => {
-                unread = Some(format::unreadable(&file, &error));
+                unread = Some(format::read_error(&file, &error));
                 None
             }
         };

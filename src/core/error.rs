@@ -1,42 +1,40 @@
-//! What every refusal and every warning is made of.
+//! Errors and warnings: a stable code, an operand, a place, facts and a tip.
 //!
-//! A layer or a reader knows the broken rule, the place and the shapes; it says so in a [`Error`]. Whoever is nearer to
-//! the user adds the option's text, the file and the position, and turns it into words or JSON.
+//! A layer or a reader reports the broken rule, the index and the shapes. Its callers add the option, the file and the position
+//! in it, and the command line renders the error as text or JSON.
 
 use super::name::Name;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-/// A refusal: the rule that was broken, by which operand, where, and what would help. It is as small as a pointer, because
-/// whatever can fail hands one on.
+/// An error in the input. Boxed, so that results that may carry one stay as small as a pointer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Error(Box<ErrorDetails>);
 
-/// What a [`Error`] says.
+/// Content of an [`Error`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ErrorDetails {
-    /// The rule, as a stable code.
+    /// Stable code of the broken rule.
     pub code: Code,
-    /// The operand, setting or option it is about.
+    /// The operand, setting or option with the error.
     pub operand: Option<Name>,
-    /// The file, or `standard input`, that the operand came from.
+    /// The file that the operand was read from, or `standard input`.
     pub origin: Option<String>,
-    /// Where in the operand.
+    /// Position in the operand.
     pub at: Option<Place>,
-    /// The file and line of a stream's record, where the operand itself stands elsewhere.
+    /// File and line of the record, for an operand that is not part of the record itself.
     pub record: Option<(String, usize)>,
-    /// One sentence, without the operand's name in front and without a full stop.
+    /// One plain clause, without the operand's name in front and without a full stop.
     pub message: String,
-    /// What else is known, one line each.
+    /// Further facts, one line each.
     pub facts: Vec<Fact>,
-    /// What to do about it.
+    /// One imperative sentence that helps to correct the error.
     pub tip: Option<String>,
 }
 
 impl Error {
-    /// An error with a code and a sentence; the rest is added by the `with` family.
+    /// Returns an error with a code and a message.
     #[cold]
-    #[inline(never)]
     pub fn new(code: Code, message: impl Into<String>) -> Error {
         Error(Box::new(ErrorDetails {
             code,
@@ -50,71 +48,63 @@ impl Error {
         }))
     }
 
-    /// Names the operand, unless somebody nearer to the mistake already has.
+    /// Sets the operand, unless it is set.
     #[must_use]
-    #[inline(never)]
     pub fn with_operand(mut self, operand: &Name) -> Error {
         self.operand.get_or_insert_with(|| operand.clone());
         self
     }
 
-    /// Names the file or stream, unless somebody nearer to the mistake already has.
+    /// Sets the file or stream, unless it is set.
     #[must_use]
-    #[inline(never)]
     pub fn with_origin(mut self, origin: impl Into<String>) -> Error {
         self.origin.get_or_insert_with(|| origin.into());
         self
     }
 
-    /// Says where.
+    /// Sets the position in the operand.
     #[must_use]
-    #[inline(never)]
     pub fn at(mut self, place: Place) -> Error {
         self.at = Some(place);
         self
     }
 
-    /// Says at which index of the operand.
+    /// Sets the index in the operand.
     #[must_use]
-    #[inline(never)]
     pub fn at_index(self, index: &[usize]) -> Error {
         self.at(Place::Index(index.to_vec()))
     }
 
-    /// Says in which record of a stream.
+    /// Sets the record of a stream, unless it is set.
     #[must_use]
-    #[inline(never)]
     pub fn in_record(mut self, file: &str, line: usize) -> Error {
         self.record.get_or_insert_with(|| (file.to_owned(), line));
         self
     }
 
-    /// Adds an operand's shape.
+    /// Adds an operand's shape as a fact.
     #[must_use]
-    #[inline(never)]
     pub fn with_shape(mut self, operand: &Name, shape: &[usize]) -> Error {
         self.facts.push(Fact::Shape(operand.clone(), shape.to_vec()));
         self
     }
 
-    /// Adds a line of what else is known.
+    /// Adds a line of text as a fact.
     #[must_use]
-    #[inline(never)]
     pub fn fact(mut self, text: impl Into<String>) -> Error {
         self.facts.push(Fact::Text(text.into()));
         self
     }
 
-    /// Changes what it says.
+    /// Changes the content.
     #[must_use]
     pub fn update(mut self, change: impl FnOnce(&mut ErrorDetails)) -> Error {
         change(&mut self);
         self
     }
 
-    /// Says what to do about it, unless somebody nearer to the mistake already has.
+    /// Sets the tip, unless it is set.
     #[must_use]
-    #[inline(never)]
     pub fn tip(mut self, text: impl Into<String>) -> Error {
         self.tip.get_or_insert_with(|| text.into());
         self
@@ -146,78 +136,79 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Something worth saying that is no refusal.
+/// A message that does not end the command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Note {
-    /// How much it matters.
+    /// Severity of the message.
     pub severity: Severity,
-    /// What is said, in the form of an error.
+    /// Content, in the form of an error.
     pub error: Error,
 }
 
 impl Note {
-    /// Probably a mistake; `--strict` makes it an error.
+    /// Returns a warning, which `--strict` makes an error.
     pub fn warning(error: Error) -> Note {
         Note { severity: Severity::Warning, error }
     }
 
-    /// Good to know.
+    /// Returns a note that informs only.
     pub fn info(error: Error) -> Note {
         Note { severity: Severity::Info, error }
     }
 }
 
-/// How much a [`Note`] matters.
+/// Severity of a [`Note`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// Probably a mistake; `--strict` makes it an error.
     Warning,
-    /// Good to know.
+    /// For information only.
     Info,
 }
 
-/// A place in an operand.
+/// A position in an operand.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Place {
-    /// An index, one number an axis.
+    /// An index, one number per axis.
     Index(Vec<usize>),
-    /// A JSON pointer, before the text was searched for it.
+    /// A JSON pointer whose position in the text has not been looked up yet.
     Pointer(String),
-    /// A position in a text, counted from 1, and the JSON pointer to it (empty where there is none).
+    /// A position in a text.
     Text {
         /// Line, from 1.
         line: usize,
         /// Column in characters, from 1.
         column: usize,
-        /// JSON pointer, may be empty.
+        /// JSON pointer to the position; may be empty.
         pointer: String,
     },
 }
 
-/// A line under an error.
+/// A line below an error's message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
-    /// An operand and its shape; the reader of it adds where the operand came from.
+    /// An operand and its shape; its reader adds the file it came from.
     Shape(Name, Vec<usize>),
-    /// Anything else.
+    /// A line of text.
     Text(String),
 }
 
-/// `1 row`, `3 rows`: a count of something whose plural ends in s.
+/// Formats a count of a noun whose plural ends in s: `1 row`, `3 rows`.
 pub fn format_count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
-/// `x, w and 7 more`: names in a message, the first twenty of them, each on one line and not longer than it may be.
+/// Joins names for a message, at most the first twenty: `x, w and 7 more`.
 pub fn join_names(names: &[impl AsRef<str>]) -> String {
-    let shown: Vec<String> = names.iter().take(20).map(|name| sanitize(name.as_ref())).collect();
+    const MAX_NAMES: usize = 20;
+    let shown: Vec<String> = names.iter().take(MAX_NAMES).map(|name| sanitize(name.as_ref())).collect();
     match names.len() {
-        0..=20 => shown.join(", "),
-        n => format!("{} and {} more", shown.join(", "), n - 20),
+        0..=MAX_NAMES => shown.join(", "),
+        n => format!("{} and {} more", shown.join(", "), n - MAX_NAMES),
     }
 }
 
-/// Somebody's text on one line of a terminal: control characters are escaped, long text is cut.
+/// Makes text from input safe to print on one line: escapes control characters and truncates after 200 characters.
 pub fn sanitize(text: &str) -> String {
     let mut shown = String::new();
     for (count, letter) in text.chars().enumerate() {
@@ -230,14 +221,14 @@ pub fn sanitize(text: &str) -> String {
     shown
 }
 
-/// How many slips lie between two names, where they are few. Two texts that are no names are not compared: it would take
-/// as much memory as one of them is long, times the other.
+/// Returns the Damerau–Levenshtein distance of two names, if it is at most 3. Long texts are not compared, because the distance
+/// takes memory proportional to the product of the lengths.
 pub fn edit_distance(a: &str, b: &str) -> Option<usize> {
-    const LONGEST: usize = 200;
-    (a.len() <= LONGEST && b.len() <= LONGEST).then(|| strsim::damerau_levenshtein(a, b)).filter(|slips| *slips <= 3)
+    const MAX_BYTES: usize = 200;
+    (a.len() <= MAX_BYTES && b.len() <= MAX_BYTES).then(|| strsim::damerau_levenshtein(a, b)).filter(|edits| *edits <= 3)
 }
 
-/// `(3×2)`, `(3)`, `(scalar)`: how a shape is written everywhere.
+/// Formats a shape: `(3×2)`, `(3)`, `(scalar)`.
 pub fn format_shape(shape: &[usize]) -> String {
     if shape.is_empty() {
         return "(scalar)".to_owned();
@@ -246,23 +237,23 @@ pub fn format_shape(shape: &[usize]) -> String {
     format!("({})", sides.join("×"))
 }
 
-/// `[2,0]`: how an index is written everywhere.
+/// Formats an index: `[2,0]`.
 pub fn format_index(index: &[usize]) -> String {
-    let parts: Vec<String> = index.iter().map(usize::to_string).collect();
-    format!("[{}]", parts.join(","))
+    let axes: Vec<String> = index.iter().map(usize::to_string).collect();
+    format!("[{}]", axes.join(","))
 }
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $code:ident = $text:literal,)*) => {
-        /// The stable codes of all refusals and warnings, as `--error-format json` prints them.
+        /// Stable codes of all errors and warnings; `--error-format json` prints them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Code { $($(#[$doc])* $code,)* }
 
         impl Code {
-            /// Every code there is.
+            /// Every code.
             pub const ALL: &'static [Code] = &[$(Code::$code,)*];
 
-            /// The code as it is printed.
+            /// Returns the code as it is printed.
             pub fn as_str(self) -> &'static str {
                 match self { $(Code::$code => $text,)* }
             }
@@ -271,127 +262,127 @@ macro_rules! codes {
 }
 
 impl Code {
-    /// What helps where nobody nearer to the mistake knew better.
+    /// Returns the tip of an error without one of its own.
     pub fn tip(self) -> Option<&'static str> {
         match self {
-            Code::EmptyValue => Some("write numbers, '1,2;3,4', a file, or - for standard input"),
-            Code::NumberRange => Some("the largest double is 1.8e308; infinity is written \"Infinity\""),
-            Code::Rank => Some("a matrix has rows and columns: reshape it, or select one matrix of it"),
+            Code::EmptyValue => Some("write numbers such as '1,2;3,4', name a file, or use - for standard input"),
+            Code::NumberRange => Some("the largest double is 1.8e308; write infinity as \"Infinity\""),
+            Code::Rank => Some("reshape it to rows and columns, or select one matrix of it"),
             Code::Damaged => Some("write or copy the file again"),
-            Code::JsonSyntax => Some("`jq .` or `python3 -m json.tool` shows what is left of it"),
-            Code::JsonDepth => Some("a matrix has two levels of brackets: [[1, 2], [3, 4]]"),
-            Code::DuplicateKey => Some("keep one of them"),
-            Code::TargetSum => Some("targets are 0 or more and sum to 1 in each row"),
+            Code::JsonSyntax => Some("check the document with `jq .` or `python3 -m json.tool`"),
+            Code::JsonDepth => Some("write a matrix with two levels of brackets: [[1, 2], [3, 4]]"),
+            Code::DuplicateKey => Some("remove one of them"),
+            Code::TargetSum => Some("targets must be at least 0 and sum to 1 in each row"),
             Code::ProbabilitySum => {
-                Some("probabilities are 0 to 1 and sum to 1 in each row; for scores use softmax-xent")
+                Some("probabilities must be from 0 to 1 and sum to 1 in each row; for logits use softmax-xent")
             }
-            Code::NanInput => Some("find where it was made: 0/0, inf - inf, log of a negative number"),
-            Code::FileUnreadable => Some("may you read it?"),
-            Code::Tape => Some("`nnlayer net --init 2,3,2` shows what a network looks like, `--tape` what a tape does"),
+            Code::NanInput => Some("look for 0/0, inf - inf or the logarithm of a negative number in its computation"),
+            Code::FileUnreadable => Some("check the permissions of the file"),
+            Code::Tape => Some("`nnlayer net --init 2,3,2` prints an example of a network, and `--tape` one of a tape"),
             _ => None,
         }
     }
 }
 
 codes! {
-    /// The command line is not of the right form.
+    /// Invalid command line.
     Usage = "usage",
-    /// A required operand is not there.
+    /// A required operand is missing.
     OperandMissing = "operand-missing",
-    /// An operand has no value at all.
+    /// An operand without a value.
     EmptyValue = "empty-value",
-    /// Neither a number nor a path.
+    /// A text that is neither numbers nor a path.
     BadLiteral = "bad-literal",
-    /// A number that no double can hold.
+    /// A number that a double cannot represent.
     NumberRange = "number-range",
     /// Rows of different lengths.
     Ragged = "ragged-rows",
-    /// Rank above 2, or a rank that the layer does not take.
+    /// More than two axes, or a rank that the layer does not take.
     Rank = "rank",
-    /// Shapes that do not fit each other.
+    /// Shapes that do not match.
     Shape = "shape-mismatch",
-    /// No such file.
+    /// A file that does not exist.
     FileMissing = "file-missing",
-    /// A directory, or a file that may not be read.
+    /// A directory, or a file that cannot be read.
     FileUnreadable = "file-unreadable",
-    /// Bytes of no known format.
+    /// An unrecognised file format.
     FormatUnknown = "format-unknown",
-    /// A file that is cut off or damaged.
+    /// A truncated or damaged file.
     Damaged = "damaged",
-    /// Elements that are no real numbers.
+    /// Elements that are not real numbers.
     Dtype = "dtype",
-    /// No JSON.
+    /// Invalid JSON.
     JsonSyntax = "json-syntax",
-    /// JSON nested deeper than any matrix or network.
+    /// JSON nested too deeply.
     JsonDepth = "json-depth",
-    /// One key twice in one object.
+    /// A key that occurs twice in one object.
     DuplicateKey = "duplicate-key",
-    /// null, a string, a boolean or an object in a matrix.
+    /// A null, string, boolean or object in a matrix.
     NotANumber = "not-a-number",
-    /// The selected key, pointer or array is not there.
+    /// A selected key, pointer or array that does not exist.
     KeyMissing = "key-missing",
-    /// A first row of words in a table.
+    /// A table whose first row consists of words.
     HeaderRow = "header-row",
-    /// Two operands want all of standard input.
+    /// Two operands that read the same standard input.
     StdinTwice = "stdin-twice",
-    /// A class index outside the classes.
+    /// A class index out of range.
     IndexRange = "index-range",
-    /// A class index with a fraction.
+    /// A class index that is not an integer.
     IndexFraction = "index-fraction",
     /// An axis that the operand does not have.
     AxisRange = "axis-range",
-    /// A setting outside its range, or one that does not go with the others.
+    /// A setting out of range, or in conflict with another.
     Setting = "setting",
-    /// Nothing to average.
+    /// A mean over no rows.
     EmptyMean = "empty-mean",
-    /// A row of logits whose softmax does not exist.
+    /// A row of logits whose softmax is undefined.
     InfiniteLogits = "infinite-logits",
     /// A result that the output format cannot hold.
     OutFormat = "out-format",
-    /// A computation that is too large to be drawn, or empty.
+    /// A computation too large for a graph, or empty.
     GraphSize = "graph-size",
-    /// The output could not be written.
+    /// Output that could not be written.
     WriteFailed = "write-failed",
-    /// A scalar dout where true gradients are needed.
+    /// A scalar dout where gradients are needed.
     LocalFactors = "local-factors",
-    /// Targets that are no distribution.
+    /// Targets that are not a distribution.
     TargetSum = "target-sum",
-    /// Probabilities that are no distribution.
+    /// Probabilities that are not a distribution.
     ProbabilitySum = "probability-sum",
     /// Probabilities where logits are expected.
     SoftmaxTwice = "softmax-twice",
     /// NaN in an operand.
     NanInput = "nan-input",
-    /// A tape or network that is damaged, or not of the form that a command needs.
+    /// A tape or network that is damaged, or unsuitable for the command.
     Tape = "tape",
-    /// A tape of a version that this program does not read.
+    /// A tape of an unsupported version.
     TapeVersion = "tape-version",
-    /// A tape whose saved values are not what its layers give.
+    /// A tape whose saved values differ from those its layers compute.
     TapeStale = "tape-stale",
     /// Results that are not summed.
     LeftOut = "left-out",
     /// Records of a stream that could not be computed.
     BadRecords = "bad-records",
-    /// A key that is nearly an operand's name.
+    /// An unknown key that resembles an operand's name.
     UnknownKey = "unknown-key",
-    /// No program of that name.
+    /// A program that does not exist.
     ProgramMissing = "program-missing",
-    /// A file that cannot be run.
+    /// A file that cannot be executed.
     ProgramNotExecutable = "program-not-executable",
-    /// A program that takes too long.
+    /// A program that exceeded its time limit.
     ProgramTimeout = "program-timeout",
-    /// A program that ended badly, or before it answered.
+    /// A program that failed, or ended before it replied.
     ProgramCrash = "program-crash",
-    /// A program under test answers the same input in two ways.
+    /// A program under test that replies to one input in two ways.
     ReplyUnsteady = "reply-unsteady",
-    /// A program's answer is no JSON.
+    /// A reply that is not JSON.
     ReplyNotJson = "reply-not-json",
-    /// A program's answer lacks a key.
+    /// A reply without a required key.
     ReplyKeyMissing = "reply-key-missing",
-    /// A program's answer has other points than the request.
+    /// A reply with another number of points than the request.
     ReplyPoints = "reply-points",
-    /// Something in a program's answer is no array of numbers.
+    /// A value in a reply that is not an array of numbers.
     ReplyValue = "reply-value",
-    /// A program's answer does not end.
+    /// A reply that exceeds the size limit.
     ReplyTooLong = "reply-too-long",
 }

@@ -1,4 +1,4 @@
-//! The names operands and results go by: option names, JSON keys and words in messages are all spelled here.
+//! Names of operands and results. Options, JSON keys and messages take their spelling from here.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,13 +13,13 @@ use std::fmt;
 pub struct Name(Cow<'static, str>);
 
 impl Name {
-    /// Input of a layer; for `softmax` and `softmax-xent` the logits.
+    /// Input of a layer; the logits of `softmax` and `softmax-xent`.
     pub const X: Name = Name::fixed("x");
     /// Weight W, (in, out).
     pub const W: Name = Name::fixed("w");
     /// Bias.
     pub const B: Name = Name::fixed("b");
-    /// Output of a layer; probabilities where the layer makes them.
+    /// Output of a layer; the probabilities of `softmax`.
     pub const Y: Name = Name::fixed("y");
     /// Targets.
     pub const T: Name = Name::fixed("t");
@@ -29,7 +29,7 @@ impl Name {
     pub const DOUT: Name = Name::fixed("dout");
     /// Loss.
     pub const LOSS: Name = Name::fixed("loss");
-    /// What a mean reduction divided by.
+    /// Number that a mean reduction divides by.
     pub const DIVISOR: Name = Name::fixed("divisor");
     /// Gradient ∂L/∂x.
     pub const DX: Name = Name::fixed("dx");
@@ -40,27 +40,27 @@ impl Name {
     /// Gradient ∂L/∂y, of a loss by the probabilities.
     pub const DY: Name = Name::fixed("dy");
 
-    /// A name that is known beforehand.
+    /// Returns a name known at compile time.
     pub const fn fixed(text: &'static str) -> Name {
         Name(Cow::Borrowed(text))
     }
 
-    /// A name that is known only at run time, such as a key of somebody's program.
+    /// Returns a name known at run time, such as a key of a program's reply.
     pub fn new(text: impl Into<String>) -> Name {
         Name(Cow::Owned(text.into()))
     }
 
-    /// The name as an option, a key and a word.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name in a chain that has many: `w` of the layer `fc1` is `fc1.w`.
+    /// Returns the name qualified by a layer of a chain: `fc1.w`.
     pub fn in_layer(&self, layer: &str) -> Name {
         Name::new(format!("{layer}.{}", self.0))
     }
 
-    /// The gradient of the loss by this operand: `w` gives `dw`.
+    /// Returns the name of the gradient with respect to this operand: `w` gives `dw`.
     pub fn gradient(&self) -> Name {
         Name::new(format!("d{}", self.0))
     }

@@ -1,9 +1,9 @@
-//! Named arrays: what a layer reads, what it gives back, and a vector space for whoever differentiates by all of them.
+//! Named arrays: the operands and results of a layer.
 
 use super::name::Name;
 use ndarray::ArrayD;
 
-/// Named arrays in the order they were put in. A handful of entries: looking one up walks them.
+/// Named arrays in insertion order. Lookup is a linear search, since there are only a few.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensors<S> {
     entries: Vec<(Name, ArrayD<S>)>,
@@ -16,12 +16,12 @@ impl<S> Default for Tensors<S> {
 }
 
 impl<S> Tensors<S> {
-    /// Holds nothing.
+    /// Returns an empty collection.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds an array, or replaces the one of that name in its place.
+    /// Appends an array, or replaces the array with that name.
     pub fn insert(&mut self, name: Name, value: ArrayD<S>) {
         match self.entries.iter_mut().find(|(known, _)| *known == name) {
             Some(entry) => entry.1 = value,
@@ -29,27 +29,27 @@ impl<S> Tensors<S> {
         }
     }
 
-    /// The same as [`insert`](Self::insert), for building in one expression.
+    /// Inserts an array and returns the collection.
     #[must_use]
     pub fn with(mut self, name: Name, value: ArrayD<S>) -> Self {
         self.insert(name, value);
         self
     }
 
-    /// The array of that name.
+    /// Returns the array with that name.
     pub fn get(&self, name: &Name) -> Option<&ArrayD<S>> {
         self.entries.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
-    /// The array of that name, to change.
+    /// Returns the array with that name for modification.
     pub fn get_mut(&mut self, name: &Name) -> Option<&mut ArrayD<S>> {
         self.entries.iter_mut().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
-    /// An array that `admit` has seen: its absence is a mistake in this program, not in the input.
+    /// Returns an array that `admit` has found present.
     ///
     /// # Panics
-    /// Where no array has that name.
+    /// Panics if no array has that name, which is a bug of the caller and not an error in the input.
     pub fn known(&self, name: &Name) -> &ArrayD<S> {
         match self.get(name) {
             Some(value) => value,
@@ -57,45 +57,45 @@ impl<S> Tensors<S> {
         }
     }
 
-    /// Takes the array of that name out.
+    /// Removes and returns the array with that name.
     pub fn take(&mut self, name: &Name) -> Option<ArrayD<S>> {
         let at = self.entries.iter().position(|(known, _)| known == name)?;
         Some(self.entries.remove(at).1)
     }
 
-    /// Names and arrays, in order.
+    /// Returns the names and arrays in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Name, &ArrayD<S>)> {
         self.entries.iter().map(|(name, value)| (name, value))
     }
 
-    /// Names, in order.
+    /// Returns the names in order.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
         self.entries.iter().map(|(name, _)| name)
     }
 
-    /// Whether there is no array.
+    /// Returns true if there are no arrays.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The number of arrays.
+    /// Returns the number of arrays.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Every entry of every array through `f`; names and shapes stay.
+    /// Applies `f` to every entry of every array; names and shapes do not change.
     pub fn map<R>(&self, mut f: impl FnMut(&S) -> R) -> Tensors<R> {
         Tensors { entries: self.entries.iter().map(|(name, value)| (name.clone(), value.map(&mut f))).collect() }
     }
 
-    /// All arrays of `other` after these; an array of the same name is replaced.
+    /// Appends all arrays of `other`; an array with a name that exists is replaced.
     pub fn extend(&mut self, other: Tensors<S>) {
         for (name, value) in other.entries {
             self.insert(name, value);
         }
     }
 
-    /// Keeps the arrays whose name `f` accepts.
+    /// Retains the arrays whose name `f` accepts.
     pub fn retain(&mut self, mut f: impl FnMut(&Name) -> bool) {
         self.entries.retain(|(name, _)| f(name));
     }

@@ -1,4 +1,4 @@
-//! Arrays on their way out: one after the other, each in blocks of rows, so that whoever computes them needs no room for all.
+//! Arrays that formats read and write.
 
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
@@ -6,23 +6,56 @@ use ndarray::ArrayD;
 use std::borrow::Cow;
 use std::io;
 
-/// Arrays that are made when they are asked for.
+/// Unit roundoff of a double, 2⁻⁵³.
+pub const DOUBLE_ROUNDING: f64 = f64::EPSILON / 2.0;
+
+/// An array read from a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadedArray {
+    /// The values, rank 0 to 2.
+    pub value: ArrayD<f64>,
+    /// Unit roundoff of the element type in the file; 2⁻⁵³ for doubles.
+    pub rounding: f64,
+    /// The pointer or name of the array in the file; empty for the whole file.
+    pub pointer: String,
+}
+
+/// Element type of results in binary formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputDtype {
+    /// NumPy's `f8`.
+    F64,
+    /// NumPy's `f4`, for results of `--precision f32`, which are exact in it.
+    F32,
+}
+
+impl OutputDtype {
+    /// Returns the size of an element in bytes.
+    pub(super) fn size(self) -> usize {
+        match self {
+            OutputDtype::F64 => 8,
+            OutputDtype::F32 => 4,
+        }
+    }
+}
+
+/// A stream of named arrays, each in chunks of rows, so that results larger than memory can be written.
 pub trait ArrayStream {
-    /// Goes on to the next array: its name and its shape.
+    /// Advances to the next array and returns its name and shape.
     fn next_array(&mut self) -> io::Result<Option<(Name, Vec<usize>)>>;
 
-    /// Its next rows, or numbers of a vector, until there are none; a scalar comes once.
+    /// Returns the next rows of the array, or the next entries of a vector; a scalar is one chunk.
     fn next_rows(&mut self) -> io::Result<Option<Cow<'_, ArrayD<f64>>>>;
 }
 
-/// Arrays in memory. Those that are owned are dropped once they are written.
+/// Arrays in memory as a stream of one chunk each. An owned array is dropped when the next one is requested.
 pub struct InMemoryArrays<'a> {
     arrays: Box<dyn Iterator<Item = (Name, Cow<'a, ArrayD<f64>>)> + 'a>,
     rows: Option<Cow<'a, ArrayD<f64>>>,
 }
 
 impl<'a> InMemoryArrays<'a> {
-    /// These arrays, in their order.
+    /// Returns a stream of these arrays.
     pub fn new(arrays: impl Iterator<Item = (Name, Cow<'a, ArrayD<f64>>)> + 'a) -> Self {
         InMemoryArrays { arrays: Box::new(arrays), rows: None }
     }

@@ -1,11 +1,11 @@
-//! `.csv` and `.tsv`: a row a line, without a header; one column is a vector.
+//! `.csv` and `.tsv`: one row per line, without a header; a single column is a vector.
 
-use super::elements::cut_off;
-use super::{
-    ArrayStream, DOUBLE_ROUNDING, Format, LoadedArray, OutputDtype, Selector, Source, refuse_selector, refuse_utf16,
-    sanitize,
-};
-use crate::core::error::{Code, Error, Place, format_count};
+use super::arrays::{ArrayStream, DOUBLE_ROUNDING, LoadedArray, OutputDtype};
+use super::errors::{decode_error, refuse_selector, refuse_utf16};
+use super::file_format::Format;
+use super::selector::Selector;
+use super::source::Source;
+use crate::core::error::{Code, Error, Place, format_count, sanitize};
 use crate::core::name::Name;
 use crate::parallel::progress::Progress;
 use ::csv::{Terminator, WriterBuilder};
@@ -18,7 +18,7 @@ pub struct Csv;
 /// Columns separated by tabs.
 pub struct Tsv;
 
-macro_rules! table {
+macro_rules! impl_table_format {
     ($format:ident, $name:literal, $extension:literal, $delimiter:literal) => {
         impl Format for $format {
             fn name(&self) -> &'static str {
@@ -33,13 +33,11 @@ macro_rules! table {
                 false
             }
 
-            fn read(&self, source: Source<'_>, select: &Selector, _wanted: &[Name]) -> Result<LoadedArray, Error> {
+            fn read(&self, source: Source<'_>, select: &Selector, _names: &[Name]) -> Result<LoadedArray, Error> {
                 let label = source.label;
-                let read = move || {
-                    refuse_selector(select, self)?;
-                    read_table(source, $delimiter)
-                };
-                let value = read().map_err(|error| error.with_origin(label))?;
+                let value = refuse_selector(select, self)
+                    .and_then(|()| read_table(source, $delimiter))
+                    .map_err(|error| error.with_origin(label))?;
                 Ok(LoadedArray { value, rounding: DOUBLE_ROUNDING, pointer: String::new() })
             }
 
@@ -50,7 +48,7 @@ macro_rules! table {
             fn write(
                 &self,
                 arrays: &mut dyn ArrayStream,
-                _wide: OutputDtype,
+                _dtype: OutputDtype,
                 out: &mut dyn io::Write,
             ) -> io::Result<()> {
                 write_tables(arrays, $delimiter, out)
@@ -59,31 +57,31 @@ macro_rules! table {
     };
 }
 
-table!(Csv, ".csv", "csv", b',');
-table!(Tsv, ".tsv", "tsv", b'\t');
+impl_table_format!(Csv, ".csv", "csv", b',');
+impl_table_format!(Tsv, ".tsv", "tsv", b'\t');
 
-/// Reads all rows; one column is a vector (N), anything else a matrix (N, C). Numbers hide no delimiters and no line ends
-/// in quotes: a line is a row, and the place of every cell is exact.
+/// Reads all rows as a matrix (N, C), or a single column as a vector (N). Quotes cannot contain delimiters or line ends, so
+/// every line is a row and the line and column of every cell are known.
 fn read_table(source: Source<'_>, delimiter: u8) -> Result<ArrayD<f64>, Error> {
     let mut table = Table { delimiter, values: Vec::new(), rows: 0, columns: 0 };
     let (mut source, mut text, mut line) = (BufReader::with_capacity(1 << 16, source), Vec::new(), 0);
-    while source.read_until(b'\n', &mut text).map_err(|error| cut_off(&error))? > 0 {
+    while source.read_until(b'\n', &mut text).map_err(|error| decode_error(&error))? > 0 {
         if line == 0 {
             refuse_utf16(&text)?;
         }
         let row = text.strip_suffix(b"\n").unwrap_or(&text);
         let row = row.strip_suffix(b"\r").unwrap_or(row);
-        // Old Macs end a line with a lone carriage return.
+        // Classic Mac OS ends a line with a lone carriage return.
         for row in row.split(|&byte| byte == b'\r') {
             line += 1;
             table.read_row(row.strip_prefix(b"\xef\xbb\xbf").filter(|_| line == 1).unwrap_or(row), line)?;
         }
         text.clear();
     }
-    table.array()
+    table.into_array()
 }
 
-/// What was read so far.
+/// The rows read so far.
 struct Table {
     delimiter: u8,
     values: Vec<f64>,
@@ -92,7 +90,7 @@ struct Table {
 }
 
 impl Table {
-    /// Appends a row; blank lines are none.
+    /// Appends a row; blank lines are skipped.
     fn read_row(&mut self, text: &[u8], line: usize) -> Result<(), Error> {
         if text.iter().all(|&byte| byte == b' ') {
             return Ok(());
@@ -103,30 +101,28 @@ impl Table {
             refuse_header(cells, self.delimiter, line)?;
         }
         if cells().count() != self.columns {
-            let (row, these) = (self.rows, format_count(cells().count(), "column"));
-            return Err(Error::new(Code::Ragged, format!("row {row} has {these}, row 0 has {}", self.columns))
+            let (row, columns) = (self.rows, format_count(cells().count(), "column"));
+            return Err(Error::new(Code::Ragged, format!("row {row} has {columns}, but row 0 has {}", self.columns))
                 .at(place(line, 1))
-                .tip("every line needs the same number of columns"));
+                .tip("give every row the same number of columns"));
         }
         let mut column = 1;
         for cell in text.split(|&byte| byte == self.delimiter) {
             let blanks = cell.len() - cell.trim_ascii_start().len();
-            self.values.push(number(cell).map_err(|error| error.at(place(line, column + blanks)))?);
+            self.values.push(parse_cell(cell).map_err(|error| error.at(place(line, column + blanks)))?);
             column += String::from_utf8_lossy(cell).chars().count() + 1;
         }
         self.rows += 1;
         Ok(())
     }
 
-    fn array(self) -> Result<ArrayD<f64>, Error> {
+    fn into_array(self) -> Result<ArrayD<f64>, Error> {
         let shape = match (self.rows, self.columns) {
-            (0, _) => {
-                return Err(Error::new(Code::EmptyValue, "is empty").tip("a table has at least one row of numbers"));
-            }
+            (0, _) => return Err(Error::new(Code::EmptyValue, "is empty").tip("write at least one row of numbers")),
             (rows, 1) => vec![rows],
             (rows, columns) => vec![rows, columns],
         };
-        ArrayD::from_shape_vec(IxDyn(&shape), self.values).map_err(|_| Error::new(Code::Damaged, "is no table"))
+        ArrayD::from_shape_vec(IxDyn(&shape), self.values).map_err(|_| Error::new(Code::Damaged, "is not a table"))
     }
 }
 
@@ -134,81 +130,83 @@ fn place(line: usize, column: usize) -> Place {
     Place::Text { line, column, pointer: String::new() }
 }
 
-/// A cell without blanks and the quotes around it.
-fn bare(cell: &[u8]) -> &[u8] {
+/// Removes blanks and quotes around a cell.
+fn unquote(cell: &[u8]) -> &[u8] {
     match cell.trim_ascii() {
         [b'"', inside @ .., b'"'] => inside.trim_ascii(),
         cell => cell,
     }
 }
 
-fn number(cell: &[u8]) -> Result<f64, Error> {
-    let text = String::from_utf8_lossy(bare(cell));
+fn parse_cell(cell: &[u8]) -> Result<f64, Error> {
+    let text = String::from_utf8_lossy(unquote(cell));
     if text.is_empty() {
         return Err(Error::new(Code::EmptyValue, "a cell is empty").tip("write nan for a missing value"));
     }
-    let spelled = text.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_alphabetic());
+    let is_word = text.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_alphabetic());
     match text.parse::<f64>() {
-        Ok(number) if number.is_infinite() && !spelled => {
-            Err(Error::new(Code::NumberRange, format!("{} is beyond the largest double, 1.8e308", sanitize(&text)))
-                .tip("write inf or -inf if infinity is meant"))
+        Ok(number) if number.is_infinite() && !is_word => {
+            Err(Error::new(Code::NumberRange, format!("{} is too large for a double", sanitize(&text)))
+                .tip("the largest double is 1.8e308; write inf or -inf for infinity"))
         }
         Ok(number) => Ok(number),
         Err(_) => Err(Error::new(Code::NotANumber, format!("the cell \"{}\" is not a number", sanitize(&text)))
-            .tip("every cell is a number with a decimal point; nan, inf and -inf are numbers too")),
+            .tip("write numbers with a decimal point, or nan, inf or -inf")),
     }
 }
 
-/// Refuses a first line of words alone, and a table that separates its columns by something else.
+/// Refuses a first line that has only words, and a table with another delimiter.
 fn refuse_header<'a, C: Iterator<Item = &'a [u8]>>(
     cells: impl Fn() -> C,
     delimiter: u8,
     line: usize,
 ) -> Result<(), Error> {
-    let word = |cell: &&[u8]| !bare(cell).is_empty() && number(cell).is_err_and(|error| error.code == Code::NotANumber);
-    let Some(first) = cells().find(word).map(bare) else { return Ok(()) };
-    let other = [(b';', "semicolons"), (b'\t', "tabs"), (b',', "commas")];
-    let split = other.iter().find(|(sign, _)| *sign != delimiter && first.contains(sign));
+    let is_word =
+        |cell: &&[u8]| !unquote(cell).is_empty() && parse_cell(cell).is_err_and(|error| error.code == Code::NotANumber);
+    let Some(first) = cells().find(is_word).map(unquote) else { return Ok(()) };
+    let delimiters = [
+        (b';', "semicolons: replace them by commas with `tr ';' ','`"),
+        (b'\t', "tabs: name the file .tsv"),
+        (b',', "commas: name the file .csv"),
+    ];
+    let other = delimiters.iter().find(|(sign, _)| *sign != delimiter && first.contains(sign));
     let shown = sanitize(&String::from_utf8_lossy(first));
-    if let Some((sign, name)) = split {
-        let sign = char::from(*sign).escape_default();
+    if let Some((_, advice)) = other {
         return Err(Error::new(Code::NotANumber, format!("the cell \"{shown}\" is not a number"))
             .at(place(line, 1))
-            .tip(format!(
-                "the columns look separated by {name}: tr '{sign}' ',' makes a .csv, tabs belong in a .tsv"
-            )));
+            .tip(format!("the columns look separated by {advice}")));
     }
-    // A number beside the word: a mistyped row, which nobody should be told to cut off.
-    if cells().any(|cell| number(cell).is_ok()) {
+    // A number beside the word means a mistyped row, which must not be removed.
+    if cells().any(|cell| parse_cell(cell).is_ok()) {
         return Ok(());
     }
-    Err(Error::new(Code::HeaderRow, format!("the first line is a header, \"{shown}\""))
+    Err(Error::new(Code::HeaderRow, format!("the first line is a header: \"{shown}\""))
         .at(place(line, 1))
-        .tip(format!("only numbers are read: tail -n +{} FILE leaves the header out", line + 1)))
+        .tip(format!("remove the header with `tail -n +{} FILE`", line + 1)))
 }
 
 fn write_tables(arrays: &mut dyn ArrayStream, delimiter: u8, out: &mut dyn io::Write) -> io::Result<()> {
     let mut writer = WriterBuilder::new().delimiter(delimiter).terminator(Terminator::Any(b'\n')).from_writer(out);
     while let Some((_, shape)) = arrays.next_array()? {
         let progress = Progress::new("writing", shape.iter().product());
-        let mut write = |row: ArrayViewD<'_, f64>| {
-            writer.write_record(row.iter().map(|&number| cell(number)))?;
+        let mut write_row = |row: ArrayViewD<'_, f64>| {
+            writer.write_record(row.iter().map(|&number| format_cell(number)))?;
             progress.advance(row.len());
             Ok::<(), csv::Error>(())
         };
         while let Some(rows) = arrays.next_rows()? {
             if rows.ndim() == 0 {
-                write(rows.view())?;
+                write_row(rows.view())?;
             } else {
-                rows.axis_iter(Axis(0)).try_for_each(&mut write)?;
+                rows.axis_iter(Axis(0)).try_for_each(&mut write_row)?;
             }
         }
     }
     writer.flush()
 }
 
-/// The shortest digits that read back to the same double.
-fn cell(number: f64) -> String {
+/// Returns the shortest digits that are read as the same double.
+fn format_cell(number: f64) -> String {
     match number {
         number if number.is_nan() => "nan".to_owned(),
         f64::INFINITY => "inf".to_owned(),
@@ -228,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_columns_marks_and_line_ends_are_understood() {
+    fn byte_order_marks_quotes_and_all_line_ends_are_read() {
         assert_eq!(read("1,2\n3,4\n").unwrap(), ndarray::arr2(&[[1.0, 2.0], [3.0, 4.0]]).into_dyn());
         assert_eq!(read("\u{feff}1\r\n2\r\n").unwrap(), ndarray::arr1(&[1.0, 2.0]).into_dyn());
         assert_eq!(read("1\r\"2\"\r 3 \r").unwrap(), ndarray::arr1(&[1.0, 2.0, 3.0]).into_dyn());
@@ -237,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_name_line_and_column() {
+    fn errors_have_a_line_and_a_column() {
         for (text, code, line, column) in [
             ("1,2\n3\n", Code::Ragged, 2, 1),
             ("1,2\n3,x\n", Code::NotANumber, 2, 3),
@@ -260,18 +258,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back_bit_for_bit(bits in prop::collection::vec(any::<u64>(), 2..20)) {
+        fn written_tables_are_read_back_bit_for_bit(bits in prop::collection::vec(any::<u64>(), 2..20)) {
             let values: Vec<f64> = bits.into_iter().map(f64::from_bits).map(|v| if v.is_nan() { f64::NAN } else { v }).collect();
             let vector = ndarray::Array1::from(values).into_dyn();
             let mut text = Vec::new();
             let arrays = crate::core::tensors::Tensors::new().with(Name::Y, vector.clone());
-            write_tables(&mut crate::format::InMemoryArrays::from(&arrays), b',', &mut text).unwrap();
+            write_tables(&mut crate::format::arrays::InMemoryArrays::from(&arrays), b',', &mut text).unwrap();
             let back = read(std::str::from_utf8(&text).unwrap()).unwrap();
             prop_assert!(back.iter().zip(&vector).all(|(a, b)| a.to_bits() == b.to_bits()));
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+        fn arbitrary_bytes_do_not_panic(bytes: Vec<u8>) {
             let _ = Csv.read(Source::bytes("t", &bytes), &Selector::Default, &[]);
         }
     }

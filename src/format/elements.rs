@@ -1,178 +1,167 @@
-//! Elements of binary files and how they lie there, for every format that has them.
+//! Element types and array layout of binary formats.
 
-use super::{DOUBLE_ROUNDING, rank_error, too_large};
+use super::arrays::DOUBLE_ROUNDING;
+use super::errors::{damaged, decode_error, out_of_memory, rank_error};
 use crate::core::error::{Code, Error};
 use crate::parallel::pages;
 use ndarray::{ArrayD, ShapeBuilder};
-use std::io::{self, Read};
+use std::io::Read;
 
-/// The type of an element, with its size in bytes.
+/// Type of the elements of an array in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Element {
+pub(super) enum ElementType {
     Bool,
-    I1,
-    I2,
-    I4,
     I8,
-    U1,
-    U2,
-    U4,
+    I16,
+    I32,
+    I64,
     U8,
-    F2,
-    /// bfloat16: the upper half of an F4.
-    Brain,
-    F4,
-    F8,
+    U16,
+    U32,
+    U64,
+    F16,
+    Bf16,
+    F32,
+    F64,
 }
 
-impl Element {
-    /// Bytes an element takes.
+impl ElementType {
+    /// Returns the size of an element in bytes.
     pub(super) fn size(self) -> usize {
         match self {
-            Element::Bool | Element::I1 | Element::U1 => 1,
-            Element::I2 | Element::U2 | Element::F2 | Element::Brain => 2,
-            Element::I4 | Element::U4 | Element::F4 => 4,
-            Element::I8 | Element::U8 | Element::F8 => 8,
+            ElementType::Bool | ElementType::I8 | ElementType::U8 => 1,
+            ElementType::I16 | ElementType::U16 | ElementType::F16 | ElementType::Bf16 => 2,
+            ElementType::I32 | ElementType::U32 | ElementType::F32 => 4,
+            ElementType::I64 | ElementType::U64 | ElementType::F64 => 8,
         }
     }
 
-    /// Half a unit in the last place at 1, 2⁻ᵖ for p bits of significand; whole numbers are as exact as doubles.
+    /// Returns the unit roundoff, 2⁻ᵖ for p bits of significand; integers count as exact doubles.
     pub(super) fn rounding(self) -> f64 {
         match self {
-            Element::F2 => 2f64.powi(-11),
-            Element::Brain => 2f64.powi(-8),
-            Element::F4 => 2f64.powi(-24),
+            ElementType::F16 => 2f64.powi(-11),
+            ElementType::Bf16 => 2f64.powi(-8),
+            ElementType::F32 => 2f64.powi(-24),
             _ => DOUBLE_ROUNDING,
         }
     }
 
-    /// Appends the elements in `bytes` as doubles; `Err` is the position of the first that no double is equal to.
-    fn decode(self, bytes: &[u8], big_endian: bool, into: &mut Vec<f64>) -> Result<(), usize> {
+    /// Appends the elements in `bytes` as doubles. Errors with the position of the first that a double cannot represent.
+    fn decode(self, bytes: &[u8], big_endian: bool, values: &mut Vec<f64>) -> Result<(), usize> {
         macro_rules! append {
             ($kind:ty, $double:expr) => {{
                 let (elements, _) = bytes.as_chunks::<{ size_of::<$kind>() }>();
                 match big_endian {
-                    true => into.extend(elements.iter().map(|e| $double(<$kind>::from_be_bytes(*e)))),
-                    false => into.extend(elements.iter().map(|e| $double(<$kind>::from_le_bytes(*e)))),
+                    true => values.extend(elements.iter().map(|e| $double(<$kind>::from_be_bytes(*e)))),
+                    false => values.extend(elements.iter().map(|e| $double(<$kind>::from_le_bytes(*e)))),
                 }
             }};
         }
         macro_rules! append_exact {
             ($kind:ty) => {{
-                let begin = into.len();
-                append!($kind, |whole: $kind| match whole as f64 {
-                    double if double as i128 == whole as i128 => double,
+                let begin = values.len();
+                append!($kind, |integer: $kind| match integer as f64 {
+                    double if double as i128 == integer as i128 => double,
                     _ => f64::NAN,
                 });
-                if let Some(at) = into[begin..].iter().position(|double| double.is_nan()) {
+                if let Some(at) = values[begin..].iter().position(|double| double.is_nan()) {
                     return Err(at);
                 }
             }};
         }
         match self {
-            Element::Bool => into.extend(bytes.iter().map(|&byte| f64::from(u8::from(byte != 0)))),
-            Element::I1 => append!(i8, f64::from),
-            Element::I2 => append!(i16, f64::from),
-            Element::I4 => append!(i32, f64::from),
-            Element::I8 => append_exact!(i64),
-            Element::U1 => append!(u8, f64::from),
-            Element::U2 => append!(u16, f64::from),
-            Element::U4 => append!(u32, f64::from),
-            Element::U8 => append_exact!(u64),
-            Element::F2 => append!(half::f16, f64::from),
-            Element::Brain => append!(half::bf16, f64::from),
-            Element::F4 => append!(f32, f64::from),
-            Element::F8 => append!(f64, f64::from),
+            ElementType::Bool => values.extend(bytes.iter().map(|&byte| f64::from(u8::from(byte != 0)))),
+            ElementType::I8 => append!(i8, f64::from),
+            ElementType::I16 => append!(i16, f64::from),
+            ElementType::I32 => append!(i32, f64::from),
+            ElementType::I64 => append_exact!(i64),
+            ElementType::U8 => append!(u8, f64::from),
+            ElementType::U16 => append!(u16, f64::from),
+            ElementType::U32 => append!(u32, f64::from),
+            ElementType::U64 => append_exact!(u64),
+            ElementType::F16 => append!(half::f16, f64::from),
+            ElementType::Bf16 => append!(half::bf16, f64::from),
+            ElementType::F32 => append!(f32, f64::from),
+            ElementType::F64 => append!(f64, f64::from),
         }
         Ok(())
     }
 }
 
-/// How an array lies in a file.
+/// Layout of an array in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
-    pub(super) element: Element,
+pub(super) struct ArrayLayout {
+    pub(super) element: ElementType,
     pub(super) big_endian: bool,
-    /// Whether the first axis is the fastest.
-    pub(super) fortran: bool,
+    /// True if the first axis varies fastest.
+    pub(super) is_fortran: bool,
     pub(super) shape: Vec<usize>,
 }
 
-/// Bytes read at once.
-const CHUNK: usize = 1 << 16;
+/// Number of bytes per read; a multiple of every element's size.
+const CHUNK_BYTES: usize = 1 << 16;
 
-/// Elements that memory is taken for before the first of them is seen.
-const UNSEEN: usize = 1 << 17;
+/// Largest number of elements allocated before any has been decompressed.
+const UNSEEN_ELEMENTS: usize = 1 << 17;
 
-impl Layout {
-    /// Refuses more than two axes, and any size but `held` bytes.
-    pub(super) fn admit(&self, held: u64) -> Result<(), Error> {
+impl ArrayLayout {
+    /// Refuses more than two axes, and a size other than `available` bytes.
+    pub(super) fn check_size(&self, available: u64) -> Result<(), Error> {
         if self.shape.len() > 2 {
             return Err(rank_error(&self.shape));
         }
-        let promised = self.shape.iter().try_fold(self.element.size(), |bytes, &side| bytes.checked_mul(side));
-        match promised {
-            Some(bytes) if bytes as u64 == held => Ok(()),
-            Some(bytes) => Err(wrong_size(&bytes.to_string(), held)),
-            None => Err(wrong_size("more than 2⁶⁴", held)),
+        let declared = self.shape.iter().try_fold(self.element.size(), |bytes, &side| bytes.checked_mul(side));
+        match declared {
+            Some(bytes) if bytes as u64 == available => Ok(()),
+            Some(bytes) => Err(size_error(&bytes.to_string(), available)),
+            None => Err(size_error("more than 2⁶⁴", available)),
         }
     }
 
-    /// Reads the array, which [`admit`](Self::admit) has seen. Unless the bytes are `certain` to be there, memory is
-    /// taken as they come.
-    pub(super) fn read(&self, from: &mut dyn Read, certain: bool) -> Result<ArrayD<f64>, Error> {
+    /// Reads the array in C order, after [`check_size`](Self::check_size). Unless `is_size_known` to be right, memory is
+    /// allocated as bytes arrive.
+    pub(super) fn read(&self, source: &mut dyn Read, is_size_known: bool) -> Result<ArrayD<f64>, Error> {
         let count: usize = self.shape.iter().product();
         let mut values = Vec::new();
-        let reserved = if certain { count } else { count.min(UNSEEN) };
-        values.try_reserve_exact(reserved).map_err(|_| too_large(8 * count as u64))?;
+        let reserved = if is_size_known { count } else { count.min(UNSEEN_ELEMENTS) };
+        values.try_reserve_exact(reserved).map_err(|_| out_of_memory(8 * count as u64))?;
         pages::advise_huge_pages(values.spare_capacity_mut());
-        let mut buffer = [0; CHUNK];
+        let mut buffer = [0; CHUNK_BYTES];
         while values.len() < count {
-            let size = CHUNK.min((count - values.len()) * self.element.size());
-            values.try_reserve(size / self.element.size()).map_err(|_| too_large(8 * count as u64))?;
-            from.read_exact(&mut buffer[..size]).map_err(|error| cut_off(&error))?;
+            let size = CHUNK_BYTES.min((count - values.len()) * self.element.size());
+            values.try_reserve(size / self.element.size()).map_err(|_| out_of_memory(8 * count as u64))?;
+            source.read_exact(&mut buffer[..size]).map_err(|error| decode_error(&error))?;
             let begin = values.len();
             let decoded = self.element.decode(&buffer[..size], self.big_endian, &mut values);
-            decoded.map_err(|at| self.inexact(begin + at))?;
+            decoded.map_err(|at| self.inexact_error(begin + at))?;
         }
-        self.shaped(values)
-    }
-
-    /// The values as an array of C order.
-    fn shaped(&self, values: Vec<f64>) -> Result<ArrayD<f64>, Error> {
         let shape = ndarray::IxDyn(&self.shape);
-        match ArrayD::from_shape_vec(shape.set_f(self.fortran), values) {
+        match ArrayD::from_shape_vec(shape.set_f(self.is_fortran), values) {
             Ok(array) if array.is_standard_layout() => Ok(array),
             Ok(array) => Ok(array.as_standard_layout().into_owned()),
-            Err(_) => Err(wrong_size("more than 2⁶³", 0)),
+            Err(_) => Err(size_error("more than 2⁶³", 0)),
         }
     }
 
-    fn inexact(&self, at: usize) -> Error {
+    /// Returns the error of the integer at a position of the file that no double represents.
+    fn inexact_error(&self, position: usize) -> Error {
         let mut index = vec![0; self.shape.len()];
-        let mut rest = at;
-        let axes: Vec<usize> = if self.fortran { (0..index.len()).collect() } else { (0..index.len()).rev().collect() };
+        let mut rest = position;
+        let axes: Vec<usize> =
+            if self.is_fortran { (0..index.len()).collect() } else { (0..index.len()).rev().collect() };
         for axis in axes {
             index[axis] = rest % self.shape[axis];
             rest /= self.shape[axis];
         }
-        Error::new(Code::NumberRange, "holds a whole number above 2⁵³ that no double is equal to")
+        Error::new(Code::NumberRange, "contains an integer beyond 2⁵³ that a double cannot represent")
             .at_index(&index)
-            .tip("take an offset off it, or store floating-point numbers")
+            .tip("subtract an offset from it, or store floating-point numbers")
     }
 }
 
-fn wrong_size(promised: &str, held: u64) -> Error {
-    let message = format!("is damaged: its header promises {promised} bytes of numbers, the file has {held}");
-    Error::new(Code::Damaged, message)
-}
-
-/// The error of a read that failed: by the machine, or by what the file holds.
-pub(super) fn cut_off(error: &io::Error) -> Error {
-    match error.raw_os_error() {
-        Some(_) => Error::new(Code::FileUnreadable, format!("cannot be read: {error}")),
-        None => Error::new(Code::Damaged, "is cut off or damaged"),
-    }
+/// Returns the error of a header that declares another size than the file has.
+pub(super) fn size_error(declared: &str, available: u64) -> Error {
+    damaged(format!("the header declares {declared} bytes of data, but the file has {available}"))
 }
 
 #[cfg(test)]
@@ -180,36 +169,36 @@ pub(super) fn cut_off(error: &io::Error) -> Error {
 mod tests {
     use super::*;
 
-    fn layout(element: Element, shape: &[usize]) -> Layout {
-        Layout { element, big_endian: false, fortran: false, shape: shape.to_vec() }
+    fn layout(element: ElementType, shape: &[usize]) -> ArrayLayout {
+        ArrayLayout { element, big_endian: false, is_fortran: false, shape: shape.to_vec() }
     }
 
     #[test]
-    fn whole_numbers_that_no_double_equals_are_refused_by_index() {
+    fn integers_that_no_double_represents_are_refused_by_index() {
         let fits = (1i64 << 53) + 2;
-        let bytes: Vec<u8> = [1, fits, -3, fits + 1].iter().flat_map(|whole| whole.to_le_bytes()).collect();
-        let error = layout(Element::I8, &[2, 2]).read(&mut &bytes[..], true).unwrap_err();
+        let bytes: Vec<u8> = [1, fits, -3, fits + 1].iter().flat_map(|integer| integer.to_le_bytes()).collect();
+        let error = layout(ElementType::I64, &[2, 2]).read(&mut &bytes[..], true).unwrap_err();
         assert_eq!((error.code, &error.at), (Code::NumberRange, &Some(crate::core::error::Place::Index(vec![1, 1]))));
         for extreme in [i64::MAX, i64::MIN + 1] {
-            assert!(layout(Element::I8, &[]).read(&mut &extreme.to_le_bytes()[..], true).is_err());
+            assert!(layout(ElementType::I64, &[]).read(&mut &extreme.to_le_bytes()[..], true).is_err());
         }
-        let least = layout(Element::I8, &[1]).read(&mut &i64::MIN.to_le_bytes()[..], true).unwrap();
+        let least = layout(ElementType::I64, &[1]).read(&mut &i64::MIN.to_le_bytes()[..], true).unwrap();
         assert_eq!(least[[0]], -(2f64.powi(63)));
-        assert!(layout(Element::U8, &[1]).read(&mut &u64::MAX.to_le_bytes()[..], true).is_err());
+        assert!(layout(ElementType::U64, &[1]).read(&mut &u64::MAX.to_le_bytes()[..], true).is_err());
     }
 
     #[test]
     fn a_size_that_overflows_is_refused() {
-        let error = layout(Element::F8, &[usize::MAX, 2]).admit(16).unwrap_err();
+        let error = layout(ElementType::F64, &[usize::MAX, 2]).check_size(16).unwrap_err();
         assert_eq!(error.code, Code::Damaged);
-        let empty = layout(Element::F8, &[usize::MAX, 0]);
-        assert!(empty.admit(0).is_err() || empty.read(&mut &[][..], true).is_err());
+        let empty = layout(ElementType::F64, &[usize::MAX, 0]);
+        assert!(empty.check_size(0).is_err() || empty.read(&mut &[][..], true).is_err());
     }
 
     #[test]
-    fn brain_floats_are_the_upper_half_of_single_ones() {
+    fn bfloat16_is_the_upper_half_of_a_single_precision_number() {
         let bytes = [0x80, 0x3f, 0x00, 0xc0];
-        let read = layout(Element::Brain, &[2]).read(&mut &bytes[..], true).unwrap();
+        let read = layout(ElementType::Bf16, &[2]).read(&mut &bytes[..], true).unwrap();
         assert_eq!(read.as_slice().unwrap(), [1.0, -2.0]);
     }
 }

@@ -238,7 +238,7 @@ impl<'a> OperandReader<'a> {
         {
             return Ok(());
         }
-        let kept = Kept::of(&mut open(path)?.0).map_err(|error| format::unreadable(path, &error))?;
+        let kept = Kept::of(&mut open(path)?.0).map_err(|error| format::read_error(path, &error))?;
         self.pipes.push((path.to_owned(), kept));
         Ok(())
     }
@@ -336,9 +336,9 @@ fn open(path: &str) -> Result<(File, u64), Error> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(suggest::missing(path)),
-        Err(error) => return Err(format::unreadable(path, &error)),
+        Err(error) => return Err(format::read_error(path, &error)),
     };
-    let meta = file.metadata().map_err(|error| format::unreadable(path, &error))?;
+    let meta = file.metadata().map_err(|error| format::read_error(path, &error))?;
     if meta.is_dir() {
         return Err(Error::new(Code::FileUnreadable, "is a directory").with_origin(path).tip("name a file in it"));
     }
@@ -349,7 +349,7 @@ fn open(path: &str) -> Result<(File, u64), Error> {
 fn first_bytes(source: Source<'_>) -> Result<Vec<u8>, Error> {
     const MOST: u64 = 1 << 16;
     let (label, mut first) = (source.label, Vec::new());
-    source.take(MOST).read_to_end(&mut first).map_err(|error| format::unreadable(label, &error))?;
+    source.take(MOST).read_to_end(&mut first).map_err(|error| format::read_error(label, &error))?;
     Ok(first)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::core::error::Error;
 use crate::core::signals::ignore_file_size_signal;
-use crate::format::{Source, unreadable};
+use crate::format::{Source, read_error};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 
@@ -42,7 +42,7 @@ impl Kept {
                     file.rewind()?;
                     Ok(Source::file(label, file, *len))
                 };
-                again().map_err(|error| unreadable(label, &error))
+                again().map_err(|error| read_error(label, &error))
             }
         }
     }

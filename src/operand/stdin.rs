@@ -3,7 +3,7 @@
 use super::spool::Kept;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
-use crate::format::{Source, unreadable};
+use crate::format::{Source, read_error};
 use std::io::Read;
 
 /// What messages call it.
@@ -35,7 +35,7 @@ impl<'a> Stdin<'a> {
     pub fn source(&mut self) -> Result<Source<'_>, Error> {
         self.refuse_closed()?;
         if self.kept.is_none() {
-            self.kept = Some(Kept::of(self.source).map_err(|error| unreadable(LABEL, &error))?);
+            self.kept = Some(Kept::of(self.source).map_err(|error| read_error(LABEL, &error))?);
         }
         self.again().unwrap_or_else(|| Ok(Source::bytes(LABEL, &[])))
     }

@@ -1,7 +1,7 @@
 //! JSON: a document read into a tree whose matrices are flat, and results written as one object.
 
 use super::{
-    ArrayStream, DOUBLE_ROUNDING, Format, LoadedArray, OutputDtype, Selector, Source, escape, missing, sanitize,
+    ArrayStream, DOUBLE_ROUNDING, Format, LoadedArray, OutputDtype, Selector, Source, escape, missing_array, sanitize,
     unescape,
 };
 use crate::core::error::{Code, Error, Place, format_count};
@@ -140,7 +140,7 @@ impl<T: Copy> Node<T> {
             let wanted = format!("{passed}/{part}");
             node = match next {
                 Some(next) => next,
-                None => return Err(missing(&wanted, &node.parts(&passed))),
+                None => return Err(missing_array(&wanted, &node.parts(&passed))),
             };
             passed = wanted;
         }
@@ -263,7 +263,7 @@ fn pick(node: &Node, select: &Selector, wanted: &[Name], label: &str) -> Result<
         Some(name) => Ok(format!("{pointer}/{name}")),
         None => {
             let choices: Vec<String> = wanted.iter().map(|name| format!("{pointer}/{name}")).collect();
-            Err(missing(&choices.join(" or "), &chosen.parts(&pointer)).with_origin(label))
+            Err(missing_array(&choices.join(" or "), &chosen.parts(&pointer)).with_origin(label))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Entry, Node, fast_parser, special};
 use crate::core::error::{Code, Error, Place};
-use crate::format::{Source, escape, refuse_utf16, sanitize, unreadable};
+use crate::format::{Source, escape, refuse_utf16, sanitize, read_error};
 use jiter::{Jiter, JiterError, JiterErrorType, JsonErrorType, Peek};
 use ndarray::{ArrayD, IxDyn};
 use std::collections::HashSet;
@@ -22,7 +22,7 @@ pub fn read<T: Entry>(mut source: Source<'_>) -> Result<Node<T>, Error> {
     if let Some(node) = fast_parser::stream(&mut source, length) {
         return Ok(node);
     }
-    source.rewind().map_err(|error| unreadable(label, &error))?;
+    source.rewind().map_err(|error| read_error(label, &error))?;
     general(&source.read_all()?, label)
 }
 

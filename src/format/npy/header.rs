@@ -1,41 +1,79 @@
-//! The header of a `.npy` file, read and written.
+//! The header of a `.npy` file: magic, version, length, and a Python dict with element type, order and shape.
 
-use super::{MAGIC, damaged};
-use crate::core::error::{Code, Error};
-use crate::format::elements::{Element, Layout};
-use crate::format::{OutputDtype, sanitize};
+use crate::core::error::{Code, Error, sanitize};
+use crate::format::arrays::OutputDtype;
+use crate::format::elements::{ArrayLayout, ElementType};
+use crate::format::errors::{damaged, decode_error};
+use std::io::Read;
 
-/// Reads `{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), }`.
-pub(super) fn parse(text: &str) -> Result<Layout, Error> {
-    let unreadable = || damaged("is damaged: its header cannot be read");
-    let mut text = Python(text);
-    let (mut descr, mut fortran, mut shape) = (None, None, None);
-    text.symbol("{").ok_or_else(unreadable)?;
+/// The first bytes of a file.
+pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
+
+/// Largest header in bytes; the header of a plain array is shorter.
+const MAX_HEADER_BYTES: u64 = 1 << 20;
+
+/// Reads the header of a file of `len` bytes; returns the layout and the number of bytes before the elements.
+pub(super) fn read_header(source: &mut dyn Read, len: u64) -> Result<(ArrayLayout, u64), Error> {
+    let begin = read_up_to(source, 8)?;
+    if begin.len() < 8 || !begin.starts_with(MAGIC) {
+        let error = Error::new(Code::Damaged, "is not a .npy file");
+        return Err(error.tip("give a file of another format its own extension, or write it with numpy.save"));
+    }
+    let size = match begin[6..] {
+        [1, 0] => 2,
+        [2 | 3, 0] => 4,
+        _ => {
+            let message = format!("has .npy version {}.{}; versions 1 to 3 are supported", begin[6], begin[7]);
+            return Err(Error::new(Code::Damaged, message));
+        }
+    };
+    let length = read_up_to(source, size)?.iter().rev().fold(0, |length, &byte| length << 8 | u64::from(byte));
+    let before = 8 + size + length;
+    if before > len || length > MAX_HEADER_BYTES {
+        return Err(damaged(format!("it declares a header of {length} bytes, but the file has {len}")));
+    }
+    let text = read_up_to(source, length)?;
+    Ok((parse(&String::from_utf8_lossy(&text))?, before))
+}
+
+/// Reads `count` bytes, or fewer if the file ends.
+fn read_up_to(source: &mut dyn Read, count: u64) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    source.take(count).read_to_end(&mut bytes).map_err(|error| decode_error(&error))?;
+    Ok(bytes)
+}
+
+/// Parses `{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), }`.
+fn parse(text: &str) -> Result<ArrayLayout, Error> {
+    let invalid = || damaged("its header cannot be read");
+    let mut text = PythonParser(text);
+    let (mut descr, mut fortran_order, mut shape) = (None, None, None);
+    text.symbol("{").ok_or_else(invalid)?;
     while text.symbol("}").is_none() {
-        let key = text.string().ok_or_else(unreadable)?;
-        text.symbol(":").ok_or_else(unreadable)?;
+        let key = text.string().ok_or_else(invalid)?;
+        text.symbol(":").ok_or_else(invalid)?;
         match key {
-            "descr" if text.0.trim_start().starts_with(['[', '(']) => return Err(not_real("structured records", "")),
+            "descr" if text.0.trim_start().starts_with(['[', '(']) => return Err(dtype_error("structured records", "")),
             "descr" => descr = text.string(),
-            "fortran_order" => fortran = text.boolean(),
+            "fortran_order" => fortran_order = text.boolean(),
             "shape" => shape = text.tuple(),
-            _ => return Err(unreadable()),
+            _ => return Err(invalid()),
         }
         text.symbol(",");
     }
-    match (descr, fortran, shape) {
-        (Some(descr), Some(fortran), Some(shape)) if text.0.trim().is_empty() => {
+    match (descr, fortran_order, shape) {
+        (Some(descr), Some(is_fortran), Some(shape)) if text.0.trim().is_empty() => {
             let (element, big_endian) = parse_descr(descr)?;
-            Ok(Layout { element, big_endian, fortran, shape })
+            Ok(ArrayLayout { element, big_endian, is_fortran, shape })
         }
-        _ => Err(unreadable()),
+        _ => Err(invalid()),
     }
 }
 
-/// The few words of Python in a header; each takes one from the front, after blanks.
-struct Python<'a>(&'a str);
+/// A parser of Python literals; each method skips blanks and takes one literal from the front.
+struct PythonParser<'a>(&'a str);
 
-impl<'a> Python<'a> {
+impl<'a> PythonParser<'a> {
     fn symbol(&mut self, symbol: &str) -> Option<()> {
         self.0 = self.0.trim_start().strip_prefix(symbol)?;
         Some(())
@@ -56,7 +94,7 @@ impl<'a> Python<'a> {
         }
     }
 
-    /// `(3, 2)`, `(3,)`, `()`; Python 2 wrote `3L`.
+    /// Parses `(3, 2)`, `(3,)` or `()`; Python 2 wrote `3L`.
     fn tuple(&mut self) -> Option<Vec<usize>> {
         self.symbol("(")?;
         let (inside, rest) = self.0.split_once(')')?;
@@ -69,30 +107,30 @@ impl<'a> Python<'a> {
     }
 }
 
-/// The element and whether it is big-endian: `<f8`, `>i4`, `|u1`.
-fn parse_descr(descr: &str) -> Result<(Element, bool), Error> {
+/// Returns the element type and true if it is big-endian: `<f8`, `>i4`, `|u1`.
+fn parse_descr(descr: &str) -> Result<(ElementType, bool), Error> {
     let kind = descr.strip_prefix(['<', '>', '|', '=']).unwrap_or(descr);
     let big_endian = descr.starts_with('>') || (!descr.starts_with(['<', '|']) && cfg!(target_endian = "big"));
     let element = match kind {
-        "?" | "b1" => Element::Bool,
-        "i1" => Element::I1,
-        "i2" => Element::I2,
-        "i4" => Element::I4,
-        "i8" => Element::I8,
-        "u1" => Element::U1,
-        "u2" => Element::U2,
-        "u4" => Element::U4,
-        "u8" => Element::U8,
-        "f2" => Element::F2,
-        "f4" => Element::F4,
-        "f8" => Element::F8,
-        _ => return Err(not_real(unreal(kind), descr)),
+        "?" | "b1" => ElementType::Bool,
+        "i1" => ElementType::I8,
+        "i2" => ElementType::I16,
+        "i4" => ElementType::I32,
+        "i8" => ElementType::I64,
+        "u1" => ElementType::U8,
+        "u2" => ElementType::U16,
+        "u4" => ElementType::U32,
+        "u8" => ElementType::U64,
+        "f2" => ElementType::F16,
+        "f4" => ElementType::F32,
+        "f8" => ElementType::F64,
+        _ => return Err(dtype_error(describe_dtype(kind), descr)),
     };
     Ok((element, big_endian))
 }
 
-/// What NumPy's other types are called.
-fn unreal(kind: &str) -> &'static str {
+/// Returns the plain name of a NumPy type that does not hold real numbers.
+fn describe_dtype(kind: &str) -> &'static str {
     match kind.as_bytes().first() {
         Some(b'O') => "Python objects",
         Some(b'S' | b'a') => "byte strings",
@@ -106,18 +144,19 @@ fn unreal(kind: &str) -> &'static str {
     }
 }
 
-fn not_real(what: &str, descr: &str) -> Error {
-    let named = if descr.is_empty() { String::new() } else { format!(" ({})", sanitize(descr)) };
-    Error::new(Code::Dtype, format!("holds {what}{named}, no real numbers"))
+fn dtype_error(elements: &str, descr: &str) -> Error {
+    let descr = if descr.is_empty() { String::new() } else { format!(" ({})", sanitize(descr)) };
+    Error::new(Code::Dtype, format!("contains {elements}{descr}, not real numbers"))
         .tip("save it as doubles: numpy.save(FILE, a.astype('f8'))")
 }
 
-/// Magic, version 1 and header, with NumPy's room for a first axis of 21 digits, a multiple of 64 bytes long.
-pub(super) fn text(shape: &[usize], wide: OutputDtype) -> Vec<u8> {
-    let descr = if wide == OutputDtype::F64 { "<f8" } else { "<f4" };
+/// Returns magic, version 1 and header as NumPy writes them: with padding for a first axis of 21 digits, to a multiple of 64
+/// bytes.
+pub(super) fn write_header(shape: &[usize], dtype: OutputDtype) -> Vec<u8> {
     let sides: Vec<String> = shape.iter().map(usize::to_string).collect();
     let comma = if shape.len() == 1 { "," } else { "" };
-    let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}{comma}), }}", sides.join(", "));
+    let (size, sides_text) = (dtype.size(), sides.join(", "));
+    let mut text = format!("{{'descr': '<f{size}', 'fortran_order': False, 'shape': ({sides_text}{comma}), }}");
     text += &" ".repeat(sides.first().map_or(0, |side| 21_usize.saturating_sub(side.len())));
     let filled = MAGIC.len() + 4 + text.len() + 1;
     text += &" ".repeat(filled.next_multiple_of(64) - filled);
@@ -132,20 +171,18 @@ pub(super) fn text(shape: &[usize], wide: OutputDtype) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn code(text: &str) -> Code {
-        parse(text).unwrap_err().code
-    }
-
     #[test]
-    fn what_numpy_writes_is_understood() {
+    fn headers_of_numpy_are_parsed() {
         let layout = parse("{'descr': '>f4', 'fortran_order': True, 'shape': (3, 2), }   \n").unwrap();
-        assert_eq!(layout, Layout { element: Element::F4, big_endian: true, fortran: true, shape: vec![3, 2] });
+        let expected =
+            ArrayLayout { element: ElementType::F32, big_endian: true, is_fortran: true, shape: vec![3, 2] };
+        assert_eq!(layout, expected);
         assert_eq!(parse("{'shape':(3L,),'descr':\"|u1\",'fortran_order':False}").unwrap().shape, [3]);
         assert!(parse("{'descr': '<f8', 'fortran_order': False, 'shape': (), }").unwrap().shape.is_empty());
     }
 
     #[test]
-    fn elements_that_are_no_real_numbers_are_refused_by_name() {
+    fn elements_that_are_not_real_numbers_are_refused_by_name() {
         for (descr, name) in [
             ("'|O'", "Python objects"),
             ("'<U3'", "strings"),
@@ -165,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_says_too_little_or_too_much_is_damaged() {
+    fn incomplete_and_unknown_headers_are_damaged() {
         for text in [
             "",
             "{",
@@ -178,7 +215,7 @@ mod tests {
             "{'descr': '<f8', 'fortran_order': False, 'shape': (2,), } x",
             "{'descr': '<f8', 'fortran_order': False, 'shape': (2,), 'more': 1}",
         ] {
-            assert_eq!(code(text), Code::Damaged, "{text}");
+            assert_eq!(parse(text).unwrap_err().code, Code::Damaged, "{text}");
         }
     }
 }

@@ -4,7 +4,7 @@ use super::rows::RowSource;
 use crate::core::error::{Error, Note};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::format::npy::rows::later;
+use crate::format::npy::rows::shift_rows;
 use crate::layer;
 use crate::layer::{AllTargets, AnyLayer, Given, LayerSpec, Precision, Role};
 use crate::operand::Operands;
@@ -295,7 +295,7 @@ impl ChunkedJob {
             ChunkedDout::Rows(source) if has_gradients => {
                 let chunk = source.next(begin, count, self.recycled_dout.take());
                 let chunk = chunk.map_err(|error| error.with_operand(&Name::DOUT))?;
-                let dout = Dout::new(self.spec, &shape, chunk, false).map_err(|error| later(error, begin))?;
+                let dout = Dout::new(self.spec, &shape, chunk, false).map_err(|error| shift_rows(error, begin))?;
                 Some(dout.into_array())
             }
             _ => None,
@@ -316,10 +316,10 @@ impl ChunkedJob {
         let rounding = |name: &Name| self.operands.rounding(name);
         let given = Given { at: &self.operands.values, rounding: &rounding, x_was_y: false };
         let is_operand = |name: &Name| *name != Name::DIVISOR;
-        for note in layer::admit_anew(self.layer.as_ref(), &given, is_operand).map_err(|error| later(error, begin))? {
+        for note in layer::admit_anew(self.layer.as_ref(), &given, is_operand).map_err(|error| shift_rows(error, begin))? {
             let (code, operand) = (note.error.code, &note.error.operand);
             if !self.notes.iter().any(|known| known.error.code == code && known.error.operand == *operand) {
-                self.notes.push(Note { error: later(note.error, begin), ..note });
+                self.notes.push(Note { error: shift_rows(note.error, begin), ..note });
             }
         }
         Ok(())

@@ -54,7 +54,7 @@ fn for_each_line(source: &str, reader: &mut OperandReader<'_>, add: &mut AddShar
     let (mut source, label) = reader.open_stream(&format!("@{source}"))?;
     let mut lines = LineReader::new(&mut *source, CHUNK_BYTES);
     let (mut line_count, mut document) = (0, None::<Vec<u8>>);
-    while let Some(text) = lines.next_lines(false).map_err(|error| format::unreadable(&label, &error))? {
+    while let Some(text) = lines.next_lines(false).map_err(|error| format::read_error(&label, &error))? {
         if let Some(document) = &mut document {
             document.extend_from_slice(text);
         } else if line_count == 0 && !starts_with_record(text) {

@@ -1,0 +1,84 @@
+//! Errors that several formats share.
+
+use super::file_format::Format;
+use super::selector::Selector;
+use crate::core::error::{Code, Error, edit_distance, format_shape, join_names, sanitize};
+use crate::core::name::Name;
+use std::io;
+
+/// Returns the error of a file that exists but cannot be read.
+pub fn read_error(label: &str, error: &io::Error) -> Error {
+    unreadable(error).with_origin(label)
+}
+
+/// Returns the error of a read that failed while decoding: an operating system error, or content that ends too early.
+pub(super) fn decode_error(error: &io::Error) -> Error {
+    match error.raw_os_error() {
+        Some(_) => unreadable(error),
+        None => Error::new(Code::Damaged, "is truncated or damaged"),
+    }
+}
+
+fn unreadable(error: &io::Error) -> Error {
+    Error::new(Code::FileUnreadable, format!("cannot be read: {error}"))
+}
+
+/// Returns the error of a file with invalid content.
+pub(super) fn damaged(message: impl std::fmt::Display) -> Error {
+    Error::new(Code::Damaged, format!("is damaged: {message}"))
+}
+
+/// Returns the error of a file without the array `pointer`; `available` are the arrays it has.
+pub fn missing_array(pointer: &str, available: &[String]) -> Error {
+    let error = Error::new(Code::KeyMissing, format!("has no {}", sanitize(pointer)));
+    let Some(first) = available.first() else {
+        return error.fact("it is empty").tip("select a file or object that contains arrays");
+    };
+    let error = error.fact(format!("it has {}", join_names(available)));
+    let typed = pointer.trim_start_matches('/');
+    let distance = |key: &String| {
+        edit_distance(key.trim_start_matches('/'), typed).filter(|edits| *edits <= 2 && *edits < typed.len())
+    };
+    match available.iter().take(1000).filter_map(|key| Some((distance(key)?, key))).min_by_key(|(edits, _)| *edits) {
+        Some((_, key)) => error.tip(format!("did you mean FILE#{}?", sanitize(key))),
+        None => error.tip(format!("select one of them: FILE#{}", sanitize(first))),
+    }
+}
+
+/// Returns the name of an archive's array: the selected one, or the first of `names` that is available.
+pub(super) fn choose_array(select: &Selector, names: &[Name], available: &[String]) -> Result<String, Error> {
+    let choices = match select.name() {
+        Some(name) => vec![name],
+        None => names.iter().map(Name::to_string).collect(),
+    };
+    match choices.iter().find(|choice| available.contains(choice)) {
+        Some(choice) => Ok(choice.clone()),
+        None => Err(missing_array(&choices.join(" or "), available)),
+    }
+}
+
+/// Refuses a selector for a format without names.
+pub(super) fn refuse_selector(select: &Selector, format: &dyn Format) -> Result<(), Error> {
+    let Some(name) = select.name() else { return Ok(()) };
+    let message = format!("has no {}: a {} file holds one array without a name", sanitize(&name), format.name());
+    Err(Error::new(Code::KeyMissing, message).tip("remove the # and the name after it"))
+}
+
+/// Returns the error of an array with more than two axes.
+pub(super) fn rank_error(shape: &[usize]) -> Error {
+    let message = format!("has {} axes {}; at most 2 are supported", shape.len(), format_shape(shape));
+    Error::new(Code::Rank, message)
+}
+
+/// Returns the error of an array that does not fit into memory.
+pub(super) fn out_of_memory(bytes: u64) -> Error {
+    Error::new(Code::FileUnreadable, format!("does not fit into memory ({bytes} bytes)"))
+}
+
+/// Refuses UTF-16, which some Windows programs write.
+pub(crate) fn refuse_utf16(first: &[u8]) -> Result<(), Error> {
+    if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) {
+        return Err(Error::new(Code::FormatUnknown, "is encoded in UTF-16; expected UTF-8").tip("save it as UTF-8"));
+    }
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! The list of file formats.
+
+use super::csv::{Csv, Tsv};
+use super::file_format::Format;
+use super::json::Json;
+use super::npy::Npy;
+use super::npz::Npz;
+use super::safetensors::Safetensors;
+
+/// Every format, in the order in which first bytes are tried.
+pub const FORMATS: &[&dyn Format] = &[&Npy, &Npz, &Safetensors, &Json, &Csv, &Tsv];
+
+/// Returns the format with that extension, in any case.
+pub fn find_by_extension(extension: &str) -> Option<&'static dyn Format> {
+    let extension = extension.to_ascii_lowercase();
+    FORMATS.iter().copied().find(|format| format.extensions().contains(&extension.as_str()))
+}
+
+/// Returns the format whose files may begin with these bytes.
+pub fn find_by_first_bytes(first: &[u8]) -> Option<&'static dyn Format> {
+    FORMATS.iter().copied().find(|format| format.recognizes(first))
+}
