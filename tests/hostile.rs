@@ -137,7 +137,7 @@ fn arrays_of_little_cost_their_size() {
     let ran = costs(TEXT, 2_000_000, || piped("1,".repeat(1_000_000) + "1", &["relu", "--only", "y", "--json"]));
     assert_eq!(ran.quiet().len(), "{\"y\":[]}\n".len() + 4 * 1_000_001 - 1);
     let ran = costs(TEXT, 2_000_000, || piped("1;".repeat(1_000_000) + "1 1", &["relu"]));
-    assert!(ran.refusal().contains("row 1000000 has 2 numbers, row 0 has 1"), "{}", ran.stderr);
+    assert!(ran.refusal().contains("row 1000000 has 2 numbers, but row 0 has 1"), "{}", ran.stderr);
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn a_damaged_tape_is_refused_by_layer_key_and_shape() {
     let mut missing = tape();
     missing["layers"][1].as_object_mut().unwrap().remove("inputs");
     assert!(backward(&missing, &[]).refusal().contains("layer relu1: its inputs are missing"));
-    assert!(piped("", &["backward"]).refusal().contains("did the command before it fail?"));
+    assert!(piped("", &["backward"]).refusal().contains("check that the command that writes it succeeds"));
     assert!(piped("{\"y\":[1]}", &["backward"]).refusal().contains("not a tape or network"));
     assert!(nnlayer(&["backward"]).refusal().contains("standard input is a terminal"));
 }

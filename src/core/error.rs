@@ -225,7 +225,9 @@ pub fn sanitize(text: &str) -> String {
 /// takes memory proportional to the product of the lengths.
 pub fn edit_distance(a: &str, b: &str) -> Option<usize> {
     const MAX_BYTES: usize = 200;
-    (a.len() <= MAX_BYTES && b.len() <= MAX_BYTES).then(|| strsim::damerau_levenshtein(a, b)).filter(|edits| *edits <= 3)
+    (a.len() <= MAX_BYTES && b.len() <= MAX_BYTES)
+        .then(|| strsim::damerau_levenshtein(a, b))
+        .filter(|edits| *edits <= 3)
 }
 
 /// Formats a shape: `(3×2)`, `(3)`, `(scalar)`.

@@ -19,8 +19,8 @@ mod source;
 
 pub(crate) use crate::core::error::sanitize;
 pub use arrays::{ArrayStream, DOUBLE_ROUNDING, InMemoryArrays, LoadedArray, OutputDtype};
-pub use errors::{missing_array, read_error};
 pub(crate) use errors::refuse_utf16;
+pub use errors::{missing_array, read_error};
 pub use file_format::Format;
 pub use registry::{FORMATS, find_by_extension, find_by_first_bytes};
 pub use selector::{Selector, escape, unescape};

@@ -1,127 +1,116 @@
-//! Files that are read whole, for comparing: one array, or all that have names.
+//! All arrays of a file or text at once, for comparisons.
 
-use super::grammar;
-use super::grammar::OperandSpec;
+use super::grammar::{self, OperandSpec};
+use super::operands::{Operand, Origin};
+use super::place::locate_in_text;
+use super::reader::{OperandReader, is_json};
 use super::stdin;
-use super::{Operand, OperandReader, Origin, locate, operand};
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::format::decimal;
 use crate::format::decimal::{Sheet, Sheets};
-use crate::format::{DOUBLE_ROUNDING, Format, LoadedArray, Selector, Source, escape, json, unescape};
+use crate::format::{DOUBLE_ROUNDING, LoadedArray, Selector, Source, escape, json, unescape};
 
-/// What a file or text holds.
+/// The arrays of a file or text.
 #[derive(Debug)]
-pub enum Document {
-    /// One array.
+pub enum OperandSet {
+    /// One array without a name.
     Single(Operand),
-    /// Several, by name.
+    /// Several arrays by name.
     Named(Vec<(Name, Operand)>),
 }
 
 impl OperandReader<'_> {
-    /// Reads all that a text stands for. `option` is what messages call it.
-    pub fn read_document(&mut self, option: &Name, text: &str) -> Result<Document, Error> {
-        let form = grammar::parse(text).map_err(|error| error.with_operand(option))?;
-        match self.named(option, &form).map_err(|error| error.with_operand(option))? {
-            Some(named) => Ok(Document::Named(named)),
-            None => self.read_spec(option, form, &[]).map(Document::Single),
+    /// Reads all arrays of a text; `option` names it in messages.
+    pub fn read_document(&mut self, option: &Name, text: &str) -> Result<OperandSet, Error> {
+        let spec = grammar::parse(text).map_err(|error| error.with_operand(option))?;
+        match self.read_named(option, &spec).map_err(|error| error.with_operand(option))? {
+            Some(named) => Ok(OperandSet::Named(named)),
+            None => self.read_spec(option, spec, &[]).map(OperandSet::Single),
         }
     }
 
-    /// Reads answers: as [`document`](Self::document), with the digits of JSON and typed numbers, and null for blanks.
+    /// Reads expected results: like [`read_document`](Self::read_document), with the decimal digits of JSON and typed numbers, and
+    /// null for entries left blank.
     pub fn read_answers(&mut self, option: &Name, text: &str) -> Result<Sheets, Error> {
-        let form = grammar::parse(text).map_err(|error| error.with_operand(option))?;
-        let found = match &form {
+        let spec = grammar::parse(text).map_err(|error| error.with_operand(option))?;
+        self.read_sheets(option, text, &spec).map_err(|error| error.with_operand(option))
+    }
+
+    fn read_sheets(&mut self, option: &Name, text: &str, spec: &OperandSpec) -> Result<Sheets, Error> {
+        match spec {
             OperandSpec::Literal(values) => return Ok(Sheets::Single(Sheet::typed(values, text))),
-            OperandSpec::Json(text) => json::read(Source::bytes("", text.as_bytes()))
-                .and_then(|node| decimal::sheets(node, "", |error| locate(error.with_origin(""), text))),
-            OperandSpec::File(path, selector) => {
-                match self.format_of(path).map_err(|error| error.with_operand(option))? {
-                    format if format.name() == json::Json.name() => self.written(path, selector),
-                    _ => return self.plain_sheets(option, text),
-                }
+            OperandSpec::Json(text) => {
+                let node = json::read(Source::bytes("", text.as_bytes()))?;
+                return decimal::sheets(node, "", |error| locate_in_text(error.with_origin(""), text));
             }
-            OperandSpec::Stdin(selector) => match self.stdin_format().map_err(|error| error.with_operand(option))? {
-                Some(format) if format.name() == json::Json.name() => {
-                    if *selector == Selector::Default {
-                        self.stdin.claim(option)?;
-                    }
-                    self.written(stdin::LABEL, selector)
+            OperandSpec::File(path, selector) if is_json(self.format_of(path)?) => {
+                return self.read_decimal(path, selector);
+            }
+            OperandSpec::Stdin(selector) if self.stdin_format()?.is_some_and(is_json) => {
+                if *selector == Selector::Default {
+                    self.stdin.claim(option)?;
                 }
-                _ => return self.plain_sheets(option, text),
-            },
-        };
-        found.map_err(|error| error.with_operand(option))
-    }
-
-    fn written(&mut self, label: &str, selector: &Selector) -> Result<Sheets, Error> {
-        let node = json::read(self.text(label)?)?;
-        decimal::sheets(node, pointer(selector), |error| self.locate(error, label))
-    }
-
-    fn plain_sheets(&mut self, option: &Name, text: &str) -> Result<Sheets, Error> {
+                return self.read_decimal(stdin::LABEL, selector);
+            }
+            OperandSpec::File(..) | OperandSpec::Stdin(_) => {}
+        }
         let sheet = |operand: Operand| Sheet::of(operand.value, operand.rounding);
         Ok(match self.read_document(option, text)? {
-            Document::Single(operand) => Sheets::Single(sheet(operand)),
-            Document::Named(named) => {
+            OperandSet::Single(operand) => Sheets::Single(sheet(operand)),
+            OperandSet::Named(named) => {
                 Sheets::Named(named.into_iter().map(|(name, operand)| (name, Ok(sheet(operand)))).collect())
             }
         })
     }
 
-    /// All arrays of a document of names, each read in one pass over it.
-    fn named(&mut self, option: &Name, form: &OperandSpec) -> Result<Option<Vec<(Name, Operand)>>, Error> {
-        let (format, selector) = match form {
+    fn read_decimal(&mut self, label: &str, selector: &Selector) -> Result<Sheets, Error> {
+        let node = json::read(self.open_text(label)?)?;
+        decimal::sheets(node, pointer(selector), |error| self.locate(error, label))
+    }
+
+    /// Reads all arrays of a document with names in one pass; `None` for anything else.
+    fn read_named(&mut self, option: &Name, spec: &OperandSpec) -> Result<Option<Vec<(Name, Operand)>>, Error> {
+        let (format, label, selector) = match spec {
             OperandSpec::Literal(_) | OperandSpec::Json(_) => return Ok(None),
-            OperandSpec::File(path, selector) => (Some(self.format_of(path)?), selector),
-            OperandSpec::Stdin(selector) => (self.stdin_format()?, selector),
+            OperandSpec::File(path, selector) => (Some(self.format_of(path)?), path.as_str(), selector),
+            OperandSpec::Stdin(selector) => (self.stdin_format()?, stdin::LABEL, selector),
         };
         let Some(format) = format else { return Ok(None) };
-        let is_json = format.name() == json::Json.name();
-        if !is_json && (!format.has_names() || *selector != Selector::Default) {
-            return Ok(None);
-        }
-        let label = match form {
-            OperandSpec::File(path, _) => path.as_str(),
-            _ => stdin::LABEL,
-        };
-        let found = if is_json {
-            let read = self.tree(label, selector)?.whole(selector).map(|document| values(document, selector));
+        let arrays = if is_json(format) {
+            let read = self.document(label, selector)?.whole(selector).map(|document| read_values(document, selector));
             read.transpose().map_err(|error| self.locate(error, label))?.flatten()
+        } else if format.has_names() && *selector == Selector::Default {
+            Some(format.read_all_arrays(self.open_text(label)?)?)
         } else {
-            let source = match form {
-                OperandSpec::File(..) => self.open(label)?,
-                _ => self.stdin.source()?,
-            };
-            Some(format.read_all_arrays(source)?)
+            None
         };
-        let Some(found) = found else { return Ok(None) };
-        if matches!(form, OperandSpec::Stdin(Selector::Default)) {
+        let Some(arrays) = arrays else { return Ok(None) };
+        if matches!(spec, OperandSpec::Stdin(Selector::Default)) {
             self.stdin.claim(option)?;
         }
-        let origin = |pointer: String| match form {
+        let origin = |pointer: String| match spec {
             OperandSpec::File(path, _) => Origin::File(path.clone(), pointer),
             _ => Origin::Stdin(pointer),
         };
-        let name = |found: &LoadedArray| match found.pointer.rsplit_once('/') {
-            Some((_, key)) if is_json => Name::new(unescape(key)),
-            _ => Name::new(found.pointer.clone()),
+        let name = |array: &LoadedArray| match array.pointer.rsplit_once('/') {
+            Some((_, key)) if is_json(format) => Name::new(unescape(key)),
+            _ => Name::new(array.pointer.clone()),
         };
-        Ok(Some(found.into_iter().map(|found| (name(&found), operand(found, origin))).collect()))
+        Ok(Some(arrays.into_iter().map(|array| (name(&array), Operand::new(array, origin))).collect()))
     }
 }
 
-/// The arrays of an object, each with its pointer; none where the value is no object.
-fn values(document: &json::Node, selector: &Selector) -> Result<Option<Vec<LoadedArray>>, Error> {
-    let under = pointer(selector);
-    let node = document.find(under)?;
+/// Returns the arrays of an object with their pointers; `None` if the value is not an object.
+fn read_values(document: &json::Node, selector: &Selector) -> Result<Option<Vec<LoadedArray>>, Error> {
+    let parent = pointer(selector);
+    let node = document.find(parent)?;
     let json::Node::Object(entries) = &*node else { return Ok(None) };
-    let found = entries.iter().map(|(key, node)| {
-        let pointer = format!("{under}/{}", escape(key));
+    let arrays = entries.iter().map(|(key, node)| {
+        let pointer = format!("{parent}/{}", escape(key));
         Ok(LoadedArray { value: node.matrix(&pointer)?, rounding: DOUBLE_ROUNDING, pointer })
     });
-    found.collect::<Result<_, _>>().map(Some)
+    arrays.collect::<Result<_, _>>().map(Some)
 }
 
 fn pointer(selector: &Selector) -> &str {

@@ -1,11 +1,11 @@
-//! What the text of an operand means, decided by the text alone and never by which files exist.
+//! Syntax of an operand's text. Its meaning depends on the text alone, never on the files that exist.
 
-use super::literal;
+use super::{literal, stdin};
 use crate::core::error::{Code, Error};
 use crate::format::Selector;
 use ndarray::ArrayD;
 
-/// An operand's text, understood.
+/// An operand's text, parsed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OperandSpec {
     /// `-`, `-#SEL`, `@-`: standard input.
@@ -18,7 +18,7 @@ pub enum OperandSpec {
     Literal(ArrayD<f64>),
 }
 
-/// Reads an operand's text.
+/// Parses an operand's text.
 ///
 /// ```
 /// use nnlayer::operand::grammar::{OperandSpec, parse};
@@ -28,14 +28,17 @@ pub enum OperandSpec {
 /// assert!(parse("1/3").is_err());
 /// ```
 pub fn parse(text: &str) -> Result<OperandSpec, Error> {
-    // A blank before a negative number keeps it from looking like an option; it means nothing.
+    // A blank before a negative number keeps clap from reading it as an option.
     let trimmed = text.trim_start_matches([' ', '\t']);
-    if let Some(selector) = stdin(trimmed) {
+    if let Some(selector) = parse_stdin(trimmed) {
         return Ok(OperandSpec::Stdin(selector));
     }
     if let Some(path) = trimmed.strip_prefix('@') {
         let (path, selector) = split_selector(path);
-        return Ok(if path == "-" { OperandSpec::Stdin(selector) } else { OperandSpec::File(named(path), selector) });
+        return Ok(match path {
+            "-" => OperandSpec::Stdin(selector),
+            _ => OperandSpec::File(path_label(path), selector),
+        });
     }
     if trimmed.starts_with('[') {
         return Ok(OperandSpec::Json(trimmed.to_owned()));
@@ -44,22 +47,21 @@ pub fn parse(text: &str) -> Result<OperandSpec, Error> {
         return Ok(OperandSpec::Literal(values));
     }
     if trimmed.trim().is_empty() {
-        return Err(Error::new(Code::EmptyValue, "the value is empty")
-            .tip("write numbers, '1,2;3,4', a file, or - for standard input"));
+        return Err(Error::new(Code::EmptyValue, "the value is empty"));
     }
-    if literal::looks_like_one(trimmed) {
-        return Err(literal::mistyped(trimmed));
+    if literal::resembles_number(trimmed) {
+        return Err(literal::invalid_literal(trimmed));
     }
     let (path, selector) = split_selector(trimmed);
-    Ok(OperandSpec::File(named(path), selector))
+    Ok(OperandSpec::File(path_label(path), selector))
 }
 
-/// A path as messages call it: a file that is called like standard input is another.
-pub(super) fn named(path: &str) -> String {
-    if path == super::stdin::LABEL { format!("./{path}") } else { path.to_owned() }
+/// Returns a path that differs from the name of standard input in messages.
+pub(super) fn path_label(path: &str) -> String {
+    if path == stdin::LABEL { format!("./{path}") } else { path.to_owned() }
 }
 
-fn stdin(text: &str) -> Option<Selector> {
+fn parse_stdin(text: &str) -> Option<Selector> {
     let rest = text.strip_prefix('-')?;
     match rest.strip_prefix('#') {
         Some(selector) => Some(Selector::parse(selector)),

@@ -1,4 +1,4 @@
-//! What came out of a stream that can be read only once.
+//! A copy of a stream that can be read only once, such as a pipe.
 
 use crate::core::error::Error;
 use crate::core::signals::ignore_file_size_signal;
@@ -6,72 +6,72 @@ use crate::format::{Source, read_error};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 
-/// From here on it goes to a file: whoever reads it can do so a part at a time, as of any other.
-const LARGE: usize = 1 << 22;
+/// Largest stream in bytes that is kept in memory; a larger one goes to a file, from which parts can be read.
+const MAX_MEMORY_BYTES: usize = 1 << 22;
 
-/// Bytes that are taken from a stream at a time.
-const CHUNK: usize = 1 << 16;
+/// Number of bytes copied at a time.
+const CHUNK_BYTES: usize = 1 << 16;
 
-/// All of a stream: in memory, or where it is large in a file without a name, which ends with this program.
-pub(super) enum Kept {
+/// The content of a stream: in memory, or in an unnamed temporary file with its length.
+pub(super) enum Spool {
     Memory(Vec<u8>),
     File(File, u64),
 }
 
-impl Kept {
-    /// Reads a stream to its end. Where there is no room for a file, it is kept in memory.
-    pub(super) fn of(stream: &mut dyn Read) -> io::Result<Kept> {
+impl Spool {
+    /// Reads a stream to its end. If no temporary file can be made, the content stays in memory.
+    pub(super) fn read(stream: &mut dyn Read) -> io::Result<Spool> {
         let mut first = Vec::new();
-        stream.take(LARGE as u64).read_to_end(&mut first)?;
-        if first.len() < LARGE {
-            return Ok(Kept::Memory(first));
+        stream.take(MAX_MEMORY_BYTES as u64).read_to_end(&mut first)?;
+        if first.len() < MAX_MEMORY_BYTES {
+            return Ok(Spool::Memory(first));
         }
         match tempfile::tempfile() {
-            Ok(file) => moved(first, stream, file),
-            Err(_) => rest(first, stream),
+            Ok(file) => copy_to_file(first, stream, file),
+            Err(_) => read_rest(first, stream),
         }
     }
 
-    /// It from its beginning. Of a large one there is one reader at a time: they share the place in the file.
+    /// Returns a source of the content. Only one source of a file may be in use, since they share its position.
     pub(super) fn source<'a>(&'a self, label: &'a str) -> Result<Source<'a>, Error> {
         match self {
-            Kept::Memory(bytes) => Ok(Source::bytes(label, bytes)),
-            Kept::File(file, len) => {
-                let again = || {
+            Spool::Memory(bytes) => Ok(Source::bytes(label, bytes)),
+            Spool::File(file, len) => {
+                let reopen = || {
                     let mut file = file.try_clone()?;
                     file.rewind()?;
                     Ok(Source::file(label, file, *len))
                 };
-                again().map_err(|error| read_error(label, &error))
+                reopen().map_err(|error| read_error(label, &error))
             }
         }
     }
 }
 
-/// Moves what was read, and the rest of a stream, to a file.
-fn moved(mut chunk: Vec<u8>, stream: &mut dyn Read, mut file: File) -> io::Result<Kept> {
+/// Copies the bytes read so far and the rest of a stream to a file.
+fn copy_to_file(mut chunk: Vec<u8>, stream: &mut dyn Read, mut file: File) -> io::Result<Spool> {
     ignore_file_size_signal();
     let mut len = 0;
     while !chunk.is_empty() {
         if file.write_all(&chunk).is_err() {
-            // There is no room for more: what is in the file comes back.
+            // The disk is full: read the file back and continue in memory.
             let mut bytes = Vec::new();
             file.rewind()?;
             file.take(len).read_to_end(&mut bytes)?;
             bytes.append(&mut chunk);
-            return rest(bytes, stream);
+            return read_rest(bytes, stream);
         }
         len += chunk.len() as u64;
         chunk.clear();
-        stream.take(CHUNK as u64).read_to_end(&mut chunk)?;
+        stream.take(CHUNK_BYTES as u64).read_to_end(&mut chunk)?;
     }
-    Ok(Kept::File(file, len))
+    Ok(Spool::File(file, len))
 }
 
-/// What was read, and the rest of the stream.
-fn rest(mut first: Vec<u8>, stream: &mut dyn Read) -> io::Result<Kept> {
+/// Reads the rest of a stream into memory.
+fn read_rest(mut first: Vec<u8>, stream: &mut dyn Read) -> io::Result<Spool> {
     stream.read_to_end(&mut first)?;
-    Ok(Kept::Memory(first))
+    Ok(Spool::Memory(first))
 }
 
 #[cfg(test)]
@@ -84,25 +84,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_large_is_in_a_file_and_comes_back_as_often_as_it_is_asked_for() {
-        for (len, large) in [(0, false), (LARGE - 1, false), (LARGE, true), (LARGE + 3 * CHUNK + 5, true)] {
-            let all = text(len);
-            let kept = Kept::of(&mut &all[..]).unwrap();
-            assert_eq!(matches!(kept, Kept::File(..)), large, "{len}");
+    fn a_large_stream_is_spooled_to_a_file_and_read_several_times() {
+        let lengths = [0, MAX_MEMORY_BYTES - 1, MAX_MEMORY_BYTES, MAX_MEMORY_BYTES + 3 * CHUNK_BYTES + 5];
+        for (len, is_large) in lengths.into_iter().zip([false, false, true, true]) {
+            let content = text(len);
+            let spool = Spool::read(&mut &content[..]).unwrap();
+            assert_eq!(matches!(spool, Spool::File(..)), is_large, "{len}");
             for _ in 0..2 {
-                let source = kept.source("standard input").unwrap();
+                let source = spool.source("standard input").unwrap();
                 assert_eq!(source.len, len as u64);
-                assert!(source.read_all().unwrap() == all, "{len}");
+                assert!(source.read_all().unwrap() == content, "{len}");
             }
         }
     }
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn where_a_file_takes_no_more_all_is_kept_in_memory() {
+    fn a_full_disk_leaves_the_content_in_memory() {
         let (first, later) = (text(100), text(1000));
         let full = File::options().read(true).write(true).open("/dev/full").unwrap();
-        let Kept::Memory(bytes) = moved(first.clone(), &mut &later[..], full).unwrap() else { unreachable!() };
+        let Spool::Memory(bytes) = copy_to_file(first.clone(), &mut &later[..], full).unwrap() else { unreachable!() };
         assert!(bytes == [first, later].concat());
     }
 }

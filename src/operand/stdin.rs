@@ -1,73 +1,73 @@
-//! The one reader of standard input: read once, whole, for all operands.
+//! Standard input, read once for all operands.
 
-use super::spool::Kept;
+use super::spool::Spool;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::format::{Source, read_error};
 use std::io::Read;
 
-/// What messages call it.
+/// Name of standard input in messages.
 pub const LABEL: &str = "standard input";
 
-/// Standard input, read when first asked for.
+/// Standard input, read when first needed.
 pub struct Stdin<'a> {
-    source: &'a mut dyn Read,
-    /// Whether somebody could type at it.
+    stream: &'a mut dyn Read,
+    /// True if it is a terminal.
     pub terminal: bool,
-    /// `--no-stdin`.
+    /// True with `--no-stdin`.
     pub closed: bool,
-    kept: Option<Kept>,
-    plain: Option<Name>,
+    spool: Option<Spool>,
+    claimed_by: Option<Name>,
 }
 
 impl<'a> Stdin<'a> {
-    /// Standard input that has not been read.
-    pub fn new(source: &'a mut dyn Read, terminal: bool) -> Stdin<'a> {
-        Stdin { source, terminal, closed: false, kept: None, plain: None }
+    /// Returns standard input before anything is read.
+    pub fn new(stream: &'a mut dyn Read, terminal: bool) -> Stdin<'a> {
+        Stdin { stream, terminal, closed: false, spool: None, claimed_by: None }
     }
 
-    /// Whether anything may be read from it unasked.
+    /// Returns true if operands may be read from it without an option that says so.
     pub fn is_piped(&self) -> bool {
         !self.terminal && !self.closed
     }
 
-    /// All of it, from its beginning.
+    /// Returns its content from the beginning.
     pub fn source(&mut self) -> Result<Source<'_>, Error> {
         self.refuse_closed()?;
-        if self.kept.is_none() {
-            self.kept = Some(Kept::of(self.source).map_err(|error| read_error(LABEL, &error))?);
+        if self.spool.is_none() {
+            self.spool = Some(Spool::read(self.stream).map_err(|error| read_error(LABEL, &error))?);
         }
-        self.again().unwrap_or_else(|| Ok(Source::bytes(LABEL, &[])))
+        self.reopen().unwrap_or_else(|| Ok(Source::bytes(LABEL, &[])))
     }
 
-    /// What was read, once more.
-    pub(super) fn again(&self) -> Option<Result<Source<'_>, Error>> {
-        self.kept.as_ref().map(|kept| kept.source(LABEL))
+    /// Returns the content read by [`source`](Self::source) again.
+    pub(super) fn reopen(&self) -> Option<Result<Source<'_>, Error>> {
+        self.spool.as_ref().map(|spool| spool.source(LABEL))
     }
 
-    /// What has not been read, as it comes.
+    /// Returns the unread stream.
     pub fn stream(&mut self) -> Result<&mut dyn Read, Error> {
         self.refuse_closed()?;
-        Ok(&mut *self.source)
+        Ok(&mut *self.stream)
     }
 
     fn refuse_closed(&self) -> Result<(), Error> {
         if !self.closed {
             return Ok(());
         }
-        Err(Error::new(Code::Usage, "--no-stdin keeps standard input from being read").tip("leave --no-stdin out"))
+        Err(Error::new(Code::Usage, "cannot read standard input because of --no-stdin").tip("remove --no-stdin"))
     }
 
-    /// Takes a plain `-` for an operand; there is only one.
+    /// Claims all of standard input, `-` without a selector, for one operand.
     pub fn claim(&mut self, operand: &Name) -> Result<(), Error> {
-        match &self.plain {
+        match &self.claimed_by {
             Some(first) if first != operand => {
-                Err(Error::new(Code::StdinTwice, format!("standard input was taken whole by --{first} already"))
+                Err(Error::new(Code::StdinTwice, format!("standard input is already read by --{first}"))
                     .with_operand(operand)
-                    .tip(format!("pipe one object and name its keys: --{first} -#/{first} --{operand} -#/{operand}")))
+                    .tip(format!("pipe one object and select its keys: --{first} -#/{first} --{operand} -#/{operand}")))
             }
             _ => {
-                self.plain = Some(operand.clone());
+                self.claimed_by = Some(operand.clone());
                 Ok(())
             }
         }

@@ -4,7 +4,7 @@ use super::status::Status;
 use crate::check::compare::{Compared, Comparison, Tolerance, compare};
 use crate::core::error::{Code, Error, join_names};
 use crate::core::name::Name;
-use crate::operand::{Document, Operand, OperandReader};
+use crate::operand::{Operand, OperandReader, OperandSet};
 use crate::report::comparison;
 use std::collections::HashMap;
 use std::io::{BufWriter, Write};
@@ -58,26 +58,26 @@ pub(crate) fn run(
     Ok(if compared.agrees() { Status::Done } else { Status::No })
 }
 
-fn read(reader: &mut OperandReader<'_>, side: &str, text: &str) -> Result<Document, Error> {
+fn read(reader: &mut OperandReader<'_>, side: &str, text: &str) -> Result<OperandSet, Error> {
     // A positional argument is no option: errors name its file, or A or B as the usage does.
     reader
         .read_document(&Name::new(side), text)
         .map_err(|error| error.update(|parts| parts.operand = None).with_origin(side))
 }
 
-fn compare_documents(a: Document, b: Document, tolerances: &Tolerances) -> Result<Compared, Error> {
+fn compare_documents(a: OperandSet, b: OperandSet, tolerances: &Tolerances) -> Result<Compared, Error> {
     let pair = |a: &Operand, b: &Operand| compare(&a.value, &b.value, tolerances.tolerance(a, b));
     let (a, b) = match (a, b) {
-        (Document::Single(a), Document::Single(b)) => return Ok(single_pair(None, pair(&a, &b))),
-        (Document::Named(a), Document::Single(b)) => {
+        (OperandSet::Single(a), OperandSet::Single(b)) => return Ok(single_pair(None, pair(&a, &b))),
+        (OperandSet::Named(a), OperandSet::Single(b)) => {
             let (name, a) = only_array(a, "A")?;
             return Ok(single_pair(Some(name), pair(&a, &b)));
         }
-        (Document::Single(a), Document::Named(b)) => {
+        (OperandSet::Single(a), OperandSet::Named(b)) => {
             let (name, b) = only_array(b, "B")?;
             return Ok(single_pair(Some(name), pair(&a, &b)));
         }
-        (Document::Named(a), Document::Named(b)) => (a, b),
+        (OperandSet::Named(a), OperandSet::Named(b)) => (a, b),
     };
     fn by_name(document: &[(Name, Operand)]) -> HashMap<&Name, &Operand> {
         document.iter().map(|(name, operand)| (name, operand)).collect()

@@ -2,7 +2,7 @@
 
 use super::{Entry, Node, fast_parser, special};
 use crate::core::error::{Code, Error, Place};
-use crate::format::{Source, escape, refuse_utf16, sanitize, read_error};
+use crate::format::{Source, escape, read_error, refuse_utf16, sanitize};
 use jiter::{Jiter, JiterError, JiterErrorType, JsonErrorType, Peek};
 use ndarray::{ArrayD, IxDyn};
 use std::collections::HashSet;

@@ -53,7 +53,9 @@ fn parse(text: &str) -> Result<ArrayLayout, Error> {
         let key = text.string().ok_or_else(invalid)?;
         text.symbol(":").ok_or_else(invalid)?;
         match key {
-            "descr" if text.0.trim_start().starts_with(['[', '(']) => return Err(dtype_error("structured records", "")),
+            "descr" if text.0.trim_start().starts_with(['[', '(']) => {
+                return Err(dtype_error("structured records", ""));
+            }
             "descr" => descr = text.string(),
             "fortran_order" => fortran_order = text.boolean(),
             "shape" => shape = text.tuple(),
@@ -174,8 +176,7 @@ mod tests {
     #[test]
     fn headers_of_numpy_are_parsed() {
         let layout = parse("{'descr': '>f4', 'fortran_order': True, 'shape': (3, 2), }   \n").unwrap();
-        let expected =
-            ArrayLayout { element: ElementType::F32, big_endian: true, is_fortran: true, shape: vec![3, 2] };
+        let expected = ArrayLayout { element: ElementType::F32, big_endian: true, is_fortran: true, shape: vec![3, 2] };
         assert_eq!(layout, expected);
         assert_eq!(parse("{'shape':(3L,),'descr':\"|u1\",'fortran_order':False}").unwrap().shape, [3]);
         assert!(parse("{'descr': '<f8', 'fortran_order': False, 'shape': (), }").unwrap().shape.is_empty());

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom};
 
 /// A reader of an array's rows in chunks.
-pub struct Rows {
+pub struct RowReader {
     path: String,
     file: File,
     layout: ArrayLayout,
@@ -19,15 +19,15 @@ pub struct Rows {
     read: usize,
 }
 
-impl Rows {
+impl RowReader {
     /// Opens a file of `len` bytes that holds a matrix, or a vector as rows of one number; `None` for a scalar and for Fortran
     /// order, whose rows are not contiguous.
-    pub fn open(path: String, mut file: File, len: u64) -> Result<Option<Rows>, Error> {
+    pub fn open(path: String, mut file: File, len: u64) -> Result<Option<RowReader>, Error> {
         let header = read_header(&mut file, len)
             .and_then(|(layout, begin)| layout.check_size(len - begin).map(|()| (layout, begin)));
         let (layout, begin) = header.map_err(|error| error.with_origin(&path))?;
         let has_rows = !layout.is_fortran && !layout.shape.is_empty();
-        Ok(has_rows.then_some(Rows { path, file, layout, begin, read: 0 }))
+        Ok(has_rows.then_some(RowReader { path, file, layout, begin, read: 0 }))
     }
 
     /// Returns the shape of the array.
@@ -48,7 +48,7 @@ impl Rows {
     }
 
     /// Reads the next `rows` rows, or as many as are left.
-    pub fn next(&mut self, rows: usize) -> Result<ArrayD<f64>, Error> {
+    pub fn read_rows(&mut self, rows: usize) -> Result<ArrayD<f64>, Error> {
         let mut chunk = self.layout.clone();
         chunk.shape[0] = rows.min(self.layout.shape[0] - self.read);
         let before = self.read;

@@ -316,7 +316,9 @@ impl ChunkedJob {
         let rounding = |name: &Name| self.operands.rounding(name);
         let given = Given { at: &self.operands.values, rounding: &rounding, x_was_y: false };
         let is_operand = |name: &Name| *name != Name::DIVISOR;
-        for note in layer::admit_anew(self.layer.as_ref(), &given, is_operand).map_err(|error| shift_rows(error, begin))? {
+        for note in
+            layer::admit_anew(self.layer.as_ref(), &given, is_operand).map_err(|error| shift_rows(error, begin))?
+        {
             let (code, operand) = (note.error.code, &note.error.operand);
             if !self.notes.iter().any(|known| known.error.code == code && known.error.operand == *operand) {
                 self.notes.push(Note { error: shift_rows(note.error, begin), ..note });

@@ -1,14 +1,14 @@
 //! An operand with a row for each sample.
 
 use crate::core::error::Error;
-use crate::format::npy::rows::Rows;
+use crate::format::npy::rows::RowReader;
 use crate::parallel::pages;
 use ndarray::{ArrayD, Axis, Slice};
 
 /// An operand with a row for each sample.
 pub(super) enum RowSource {
     /// In a file, read a chunk at a time.
-    File(Rows),
+    File(RowReader),
     /// In memory, in chunks that are lent to the layer.
     Memory { shape: Vec<usize>, chunk_rows: usize, chunks: Vec<ArrayD<f64>>, lent: Option<usize> },
 }
@@ -73,7 +73,7 @@ impl RowSource {
     /// Returns a copy of these rows, which need not come back.
     pub(super) fn copy(&mut self, begin: usize, count: usize) -> Result<ArrayD<f64>, Error> {
         match self {
-            RowSource::File(rows) => rows.next(count),
+            RowSource::File(rows) => rows.read_rows(count),
             RowSource::Memory { chunk_rows, chunks, .. } => {
                 let (chunk, begin) = (&chunks[begin / *chunk_rows], begin % *chunk_rows);
                 let end = chunk.len_of(Axis(0)).min(begin + count);

@@ -8,7 +8,7 @@ use crate::format::json::Node;
 use crate::format::{Format, Selector, json};
 use crate::network::document;
 use crate::operand::grammar::OperandSpec;
-use crate::operand::{Document, OperandReader, grammar, stdin};
+use crate::operand::{OperandReader, OperandSet, grammar, stdin};
 use crate::run::ndjson::line_chunks::{CHUNK_BYTES, LineReader};
 use std::path::Path;
 
@@ -42,8 +42,8 @@ pub(super) fn for_each(text: &str, reader: &mut OperandReader<'_>, add: &mut Add
 fn read_archive(text: &str, reader: &mut OperandReader<'_>, label: &str) -> Result<Tensors<f64>, Error> {
     let document = reader.read_document(&Name::new("shard"), text);
     match document.map_err(|error| error.update(|parts| parts.operand = None))? {
-        Document::Named(named) => Ok(named.into_iter().map(|(name, operand)| (name, operand.value)).collect()),
-        Document::Single(_) => Err(Error::new(Code::KeyMissing, "is a single array without a name")
+        OperandSet::Named(named) => Ok(named.into_iter().map(|(name, operand)| (name, operand.value)).collect()),
+        OperandSet::Single(_) => Err(Error::new(Code::KeyMissing, "is a single array without a name")
             .with_origin(label)
             .tip("write shards (loss, dw, db, …) as .json or .npz")),
     }

@@ -1,0 +1,86 @@
+//! Operands with their origins.
+
+use super::stdin;
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::format::{DOUBLE_ROUNDING, LoadedArray};
+use ndarray::ArrayD;
+
+/// An array and its origin.
+#[derive(Clone, Debug)]
+pub struct Operand {
+    /// The values.
+    pub value: ArrayD<f64>,
+    /// Unit roundoff of the type that stored the values; 2⁻⁵³ for doubles.
+    pub rounding: f64,
+    /// Origin of the values.
+    pub origin: Origin,
+}
+
+impl Operand {
+    /// Returns an array of a file with its origin.
+    pub(super) fn new(array: LoadedArray, origin: impl FnOnce(String) -> Origin) -> Operand {
+        Operand { value: array.value, rounding: array.rounding, origin: origin(array.pointer) }
+    }
+}
+
+/// Origin of an operand.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Origin {
+    /// Numbers on the command line.
+    Typed,
+    /// JSON on the command line.
+    TypedJson(String),
+    /// A file, and the pointer in it.
+    File(String, String),
+    /// Standard input, and the pointer in it.
+    Stdin(String),
+}
+
+impl Origin {
+    /// Returns the name in messages; `None` for the command line.
+    pub fn label(&self) -> Option<&str> {
+        match self {
+            Origin::Typed | Origin::TypedJson(_) => None,
+            Origin::File(path, _) => Some(path),
+            Origin::Stdin(_) => Some(stdin::LABEL),
+        }
+    }
+}
+
+/// Operands by name.
+#[derive(Debug, Default)]
+pub struct Operands {
+    /// The values, in the order of the layer's slots.
+    pub values: Tensors<f64>,
+    origins: Vec<(Name, Origin, f64)>,
+}
+
+impl Operands {
+    /// Adds an operand.
+    pub fn insert(&mut self, name: Name, operand: Operand) {
+        let value = self.record_origin(&name, operand);
+        self.values.insert(name, value);
+    }
+
+    /// Records the origin of an operand and returns its value.
+    pub fn record_origin(&mut self, name: &Name, operand: Operand) -> ArrayD<f64> {
+        self.note(name, operand.origin, operand.rounding);
+        operand.value
+    }
+
+    /// Records the origin of an operand that is read in chunks.
+    pub fn note(&mut self, name: &Name, origin: Origin, rounding: f64) {
+        self.origins.push((name.clone(), origin, rounding));
+    }
+
+    /// Returns the origin of an operand.
+    pub fn origin(&self, name: &Name) -> Option<&Origin> {
+        self.origins.iter().find(|(known, ..)| known == name).map(|(_, origin, _)| origin)
+    }
+
+    /// Returns the unit roundoff of the type that stored an operand.
+    pub fn rounding(&self, name: &Name) -> f64 {
+        self.origins.iter().find(|(known, ..)| known == name).map_or(DOUBLE_ROUNDING, |(.., rounding)| *rounding)
+    }
+}

@@ -1,0 +1,331 @@
+//! The reader of operands.
+
+use super::grammar::{self, OperandSpec};
+use super::literal;
+use super::operands::{Operand, Operands, Origin};
+use super::place::{locate_in_text, set_position};
+use super::spool::Spool;
+use super::stdin::{self, Stdin};
+use super::suggest;
+use crate::core::error::{Code, Error, Fact, Place, format_shape};
+use crate::core::name::Name;
+use crate::format::npy::Npy;
+use crate::format::npy::rows::RowReader;
+use crate::format::{
+    DOUBLE_ROUNDING, Format, LoadedArray, Selector, Source, find_by_extension, find_by_first_bytes, json, read_error,
+};
+use ndarray::ArrayD;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// A reader of operands, which parses a document only once for all of them.
+pub struct OperandReader<'a> {
+    /// Standard input.
+    pub stdin: Stdin<'a>,
+    /// `--in-format`: the format of standard input, and of files without a known extension.
+    pub in_format: Option<&'static dyn Format>,
+    documents: Vec<(String, json::Document)>,
+    /// Content of files that can be read only once, such as the shell's `<(command)`.
+    pipes: Vec<(String, Spool)>,
+}
+
+impl<'a> OperandReader<'a> {
+    /// Returns a reader that has read nothing.
+    pub fn new(stdin: Stdin<'a>) -> OperandReader<'a> {
+        OperandReader { stdin, in_format: None, documents: Vec::new(), pipes: Vec::new() }
+    }
+
+    /// Reads the operand `name` from its option's text; from a document with names, the first of `keys`.
+    pub fn read(&mut self, name: &Name, text: &str, keys: &[Name]) -> Result<Operand, Error> {
+        let spec = grammar::parse(text).map_err(|error| error.with_operand(name))?;
+        self.read_spec(name, spec, keys)
+    }
+
+    /// Reads the operand `name` from its parsed text; from a document with names, the first of `keys`.
+    pub fn read_spec(&mut self, name: &Name, spec: OperandSpec, keys: &[Name]) -> Result<Operand, Error> {
+        let operand = match spec {
+            OperandSpec::Literal(value) => Ok(Operand { value, rounding: DOUBLE_ROUNDING, origin: Origin::Typed }),
+            OperandSpec::Json(text) => parse_json(text),
+            OperandSpec::File(path, selector) => self.read_file(&path, &selector, keys),
+            OperandSpec::Stdin(selector) => {
+                if selector == Selector::Default {
+                    self.stdin.claim(name)?;
+                }
+                self.read_stdin(&selector, keys)
+            }
+        };
+        operand.map_err(|error| error.with_operand(name))
+    }
+
+    /// Reads the JSON document in a file, or in standard input for `-`; returns it with its name in messages.
+    pub fn read_json(&mut self, source: &str) -> Result<(json::Node, String), Error> {
+        let label = match source.strip_prefix('@').unwrap_or(source) {
+            "-" => stdin::LABEL.to_owned(),
+            path => grammar::path_label(path),
+        };
+        if read_first_bytes(self.open_text(&label)?)?.trim_ascii().is_empty() {
+            return Err(empty_error(&label));
+        }
+        Ok((json::read(self.open_text(&label)?)?, label))
+    }
+
+    /// Opens a file or standard input by its name in messages.
+    pub(super) fn open_text<'b>(&'b mut self, label: &'b str) -> Result<Source<'b>, Error> {
+        if label == stdin::LABEL {
+            return self.stdin.source();
+        }
+        self.spool_pipe(label)?;
+        self.open(label)
+    }
+
+    /// Opens a file, or standard input for `-`, as a stream; returns it with its name in messages.
+    pub fn open_stream(&mut self, source: &str) -> Result<(Box<dyn Read + '_>, String), Error> {
+        let path = source.strip_prefix('@').unwrap_or(source);
+        if path == "-" {
+            return Ok((Box::new(self.stdin.stream()?), stdin::LABEL.to_owned()));
+        }
+        Ok((Box::new(open_file(path)?.0), path.to_owned()))
+    }
+
+    fn read_file(&mut self, path: &str, selector: &Selector, keys: &[Name]) -> Result<Operand, Error> {
+        let format = self.format_of(path)?;
+        let array = if is_json(format) {
+            self.take_array(path, selector, keys).map_err(|error| self.locate(error, path))?
+        } else {
+            format.read(self.open(path)?, selector, keys)?
+        };
+        Ok(Operand::new(array, |pointer| Origin::File(path.to_owned(), pointer)))
+    }
+
+    /// Opens a `.npy` file of at least `min_bytes` for reading in chunks of rows; `None` for anything else.
+    pub fn open_rows(&mut self, spec: &OperandSpec, min_bytes: u64) -> Result<Option<RowReader>, Error> {
+        let OperandSpec::File(path, Selector::Default) = spec else { return Ok(None) };
+        if !Path::new(path).metadata().is_ok_and(|meta| meta.is_file() && meta.len() >= min_bytes)
+            || self.format_of(path)?.name() != Npy.name()
+        {
+            return Ok(None);
+        }
+        let (file, len) = open_file(path)?;
+        RowReader::open(path.clone(), file, len)
+    }
+
+    /// Returns the format of a file, by its extension, `--in-format` or its first bytes.
+    pub(super) fn format_of(&mut self, path: &str) -> Result<&'static dyn Format, Error> {
+        self.spool_pipe(path)?;
+        let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
+        if let Some(format) = extension.and_then(find_by_extension).or(self.in_format) {
+            return Ok(format);
+        }
+        let first = read_first_bytes(self.open(path)?)?;
+        find_by_first_bytes(&first).ok_or_else(|| format_error(path, &first))
+    }
+
+    /// Returns the JSON document of a file or of standard input, read again if the selected part has been taken out of it.
+    pub(super) fn document(&mut self, label: &str, selector: &Selector) -> Result<&mut json::Document, Error> {
+        self.documents.retain(|(known, document)| known != label || document.whole(selector).is_some());
+        let at = match self.documents.iter().position(|(known, _)| known == label) {
+            Some(at) => at,
+            None => {
+                let node = json::read(self.open_text(label)?)?;
+                self.documents.push((label.to_owned(), json::Document::new(node)));
+                self.documents.len() - 1
+            }
+        };
+        Ok(&mut self.documents[at].1)
+    }
+
+    /// Takes an array out of a document, which is read again if the array has been taken before.
+    fn take_array(&mut self, label: &str, selector: &Selector, keys: &[Name]) -> Result<LoadedArray, Error> {
+        match self.document(label, selector)?.take(selector, keys, label)? {
+            Some(array) => Ok(array),
+            None => {
+                self.documents.retain(|(known, _)| known != label);
+                self.take_array(label, selector, keys)
+            }
+        }
+    }
+
+    fn open<'b>(&'b self, path: &'b str) -> Result<Source<'b>, Error> {
+        match self.pipes.iter().find(|(known, _)| known == path) {
+            Some((_, spool)) => spool.source(path),
+            None => open_file(path).map(|(file, len)| Source::file(path, file, len)),
+        }
+    }
+
+    fn spool_pipe(&mut self, path: &str) -> Result<(), Error> {
+        if self.pipes.iter().any(|(known, _)| known == path)
+            || !Path::new(path).metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
+        {
+            return Ok(());
+        }
+        let spool = Spool::read(&mut open_file(path)?.0).map_err(|error| read_error(path, &error))?;
+        self.pipes.push((path.to_owned(), spool));
+        Ok(())
+    }
+
+    /// Reads an operand from standard input.
+    pub fn read_stdin(&mut self, selector: &Selector, keys: &[Name]) -> Result<Operand, Error> {
+        let array = match self.stdin_format()? {
+            Some(format) if is_json(format) => {
+                let array = self.take_array(stdin::LABEL, selector, keys);
+                array.map_err(|error| self.locate(error, stdin::LABEL))?
+            }
+            Some(format) => format.read(self.stdin.source()?, selector, keys)?,
+            None => {
+                let value = self.parse_stdin_literal(selector)?;
+                LoadedArray { value, rounding: DOUBLE_ROUNDING, pointer: String::new() }
+            }
+        };
+        Ok(Operand::new(array, Origin::Stdin))
+    }
+
+    /// Returns the format of standard input, by `--in-format` or its first bytes; `None` for typed numbers.
+    pub(super) fn stdin_format(&mut self) -> Result<Option<&'static dyn Format>, Error> {
+        if self.in_format.is_some() {
+            return Ok(self.in_format);
+        }
+        Ok(find_by_first_bytes(&read_first_bytes(self.stdin.source()?)?))
+    }
+
+    fn parse_stdin_literal(&mut self, selector: &Selector) -> Result<ArrayD<f64>, Error> {
+        let bytes = &*self.stdin.source()?.read_all()?;
+        if let Selector::Pointer(pointer) = selector {
+            let error = Error::new(Code::KeyMissing, format!("has no {pointer}: it is not a JSON object"));
+            return Err(error.with_origin(stdin::LABEL).tip("use - without a selector"));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| format_error(stdin::LABEL, bytes))?;
+        if text.trim().is_empty() {
+            return Err(empty_error(stdin::LABEL));
+        }
+        let text = text.trim_start_matches('\u{feff}').trim();
+        match literal::parse(text).map_err(|error| error.with_origin(stdin::LABEL))? {
+            Some(values) => Ok(values),
+            None if literal::resembles_number(text) && text.len() < 80 => {
+                Err(literal::invalid_literal(text).with_origin(stdin::LABEL))
+            }
+            None => Err(format_error(stdin::LABEL, bytes)),
+        }
+    }
+
+    /// Returns the keys of standard input, if it is a document with names.
+    pub fn stdin_names(&mut self) -> Result<Option<Vec<String>>, Error> {
+        match self.stdin_format()? {
+            Some(format) if is_json(format) => {
+                Ok(match self.document(stdin::LABEL, &Selector::Default)?.whole(&Selector::Default) {
+                    Some(json::Node::Object(entries)) => Some(entries.iter().map(|(key, _)| key.clone()).collect()),
+                    _ => None,
+                })
+            }
+            Some(format) if format.has_names() => format.names(self.stdin.source()?).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns the text of a setting in standard input's object: a word, a number or true.
+    pub fn stdin_setting(&self, key: &str) -> Option<String> {
+        let (_, document) = self.documents.iter().find(|(known, _)| known == stdin::LABEL)?;
+        let json::Node::Object(entries) = document.whole(&Selector::Default)? else { return None };
+        let node = &entries.iter().find(|(known, _)| known == key)?.1;
+        Some(node.word().unwrap_or_else(|| "that".to_owned()))
+    }
+
+    /// Turns an index or pointer of an error into a position in the text that the operand was read from.
+    pub fn locate_in_source(&self, mut error: Error, operands: &Operands) -> Error {
+        // The message has the shapes already; a fact adds only the file.
+        let with_file = |fact: Fact| match fact {
+            Fact::Shape(name, sides) => {
+                let label = operands.origin(&name).and_then(Origin::label)?;
+                Some(Fact::Text(format!("{name} is {}, from {label}", format_shape(&sides))))
+            }
+            text @ Fact::Text(_) => Some(text),
+        };
+        error.facts = std::mem::take(&mut error.facts).into_iter().filter_map(with_file).collect();
+        let Some(origin) = error.operand.as_ref().and_then(|name| operands.origin(name)) else { return error };
+        if let Some(label) = origin.label() {
+            error = error.with_origin(label);
+        }
+        let Some(Place::Index(at)) = &error.at else { return error };
+        let tokens: String = at.iter().map(|token| format!("/{token}")).collect();
+        match origin {
+            Origin::File(path, pointer) if has_pointers(path, pointer) => {
+                self.locate_pointer(error, path, &format!("{pointer}{tokens}"))
+            }
+            Origin::Stdin(pointer) => self.locate_pointer(error, stdin::LABEL, &format!("{pointer}{tokens}")),
+            _ => error,
+        }
+    }
+
+    /// Turns a pointer of an error into a position in a file or standard input, which is read again.
+    pub fn locate(&self, error: Error, label: &str) -> Error {
+        let error = error.with_origin(label);
+        match &error.at {
+            Some(Place::Pointer(pointer)) => {
+                let pointer = pointer.clone();
+                self.locate_pointer(error, label, &pointer)
+            }
+            _ => error,
+        }
+    }
+
+    fn locate_pointer(&self, error: Error, label: &str, pointer: &str) -> Error {
+        let text = match label {
+            stdin::LABEL => self.stdin.reopen(),
+            path => Some(self.open(path)),
+        };
+        let position = text.and_then(|text| json::locate_in(&mut text.ok()?, pointer));
+        set_position(error, position, pointer)
+    }
+}
+
+/// Returns true for the JSON format.
+pub(super) fn is_json(format: &dyn Format) -> bool {
+    format.name() == json::Json.name()
+}
+
+/// Returns true if a file is JSON, so that pointers lead to positions in it.
+fn has_pointers(path: &str, pointer: &str) -> bool {
+    pointer.starts_with('/')
+        || Path::new(path).extension().is_none_or(|extension| extension.eq_ignore_ascii_case("json"))
+}
+
+fn parse_json(text: String) -> Result<Operand, Error> {
+    let node = json::parse(text.as_bytes(), "")?;
+    let value = node.matrix("").map_err(|error| locate_in_text(error, &text))?;
+    Ok(Operand { value, rounding: DOUBLE_ROUNDING, origin: Origin::TypedJson(text) })
+}
+
+/// Opens a file for reading; its length is 0 if it has none.
+fn open_file(path: &str) -> Result<(File, u64), Error> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(suggest::missing_file(path)),
+        Err(error) => return Err(read_error(path, &error)),
+    };
+    let meta = file.metadata().map_err(|error| read_error(path, &error))?;
+    if meta.is_dir() {
+        let error = Error::new(Code::FileUnreadable, "is a directory");
+        return Err(error.with_origin(path).tip("name a file in the directory"));
+    }
+    Ok((file, meta.len()))
+}
+
+/// Reads enough bytes to recognize the format.
+fn read_first_bytes(source: Source<'_>) -> Result<Vec<u8>, Error> {
+    const MAX_BYTES: u64 = 1 << 16;
+    let (label, mut first) = (source.label, Vec::new());
+    source.take(MAX_BYTES).read_to_end(&mut first).map_err(|error| read_error(label, &error))?;
+    Ok(first)
+}
+
+fn empty_error(label: &str) -> Error {
+    let error = Error::new(Code::EmptyValue, "is empty").with_origin(label);
+    error.tip("check that the command that writes it succeeds")
+}
+
+fn format_error(label: &str, first: &[u8]) -> Error {
+    let message = if first.is_empty() { "is empty" } else { "unrecognised file format" };
+    Error::new(Code::FormatUnknown, message)
+        .with_origin(label)
+        .tip("use the extension .json, .npy, .npz, .csv, .tsv or .safetensors, or name the format with --in-format")
+}
