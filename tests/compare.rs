@@ -1,7 +1,7 @@
 //! `nnlayer compare`.
 
 use crate::support::{folder, nnlayer, piped, shell};
-use nnlayer::check::compare::{Tolerance, compare, ulps};
+use nnlayer::check::compare::{Tolerance, compare, ulp_distance};
 use proptest::prelude::*;
 
 fn lines(args: &[&str]) -> (i32, String) {
@@ -125,12 +125,12 @@ fn results_are_piped_into_a_comparison() {
 
 #[test]
 fn the_distance_in_ulps_counts_across_zero() {
-    assert_eq!(ulps(0.0, -0.0), Some(0));
-    assert_eq!(ulps(5e-324, -5e-324), Some(2));
-    assert_eq!(ulps(1.0, 1.0 + f64::EPSILON), Some(1));
-    assert_eq!(ulps(1.0, 1.0 - f64::EPSILON / 2.0), Some(1));
-    assert_eq!(ulps(f64::MAX, f64::MIN), Some(2 * 0x7fef_ffff_ffff_ffff), "the bits of the largest, twice");
-    assert_eq!(ulps(f64::NAN, 1.0), None);
+    assert_eq!(ulp_distance(0.0, -0.0), Some(0));
+    assert_eq!(ulp_distance(5e-324, -5e-324), Some(2));
+    assert_eq!(ulp_distance(1.0, 1.0 + f64::EPSILON), Some(1));
+    assert_eq!(ulp_distance(1.0, 1.0 - f64::EPSILON / 2.0), Some(1));
+    assert_eq!(ulp_distance(f64::MAX, f64::MIN), Some(2 * 0x7fef_ffff_ffff_ffff), "the bits of the largest, twice");
+    assert_eq!(ulp_distance(f64::NAN, 1.0), None);
 }
 
 proptest! {
@@ -139,13 +139,13 @@ proptest! {
         bits in prop::collection::vec((any::<u64>(), any::<u64>()), 0..12), ulp: Option<u64>, atol in 0.0..1e300, rtol in 0.0..2.0,
     ) {
         let (a, b): (Vec<f64>, Vec<f64>) = bits.iter().map(|(a, b)| (f64::from_bits(*a), f64::from_bits(*b))).unzip();
-        let within = Tolerance { atol, rtol, ulp };
+        let tolerance = Tolerance { atol, rtol, ulp };
         let array = |v: &[f64]| ndarray::Array1::from(v.to_vec()).into_dyn();
-        let found = compare(&array(&a), &array(&b), within).entries.unwrap();
-        let outside = a.iter().zip(&b).filter(|(a, b)| !within.holds(**a, **b)).count();
+        let found = compare(&array(&a), &array(&b), tolerance).entries.unwrap();
+        let outside = a.iter().zip(&b).filter(|(a, b)| !tolerance.accepts(**a, **b)).count();
         prop_assert_eq!(found.outside, outside);
         if let Some(worst) = found.worst {
-            prop_assert_eq!(outside > 0, !within.holds(worst.a, worst.b));
+            prop_assert_eq!(outside > 0, !tolerance.accepts(worst.a, worst.b));
         }
     }
 }

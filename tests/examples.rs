@@ -2,8 +2,8 @@
 
 use crate::support::{folder, has_program};
 use ndarray::{ArrayD, array};
-use nnlayer::check::program::{Conversation, Program};
-use nnlayer::check::{Point, Reply, Subject};
+use nnlayer::check::program::{ProcessLifetime, Program};
+use nnlayer::check::{Evaluation, Implementation, Point};
 use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
 use nnlayer::layer;
@@ -46,11 +46,12 @@ fn settings(all: &[(&'static str, &'static str)]) -> Settings {
 }
 
 /// What nnlayer says at a point.
-fn ours(name: &str, settings: &Settings, point: &Point) -> Reply {
+fn ours(name: &str, settings: &Settings, point: &Point) -> Evaluation {
     let layer = (layer::find(name).unwrap().build)(settings).unwrap();
-    layer::admit(layer.as_ref(), &Given { at: &point.at, rounding: &|_| f64::EPSILON / 2.0, x_was_y: false }).unwrap();
-    let outcome = layer::compute(layer.as_ref(), &point.at, point.dout.as_ref(), Precision::F64);
-    Reply { outputs: outcome.results, gradients: outcome.gradients }
+    layer::admit(layer.as_ref(), &Given { at: &point.operands, rounding: &|_| f64::EPSILON / 2.0, x_was_y: false })
+        .unwrap();
+    let outcome = layer::compute(layer.as_ref(), &point.operands, point.dout.as_ref(), Precision::F64);
+    Evaluation { outputs: outcome.results, gradients: outcome.gradients }
 }
 
 #[track_caller]
@@ -65,16 +66,15 @@ fn same(theirs: &Tensors<f64>, ours: &Tensors<f64>, what: &str) {
     assert_eq!(theirs.len(), ours.iter().filter(|(name, _)| **name != Name::DIVISOR).count(), "{what}");
 }
 
-/// Asks every program for these points, in both conversations.
+/// Asks every program for these points, in both lifetimes.
 fn round(name: &str, settings: &Settings, points: &[Point]) {
     let folder = folder();
     for command in commands(&name.replace('-', "_"), folder.path()) {
-        for conversation in [Conversation::Once, Conversation::Persistent] {
-            let what = format!("{command:?} {conversation:?}");
-            let mut program =
-                Program::new(&command, name, settings, conversation, Duration::from_secs(60), Precision::F64);
+        for lifetime in [ProcessLifetime::PerRequest, ProcessLifetime::Persistent] {
+            let what = format!("{command:?} {lifetime:?}");
+            let mut program = Program::new(&command, name, settings, lifetime, Duration::from_secs(60), Precision::F64);
             for _ in 0..2 {
-                let replies = program.ask(points).unwrap_or_else(|fault| panic!("{what}: {fault:?}"));
+                let replies = program.evaluate(points).unwrap_or_else(|fault| panic!("{what}: {fault:?}"));
                 for (reply, point) in replies.iter().zip(points) {
                     let ours = ours(name, settings, point);
                     same(&reply.outputs, &ours.outputs, &what);
@@ -86,7 +86,7 @@ fn round(name: &str, settings: &Settings, points: &[Point]) {
 }
 
 fn point(at: &[(Name, ArrayD<f64>)], dout: Option<ArrayD<f64>>) -> Point {
-    Point { at: at.iter().cloned().collect(), dout }
+    Point { operands: at.iter().cloned().collect(), dout }
 }
 
 #[test]
@@ -143,8 +143,14 @@ fn the_wrong_program_is_wrong_in_one_gradient_only() {
     }
     let command = ["python3".into(), example("affine_wrong.py").into()];
     let settings = Settings::default();
-    let mut program =
-        Program::new(&command, "affine", &settings, Conversation::Once, Duration::from_secs(60), Precision::F64);
+    let mut program = Program::new(
+        &command,
+        "affine",
+        &settings,
+        ProcessLifetime::PerRequest,
+        Duration::from_secs(60),
+        Precision::F64,
+    );
     let point = point(
         &[
             (Name::X, array![[1.0], [2.0]].into_dyn()),
@@ -153,7 +159,7 @@ fn the_wrong_program_is_wrong_in_one_gradient_only() {
         ],
         Some(array![[1.0], [1.0]].into_dyn()),
     );
-    let reply = program.ask(std::slice::from_ref(&point)).unwrap().remove(0);
+    let reply = program.evaluate(std::slice::from_ref(&point)).unwrap().remove(0);
     let mut ours = ours("affine", &settings, &point);
     assert_eq!(reply.gradients.known(&Name::DB).shape(), [2, 1]);
     same(&reply.outputs, &ours.outputs, "outputs");

@@ -2,7 +2,9 @@
 
 use ndarray::{Array2, ArrayD, Axis, Ix2};
 use nnlayer::check;
-use nnlayer::check::{Case, Checked, Plan, Point, Reply, Subject, Verdict, inputs};
+use nnlayer::check::{
+    BuiltinLayer, Case, CheckOptions, CheckReport, Evaluation, Implementation, Point, Verdict, inputs,
+};
 use nnlayer::core::error::Error;
 use nnlayer::core::name::Name;
 use nnlayer::core::rng::SplitMix64;
@@ -15,19 +17,19 @@ use std::fmt::Write;
 struct Spoilt<'a> {
     layer: &'a dyn layer::AnyLayer,
     precision: Precision,
-    spoil: &'a dyn Fn(&Point, &mut Reply),
+    spoil: &'a dyn Fn(&Point, &mut Evaluation),
 }
 
-impl Subject for Spoilt<'_> {
-    fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Error> {
+impl Implementation for Spoilt<'_> {
+    fn evaluate(&mut self, points: &[Point]) -> Result<Vec<Evaluation>, Error> {
         let answer = |point: &Point| {
-            let outcome = layer::compute(self.layer, &point.at, point.dout.as_ref(), self.precision);
-            let mut reply = Reply { outputs: outcome.results, gradients: outcome.gradients };
+            let outcome = layer::compute(self.layer, &point.operands, point.dout.as_ref(), self.precision);
+            let mut reply = Evaluation { outputs: outcome.results, gradients: outcome.gradients };
             if point.dout.is_some() {
                 (self.spoil)(point, &mut reply);
             }
-            let rounded = |v: &f64| check::rounded(*v, self.precision);
-            Reply { outputs: reply.outputs.map(rounded), gradients: reply.gradients.map(rounded) }
+            let rounded = |v: &f64| check::round_to(*v, self.precision);
+            Evaluation { outputs: reply.outputs.map(rounded), gradients: reply.gradients.map(rounded) }
         };
         Ok(points.iter().map(answer).collect())
     }
@@ -52,32 +54,32 @@ fn case(command: &str, options: &str, precision: Precision, seed: u64) -> (Case,
             let matrix = Array2::from_shape_fn((rows.len(), rows[0].len()), |(n, k)| rows[n][k]);
             given.insert(Name::new(name), matrix.into_dyn());
         } else {
-            shapes.push(inputs::shape(option).unwrap());
+            shapes.push(inputs::parse_shape(option).unwrap());
         }
     }
-    let mut seeded = SplitMix64::new(seed);
-    let at = inputs::draw(spec, &settings, &given, &shapes, &mut seeded).unwrap();
+    let mut rng = SplitMix64::new(seed);
+    let at = inputs::draw_operands(spec, &settings, &given, &shapes, &mut rng).unwrap();
     let layer = (spec.build)(&settings).unwrap();
     let shape = layer.output_shape(&at);
-    let dout = if shape.is_empty() { None } else { Some(inputs::numbers(&shape, &mut seeded)) };
+    let dout = if shape.is_empty() { None } else { Some(inputs::draw_numbers(&shape, &mut rng)) };
     (Case::new(spec, &settings, &at, dout.as_ref(), precision).unwrap(), settings)
 }
 
-fn judge(command: &str, options: &str, precision: Precision, spoil: &dyn Fn(&Point, &mut Reply)) -> Checked {
+fn judge(command: &str, options: &str, precision: Precision, spoil: &dyn Fn(&Point, &mut Evaluation)) -> CheckReport {
     let (case, settings) = case(command, options, precision, 1);
     let layer = (layer::find(command).unwrap().build)(&settings).unwrap();
     let mut subject = Spoilt { layer: layer.as_ref(), precision, spoil };
-    check::check(&mut subject, &case, &Plan::new(&case, 1, false)).unwrap()
+    check::check(&mut subject, &case, &CheckOptions::new(&case, 1, false)).unwrap()
 }
 
 /// Another gradient in the place of one.
-fn put(reply: &mut Reply, name: &Name, change: impl FnOnce(ArrayD<f64>) -> ArrayD<f64>) {
+fn put(reply: &mut Evaluation, name: &Name, change: impl FnOnce(ArrayD<f64>) -> ArrayD<f64>) {
     let value = change(reply.gradients.take(name).unwrap());
     reply.gradients.insert(name.clone(), value);
 }
 
 /// The reply of a layer with other settings or operands.
-fn instead(command: &str, options: &[(&str, &str)], at: Tensors<f64>, dout: ArrayD<f64>) -> Reply {
+fn instead(command: &str, options: &[(&str, &str)], at: Tensors<f64>, dout: ArrayD<f64>) -> Evaluation {
     let spec = layer::find(command).unwrap();
     let mut settings = Settings::default();
     for (name, text) in options {
@@ -86,7 +88,7 @@ fn instead(command: &str, options: &[(&str, &str)], at: Tensors<f64>, dout: Arra
     }
     let layer = (spec.build)(&settings).unwrap();
     let outcome = layer::compute(layer.as_ref(), &at, Some(&dout), Precision::F64);
-    Reply { outputs: outcome.results, gradients: outcome.gradients }
+    Evaluation { outputs: outcome.results, gradients: outcome.gradients }
 }
 
 fn matrix(value: &ArrayD<f64>) -> Array2<f64> {
@@ -106,7 +108,7 @@ fn softmax(x: &ArrayD<f64>, axis: usize) -> ArrayD<f64> {
     y
 }
 
-type Spoil = Box<dyn Fn(&Point, &mut Reply)>;
+type Spoil = Box<dyn Fn(&Point, &mut Evaluation)>;
 
 /// A planted mistake: layer, options, what was done, the kind that the check has to name.
 struct Wrong {
@@ -122,12 +124,12 @@ fn wrong(
     options: &'static str,
     what: &'static str,
     kind: &'static str,
-    spoil: impl Fn(&Point, &mut Reply) + 'static,
+    spoil: impl Fn(&Point, &mut Evaluation) + 'static,
 ) -> Wrong {
     Wrong { layer, options, what, kind, spoil: Box::new(spoil) }
 }
 
-fn scaled(name: Name, factor: f64) -> impl Fn(&Point, &mut Reply) + 'static {
+fn scaled(name: Name, factor: f64) -> impl Fn(&Point, &mut Evaluation) + 'static {
     move |_, reply| put(reply, &name, |g| g * factor)
 }
 
@@ -152,11 +154,11 @@ fn affine_mistakes() -> Vec<Wrong> {
         }),
         wrong("affine", "x=4x3 w=3x3", "dx = dout·W", "W in place of Wᵀ", |point, reply| {
             let dout = matrix(point.dout.as_ref().unwrap());
-            reply.gradients.insert(Name::DX, dout.dot(&matrix(point.at.known(&Name::W))).into_dyn());
+            reply.gradients.insert(Name::DX, dout.dot(&matrix(point.operands.known(&Name::W))).into_dyn());
         }),
         wrong("affine", "x=3x3 w=3x2", "dw = x·dout", "W in place of Wᵀ", |point, reply| {
             let dout = matrix(point.dout.as_ref().unwrap());
-            reply.gradients.insert(Name::DW, matrix(point.at.known(&Name::X)).dot(&dout).into_dyn());
+            reply.gradients.insert(Name::DW, matrix(point.operands.known(&Name::X)).dot(&dout).into_dyn());
         }),
         wrong("affine", "", "dw divided by the batch", "constant factor", scaled(Name::DW, 0.25)),
         wrong("affine", "x=6x2 w=2x5", "db divided by the batch", "constant factor", scaled(Name::DB, 1.0 / 6.0)),
@@ -165,7 +167,7 @@ fn affine_mistakes() -> Vec<Wrong> {
         wrong("affine", "", "dw all zero", "all zero", scaled(Name::DW, 0.0)),
         wrong("affine", "", "dx without dout", "dout ignored", |point, reply| {
             let ones = point.dout.as_ref().unwrap().mapv(|_| 1.0);
-            let other = instead("affine", &[], point.at.clone(), ones);
+            let other = instead("affine", &[], point.operands.clone(), ones);
             reply.gradients.insert(Name::DX, other.gradients.known(&Name::DX).clone());
         }),
         wrong("affine", "", "dw: one row wrong", "one row wrong", |_, reply| {
@@ -214,14 +216,14 @@ fn softmax_mistakes() -> Vec<Wrong> {
             },
         ),
         wrong("softmax", "", "over the wrong axis", "softmax over the wrong axis", |point, reply| {
-            *reply = Reply {
-                gradients: instead("softmax", &[("axis", "0")], point.at.clone(), point.dout.clone().unwrap())
+            *reply = Evaluation {
+                gradients: instead("softmax", &[("axis", "0")], point.operands.clone(), point.dout.clone().unwrap())
                     .gradients,
                 outputs: reply.outputs.clone(),
             };
         }),
         wrong("softmax", "axis=0", "along rows in place of columns", "softmax over the wrong axis", |point, reply| {
-            let other = instead("softmax", &[], point.at.clone(), point.dout.clone().unwrap());
+            let other = instead("softmax", &[], point.operands.clone(), point.dout.clone().unwrap());
             reply.gradients = other.gradients;
         }),
         wrong("softmax", SOFT, "softmax applied twice", "softmax applied twice", |point, reply| {
@@ -230,11 +232,11 @@ fn softmax_mistakes() -> Vec<Wrong> {
         }),
         wrong("softmax", "", "dout ignored", "dout ignored", |_, reply| put(reply, &Name::DX, |g| g * 0.0)),
         wrong("softmax", "", "the gradient of log-softmax", "another setting", |point, reply| {
-            let other = instead("softmax", &[("log", "true")], point.at.clone(), point.dout.clone().unwrap());
+            let other = instead("softmax", &[("log", "true")], point.operands.clone(), point.dout.clone().unwrap());
             reply.gradients = other.gradients;
         }),
         wrong("softmax", "log=true", "the gradient of softmax itself", "another setting", |point, reply| {
-            reply.gradients = instead("softmax", &[], point.at.clone(), point.dout.clone().unwrap()).gradients;
+            reply.gradients = instead("softmax", &[], point.operands.clone(), point.dout.clone().unwrap()).gradients;
         }),
         wrong("softmax", "x=3x3", "dx transposed", "transposed", |_, reply| put(reply, &Name::DX, |g| t(&g))),
         wrong("softmax", "x=4", "one sample as a matrix", "wrong shape", |_, reply| {
@@ -245,7 +247,7 @@ fn softmax_mistakes() -> Vec<Wrong> {
 
 fn loss_mistakes() -> Vec<Wrong> {
     let mean = "reduction=mean";
-    let logits = |point: &Point, reply: &mut Reply, y: &ArrayD<f64>| {
+    let logits = |point: &Point, reply: &mut Evaluation, y: &ArrayD<f64>| {
         let _ = point;
         let right = reply.outputs.known(&Name::Y).clone();
         put(reply, &Name::DX, |g| g + (y - &right));
@@ -258,7 +260,7 @@ fn loss_mistakes() -> Vec<Wrong> {
         wrong("softmax-xent", "", "the sum over the class count", "constant factor", scaled(Name::DX, 1.0 / 3.0)),
         wrong("softmax-xent", "t-kind=index", "t − y", "wrong sign", scaled(Name::DX, -1.0)),
         wrong("softmax-xent", "", "softmax down the columns", "softmax over the wrong axis", move |point, reply| {
-            let y = softmax(point.at.known(&Name::X), 0);
+            let y = softmax(point.operands.known(&Name::X), 0);
             logits(point, reply, &y);
         }),
         wrong("softmax-xent", SOFT, "softmax applied twice", "softmax applied twice", move |point, reply| {
@@ -266,34 +268,34 @@ fn loss_mistakes() -> Vec<Wrong> {
             logits(point, reply, &y);
         }),
         wrong("softmax-xent", "", "x − t", "softmax left out", move |point, reply| {
-            let x = point.at.known(&Name::X).clone();
+            let x = point.operands.known(&Name::X).clone();
             logits(point, reply, &x);
         }),
         wrong("softmax-xent", UNNORMALISED, "y − t, targets of any sum", "unnormalised targets", |point, reply| {
             let y = reply.outputs.known(&Name::Y).clone();
-            reply.gradients.insert(Name::DX, y - point.at.known(&Name::T));
+            reply.gradients.insert(Name::DX, y - point.operands.known(&Name::T));
         }),
         wrong("softmax-xent", "label-smoothing=0.1", "smoothing ignored", "another setting", |point, reply| {
             let ones = point.dout.clone().unwrap();
-            reply.gradients = instead("softmax-xent", &[], point.at.clone(), ones).gradients;
+            reply.gradients = instead("softmax-xent", &[], point.operands.clone(), ones).gradients;
         }),
         wrong("softmax-xent", "weight=3", "class weights ignored", "another setting", |point, reply| {
-            let mut at = point.at.clone();
+            let mut at = point.operands.clone();
             at.take(&Name::WEIGHT);
             reply.gradients = instead("softmax-xent", &[], at, point.dout.clone().unwrap()).gradients;
         }),
         wrong("softmax-xent", "reduction=none", "dout ignored", "dout ignored", |point, reply| {
             let ones = point.dout.as_ref().unwrap().mapv(|_| 1.0);
-            let other = instead("softmax-xent", &[("reduction", "none")], point.at.clone(), ones);
+            let other = instead("softmax-xent", &[("reduction", "none")], point.operands.clone(), ones);
             reply.gradients = other.gradients;
         }),
         wrong("xent", "", "dy without eps", "eps", |point, reply| {
             let ones = point.dout.clone().unwrap();
-            let other = instead("xent", &[("eps", "0")], point.at.clone(), ones);
+            let other = instead("xent", &[("eps", "0")], point.operands.clone(), ones);
             reply.gradients.insert(Name::DY, other.gradients.known(&Name::DY).clone());
         }),
         wrong("xent", "", "dy with eps 1e-7", "eps", |point, reply| {
-            let other = instead("xent", &[("eps", "1e-7")], point.at.clone(), point.dout.clone().unwrap());
+            let other = instead("xent", &[("eps", "1e-7")], point.operands.clone(), point.dout.clone().unwrap());
             reply.gradients.insert(Name::DY, other.gradients.known(&Name::DY).clone());
         }),
         wrong("xent", "", "dy = t/(y + eps)", "wrong sign", scaled(Name::DY, -1.0)),
@@ -314,10 +316,10 @@ fn elementwise_mistakes() -> Vec<Wrong> {
             reply.gradients.insert(Name::DX, point.dout.clone().unwrap());
         }),
         wrong("relu", "", "dout ignored", "dout ignored", |point, reply| {
-            reply.gradients.insert(Name::DX, point.at.known(&Name::X).mapv(|x| if x > 0.0 { 1.0 } else { 0.0 }));
+            reply.gradients.insert(Name::DX, point.operands.known(&Name::X).mapv(|x| if x > 0.0 { 1.0 } else { 0.0 }));
         }),
         wrong("sigmoid", "", "dout·x·(1 − x)", "", |point, reply| {
-            let x = point.at.known(&Name::X).clone();
+            let x = point.operands.known(&Name::X).clone();
             reply.gradients.insert(Name::DX, point.dout.as_ref().unwrap() * &x * (1.0 - &x));
         }),
         wrong("sigmoid", "x=6", "applied twice", "softmax applied twice", |point, reply| {
@@ -374,18 +376,18 @@ const RIGHT: &[(&str, &str)] = &[
 
 const PRECISIONS: [(Precision, &str); 2] = [(Precision::F64, "f64"), (Precision::F32, "f32")];
 
-fn outline(checked: &Checked) -> String {
+fn outline(checked: &CheckReport) -> String {
     let finding = |finding: &check::Finding| {
         let kinds: Vec<&str> = finding.diagnoses.iter().map(|diagnosis| diagnosis.kind).collect();
         format!(
             "{} against {:?}: {:?} {kinds:?} {:?} {:?}",
-            finding.result, finding.against, finding.verdict, finding.worst, finding.notes
+            finding.result, finding.baseline, finding.verdict, finding.worst, finding.notes
         )
     };
     checked.findings.iter().map(finding).collect::<Vec<_>>().join("\n  ")
 }
 
-fn kinds(checked: &Checked) -> Vec<&'static str> {
+fn kinds(checked: &CheckReport) -> Vec<&'static str> {
     checked.findings.iter().flat_map(|finding| &finding.diagnoses).map(|diagnosis| diagnosis.kind).collect()
 }
 
@@ -423,8 +425,8 @@ fn every_right_layer_passes_in_both_precisions() {
             let foreign = judge(layer, options, precision, &|_, _| {});
             let (case, settings) = case(layer, options, precision, 1);
             let built = (layer::find(layer).unwrap().build)(&settings).unwrap();
-            let mut own = check::Own { layer: built.as_ref(), precision };
-            let own = check::check(&mut own, &case, &Plan::new(&case, 1, true)).unwrap();
+            let mut own = BuiltinLayer { layer: built.as_ref(), precision };
+            let own = check::check(&mut own, &case, &CheckOptions::new(&case, 1, true)).unwrap();
             for (checked, who) in [(foreign, "as a program"), (own, "as nnlayer's own")] {
                 if checked.verdict() != Verdict::Pass {
                     let _ = writeln!(accused, "{layer} {options} ({name}) {who}\n  {}", outline(&checked));
@@ -443,10 +445,10 @@ fn no_right_program_is_accused_by_differences_alone_whatever_is_drawn() {
             for seed in 2..12 {
                 let (mut case, settings) = case(layer, options, precision, seed);
                 case.reference = None;
-                case.slants.retain(|slant| slant.via.is_none());
+                case.targets.retain(|target| target.surrogate.is_none());
                 let layer_built = (layer::find(layer).unwrap().build)(&settings).unwrap();
                 let mut subject = Spoilt { layer: layer_built.as_ref(), precision, spoil: &|_, _| {} };
-                let checked = check::check(&mut subject, &case, &Plan::new(&case, seed, false)).unwrap();
+                let checked = check::check(&mut subject, &case, &CheckOptions::new(&case, seed, false)).unwrap();
                 if checked.verdict() == Verdict::Fail {
                     let _ = writeln!(accused, "{layer} {options} ({name}), seed {seed}\n  {}", outline(&checked));
                 }
@@ -504,9 +506,9 @@ fn the_page_shows_what_is_tested() {
 #[test]
 fn a_right_program_that_prints_few_digits_is_never_accused_by_differences() {
     struct Rounded<'a>(Spoilt<'a>, f64);
-    impl Subject for Rounded<'_> {
-        fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Error> {
-            let mut replies = self.0.ask(points)?;
+    impl Implementation for Rounded<'_> {
+        fn evaluate(&mut self, points: &[Point]) -> Result<Vec<Evaluation>, Error> {
+            let mut replies = self.0.evaluate(points)?;
             let stairs = |v: &f64| (v * self.1).round() / self.1;
             replies.iter_mut().for_each(|reply| reply.outputs = reply.outputs.map(stairs));
             Ok(replies)
@@ -524,7 +526,8 @@ fn a_right_program_that_prints_few_digits_is_never_accused_by_differences() {
                 case.reference = None;
                 let layer = (layer::find(command).unwrap().build)(&settings).unwrap();
                 let right = Spoilt { layer: layer.as_ref(), precision: Precision::F64, spoil: &|_, _| {} };
-                let checked = check::check(&mut Rounded(right, steps), &case, &Plan::new(&case, seed, false)).unwrap();
+                let checked =
+                    check::check(&mut Rounded(right, steps), &case, &CheckOptions::new(&case, seed, false)).unwrap();
                 if checked.verdict() == Verdict::Fail {
                     let _ = writeln!(accused, "{command} in steps of 1/{steps}, seed {seed}: {}", outline(&checked));
                 }

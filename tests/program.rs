@@ -2,8 +2,8 @@
 
 use crate::support::{folder, numbers};
 use ndarray::{ArrayD, array};
-use nnlayer::check::program::{Conversation, Program};
-use nnlayer::check::{Point, Reply, Subject};
+use nnlayer::check::program::{ProcessLifetime, Program};
+use nnlayer::check::{Evaluation, Implementation, Point};
 use nnlayer::core::error::{Code, Error};
 use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
@@ -14,17 +14,17 @@ use std::time::Duration;
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(300);
 
-fn program(command: &[&str], conversation: Conversation, timeout: Duration) -> Program {
+fn program(command: &[&str], lifetime: ProcessLifetime, timeout: Duration) -> Program {
     let command: Vec<OsString> = command.iter().map(OsString::from).collect();
-    Program::new(&command, "affine", &Settings::default(), conversation, timeout, Precision::F64)
+    Program::new(&command, "affine", &Settings::default(), lifetime, timeout, Precision::F64)
 }
 
 fn sh(script: &str) -> Program {
-    program(&["sh", "-c", script], Conversation::Once, LONG)
+    program(&["sh", "-c", script], ProcessLifetime::PerRequest, LONG)
 }
 
 fn point(x: ArrayD<f64>) -> Point {
-    Point { at: Tensors::new().with(Name::X, x), dout: None }
+    Point { operands: Tensors::new().with(Name::X, x), dout: None }
 }
 
 fn one() -> Vec<Point> {
@@ -33,18 +33,18 @@ fn one() -> Vec<Point> {
 
 #[track_caller]
 fn refusal(mut program: Program, code: Code, words: &str) -> Error {
-    let fault = program.ask(&one()).expect_err("a program like this is refused");
-    assert_eq!(fault.code, code, "{fault:?}");
-    let all = format!("{fault:?}");
+    let error = program.evaluate(&one()).expect_err("a program like this is refused");
+    assert_eq!(error.code, code, "{error:?}");
+    let all = format!("{error:?}");
     assert!(all.contains(words), "{words}: {all}");
-    assert!(fault.tip.is_some(), "{all}");
-    assert!(fault.origin.is_some(), "{all}");
-    fault
+    assert!(error.tip.is_some(), "{all}");
+    assert!(error.origin.is_some(), "{all}");
+    error
 }
 
 #[track_caller]
-fn answer(script: &str) -> Vec<Reply> {
-    sh(script).ask(&one()).unwrap_or_else(|fault| panic!("{fault:?}"))
+fn answer(script: &str) -> Vec<Evaluation> {
+    sh(script).evaluate(&one()).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
 const REPLY: &str = r#"{"points":[{"outputs":{"y":[1,2]}}]}"#;
@@ -59,18 +59,18 @@ fn a_request_says_what_is_asked_in_exact_digits() {
     let script =
         format!("cat > '{}'; echo '{{\"points\":[{{\"outputs\":{{}}}},{{\"outputs\":{{}}}}]}}'", said.display());
     let command = ["sh", "-c", &script].map(OsString::from);
-    let mut program = Program::new(&command, "affine", &settings, Conversation::Once, LONG, Precision::F32);
+    let mut program = Program::new(&command, "affine", &settings, ProcessLifetime::PerRequest, LONG, Precision::F32);
     assert_eq!(program.precision(), Precision::F32);
     let points = [
         Point {
-            at: Tensors::new()
+            operands: Tensors::new()
                 .with(Name::X, array![[0.1, f64::NAN]].into_dyn())
                 .with(Name::B, ndarray::arr0(2.0).into_dyn()),
             dout: Some(array![1.0, f64::NEG_INFINITY].into_dyn()),
         },
         point(array![-0.0, 5e-324].into_dyn()),
     ];
-    program.ask(&points).unwrap();
+    program.evaluate(&points).unwrap();
     assert_eq!(
         std::fs::read_to_string(said).unwrap(),
         concat!(
@@ -102,7 +102,7 @@ fn a_program_that_sleeps_is_ended_with_all_it_started() {
     let folder = folder();
     let file = folder.path().join("pid");
     let script = format!("sleep 300 & echo $! > '{}'; echo waiting >&2; wait", file.display());
-    let program = program(&["sh", "-c", &script], Conversation::Once, Duration::from_secs(2));
+    let program = program(&["sh", "-c", &script], ProcessLifetime::PerRequest, Duration::from_secs(2));
     refusal(program, Code::ProgramTimeout, "waiting");
     let pid = std::fs::read_to_string(file).unwrap();
     let gone = || {
@@ -118,25 +118,25 @@ fn a_program_that_sleeps_is_ended_with_all_it_started() {
 #[test]
 fn a_program_that_answers_and_does_not_end_is_ended() {
     let script = format!("echo '{REPLY}'; exec >&-; sleep 300");
-    refusal(program(&["sh", "-c", &script], Conversation::Once, SHORT), Code::ProgramTimeout, "0.3 s");
+    refusal(program(&["sh", "-c", &script], ProcessLifetime::PerRequest, SHORT), Code::ProgramTimeout, "0.3 s");
 }
 
 #[test]
 fn a_crash_is_named_with_its_status_or_signal_and_its_last_words() {
-    let fault =
+    let error =
         refusal(sh("cat >/dev/null; echo one >&2; echo two >&2; exit 3"), Code::ProgramCrash, "ended with status 3");
-    assert!(format!("{:?}", fault.facts).contains("two"));
+    assert!(format!("{:?}", error.facts).contains("two"));
     refusal(sh("kill -SEGV $$"), Code::ProgramCrash, "signal 11 (SIGSEGV)");
     refusal(sh(&format!("echo '{REPLY}'; exit 1")), Code::ProgramCrash, "ended with status 1");
-    refusal(sh("cat >/dev/null"), Code::ProgramCrash, "ended without an answer");
-    refusal(sh("echo; echo"), Code::ProgramCrash, "ended without an answer");
+    refusal(sh("cat >/dev/null"), Code::ProgramCrash, "ended without a reply");
+    refusal(sh("echo; echo"), Code::ProgramCrash, "ended without a reply");
 }
 
 #[test]
 fn a_program_may_leave_its_input_unread() {
     let many: Vec<Point> = vec![point(ArrayD::zeros(vec![1000, 1000]))];
     let script = format!("exec <&-; echo '{REPLY}'");
-    assert_eq!(sh(&script).ask(&many).unwrap().len(), 1);
+    assert_eq!(sh(&script).evaluate(&many).unwrap().len(), 1);
 }
 
 #[test]
@@ -150,22 +150,22 @@ fn a_program_may_answer_while_it_still_reads() {
     // Both pipes are full long before either side is done.
     let script = r#"printf '{"points":[{"outputs":{"y":'; sed 's/.*"x"://; s/}}]}$/}}]}/'"#;
     let x = ArrayD::from_shape_fn(vec![1000, 300], |at| (at[0] * 300 + at[1]) as f64 / 7.0);
-    let said = sh(script).ask(&[point(x.clone())]).unwrap_or_else(|fault| panic!("{fault:?}"));
+    let said = sh(script).evaluate(&[point(x.clone())]).unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(said[0].outputs.known(&Name::Y), &x);
 }
 
 #[test]
 fn answers_that_cannot_be_used_are_each_named() {
     let say = |text: &str| sh(&format!("cat >/dev/null; cat <<'END'\n{text}\nEND"));
-    refusal(say("Traceback: oh dear"), Code::ReplyNotJson, "it said: Traceback: oh dear");
+    refusal(say("Traceback: oh dear"), Code::ReplyNotJson, "reply: Traceback: oh dear");
     refusal(say("{\"points\":[{\"outputs\":"), Code::ReplyNotJson, "it ends");
-    refusal(say("[1,2]"), Code::ReplyValue, "is no JSON object");
-    refusal(say("{\"y\":[1,2]}"), Code::ReplyKeyMissing, "no key points");
+    refusal(say("[1,2]"), Code::ReplyValue, "is must be a JSON object");
+    refusal(say("{\"y\":[1,2]}"), Code::ReplyKeyMissing, "no key `points`");
     refusal(say(r#"{"points":3}"#), Code::ReplyValue, "/points");
     refusal(say(r#"{"points":[]}"#), Code::ReplyPoints, "0 of 1 points");
     refusal(say(r#"{"points":[{"outputs":{}},{"outputs":{}}]}"#), Code::ReplyPoints, "2 of 1 points");
-    refusal(say(r#"{"points":[{}]}"#), Code::ReplyKeyMissing, "no key outputs");
-    refusal(say(r#"{"points":[{"gradients":{"dx":1}}]}"#), Code::ReplyKeyMissing, "no key outputs");
+    refusal(say(r#"{"points":[{}]}"#), Code::ReplyKeyMissing, "no key `outputs`");
+    refusal(say(r#"{"points":[{"gradients":{"dx":1}}]}"#), Code::ReplyKeyMissing, "no key `outputs`");
     refusal(say(r#"{"points":[{"outputs":[1,2]}]}"#), Code::ReplyValue, "/points/0/outputs");
     refusal(say(r#"{"points":[{"outputs":{"y":"much"}}]}"#), Code::ReplyValue, "/points/0/outputs/y");
     refusal(say(r#"{"points":[{"outputs":{"y":[[1],[2,3]]}}]}"#), Code::ReplyValue, "lengths");
@@ -174,8 +174,8 @@ fn answers_that_cannot_be_used_are_each_named() {
 
 #[test]
 fn an_answer_without_end_is_cut() {
-    let fault = refusal(program(&["yes"], Conversation::Once, LONG), Code::ReplyTooLong, "256 MB");
-    assert!(fault.origin.as_deref() == Some("yes"));
+    let error = refusal(program(&["yes"], ProcessLifetime::PerRequest, LONG), Code::ReplyTooLong, "256 MB");
+    assert!(error.origin.as_deref() == Some("yes"));
 }
 
 #[test]
@@ -183,12 +183,12 @@ fn programs_that_cannot_be_started_are_told_apart() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("plain.py"), "print(1)").unwrap();
-    let start = |name: &str| program(&[name], Conversation::Once, LONG);
-    refusal(start("no-such-program-at-all"), Code::ProgramMissing, "there is no program no-such-program-at-all");
+    let start = |name: &str| program(&[name], ProcessLifetime::PerRequest, LONG);
+    refusal(start("no-such-program-at-all"), Code::ProgramMissing, "program no-such-program-at-all not found");
     refusal(start("python3 mine.py"), Code::ProgramMissing, "without quotes");
     refusal(start(&path("plain.py")), Code::ProgramNotExecutable, "chmod +x");
     refusal(start(&path(".")), Code::ProgramNotExecutable, "folder");
-    refusal(program(&[], Conversation::Once, LONG), Code::Usage, "no program");
+    refusal(program(&[], ProcessLifetime::PerRequest, LONG), Code::Usage, "no program");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -203,27 +203,27 @@ fn programs_that_cannot_be_started_are_told_apart() {
 #[test]
 fn a_persistent_program_answers_line_by_line_in_one_process() {
     let script = r#"n=0; while read -r line; do n=$((n+1)); echo "{\"points\":[{\"outputs\":{\"y\":[$n,$$]}}]}"; done"#;
-    let mut program = program(&["sh", "-c", script], Conversation::Persistent, LONG);
-    let mut ask = || numbers_of(&program.ask(&one()).unwrap()[0]);
+    let mut program = program(&["sh", "-c", script], ProcessLifetime::Persistent, LONG);
+    let mut ask = || numbers_of(&program.evaluate(&one()).unwrap()[0]);
     let (first, second) = (ask(), ask());
     assert_eq!((first[0], second[0]), (1.0, 2.0));
     assert_eq!(first[1], second[1], "one process");
 }
 
-fn numbers_of(reply: &Reply) -> Vec<f64> {
+fn numbers_of(reply: &Evaluation) -> Vec<f64> {
     reply.outputs.known(&Name::Y).iter().copied().collect()
 }
 
 #[test]
 fn a_persistent_program_that_fails_is_named_too() {
-    let persistent = |script: &str| program(&["sh", "-c", script], Conversation::Persistent, Duration::from_secs(2));
+    let persistent = |script: &str| program(&["sh", "-c", script], ProcessLifetime::Persistent, Duration::from_secs(2));
     let mut once = persistent(&format!("read -r line; echo '{REPLY}'; exit 4"));
-    once.ask(&one()).unwrap();
+    once.evaluate(&one()).unwrap();
     refusal(once, Code::ProgramCrash, "ended with status 4");
     refusal(persistent("read -r line; sleep 300"), Code::ProgramTimeout, "2 s");
     // The surplus lines reach the reader at some time, not at a known one: ask until they have.
     let mut talkative = persistent(&format!("yes '{REPLY}'"));
-    let error = (0..).find_map(|_| talkative.ask(&one()).err()).unwrap();
+    let error = (0..).find_map(|_| talkative.evaluate(&one()).err()).unwrap();
     assert!(error.code == Code::ReplyPoints && error.message.contains("more than one line"), "{error:?}");
     refusal(persistent("echo ready; read -r line; sleep 300"), Code::ReplyNotJson, "is no JSON");
 }

@@ -1,7 +1,8 @@
-//! What is checked: operands, upstream gradient, and by what each gradient is differentiated.
+//! The case of a check: operands, upstream gradient, and the function that each gradient is the derivative of.
 
-use super::{Gradient, rounded};
-use crate::core::error::{Code, Error};
+use super::arrays::max_abs;
+use super::precision::round_to;
+use crate::core::error::{Code, Error, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer;
@@ -9,184 +10,192 @@ use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Settings};
 use crate::numeric::{DoubleDouble, Scalar};
 use ndarray::{ArrayD, Axis, IxDyn};
 
-/// A layer, or a chain of them, that nnlayer knows.
+/// The layer, or chain of layers, of nnlayer that an implementation is compared with.
 pub struct Reference {
-    /// The layer's command, or what the chain is called.
+    /// The layer's command, or the name of the chain in messages.
     pub name: &'static str,
-    /// How it is computed.
+    /// The layer.
     pub layer: Box<dyn AnyLayer>,
-    /// How it was built; a chain is diagnosed layer by layer.
-    pub row: Option<Row>,
+    /// How the layer was built; `None` for a chain, whose layers are diagnosed one by one.
+    pub config: Option<LayerConfig>,
 }
 
-/// A layer of the registry, and how it is set.
-pub struct Row {
-    /// Its row.
+/// A layer of the registry with its settings.
+pub struct LayerConfig {
+    /// The registry row.
     pub spec: &'static LayerSpec,
-    /// How it is set.
+    /// The settings.
     pub settings: Settings,
 }
 
-/// What is checked.
+/// The operands and gradients of a check.
 pub struct Case {
-    /// The operands, as the subject gets them.
-    pub at: Tensors<f64>,
+    /// The operands that the implementation receives.
+    pub operands: Tensors<f64>,
     /// The upstream gradient, of the output's shape.
     pub dout: ArrayD<f64>,
     /// The result that is differentiated.
     pub output: Name,
-    /// The gradients and how each is checked; empty for a layer nobody knows, whose gradients its replies name.
-    pub slants: Vec<Slant>,
-    /// The layer, where nnlayer knows it.
+    /// The gradients to check.
+    pub targets: Vec<GradientTarget>,
+    /// The reference, for a layer that nnlayer knows.
     pub reference: Option<Reference>,
-    /// What a loss's gradient is a difference of: |dout| times the class weight over the divisor; 0 for other layers.
-    pub magnitude: f64,
+    /// Magnitude of the terms whose difference is the gradient of a loss: |dout| times the largest class weight over the
+    /// divisor. 0 for other layers.
+    pub cancellation_scale: f64,
 }
 
-/// A gradient, and what it is the derivative of.
-pub struct Slant {
-    /// The gradient and its operand.
-    pub of: Gradient,
-    /// The operand in the gradient's shape, where that is not its own: a scalar b stands for a row.
-    pub widened: Option<ArrayD<f64>>,
-    /// Another function than the layer's forward pass: the loss as a function of the logits that made y.
-    pub via: Option<Via>,
+/// A gradient to check, and the function that it is the derivative of.
+pub struct GradientTarget {
+    /// Name of the gradient, such as `dx`.
+    pub name: Name,
+    /// Name of the operand, such as `x`.
+    pub operand: Name,
+    /// The operand in the gradient's shape, if it was broadcast: a scalar b stands for a row.
+    pub broadcast: Option<ArrayD<f64>>,
+    /// The function to differentiate, if it is not the layer's forward pass.
+    pub surrogate: Option<Surrogate>,
 }
 
-/// Another function that a gradient is the derivative of.
-pub struct Via {
+/// A function other than the layer's forward pass: the loss as a function of the logits whose softmax is y.
+pub struct Surrogate {
     /// The layer.
     pub layer: Box<dyn AnyLayer>,
     /// Its operands.
-    pub at: Tensors<DoubleDouble>,
-    /// What it is, in words.
-    pub words: &'static str,
-    /// Why nothing can be checked, or rows that cannot.
-    pub left_out: Vec<(usize, String)>,
-    /// How far each row is from where the formula holds exactly.
-    pub slack: Vec<f64>,
+    pub operands: Tensors<DoubleDouble>,
+    /// Description for the report.
+    pub description: &'static str,
+    /// Rows that cannot be checked, and the reasons.
+    pub skipped_rows: Vec<(usize, String)>,
+    /// Distance of each row's sum from 1, where the formula holds exactly.
+    pub row_slack: Vec<f64>,
 }
 
-impl Slant {
-    /// The derivative of the output by an operand of that value; the gradient has the shape.
-    pub fn new(of: Gradient, value: &ArrayD<f64>, gradient: &ArrayD<f64>) -> Slant {
-        let scalar = value.ndim() == 0 && gradient.ndim() > 0;
-        Slant { of, widened: scalar.then(|| ArrayD::from_elem(gradient.raw_dim(), value[[]])), via: None }
+impl GradientTarget {
+    /// Returns the gradient by an operand with that value; `gradient` has the shape of the gradient.
+    pub fn new(name: Name, operand: Name, value: &ArrayD<f64>, gradient: &ArrayD<f64>) -> GradientTarget {
+        let is_broadcast = value.ndim() == 0 && gradient.ndim() > 0;
+        let broadcast = is_broadcast.then(|| ArrayD::from_elem(gradient.raw_dim(), value[[]]));
+        GradientTarget { name, operand, broadcast, surrogate: None }
     }
 }
 
 impl Case {
-    /// A case of a known layer; refuses what the layer refuses.
+    /// Returns a case for a known layer, or the error with which the layer refuses these operands.
     pub fn new(
         spec: &'static LayerSpec,
         settings: &Settings,
-        at: &Tensors<f64>,
+        operands: &Tensors<f64>,
         dout: Option<&ArrayD<f64>>,
         precision: Precision,
     ) -> Result<Case, Error> {
         let layer = (spec.build)(settings)?;
-        let at = at.map(|&v| rounded(v, precision));
+        let operands = operands.map(|&v| round_to(v, precision));
         let exact = |_: &Name| f64::EPSILON / 2.0;
-        layer.admit(&Given { at: &at, rounding: &exact, x_was_y: false })?;
-        let shape = layer.output_shape(&at);
+        layer.admit(&Given { at: &operands, rounding: &exact, x_was_y: false })?;
+        let output_shape = layer.output_shape(&operands);
         let dout = match dout {
-            Some(dout) if dout.shape() == shape => dout.map(|&v| rounded(v, precision)),
-            Some(dout) if dout.ndim() == 0 => return Err(local_factors(dout[[]])),
-            Some(dout) => return Err(misfit(&spec.output, &shape, dout.shape())),
-            None => ArrayD::from_elem(IxDyn(&shape), 1.0),
+            Some(dout) if dout.shape() == output_shape => dout.map(|&v| round_to(v, precision)),
+            Some(dout) if dout.ndim() == 0 => return Err(scalar_dout_error(dout[[]])),
+            Some(dout) => return Err(dout_shape_error(&spec.output, &output_shape, dout.shape())),
+            None => ArrayD::from_elem(IxDyn(&output_shape), 1.0),
         };
-        let outcome = layer::compute(layer.as_ref(), &at, Some(&dout), Precision::F64);
-        let largest = |value: &ArrayD<f64>| value.iter().map(|v| v.abs()).filter(|v| v.is_finite()).fold(0.0, f64::max);
+        let outcome = layer::compute(layer.as_ref(), &operands, Some(&dout), Precision::F64);
         let divisor = outcome.results.get(&Name::DIVISOR).map_or(1.0, |divisor| divisor[[]]);
-        let weight = at.get(&Name::WEIGHT).map_or(1.0, |weight| largest(weight).max(1.0));
-        let magnitude = if spec.is_loss() && divisor != 0.0 { largest(&dout) * weight / divisor.abs() } else { 0.0 };
-        let mut slants = Vec::new();
+        let weight = operands.get(&Name::WEIGHT).map_or(1.0, |weight| max_abs(weight).max(1.0));
+        let is_divided_loss = spec.is_loss() && divisor != 0.0;
+        let cancellation_scale = if is_divided_loss { max_abs(&dout) * weight / divisor.abs() } else { 0.0 };
+        let mut targets = Vec::new();
         for (name, gradient) in outcome.gradients.iter() {
             let Some(operand) = name.operand() else { continue };
-            let of = Gradient { name: name.clone(), operand };
-            let Some(value) = at.get(&of.operand) else {
-                slants.extend(through_softmax(of, settings, &at)?);
-                continue;
-            };
-            slants.push(Slant::new(of, value, gradient));
+            match operands.get(&operand) {
+                Some(value) => targets.push(GradientTarget::new(name.clone(), operand, value, gradient)),
+                None => targets.extend(logit_target(name, operand, settings, &operands)?),
+            }
         }
-        let row = Some(Row { spec, settings: settings.clone() });
-        let reference = Some(Reference { name: spec.name, layer, row });
-        Ok(Case { at, dout, output: spec.output.clone(), slants, reference, magnitude })
+        let config = Some(LayerConfig { spec, settings: settings.clone() });
+        let reference = Some(Reference { name: spec.name, layer, config });
+        Ok(Case { operands, dout, output: spec.output.clone(), targets, reference, cancellation_scale })
     }
 
-    /// A case of a layer that nnlayer does not know. Its gradients are those that the subject gives.
-    pub fn custom(at: Tensors<f64>, dout: ArrayD<f64>, output: Name, gradients: &[Name]) -> Case {
-        let slants = gradients
-            .iter()
-            .filter_map(|name| {
-                let operand = name.operand()?;
-                at.get(&operand)?;
-                Some(Slant { of: Gradient { name: name.clone(), operand }, widened: None, via: None })
-            })
-            .collect();
-        let magnitude = if dout.ndim() == 0 { dout[[]].abs() } else { 0.0 };
-        Case { at, dout, output, slants, reference: None, magnitude }
+    /// Returns a case for a layer that nnlayer does not know, with the gradients that its program returns.
+    pub fn custom(operands: Tensors<f64>, dout: ArrayD<f64>, output: Name, gradients: &[Name]) -> Case {
+        let target = |name: &Name| {
+            let operand = name.operand()?;
+            operands.get(&operand)?;
+            Some(GradientTarget { name: name.clone(), operand, broadcast: None, surrogate: None })
+        };
+        let targets = gradients.iter().filter_map(target).collect();
+        let cancellation_scale = if dout.ndim() == 0 { dout[[]].abs() } else { 0.0 };
+        Case { operands, dout, output, targets, reference: None, cancellation_scale }
     }
 
-    /// The number of rows of the first operand, and of its columns.
+    /// Returns the number of rows and of columns of the first operand.
     pub fn batch_and_classes(&self) -> (usize, usize) {
-        let shape = self.at.iter().next().map(|(_, value)| value.shape().to_vec()).unwrap_or_default();
-        match shape[..] {
-            [n, c] => (n, c),
-            [c] => (1, c),
+        match self.operands.iter().next().map(|(_, value)| value.shape()) {
+            Some(&[n, c]) => (n, c),
+            Some(&[c]) => (1, c),
             _ => (1, 1),
         }
     }
 }
 
-/// The gradient of a loss of probabilities by the logits that made them: checked at the logits log y.
-fn through_softmax(of: Gradient, settings: &Settings, at: &Tensors<f64>) -> Result<Option<Slant>, Error> {
-    let (Some(spec), Some(y), Some(t)) = (layer::find("softmax-xent"), at.get(&Name::Y), at.get(&Name::T)) else {
+/// Returns the gradient of a loss of probabilities by the logits whose softmax they are. It is checked as that of
+/// softmax-xent at the logits log y.
+fn logit_target(
+    name: &Name,
+    operand: Name,
+    settings: &Settings,
+    operands: &Tensors<f64>,
+) -> Result<Option<GradientTarget>, Error> {
+    let (Some(spec), Some(y), Some(t)) = (layer::find("softmax-xent"), operands.get(&Name::Y), operands.get(&Name::T))
+    else {
         return Ok(None);
     };
-    let mut same = Settings::default();
+    let mut shared = Settings::default();
     for (name, value) in settings.iter().filter(|(name, _)| spec.settings.iter().any(|known| known.name == *name)) {
-        same.set(name, value.clone());
+        shared.set(name, value.clone());
     }
-    let mut left_out = Vec::new();
-    let mut slack = Vec::new();
+    let mut skipped_rows = Vec::new();
+    let mut row_slack = Vec::new();
     let rows: Vec<Vec<f64>> = match y.ndim() {
         2 => y.axis_iter(Axis(0)).map(|row| row.iter().copied().collect()).collect(),
         _ => vec![y.iter().copied().collect()],
     };
     for (n, row) in rows.iter().enumerate() {
         let sum = f64::sum(row.iter().copied());
-        slack.push((sum - 1.0).abs());
+        row_slack.push((sum - 1.0).abs());
         if row.iter().any(|v| *v <= 0.0) {
-            left_out.push((n, format!("row {n} of {} has a 0, whose logit is −inf", Name::Y)));
+            skipped_rows.push((n, format!("row {n} of {} contains a 0, whose logit is −inf", Name::Y)));
         } else if (sum - 1.0).abs() > 1e-6 || sum.is_nan() {
-            left_out.push((n, format!("row {n} of {} sums to {sum}: no softmax made it", Name::Y)));
+            let reason = format!("row {n} of {} sums to {sum}, so it is not the output of a softmax", Name::Y);
+            skipped_rows.push((n, reason));
         }
     }
-    let skipped = |n: usize| left_out.iter().any(|(row, _)| *row == n);
+    let is_skipped = |n: usize| skipped_rows.iter().any(|(row, _)| *row == n);
     let columns = rows.first().map_or(1, Vec::len).max(1);
     let mut logits = y.map(|&v| DoubleDouble::from_f64(v));
     for (n, value) in logits.iter_mut().enumerate() {
-        *value = if skipped(n / columns) { DoubleDouble::zero() } else { value.ln() };
+        *value = if is_skipped(n / columns) { DoubleDouble::zero() } else { value.ln() };
     }
-    let at = Tensors::new().with(Name::X, logits).with(Name::T, t.map(|&v| DoubleDouble::from_f64(v)));
-    let via = Via { layer: (spec.build)(&same)?, at, words: "as softmax-xent at the logits log y", left_out, slack };
-    Ok(Some(Slant { of, widened: None, via: Some(via) }))
+    let operands = Tensors::new().with(Name::X, logits).with(Name::T, t.map(|&v| DoubleDouble::from_f64(v)));
+    let description = "as softmax-xent at the logits log y";
+    let surrogate = Surrogate { layer: (spec.build)(&shared)?, operands, description, skipped_rows, row_slack };
+    Ok(Some(GradientTarget { name: name.clone(), operand, broadcast: None, surrogate: Some(surrogate) }))
 }
 
-/// Why a scalar dout of affine cannot be checked.
-pub fn local_factors(k: f64) -> Error {
-    Error::new(Code::LocalFactors, format!("the number {k} scales the local factors: these are no gradients to check"))
+/// Returns the error for a scalar dout of affine, which gives local factors instead of gradients.
+pub fn scalar_dout_error(k: f64) -> Error {
+    Error::new(Code::LocalFactors, format!("the number {k} scales the local factors, which are not gradients"))
         .with_operand(&Name::DOUT)
-        .tip("--dout ones gives the gradients of L = Σy")
+        .tip("use --dout ones for the gradients of L = Σy")
 }
 
-fn misfit(output: &Name, wanted: &[usize], got: &[usize]) -> Error {
-    let (wanted_text, got_text) = (crate::core::error::format_shape(wanted), crate::core::error::format_shape(got));
-    Error::new(Code::Shape, format!("shape {got_text} does not fit {output} {wanted_text}"))
+fn dout_shape_error(output: &Name, expected: &[usize], got: &[usize]) -> Error {
+    let message = format!("expected the shape {} of {output}, got {}", format_shape(expected), format_shape(got));
+    Error::new(Code::Shape, message)
         .with_operand(&Name::DOUT)
         .with_shape(&Name::DOUT, got)
-        .with_shape(output, wanted)
-        .tip(format!("the upstream gradient has one value for each of {output}"))
+        .with_shape(output, expected)
+        .tip(format!("give one value for each entry of {output}"))
 }

@@ -1,39 +1,40 @@
-//! Two results, entry by entry: |a − b| ≤ atol + rtol·|b|.
+//! Compares two arrays entry by entry: |a − b| ≤ atol + rtol·|b|.
 //!
 //! ```
 //! use ndarray::array;
 //! use nnlayer::check::compare::{Tolerance, compare};
 //!
 //! let (a, b) = (array![1.0, 2.0, 3.0].into_dyn(), array![1.0, 2.5, 3.0].into_dyn());
-//! let found = compare(&a, &b, Tolerance::default());
-//! assert_eq!(found.entries.unwrap().outside, 1);
+//! let comparison = compare(&a, &b, Tolerance::default());
+//! assert_eq!(comparison.entries.unwrap().outside, 1);
 //! ```
 
+use super::arrays::{is_same, unravel_index};
 use crate::core::name::Name;
-use ndarray::{ArrayD, ArrayViewD, Dimension};
+use ndarray::{ArrayD, ArrayViewD};
 
-/// How far entries may lie apart.
+/// The largest accepted difference of two entries.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerance {
-    /// Absolute.
+    /// Absolute tolerance.
     pub atol: f64,
-    /// Relative to b.
+    /// Tolerance relative to b.
     pub rtol: f64,
-    /// Or else so many doubles apart.
+    /// Distance in doubles (units in the last place) that is accepted in any case.
     pub ulp: Option<u64>,
 }
 
 impl Default for Tolerance {
     fn default() -> Tolerance {
-        Tolerance::stored(f64::EPSILON / 2.0)
+        Tolerance::for_roundoff(f64::EPSILON / 2.0)
     }
 }
 
 impl Tolerance {
-    /// For values whose type rounds by so much at 1: doubles 1e-10 and 1e-12, single precision 1e-5 and 1e-7, half
-    /// precision 1e-2 and 1e-4.
-    pub fn stored(rounding: f64) -> Tolerance {
-        let (rtol, atol) = match rounding {
+    /// Returns the tolerance for values of a type with that unit roundoff: 1e-10 and 1e-12 for doubles, 1e-5 and 1e-7 for
+    /// single precision, 1e-2 and 1e-4 for half precision.
+    pub fn for_roundoff(unit_roundoff: f64) -> Tolerance {
+        let (rtol, atol) = match unit_roundoff {
             r if r <= f64::EPSILON / 2.0 => (1e-10, 1e-12),
             r if r <= f64::from(f32::EPSILON) / 2.0 => (1e-5, 1e-7),
             _ => (1e-2, 1e-4),
@@ -41,164 +42,162 @@ impl Tolerance {
         Tolerance { atol, rtol, ulp: None }
     }
 
-    /// Whether two entries agree. NaN agrees with NaN, and what is infinite with its like only.
-    pub fn holds(&self, a: f64, b: f64) -> bool {
+    /// Returns true if two entries agree. NaN agrees with NaN, and an infinite entry with its equal only.
+    pub fn accepts(&self, a: f64, b: f64) -> bool {
         if !a.is_finite() || !b.is_finite() {
-            return a == b || (a.is_nan() && b.is_nan());
+            return is_same(a, b);
         }
-        (a - b).abs() <= self.allowed(b) || self.ulp.zip(ulps(a, b)).is_some_and(|(most, apart)| apart <= most)
+        let is_near = self.ulp.zip(ulp_distance(a, b)).is_some_and(|(max, distance)| distance <= max);
+        (a - b).abs() <= self.allowed(b) || is_near
     }
 
     fn allowed(&self, b: f64) -> f64 {
         self.atol + self.rtol * b.abs()
     }
 
-    /// How many times too far, for finding the worst.
+    /// Returns the error of an entry relative to its tolerance, by which the worst entry is found.
     fn excess(&self, a: f64, b: f64) -> f64 {
-        let error = distance(a, b);
-        let by = |allowed: f64| if error == 0.0 { 0.0 } else { error / allowed };
-        #[allow(clippy::cast_precision_loss)] // only the order counts
-        let by_ulps = self.ulp.zip(ulps(a, b)).map_or(f64::INFINITY, |(most, apart)| apart as f64 / (most as f64));
-        let excess = by(self.allowed(b)).min(by_ulps);
+        let error = absolute_error(a, b);
+        let relative = if error == 0.0 { 0.0 } else { error / self.allowed(b) };
+        #[allow(clippy::cast_precision_loss)] // only the order matters
+        let in_ulps = self.ulp.zip(ulp_distance(a, b)).map_or(f64::INFINITY, |(max, ulps)| ulps as f64 / (max as f64));
+        let excess = relative.min(in_ulps);
         // An infinite entry allows an infinite error by the formula.
         if excess.is_nan() { f64::INFINITY } else { excess }
     }
 }
 
-/// |a − b|; 0 for what agrees without being a number, infinite where only one is one.
-fn distance(a: f64, b: f64) -> f64 {
+/// Returns |a − b|: 0 for equal infinities and two NaN, infinite if one is NaN.
+fn absolute_error(a: f64, b: f64) -> f64 {
     match (a.is_nan(), b.is_nan()) {
-        (true, true) => 0.0,
-        (false, false) if a == b => 0.0,
+        _ if is_same(a, b) => 0.0,
         (false, false) => (a - b).abs(),
         _ => f64::INFINITY,
     }
 }
 
-/// How many doubles lie between two; nothing where only one is finite. −0 and 0 are the same.
-pub fn ulps(a: f64, b: f64) -> Option<u64> {
-    let place = |v: f64| {
-        let size = i128::from(v.to_bits() & (u64::MAX >> 1));
-        if v.is_sign_negative() { -size } else { size }
+/// Returns the distance of two values in doubles; `None` if only one is finite. −0 and 0 are the same double.
+pub fn ulp_distance(a: f64, b: f64) -> Option<u64> {
+    let rank = |v: f64| {
+        let magnitude = i128::from(v.to_bits() & (u64::MAX >> 1));
+        if v.is_sign_negative() { -magnitude } else { magnitude }
     };
     if !a.is_finite() || !b.is_finite() {
-        return (a == b || (a.is_nan() && b.is_nan())).then_some(0);
+        return is_same(a, b).then_some(0);
     }
-    u64::try_from((place(a) - place(b)).abs()).ok()
+    u64::try_from((rank(a) - rank(b)).abs()).ok()
 }
 
-/// What two arrays have in common.
+/// The comparison of two arrays.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Comparison {
+pub struct ArrayComparison {
     /// The shape of a.
     pub a: Vec<usize>,
     /// The shape of b.
     pub b: Vec<usize>,
-    /// What was allowed.
-    pub within: Tolerance,
-    /// How the entries lie; nothing where the shapes differ.
-    pub entries: Option<Entries>,
-    /// Whether a's transpose agrees with b, where the shapes or entries don't.
-    pub transposed: bool,
+    /// The tolerance.
+    pub tolerance: Tolerance,
+    /// The comparison of the entries; `None` if the shapes differ.
+    pub entries: Option<EntryStatistics>,
+    /// True if the arrays differ, and a's transpose agrees with b.
+    pub is_transposed: bool,
 }
 
-/// How the entries of two arrays of one shape lie.
+/// Statistics of the differences between the entries of two arrays of the same shape.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entries {
-    /// How many there are.
+pub struct EntryStatistics {
+    /// Number of entries.
     pub count: usize,
-    /// How many lie too far apart.
+    /// Number of entries outside the tolerance.
     pub outside: usize,
-    /// How many are NaN in both.
+    /// Number of entries that are NaN in both arrays.
     pub nan: usize,
-    /// The worst of them; nothing where there is none.
-    pub worst: Option<Worst>,
-    /// The mean of |a − b|.
+    /// The entry with the largest error relative to its tolerance; `None` for empty arrays.
+    pub worst: Option<WorstEntry>,
+    /// Mean of |a − b|.
     pub mean: f64,
-    /// The quantiles of |a − b| at 50, 90, 99 and 100 %.
+    /// Quantiles of |a − b| at 50, 90, 99 and 100 %.
     pub quantiles: [f64; 4],
-    /// The largest distance in doubles; nothing where one of a pair is no finite number.
+    /// Largest distance in doubles; `None` if one entry of a pair is not finite.
     pub ulps: Option<u64>,
 }
 
-/// An entry with both values.
+/// An entry with its values in both arrays.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Worst {
-    /// Where.
+pub struct WorstEntry {
+    /// Its index.
     pub index: Vec<usize>,
-    /// In a.
+    /// Its value in a.
     pub a: f64,
-    /// In b.
+    /// Its value in b.
     pub b: f64,
     /// |a − b|.
     pub error: f64,
-    /// How many doubles apart, where both are numbers.
+    /// Distance in doubles; `None` if only one value is finite.
     pub ulps: Option<u64>,
 }
 
-impl Comparison {
-    /// Whether all entries agree.
+impl ArrayComparison {
+    /// Returns true if all entries agree.
     pub fn agrees(&self) -> bool {
         self.entries.as_ref().is_some_and(|entries| entries.outside == 0)
     }
 }
 
 /// Compares two arrays.
-pub fn compare(a: &ArrayD<f64>, b: &ArrayD<f64>, within: Tolerance) -> Comparison {
-    let entries = (a.shape() == b.shape()).then(|| entries(a, b, &within));
+pub fn compare(a: &ArrayD<f64>, b: &ArrayD<f64>, tolerance: Tolerance) -> ArrayComparison {
+    let entries = (a.shape() == b.shape()).then(|| compare_entries(a, b, &tolerance));
     let agree = entries.as_ref().is_some_and(|entries| entries.outside == 0);
-    let transposed = !agree && a.ndim() == 2 && {
-        let turned = a.view().reversed_axes();
-        turned.shape() == b.shape() && all_hold(&turned, b, &within)
-    };
-    Comparison { a: a.shape().to_vec(), b: b.shape().to_vec(), within, entries, transposed }
+    let transposed: ArrayViewD<'_, f64> = a.view().reversed_axes();
+    let is_transposed = !agree
+        && a.ndim() == 2
+        && transposed.shape() == b.shape()
+        && transposed.iter().zip(b).all(|(&a, &b)| tolerance.accepts(a, b));
+    ArrayComparison { a: a.shape().to_vec(), b: b.shape().to_vec(), tolerance, entries, is_transposed }
 }
 
-fn all_hold(a: &ArrayViewD<'_, f64>, b: &ArrayD<f64>, within: &Tolerance) -> bool {
-    a.iter().zip(b).all(|(&a, &b)| within.holds(a, b))
-}
-
-fn entries(a: &ArrayD<f64>, b: &ArrayD<f64>, within: &Tolerance) -> Entries {
+fn compare_entries(a: &ArrayD<f64>, b: &ArrayD<f64>, tolerance: &Tolerance) -> EntryStatistics {
     let mut errors: Vec<f64> = Vec::with_capacity(a.len());
-    let mut found =
-        Entries { count: a.len(), outside: 0, nan: 0, worst: None, mean: 0.0, quantiles: [0.0; 4], ulps: Some(0) };
+    let (count, quantiles, shape) = (a.len(), [0.0; 4], a.shape().to_vec());
+    let mut statistics =
+        EntryStatistics { count, outside: 0, nan: 0, worst: None, mean: 0.0, quantiles, ulps: Some(0) };
     let mut worst_rank = (false, -1.0);
-    for ((index, &a), &b) in a.indexed_iter().zip(b) {
-        let (outside, error) = (!within.holds(a, b), distance(a, b));
-        found.outside += usize::from(outside);
-        found.nan += usize::from(a.is_nan() && b.is_nan());
-        found.ulps = found.ulps.zip(ulps(a, b)).map(|(most, apart)| most.max(apart));
+    for (n, (&a, &b)) in a.iter().zip(b).enumerate() {
+        let (is_outside, error, ulps) = (!tolerance.accepts(a, b), absolute_error(a, b), ulp_distance(a, b));
+        statistics.outside += usize::from(is_outside);
+        statistics.nan += usize::from(a.is_nan() && b.is_nan());
+        statistics.ulps = statistics.ulps.zip(ulps).map(|(largest, ulps)| largest.max(ulps));
         errors.push(error);
-        let rank = (outside, within.excess(a, b));
+        let rank = (is_outside, tolerance.excess(a, b));
         if rank.partial_cmp(&worst_rank).is_some_and(std::cmp::Ordering::is_gt) {
             worst_rank = rank;
-            found.worst = Some(Worst { index: index.slice().to_vec(), a, b, error, ulps: ulps(a, b) });
+            statistics.worst = Some(WorstEntry { index: unravel_index(n, &shape), a, b, error, ulps });
         }
     }
     errors.sort_unstable_by(f64::total_cmp);
     #[allow(clippy::cast_precision_loss)] // a count of entries
-    let count = errors.len().max(1) as f64;
-    found.mean = errors.iter().map(|error| error / count).sum();
-    found.quantiles = [50, 90, 99, 100].map(|percent| {
+    let divisor = errors.len().max(1) as f64;
+    statistics.mean = errors.iter().map(|error| error / divisor).sum();
+    statistics.quantiles = [50, 90, 99, 100].map(|percent| {
         let rank = (errors.len() * percent).div_ceil(100);
         errors.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
     });
-    found
+    statistics
 }
 
-/// Two documents, compared name by name.
+/// The comparison of two documents, name by name.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Compared {
-    /// The arrays that both have; without a name where each is a single array.
-    pub pairs: Vec<(Option<Name>, Comparison)>,
-    /// What only a has.
+pub struct DocumentComparison {
+    /// The arrays in both documents; without a name if each document is a single array.
+    pub pairs: Vec<(Option<Name>, ArrayComparison)>,
+    /// Names that only a has.
     pub only_a: Vec<Name>,
-    /// What only b has.
+    /// Names that only b has.
     pub only_b: Vec<Name>,
 }
 
-impl Compared {
-    /// Whether both have the same names, and all entries agree.
+impl DocumentComparison {
+    /// Returns true if both documents have the same names, and all entries agree.
     pub fn agrees(&self) -> bool {
         self.only_a.is_empty() && self.only_b.is_empty() && self.pairs.iter().all(|(_, pair)| pair.agrees())
     }

@@ -1,184 +1,182 @@
-//! Results against what somebody worked out: "rounded to the digits you wrote" counts as right, blanks are left alone.
+//! Compares results with expected values. A value rounded to the digits it is written with is right, blanks are skipped.
 
+use super::arrays::{max_abs, unravel_index};
 use super::compare::Tolerance;
 use crate::core::error::format_shape;
 use crate::core::name::Name;
 use crate::format::decimal::{Figure, Sheet};
 use ndarray::ArrayD;
 
-/// An array with a number of this many digits was written by a program: its short numbers are exact.
-const BY_A_PROGRAM: u8 = 8;
+/// Number of significant digits from which an array counts as written by a program. Its shorter numbers are then exact.
+const PROGRAM_DIGITS: u8 = 8;
 
-/// What became of one answer.
+/// A result graded against its expected values.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    /// The result.
+pub struct GradedResult {
+    /// Name of the result.
     pub name: Name,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// How many entries are right.
+    /// Number of right entries.
     pub right: usize,
-    /// How many were left out.
+    /// Number of blank entries.
     pub blank: usize,
-    /// How many are wrong.
+    /// Number of wrong entries.
     pub wrong: usize,
-    /// The worst of those, the worst first.
-    pub worst: Vec<Wrong>,
-    /// What is wrong as a whole.
-    pub misfit: Option<Misfit>,
+    /// The wrong entries with the largest errors, the largest first.
+    pub worst: Vec<WrongEntry>,
+    /// The difference in shape, if there is one.
+    pub mismatch: Option<ShapeMismatch>,
 }
 
 /// A wrong entry.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Wrong {
-    /// Where.
+pub struct WrongEntry {
+    /// Its index.
     pub index: Vec<usize>,
-    /// What was expected.
+    /// The expected value.
     pub yours: f64,
-    /// What was computed.
+    /// The computed value.
     pub ours: f64,
-    /// Their distance.
+    /// |yours − ours|.
     pub error: f64,
 }
 
-/// What is wrong as a whole.
+/// A difference between the shapes of the expected values and the result.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Misfit {
-    /// Another shape.
+pub enum ShapeMismatch {
+    /// The expected values have this other shape.
     Shape(Vec<usize>),
-    /// Rows and columns exchanged; in the other shape, or this one.
+    /// The expected values have this shape, and are the result transposed. Square ones have the result's shape.
     Transposed(Vec<usize>),
 }
 
-impl Answer {
-    /// Whether nothing is wrong.
+impl GradedResult {
+    /// Returns true if nothing is wrong.
     pub fn passes(&self) -> bool {
-        self.wrong == 0 && self.misfit.is_none()
+        self.wrong == 0 && self.mismatch.is_none()
     }
 
-    /// Whether nothing was written.
+    /// Returns true if every entry is blank.
     pub fn is_blank(&self) -> bool {
         self.passes() && self.right == 0 && self.blank > 0
     }
 }
 
-impl Misfit {
-    /// In words, behind the result's name.
-    pub fn words(&self, ours: &[usize]) -> String {
+impl ShapeMismatch {
+    /// Returns a clause for the report, given the result's shape.
+    pub fn describe(&self, ours: &[usize]) -> String {
         match self {
-            Misfit::Shape(yours) => format!("yours is {}, ours {}", format_shape(yours), format_shape(ours)),
-            Misfit::Transposed(yours) if yours == ours => "yours is the right answer transposed".to_owned(),
-            Misfit::Transposed(yours) => {
-                format!("yours is {}, ours {}: the right answer transposed", format_shape(yours), format_shape(ours))
+            ShapeMismatch::Shape(yours) => {
+                format!("your shape is {}, ours is {}", format_shape(yours), format_shape(ours))
+            }
+            ShapeMismatch::Transposed(yours) if yours == ours => "yours is the correct result transposed".to_owned(),
+            ShapeMismatch::Transposed(yours) => {
+                let (yours, ours) = (format_shape(yours), format_shape(ours));
+                format!("your shape is {yours}, ours is {ours}: yours is the correct result transposed")
             }
         }
     }
 }
 
-/// Compares an answer with the result. `rounding` is that of the arithmetic which computed the result; of the wrong
-/// entries, `most` are kept.
-pub fn judge(name: &Name, sheet: &Sheet, ours: &ArrayD<f64>, rounding: f64, most: usize) -> Answer {
-    let mut answer = Answer {
+/// Grades expected values. `unit_roundoff` is that of the arithmetic that computed the result; the `max_worst` worst
+/// entries are kept.
+pub fn grade(name: &Name, sheet: &Sheet, ours: &ArrayD<f64>, unit_roundoff: f64, max_worst: usize) -> GradedResult {
+    let mut graded = GradedResult {
         name: name.clone(),
         shape: ours.shape().to_vec(),
         right: 0,
         blank: sheet.len() - sheet.figures().count(),
         wrong: 0,
         worst: Vec::new(),
-        misfit: None,
+        mismatch: None,
     };
-    if answer.blank == sheet.len() && !sheet.is_empty() {
-        return answer;
+    if graded.blank == sheet.len() && !sheet.is_empty() {
+        return graded;
     }
-    let rule = Rule::new(sheet, ours, rounding);
-    let turned = || {
+    let tolerance = EntryTolerance::new(sheet, ours, unit_roundoff);
+    let is_transposed = || {
         let fits = sheet.shape.iter().rev().eq(ours.shape());
-        fits && sheet.turned().is_some_and(|cells| rule.wrong(cells, ours).next().is_none())
+        fits && sheet.turned().is_some_and(|cells| tolerance.wrong_entries(cells, ours).next().is_none())
     };
-    if sheet.shape != ours.shape() {
-        let yours = sheet.shape.clone();
-        answer.misfit = Some(if turned() { Misfit::Transposed(yours) } else { Misfit::Shape(yours) });
-        return answer;
+    let yours = sheet.shape.clone();
+    if yours != ours.shape() {
+        let is_transposed = is_transposed();
+        graded.mismatch =
+            Some(if is_transposed { ShapeMismatch::Transposed(yours) } else { ShapeMismatch::Shape(yours) });
+        return graded;
     }
-    (answer.wrong, answer.worst) = worst(rule.wrong(sheet.cells(), ours), most);
-    answer.right = sheet.len() - answer.blank - answer.wrong;
-    if answer.wrong > 0 && turned() {
-        answer.misfit = Some(Misfit::Transposed(sheet.shape.clone()));
+    (graded.wrong, graded.worst) = select_worst(tolerance.wrong_entries(sheet.cells(), ours), max_worst);
+    graded.right = sheet.len() - graded.blank - graded.wrong;
+    if graded.wrong > 0 && is_transposed() {
+        graded.mismatch = Some(ShapeMismatch::Transposed(yours));
     }
-    answer
+    graded
 }
 
-/// How far an entry may be off.
-struct Rule {
-    within: Tolerance,
-    /// Half a unit of the smallest digit, in an array that a program wrote.
+/// The largest accepted error of an expected value.
+struct EntryTolerance {
+    relative: Tolerance,
+    /// Half a unit of the finest digit; only for an array that a program wrote.
     finest: Option<f64>,
 }
 
-impl Rule {
-    fn new(sheet: &Sheet, ours: &ArrayD<f64>, rounding: f64) -> Rule {
-        let largest = ours.iter().map(|v| v.abs()).filter(|v| v.is_finite()).fold(0.0, f64::max);
-        let plain = Tolerance::stored(sheet.rounding.max(rounding));
-        let figures = || sheet.figures();
-        let by_a_program = figures().any(|figure| figure.significant >= BY_A_PROGRAM);
-        let units = figures().map(|figure| figure.half_unit()).filter(|unit| *unit > 0.0);
-        let finest = by_a_program
-            .then(|| units.fold(f64::INFINITY, f64::min))
-            .map(|unit| if unit.is_finite() { unit } else { 0.0 });
-        Rule { within: Tolerance { atol: plain.atol * largest, ..plain }, finest }
+impl EntryTolerance {
+    fn new(sheet: &Sheet, ours: &ArrayD<f64>, unit_roundoff: f64) -> EntryTolerance {
+        let relative = Tolerance::for_roundoff(sheet.rounding.max(unit_roundoff));
+        let is_by_program = sheet.figures().any(|figure| figure.significant >= PROGRAM_DIGITS);
+        let units = sheet.figures().map(|figure| figure.half_unit()).filter(|unit| *unit > 0.0);
+        let finest = units.fold(f64::INFINITY, f64::min);
+        let finest = is_by_program.then_some(if finest.is_finite() { finest } else { 0.0 });
+        EntryTolerance { relative: Tolerance { atol: relative.atol * max_abs(ours), ..relative }, finest }
     }
 
-    fn holds(&self, figure: &Figure, ours: f64) -> bool {
-        let written = match self.finest {
-            Some(finest) if figure.significant < BY_A_PROGRAM => finest,
+    fn accepts(&self, figure: &Figure, ours: f64) -> bool {
+        let half_unit = match self.finest {
+            Some(finest) if figure.significant < PROGRAM_DIGITS => finest,
             _ => figure.half_unit(),
         };
-        Tolerance { atol: self.within.atol + written, ..self.within }.holds(figure.value, ours)
+        Tolerance { atol: self.relative.atol + half_unit, ..self.relative }.accepts(figure.value, ours)
     }
 
-    /// The entries that are wrong, in order.
-    fn wrong(&self, cells: impl Iterator<Item = Option<Figure>>, ours: &ArrayD<f64>) -> impl Iterator<Item = Wrong> {
+    /// Returns the wrong entries, in order.
+    fn wrong_entries(
+        &self,
+        cells: impl Iterator<Item = Option<Figure>>,
+        ours: &ArrayD<f64>,
+    ) -> impl Iterator<Item = WrongEntry> {
         let shape = ours.shape();
         ours.iter().zip(cells).enumerate().filter_map(move |(n, (&ours, cell))| {
-            let figure = cell.filter(|figure| !self.holds(figure, ours))?;
+            let figure = cell.filter(|figure| !self.accepts(figure, ours))?;
             let (yours, error) = (figure.value, (figure.value - ours).abs());
-            Some(Wrong { index: place(n, shape), yours, ours, error })
+            Some(WrongEntry { index: unravel_index(n, shape), yours, ours, error })
         })
     }
 }
 
-/// The index of the entry of that number, row by row.
-fn place(mut n: usize, shape: &[usize]) -> Vec<usize> {
-    let mut index = vec![0; shape.len()];
-    for (at, size) in index.iter_mut().zip(shape).rev() {
-        (n, *at) = (n / size, n % size);
-    }
-    index
-}
-
-/// How many entries are wrong, and the worst of them. They are cut back whenever twice as many are there, so that a large
-/// answer that is wrong everywhere takes no more room than one that is right.
-fn worst(wrong: impl Iterator<Item = Wrong>, most: usize) -> (usize, Vec<Wrong>) {
+/// Returns the number of wrong entries, and the `max` worst of them. The buffer is cut whenever it holds twice as many, so
+/// that a large array that is wrong everywhere needs no more memory than one that is right.
+fn select_worst(wrong: impl Iterator<Item = WrongEntry>, max: usize) -> (usize, Vec<WrongEntry>) {
     // NaN is the worst.
-    let size = |wrong: &Wrong| if wrong.error.is_nan() { f64::INFINITY } else { wrong.error };
-    let cut = |kept: &mut Vec<Wrong>| {
+    let size = |wrong: &WrongEntry| if wrong.error.is_nan() { f64::INFINITY } else { wrong.error };
+    let cut = |worst: &mut Vec<WrongEntry>| {
         // Stable: of two equally wrong entries the first in order.
-        kept.sort_by(|a, b| size(b).total_cmp(&size(a)));
-        kept.truncate(most);
+        worst.sort_by(|a, b| size(b).total_cmp(&size(a)));
+        worst.truncate(max);
     };
-    let (mut count, mut kept, mut least) = (0, Vec::new(), -1.0);
+    let (mut count, mut worst, mut least) = (0, Vec::new(), -1.0);
     for entry in wrong {
         count += 1;
         if size(&entry) > least {
-            kept.push(entry);
+            worst.push(entry);
         }
-        if kept.len() >= most.saturating_mul(2) {
-            cut(&mut kept);
-            least = kept.last().map_or(f64::INFINITY, size);
+        if worst.len() >= max.saturating_mul(2) {
+            cut(&mut worst);
+            least = worst.last().map_or(f64::INFINITY, size);
         }
     }
-    cut(&mut kept);
-    (count, kept)
+    cut(&mut worst);
+    (count, worst)
 }
 
 #[cfg(test)]
@@ -188,12 +186,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_worst_of_many_are_the_first_of_all(errors in prop::collection::vec(prop::sample::select(vec![1.0, 2.0, 3.0, f64::INFINITY, f64::NAN]), 0..60), most in 0usize..8) {
-            let wrong = || errors.iter().enumerate().map(|(n, &error)| Wrong { index: vec![n], yours: 0.0, ours: 0.0, error });
-            let (few, all) = (worst(wrong(), most), worst(wrong(), usize::MAX));
-            let places = |wrong: &[Wrong]| wrong.iter().map(|wrong| wrong.index[0]).collect::<Vec<_>>();
+        fn the_worst_entries_are_the_first_of_all_sorted_by_error(
+            errors in prop::collection::vec(prop::sample::select(vec![1.0, 2.0, 3.0, f64::INFINITY, f64::NAN]), 0..60),
+            max in 0usize..8,
+        ) {
+            let entry = |(n, &error): (usize, &f64)| WrongEntry { index: vec![n], yours: 0.0, ours: 0.0, error };
+            let select = |max: usize| select_worst(errors.iter().enumerate().map(entry), max);
+            let (few, all) = (select(max), select(usize::MAX));
+            let indices = |wrong: &[WrongEntry]| wrong.iter().map(|wrong| wrong.index[0]).collect::<Vec<_>>();
             prop_assert_eq!((few.0, all.0, all.1.len()), (errors.len(), errors.len(), errors.len()));
-            prop_assert_eq!(places(&few.1), &places(&all.1)[..most.min(errors.len())]);
+            prop_assert_eq!(indices(&few.1), &indices(&all.1)[..max.min(errors.len())]);
         }
     }
 }

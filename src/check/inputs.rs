@@ -1,175 +1,187 @@
-//! Inputs drawn where none are given, so that no known mistake passes and no two look alike: more rows than one, sides
-//! that differ, an upstream gradient that is not constant, probabilities near eps.
+//! Draws operands that are not given so that every known mistake shows and no two look alike: more than one row, axes of
+//! different lengths, an upstream gradient that is not constant, and probabilities near eps.
 
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
-use crate::layer::{LayerSpec, Role, Settings, Slot};
+use crate::layer::{LayerSpec, Role, Settings, Slot, Value};
 use ndarray::{ArrayD, IxDyn};
 
-/// `x=4x3`: an operand and its shape.
-pub type Shape = (Name, Vec<usize>);
+/// The name of an operand and its shape.
+pub type NamedShape = (Name, Vec<usize>);
 
-/// More entries than this are not drawn.
-const MOST: usize = 1 << 24;
+/// Largest number of entries of a drawn operand.
+const MAX_ENTRIES: usize = 1 << 24;
 
-/// Reads `x=4x3`, `b=5` or `t=` (a scalar).
-pub fn shape(text: &str) -> Result<Shape, Error> {
+const SHAPE: Name = Name::fixed("shape");
+
+/// Parses `x=4x3`, `b=5` or `t=` (a scalar).
+pub fn parse_shape(text: &str) -> Result<NamedShape, Error> {
     let refuse = || {
-        Error::new(Code::Setting, format!("{text:?} is no name and shape"))
-            .with_operand(&Name::new("shape"))
-            .tip("a name, = and the sides: --shape x=4x3 --shape b=5")
+        Error::new(Code::Setting, format!("expected NAME=LENGTHS, got {text:?}"))
+            .with_operand(&SHAPE)
+            .tip("give a name, = and the lengths of the axes: --shape x=4x3 --shape b=5")
     };
-    let (name, sides) = text.split_once('=').ok_or_else(refuse)?;
-    let sides = sides.trim();
-    let sides: Option<Vec<usize>> = match sides {
+    let (name, lengths) = text.split_once('=').ok_or_else(refuse)?;
+    let lengths: Option<Vec<usize>> = match lengths.trim() {
         "" => Some(Vec::new()),
-        sides => sides.split(['x', '×', ',']).map(|side| side.trim().parse().ok()).collect(),
+        lengths => lengths.split(['x', '×', ',']).map(|length| length.trim().parse().ok()).collect(),
     };
-    let sides = sides.filter(|sides| sides.len() <= 2 && !name.trim().is_empty()).ok_or_else(refuse)?;
-    match sides.iter().try_fold(1usize, |product, &side| product.checked_mul(side)) {
-        Some(count) if count <= MOST => Ok((Name::new(name.trim()), sides)),
-        _ => Err(Error::new(Code::Setting, format!("{text:?} has too many entries: {MOST} are the most"))
-            .with_operand(&Name::new("shape"))),
+    let lengths = lengths.filter(|lengths| lengths.len() <= 2 && !name.trim().is_empty()).ok_or_else(refuse)?;
+    match lengths.iter().try_fold(1usize, |product, &length| product.checked_mul(length)) {
+        Some(count) if count <= MAX_ENTRIES => Ok((Name::new(name.trim()), lengths)),
+        _ => {
+            let message = format!("{text:?} has too many entries; the maximum is {MAX_ENTRIES}");
+            Err(Error::new(Code::Setting, message).with_operand(&SHAPE))
+        }
     }
 }
 
-/// Letters of shapes and how long their sides are.
-struct Sides(Vec<(String, usize)>);
+/// Lengths of the axes that the letters of shapes stand for.
+struct AxisLengths(Vec<(String, usize)>);
 
-impl Sides {
-    /// What is drawn where nothing is said: a batch of 4, other sides that differ from it and from each other.
-    const USUAL: &'static [(&'static str, usize)] = &[("N", 4), ("in", 3), ("out", 5), ("C", 3), ("D", 3)];
+impl AxisLengths {
+    /// Default lengths: a batch of 4, and other lengths that differ from it and from each other.
+    const DEFAULT: &'static [(&'static str, usize)] = &[("N", 4), ("in", 3), ("out", 5), ("C", 3), ("D", 3)];
 
     fn get(&self, letter: &str) -> usize {
-        let known = self.0.iter().find(|(known, _)| known == letter).map(|(_, side)| *side);
-        let usual = || Sides::USUAL.iter().find(|(known, _)| *known == letter).map(|(_, side)| *side);
-        known.or_else(usual).unwrap_or(3)
+        let known = self.0.iter().find(|(known, _)| known == letter).map(|(_, length)| *length);
+        let default = || AxisLengths::DEFAULT.iter().find(|(known, _)| *known == letter).map(|(_, length)| *length);
+        known.or_else(default).unwrap_or(3)
     }
 
     fn learn(&mut self, pattern: &[&str], shape: &[usize]) {
-        // A vector is one row: its side is the pattern's last.
+        // A vector is one row: its axis is the pattern's last.
         let skip = pattern.len().saturating_sub(shape.len());
-        for (letter, &side) in pattern[skip..].iter().zip(shape) {
+        for (letter, &length) in pattern[skip..].iter().zip(shape) {
             if !self.0.iter().any(|(known, _)| known == letter) {
-                self.0.push(((*letter).to_owned(), side));
+                self.0.push(((*letter).to_owned(), length));
             }
         }
     }
 }
 
-/// The letters of a slot's shape: `(N×in) or (in)` is N and in; none where it is another operand's.
-fn pattern<'a>(slot: &'a Slot, settings: &Settings) -> Vec<&'a str> {
+/// Returns the letters of a slot's shape: N and in for `(N×in) or (in)`; none if its shape is that of another operand.
+fn shape_pattern<'a>(slot: &'a Slot, settings: &Settings) -> Vec<&'a str> {
     let first = slot.shape.strip_prefix('(').and_then(|rest| rest.split(')').next());
     let mut letters: Vec<&str> = first.map(|letters| letters.split('×').collect()).unwrap_or_default();
-    if slot.role == Role::Parameter && settings.iter().any(|(_, value)| *value == crate::layer::Value::Choice("out-in"))
-    {
+    if slot.role == Role::Parameter && settings.iter().any(|(_, value)| *value == Value::Choice("out-in")) {
         letters.reverse();
     }
     letters
 }
 
-/// The operands of a layer: those that are given, and drawn ones for those that are not.
-pub fn draw(
+/// Returns the operands of a layer: the given ones, and random ones in the place of those that are absent.
+pub fn draw_operands(
     spec: &LayerSpec,
     settings: &Settings,
     given: &Tensors<f64>,
-    shapes: &[Shape],
-    seeded: &mut SplitMix64,
+    shapes: &[NamedShape],
+    rng: &mut SplitMix64,
 ) -> Result<Tensors<f64>, Error> {
     let unknown = shapes.iter().find(|(name, _)| spec.slots.iter().all(|slot| slot.name != *name));
     if let Some((name, _)) = unknown {
         let names: Vec<&str> = spec.slots.iter().map(|slot| slot.name.as_str()).collect();
         return Err(Error::new(Code::Setting, format!("{} has no operand {name}", spec.name))
-            .with_operand(&Name::new("shape"))
-            .tip(format!("its operands are {}", names.join(", "))));
+            .with_operand(&SHAPE)
+            .tip(format!("use one of its operands: {}", names.join(", "))));
     }
-    let said = |name: &Name| {
-        let drawn = shapes.iter().find(|(known, _)| known == name).map(|(_, shape)| shape.clone());
-        drawn.or_else(|| given.get(name).map(|value| value.shape().to_vec()))
+    let known_shape = |name: &Name| {
+        let requested = shapes.iter().find(|(known, _)| known == name).map(|(_, shape)| shape.clone());
+        requested.or_else(|| given.get(name).map(|value| value.shape().to_vec()))
     };
-    let mut sides = Sides(Vec::new());
+    let mut lengths = AxisLengths(Vec::new());
     for slot in spec.slots {
-        if let Some(shape) = said(&slot.name) {
-            sides.learn(&pattern(slot, settings), &shape);
+        if let Some(shape) = known_shape(&slot.name) {
+            lengths.learn(&shape_pattern(slot, settings), &shape);
         }
     }
-    let mut at = Tensors::new();
+    let mut operands = Tensors::new();
     for slot in spec.slots {
         if let Some(value) = given.get(&slot.name) {
-            at.insert(slot.name.clone(), value.clone());
+            operands.insert(slot.name.clone(), value.clone());
             continue;
         }
-        if slot.optional && slot.role == Role::Constant && said(&slot.name).is_none() {
+        let known = known_shape(&slot.name);
+        if slot.optional && slot.role == Role::Constant && known.is_none() {
             continue;
         }
-        let letters = pattern(slot, settings);
-        let rank = said(&Name::X).or_else(|| said(&Name::Y)).map_or(2, |shape| shape.len());
-        let shape = said(&slot.name).unwrap_or_else(|| match slot.role {
-            Role::Target => at.iter().next().map(|(_, input)| input.shape().to_vec()).unwrap_or_default(),
-            Role::Input => letters[letters.len() - rank.min(letters.len())..].iter().map(|l| sides.get(l)).collect(),
-            _ => letters.iter().map(|letter| sides.get(letter)).collect(),
+        let letters = shape_pattern(slot, settings);
+        let rank = known_shape(&Name::X).or_else(|| known_shape(&Name::Y)).map_or(2, |shape| shape.len());
+        let shape = known.unwrap_or_else(|| match slot.role {
+            Role::Target => {
+                let mut shape = first_shape(&operands);
+                shape.truncate(shape.len() - usize::from(has_class_indices(settings) && !shape.is_empty()));
+                shape
+            }
+            Role::Input => letters[letters.len() - rank.min(letters.len())..].iter().map(|l| lengths.get(l)).collect(),
+            _ => letters.iter().map(|letter| lengths.get(letter)).collect(),
         });
-        let shape = if by_index(settings) && slot.role == Role::Target && said(&slot.name).is_none() {
-            shape[..shape.len().saturating_sub(1)].to_vec()
-        } else {
-            shape
-        };
-        let value = values(spec, slot, &shape, &at, seeded);
-        at.insert(slot.name.clone(), value);
+        let value = draw_operand(spec, slot, &shape, &operands, rng);
+        operands.insert(slot.name.clone(), value);
     }
-    Ok(at)
+    Ok(operands)
 }
 
-/// Whether the settings are about class indices.
-fn by_index(settings: &Settings) -> bool {
+fn first_shape(operands: &Tensors<f64>) -> Vec<usize> {
+    operands.iter().next().map(|(_, first)| first.shape().to_vec()).unwrap_or_default()
+}
+
+/// Returns true if the settings imply targets that are class indices.
+fn has_class_indices(settings: &Settings) -> bool {
     settings.choice("t-kind") == Some("index") || settings.get("ignore-index").is_some()
 }
 
-fn values(spec: &LayerSpec, slot: &Slot, shape: &[usize], at: &Tensors<f64>, seeded: &mut SplitMix64) -> ArrayD<f64> {
-    let input = at.iter().next().map(|(_, input)| input.shape().to_vec()).unwrap_or_default();
+fn draw_operand(
+    spec: &LayerSpec,
+    slot: &Slot,
+    shape: &[usize],
+    operands: &Tensors<f64>,
+    rng: &mut SplitMix64,
+) -> ArrayD<f64> {
+    let input = first_shape(operands);
     match slot.role {
         Role::Target if shape.len() < input.len() => {
             let classes = input.last().copied().unwrap_or(1);
             #[allow(clippy::cast_precision_loss)] // a class index
-            filled(shape, || seeded.index(classes) as f64)
+            fill(shape, || rng.index(classes) as f64)
         }
-        Role::Target => distributions(shape, seeded),
-        Role::Input if spec.is_loss() && slot.name == Name::Y => near_eps(distributions(shape, seeded)),
-        Role::Constant => filled(shape, || 0.5 + seeded.dyadic().abs() / 2.0),
-        _ => numbers(shape, seeded),
+        Role::Target => draw_distributions(shape, rng),
+        Role::Input if spec.is_loss() && slot.name == Name::Y => move_near_eps(draw_distributions(shape, rng)),
+        Role::Constant => fill(shape, || 0.5 + rng.dyadic().abs() / 2.0),
+        _ => draw_numbers(shape, rng),
     }
 }
 
-fn filled(shape: &[usize], value: impl FnMut() -> f64) -> ArrayD<f64> {
+fn fill(shape: &[usize], value: impl FnMut() -> f64) -> ArrayD<f64> {
     ArrayD::from_shape_simple_fn(IxDyn(shape), value)
 }
 
-/// Numbers between −2 and 2, none of them 0, exact in every precision.
-pub fn numbers(shape: &[usize], seeded: &mut SplitMix64) -> ArrayD<f64> {
-    filled(shape, || seeded.dyadic())
+/// Returns random numbers in [−2, 2] except 0, exact in every precision.
+pub fn draw_numbers(shape: &[usize], rng: &mut SplitMix64) -> ArrayD<f64> {
+    fill(shape, || rng.dyadic())
 }
 
-/// Rows that sum to 1 exactly, in 64ths or finer.
-fn distributions(shape: &[usize], seeded: &mut SplitMix64) -> ArrayD<f64> {
+/// Returns random rows of positive multiples of 1/64 or finer that sum to exactly 1.
+fn draw_distributions(shape: &[usize], rng: &mut SplitMix64) -> ArrayD<f64> {
     let classes = shape.last().copied().unwrap_or(1);
     let mut rows = ArrayD::zeros(IxDyn(shape));
-    let parts = (4 * classes).max(64).next_power_of_two();
+    let units = (4 * classes).max(64).next_power_of_two();
     #[allow(clippy::cast_precision_loss)] // a small count
-    let share = 1.0 / parts as f64;
+    let unit = 1.0 / units as f64;
     for mut row in rows.rows_mut().into_iter().filter(|row| !row.is_empty()) {
-        // Each class has a part, so that none is 0; the rest falls at random.
-        row.fill(share);
-        for _ in classes..parts {
-            row[seeded.index(classes)] += share;
+        // Each class has one unit, so that none is 0.
+        row.fill(unit);
+        for _ in classes..units {
+            row[rng.index(classes)] += unit;
         }
     }
     rows
 }
 
-/// Gives the first two rows an entry near 1e-10, where eps matters; its share goes to the row's largest.
-fn near_eps(mut rows: ArrayD<f64>) -> ArrayD<f64> {
+/// Gives the first two rows an entry near 1e-10, where eps matters; the rest of it is added to the row's largest.
+fn move_near_eps(mut rows: ArrayD<f64>) -> ArrayD<f64> {
     let tiny = 2f64.powi(-33);
     for mut row in rows.rows_mut().into_iter().take(2).filter(|row| row.len() > 1) {
         let largest = (0..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });

@@ -1,7 +1,7 @@
-//! Somebody's program as a [`Subject`]: it reads a request as JSON and answers with JSON, as
-//! `docs/gradcheck-protocol.md` says.
+//! An external program as an [`Implementation`]: it reads requests and writes replies, both JSON
+//! (`docs/gradcheck-protocol.md`).
 
-use super::{Point, Reply, Subject};
+use super::implementation::{Evaluation, Implementation, Point};
 use crate::core::error::{Code, Error};
 use crate::core::signals;
 use crate::format::{json, sanitize};
@@ -14,61 +14,53 @@ use std::time::{Duration, Instant};
 mod child;
 mod reply;
 
-use child::{Child, Said};
+pub use child::ProcessLifetime;
+use child::{ChildProcess, Output};
 
-/// The version of the protocol.
-const VERSION: u32 = 1;
-
-/// How a program is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Conversation {
-    /// A process a request: one line, end of input, and all that it prints is the reply.
-    Once,
-    /// One process that answers each line with a line, until its input ends.
-    Persistent,
-}
+const PROTOCOL_VERSION: u32 = 1;
 
 /// A program that computes a layer.
 pub struct Program {
     command: Vec<OsString>,
     /// The request up to its points.
-    head: String,
-    conversation: Conversation,
+    request_head: String,
+    lifetime: ProcessLifetime,
     timeout: Duration,
     precision: Precision,
-    /// The process of a persistent conversation.
-    running: Option<Child>,
+    /// The running process, if it is persistent.
+    process: Option<ChildProcess>,
 }
 
 impl Program {
-    /// A program that has not been started: its name and arguments, the layer it computes, the settings that the user
-    /// gave, and how long each request may take.
+    /// Returns a program that has not been started: its command with arguments, the layer it computes, the settings from
+    /// the command line, and the time limit for each request.
     pub fn new(
         command: &[OsString],
         layer: &str,
         settings: &Settings,
-        conversation: Conversation,
+        lifetime: ProcessLifetime,
         timeout: Duration,
         precision: Precision,
     ) -> Program {
         let settings: serde_json::Map<String, serde_json::Value> =
-            settings.iter().map(|(name, value)| (name.to_owned(), wire(value))).collect();
-        let head =
-            format!(r#"{{"nnlayer":{VERSION},"layer":{},"settings":{},"points":["#, json!(layer), json!(settings));
-        Program { command: command.to_vec(), head, conversation, timeout, precision, running: None }
+            settings.iter().map(|(name, value)| (name.to_owned(), setting_json(value))).collect();
+        let (layer, settings) = (json!(layer), json!(settings));
+        let request_head =
+            format!(r#"{{"nnlayer":{PROTOCOL_VERSION},"layer":{layer},"settings":{settings},"points":["#);
+        Program { command: command.to_vec(), request_head, lifetime, timeout, precision, process: None }
     }
 
-    /// What messages call it: the command as it was typed.
+    /// Returns the command as it was typed, by which messages name the program.
     pub fn label(&self) -> String {
         let words: Vec<String> = self.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         sanitize(&words.join(" "))
     }
 
     fn request(&self, points: &[Point]) -> io::Result<Vec<u8>> {
-        let mut text = self.head.clone().into_bytes();
+        let mut text = self.request_head.clone().into_bytes();
         for (n, point) in points.iter().enumerate() {
             text.write_all(if n == 0 { b"{\"inputs\":{" } else { b",{\"inputs\":{" })?;
-            for (n, (name, value)) in point.at.iter().enumerate() {
+            for (n, (name, value)) in point.operands.iter().enumerate() {
                 write!(text, "{}{}:", if n == 0 { "" } else { "," }, json!(name.as_str()))?;
                 json::write_value(value, &mut text)?;
             }
@@ -83,44 +75,44 @@ impl Program {
         Ok(text)
     }
 
-    /// Sends a request and waits for what is said to it.
-    fn converse(&mut self, request: Vec<u8>) -> Result<Vec<u8>, Error> {
-        let until = deadline(self.timeout);
+    /// Sends a request and waits for the reply.
+    fn exchange(&mut self, request: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let deadline = deadline(self.timeout);
         let _busy = signals::SignalGuard::new();
-        let mut child = match self.running.take() {
-            // A first line may come before the request is read, so only a process that answered before says too much.
-            Some(child) if matches!(child.already_said(), Some(Said::Reply(_))) => {
-                return Err(Error::new(Code::ReplyPoints, "prints more than one line to a request")
-                    .tip("with --persistent each request is answered by exactly one line"));
+        let mut process = match self.process.take() {
+            // The first reply may precede its request, so only later replies without a request are too many.
+            Some(process) if matches!(process.unread_output(), Some(Output::Reply(_))) => {
+                return Err(Error::new(Code::ReplyPoints, "printed more than one line for a request")
+                    .tip("with --persistent, reply to each request with exactly one line"));
             }
-            Some(child) => child,
-            None => Child::start(&self.command, self.conversation)?,
+            Some(process) => process,
+            None => ChildProcess::start(&self.command, self.lifetime)?,
         };
-        child.tell(request);
-        if self.conversation == Conversation::Once {
-            child.end_input();
+        process.send(request);
+        if self.lifetime == ProcessLifetime::PerRequest {
+            process.close_input();
         }
-        match child.listen(until) {
-            None => Err(child.kill_late(self.timeout)),
-            Some(Said::TooLong) => Err(child.kill_endless()),
-            Some(Said::End) => Err(child.ended(until, self.timeout)),
-            Some(Said::Reply(reply)) if self.conversation == Conversation::Persistent => {
-                self.running = Some(child);
+        match process.receive(deadline) {
+            None => Err(process.kill_after_timeout(self.timeout)),
+            Some(Output::TooLong) => Err(process.kill_after_long_output()),
+            Some(Output::End) => Err(process.explain_end(deadline, self.timeout)),
+            Some(Output::Reply(reply)) if self.lifetime == ProcessLifetime::Persistent => {
+                self.process = Some(process);
                 Ok(reply)
             }
-            Some(Said::Reply(reply)) => child.end_well(until, self.timeout).map(|()| reply),
+            Some(Output::Reply(reply)) => process.wait_for_success(deadline, self.timeout).map(|()| reply),
         }
     }
 }
 
-impl Subject for Program {
-    fn ask(&mut self, points: &[Point]) -> Result<Vec<Reply>, Error> {
+impl Implementation for Program {
+    fn evaluate(&mut self, points: &[Point]) -> Result<Vec<Evaluation>, Error> {
         let label = self.label();
         let request = self.request(points).map_err(|error| {
             Error::new(Code::WriteFailed, format!("the request cannot be written: {error}")).with_origin(&label)
         })?;
-        let said = self.converse(request).map_err(|error| error.with_origin(&label))?;
-        reply::read(&said, points, &label)
+        let reply = self.exchange(request).map_err(|error| error.with_origin(&label))?;
+        reply::parse(&reply, points, &label)
     }
 
     fn precision(&self) -> Precision {
@@ -128,13 +120,13 @@ impl Subject for Program {
     }
 }
 
-/// The end of a time-out; one longer than any clock lasts a year.
+/// Returns the end of a time limit; one that is longer than the clock can represent ends in a year.
 fn deadline(timeout: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(timeout).unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
 }
 
-fn wire(value: &Value) -> serde_json::Value {
+fn setting_json(value: &Value) -> serde_json::Value {
     match value {
         Value::Flag(flag) => json!(flag),
         Value::Integer(number) => json!(number),

@@ -4,9 +4,9 @@ use super::layer::{operand, setting, settings};
 use super::request::{check_form, check_format, io_options};
 use super::{Action, Other, choice, flag, option, under};
 use crate::check::inputs;
-use crate::check::inputs::Shape;
-use crate::check::program::{Conversation, Program};
-use crate::check::{Case, Own, Plan, Point, Subject};
+use crate::check::inputs::NamedShape;
+use crate::check::program::{ProcessLifetime, Program};
+use crate::check::{BuiltinLayer, Case, CheckOptions, Implementation, Point};
 use crate::core::error::{Code, Error, edit_distance};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
@@ -122,10 +122,10 @@ fn run(
 /// What is asked for, apart from operands and settings.
 struct Wanted {
     layer: String,
-    shapes: Vec<Shape>,
+    shapes: Vec<NamedShape>,
     seed: u64,
     precision: Precision,
-    conversation: Conversation,
+    lifetime: ProcessLifetime,
     timeout: Duration,
     program: Vec<OsString>,
 }
@@ -145,23 +145,26 @@ impl Wanted {
         })?;
         Ok(Wanted {
             layer: text("layer").cloned().unwrap_or_default(),
-            shapes: shapes.map(|text| inputs::shape(text)).collect::<Result<_, _>>()?,
+            shapes: shapes.map(|text| inputs::parse_shape(text)).collect::<Result<_, _>>()?,
             seed,
             precision: if text("precision").is_some_and(|word| word == "f32") {
                 Precision::F32
             } else {
                 Precision::F64
             },
-            conversation: if matches.get_flag("persistent") { Conversation::Persistent } else { Conversation::Once },
+            lifetime: if matches.get_flag("persistent") {
+                ProcessLifetime::Persistent
+            } else {
+                ProcessLifetime::PerRequest
+            },
             timeout: Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
             program: matches.get_many::<OsString>("program").into_iter().flatten().cloned().collect(),
         })
     }
 
     fn program(&self, settings: &Settings) -> Option<Program> {
-        (!self.program.is_empty()).then(|| {
-            Program::new(&self.program, &self.layer, settings, self.conversation, self.timeout, self.precision)
-        })
+        (!self.program.is_empty())
+            .then(|| Program::new(&self.program, &self.layer, settings, self.lifetime, self.timeout, self.precision))
     }
 }
 
@@ -178,7 +181,7 @@ fn unknown_layer(name: &str) -> Error {
     })
 }
 
-type Answer = (crate::check::Checked, bool);
+type Answer = (crate::check::CheckReport, bool);
 
 /// A layer that nnlayer knows: the program against it, or the layer itself.
 fn known(
@@ -208,7 +211,7 @@ fn known(
         }
     }
     let mut seeded = SplitMix64::new(wanted.seed);
-    let at = inputs::draw(spec, &settings, &given, &wanted.shapes, &mut seeded)?;
+    let at = inputs::draw_operands(spec, &settings, &given, &wanted.shapes, &mut seeded)?;
     let layer = (spec.build)(&settings)?;
     layer.admit(&Given { at: &at, rounding: &|_| f64::EPSILON / 2.0, x_was_y: false })?;
     let shape = layer.output_shape(&at);
@@ -216,10 +219,10 @@ fn known(
     let case = Case::new(spec, &settings, &at, Some(&dout), wanted.precision)?;
     let drawn = given.len() < at.len() || (drawn_dout && !shape.is_empty());
     let checked = match wanted.program(&settings) {
-        Some(mut program) => check::run(&mut program, &case, Plan::new(&case, wanted.seed, false))?,
+        Some(mut program) => check::run(&mut program, &case, CheckOptions::new(&case, wanted.seed, false))?,
         None => {
-            let mut own = Own { layer: layer.as_ref(), precision: wanted.precision };
-            check::run(&mut own, &case, Plan::new(&case, wanted.seed, true))?
+            let mut own = BuiltinLayer { layer: layer.as_ref(), precision: wanted.precision };
+            check::run(&mut own, &case, CheckOptions::new(&case, wanted.seed, true))?
         }
     };
     Ok((checked, drawn))
@@ -237,7 +240,7 @@ fn dout(
         Some("ones") => Ok((ones(), false)),
         Some(text) => Ok((reader.read(&Name::DOUT, text, &[Name::DOUT])?.value, false)),
         None if shape.is_empty() => Ok((ones(), true)),
-        None => Ok((inputs::numbers(shape, seeded), true)),
+        None => Ok((inputs::draw_numbers(shape, seeded), true)),
     }
 }
 
@@ -257,16 +260,16 @@ fn custom(matches: &ArgMatches, reader: &mut OperandReader<'_>, wanted: &Wanted)
     }
     let given = at.len();
     for (name, shape) in &wanted.shapes {
-        at.insert(name.clone(), inputs::numbers(shape, &mut seeded));
+        at.insert(name.clone(), inputs::draw_numbers(shape, &mut seeded));
     }
     if at.is_empty() {
         return Err(Error::new(Code::OperandMissing, "a custom layer needs inputs, or shapes to draw them in")
             .with_operand(&Name::new("shape"))
             .tip("--shape x=4x3 w=3x2, or --x FILE"));
     }
-    let at = at.map(|&value| crate::check::rounded(value, wanted.precision));
-    let first = program.ask(&[Point { at: at.clone(), dout: None }])?;
-    let Some(outputs) = first.first().map(|reply| &reply.outputs) else { return Err(no_output()) };
+    let at = at.map(|&value| crate::check::round_to(value, wanted.precision));
+    let first = program.evaluate(&[Point { operands: at.clone(), dout: None }])?;
+    let Some(outputs) = first.first().map(|evaluation| &evaluation.outputs) else { return Err(no_output()) };
     let output = [Name::LOSS, Name::Y].into_iter().find(|name| outputs.get(name).is_some());
     let Some(output) = output.or_else(|| outputs.names().next().cloned()) else { return Err(no_output()) };
     let shape = outputs.known(&output).shape().to_vec();
@@ -281,7 +284,7 @@ fn custom(matches: &ArgMatches, reader: &mut OperandReader<'_>, wanted: &Wanted)
     let drawn = at.len() > given || (drawn_dout && !shape.is_empty());
     let gradients: Vec<Name> = at.names().map(Name::gradient).collect();
     let case = Case::custom(at, dout, output, &gradients);
-    let checked = check::run(&mut program, &case, Plan::new(&case, wanted.seed, false))?;
+    let checked = check::run(&mut program, &case, CheckOptions::new(&case, wanted.seed, false))?;
     Ok((checked, drawn))
 }
 

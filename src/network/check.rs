@@ -9,7 +9,8 @@ use super::chain::{Record, Stage, Tape};
 use super::forward::{Inputs, forward};
 use super::run::Run;
 use crate::check::{
-    Case, Checked, Finding, Gradient, Own, Plan, Recorded, Reference, Reply, Slant, Subject, Verdict, check,
+    BuiltinLayer, Case, CheckOptions, CheckReport, Evaluation, Finding, GradientTarget, Implementation, RecordedLayer,
+    Reference, Verdict, check,
 };
 use crate::core::error::{Error, Note};
 use crate::core::name::Name;
@@ -146,16 +147,16 @@ pub fn check_chain(
     tape: Tape,
     claim: &Claim,
     seed: u64,
-    watch: impl FnOnce(&mut dyn Subject, &Case, Plan<'static>) -> Result<Checked, Error>,
-) -> Result<Checked, Error> {
+    watch: impl FnOnce(&mut dyn Implementation, &Case, CheckOptions<'static>) -> Result<CheckReport, Error>,
+) -> Result<CheckReport, Error> {
     let precision = tape.precision;
     let stages = Arc::new(tape.stages);
     let gradients = claim.gradients();
     let case = case(&stages, claim, &gradients);
-    let reply = Reply { outputs: Tensors::new(), gradients: end_to_end(&stages, gradients) };
+    let recorded = Evaluation { outputs: Tensors::new(), gradients: end_to_end(&stages, gradients) };
     let chain = Chain(Arc::clone(&stages));
-    let own = Own { layer: &chain, precision };
-    let mut checked = watch(&mut Recorded { own, reply }, &case, Plan::new(&case, seed, true))?;
+    let layer = BuiltinLayer { layer: &chain, precision };
+    let mut checked = watch(&mut RecordedLayer { layer, recorded }, &case, CheckOptions::new(&case, seed, true))?;
     if let Some(records) = &claim.recorded {
         layer_by_layer(&stages, claim, records, precision, &mut checked)?;
     }
@@ -171,20 +172,20 @@ fn case(stages: &Arc<Vec<Stage>>, claim: &Claim, gradients: &[Tensors<f64>]) -> 
             at.insert(name.in_layer(&stage.name), value.clone());
         }
     }
-    let mut slants = Vec::new();
+    let mut targets = Vec::new();
     for (n, (stage, gradients)) in stages.iter().zip(gradients).enumerate() {
         for name in (n == 0).then(|| stage.input()).into_iter().chain(stage.learnt()) {
             let operand = name.in_layer(&stage.name);
             if let (Some(value), Some(gradient)) = (at.get(&operand), gradients.get(&name.gradient())) {
-                let of = Gradient { name: name.gradient().in_layer(&stage.name), operand };
-                slants.push(Slant::new(of, value, gradient));
+                let name = name.gradient().in_layer(&stage.name);
+                targets.push(GradientTarget::new(name, operand, value, gradient));
             }
         }
     }
-    let magnitude = if stages.last().is_some_and(|last| last.spec.is_loss()) { 1.0 } else { 0.0 };
+    let cancellation_scale = if stages.last().is_some_and(|last| last.spec.is_loss()) { 1.0 } else { 0.0 };
     let layer: Box<dyn AnyLayer> = Box::new(Chain(Arc::clone(stages)));
-    let reference = Some(Reference { name: "the chain", layer, row: None });
-    Case { at, dout: claim.dout.clone(), output: output_name(stages), slants, reference, magnitude }
+    let reference = Some(Reference { name: "the chain", layer, config: None });
+    Case { operands: at, dout: claim.dout.clone(), output: output_name(stages), targets, reference, cancellation_scale }
 }
 
 /// Adds the findings of each layer on its own. Recorded results may follow from the recorded inputs, or be correct even
@@ -194,7 +195,7 @@ fn layer_by_layer(
     claim: &Claim,
     records: &[Record],
     precision: Precision,
-    checked: &mut Checked,
+    checked: &mut CheckReport,
 ) -> Result<(), Error> {
     let mut wrong = Vec::new();
     for (n, (stage, record)) in stages.iter().zip(records).enumerate().rev() {
@@ -236,13 +237,13 @@ fn failures(
     at.extend(inputs.clone());
     let case = Case::new(stage.spec, &stage.settings, &at, Some(dout), precision);
     let case = case.map_err(|error| stage.document_error(n, error))?;
-    let own = Own { layer: stage.layer(), precision };
+    let layer = BuiltinLayer { layer: stage.layer(), precision };
     let gradients = match record.gradients.is_empty() {
         true => layer::compute(stage.layer(), &at, Some(dout), precision).gradients,
         false => record.gradients.clone(),
     };
-    let reply = Reply { outputs: record.outputs.clone(), gradients };
-    let found = check(&mut Recorded { own, reply }, &case, &Plan::new(&case, 0, true))?;
+    let recorded = Evaluation { outputs: record.outputs.clone(), gradients };
+    let found = check(&mut RecordedLayer { layer, recorded }, &case, &CheckOptions::new(&case, 0, true))?;
     let failed = found.findings.into_iter().filter(|finding| finding.verdict == Verdict::Fail);
     Ok(failed.map(|finding| Finding { result: finding.result.in_layer(&stage.name), ..finding }).collect())
 }

@@ -1,7 +1,7 @@
 //! What a check found, in each form that it is reported in.
 
 use super::{format_number, format_short, json_number, junit, tap, write_json};
-use crate::check::{Against, Checked, Finding, Verdict, Worst};
+use crate::check::{Baseline, CheckReport, EntryCheck, Finding, Verdict};
 use crate::core::error::{format_index, format_shape};
 use serde_json::{Value, json};
 use std::io;
@@ -36,7 +36,7 @@ impl Form {
 }
 
 /// Writes the report.
-pub fn write(checked: &Checked, form: Form, out: &mut dyn io::Write) -> io::Result<()> {
+pub fn write(checked: &CheckReport, form: Form, out: &mut dyn io::Write) -> io::Result<()> {
     match form {
         Form::Text => text(checked, out),
         Form::Json { pretty } => write_json(&object(checked), pretty, out),
@@ -45,7 +45,7 @@ pub fn write(checked: &Checked, form: Form, out: &mut dyn io::Write) -> io::Resu
     }
 }
 
-fn text(checked: &Checked, out: &mut dyn io::Write) -> io::Result<()> {
+fn text(checked: &CheckReport, out: &mut dyn io::Write) -> io::Result<()> {
     let mut findings: Vec<&Finding> = checked.findings.iter().collect();
     // Stable: within a verdict the order of output stays.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
@@ -55,7 +55,7 @@ fn text(checked: &Checked, out: &mut dyn io::Write) -> io::Result<()> {
         let twice = rest.first().filter(|next| {
             next.result == finding.result && next.verdict == Verdict::Pass && finding.verdict == Verdict::Pass
         });
-        let also = twice.map_or_else(String::new, |next| format!("; with {}, {}", held(next.against), off(next)));
+        let also = twice.map_or_else(String::new, |next| format!("; with {}, {}", held(next.baseline), off(next)));
         left = if twice.is_some() { &rest[1..] } else { rest };
         writeln!(out, "{} {}: {}{also}", finding.verdict.as_str(), title(finding), summary(finding))?;
         for line in details(finding).into_iter().chain(twice.into_iter().flat_map(|next| details(next))) {
@@ -78,7 +78,7 @@ pub(super) fn title(finding: &Finding) -> String {
 
 /// What was found, in half a line.
 pub(super) fn summary(finding: &Finding) -> String {
-    let held = held(finding.against);
+    let held = held(finding.baseline);
     let total: usize = finding.shape.iter().product();
     let looked = match (finding.checked, finding.directions) {
         (n, 0) if n == total => format!("{} {}", if n == 1 { "the" } else { "all" }, entries(n)),
@@ -101,10 +101,10 @@ pub(super) fn summary(finding: &Finding) -> String {
     }
 }
 
-fn held(against: Against) -> &'static str {
+fn held(against: Baseline) -> &'static str {
     match against {
-        Against::Differences => "differences",
-        Against::Reference => "nnlayer",
+        Baseline::NumericalGradient => "differences",
+        Baseline::Reference => "nnlayer",
     }
 }
 
@@ -123,9 +123,9 @@ fn entries(count: usize) -> String {
 pub(super) fn details(finding: &Finding) -> Vec<String> {
     let mut lines = Vec::new();
     if let (Verdict::Fail | Verdict::Inconclusive, Some(worst)) = (finding.verdict, &finding.worst) {
-        lines.push(worst_line(worst, finding.against));
+        lines.push(worst_line(worst, finding.baseline));
     }
-    lines.extend(finding.diagnoses.iter().map(|diagnosis| diagnosis.words.clone()));
+    lines.extend(finding.diagnoses.iter().map(|diagnosis| diagnosis.explanation.clone()));
     let said = if finding.verdict == Verdict::Fail && finding.worst.is_none() { 1 } else { 0 };
     lines.extend(finding.notes.iter().skip(said).cloned());
     if !finding.unnoticed.is_empty() {
@@ -134,16 +134,16 @@ pub(super) fn details(finding: &Finding) -> Vec<String> {
     lines
 }
 
-fn worst_line(worst: &Worst, against: Against) -> String {
+fn worst_line(worst: &EntryCheck, against: Baseline) -> String {
     let place = match &worst.index {
         Some(at) if at.is_empty() => "it is".to_owned(),
         Some(at) => format!("worst at {}:", format_index(at)),
         None => "worst in a random direction:".to_owned(),
     };
     let other = match against {
-        Against::Reference => format!("nnlayer has {}", format_number(worst.numeric)),
-        Against::Differences if worst.step == 0.0 => format!("{} is right", format_number(worst.numeric)),
-        Against::Differences => {
+        Baseline::Reference => format!("nnlayer has {}", format_number(worst.numeric)),
+        Baseline::NumericalGradient if worst.step == 0.0 => format!("{} is right", format_number(worst.numeric)),
+        Baseline::NumericalGradient => {
             let bar = format_short(worst.error_bar);
             format!("differences say {} ± {bar} (step {})", digits(worst), format_short(worst.step))
         }
@@ -152,7 +152,7 @@ fn worst_line(worst: &Worst, against: Against) -> String {
 }
 
 /// The digits of a numeric value that its error bar leaves, two more than are sure.
-fn digits(worst: &Worst) -> String {
+fn digits(worst: &EntryCheck) -> String {
     let value = worst.numeric;
     let sure = libm::log10(value.abs() / worst.error_bar);
     if !sure.is_finite() || sure > 14.0 {
@@ -163,7 +163,7 @@ fn digits(worst: &Worst) -> String {
     format_number(format!("{value:.places$e}").parse().unwrap_or(value))
 }
 
-fn conclusion(checked: &Checked) -> String {
+fn conclusion(checked: &CheckReport) -> String {
     let wrong: Vec<String> = names(checked, Verdict::Fail);
     let open: Vec<String> = names(checked, Verdict::Inconclusive);
     match checked.verdict() {
@@ -178,12 +178,12 @@ fn conclusion(checked: &Checked) -> String {
 }
 
 /// `dx of softmax is`, `dx, dw of affine are`.
-fn listed(names: &[String], checked: &Checked) -> String {
+fn listed(names: &[String], checked: &CheckReport) -> String {
     format!("{} of {} {}", names.join(", "), checked.layer, if names.len() == 1 { "is" } else { "are" })
 }
 
 /// Results with that verdict, each once.
-fn names(checked: &Checked, verdict: Verdict) -> Vec<String> {
+fn names(checked: &CheckReport, verdict: Verdict) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for finding in checked.findings.iter().filter(|finding| finding.verdict == verdict) {
         if !names.contains(&finding.result.to_string()) {
@@ -194,10 +194,10 @@ fn names(checked: &Checked, verdict: Verdict) -> Vec<String> {
 }
 
 /// Where a gradient is that of a wrong forward pass.
-fn blame(checked: &Checked) -> &'static str {
-    let by_differences = |finding: &&Finding| finding.is_gradient && finding.against == Against::Differences;
+fn blame(checked: &CheckReport) -> &'static str {
+    let by_differences = |finding: &&Finding| finding.is_gradient && finding.baseline == Baseline::NumericalGradient;
     let mut gradients = checked.findings.iter().filter(by_differences).peekable();
-    if !checked.own_forward || !checked.forward_is_wrong() || gradients.peek().is_none() {
+    if !checked.differentiates_implementation || !checked.has_wrong_forward() || gradients.peek().is_none() {
         return "";
     }
     if gradients.all(|finding| finding.verdict == Verdict::Pass) {
@@ -207,7 +207,7 @@ fn blame(checked: &Checked) -> &'static str {
     }
 }
 
-fn object(checked: &Checked) -> Value {
+fn object(checked: &CheckReport) -> Value {
     json!({
         "verdict": checked.verdict().as_str(),
         "layer": checked.layer,
@@ -228,10 +228,11 @@ fn finding_object(finding: &Finding) -> Value {
             "step": json_number(worst.step),
         })
     });
-    let diagnoses = finding.diagnoses.iter().map(|diagnosis| json!({"kind": diagnosis.kind, "words": diagnosis.words}));
+    let diagnoses =
+        finding.diagnoses.iter().map(|diagnosis| json!({"kind": diagnosis.kind, "words": diagnosis.explanation}));
     json!({
         "result": finding.result.as_str(),
-        "against": finding.against.as_str(),
+        "against": finding.baseline.as_str(),
         "verdict": finding.verdict.as_str(),
         "shape": finding.shape,
         "checked": finding.checked,

@@ -1,20 +1,20 @@
 //! What comparing two documents found, as text and as one JSON object.
 
 use super::{format_number, format_short, json_number};
-use crate::check::compare::{Compared, Comparison, Entries, Tolerance, Worst};
+use crate::check::compare::{ArrayComparison, DocumentComparison, EntryStatistics, Tolerance, WorstEntry};
 use crate::core::error::{format_index, format_shape};
 use crate::core::name::Name;
 use serde_json::{Map, Value, json};
 use std::io;
 
 /// One line a pair that agrees, some more for one that doesn't, a line at the end.
-pub fn text(compared: &Compared, out: &mut dyn io::Write) -> io::Result<()> {
+pub fn text(compared: &DocumentComparison, out: &mut dyn io::Write) -> io::Result<()> {
     for (name, pair) in ordered(compared) {
         let name = name.as_ref().map_or_else(String::new, |name| format!("{name} "));
         match &pair.entries {
             Some(entries) => pair_text(&name, pair, entries, out)?,
             None => {
-                let also = if pair.transposed { ": a is b transposed" } else { "" };
+                let also = if pair.is_transposed { ": a is b transposed" } else { "" };
                 writeln!(
                     out,
                     "FAIL {name}shapes differ: a is {}, b is {}{also}",
@@ -38,12 +38,12 @@ pub fn text(compared: &Compared, out: &mut dyn io::Write) -> io::Result<()> {
 }
 
 /// Those that differ first.
-fn ordered(compared: &Compared) -> Vec<&(Option<Name>, Comparison)> {
+fn ordered(compared: &DocumentComparison) -> Vec<&(Option<Name>, ArrayComparison)> {
     let (bad, good): (Vec<_>, Vec<_>) = compared.pairs.iter().partition(|(_, pair)| !pair.agrees());
     [bad, good].concat()
 }
 
-fn pair_text(name: &str, pair: &Comparison, entries: &Entries, out: &mut dyn io::Write) -> io::Result<()> {
+fn pair_text(name: &str, pair: &ArrayComparison, entries: &EntryStatistics, out: &mut dyn io::Write) -> io::Result<()> {
     let what = match (entries.outside, entries.count) {
         (0, 0) => "nothing to compare".to_owned(),
         (0, 1) => "the entry agrees".to_owned(),
@@ -51,7 +51,13 @@ fn pair_text(name: &str, pair: &Comparison, entries: &Entries, out: &mut dyn io:
         (_, 1) => "the entry differs".to_owned(),
         (outside, n) => format!("{outside} of {n} entries {}", if outside == 1 { "differs" } else { "differ" }),
     };
-    writeln!(out, "{} {name}{}: {what}, {}", verdict(entries.outside == 0), format_shape(&pair.a), rule(&pair.within))?;
+    writeln!(
+        out,
+        "{} {name}{}: {what}, {}",
+        verdict(entries.outside == 0),
+        format_shape(&pair.a),
+        rule(&pair.tolerance)
+    )?;
     if let Some(worst) = entries.worst.as_ref().filter(|worst| worst.error != 0.0) {
         writeln!(out, "  worst {}", worst_text(worst))?;
         let [half, nine, ninety_nine, most] = entries.quantiles.map(format_short);
@@ -65,13 +71,13 @@ fn pair_text(name: &str, pair: &Comparison, entries: &Entries, out: &mut dyn io:
     if entries.nan > 0 {
         writeln!(out, "  {} NaN in both, taken for equal", entries.nan)?;
     }
-    if pair.transposed {
+    if pair.is_transposed {
         writeln!(out, "  a is b transposed")?;
     }
     Ok(())
 }
 
-fn worst_text(worst: &Worst) -> String {
+fn worst_text(worst: &WorstEntry) -> String {
     let place = if worst.index.is_empty() { String::new() } else { format!("{}: ", format_index(&worst.index)) };
     let ulps = worst.ulps.map_or_else(String::new, |ulps| format!(" ({ulps} ulp)"));
     format!(
@@ -96,7 +102,7 @@ fn verdict(good: bool) -> &'static str {
 }
 
 /// One object on one line, or indented.
-pub fn json(compared: &Compared, pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
+pub fn json(compared: &DocumentComparison, pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
     let arrays: Vec<Value> = ordered(compared).into_iter().map(|(name, pair)| pair_json(name.as_ref(), pair)).collect();
     let names = |names: &[Name]| names.iter().map(Name::as_str).map(Value::from).collect::<Value>();
     let object = json!({
@@ -108,16 +114,16 @@ pub fn json(compared: &Compared, pretty: bool, out: &mut dyn io::Write) -> io::R
     super::write_json(&object, pretty, out)
 }
 
-fn pair_json(name: Option<&Name>, pair: &Comparison) -> Value {
+fn pair_json(name: Option<&Name>, pair: &ArrayComparison) -> Value {
     let mut object = Map::new();
     object.insert("name".into(), json!(name.map(Name::as_str)));
     object.insert("verdict".into(), json!(verdict(pair.agrees())));
     object.insert("shape_a".into(), json!(pair.a));
     object.insert("shape_b".into(), json!(pair.b));
-    object.insert("transposed".into(), json!(pair.transposed));
-    object.insert("atol".into(), json_number(pair.within.atol));
-    object.insert("rtol".into(), json_number(pair.within.rtol));
-    object.insert("ulp".into(), json!(pair.within.ulp));
+    object.insert("transposed".into(), json!(pair.is_transposed));
+    object.insert("atol".into(), json_number(pair.tolerance.atol));
+    object.insert("rtol".into(), json_number(pair.tolerance.rtol));
+    object.insert("ulp".into(), json!(pair.tolerance.ulp));
     if let Some(entries) = &pair.entries {
         let [half, nine, ninety_nine, most] = entries.quantiles.map(json_number);
         object.insert("entries".into(), json!(entries.count));

@@ -1,7 +1,7 @@
 //! What became of somebody's answers, as text and as one JSON object.
 
 use super::{format_number, format_short, json_number};
-use crate::check::expect::Answer;
+use crate::check::expect::GradedResult;
 use crate::core::error::{format_index, format_shape};
 use serde_json::{Map, Value, json};
 use std::io;
@@ -12,12 +12,12 @@ const SHOWN: usize = 10;
 pub const LISTED: usize = 1000;
 
 /// A line an answer with its wrong entries below it, and a line at the end where there are several.
-pub fn text(answers: &[Answer], out: &mut dyn io::Write) -> io::Result<()> {
+pub fn text(answers: &[GradedResult], out: &mut dyn io::Write) -> io::Result<()> {
     for answer in answers {
         let blank = if answer.blank > 0 { format!(", {} blank", answer.blank) } else { String::new() };
         let all = answer.right + answer.wrong;
-        let what = match &answer.misfit {
-            Some(misfit) => misfit.words(&answer.shape),
+        let what = match &answer.mismatch {
+            Some(mismatch) => mismatch.describe(&answer.shape),
             None if answer.is_blank() => "left blank".to_owned(),
             None if answer.wrong == 0 && all == 1 => format!("right{blank}"),
             None if answer.wrong == 0 => format!("all {all} entries are right{blank}"),
@@ -55,7 +55,7 @@ fn are(count: usize) -> &'static str {
     if count == 1 { "is" } else { "are" }
 }
 
-fn verdict(answer: &Answer) -> &'static str {
+fn verdict(answer: &GradedResult) -> &'static str {
     if answer.is_blank() {
         "BLANK"
     } else if answer.passes() {
@@ -66,15 +66,15 @@ fn verdict(answer: &Answer) -> &'static str {
 }
 
 /// One object on one line, or indented.
-pub fn json(answers: &[Answer], pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
+pub fn json(answers: &[GradedResult], pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
     let results: Map<String, Value> =
         answers.iter().map(|answer| (answer.name.to_string(), answer_json(answer))).collect();
-    let good = answers.iter().all(Answer::passes);
+    let good = answers.iter().all(GradedResult::passes);
     let object = json!({"verdict": if good { "PASS" } else { "FAIL" }, "results": results});
     super::write_json(&object, pretty, out)
 }
 
-fn answer_json(answer: &Answer) -> Value {
+fn answer_json(answer: &GradedResult) -> Value {
     let wrong = answer.worst.iter().take(LISTED).map(|wrong| {
         json!({"index": wrong.index, "yours": json_number(wrong.yours), "ours": json_number(wrong.ours), "error": json_number(wrong.error)})
     });
@@ -84,7 +84,7 @@ fn answer_json(answer: &Answer) -> Value {
         "right": answer.right,
         "blank": answer.blank,
         "wrong": answer.wrong,
-        "misfit": answer.misfit.as_ref().map(|misfit| misfit.words(&answer.shape)),
+        "misfit": answer.mismatch.as_ref().map(|mismatch| mismatch.describe(&answer.shape)),
         "entries": wrong.collect::<Value>(),
     })
 }

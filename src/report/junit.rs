@@ -1,11 +1,11 @@
 //! A check as JUnit's XML, as CI services read it: a test case a finding.
 
 use super::checked::{details, summary, title};
-use crate::check::{Checked, Verdict};
+use crate::check::{CheckReport, Verdict};
 use std::io;
 
 /// Writes the suite.
-pub(super) fn write(checked: &Checked, out: &mut dyn io::Write) -> io::Result<()> {
+pub(super) fn write(checked: &CheckReport, out: &mut dyn io::Write) -> io::Result<()> {
     let count = |verdict: Verdict| checked.findings.iter().filter(|finding| finding.verdict == verdict).count();
     writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
     writeln!(
@@ -17,7 +17,7 @@ pub(super) fn write(checked: &Checked, out: &mut dyn io::Write) -> io::Result<()
         count(Verdict::Inconclusive)
     )?;
     for finding in &checked.findings {
-        let name = format!("{} against {}", title(finding), finding.against.as_str());
+        let name = format!("{} against {}", title(finding), finding.baseline.as_str());
         write!(out, r#"  <testcase classname="{}" name="{}""#, escaped(&checked.layer), escaped(&name))?;
         let tag = match finding.verdict {
             Verdict::Pass => {

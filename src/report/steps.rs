@@ -2,7 +2,7 @@
 
 use super::{ResultBlock, format_number, json_number};
 use crate::core::error::format_shape;
-use crate::steps::{Mark, Section, Step, Tally};
+use crate::steps::{Grade, GradeSummary, Section, Step};
 use serde_json::{Value, json};
 use std::io;
 
@@ -26,7 +26,12 @@ pub struct WorkedResult {
 }
 
 /// Writes all steps, result by result, and what became of somebody's numbers for them.
-pub fn write(worked: &[WorkedResult], tally: Option<&Tally>, form: Form, out: &mut dyn io::Write) -> io::Result<()> {
+pub fn write(
+    worked: &[WorkedResult],
+    tally: Option<&GradeSummary>,
+    form: Form,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     let first = tally.and_then(|tally| tally.first);
     for (n, worked) in worked.iter().enumerate() {
         if n > 0 {
@@ -44,16 +49,16 @@ pub fn write(worked: &[WorkedResult], tally: Option<&Tally>, form: Form, out: &m
     }
 }
 
-fn verdict(worked: &[WorkedResult], tally: &Tally) -> String {
+fn verdict(worked: &[WorkedResult], tally: &GradeSummary) -> String {
     let steps = if tally.compared == 1 { "step" } else { "steps" };
     match tally.first {
         None => format!("PASS: {} {steps} that you wrote, all right", tally.compared),
         Some((section, step)) => {
             let step = &worked[section].section.steps[step];
             let ours = format_number(step.value);
-            let first = match &step.mark {
-                Some(Mark::Wrong(yours)) => format!("{}: yours {}, ours {ours}", step.label(), format_number(*yours)),
-                Some(Mark::Misfit(misfit, ours)) => format!("{}: {}", step.name, misfit.words(ours)),
+            let first = match &step.grade {
+                Some(Grade::Wrong(yours)) => format!("{}: yours {}, ours {ours}", step.label(), format_number(*yours)),
+                Some(Grade::Mismatch(mismatch, ours)) => format!("{}: {}", step.name, mismatch.describe(ours)),
                 _ => step.label(),
             };
             let count = tally.compared;
@@ -65,10 +70,10 @@ fn verdict(worked: &[WorkedResult], tally: &Tally) -> String {
 /// What is said of somebody's number for a step.
 fn said(step: &Step, departs: bool) -> Option<String> {
     let here = if departs { ": here yours departs" } else { "" };
-    Some(match step.mark.as_ref()? {
-        Mark::Right => "✓".to_owned(),
-        Mark::Wrong(yours) => format!("✗ yours {}{here}", format_number(*yours)),
-        Mark::Misfit(misfit, ours) => format!("✗ {}{here}", misfit.words(ours)),
+    Some(match step.grade.as_ref()? {
+        Grade::Right => "✓".to_owned(),
+        Grade::Wrong(yours) => format!("✗ yours {}{here}", format_number(*yours)),
+        Grade::Mismatch(mismatch, ours) => format!("✗ {}{here}", mismatch.describe(ours)),
     })
 }
 
@@ -86,7 +91,7 @@ fn meanings(section: &Section) -> Option<String> {
 }
 
 fn left_out(section: &Section) -> Option<String> {
-    match section.left_out() {
+    match section.count_hidden_entries() {
         0 => None,
         1 => Some(format!("… and 1 more entry of {}", section.name)),
         n => Some(format!("… and {n} more entries of {}", section.name)),
@@ -168,7 +173,12 @@ fn markdown(worked: &WorkedResult, departs: Option<usize>, marked: bool, out: &m
 }
 
 /// One object on one line, or indented.
-pub fn json(worked: &[WorkedResult], tally: Option<&Tally>, pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
+pub fn json(
+    worked: &[WorkedResult],
+    tally: Option<&GradeSummary>,
+    pretty: bool,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     let all: Vec<Value> = worked.iter().map(section_json).collect();
     let mut object = json!({ "steps": all });
     if let Some(tally) = tally {
@@ -191,7 +201,7 @@ fn section_json(worked: &WorkedResult) -> Value {
         "shape": section.shape,
         "names": meanings,
         "steps": section.steps[..section.shown].iter().map(step_json).collect::<Value>(),
-        "left_out": section.left_out(),
+        "left_out": section.count_hidden_entries(),
     });
     if let Some(layer) = layer {
         object["layer"] = Value::from(layer.as_str());
@@ -206,15 +216,15 @@ fn step_json(step: &Step) -> Value {
         "arithmetic": step.arithmetic,
         "value": json_number(step.value),
     });
-    match &step.mark {
-        Some(Mark::Right) => object["right"] = Value::from(true),
-        Some(Mark::Wrong(yours)) => {
+    match &step.grade {
+        Some(Grade::Right) => object["right"] = Value::from(true),
+        Some(Grade::Wrong(yours)) => {
             object["right"] = Value::from(false);
             object["yours"] = json_number(*yours);
         }
-        Some(Mark::Misfit(misfit, ours)) => {
+        Some(Grade::Mismatch(mismatch, ours)) => {
             object["right"] = Value::from(false);
-            object["misfit"] = Value::from(misfit.words(ours));
+            object["misfit"] = Value::from(mismatch.describe(ours));
         }
         None => {}
     }

@@ -5,7 +5,7 @@ use super::dout::Dout;
 use super::job::Job;
 use super::request::{DoutOption, Request};
 use super::status::Status;
-use crate::check::{Case, Checked, Own, Plan, Subject, Verdict, check};
+use crate::check::{BuiltinLayer, Case, CheckOptions, CheckReport, Implementation, Verdict, check};
 use crate::core::error::Error;
 use crate::network::check::{Claim, check_chain};
 use crate::network::{Run, Tape};
@@ -21,8 +21,8 @@ pub(crate) const SEED: u64 = 1;
 pub(crate) fn layer(job: &Job, request: &Request, out: &mut dyn Write) -> anyhow::Result<Status> {
     let dout = job.dout.as_ref().map(Dout::to_array);
     let case = Case::new(job.spec, &job.settings, &job.operands.values, dout.as_deref(), request.precision)?;
-    let mut own = Own { layer: job.layer.as_ref(), precision: request.precision };
-    let checked = run(&mut own, &case, Plan::new(&case, SEED, true))?;
+    let mut own = BuiltinLayer { layer: job.layer.as_ref(), precision: request.precision };
+    let checked = run(&mut own, &case, CheckOptions::new(&case, SEED, true))?;
     report(&checked, request.check_format, out)
 }
 
@@ -45,13 +45,17 @@ pub(crate) fn chain(
 }
 
 /// Checks a case and reports the progress.
-pub(crate) fn run(subject: &mut dyn Subject, case: &Case, plan: Plan<'_>) -> Result<Checked, Error> {
-    let progress = Progress::new("checking", plan.passes(case));
-    check(subject, case, &Plan { tick: &|| progress.advance(1), ..plan })
+pub(crate) fn run(
+    implementation: &mut dyn Implementation,
+    case: &Case,
+    options: CheckOptions<'_>,
+) -> Result<CheckReport, Error> {
+    let progress = Progress::new("checking", options.count_forward_passes(case));
+    check(implementation, case, &CheckOptions { on_forward: &|| progress.advance(1), ..options })
 }
 
 /// Writes the report; the status is that of the verdict.
-pub(crate) fn report(checked: &Checked, format: checked::Form, out: &mut dyn Write) -> anyhow::Result<Status> {
+pub(crate) fn report(checked: &CheckReport, format: checked::Form, out: &mut dyn Write) -> anyhow::Result<Status> {
     let mut out = BufWriter::new(out);
     checked::write(checked, format, &mut out)?;
     out.flush()?;

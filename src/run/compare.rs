@@ -1,7 +1,7 @@
 //! Compares two results entry by entry.
 
 use super::status::Status;
-use crate::check::compare::{Compared, Comparison, Tolerance, compare};
+use crate::check::compare::{ArrayComparison, DocumentComparison, Tolerance, compare};
 use crate::core::error::{Code, Error, join_names};
 use crate::core::name::Name;
 use crate::operand::{Operand, OperandReader, OperandSet};
@@ -28,7 +28,7 @@ pub(crate) struct Tolerances {
 impl Tolerances {
     /// Returns the tolerance for two arrays; its defaults depend on the type that they were stored in.
     fn tolerance(&self, a: &Operand, b: &Operand) -> Tolerance {
-        let default = Tolerance::stored(a.rounding.max(b.rounding));
+        let default = Tolerance::for_roundoff(a.rounding.max(b.rounding));
         let or =
             |explicit: Option<f64>, default: f64| explicit.unwrap_or(if self.ulp.is_some() { 0.0 } else { default });
         Tolerance { atol: or(self.atol, default.atol), rtol: or(self.rtol, default.rtol), ulp: self.ulp }
@@ -65,7 +65,7 @@ fn read(reader: &mut OperandReader<'_>, side: &str, text: &str) -> Result<Operan
         .map_err(|error| error.update(|parts| parts.operand = None).with_origin(side))
 }
 
-fn compare_documents(a: OperandSet, b: OperandSet, tolerances: &Tolerances) -> Result<Compared, Error> {
+fn compare_documents(a: OperandSet, b: OperandSet, tolerances: &Tolerances) -> Result<DocumentComparison, Error> {
     let pair = |a: &Operand, b: &Operand| compare(&a.value, &b.value, tolerances.tolerance(a, b));
     let (a, b) = match (a, b) {
         (OperandSet::Single(a), OperandSet::Single(b)) => return Ok(single_pair(None, pair(&a, &b))),
@@ -87,11 +87,11 @@ fn compare_documents(a: OperandSet, b: OperandSet, tolerances: &Tolerances) -> R
     };
     let (in_a, in_b) = (by_name(&a), by_name(&b));
     let pairs = a.iter().filter_map(|(name, a)| Some((Some(name.clone()), pair(a, in_b.get(name)?)))).collect();
-    Ok(Compared { pairs, only_a: missing_from(&in_b, &a), only_b: missing_from(&in_a, &b) })
+    Ok(DocumentComparison { pairs, only_a: missing_from(&in_b, &a), only_b: missing_from(&in_a, &b) })
 }
 
-fn single_pair(name: Option<Name>, comparison: Comparison) -> Compared {
-    Compared { pairs: vec![(name, comparison)], only_a: vec![], only_b: vec![] }
+fn single_pair(name: Option<Name>, comparison: ArrayComparison) -> DocumentComparison {
+    DocumentComparison { pairs: vec![(name, comparison)], only_a: vec![], only_b: vec![] }
 }
 
 /// Returns the only array of a document that is compared with a single array.

@@ -3,7 +3,7 @@
 use super::messages::Messages;
 use super::request::Request;
 use super::status::Status;
-use crate::check::expect::{Answer, judge};
+use crate::check::expect::{GradedResult, grade};
 use crate::core::error::{Code, Error, Note, edit_distance};
 use crate::core::name::Name;
 use crate::format::decimal::{Sheet, Sheets};
@@ -29,11 +29,11 @@ pub(crate) fn run(
     let named = name_sheets(sheets, &report.blocks)?;
     let computed: Vec<Name> = report.blocks.iter().map(|block| block.name.clone()).collect();
     messages.notes(&unused_keys(&named, spec, &computed), request.strict)?;
-    let mut answers: Vec<Answer> = Vec::new();
+    let mut answers: Vec<GradedResult> = Vec::new();
     for block in &report.blocks {
         if let Some((_, sheet)) = named.iter().find(|(name, _)| *name == block.name) {
             let sheet = sheet.as_ref().map_err(|error| error.clone().with_operand(&EXPECT))?;
-            answers.push(judge(&block.name, sheet, &block.value, rounding(request), expectation::LISTED));
+            answers.push(grade(&block.name, sheet, &block.value, rounding(request), expectation::LISTED));
         }
     }
     if answers.is_empty() {
@@ -45,7 +45,7 @@ pub(crate) fn run(
         None => expectation::text(&answers, &mut out)?,
     }
     out.flush()?;
-    Ok(if answers.iter().all(Answer::passes) { Status::Done } else { Status::No })
+    Ok(if answers.iter().all(GradedResult::passes) { Status::Done } else { Status::No })
 }
 
 /// Returns the unit roundoff of the arithmetic that computes results.

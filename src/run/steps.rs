@@ -15,7 +15,7 @@ use crate::network::{Run, Tape};
 use crate::numeric::Scalar;
 use crate::report::steps;
 use crate::report::steps::{Form, WorkedResult};
-use crate::steps::{Followed, Tally, follow, mark};
+use crate::steps::{GradeSummary, LayerRun, grade, trace};
 use ndarray::ArrayD;
 use std::io::{BufWriter, Write};
 
@@ -37,12 +37,12 @@ pub(crate) fn layer(
     let outcome = compute_all(job, request);
     let round = round_to(request.precision);
     let dout = job.dout.as_ref();
-    let mut sections = follow(&Followed {
+    let mut sections = trace(&LayerRun {
         layer: job.layer.as_ref(),
-        at: &job.operands.values.map(round),
+        operands: &job.operands.values.map(round),
         outcome: &outcome,
         dout: dout.map(|dout| dout.to_array().map(round)).as_ref(),
-        says_dout: dout.is_some_and(|dout| dout.is_explicit) || !job.spec.is_loss(),
+        shows_dout: dout.is_some_and(|dout| dout.is_explicit) || !job.spec.is_loss(),
     })?;
     let report = report(job, request, outcome)?;
     sections.retain(|section| report.blocks.iter().any(|block| block.name == section.name));
@@ -65,7 +65,7 @@ pub(crate) fn layer(
             if sheets.is_empty() {
                 return Err(no_results(&named, &computed).into());
             }
-            Some(mark(&mut sections, &sheets, rounding(request)))
+            Some(grade(&mut sections, &sheets, rounding(request)))
         }
         None => None,
     };
@@ -100,12 +100,12 @@ pub(crate) fn chain(
     for (n, (stage, passed)) in tape.stages.iter().zip(run.layers(tape, dout)).enumerate() {
         let Some(at) = sections.sections.iter().position(|(layer, _)| *layer == stage.name) else { continue };
         let (layer, blocks) = sections.sections.remove(at);
-        let followed = follow(&Followed {
+        let followed = trace(&LayerRun {
             layer: stage.layer(),
-            at: &passed.at.map(round),
+            operands: &passed.at.map(round),
             outcome: &passed.outcome,
             dout: passed.dout.as_ref().map(|dout| dout.map(round)).as_ref(),
-            says_dout: is_explicit || !is_loss || n + 1 < tape.stages.len(),
+            shows_dout: is_explicit || !is_loss || n + 1 < tape.stages.len(),
         })?;
         let worked = blocks.into_iter().filter_map(|block| {
             let section = followed.iter().find(|section| section.name == block.name)?.clone();
@@ -126,7 +126,7 @@ pub(crate) fn chain(
 
 fn write(
     worked: &[WorkedResult],
-    tally: Option<&Tally>,
+    tally: Option<&GradeSummary>,
     form: Form,
     request: &Request,
     out: &mut dyn Write,

@@ -1,17 +1,18 @@
-//! An entry of a trace as arithmetic with the numbers filled in. What has a name is a number; what has none is written out.
+//! Writes an entry of a trace as arithmetic with the numbers filled in. Named entries appear as numbers, others as
+//! sub-expressions.
 
-use super::number::written;
+use super::number_text::write_number;
 use crate::numeric::Scalar;
 use crate::numeric::traced::{Entry, Op, Read};
 
-/// Of a sum with more terms than this, the first and the last are shown.
-const TERMS: usize = 10;
-/// So many at the front.
-const FRONT: usize = 7;
+/// Number of terms up to which a sum is written in full.
+const MAX_TERMS: usize = 10;
+/// Number of terms at the front of a longer sum, which ends with its last term.
+const LEADING_TERMS: usize = 7;
 
-/// How tightly an expression holds together.
+/// Precedence of an expression's outermost operator, the lowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Bond {
+enum Precedence {
     /// a + b, −a.
     Sum,
     /// a / b.
@@ -20,79 +21,95 @@ enum Bond {
     Product,
     /// A negative number.
     Negative,
-    /// A number, or a function with its brackets.
+    /// A number, a name, or a function with its parentheses.
     Atom,
 }
 
-/// An expression, and whether every number in it stands there as it is.
+/// An expression as text.
 #[derive(Clone, Debug)]
 pub(super) struct Expression {
     pub(super) text: String,
+    /// True if no number in it was rounded to be written.
     pub(super) exact: bool,
-    bond: Bond,
+    precedence: Precedence,
 }
 
 impl Expression {
     fn number(value: f64) -> Expression {
-        let (text, exact) = written(value);
-        let bond = if text.starts_with('-') { Bond::Negative } else { Bond::Atom };
-        Expression { text, exact, bond }
+        let (text, exact) = write_number(value);
+        let precedence = if text.starts_with('-') { Precedence::Negative } else { Precedence::Atom };
+        Expression { text, exact, precedence }
     }
 
-    /// A number by its name.
+    /// Returns a name as an expression.
     pub(super) fn name(text: String) -> Expression {
-        Expression { text, exact: true, bond: Bond::Atom }
+        Expression { text, exact: true, precedence: Precedence::Atom }
     }
 
-    /// In brackets where it holds together less than `bond`.
-    fn within(self, bond: Bond) -> Expression {
-        if self.bond >= bond { self } else { Expression { text: format!("({})", self.text), bond: Bond::Atom, ..self } }
+    /// Adds parentheses if the precedence is below the given one.
+    fn within(self, precedence: Precedence) -> Expression {
+        if self.precedence >= precedence {
+            return self;
+        }
+        Expression { text: format!("({})", self.text), precedence: Precedence::Atom, ..self }
+    }
+
+    /// Adds parentheses around a leading negative number, as behind an operator.
+    fn with_closed_sign(mut self) -> Expression {
+        if self.text.starts_with('-') {
+            let end = self.text.find(['·', ' ']).unwrap_or(self.text.len());
+            self.text = format!("({}){}", &self.text[..end], &self.text[end..]);
+            self.precedence = if self.precedence == Precedence::Negative { Precedence::Atom } else { self.precedence };
+        }
+        self
     }
 }
 
 /// Writes entries of one trace.
 pub(super) struct Writer<'a> {
     pub(super) log: &'a [Entry],
-    /// Whether an entry has a name, and is a number to whoever reads it.
+    /// Returns true if an entry has a name, so that it appears as a number in other expressions.
     pub(super) is_named: &'a dyn Fn(usize) -> bool,
 }
 
-/// A term of a sum: its sign, and the rest.
-type Signed = (bool, Expression);
+/// A term of a sum: true for a minus sign, and the term without its sign.
+type SignedTerm = (bool, Expression);
 
 impl Writer<'_> {
-    /// How an entry is made of what it reads.
-    pub(super) fn made(&self, entry: usize) -> Expression {
-        let made = &self.log[entry];
-        let read = |n: usize| made.reads[n];
-        match made.op {
-            Op::Leaf => Expression::number(made.value.to_f64()),
+    /// Returns an entry's operation as an expression of its operands.
+    pub(super) fn express(&self, entry: usize) -> Expression {
+        let operation = &self.log[entry];
+        let read = |n: usize| operation.reads[n];
+        match operation.op {
+            Op::Leaf => Expression::number(operation.value.to_f64()),
             Op::Sum => self.sum(entry),
-            // A constant 0 is taken off for exactness alone.
+            // The constant 0 is subtracted for exactness only.
             Op::Less if self.is_zero(read(1)) && self.is_plain(read(0)) => self.read(read(0)),
             Op::Less => {
-                let (left, right) = (self.read(read(0)), self.read(read(1)).within(Bond::Quotient));
-                joined(left, " − ", right.bracketed_negative(), Bond::Sum)
+                let (left, right) = (self.read(read(0)), self.read(read(1)).within(Precedence::Quotient));
+                join(left, " − ", right.with_closed_sign(), Precedence::Sum)
             }
-            Op::Times | Op::Minus => signed(self.factors(entry)),
+            Op::Times | Op::Minus => with_sign(self.product(entry)),
             Op::Over => {
-                let (above, below) = (self.read(read(0)).within(Bond::Quotient), self.read(read(1)).within(Bond::Atom));
-                joined(above, " / ", below, Bond::Quotient)
+                let (above, below) =
+                    (self.read(read(0)).within(Precedence::Quotient), self.read(read(1)).within(Precedence::Atom));
+                join(above, " / ", below, Precedence::Quotient)
             }
             Op::Exp { shift } => {
-                let x = self.power(read(0));
+                let x = self.exponent(read(0));
                 let power = if shift == 0.0 {
                     x
                 } else {
-                    joined(x, " − ", Expression::number(shift).bracketed_negative(), Bond::Sum)
+                    join(x, " − ", Expression::number(shift).with_closed_sign(), Precedence::Sum)
                 };
-                // e^-1 needs no brackets.
-                let power = if power.bond == Bond::Negative { power } else { power.within(Bond::Atom) };
-                Expression { text: format!("e^{}", power.text), bond: Bond::Atom, ..power }
+                // e^-1 needs no parentheses.
+                let power =
+                    if power.precedence == Precedence::Negative { power } else { power.within(Precedence::Atom) };
+                Expression { text: format!("e^{}", power.text), precedence: Precedence::Atom, ..power }
             }
             Op::Ln { eps } => {
                 let x = self.read(read(0));
-                let inside = if eps == 0.0 { x } else { joined(x, " + ", Expression::number(eps), Bond::Sum) };
+                let inside = if eps == 0.0 { x } else { join(x, " + ", Expression::number(eps), Precedence::Sum) };
                 function("log", &[inside])
             }
             Op::Tanh => function("tanh", &[self.read(read(0))]),
@@ -100,82 +117,85 @@ impl Writer<'_> {
             Op::Gate => {
                 let (x, value) = (self.read(read(0)), self.read(read(1)));
                 let text = format!("({} if {} > 0 else 0)", value.text, x.text);
-                Expression { text, exact: x.exact && value.exact, bond: Bond::Atom }
+                Expression { text, exact: x.exact && value.exact, precedence: Precedence::Atom }
             }
             Op::Max => {
-                let all: Vec<Expression> = made.reads.iter().map(|&read| self.read(read)).collect();
-                function("max", &shortened(all))
+                let operands: Vec<Expression> = operation.reads.iter().map(|&read| self.read(read)).collect();
+                function("max", &shorten(operands))
             }
         }
     }
 
-    /// What was read: a number where it has a name or is constant, else how it is made.
+    /// Returns an operand: a number if it is named or constant, else its own expression.
     fn read(&self, (value, from): Read) -> Expression {
         match from.filter(|&from| !(self.is_named)(from)) {
-            Some(from) => self.made(from),
+            Some(from) => self.express(from),
             None => Expression::number(value.to_f64()),
         }
     }
 
-    /// What stands above e: −2 as a number, which needs no brackets there.
-    fn power(&self, read: Read) -> Expression {
-        match self.inner(read, |op| op == Op::Minus).map(|minus| self.log[minus].reads[0]) {
-            // −0 is written 0.
+    /// Returns the exponent of e. −2 is a number, which needs no parentheses there.
+    fn exponent(&self, read: Read) -> Expression {
+        match self.unnamed(read, |op| op == Op::Minus).map(|minus| self.log[minus].reads[0]) {
+            // 0 − 0 is written 0, −0 would be -0.
             Some(inner) if self.is_plain(inner) => Expression::number(0.0 - inner.0.to_f64()),
             _ => self.read(read),
         }
     }
 
+    /// Returns true if an operand appears as a number.
     fn is_plain(&self, (_, from): Read) -> bool {
         from.is_none_or(|from| (self.is_named)(from))
     }
 
+    /// Returns true for the constant 0.
     fn is_zero(&self, (value, from): Read) -> bool {
         from.is_none() && value.to_f64() == 0.0
     }
 
-    /// The unnamed entry behind what was read, where it is of that kind.
-    fn inner(&self, (_, from): Read, is: impl Fn(Op) -> bool) -> Option<usize> {
-        from.filter(|&from| !(self.is_named)(from) && is(self.log[from].op))
+    /// Returns the entry of an unnamed operand whose operation is of a kind.
+    fn unnamed(&self, (_, from): Read, is_kind: impl Fn(Op) -> bool) -> Option<usize> {
+        from.filter(|&from| !(self.is_named)(from) && is_kind(self.log[from].op))
     }
 
     fn sum(&self, entry: usize) -> Expression {
         let mut terms = Vec::new();
-        self.terms(entry, &mut terms);
+        self.collect_terms(entry, &mut terms);
         let count = terms.len();
-        let tail = if count > TERMS { terms.split_off(count - 1) } else { Vec::new() };
-        terms.truncate(if count > TERMS { FRONT } else { count });
-        let mut all = terms.into_iter();
-        let mut sum = all.next().map_or_else(|| Expression::number(0.0), signed);
-        let add = |sum: Expression, (minus, term): Signed| {
-            joined(sum, if minus { " − " } else { " + " }, term.within(Bond::Quotient).bracketed_negative(), Bond::Sum)
+        let last = if count > MAX_TERMS { terms.pop() } else { None };
+        terms.truncate(if count > MAX_TERMS { LEADING_TERMS } else { count });
+        let add = |sum: Expression, (minus, term): SignedTerm| {
+            let term = term.within(Precedence::Quotient).with_closed_sign();
+            join(sum, if minus { " − " } else { " + " }, term, Precedence::Sum)
         };
-        sum = all.fold(sum, add);
-        if let Some(last) = tail.into_iter().next() {
-            sum.text = format!("{} + … {} more …", sum.text, count - FRONT - 1);
+        let mut terms = terms.into_iter();
+        let first = terms.next().map_or_else(|| Expression::number(0.0), with_sign);
+        let mut sum = terms.fold(first, add);
+        if let Some(last) = last {
+            sum.text = format!("{} + … {} more …", sum.text, count - LEADING_TERMS - 1);
             sum = add(sum, last);
         }
         sum
     }
 
-    /// The terms of a sum, and of the sums in it that have no name.
-    fn terms(&self, entry: usize, terms: &mut Vec<Signed>) {
+    /// Collects the terms of a sum and of the unnamed sums in it.
+    fn collect_terms(&self, entry: usize, terms: &mut Vec<SignedTerm>) {
         for &read in &self.log[entry].reads {
-            if let Some(sum) = self.inner(read, |op| op == Op::Sum) {
-                self.terms(sum, terms);
-            } else if let Some(product) = self.inner(read, |op| matches!(op, Op::Times | Op::Minus)) {
-                terms.push(self.factors(product));
+            if let Some(sum) = self.unnamed(read, |op| op == Op::Sum) {
+                self.collect_terms(sum, terms);
+            } else if let Some(product) = self.unnamed(read, |op| matches!(op, Op::Times | Op::Minus)) {
+                terms.push(self.product(product));
             } else if !self.is_zero(read) {
                 terms.push((false, self.read(read)));
             }
         }
     }
 
-    /// A product, and whether a minus stands before it.
-    fn factors(&self, entry: usize) -> Signed {
+    /// Returns a product as a signed term.
+    fn product(&self, entry: usize) -> SignedTerm {
         let (mut minus, mut reads) = (false, Vec::new());
-        self.gather(entry, &mut minus, &mut reads);
-        // A constant 1 is what is left out.
+        self.collect_factors(entry, &mut minus, &mut reads);
+        // The constant 1 is omitted.
         let is_one = |(value, from): &Read| from.is_none() && value.to_f64() == 1.0;
         let mut factors: Vec<Read> = reads.iter().copied().filter(|read| !is_one(read)).collect();
         if factors.is_empty() {
@@ -184,14 +204,14 @@ impl Writer<'_> {
         let product = match factors[..] {
             [only] => self.read(only),
             [a, b] if a.1.is_some() && a.1 == b.1 => {
-                let base = self.read(a).within(Bond::Atom);
-                Expression { text: format!("{}²", base.text), bond: Bond::Atom, ..base }
+                let base = self.read(a).within(Precedence::Atom);
+                Expression { text: format!("{}²", base.text), precedence: Precedence::Atom, ..base }
             }
             _ => {
-                let mut all = factors.iter().copied();
-                let first = all.next().map_or_else(|| Expression::number(1.0), |first| self.read(first));
-                let mut product = all.fold(first.within(Bond::Product), |product, factor| {
-                    joined(product, "·", self.read(factor).within(Bond::Atom), Bond::Product)
+                let mut rest = factors.iter().copied();
+                let first = rest.next().map_or_else(|| Expression::number(1.0), |first| self.read(first));
+                let mut product = rest.fold(first.within(Precedence::Product), |product, factor| {
+                    join(product, "·", self.read(factor).within(Precedence::Atom), Precedence::Product)
                 });
                 // 0 times a rounded number is 0.
                 product.exact |= factors.iter().any(|(value, _)| value.to_f64() == 0.0);
@@ -201,54 +221,44 @@ impl Writer<'_> {
         (minus, product)
     }
 
-    /// The factors of a product, and of the products in it that have no name.
-    fn gather(&self, entry: usize, minus: &mut bool, reads: &mut Vec<Read>) {
+    /// Collects the factors of a product and of the unnamed products in it.
+    fn collect_factors(&self, entry: usize, minus: &mut bool, reads: &mut Vec<Read>) {
         *minus ^= self.log[entry].op == Op::Minus;
         for &read in &self.log[entry].reads {
-            match self.inner(read, |op| matches!(op, Op::Times | Op::Minus)) {
-                Some(product) => self.gather(product, minus, reads),
+            match self.unnamed(read, |op| matches!(op, Op::Times | Op::Minus)) {
+                Some(product) => self.collect_factors(product, minus, reads),
                 None => reads.push(read),
             }
         }
     }
 }
 
-impl Expression {
-    /// A negative number at the front in brackets, as behind a sign.
-    fn bracketed_negative(mut self) -> Expression {
-        if self.text.starts_with('-') {
-            let end = self.text.find(['·', ' ']).unwrap_or(self.text.len());
-            self.text = format!("({}){}", &self.text[..end], &self.text[end..]);
-            self.bond = if self.bond == Bond::Negative { Bond::Atom } else { self.bond };
-        }
-        self
-    }
-}
-
-/// A term with its sign in front.
-fn signed((minus, term): Signed) -> Expression {
+/// Returns a term with its sign in front.
+fn with_sign((minus, term): SignedTerm) -> Expression {
     if !minus {
         return term;
     }
-    let term = term.within(Bond::Quotient).bracketed_negative();
-    Expression { text: format!("−{}", term.text), bond: Bond::Sum, ..term }
+    let term = term.within(Precedence::Quotient).with_closed_sign();
+    Expression { text: format!("−{}", term.text), precedence: Precedence::Sum, ..term }
 }
 
-fn joined(left: Expression, sign: &str, right: Expression, bond: Bond) -> Expression {
-    Expression { text: format!("{}{sign}{}", left.text, right.text), exact: left.exact && right.exact, bond }
+fn join(left: Expression, operator: &str, right: Expression, precedence: Precedence) -> Expression {
+    let text = format!("{}{operator}{}", left.text, right.text);
+    Expression { text, exact: left.exact && right.exact, precedence }
 }
 
-fn function(name: &str, of: &[Expression]) -> Expression {
-    let inside: Vec<&str> = of.iter().map(|x| x.text.as_str()).collect();
-    Expression { text: format!("{name}({})", inside.join(", ")), exact: of.iter().all(|x| x.exact), bond: Bond::Atom }
+fn function(name: &str, arguments: &[Expression]) -> Expression {
+    let texts: Vec<&str> = arguments.iter().map(|argument| argument.text.as_str()).collect();
+    let text = format!("{name}({})", texts.join(", "));
+    Expression { text, exact: arguments.iter().all(|argument| argument.exact), precedence: Precedence::Atom }
 }
 
-/// The first and the last of many.
-fn shortened(mut all: Vec<Expression>) -> Vec<Expression> {
-    let count = all.len();
-    if count > TERMS {
-        let dots = format!("… {} more …", count - FRONT - 1);
-        all.splice(FRONT..count - 1, [Expression { text: dots, exact: true, bond: Bond::Atom }]);
+/// Replaces the middle of a long list by an ellipsis.
+fn shorten(mut list: Vec<Expression>) -> Vec<Expression> {
+    let count = list.len();
+    if count > MAX_TERMS {
+        let ellipsis = format!("… {} more …", count - LEADING_TERMS - 1);
+        list.splice(LEADING_TERMS..count - 1, [Expression::name(ellipsis)]);
     }
-    all
+    list
 }

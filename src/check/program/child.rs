@@ -1,7 +1,6 @@
-//! A process with threads at its pipes: all three are fed and drained at the same time, so that neither side can wait
-//! for the other for ever; and it is always waited for.
+//! A child process with a thread for each of its pipes. All three are written or read at the same time, so that the two
+//! processes cannot deadlock. The process is always waited for.
 
-use super::Conversation;
 use crate::core::error::{Code, Error};
 use crate::core::signals;
 use crate::format::sanitize;
@@ -14,149 +13,159 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// The longest reply, in bytes: a program that prints for ever must not fill the memory until its time is up.
-const LONGEST_REPLY: u64 = 1 << 28;
-/// So much of what was said last on standard error is kept.
-const KEPT_WORDS: usize = 4096;
-/// So many of its lines are shown.
+/// Longest reply in bytes, so that a program that prints without end does not fill the memory.
+const MAX_REPLY_BYTES: u64 = 1 << 28;
+/// Number of bytes of standard error that are kept, from its end.
+const STDERR_BYTES: usize = 4096;
+/// Number of lines of standard error that an error shows.
 const SHOWN_LINES: usize = 6;
-/// How often a signal is looked for while waiting.
-const TICK: Duration = Duration::from_millis(50);
-/// How long a persistent program may take to end when its input has ended.
-const GRACE: Duration = Duration::from_secs(1);
+/// Interval at which a waiting thread looks for signals.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+/// Time that a persistent program has to end after its input has ended.
+const GRACE_PERIOD: Duration = Duration::from_secs(1);
 
-/// What a program did on standard output.
-pub(super) enum Said {
-    /// It answered.
+/// The requests that a process serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessLifetime {
+    /// One request. Standard input ends after it, and all of standard output is the reply.
+    PerRequest,
+    /// All requests, one a line, each with a reply of one line, until standard input ends.
+    Persistent,
+}
+
+/// An event on standard output.
+pub(super) enum Output {
+    /// A reply.
     Reply(Vec<u8>),
-    /// It went on and on.
+    /// A reply longer than [`MAX_REPLY_BYTES`].
     TooLong,
-    /// It closed standard output.
+    /// The end of the output.
     End,
 }
 
 /// A running program.
-pub(super) struct Child {
+pub(super) struct ChildProcess {
     process: std::process::Child,
     requests: Option<Sender<Vec<u8>>>,
-    said: Receiver<Said>,
-    words: Arc<Mutex<Vec<u8>>>,
-    words_end: Option<JoinHandle<()>>,
+    output: Receiver<Output>,
+    stderr: Arc<Mutex<Vec<u8>>>,
+    stderr_reader: JoinHandle<()>,
     status: Option<ExitStatus>,
 }
 
-impl Child {
-    pub(super) fn start(command: &[OsString], conversation: Conversation) -> Result<Child, Error> {
+impl ChildProcess {
+    pub(super) fn start(command: &[OsString], lifetime: ProcessLifetime) -> Result<ChildProcess, Error> {
         let Some((program, arguments)) = command.split_first() else {
             return Err(Error::new(Code::Usage, "no program is given")
-                .tip("it stands behind --: nnlayer gradcheck --layer affine -- python3 affine.py"));
+                .tip("name the program after --: nnlayer gradcheck --layer affine -- python3 affine.py"));
         };
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut process = command.spawn().map_err(|error| cannot_start(program, &error))?;
-        let (requests, waiting) = channel();
-        let (heard, said) = sync_channel(1);
-        let words = Arc::new(Mutex::new(Vec::new()));
-        let (stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
-        thread::spawn(move || stdin.map(|stdin| feed(stdin, &waiting)));
-        thread::spawn(move || stdout.map(|stdout| drain(stdout, conversation, &heard)));
-        let kept = Arc::clone(&words);
-        let words_end = thread::spawn(move || {
-            if let Some(stderr) = stderr {
-                keep(stderr, &kept);
+        let mut process = command.spawn().map_err(|error| start_error(program, &error))?;
+        let (requests, pending) = channel();
+        let (sender, output) = sync_channel(1);
+        let stderr = Arc::new(Mutex::new(Vec::new()));
+        let (stdin_pipe, stdout_pipe, stderr_pipe) =
+            (process.stdin.take(), process.stdout.take(), process.stderr.take());
+        thread::spawn(move || stdin_pipe.map(|pipe| write_requests(pipe, &pending)));
+        thread::spawn(move || stdout_pipe.map(|pipe| read_replies(pipe, lifetime, &sender)));
+        let tail = Arc::clone(&stderr);
+        let stderr_reader = thread::spawn(move || {
+            if let Some(pipe) = stderr_pipe {
+                read_stderr(pipe, &tail);
             }
         });
-        Ok(Child { process, requests: Some(requests), said, words, words_end: Some(words_end), status: None })
+        Ok(ChildProcess { process, requests: Some(requests), output, stderr, stderr_reader, status: None })
     }
 
-    /// Hands a request to the thread that feeds the program.
-    pub(super) fn tell(&self, request: Vec<u8>) {
-        // A thread that is gone met a closed pipe: what the program says and how it ends tells more than that.
+    /// Passes a request to the thread that writes standard input.
+    pub(super) fn send(&self, request: Vec<u8>) {
+        // The thread ends if the pipe is closed: the output and the exit status then say more than this error.
         let _ = self.requests.as_ref().map(|requests| requests.send(request));
     }
 
-    /// Closes its standard input, once all requests are written.
-    pub(super) fn end_input(&mut self) {
+    /// Closes standard input after all requests are written.
+    pub(super) fn close_input(&mut self) {
         self.requests = None;
     }
 
-    /// What it said without having been asked.
-    pub(super) fn already_said(&self) -> Option<Said> {
-        self.said.try_recv().ok()
+    /// Returns output that arrived without a request.
+    pub(super) fn unread_output(&self) -> Option<Output> {
+        self.output.try_recv().ok()
     }
 
-    /// What it says next; nothing when the time is up.
-    pub(super) fn listen(&mut self, until: Instant) -> Option<Said> {
+    /// Waits for output; returns `None` at the deadline.
+    pub(super) fn receive(&mut self, deadline: Instant) -> Option<Output> {
         loop {
-            self.obey_signals();
-            let left = until.saturating_duration_since(Instant::now());
-            match self.said.recv_timeout(left.min(TICK)) {
-                Ok(said) => return Some(said),
-                Err(RecvTimeoutError::Disconnected) => return Some(Said::End),
+            self.handle_signals();
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.output.recv_timeout(left.min(SIGNAL_INTERVAL)) {
+                Ok(output) => return Some(output),
+                Err(RecvTimeoutError::Disconnected) => return Some(Output::End),
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => return None,
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
 
-    /// Waits for it to end.
-    fn wait(&mut self, until: Instant) -> Option<ExitStatus> {
+    /// Waits for the process to end; returns `None` at the deadline.
+    fn wait(&mut self, deadline: Instant) -> Option<ExitStatus> {
         let mut pause = Duration::from_micros(200);
         loop {
             if let Ok(Some(status)) = self.process.try_wait() {
                 self.status = Some(status);
                 return self.status;
             }
-            if Instant::now() >= until {
+            if Instant::now() >= deadline {
                 return None;
             }
-            self.obey_signals();
+            self.handle_signals();
             thread::sleep(pause);
-            pause = (pause * 2).min(TICK);
+            pause = (pause * 2).min(SIGNAL_INTERVAL);
         }
     }
 
-    /// Waits for an end without complaint.
-    pub(super) fn end_well(&mut self, until: Instant, timeout: Duration) -> Result<(), Error> {
-        match self.wait(until) {
+    /// Waits for exit status 0.
+    pub(super) fn wait_for_success(&mut self, deadline: Instant, timeout: Duration) -> Result<(), Error> {
+        match self.wait(deadline) {
             Some(status) if status.success() => Ok(()),
-            Some(_) => Err(self.ended(until, timeout)),
-            None => Err(self.kill_late(timeout)),
+            Some(_) => Err(self.explain_end(deadline, timeout)),
+            None => Err(self.kill_after_timeout(timeout)),
         }
     }
 
-    /// Why it ended without an answer, or badly.
-    pub(super) fn ended(&mut self, until: Instant, timeout: Duration) -> Error {
-        let Some(status) = self.wait(until) else { return self.kill_late(timeout) };
+    /// Returns the error for a process that ended without a reply or failed.
+    pub(super) fn explain_end(&mut self, deadline: Instant, timeout: Duration) -> Error {
+        let Some(status) = self.wait(deadline) else { return self.kill_after_timeout(timeout) };
         let error = if status.success() {
-            Error::new(Code::ProgramCrash, "ended without an answer").tip(
-                "a program reads one line from standard input and prints one line of JSON, with --persistent again and again until its input ends; docs/gradcheck-protocol.md has examples",
+            Error::new(Code::ProgramCrash, "ended without a reply").tip(
+                "read one line from standard input and print one line of JSON, with --persistent for each line of the input; docs/gradcheck-protocol.md has examples",
             )
         } else {
-            Error::new(Code::ProgramCrash, how_it_ended(status))
-                .tip("a status other than 0 says that the program failed; run it by hand with the example of docs/gradcheck-protocol.md")
+            Error::new(Code::ProgramCrash, describe_status(status))
+                .tip("run the program by hand with the example of docs/gradcheck-protocol.md")
         };
-        self.with_last_words(error)
+        self.add_stderr(error)
     }
 
-    /// Ends it because its time is up.
-    pub(super) fn kill_late(&mut self, timeout: Duration) -> Error {
+    /// Kills the process because its time is up.
+    pub(super) fn kill_after_timeout(&mut self, timeout: Duration) -> Error {
         self.kill();
-        let error = Error::new(Code::ProgramTimeout, format!("did not answer within {} s", timeout.as_secs_f64()));
-        self.with_last_words(error)
-            .tip("--timeout SECONDS gives it longer; does it read to the end of its input, and end by itself?")
+        let error = Error::new(Code::ProgramTimeout, format!("did not reply within {} s", timeout.as_secs_f64()));
+        self.add_stderr(error)
+            .tip("use --timeout SECONDS for a longer limit; check that the program reads its input and then ends")
     }
 
-    /// Ends it because it does not stop printing.
-    pub(super) fn kill_endless(&mut self) -> Error {
+    /// Kills the process because its reply is too long.
+    pub(super) fn kill_after_long_output(&mut self) -> Error {
         self.kill();
-        Error::new(Code::ReplyTooLong, format!("printed more than {} MB and was ended", LONGEST_REPLY >> 20))
-            .tip("standard output is for the one answer; print other things on standard error")
+        Error::new(Code::ReplyTooLong, format!("printed more than {} MB and was stopped", MAX_REPLY_BYTES >> 20))
+            .tip("print only the reply on standard output, and everything else on standard error")
     }
 
-    /// Ends it and whatever it has started, and waits for it.
+    /// Kills the process and all processes that it started, and waits for it.
     fn kill(&mut self) {
         if self.status.is_some() {
             return;
@@ -170,25 +179,25 @@ impl Child {
         self.status = self.process.wait().ok();
     }
 
-    fn obey_signals(&mut self) {
+    fn handle_signals(&mut self) {
         if let Some(signal) = signals::received() {
             self.kill();
             signals::terminate_by(signal);
         }
     }
 
-    /// Adds what it said last on standard error.
-    fn with_last_words(&mut self, mut error: Error) -> Error {
-        // What it had started may hold standard error open after its end: wait for a moment only.
-        let soon = Instant::now() + TICK * 4;
-        while self.words_end.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < soon {
+    /// Adds the last lines of standard error to an error.
+    fn add_stderr(&mut self, mut error: Error) -> Error {
+        // A process that it started may keep standard error open after its end: the wait is short.
+        let deadline = Instant::now() + SIGNAL_INTERVAL * 4;
+        while !self.stderr_reader.is_finished() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
-        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = String::from_utf8_lossy(&words);
+        let tail = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(&tail);
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         if !lines.is_empty() {
-            error = error.fact("on standard error it said last:");
+            error = error.fact("last lines of standard error:");
         }
         for line in &lines[lines.len().saturating_sub(SHOWN_LINES)..] {
             error = error.fact(format!("  {}", sanitize(line)));
@@ -197,17 +206,17 @@ impl Child {
     }
 }
 
-impl Drop for Child {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
-        self.end_input();
-        if self.status.is_none() && self.wait(Instant::now() + GRACE).is_none() {
+        self.close_input();
+        if self.status.is_none() && self.wait(Instant::now() + GRACE_PERIOD).is_none() {
             self.kill();
         }
     }
 }
 
-/// Writes requests as they come, until none can come or nobody reads them.
-fn feed(mut stdin: ChildStdin, requests: &Receiver<Vec<u8>>) {
+/// Writes requests until no more can come, or the pipe is closed.
+fn write_requests(mut stdin: ChildStdin, requests: &Receiver<Vec<u8>>) {
     while let Ok(request) = requests.recv() {
         if stdin.write_all(&request).and_then(|()| stdin.flush()).is_err() {
             return;
@@ -215,40 +224,40 @@ fn feed(mut stdin: ChildStdin, requests: &Receiver<Vec<u8>>) {
     }
 }
 
-/// Reads replies: all there is, or a line each.
-fn drain(stdout: ChildStdout, conversation: Conversation, heard: &SyncSender<Said>) {
-    let mut from = BufReader::new(stdout);
+/// Reads replies: all of the output, or one a line.
+fn read_replies(stdout: ChildStdout, lifetime: ProcessLifetime, sender: &SyncSender<Output>) {
+    let mut stdout = BufReader::new(stdout);
     loop {
         let mut reply = Vec::new();
-        let mut most = (&mut from).take(LONGEST_REPLY + 1);
-        let read = match conversation {
-            Conversation::Once => most.read_to_end(&mut reply),
-            Conversation::Persistent => most.read_until(b'\n', &mut reply),
+        let mut limited = (&mut stdout).take(MAX_REPLY_BYTES + 1);
+        let read = match lifetime {
+            ProcessLifetime::PerRequest => limited.read_to_end(&mut reply),
+            ProcessLifetime::Persistent => limited.read_until(b'\n', &mut reply),
         };
-        let said = match read {
-            Ok(0) | Err(_) => Said::End,
-            Ok(read) if read as u64 > LONGEST_REPLY => Said::TooLong,
+        let output = match read {
+            Ok(0) | Err(_) => Output::End,
+            Ok(read) if read as u64 > MAX_REPLY_BYTES => Output::TooLong,
             Ok(_) if reply.trim_ascii().is_empty() => continue,
-            Ok(_) => Said::Reply(reply),
+            Ok(_) => Output::Reply(reply),
         };
-        let last = !matches!(said, Said::Reply(_));
-        if heard.send(said).is_err() || last {
+        let is_last = !matches!(output, Output::Reply(_));
+        if sender.send(output).is_err() || is_last {
             return;
         }
     }
 }
 
-/// Keeps the end of what is said on standard error.
-fn keep(mut stderr: ChildStderr, words: &Mutex<Vec<u8>>) {
-    let mut buffer = vec![0; KEPT_WORDS];
+/// Reads standard error and keeps its end.
+fn read_stderr(mut stderr: ChildStderr, tail: &Mutex<Vec<u8>>) {
+    let mut buffer = vec![0; STDERR_BYTES];
     loop {
         match stderr.read(&mut buffer) {
             Ok(0) => return,
             Ok(read) => {
-                let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
-                words.extend_from_slice(&buffer[..read]);
-                let early = words.len().saturating_sub(KEPT_WORDS);
-                words.drain(..early);
+                let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+                tail.extend_from_slice(&buffer[..read]);
+                let excess = tail.len().saturating_sub(STDERR_BYTES);
+                tail.drain(..excess);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => return,
@@ -256,7 +265,7 @@ fn keep(mut stderr: ChildStderr, words: &Mutex<Vec<u8>>) {
     }
 }
 
-fn how_it_ended(status: ExitStatus) -> String {
+fn describe_status(status: ExitStatus) -> String {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
         let name = signal_hook::low_level::signal_name(signal).map_or_else(String::new, |name| format!(" ({name})"));
@@ -265,33 +274,34 @@ fn how_it_ended(status: ExitStatus) -> String {
     status.code().map_or_else(|| "failed".to_owned(), |code| format!("ended with status {code}"))
 }
 
-fn cannot_start(program: &OsString, error: &io::Error) -> Error {
+/// Returns the error for a program that cannot be started, with a tip for the usual causes.
+fn start_error(program: &OsString, error: &io::Error) -> Error {
     let path = Path::new(program);
     let shown = sanitize(&program.to_string_lossy());
     let is_path = path.components().count() > 1;
-    let found = Error::new(Code::ProgramNotExecutable, format!("cannot be run: {error}"));
+    let not_executable = Error::new(Code::ProgramNotExecutable, format!("cannot be run: {error}"));
+    let usage = "write the program and its arguments after --: -- python3 affine.py";
     match error.kind() {
         ErrorKind::NotFound if is_path && path.exists() => {
-            found.tip("the program that its first line #! names does not exist; name the interpreter: -- python3 FILE")
+            not_executable.tip("the interpreter in its first line #! does not exist; name one: -- python3 FILE")
         }
         ErrorKind::NotFound => {
-            let error = Error::new(Code::ProgramMissing, format!("there is no program {shown}"));
+            let missing = Error::new(Code::ProgramMissing, format!("program {shown} not found"));
             if !is_path && path.exists() {
-                error.tip(format!("a program in this folder is called ./{shown}"))
+                missing.tip(format!("write ./{shown} for a program in this folder"))
             } else if shown.contains(' ') {
-                error.tip("program and arguments are words of their own: -- python3 affine.py, without quotes")
+                missing
+                    .tip("write the program and its arguments as separate words, without quotes: -- python3 affine.py")
             } else {
-                error.tip("what follows -- is the program and its arguments: -- python3 affine.py")
+                missing.tip(usage)
             }
         }
-        ErrorKind::PermissionDenied if path.is_dir() => found.tip("it is a folder: name a program in it"),
-        ErrorKind::PermissionDenied => {
-            found.tip(format!("chmod +x {shown} makes it a program, or name the interpreter: -- python3 {shown}"))
-        }
-        // ENOEXEC: neither machine code nor a #! line.
-        _ if error.raw_os_error() == Some(8) => found.tip(format!(
-            "a script needs a first line such as #!/usr/bin/env python3, or its interpreter: -- sh {shown}"
-        )),
-        _ => found.tip("what follows -- is the program and its arguments: -- python3 affine.py"),
+        ErrorKind::PermissionDenied if path.is_dir() => not_executable.tip("it is a folder; name a program in it"),
+        ErrorKind::PermissionDenied => not_executable
+            .tip(format!("run chmod +x {shown} to make it executable, or name its interpreter: -- python3 {shown}")),
+        // ENOEXEC: the file has neither machine code nor a #! line.
+        _ if error.raw_os_error() == Some(8) => not_executable
+            .tip(format!("add a first line such as #!/usr/bin/env python3, or name the interpreter: -- sh {shown}")),
+        _ => not_executable.tip(usage),
     }
 }

@@ -1,0 +1,198 @@
+//! Numerical derivatives, each with an error bar.
+//!
+//! Central differences with a sequence of step sizes are extrapolated to step size 0. The error bar is the disagreement of
+//! neighbours in the extrapolation table, plus the noise of the outputs divided by the step size. Sequences that start at
+//! other sizes follow only for entries whose error bar is not yet small.
+
+use super::extrapolation::{Estimate, Quotient, extrapolate};
+use super::function::{Function, LayerFunction, Sample, Step};
+use super::noise::{fourth_difference_noise, quantisation_step};
+use crate::core::error::Error;
+use crate::core::name::Name;
+use crate::numeric::{DoubleDouble, Scalar};
+use ndarray::ArrayD;
+
+/// A direction to differentiate along: one entry, or many at once.
+#[derive(Clone, Debug)]
+pub struct Direction {
+    /// Flat index and weight of each entry that changes.
+    pub entries: Vec<(usize, f64)>,
+    /// Magnitude of the operand, which step sizes are relative to; 1 if the operand is 0.
+    pub size: f64,
+}
+
+/// Number of roundings in an output: those of its last operation and of a library's exp or log.
+const ROUNDINGS: f64 = 2.0;
+
+/// Number of directions whose samples are in memory at the same time.
+const BATCH_DIRECTIONS: usize = 64;
+
+/// Sizes at which sequences of steps begin, from the operand's own size.
+const SIZES: &[fn(f64) -> f64] = &[
+    |size| size,
+    |_| 1.0,
+    |size| size * 2f64.powi(-5),
+    |size| size * 2f64.powi(-10),
+    |_| 2f64.powi(-10),
+    |_| 2f64.powi(-20),
+    |_| 2f64.powi(-30),
+    |_| 2f64.powi(-40),
+    |_| 2f64.powi(-60),
+];
+
+/// The derivative of L = Σ dout∘output by one operand.
+pub struct Derivative<'a> {
+    function: &'a mut dyn Function,
+    operand: &'a Name,
+    dout: Vec<DoubleDouble>,
+    /// Absolute noise of each output.
+    noise: Vec<f64>,
+    /// The outputs without a step.
+    base: Vec<DoubleDouble>,
+}
+
+impl<'a> Derivative<'a> {
+    /// Evaluates the function around its operands to estimate the noise of its outputs.
+    pub fn new(
+        function: &'a mut dyn Function,
+        operand: &'a Name,
+        dout: &ArrayD<f64>,
+        around: &Direction,
+    ) -> Result<Derivative<'a>, Error> {
+        let unit = function.unit_roundoff();
+        let spacing = libm::pow(unit, 0.68);
+        let steps: Vec<Step<'_>> = (-3i32..=3)
+            .map(|n| Step { operand, entries: &around.entries, length: f64::from(n) * spacing * around.size })
+            .collect();
+        let samples = function.evaluate(&steps)?;
+        let base = samples.get(3).map(|sample| sample.outputs.clone()).unwrap_or_default();
+        let noise = (0..base.len())
+            .map(|n| {
+                (ROUNDINGS * unit * base[n].to_f64().abs()).max(3.0 * fourth_difference_noise(output(&samples, n)))
+            })
+            .collect();
+        let dout = dout.iter().map(|&v| DoubleDouble::from_f64(v)).collect();
+        let mut derivative = Derivative { function, operand, dout, noise, base };
+        if unit > LayerFunction::UNIT_ROUNDOFF {
+            derivative.add_quantisation_noise(around)?;
+        }
+        Ok(derivative)
+    }
+
+    /// Counts half a quantisation step as noise. Outputs are quantised if they were printed with few digits or computed in
+    /// fixed point. The steps show in windows of some width and along some direction only, so several are tried.
+    fn add_quantisation_noise(&mut self, around: &Direction) -> Result<(), Error> {
+        let direction = |k: usize| -> Vec<(usize, f64)> {
+            let sign = |n: usize| if k == 0 || (n >> (k / 2)).is_multiple_of(2) { 1.0 } else { -1.0 };
+            around.entries.iter().enumerate().map(|(n, &(entry, weight))| (entry, weight * sign(n))).collect()
+        };
+        let directions: Vec<Vec<(usize, f64)>> = (0..4).map(direction).collect();
+        let lengths = |k: usize| {
+            let widest = around.size / if k.is_multiple_of(2) { 2.0 } else { 4.0 };
+            (0..13).flat_map(move |level| (-4i32..=4).map(move |n| widest / 4f64.powi(level) * f64::from(n) / 4.0))
+        };
+        let steps: Vec<Step<'_>> = directions
+            .iter()
+            .enumerate()
+            .flat_map(|(k, entries)| lengths(k).map(|length| Step { operand: self.operand, entries, length }))
+            .collect();
+        let samples = self.function.evaluate(&steps)?;
+        for window in samples.chunks(9) {
+            for (n, noise) in self.noise.iter_mut().enumerate() {
+                *noise = noise.max(quantisation_step(&output(window, n)) / 2.0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns true if L is finite.
+    pub fn is_finite(&self) -> bool {
+        self.base.iter().zip(&self.dout).all(|(out, dout)| (*out * *dout).to_f64().is_finite())
+    }
+
+    /// Estimates the derivative along each direction, to `precision` relative to the largest if the noise allows it.
+    pub fn estimate(&mut self, directions: &[Direction], precision: f64) -> Result<Vec<Estimate>, Error> {
+        let mut best = vec![Estimate::NONE; directions.len()];
+        for size in SIZES {
+            let largest = best.iter().map(|e| e.value.abs()).filter(|v| v.is_finite()).fold(0.0, f64::max);
+            let is_open = |e: &Estimate| !(e.error_bar <= precision * largest.max(e.value.abs()) || e.error_bar == 0.0);
+            let open: Vec<usize> = (0..best.len()).filter(|&n| is_open(&best[n])).collect();
+            for batch in open.chunks(BATCH_DIRECTIONS) {
+                for (&n, estimate) in batch.iter().zip(self.central_differences(directions, batch, *size)?) {
+                    best[n].improve(estimate);
+                }
+            }
+        }
+        Ok(best)
+    }
+
+    fn central_differences(
+        &mut self,
+        directions: &[Direction],
+        open: &[usize],
+        size: fn(f64) -> f64,
+    ) -> Result<Vec<Estimate>, Error> {
+        let sequence = self.function.step_sequence();
+        let mut steps = Vec::new();
+        for direction in open.iter().map(|&n| &directions[n]) {
+            for length in sequence.lengths(size(direction.size.min(4.0))).flat_map(|length| [length, -length]) {
+                steps.push(Step { operand: self.operand, entries: &direction.entries, length });
+            }
+        }
+        let samples = self.function.evaluate(&steps)?;
+        let estimate = |samples: &[Sample]| {
+            let quotients: Vec<Quotient> = samples.chunks(2).map(|pair| self.quotient(&pair[0], &pair[1])).collect();
+            extrapolate(&quotients, sequence.ratio * sequence.ratio)
+        };
+        Ok(samples.chunks(2 * sequence.levels).map(estimate).collect())
+    }
+
+    /// Returns the derivatives to the left and to the right of the operands.
+    pub fn one_sided(&mut self, direction: &Direction) -> Result<[Estimate; 2], Error> {
+        let mut best = [Estimate::NONE; 2];
+        let sequence = self.function.step_sequence();
+        let base = Sample { outputs: self.base.clone(), length: DoubleDouble::zero() };
+        for size in SIZES {
+            for (side, best) in [-1.0, 1.0].into_iter().zip(&mut best) {
+                let steps: Vec<Step<'_>> = sequence
+                    .lengths(side * size(direction.size))
+                    .map(|length| Step { operand: self.operand, entries: &direction.entries, length })
+                    .collect();
+                let samples = self.function.evaluate(&steps)?;
+                let quotients: Vec<Quotient> = samples.iter().map(|sample| self.quotient(sample, &base)).collect();
+                best.improve(extrapolate(&quotients, sequence.ratio));
+            }
+        }
+        Ok(best)
+    }
+
+    /// Returns the difference quotient of two samples and its noise.
+    fn quotient(&self, ahead: &Sample, behind: &Sample) -> Quotient {
+        let step = ahead.length - behind.length;
+        let outputs = self.dout.len();
+        if ahead.outputs.len() != outputs || behind.outputs.len() != outputs || step.to_f64() == 0.0 {
+            return Quotient { value: DoubleDouble::from_f64(f64::NAN), noise: f64::INFINITY, step: 0.0 };
+        }
+        // A dout of 0 excludes an output, even an infinite one.
+        let active: Vec<usize> = (0..outputs).filter(|&n| self.dout[n].to_f64() != 0.0).collect();
+        let rise = active.iter().map(|&n| self.dout[n] * (ahead.outputs[n] - behind.outputs[n]));
+        let rise = DoubleDouble::sum(rise);
+        let unit = self.function.unit_roundoff();
+        let (mut noise, mut constant_noise) = (0.0, 0.0f64);
+        for n in active {
+            let (a, b) = (ahead.outputs[n], behind.outputs[n]);
+            let size = a.to_f64().abs().max(b.to_f64().abs());
+            let own = self.dout[n].to_f64().abs() * self.noise[n].max(ROUNDINGS * unit * size);
+            // Constant outputs may depend on other entries only: the noisiest stands for all of them.
+            if a == b { constant_noise = constant_noise.max(own) } else { noise += own }
+        }
+        noise += constant_noise;
+        let step_size = step.to_f64().abs();
+        Quotient { value: rise / step, noise: 2.0 * noise / step_size, step: step_size / 2.0 }
+    }
+}
+
+/// Returns output `n` of each sample.
+fn output(samples: &[Sample], n: usize) -> Vec<DoubleDouble> {
+    samples.iter().filter_map(|sample| sample.outputs.get(n).copied()).collect()
+}

@@ -1,0 +1,117 @@
+//! Compares entries of a gradient with numerical derivatives, and finds mistakes that would have passed.
+
+use super::arrays::{flat_entry, unravel_index};
+use super::case::GradientTarget;
+use super::derivative::{Derivative, Direction};
+use super::extrapolation::Estimate;
+use super::finding::{EntryCheck, Finding, Verdict};
+use crate::core::error::{Error, format_index};
+use crate::numeric::Scalar;
+use ndarray::{ArrayD, Axis};
+
+/// Number of kinks after which no more are looked for.
+const MAX_KINKS: usize = 1000;
+/// Number of kinks that the report names.
+const SHOWN_KINKS: usize = 5;
+
+/// A gradient whose entries are compared with numerical derivatives along directions.
+pub(super) struct GradientEntries<'a> {
+    pub(super) gradient: &'a ArrayD<f64>,
+    /// Rounding error of each entry.
+    pub(super) rounding: &'a [f64],
+    pub(super) target: &'a GradientTarget,
+    /// The accepted relative error.
+    pub(super) tolerance: f64,
+    pub(super) directions: &'a [Direction],
+    /// The numerical derivative along each direction.
+    pub(super) estimates: &'a [Estimate],
+}
+
+impl GradientEntries<'_> {
+    /// Compares the projection of a gradient on a direction with its numerical derivative.
+    fn check(&self, gradient: &ArrayD<f64>, direction: &Direction, estimate: &Estimate) -> EntryCheck {
+        let shape = self.gradient.shape();
+        let columns = shape.last().copied().unwrap_or(1).max(1);
+        let slack = |n: usize, g: f64| {
+            let row = self.target.surrogate.as_ref().and_then(|surrogate| surrogate.row_slack.get(n / columns));
+            row.map_or(0.0, |slack| slack * (g.abs() + 1.0))
+        };
+        let terms = direction.entries.iter().map(|&(n, weight)| (n, weight, flat_entry(gradient, n)));
+        let analytic = f64::sum(terms.clone().map(|(_, weight, g)| weight * g));
+        let magnitude: f64 = terms.clone().map(|(_, weight, g)| (weight * g).abs()).sum();
+        let rounding: f64 = terms.map(|(n, weight, g)| weight.abs() * (self.rounding[n] + slack(n, g))).sum();
+        let error_bar = estimate.error_bar + rounding;
+        let index = match direction.entries[..] {
+            [(n, 1.0)] => Some(unravel_index(n, shape)),
+            _ => None,
+        };
+        let allowed = self.tolerance * magnitude + error_bar;
+        EntryCheck { index, analytic, numeric: estimate.value, error_bar, allowed, step: estimate.step }
+    }
+
+    /// Records every direction in the finding. At a kink any value between the two one-sided derivatives is accepted.
+    pub(super) fn check_all(&self, finding: &mut Finding, derivative: &mut Derivative<'_>) -> Result<(), Error> {
+        let mut kinks = Vec::new();
+        for (direction, estimate) in self.directions.iter().zip(self.estimates) {
+            let entry = self.check(self.gradient, direction, estimate);
+            if let (true, Some(at)) = (entry.excess() > 1.0 && kinks.len() < MAX_KINKS, &entry.index) {
+                let [left, right] = derivative.one_sided(direction)?;
+                let bar = left.error_bar + right.error_bar;
+                let (low, high) = (left.value.min(right.value), left.value.max(right.value));
+                if high - low > 2.0 * bar && entry.analytic >= low - bar && entry.analytic <= high + bar {
+                    kinks.push(format_index(at));
+                    continue;
+                }
+            }
+            finding.record(entry);
+        }
+        if !kinks.is_empty() {
+            let shown = kinks.iter().take(SHOWN_KINKS).cloned().collect::<Vec<_>>().join(", ");
+            let hidden = kinks.len().saturating_sub(SHOWN_KINKS);
+            let more = if hidden > 0 { format!(" and {hidden} more") } else { String::new() };
+            finding
+                .notes
+                .push(format!("kink at {shown}{more}: any value between the two one-sided derivatives is accepted"));
+        }
+        Ok(())
+    }
+
+    /// Turns a pass into INCONCLUSIVE if the error bars are too large for the pass to mean anything.
+    pub(super) fn require_small_error_bars(&self, finding: &mut Finding, dout: &ArrayD<f64>) {
+        let largest = |values: &mut dyn Iterator<Item = f64>| values.filter(|v| v.is_finite()).fold(0.0, f64::max);
+        let upstream = largest(&mut dout.iter().map(|v| v.abs()));
+        let mut scale = largest(&mut self.gradient.iter().map(|v| v.abs()));
+        if scale <= 1e-12 * upstream {
+            scale = upstream;
+        }
+        let bar = self.estimates.iter().map(|e| e.error_bar).fold(0.0, f64::max);
+        if finding.verdict == Verdict::Pass && bar > self.tolerance * scale {
+            finding.verdict = Verdict::Inconclusive;
+            finding.notes.push(format!(
+                "the error bar {bar:.1e} exceeds {:.0e} of the largest entry {scale:.2e}: the output is too noisy for a reliable numerical gradient",
+                self.tolerance
+            ));
+        }
+    }
+
+    /// Returns the mistakes that would have passed along all directions.
+    pub(super) fn unnoticed_mistakes(&self) -> Vec<&'static str> {
+        let right = self.gradient;
+        let mut mistakes = vec![("an all-zero gradient", right.mapv(|_| 0.0)), ("a scale error of 1 %", right * 1.01)];
+        if let [rows, columns] = *right.shape() {
+            if rows == columns && rows > 1 {
+                let transposed = right.t().as_standard_layout().into_owned();
+                mistakes.push(("a transposed gradient", transposed));
+            }
+            if rows > 1 {
+                let reversed: Vec<usize> = (0..rows).rev().collect();
+                mistakes.push(("a gradient whose rows are reversed", right.select(Axis(0), &reversed)));
+            }
+        }
+        let passes = |wrong: &ArrayD<f64>| {
+            let mut checked = self.directions.iter().zip(self.estimates);
+            checked.all(|(direction, estimate)| self.check(wrong, direction, estimate).excess() <= 1.0)
+        };
+        mistakes.into_iter().filter(|(_, wrong)| passes(wrong)).map(|(name, _)| name).collect()
+    }
+}

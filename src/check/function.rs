@@ -1,0 +1,156 @@
+//! Functions to differentiate: layers of nnlayer in double-double, and implementations in their own precision.
+
+use super::implementation::{Implementation, Point};
+use super::precision::{round_to, unit_roundoff};
+use crate::core::error::Error;
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::layer::{Layer, Precision};
+use crate::numeric::{DoubleDouble, Scalar};
+use ndarray::ArrayD;
+
+/// A step along a direction: entries of one operand change by their weight times the length.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
+    /// The operand.
+    pub operand: &'a Name,
+    /// Flat index and weight of each entry that changes.
+    pub entries: &'a [(usize, f64)],
+    /// The length of the step.
+    pub length: f64,
+}
+
+/// The value of a function after a step.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The outputs, flat.
+    pub outputs: Vec<DoubleDouble>,
+    /// The length of the step, as far as the operand's precision allowed it.
+    pub length: DoubleDouble,
+}
+
+/// A function of named arrays.
+pub trait Function {
+    /// Evaluates the function after each step.
+    fn evaluate(&mut self, steps: &[Step<'_>]) -> Result<Vec<Sample>, Error>;
+    /// Returns the unit roundoff of an output.
+    fn unit_roundoff(&self) -> f64;
+    /// Returns the step sizes that suit the precision.
+    fn step_sequence(&self) -> StepSequence;
+}
+
+/// A geometric sequence of step sizes.
+#[derive(Clone, Copy, Debug)]
+pub struct StepSequence {
+    /// The first step size, relative to the size of the operand.
+    first: f64,
+    /// The quotient of each step size and the next.
+    pub(super) ratio: f64,
+    /// Number of step sizes.
+    pub(super) levels: usize,
+}
+
+impl StepSequence {
+    /// Returns the step sizes for an operand of that size, the largest first.
+    pub(super) fn lengths(self, size: f64) -> impl Iterator<Item = f64> + Clone {
+        let powers = (0..self.levels).map(move |level| self.ratio.powi(i32::try_from(level).unwrap_or(0)));
+        powers.map(move |power| size * self.first / power)
+    }
+}
+
+/// A layer of nnlayer in double-double.
+pub struct LayerFunction<'a> {
+    /// The layer.
+    pub layer: &'a dyn Layer<DoubleDouble>,
+    /// Its operands.
+    pub operands: Tensors<DoubleDouble>,
+    /// The output that is differentiated.
+    pub output: Name,
+    /// Called after each forward pass.
+    pub on_forward: &'a dyn Fn(),
+}
+
+impl LayerFunction<'_> {
+    /// Unit roundoff of double-double, with a few bits to spare.
+    pub(super) const UNIT_ROUNDOFF: f64 = 1.0 / (1u128 << 100) as f64;
+}
+
+impl Function for LayerFunction<'_> {
+    fn evaluate(&mut self, steps: &[Step<'_>]) -> Result<Vec<Sample>, Error> {
+        let samples = steps.iter().map(|step| {
+            let mut operands = self.operands.clone();
+            let length = DoubleDouble::from_f64(step.length);
+            if let Some(values) = operands.get_mut(step.operand).and_then(ArrayD::as_slice_mut) {
+                for &(entry, weight) in step.entries {
+                    values[entry] = values[entry] + DoubleDouble::from_f64(weight) * length;
+                }
+            }
+            let forward = self.layer.forward(&operands);
+            (self.on_forward)();
+            let outputs = forward.results.get(&self.output).map(|value| value.iter().copied().collect());
+            Sample { outputs: outputs.unwrap_or_default(), length }
+        });
+        Ok(samples.collect())
+    }
+
+    fn unit_roundoff(&self) -> f64 {
+        LayerFunction::UNIT_ROUNDOFF
+    }
+
+    fn step_sequence(&self) -> StepSequence {
+        StepSequence { first: 2f64.powi(-12), ratio: 4.0, levels: 4 }
+    }
+}
+
+/// The forward pass of an implementation in its own precision.
+pub struct ImplementationFunction<'a> {
+    /// The implementation.
+    pub implementation: &'a mut dyn Implementation,
+    /// Its operands.
+    pub operands: &'a Tensors<f64>,
+    /// The output that is differentiated.
+    pub output: Name,
+    /// Called after each forward pass.
+    pub on_forward: &'a dyn Fn(),
+}
+
+impl Function for ImplementationFunction<'_> {
+    fn evaluate(&mut self, steps: &[Step<'_>]) -> Result<Vec<Sample>, Error> {
+        let precision = self.implementation.precision();
+        let (points, lengths): (Vec<Point>, Vec<DoubleDouble>) =
+            steps.iter().map(|step| apply_step(self.operands, step, precision)).unzip();
+        let evaluations = self.implementation.evaluate(&points)?;
+        points.iter().for_each(|_| (self.on_forward)());
+        let samples = evaluations.iter().zip(lengths).map(|(evaluation, length)| {
+            let outputs = evaluation.outputs.get(&self.output).map(|value| value.iter().copied());
+            Sample { outputs: outputs.into_iter().flatten().map(DoubleDouble::from_f64).collect(), length }
+        });
+        Ok(samples.collect())
+    }
+
+    fn unit_roundoff(&self) -> f64 {
+        unit_roundoff(self.implementation.precision())
+    }
+
+    fn step_sequence(&self) -> StepSequence {
+        StepSequence { first: 0.5, ratio: 2.0, levels: 6 }
+    }
+}
+
+/// Returns the point after a step, rounded to a precision, and the rounded length of the step.
+fn apply_step(operands: &Tensors<f64>, step: &Step<'_>, precision: Precision) -> (Point, DoubleDouble) {
+    let mut operands = operands.clone();
+    let mut length = DoubleDouble::from_f64(step.length);
+    if let Some(values) = operands.get_mut(step.operand).and_then(ArrayD::as_slice_mut) {
+        for &(entry, weight) in step.entries {
+            let before = values[entry];
+            let after = round_to(before + weight * step.length, precision);
+            if step.entries.len() == 1 {
+                let change = DoubleDouble::from_f64(after) - DoubleDouble::from_f64(before);
+                length = change / DoubleDouble::from_f64(weight);
+            }
+            values[entry] = after;
+        }
+    }
+    (Point { operands, dout: None }, length)
+}

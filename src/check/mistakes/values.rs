@@ -1,0 +1,158 @@
+//! Mistakes that show in the values of a gradient alone, whatever the layer.
+
+use super::super::arrays::{max_abs, unravel_index};
+use super::super::diagnosis::WrongGradient;
+use crate::core::error::{format_index, format_shape};
+use crate::core::name::Name;
+use crate::numeric::Scalar;
+use ndarray::{ArrayD, Axis};
+
+/// Returns true if values are equal pairwise up to an absolute tolerance. NaN is equal to everything.
+fn all_near<'a>(a: impl IntoIterator<Item = &'a f64>, b: impl IntoIterator<Item = &'a f64>, tolerance: f64) -> bool {
+    !a.into_iter().zip(b).any(|(a, b)| (a - b).abs() > tolerance)
+}
+
+pub(super) fn not_summed(gradient: &WrongGradient<'_>) -> Option<String> {
+    let (wrong, right) = (gradient.wrong, gradient.right);
+    let rows = wrong.shape().first().copied().unwrap_or(1);
+    if wrong.ndim() == right.ndim() + 1 && rows > 1 {
+        let summed = wrong.sum_axis(Axis(0));
+        let is_right = summed.shape() == right.shape() && all_near(&summed, right, gradient.tolerance * max_abs(wrong));
+        return is_right.then(|| format!("it has one row for each of the {rows} samples; sum over the batch (axis 0)"));
+    }
+    let total = f64::sum(right.iter().copied());
+    let is_total = wrong.len() == 1 && right.len() > 1 && all_near(wrong, [&total], gradient.tolerance * total.abs());
+    is_total.then(|| "it is a single number, the sum of all entries; sum over the batch (axis 0) only".to_owned())
+}
+
+pub(super) fn wrong_shape(gradient: &WrongGradient<'_>) -> Option<String> {
+    let (wrong, right) = (gradient.wrong, gradient.right);
+    if wrong.shape() == right.shape() || wrong.len() != right.len() {
+        return None;
+    }
+    let has_values_of = |candidate: &ArrayD<f64>| all_near(wrong, candidate, gradient.tolerance * max_abs(right));
+    let (got, expected) = (format_shape(wrong.shape()), format_shape(right.shape()));
+    let may_be_transposed = right.ndim() == 2 && wrong.ndim() == 2 && wrong.shape()[0] == right.shape()[1];
+    if may_be_transposed && has_values_of(&transpose(right)) {
+        return Some(format!("it is the correct gradient transposed: expected {expected}, got {got}"));
+    }
+    has_values_of(right)
+        .then(|| format!("its values are correct, but its shape is not: expected {expected}, got {got}"))
+}
+
+pub(super) fn all_zero(gradient: &WrongGradient<'_>) -> Option<String> {
+    let is_zero = gradient.wrong.iter().all(|v| *v == 0.0) && !gradient.wrong.is_empty();
+    is_zero.then(|| "it is 0 everywhere; was it never computed, or cleared?".to_owned())
+}
+
+pub(super) fn wrong_sign(gradient: &WrongGradient<'_>) -> Option<String> {
+    let is_negated = gradient.matches(&gradient.right.mapv(|v| -v));
+    is_negated.then(|| "it is the correct gradient with the wrong sign".to_owned())
+}
+
+pub(super) fn transposed(gradient: &WrongGradient<'_>) -> Option<String> {
+    let is_transposed = gradient.right.ndim() == 2 && gradient.matches(&transpose(gradient.right));
+    is_transposed.then(|| "it is the correct gradient transposed".to_owned())
+}
+
+fn transpose(value: &ArrayD<f64>) -> ArrayD<f64> {
+    value.t().as_standard_layout().into_owned()
+}
+
+#[allow(clippy::cast_precision_loss)] // counts of rows and columns
+pub(super) fn constant_factor(gradient: &WrongGradient<'_>) -> Option<String> {
+    if gradient.wrong.shape() != gradient.right.shape() {
+        return None;
+    }
+    let pairs = || gradient.wrong.iter().zip(gradient.right);
+    let (_, right) = pairs().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
+    let wrong = pairs().find(|(_, b)| *b == right)?.0;
+    let factor = wrong / right;
+    let is_factor = factor.is_finite() && factor != 0.0 && factor != -1.0;
+    if !is_factor || !gradient.matches(&gradient.right.mapv(|v| v * factor)) {
+        return None;
+    }
+    let (batch, classes) = gradient.case.batch_and_classes();
+    let (n, c) = (batch as f64, classes as f64);
+    let has_classes =
+        gradient.case.operands.get(&Name::T).is_some() || gradient.right.shape() == gradient.case.dout.shape();
+    let class = if has_classes { "the number of classes" } else { "the number of columns" };
+    let mut known = vec![
+        (n, "the batch size (is a division by it, or a mean, missing?)".to_owned()),
+        (1.0 / n, "1 / the batch size (is it divided once too often?)".to_owned()),
+        (c, format!("{class} (is a division by it missing?)")),
+        (1.0 / c, format!("1 / {class} (is it divided by {class}?)")),
+        (n / c, format!("the batch size / {class} (is it divided by {class} instead of the batch size?)")),
+        (c / n, format!("{class} / the batch size (is it divided by the batch size instead of {class}?)")),
+        (n * c, "the number of entries (is a division by it missing?)".to_owned()),
+        (1.0 / (n * c), "1 / the number of entries (is it a mean over all entries?)".to_owned()),
+        (2.0, "a doubling (is it added twice, or is the ½ of a square missing?)".to_owned()),
+        (0.5, "a halving".to_owned()),
+    ];
+    let near = 1e-3_f64.min(gradient.tolerance * 10.0);
+    known.retain(|(value, _)| *value != 1.0 && (factor - value).abs() <= near * value.abs());
+    known.dedup_by(|a, b| a.1 == b.1);
+    let origins: Vec<String> = known.into_iter().map(|(_, origin)| origin).collect();
+    let origins = if origins.is_empty() { String::new() } else { format!(": {}", origins.join(" or ")) };
+    Some(format!("it is the correct gradient times {}{origins}", format_factor(factor)))
+}
+
+/// Writes a factor as an integer or simple fraction if it is one, else with five decimal places.
+fn format_factor(factor: f64) -> String {
+    let is_integer = |value: f64| (value - value.round()).abs() < 1e-6 * value.abs();
+    let inverse = 1.0 / factor;
+    if is_integer(factor) {
+        format!("{factor:.0}")
+    } else if is_integer(inverse) && inverse.abs() < 1e6 {
+        format!("{}1/{:.0}", if inverse < 0.0 { "−" } else { "" }, inverse.abs())
+    } else {
+        format!("{factor:.5}").trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+}
+
+pub(super) fn rows_reordered(gradient: &WrongGradient<'_>) -> Option<String> {
+    let [rows, _] = *gradient.right.shape() else { return None };
+    let is_order = |order: Vec<usize>| gradient.matches(&gradient.right.select(Axis(0), &order));
+    if rows > 1 && is_order((0..rows).rev().collect()) {
+        return Some("it has the correct rows in reverse order".to_owned());
+    }
+    let by = (1..rows).find(|by| is_order((0..rows).map(|n| (n + by) % rows).collect()))?;
+    Some(format!("it has the correct rows, shifted by {by}"))
+}
+
+/// Returns the indices of the wrong entries.
+fn wrong_entries(gradient: &WrongGradient<'_>) -> Vec<Vec<usize>> {
+    if gradient.wrong.shape() != gradient.right.shape() {
+        return Vec::new();
+    }
+    let pairs = gradient.wrong.iter().zip(gradient.right).enumerate();
+    pairs
+        .filter(|(_, (wrong, right))| gradient.differs(**wrong, **right))
+        .map(|(n, _)| unravel_index(n, gradient.right.shape()))
+        .collect()
+}
+
+pub(super) fn one_entry_wrong(gradient: &WrongGradient<'_>) -> Option<String> {
+    match (&wrong_entries(gradient)[..], gradient.right.len()) {
+        ([only], 2..) => Some(format!("only the entry at {} is wrong", format_index(only))),
+        _ => None,
+    }
+}
+
+pub(super) fn one_row_wrong(gradient: &WrongGradient<'_>) -> Option<String> {
+    shared_index(gradient, 0).map(|n| format!("only row {n} is wrong"))
+}
+
+pub(super) fn one_column_wrong(gradient: &WrongGradient<'_>) -> Option<String> {
+    shared_index(gradient, 1).map(|n| format!("only column {n} is wrong"))
+}
+
+/// Returns the row or column that contains all wrong entries.
+fn shared_index(gradient: &WrongGradient<'_>, axis: usize) -> Option<usize> {
+    if gradient.right.ndim() != 2 || gradient.right.shape()[axis] < 2 {
+        return None;
+    }
+    let wrong = wrong_entries(gradient);
+    let first = wrong.first()?[axis];
+    (wrong.len() > 1 && wrong.iter().all(|at| at[axis] == first)).then_some(first)
+}

@@ -1,0 +1,79 @@
+//! Grades the user's numbers for the steps. The first one that differs shows where the user's calculation went wrong.
+
+use super::step::{Grade, Section, Step};
+use crate::check::expect;
+use crate::core::name::Name;
+use crate::format::decimal::Sheet;
+use ndarray::{ArrayD, IxDyn};
+
+/// Number of cells per figure up to which a sheet is compared as an array of its own shape.
+const MAX_CELLS_PER_FIGURE: usize = 100;
+
+/// Summary of all grades.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GradeSummary {
+    /// Number of steps that were graded.
+    pub compared: usize,
+    /// Number of wrong steps.
+    pub wrong: usize,
+    /// Section and step of the first wrong number.
+    pub first: Option<(usize, usize)>,
+}
+
+/// Grades every step that a sheet has a number for. `unit_roundoff` is that of the arithmetic that computed the results.
+pub fn grade(sections: &mut [Section], sheets: &[(Name, Sheet)], unit_roundoff: f64) -> GradeSummary {
+    for (name, sheet) in sheets {
+        grade_array(sections, name, sheet, unit_roundoff);
+    }
+    let mut summary = GradeSummary::default();
+    for (n, section) in sections.iter().enumerate() {
+        for (k, step) in section.steps.iter().enumerate() {
+            let is_wrong = step.grade.as_ref().is_some_and(|grade| *grade != Grade::Right);
+            summary.compared += usize::from(step.grade.is_some());
+            summary.wrong += usize::from(is_wrong);
+            if is_wrong && summary.first.is_none() {
+                summary.first = Some((n, k));
+            }
+        }
+    }
+    summary
+}
+
+fn grade_array(sections: &mut [Section], name: &Name, sheet: &Sheet, unit_roundoff: f64) {
+    let result = sections.iter().find(|section| section.name == *name).map(|section| section.shape.clone());
+    let mut steps: Vec<&mut Step> =
+        sections.iter_mut().flat_map(|section| section.steps.iter_mut()).filter(|step| step.name == *name).collect();
+    let Some(first) = steps.first() else { return };
+    let mut shape = result.unwrap_or_else(|| vec![0; first.index.len()]);
+    for step in &steps {
+        shape.iter_mut().zip(&step.index).for_each(|(size, &at)| *size = (*size).max(at + 1));
+    }
+    let is_complete = shape.iter().product::<usize>() == steps.len();
+    // Steps may omit entries, as a loss omits those with weight 0, and the sheet may then have more.
+    let fits = shape.len() == sheet.shape.len() && shape.iter().zip(&sheet.shape).all(|(ours, yours)| ours <= yours);
+    // An array of the sheet's shape is allocated, so a huge sheet with few figures keeps the steps' shape.
+    if !is_complete && fits && sheet.len() / MAX_CELLS_PER_FIGURE <= sheet.figures().count() {
+        shape.clone_from(&sheet.shape);
+    }
+    let (mut ours, mut compared) = (ArrayD::zeros(IxDyn(&shape)), sheet.clone());
+    let flat = |index: &[usize]| index.iter().zip(&shape).fold(0, |flat, (at, size)| flat * size + at);
+    let mut has_step = vec![false; ours.len()];
+    for step in &steps {
+        ours[IxDyn(&step.index)] = step.value;
+        has_step[flat(&step.index)] = true;
+    }
+    if sheet.shape == shape {
+        compared.keep(|n| has_step[n]);
+    }
+    let graded = expect::grade(name, &compared, &ours, unit_roundoff, usize::MAX);
+    if let Some(mismatch) = graded.mismatch.filter(|_| graded.wrong == 0) {
+        steps[0].grade = Some(Grade::Mismatch(mismatch, shape));
+        return;
+    }
+    for step in steps {
+        if compared.cell(flat(&step.index)).is_some() {
+            let wrong = graded.worst.iter().find(|wrong| wrong.index == step.index);
+            step.grade = Some(wrong.map_or(Grade::Right, |wrong| Grade::Wrong(wrong.yours)));
+        }
+    }
+}

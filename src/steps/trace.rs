@@ -1,0 +1,167 @@
+//! Runs a layer on the traced scalar and turns the log of operations into steps.
+
+use super::expression::{Expression, Writer};
+use super::number_text::write_number;
+use super::step::{Section, Step, format_label};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::layer::{AnyLayer, Forward, Layer, Outcome};
+use crate::numeric::traced::{Called, Entry, Op, record_first};
+use crate::numeric::{Scalar, Traced};
+use ndarray::{ArrayD, Dimension};
+use std::collections::{BTreeMap, HashSet};
+
+/// Number of entries of a result that are written out.
+pub const MAX_SHOWN_ENTRIES: usize = 32;
+/// Largest number of operands and results, in entries, of a layer that is traced.
+const MAX_TRACED_ENTRIES: usize = 150_000;
+/// Number of operations that the log holds.
+const MAX_OPERATIONS: usize = 1_500_000;
+
+/// A run of a layer whose steps are wanted.
+pub struct LayerRun<'a> {
+    /// The layer.
+    pub layer: &'a dyn AnyLayer,
+    /// Its operands.
+    pub operands: &'a Tensors<f64>,
+    /// Its results and gradients.
+    pub outcome: &'a Outcome,
+    /// Its upstream gradient; `None` if there are no gradients.
+    pub dout: Option<&'a ArrayD<f64>>,
+    /// True if dout appears as a factor in the steps; false for a loss whose dout is the implied 1.
+    pub shows_dout: bool,
+}
+
+/// A name and an index.
+type Label = (Name, Vec<usize>);
+
+/// Returns the steps to every result and gradient of a layer, in the order of output.
+pub fn trace(run: &LayerRun<'_>) -> Result<Vec<Section>, Error> {
+    require_traceable_size(run)?;
+    let (log, traced) = record_first(MAX_SHOWN_ENTRIES, MAX_OPERATIONS, || run_traced(run));
+    let labels = label_entries(&log, &traced);
+    let writer = Writer { log: &log, is_named: &|entry| labels.contains_key(&entry) };
+    let mut intermediates = intermediates(&log, &labels).into_iter().peekable();
+    let outcome = run.outcome.results.iter().chain(run.outcome.gradients.iter());
+    let mut sections = Vec::new();
+    for (name, values) in outcome {
+        let Some(traced) = traced.results.get(name).or_else(|| traced.gradients.get(name)) else { continue };
+        let mut section = Section { name: name.clone(), shape: values.shape().to_vec(), steps: Vec::new(), shown: 0 };
+        for (n, ((index, &value), traced)) in values.indexed_iter().zip(traced).enumerate() {
+            let is_shown = n < MAX_SHOWN_ENTRIES;
+            let entry = traced.entry();
+            let precedes = |(inner, ..): &(usize, Label, Called)| entry.is_some_and(|entry| *inner <= entry);
+            while let Some((inner, label, called)) = intermediates.next_if(precedes) {
+                let arithmetic = is_shown.then(|| writer.express(inner));
+                let step = new_step(label, arithmetic, log[inner].value.to_f64());
+                section.steps.push(Step { meaning: Some(called.meaning), ..step });
+            }
+            let label = (name.clone(), index.slice().to_vec());
+            let arithmetic = entry.filter(|_| is_shown).map(|entry| match labels.get(&entry) {
+                Some(other) if *other != label => Expression::name(format_label(&other.0, &other.1)),
+                _ => writer.express(entry),
+            });
+            section.steps.push(new_step(label, arithmetic, value));
+            section.shown = if is_shown { section.steps.len() } else { section.shown };
+        }
+        sections.push(section);
+    }
+    Ok(sections)
+}
+
+fn new_step((name, index): Label, arithmetic: Option<Expression>, value: f64) -> Step {
+    let (written, exact) = write_number(value);
+    Step {
+        name,
+        meaning: None,
+        grade: None,
+        index,
+        exact: exact && arithmetic.as_ref().is_none_or(|expression| expression.exact),
+        arithmetic: arithmetic.map(|expression| expression.text),
+        value,
+        written,
+    }
+}
+
+/// The traced scalars of a run.
+struct TracedRun {
+    operands: Tensors<Traced>,
+    results: Tensors<Traced>,
+    gradients: Tensors<Traced>,
+}
+
+fn run_traced(run: &LayerRun<'_>) -> TracedRun {
+    let mut operands = run.operands.map(|&value| Traced::leaf(value));
+    let forward: Forward<Traced> = Layer::<Traced>::forward(run.layer, &operands);
+    let mut gradients = Tensors::new();
+    if let Some(dout) = run.dout {
+        let dout = dout.mapv(if run.shows_dout { Traced::leaf } else { Traced::from_f64 });
+        gradients = Layer::<Traced>::backward(run.layer, &operands, &&forward, &dout).all();
+        operands.insert(Name::DOUT, dout);
+    }
+    TracedRun { operands, results: forward.results, gradients }
+}
+
+fn require_traceable_size(run: &LayerRun<'_>) -> Result<(), Error> {
+    let arrays = run.operands.iter().chain(run.outcome.results.iter());
+    let count: usize = arrays.map(|(_, value)| value.len()).sum();
+    if count <= MAX_TRACED_ENTRIES {
+        return Ok(());
+    }
+    let message = format!("the steps of {count} numbers are too many; the maximum is {MAX_TRACED_ENTRIES}");
+    Err(Error::new(Code::Usage, message)
+        .with_operand(&Name::new("steps"))
+        .tip("use a few rows of the input; the steps of every row are alike"))
+}
+
+/// Returns the labels of the log's operands, results and named intermediate numbers.
+fn label_entries(log: &[Entry], traced: &TracedRun) -> BTreeMap<usize, Label> {
+    let mut labels: BTreeMap<usize, Label> = BTreeMap::new();
+    for (name, values) in traced.operands.iter().chain(traced.results.iter()) {
+        for (index, value) in values.indexed_iter() {
+            if let Some(entry) = value.entry() {
+                labels.entry(entry).or_insert_with(|| (name.clone(), index.slice().to_vec()));
+            }
+        }
+    }
+    // The order is that of the log, because an index follows from those of the operands.
+    for (entry, operation) in log.iter().enumerate() {
+        if let Some(called) = operation.called {
+            let index = shared_index(log, &labels, entry);
+            labels.insert(entry, (Name::fixed(called.name), index));
+        }
+    }
+    labels
+}
+
+/// Returns the part of the index that all labelled operands of an entry share: `e[0,1]` is computed from `x[0,1]`, `sum[0]`
+/// from a row of e.
+fn shared_index(log: &[Entry], labels: &BTreeMap<usize, Label>, entry: usize) -> Vec<usize> {
+    let operands = |entry: usize| log[entry].reads.iter().filter_map(|(_, from)| *from);
+    let mut found: Vec<&[usize]> = Vec::new();
+    let mut open: Vec<usize> = operands(entry).collect();
+    while let Some(entry) = open.pop() {
+        match labels.get(&entry) {
+            Some((_, index)) => found.push(index),
+            None => open.extend(operands(entry)),
+        }
+    }
+    let rank = found.iter().map(|index| index.len()).max().unwrap_or(0);
+    found.retain(|index| index.len() == rank);
+    let shared = |axis: usize| {
+        let first = found.first()?.get(axis)?;
+        found.iter().all(|index| index.get(axis) == Some(first)).then_some(*first)
+    };
+    (0..rank).filter_map(shared).collect()
+}
+
+/// Returns the named intermediate numbers, each once, in the order of the log.
+fn intermediates(log: &[Entry], labels: &BTreeMap<usize, Label>) -> Vec<(usize, Label, Called)> {
+    let mut seen = HashSet::new();
+    let named = log.iter().enumerate().filter(|(_, operation)| operation.op != Op::Leaf);
+    named
+        .filter_map(|(entry, operation)| Some((entry, labels.get(&entry)?.clone(), operation.called?)))
+        .filter(|(_, label, _)| seen.insert(label.clone()))
+        .collect()
+}
