@@ -85,7 +85,7 @@ fn the_kind_of_mistake_is_said_of_a_layer_in_a_chain() {
     wrong["layers"][2]["gradients"]["dw"] = json!(tripled);
     let (status, report, text) = check(&wrong);
     assert_eq!((status, failed(&report)), (1, vec!["fc2.dw"]));
-    assert!(text.contains("it is the right gradient times 3"), "{text}");
+    assert!(text.contains("it is the correct gradient times 3"), "{text}");
     assert!(text.contains("the layer that is wrong is fc2"), "{text}");
 }
 

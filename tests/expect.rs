@@ -71,9 +71,9 @@ fn a_blank_row_stands_for_its_entries() {
     assert_eq!(affine("[[1,2],null]"), (0, "PASS y (2×2): all 2 entries are right, 2 blank\n".to_owned()));
     let (status, text) = affine("[[1,3],[2,4]]");
     assert_eq!(status, 1);
-    assert!(text.starts_with("FAIL y (2×2): yours is the right answer transposed\n"), "{text}");
+    assert!(text.starts_with("FAIL y (2×2): yours is the correct result transposed\n"), "{text}");
     let (status, text) = affine("[1,2,3,4]");
-    assert_eq!((status, text.as_str()), (1, "FAIL y (2×2): yours is (4), ours (2×2)\n"));
+    assert_eq!((status, text.as_str()), (1, "FAIL y (2×2): your shape is (4), ours is (2×2)\n"));
 }
 
 #[test]
@@ -161,7 +161,10 @@ fn answers_that_lie_by_columns_are_compared_by_rows() {
     std::fs::write(&path, bytes).unwrap();
     let relu = |x: &str| nnlayer(&["relu", "--x", x, "--forward", "--expect", &path]).text().to_owned();
     assert_eq!(relu("1,2,3;4,5,6"), "PASS y (2×3): all 6 entries are right\n");
-    assert_eq!(relu("1,4;2,5;3,6"), "FAIL y (3×2): yours is (2×3), ours (3×2): the right answer transposed\n");
+    assert_eq!(
+        relu("1,4;2,5;3,6"),
+        "FAIL y (3×2): your shape is (2×3), ours is (3×2): yours is the correct result transposed\n"
+    );
     assert!(relu("1,2,3;4,5,7").starts_with("FAIL y (2×3): 1 of 6 entries is wrong\n  [1,2]: yours 6, ours 7"));
 }
 

@@ -159,7 +159,7 @@ fn answers_that_cannot_be_used_are_each_named() {
     let say = |text: &str| sh(&format!("cat >/dev/null; cat <<'END'\n{text}\nEND"));
     refusal(say("Traceback: oh dear"), Code::ReplyNotJson, "reply: Traceback: oh dear");
     refusal(say("{\"points\":[{\"outputs\":"), Code::ReplyNotJson, "it ends");
-    refusal(say("[1,2]"), Code::ReplyValue, "is must be a JSON object");
+    refusal(say("[1,2]"), Code::ReplyValue, "must be a JSON object");
     refusal(say("{\"y\":[1,2]}"), Code::ReplyKeyMissing, "no key `points`");
     refusal(say(r#"{"points":3}"#), Code::ReplyValue, "/points");
     refusal(say(r#"{"points":[]}"#), Code::ReplyPoints, "0 of 1 points");
@@ -184,7 +184,7 @@ fn programs_that_cannot_be_started_are_told_apart() {
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("plain.py"), "print(1)").unwrap();
     let start = |name: &str| program(&[name], ProcessLifetime::PerRequest, LONG);
-    refusal(start("no-such-program-at-all"), Code::ProgramMissing, "program no-such-program-at-all not found");
+    refusal(start("no-such-program-at-all"), Code::ProgramMissing, "program not found");
     refusal(start("python3 mine.py"), Code::ProgramMissing, "without quotes");
     refusal(start(&path("plain.py")), Code::ProgramNotExecutable, "chmod +x");
     refusal(start(&path(".")), Code::ProgramNotExecutable, "folder");

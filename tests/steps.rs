@@ -376,7 +376,7 @@ fn right_steps_pass_and_shapes_that_differ_are_said() {
     assert!(right.text().ends_with("\nPASS: 7 steps that you wrote, all right\n"), "{}", right.text());
     let wrong = loss(r#"{"dx":[-0.5,0.5]}"#);
     assert_eq!(wrong.status, 1);
-    assert!(wrong.text().ends_with("first dx: yours is (2), ours (2×2)\n"), "{}", wrong.text());
+    assert!(wrong.text().ends_with("first dx: your shape is (2), ours is (2×2)\n"), "{}", wrong.text());
     let json = shell(r#"echo '{"dx":[0.1,0.2]}' | nnlayer relu --x 1,-1 --dout 0.1,0.1 --steps --json --expect -"#);
     assert_eq!(json.status, 1);
     let json: Value = serde_json::from_slice(&json.stdout).unwrap();

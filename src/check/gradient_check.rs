@@ -68,7 +68,7 @@ fn no_points() -> Error {
 
 fn no_gradients(case: &Case) -> Error {
     let names: Vec<&str> = case.targets.iter().map(|target| target.name.as_str()).collect();
-    Error::new(Code::ReplyKeyMissing, format!("the reply contains no gradient, expected {}", names.join(", ")))
+    Error::new(Code::ReplyKeyMissing, format!("the reply contains no gradient; expected {}", names.join(", ")))
         .tip("for each point with a dout, reply with \"gradients\" that has a key for each gradient")
 }
 
@@ -85,7 +85,7 @@ fn require_determinism(evaluations: &mut Vec<Evaluation>) -> Result<(), Error> {
         (Some(first), Some(repeated))
             if !same(&first.outputs, &repeated.outputs) || !same(&first.gradients, &repeated.gradients) =>
         {
-            Err(Error::new(Code::ReplyUnsteady, "returned different results for the same point")
+            Err(Error::new(Code::ReplyUnsteady, "the program returned different results for the same point")
                 .tip("remove or seed what is random, such as dropout, and keep no state between points"))
         }
         _ => Ok(()),

@@ -286,7 +286,7 @@ fn start_error(program: &OsString, error: &io::Error) -> Error {
             not_executable.tip("the interpreter in its first line #! does not exist; name one: -- python3 FILE")
         }
         ErrorKind::NotFound => {
-            let missing = Error::new(Code::ProgramMissing, format!("program {shown} not found"));
+            let missing = Error::new(Code::ProgramMissing, "program not found");
             if !is_path && path.exists() {
                 missing.tip(format!("write ./{shown} for a program in this folder"))
             } else if shown.contains(' ') {
