@@ -1,7 +1,7 @@
-//! What layers take for a batch in memory: `cargo bench --bench rows`, or `-- softmax` for one of them.
+//! Times of layers on a batch in memory: `cargo bench --bench rows`, or `-- softmax` for one of them.
 //!
-//! A table of milliseconds, and of times that of a copy on as many threads, medians of alternated runs; what a work returns
-//! is let go of outside the clock. `rows race softmax 2` prints the seconds of runs on two threads, a line each, for
+//! Prints milliseconds, and the ratio to a copy on the same number of threads: medians of alternated runs, without the
+//! time that freeing a result takes. `rows race softmax 2` prints the seconds of runs on two threads, a line each, for
 //! benches/peers.py.
 
 #![allow(clippy::expect_used)] // a table that cannot be measured says why
@@ -18,7 +18,7 @@ use std::time::Instant;
 const ROWS: usize = 100_000;
 const WIDTH: usize = 1000;
 
-/// What it is called here, the layer, and the settings that make it.
+/// Name in the table, layer and settings.
 type Row = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 const LAYERS: [Row; 8] = [

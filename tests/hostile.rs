@@ -17,7 +17,7 @@ const PACKED: usize = 1032 * 8;
 
 #[track_caller]
 fn costs(times: usize, size: usize, run: impl FnOnce() -> Ran) -> Ran {
-    let (ran, most) = memory::most(run);
+    let (ran, most) = memory::peak_bytes(run);
     assert!(ran.status == 0 || ran.status == 2 || ran.status == 1, "{}", ran.stderr);
     assert!(most < ALWAYS + times * size, "{most} bytes of memory for {size} of a file");
     assert!(ran.stderr.len() < 10_000, "a message of {} bytes", ran.stderr.len());

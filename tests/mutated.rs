@@ -111,7 +111,7 @@ proptest! {
     fn files_of_every_format(which in 0..FORMATS.len(), changes in changes(), select in prop::sample::select(vec!["", "x", "w", "/x/0"])) {
         let format = FORMATS[which];
         let bytes = changed(file(format), &changes, WORDS);
-        let (found, most) = memory::most(|| {
+        let (found, most) = memory::peak_bytes(|| {
             let _ = format.read_all_arrays(Source::bytes("it", &bytes));
             let _ = format.names(Source::bytes("it", &bytes));
             format.read(Source::bytes("it", &bytes), &Selector::parse(select), &[Name::X, Name::W])
@@ -135,7 +135,7 @@ proptest! {
     fn what_stands_behind_an_option(changes in changes()) {
         let bytes = changed(b"1.5,-inf;nan 1e-3,+5;7;".to_vec(), &changes, WORDS);
         let text = String::from_utf8_lossy(&bytes);
-        let (form, most) = memory::most(|| parse(&text));
+        let (form, most) = memory::peak_bytes(|| parse(&text));
         prop_assert!(most <= ALWAYS + 200 * text.len(), "{most}");
         if let Ok(OperandSpec::Literal(values)) = form {
             let row = |row: &[f64]| row.iter().map(|number| format!("{number:?}")).collect::<Vec<_>>().join(",");
@@ -152,7 +152,7 @@ proptest! {
     #[test]
     fn tapes(changes in changes()) {
         let bytes = changed(TAPE.as_bytes().to_vec(), &changes, WORDS);
-        let (tape, most) = memory::most(|| document::read(&bytes, "it", None));
+        let (tape, most) = memory::peak_bytes(|| document::read(&bytes, "it", None));
         prop_assert!(most <= ALWAYS + 300 * bytes.len(), "{most}");
         prop_assert!(tape.is_ok() || !changes.is_empty());
         if let Ok(tape) = tape {
@@ -167,7 +167,7 @@ proptest! {
     fn lines(changes in changes()) {
         let bytes = changed(br#"{"x":[1,2],"t":0,"id":"a\u0062","note":{"k":[1,"x",null]}}"#.to_vec(), &changes, WORDS);
         let what = |key: &str| Use { take: (key == "x").then_some(0), carry: key != "x" };
-        let (read, most) = memory::most(|| line(&bytes, 1, what));
+        let (read, most) = memory::peak_bytes(|| line(&bytes, 1, what));
         prop_assert!(most <= ALWAYS + 200 * bytes.len(), "{most}");
         prop_assert_eq!(read.is_ok(), json::parse(&bytes, "").is_ok());
         if let Ok(Line::Record { carried, .. }) = read {

@@ -1,4 +1,4 @@
-//! What every layer must have.
+//! Rules that every layer keeps.
 
 use crate::support::{fixture, nnlayer};
 use nnlayer::layer::{Kind, LAYERS, LayerSpec, Role};

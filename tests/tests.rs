@@ -1,7 +1,7 @@
 //! The one test binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, unreachable_pub)]
 
-mod support; // running commands and console blocks
+mod support; // runs commands and console blocks
 
 mod affine; // one module a command
 mod compare;
@@ -14,36 +14,36 @@ mod softmax_xent;
 mod tanh;
 mod xent;
 
-mod chain; // chains under check
-mod exact; // every number the double nearest to the real one, against arbitrary precision
-mod examples; // programs to be checked, in several languages
-mod expect; // results against what was worked out by hand
-mod graph; // computational graphs, and that they can be read
-mod jacobian; // every derivative of an output
-mod net; // chains: networks from a file
+mod chain; // gradient checks of chains of layers
+mod exact; // correctly rounded results, against arbitrary precision
+mod examples; // programs under test in several languages
+mod expect; // results compared with worked answers
+mod graph; // computational graphs
+mod jacobian; // full Jacobians
+mod net; // networks from a file
 mod net_ndjson; // records through a network
-mod page; // the page of a graph, opened in a browser
-mod picture; // pictures of them, parsed
-mod program; // somebody's program, spoken to as docs/gradcheck-protocol.md says
-mod steps; // the arithmetic with the numbers filled in
-mod tape; // layers that extend each other's document over a pipe
-mod train; // learning, against NumPy and on the real digits
+mod page; // the interactive page of a graph, in a browser
+mod picture; // drawings of graphs, parsed
+mod program; // the protocol of docs/gradcheck-protocol.md
+mod steps; // worked steps with the numbers filled in
+mod tape; // layers that extend a tape over a pipe
+mod train; // training, against NumPy and on real digits
 
-mod article; // the source's numbers, nothing else
-mod digits; // real input: handwritten digits through a pipe
-mod docs; // every console block of README, docs and help
-mod hostile; // files made to do harm: what they cost
-mod json; // the JSON reader, by the standard
-mod mutated; // files with something changed in them
-mod ndjson; // records, one a line
-mod only; // what --only leaves out changes no bit of the rest
+mod article; // the numbers of the source article
+mod chunked; // batches computed in chunks of rows
+mod digits; // handwritten digits through a pipe
+mod docs; // console blocks of README, docs and help
+mod hostile; // memory that hostile files may cost
+mod interrupted; // output files when the program is killed or the disk is full
+mod json; // which JSON is read
+mod mutated; // files with random changes
+mod ndjson; // streams of records
+mod only; // --only changes no bit of the results it keeps
 mod operands; // every command × operand × form
-mod output; // text, JSON, files; what is written is read back
-mod refusals; // every code has an input that causes it
-mod registry; // what every layer must have
-mod rows; // batches computed a block of rows at a time
-mod shards; // the examples that go past one machine
+mod output; // text, JSON and files; round trips
+mod refusals; // every error code and its message
+mod registry; // rules for every layer
+mod shards; // results of several machines combined
 mod streams; // standard input, closed pipes, terminals
-mod sum; // shards as one
-mod tidy; // the rules of the architecture
-mod whole; // files that are written: the old one or the new one
+mod sum; // sums over shards
+mod tidy; // architecture rules

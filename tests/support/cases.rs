@@ -3,11 +3,11 @@
 use super::{fixture, nnlayer, numbers, shape, ulps};
 use serde_json::Value;
 
-/// How far a result may lie from the expected one.
+/// Tolerance of a result.
 pub enum Within {
     /// Units in the last place of each entry.
     Ulps(u64),
-    /// So many roundings of the magnitudes that were summed: n·2⁻⁵³ of this.
+    /// Ten roundings, 10·2⁻⁵³, of the sum of these magnitudes.
     Roundings(f64),
 }
 

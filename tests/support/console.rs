@@ -32,7 +32,7 @@ pub fn run(file: &Path, folder: &Path) {
     }
 }
 
-/// What a command prints, as a block shows it.
+/// Returns the output of a command as a console block shows it.
 pub fn printed(folder: &Path, command: &str) -> String {
     let ran = shell_in(folder, command);
     let mut printed = String::from_utf8_lossy(&ran.stdout).into_owned();

@@ -1,38 +1,38 @@
-//! How much memory a thread takes: an allocator that counts, for this thread alone, so that tests beside it do not matter.
+//! An allocator that counts the bytes each thread holds, so that a test's count does not depend on other tests.
 #![allow(unsafe_code)] // an allocator cannot be written without
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-struct Counted;
+struct CountingAllocator;
 
 thread_local! {
-    static NOW: Cell<isize> = const { Cell::new(0) };
-    static MOST: Cell<isize> = const { Cell::new(0) };
+    static CURRENT_BYTES: Cell<isize> = const { Cell::new(0) };
+    static PEAK_BYTES: Cell<isize> = const { Cell::new(0) };
 }
 
 // SAFETY: every call goes to `System` as it came; the counts are beside it and allocate nothing.
-unsafe impl GlobalAlloc for Counted {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.get().wrapping_add(layout.size() as isize);
-        NOW.set(now);
-        MOST.set(MOST.get().max(now));
+        let now = CURRENT_BYTES.get().wrapping_add(layout.size() as isize);
+        CURRENT_BYTES.set(now);
+        PEAK_BYTES.set(PEAK_BYTES.get().max(now));
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        NOW.set(NOW.get().wrapping_sub(layout.size() as isize));
+        CURRENT_BYTES.set(CURRENT_BYTES.get().wrapping_sub(layout.size() as isize));
         unsafe { System.dealloc(place, layout) }
     }
 }
 
 #[global_allocator]
-static COUNTED: Counted = Counted;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// What `run` gives, and the most bytes that it held at once.
-pub fn most<T>(run: impl FnOnce() -> T) -> (T, usize) {
-    let before = NOW.get();
-    MOST.set(before);
+/// Returns the result of `run` and the most bytes that this thread held at once during it.
+pub fn peak_bytes<T>(run: impl FnOnce() -> T) -> (T, usize) {
+    let before = CURRENT_BYTES.get();
+    PEAK_BYTES.set(before);
     let value = run();
-    (value, usize::try_from(MOST.get() - before).unwrap_or(0))
+    (value, usize::try_from(PEAK_BYTES.get() - before).unwrap_or(0))
 }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
-/// What a command left behind.
+/// Output, messages and exit status of a command.
 pub struct Ran {
     pub stdout: Vec<u8>,
     pub stderr: String,
@@ -31,7 +31,7 @@ impl Ran {
         serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    /// What it printed, having ended well and without a word on standard error.
+    /// Returns standard output of a command that succeeded without a message on standard error.
     #[track_caller]
     pub fn quiet(&self) -> &str {
         assert_eq!((self.status, self.stderr.as_str()), (0, ""), "{}", self.text());
