@@ -56,7 +56,7 @@ fn blanks_are_left_alone_and_only_the_keys_present_are_compared() {
     assert!(text.contains("BLANK loss (scalar): left blank"), "{text}");
     let text = verdict("{\"dx\": [null, 0.2, null], \"loss\": 0.22}", 1);
     assert!(
-        text.contains("FAIL dx (3): 1 of 1 entries is wrong, 2 blank\n  [1]: yours 0.2, ours 0.1, apart by 0.1\n"),
+        text.contains("FAIL dx (3): 1 of 1 entries is wrong, 2 blank\n  [1]: yours 0.2, ours 0.1, error 0.1\n"),
         "{text}"
     );
     assert!(text.contains("PASS loss (scalar): right\n"), "{text}");

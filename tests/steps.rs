@@ -354,14 +354,14 @@ y = softmax(x)  (3)
 with max = the largest x, e = e^(x − max), sum = Σ e
   max  = max(1, 2, 3) = 3  ✓
   e[0] = e^(1 − 3) ≈ 0.13533528  ✓
-  e[1] = e^(2 − 3) ≈ 0.36787944  ✗ yours 0.38: here yours departs
+  e[1] = e^(2 − 3) ≈ 0.36787944  ✗ yours 0.38: first difference
   e[2] = e^(3 − 3) = 1  ✓
   sum  = 0.13533528 + 0.36787944 + 1 ≈ 1.5032147  ✗ yours 1.51
   y[0] = 0.13533528 / 1.5032147 ≈ 0.09003057  ✓
   y[1] = 0.36787944 / 1.5032147 ≈ 0.24472847
   y[2] = 1 / 1.5032147          ≈ 0.66524096  ✓
 
-FAIL: 2 of 7 steps that you wrote differ, first e[1]: yours 0.38, ours 0.36787944117144233
+FAIL: 2 of your 7 steps differ; first difference: e[1]: yours 0.38, ours 0.36787944117144233
 "
     );
 }
@@ -373,10 +373,10 @@ fn right_steps_pass_and_shapes_that_differ_are_said() {
     };
     let right = loss(r#"{"term":[[0.693,null],[null,0.2877]],"loss":0.98,"dx":[[-0.5,0.5],[0.25,-0.25]]}"#);
     assert_eq!(right.status, 0, "{}", right.stderr);
-    assert!(right.text().ends_with("\nPASS: 7 steps that you wrote, all right\n"), "{}", right.text());
+    assert!(right.text().ends_with("\nPASS: all your 7 steps are right\n"), "{}", right.text());
     let wrong = loss(r#"{"dx":[-0.5,0.5]}"#);
     assert_eq!(wrong.status, 1);
-    assert!(wrong.text().ends_with("first dx: your shape is (2), ours is (2×2)\n"), "{}", wrong.text());
+    assert!(wrong.text().ends_with("first difference: dx: your shape is (2), ours is (2×2)\n"), "{}", wrong.text());
     let json = shell(r#"echo '{"dx":[0.1,0.2]}' | nnlayer relu --x 1,-1 --dout 0.1,0.1 --steps --json --expect -"#);
     assert_eq!(json.status, 1);
     let json: Value = serde_json::from_slice(&json.stdout).unwrap();
@@ -388,7 +388,7 @@ fn right_steps_pass_and_shapes_that_differ_are_said() {
 }
 
 #[test]
-fn a_step_that_departs_beyond_those_shown_is_shown_too() {
+fn the_first_wrong_step_is_shown_even_if_it_is_hidden() {
     let ran = shell(
         "nnlayer affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --only y --json | sed 's/]]}/,77]]}/; s/,[-0-9.e]*,77]]}/,77]]}/' \
          | nnlayer affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --only y --steps --expect -",
@@ -397,5 +397,5 @@ fn a_step_that_departs_beyond_those_shown_is_shown_too() {
     let text: Vec<&str> = ran.text().lines().collect();
     assert!(text.contains(&"  … and 968 more entries of y"));
     let last = text.iter().find(|line| line.starts_with("  y[99,9] = ")).unwrap();
-    assert!(last.ends_with("✗ yours 77: here yours departs"), "{last}");
+    assert!(last.ends_with("✗ yours 77: first difference"), "{last}");
 }

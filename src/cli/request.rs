@@ -6,7 +6,7 @@ use crate::core::name::Name;
 use crate::format;
 use crate::format::Format;
 use crate::layer::Precision;
-use crate::report::checked;
+use crate::report::check::CheckFormat;
 use crate::run::request::Request;
 use clap::{Arg, ArgAction, ArgMatches};
 use std::path::Path;
@@ -107,12 +107,12 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Request, Error> {
 }
 
 /// Returns the format of the report of a check; `--json` and `--pretty` are short for one.
-pub(super) fn check_form(matches: &ArgMatches) -> checked::Form {
-    let named = text_of(matches, "format").and_then(checked::Form::named);
+pub(super) fn check_form(matches: &ArgMatches) -> CheckFormat {
+    let named = text_of(matches, "format").and_then(CheckFormat::named);
     let pretty = flag_of(matches, "pretty");
     match named {
-        None | Some(checked::Form::Json { .. }) if pretty || flag_of(matches, "json") => checked::Form::Json { pretty },
-        _ => named.unwrap_or(checked::Form::Text),
+        None | Some(CheckFormat::Json { .. }) if pretty || flag_of(matches, "json") => CheckFormat::Json { pretty },
+        _ => named.unwrap_or(CheckFormat::Text),
     }
 }
 

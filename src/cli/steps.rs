@@ -1,7 +1,7 @@
 //! `--steps`: the arithmetic with the numbers filled in.
 
 use super::args::{choice, text_of};
-use crate::report::steps::Form;
+use crate::report::steps::StepsFormat;
 use clap::{Arg, ArgMatches};
 use std::ffi::OsString;
 
@@ -20,9 +20,9 @@ pub(super) fn option() -> Arg {
 }
 
 /// The form that is asked for.
-pub(super) fn form(matches: &ArgMatches) -> Option<Form> {
+pub(super) fn form(matches: &ArgMatches) -> Option<StepsFormat> {
     let markdown = text_of(matches, "steps")? == "markdown";
-    Some(if markdown { Form::Markdown } else { Form::Text })
+    Some(if markdown { StepsFormat::Markdown } else { StepsFormat::Text })
 }
 
 /// Leaves what follows `--steps` to others, unless it is a form: `backward --steps tape.json` names a file.

@@ -1,75 +1,72 @@
-//! What comparing two documents found, as text and as one JSON object.
+//! The report of a comparison of two documents.
 
-use super::{format_number, format_short, json_number};
+use super::json::{json_number, write_json};
+use super::numbers::{differ, format_number, format_short};
 use crate::check::compare::{ArrayComparison, DocumentComparison, EntryStatistics, Tolerance, WorstEntry};
 use crate::core::error::{format_index, format_shape};
 use crate::core::name::Name;
 use serde_json::{Map, Value, json};
 use std::io;
 
-/// One line a pair that agrees, some more for one that doesn't, a line at the end.
-pub fn text(compared: &DocumentComparison, out: &mut dyn io::Write) -> io::Result<()> {
-    for (name, pair) in ordered(compared) {
+/// Writes one line per pair that agrees, several per pair that differs, and a last line with the verdict.
+pub fn write_text(comparison: &DocumentComparison, out: &mut dyn io::Write) -> io::Result<()> {
+    for (name, pair) in order_pairs(comparison) {
         let name = name.as_ref().map_or_else(String::new, |name| format!("{name} "));
         match &pair.entries {
-            Some(entries) => pair_text(&name, pair, entries, out)?,
+            Some(entries) => write_pair(&name, pair, entries, out)?,
             None => {
+                let (a, b) = (format_shape(&pair.a), format_shape(&pair.b));
                 let also = if pair.is_transposed { ": a is b transposed" } else { "" };
-                writeln!(
-                    out,
-                    "FAIL {name}shapes differ: a is {}, b is {}{also}",
-                    format_shape(&pair.a),
-                    format_shape(&pair.b)
-                )?;
+                writeln!(out, "FAIL {name}shapes differ: a is {a}, b is {b}{also}")?;
             }
         }
     }
-    for (names, there, other) in [(&compared.only_a, "a", "b"), (&compared.only_b, "b", "a")] {
+    for (names, side) in [(&comparison.only_a, "a"), (&comparison.only_b, "b")] {
         for name in names {
-            writeln!(out, "FAIL {name} is in {there} only, not in {other}")?;
+            writeln!(out, "FAIL {name} is only in {side}")?;
         }
     }
-    let all = compared.pairs.len() + compared.only_a.len() + compared.only_b.len();
-    let agree = compared.pairs.iter().filter(|(_, pair)| pair.agrees()).count();
-    if all > 1 {
-        writeln!(out, "{}: {agree} of {all} agree", verdict(compared.agrees()))?;
+    let total = comparison.pairs.len() + comparison.only_a.len() + comparison.only_b.len();
+    let agreeing = comparison.pairs.iter().filter(|(_, pair)| pair.agrees()).count();
+    if total > 1 {
+        writeln!(out, "{}: {agreeing} of {total} arrays agree", verdict(comparison.agrees()))?;
     }
     Ok(())
 }
 
-/// Those that differ first.
-fn ordered(compared: &DocumentComparison) -> Vec<&(Option<Name>, ArrayComparison)> {
-    let (bad, good): (Vec<_>, Vec<_>) = compared.pairs.iter().partition(|(_, pair)| !pair.agrees());
-    [bad, good].concat()
+/// Returns the pairs, those that differ first.
+fn order_pairs(comparison: &DocumentComparison) -> Vec<&(Option<Name>, ArrayComparison)> {
+    let (differing, agreeing): (Vec<_>, Vec<_>) = comparison.pairs.iter().partition(|(_, pair)| !pair.agrees());
+    [differing, agreeing].concat()
 }
 
-fn pair_text(name: &str, pair: &ArrayComparison, entries: &EntryStatistics, out: &mut dyn io::Write) -> io::Result<()> {
+fn write_pair(
+    name: &str,
+    pair: &ArrayComparison,
+    entries: &EntryStatistics,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     let what = match (entries.outside, entries.count) {
-        (0, 0) => "nothing to compare".to_owned(),
+        (0, 0) => "there are no entries".to_owned(),
         (0, 1) => "the entry agrees".to_owned(),
         (0, n) => format!("all {n} entries agree"),
         (_, 1) => "the entry differs".to_owned(),
-        (outside, n) => format!("{outside} of {n} entries {}", if outside == 1 { "differs" } else { "differ" }),
+        (outside, n) => format!("{outside} of {n} entries {}", differ(outside)),
     };
-    writeln!(
-        out,
-        "{} {name}{}: {what}, {}",
-        verdict(entries.outside == 0),
-        format_shape(&pair.a),
-        rule(&pair.tolerance)
-    )?;
+    let (verdict, shape) = (verdict(entries.outside == 0), format_shape(&pair.a));
+    writeln!(out, "{verdict} {name}{shape}: {what}, {}", describe_tolerance(&pair.tolerance))?;
     if let Some(worst) = entries.worst.as_ref().filter(|worst| worst.error != 0.0) {
-        writeln!(out, "  worst {}", worst_text(worst))?;
-        let [half, nine, ninety_nine, most] = entries.quantiles.map(format_short);
+        writeln!(out, "  worst {}", describe_worst(worst))?;
+        let [median, p90, p99, max] = entries.quantiles.map(format_short);
         if entries.count > 1 {
             let mean = format_short(entries.mean);
-            writeln!(out, "  |a − b| mean {mean}, 50 % {half}, 90 % {nine}, 99 % {ninety_nine}, largest {most}")?;
+            writeln!(out, "  |a − b|: mean {mean}, 50 % {median}, 90 % {p90}, 99 % {p99}, maximum {max}")?;
         }
     } else if entries.outside == 0 && entries.count > 0 {
-        writeln!(out, "  equal to the last digit")?;
+        writeln!(out, "  a and b are equal")?;
     }
     if entries.nan > 0 {
-        writeln!(out, "  {} NaN in both, taken for equal", entries.nan)?;
+        writeln!(out, "  NaN in both counts as equal ({})", entries.nan)?;
     }
     if pair.is_transposed {
         writeln!(out, "  a is b transposed")?;
@@ -77,67 +74,64 @@ fn pair_text(name: &str, pair: &ArrayComparison, entries: &EntryStatistics, out:
     Ok(())
 }
 
-fn worst_text(worst: &WorstEntry) -> String {
-    let place = if worst.index.is_empty() { String::new() } else { format!("{}: ", format_index(&worst.index)) };
+fn describe_worst(worst: &WorstEntry) -> String {
+    let place = if worst.index.is_empty() { String::new() } else { format!("at {}: ", format_index(&worst.index)) };
     let ulps = worst.ulps.map_or_else(String::new, |ulps| format!(" ({ulps} ulp)"));
-    format!(
-        "{place}a {}, b {}, apart by {}{ulps}",
-        format_number(worst.a),
-        format_number(worst.b),
-        format_short(worst.error)
-    )
+    let (a, b) = (format_number(worst.a), format_number(worst.b));
+    format!("{place}a {a}, b {b}, error {}{ulps}", format_short(worst.error))
 }
 
-fn rule(within: &Tolerance) -> String {
-    let formula = format!("|a − b| ≤ {:?} + {:?}·|b|", within.atol, within.rtol);
-    match within.ulp {
-        Some(ulp) if within.atol == 0.0 && within.rtol == 0.0 => format!("at most {ulp} ulp apart"),
+fn describe_tolerance(tolerance: &Tolerance) -> String {
+    let formula = format!("|a − b| ≤ {:?} + {:?}·|b|", tolerance.atol, tolerance.rtol);
+    match tolerance.ulp {
+        Some(ulp) if tolerance.atol == 0.0 && tolerance.rtol == 0.0 => format!("at most {ulp} ulp apart"),
         Some(ulp) => format!("{formula} or at most {ulp} ulp apart"),
         None => formula,
     }
 }
 
-fn verdict(good: bool) -> &'static str {
-    if good { "PASS" } else { "FAIL" }
+fn verdict(agrees: bool) -> &'static str {
+    if agrees { "PASS" } else { "FAIL" }
 }
 
-/// One object on one line, or indented.
-pub fn json(compared: &DocumentComparison, pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
-    let arrays: Vec<Value> = ordered(compared).into_iter().map(|(name, pair)| pair_json(name.as_ref(), pair)).collect();
+/// Writes one object, on one line or indented.
+pub fn write_as_json(comparison: &DocumentComparison, pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
+    let pairs = order_pairs(comparison).into_iter();
+    let arrays: Vec<Value> = pairs.map(|(name, pair)| pair_to_json(name.as_ref(), pair)).collect();
     let names = |names: &[Name]| names.iter().map(Name::as_str).map(Value::from).collect::<Value>();
     let object = json!({
-        "verdict": verdict(compared.agrees()),
+        "verdict": verdict(comparison.agrees()),
         "arrays": arrays,
-        "only_a": names(&compared.only_a),
-        "only_b": names(&compared.only_b),
+        "only_a": names(&comparison.only_a),
+        "only_b": names(&comparison.only_b),
     });
-    super::write_json(&object, pretty, out)
+    write_json(&object, pretty, out)
 }
 
-fn pair_json(name: Option<&Name>, pair: &ArrayComparison) -> Value {
+fn pair_to_json(name: Option<&Name>, pair: &ArrayComparison) -> Value {
     let mut object = Map::new();
-    object.insert("name".into(), json!(name.map(Name::as_str)));
-    object.insert("verdict".into(), json!(verdict(pair.agrees())));
-    object.insert("shape_a".into(), json!(pair.a));
-    object.insert("shape_b".into(), json!(pair.b));
-    object.insert("transposed".into(), json!(pair.is_transposed));
-    object.insert("atol".into(), json_number(pair.tolerance.atol));
-    object.insert("rtol".into(), json_number(pair.tolerance.rtol));
-    object.insert("ulp".into(), json!(pair.tolerance.ulp));
+    let mut insert = |key: &str, value: Value| object.insert(key.to_owned(), value);
+    insert("name", json!(name.map(Name::as_str)));
+    insert("verdict", json!(verdict(pair.agrees())));
+    insert("shape_a", json!(pair.a));
+    insert("shape_b", json!(pair.b));
+    insert("transposed", json!(pair.is_transposed));
+    insert("atol", json_number(pair.tolerance.atol));
+    insert("rtol", json_number(pair.tolerance.rtol));
+    insert("ulp", json!(pair.tolerance.ulp));
     if let Some(entries) = &pair.entries {
-        let [half, nine, ninety_nine, most] = entries.quantiles.map(json_number);
-        object.insert("entries".into(), json!(entries.count));
-        object.insert("outside".into(), json!(entries.outside));
-        object.insert("nan".into(), json!(entries.nan));
-        object.insert("mean".into(), json_number(entries.mean));
-        object.insert("quantiles".into(), json!({"50": half, "90": nine, "99": ninety_nine, "100": most}));
-        object.insert("max_ulp".into(), json!(entries.ulps));
-        object.insert(
-            "worst".into(),
-            entries.worst.as_ref().map_or(Value::Null, |worst| {
-                json!({"index": worst.index, "a": json_number(worst.a), "b": json_number(worst.b), "error": json_number(worst.error), "ulp": worst.ulps})
-            }),
-        );
+        let [median, p90, p99, max] = entries.quantiles.map(json_number);
+        insert("entries", json!(entries.count));
+        insert("outside", json!(entries.outside));
+        insert("nan", json!(entries.nan));
+        insert("mean", json_number(entries.mean));
+        insert("quantiles", json!({"50": median, "90": p90, "99": p99, "100": max}));
+        insert("max_ulp", json!(entries.ulps));
+        let worst = entries.worst.as_ref().map(|worst| {
+            let [a, b, error] = [worst.a, worst.b, worst.error].map(json_number);
+            json!({"index": worst.index, "a": a, "b": b, "error": error, "ulp": worst.ulps})
+        });
+        insert("worst", worst.unwrap_or_default());
     }
     object.into()
 }

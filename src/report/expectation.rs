@@ -1,90 +1,83 @@
-//! What became of somebody's answers, as text and as one JSON object.
+//! The report of a comparison of results with expected values.
 
-use super::{format_number, format_short, json_number};
+use super::json::{json_number, write_json};
+use super::numbers::{format_number, format_short, is_or_are};
 use crate::check::expect::GradedResult;
 use crate::core::error::{format_index, format_shape};
 use serde_json::{Map, Value, json};
 use std::io;
 
-/// So many wrong entries are shown.
-const SHOWN: usize = 10;
-/// So many are listed in JSON: more are never looked at.
-pub const LISTED: usize = 1000;
+/// Number of wrong entries per result that text shows.
+const MAX_SHOWN_ENTRIES: usize = 10;
+/// Number of wrong entries per result that JSON lists.
+pub const MAX_LISTED_ENTRIES: usize = 1000;
 
-/// A line an answer with its wrong entries below it, and a line at the end where there are several.
-pub fn text(answers: &[GradedResult], out: &mut dyn io::Write) -> io::Result<()> {
-    for answer in answers {
-        let blank = if answer.blank > 0 { format!(", {} blank", answer.blank) } else { String::new() };
-        let all = answer.right + answer.wrong;
-        let what = match &answer.mismatch {
-            Some(mismatch) => mismatch.describe(&answer.shape),
-            None if answer.is_blank() => "left blank".to_owned(),
-            None if answer.wrong == 0 && all == 1 => format!("right{blank}"),
-            None if answer.wrong == 0 => format!("all {all} entries are right{blank}"),
-            None => format!("{} of {all} entries {} wrong{blank}", answer.wrong, are(answer.wrong)),
+/// Writes a line per result with its wrong entries below it, and a last line with the verdict on several results.
+pub fn write_text(results: &[GradedResult], out: &mut dyn io::Write) -> io::Result<()> {
+    for result in results {
+        let blank = if result.blank > 0 { format!(", {} blank", result.blank) } else { String::new() };
+        let total = result.right + result.wrong;
+        let what = match &result.mismatch {
+            Some(mismatch) => mismatch.describe(&result.shape),
+            None if result.is_blank() => "left blank".to_owned(),
+            None if result.wrong == 0 && total == 1 => format!("right{blank}"),
+            None if result.wrong == 0 => format!("all {total} entries are right{blank}"),
+            None => format!("{} of {total} entries {} wrong{blank}", result.wrong, is_or_are(result.wrong)),
         };
-        writeln!(out, "{} {} {}: {what}", verdict(answer), answer.name, format_shape(&answer.shape))?;
-        for wrong in answer.worst.iter().take(SHOWN) {
-            let place =
-                if wrong.index.is_empty() { String::new() } else { format!("{}: ", format_index(&wrong.index)) };
-            let apart = format_short(wrong.error);
-            writeln!(
-                out,
-                "  {place}yours {}, ours {}, apart by {apart}",
-                format_number(wrong.yours),
-                format_number(wrong.ours)
-            )?;
+        writeln!(out, "{} {} {}: {what}", verdict(result), result.name, format_shape(&result.shape))?;
+        for wrong in result.worst.iter().take(MAX_SHOWN_ENTRIES) {
+            let place = match wrong.index.as_slice() {
+                [] => String::new(),
+                index => format!("{}: ", format_index(index)),
+            };
+            let [yours, ours] = [wrong.yours, wrong.ours].map(format_number);
+            writeln!(out, "  {place}yours {yours}, ours {ours}, error {}", format_short(wrong.error))?;
         }
-        if answer.wrong > SHOWN {
-            writeln!(out, "  and {} more", answer.wrong - SHOWN)?;
+        if result.wrong > MAX_SHOWN_ENTRIES {
+            writeln!(out, "  and {} more", result.wrong - MAX_SHOWN_ENTRIES)?;
         }
     }
-    let wrong = answers.iter().filter(|answer| !answer.passes()).count();
-    if answers.len() > 1 {
-        let what = if wrong == 0 {
-            format!("all {} results are right", answers.len())
-        } else {
-            format!("{wrong} of {} results {} wrong", answers.len(), are(wrong))
-        };
-        writeln!(out, "{}: {what}", if wrong == 0 { "PASS" } else { "FAIL" })?;
+    if results.len() > 1 {
+        let wrong = results.iter().filter(|result| !result.passes()).count();
+        match wrong {
+            0 => writeln!(out, "PASS: all {} results are right", results.len())?,
+            _ => writeln!(out, "FAIL: {wrong} of {} results {} wrong", results.len(), is_or_are(wrong))?,
+        }
     }
     Ok(())
 }
 
-fn are(count: usize) -> &'static str {
-    if count == 1 { "is" } else { "are" }
-}
-
-fn verdict(answer: &GradedResult) -> &'static str {
-    if answer.is_blank() {
+fn verdict(result: &GradedResult) -> &'static str {
+    if result.is_blank() {
         "BLANK"
-    } else if answer.passes() {
+    } else if result.passes() {
         "PASS"
     } else {
         "FAIL"
     }
 }
 
-/// One object on one line, or indented.
-pub fn json(answers: &[GradedResult], pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
-    let results: Map<String, Value> =
-        answers.iter().map(|answer| (answer.name.to_string(), answer_json(answer))).collect();
-    let good = answers.iter().all(GradedResult::passes);
-    let object = json!({"verdict": if good { "PASS" } else { "FAIL" }, "results": results});
-    super::write_json(&object, pretty, out)
+/// Writes one object, on one line or indented.
+pub fn write_as_json(results: &[GradedResult], pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
+    let by_name: Map<String, Value> =
+        results.iter().map(|result| (result.name.to_string(), result_to_json(result))).collect();
+    let passes = results.iter().all(GradedResult::passes);
+    let object = json!({"verdict": if passes { "PASS" } else { "FAIL" }, "results": by_name});
+    write_json(&object, pretty, out)
 }
 
-fn answer_json(answer: &GradedResult) -> Value {
-    let wrong = answer.worst.iter().take(LISTED).map(|wrong| {
-        json!({"index": wrong.index, "yours": json_number(wrong.yours), "ours": json_number(wrong.ours), "error": json_number(wrong.error)})
+fn result_to_json(result: &GradedResult) -> Value {
+    let wrong = result.worst.iter().take(MAX_LISTED_ENTRIES).map(|wrong| {
+        let [yours, ours, error] = [wrong.yours, wrong.ours, wrong.error].map(json_number);
+        json!({"index": wrong.index, "yours": yours, "ours": ours, "error": error})
     });
     json!({
-        "verdict": verdict(answer),
-        "shape": answer.shape,
-        "right": answer.right,
-        "blank": answer.blank,
-        "wrong": answer.wrong,
-        "misfit": answer.mismatch.as_ref().map(|mismatch| mismatch.describe(&answer.shape)),
+        "verdict": verdict(result),
+        "shape": result.shape,
+        "right": result.right,
+        "blank": result.blank,
+        "wrong": result.wrong,
+        "misfit": result.mismatch.as_ref().map(|mismatch| mismatch.describe(&result.shape)),
         "entries": wrong.collect::<Value>(),
     })
 }

@@ -1,24 +1,24 @@
-//! A check as JUnit's XML, as CI services read it: a test case a finding.
+//! The report of a check as JUnit XML: a test case per finding.
 
-use super::checked::{details, summary, title};
+use super::check_summary::{details, summary, title};
 use crate::check::{CheckReport, Verdict};
 use std::io;
 
-/// Writes the suite.
-pub(super) fn write(checked: &CheckReport, out: &mut dyn io::Write) -> io::Result<()> {
-    let count = |verdict: Verdict| checked.findings.iter().filter(|finding| finding.verdict == verdict).count();
+/// Writes the test suite.
+pub(super) fn write(report: &CheckReport, out: &mut dyn io::Write) -> io::Result<()> {
+    let count = |verdict: Verdict| report.findings.iter().filter(|finding| finding.verdict == verdict).count();
     writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
     writeln!(
         out,
         r#"<testsuite name="nnlayer gradcheck {}" tests="{}" failures="{}" skipped="{}" errors="0">"#,
-        escaped(&checked.layer),
-        checked.findings.len(),
+        escape_xml(&report.layer),
+        report.findings.len(),
         count(Verdict::Fail),
         count(Verdict::Inconclusive)
     )?;
-    for finding in &checked.findings {
+    for finding in &report.findings {
         let name = format!("{} against {}", title(finding), finding.baseline.as_str());
-        write!(out, r#"  <testcase classname="{}" name="{}""#, escaped(&checked.layer), escaped(&name))?;
+        write!(out, r#"  <testcase classname="{}" name="{}""#, escape_xml(&report.layer), escape_xml(&name))?;
         let tag = match finding.verdict {
             Verdict::Pass => {
                 writeln!(out, "/>")?;
@@ -27,20 +27,14 @@ pub(super) fn write(checked: &CheckReport, out: &mut dyn io::Write) -> io::Resul
             Verdict::Fail => "failure",
             Verdict::Inconclusive => "skipped",
         };
-        writeln!(out, ">")?;
-        writeln!(
-            out,
-            r#"    <{tag} message="{}">{}</{tag}>"#,
-            escaped(&summary(finding)),
-            escaped(&details(finding).join("\n"))
-        )?;
-        writeln!(out, "  </testcase>")?;
+        let (message, text) = (escape_xml(&summary(finding)), escape_xml(&details(finding).join("\n")));
+        writeln!(out, ">\n    <{tag} message=\"{message}\">{text}</{tag}>\n  </testcase>")?;
     }
     writeln!(out, "</testsuite>")
 }
 
-/// Text as XML wants it; characters that XML has no place for are replaced.
-fn escaped(text: &str) -> String {
+/// Escapes text for XML, and replaces characters that XML does not allow.
+fn escape_xml(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '&' => "&amp;".to_owned(),

@@ -1,135 +1,114 @@
-//! A report as text: each result's name, formula and shape, then the matrix as NumPy would print it.
+//! Results as text: name, formula and shape, then the values as NumPy prints them.
 
-use super::{Renderer, ResultHeader};
+use super::numbers::{format_number, non_finite_name};
+use super::results::ResultHeader;
 use crate::core::error::format_shape;
 use crate::format::ArrayStream;
 use ndarray::{ArrayD, ArrayView1, Axis, Slice, concatenate};
 use std::borrow::Cow;
 use std::io;
 
-/// Digits behind the point, at most.
-const DIGITS: usize = 8;
-/// More values than this are elided.
-const THRESHOLD: usize = 1000;
-/// So many values stay at each end of an axis that is elided.
-const EDGE: usize = 3;
-/// The longest line, whatever the terminal's width.
-const LINE: usize = 75;
+/// Largest number of decimals.
+const MAX_DECIMALS: usize = 8;
+/// Number of values above which an array is elided.
+const MAX_VALUES: usize = 1000;
+/// Number of values at each end of an elided axis.
+const EDGE_ITEMS: usize = 3;
+/// Maximum line width in characters.
+const LINE_WIDTH: usize = 75;
 
-/// Blocks with a blank line between them.
-pub struct Text;
-
-impl Renderer for Text {
-    fn render(&self, heads: &[ResultHeader], arrays: &mut dyn ArrayStream, out: &mut dyn io::Write) -> io::Result<()> {
-        for (n, head) in heads.iter().enumerate() {
-            let Some((name, sides)) = arrays.next_array()? else { break };
-            if n > 0 {
-                writeln!(out)?;
-            }
-            if let Some(before) = &head.before {
-                writeln!(out, "{before}\n")?;
-            }
-            writeln!(out, "{name} = {}  ({})", head.formula, format_shape(&sides).trim_matches(['(', ')']))?;
-            writeln!(out, "{}", format_matrix(&ends(arrays)?))?;
+/// Writes results with blank lines between them.
+pub fn write(headers: &[ResultHeader], arrays: &mut dyn ArrayStream, out: &mut dyn io::Write) -> io::Result<()> {
+    for (n, header) in headers.iter().enumerate() {
+        let Some((name, shape)) = arrays.next_array()? else { break };
+        if n > 0 {
+            writeln!(out)?;
         }
-        Ok(())
+        if let Some(before) = &header.before {
+            writeln!(out, "{before}\n")?;
+        }
+        writeln!(out, "{name} = {}  ({})", header.formula, format_shape(&shape).trim_matches(['(', ')']))?;
+        writeln!(out, "{}", format_matrix(&collect_edges(arrays)?))?;
     }
+    Ok(())
 }
 
-/// What is shown of an array that may come in many blocks: of a long one the rows that [`format_matrix`] elides are left out, but for
-/// so many that it elides still.
-fn ends(arrays: &mut dyn ArrayStream) -> io::Result<ArrayD<f64>> {
-    let mut kept = ArrayD::zeros(vec![0]);
-    let mut first = true;
+/// Reads the rows of an array that [`format_matrix`] shows. A long array is shortened, but still long enough to be elided.
+fn collect_edges(arrays: &mut dyn ArrayStream) -> io::Result<ArrayD<f64>> {
+    let mut edges = ArrayD::zeros(vec![0]);
+    let mut is_first = true;
     while let Some(rows) = arrays.next_rows()? {
-        if std::mem::take(&mut first) {
-            kept = shortened(rows);
+        if std::mem::take(&mut is_first) {
+            edges = shorten(rows);
         } else {
-            let rows = shortened(rows);
-            kept = match concatenate(Axis(0), &[kept.view(), rows.view()]) {
-                Ok(both) => shortened(Cow::Owned(both)),
-                Err(_) => unreachable!("blocks of rows have the same columns"),
+            let rows = shorten(rows);
+            edges = match concatenate(Axis(0), &[edges.view(), rows.view()]) {
+                Ok(both) => shorten(Cow::Owned(both)),
+                Err(_) => unreachable!("chunks of rows have the same columns"),
             };
         }
     }
-    Ok(kept)
+    Ok(edges)
 }
 
-fn shortened(rows: Cow<'_, ArrayD<f64>>) -> ArrayD<f64> {
+/// Removes rows from the middle of a long array.
+fn shorten(rows: Cow<'_, ArrayD<f64>>) -> ArrayD<f64> {
     let Some((&count, columns)) = rows.shape().split_first() else { return rows.into_owned() };
-    let front = EDGE.max(THRESHOLD.div_ceil(columns.iter().product::<usize>().max(1))) + 1;
-    if count <= front + EDGE {
+    let front = EDGE_ITEMS.max(MAX_VALUES.div_ceil(columns.iter().product::<usize>().max(1))) + 1;
+    if count <= front + EDGE_ITEMS {
         return rows.into_owned();
     }
-    let ends = [Slice::from(..front), Slice::from(count - EDGE..)].map(|end| rows.slice_axis(Axis(0), end));
-    concatenate(Axis(0), &ends).unwrap_or_else(|_| unreachable!("both have the same columns"))
+    let ends = [Slice::from(..front), Slice::from(count - EDGE_ITEMS..)].map(|end| rows.slice_axis(Axis(0), end));
+    concatenate(Axis(0), &ends).unwrap_or_else(|_| unreachable!("both ends have the same columns"))
 }
 
-/// A number on its own, with as many digits as tell it from its neighbours.
-pub fn format_number(value: f64) -> String {
-    if value.is_finite() && value.fract() == 0.0 && value.abs() < 1e16 {
-        format!("{value}")
-    } else {
-        special(value).unwrap_or_else(|| format!("{value:?}"))
-    }
-}
-
-fn special(value: f64) -> Option<String> {
-    match value {
-        v if v.is_nan() => Some("nan".to_owned()),
-        f64::INFINITY => Some("inf".to_owned()),
-        f64::NEG_INFINITY => Some("-inf".to_owned()),
-        _ => None,
-    }
-}
-
-/// A scalar, vector or matrix, as NumPy prints it; whole numbers without a point.
+/// Formats a scalar, vector or matrix as NumPy does; integers have no decimal point.
 pub fn format_matrix(value: &ArrayD<f64>) -> String {
     let rows: Vec<ArrayView1<'_, f64>> = match value.ndim() {
         0 => return format_number(value[[]]),
         1 => value.view().into_dimensionality().into_iter().collect(),
         _ => value.axis_iter(Axis(0)).filter_map(|row| row.into_dimensionality().ok()).collect(),
     };
-    let elide = value.len() > THRESHOLD;
+    let is_elided = value.len() > MAX_VALUES;
     let rows: Vec<Option<Vec<Option<f64>>>> =
-        shown(&rows, elide).into_iter().map(|row| row.map(|row| shown(&row.to_vec(), elide))).collect();
-    let notation = Notation::of(rows.iter().flatten().flatten().flatten().copied());
+        elide(&rows, is_elided).into_iter().map(|row| row.map(|row| elide(&row.to_vec(), is_elided))).collect();
+    let notation = Notation::choose(rows.iter().flatten().flatten().flatten().copied());
     let cells: Vec<Option<Vec<Option<Cell>>>> = rows
         .into_iter()
-        .map(|row| row.map(|row| row.into_iter().map(|value| value.map(|value| notation.cell(value))).collect()))
+        .map(|row| row.map(|row| row.into_iter().map(|value| value.map(|value| notation.format(value))).collect()))
         .collect();
-    let widths = Widths::of(cells.iter().flatten().flatten().flatten());
+    let widths = CellWidths::measure(cells.iter().flatten().flatten().flatten());
     if value.ndim() == 1 {
-        return cells.iter().flatten().map(|row| line(row, &widths, 1, 1)).collect();
+        return cells.iter().flatten().map(|row| format_row(row, &widths, 1, 1)).collect();
     }
     let last = cells.len().saturating_sub(1);
     let lines: Vec<String> = cells
         .iter()
         .enumerate()
         .map(|(n, row)| match row {
-            Some(row) => line(row, &widths, 2, if n == last { 2 } else { 1 }),
+            Some(row) => format_row(row, &widths, 2, if n == last { 2 } else { 1 }),
             None => "...".to_owned(),
         })
         .collect();
     format!("[{}]", lines.join("\n "))
 }
 
-/// The values that are shown; none stands for those left out.
-fn shown<T: Clone>(values: &[T], elide: bool) -> Vec<Option<T>> {
-    if !elide || values.len() <= 2 * EDGE {
+/// Returns the values that are shown, with `None` in place of those that are left out.
+fn elide<T: Clone>(values: &[T], is_elided: bool) -> Vec<Option<T>> {
+    if !is_elided || values.len() <= 2 * EDGE_ITEMS {
         return values.iter().cloned().map(Some).collect();
     }
     let ends = |range: &[T]| range.iter().cloned().map(Some).collect::<Vec<_>>();
-    [ends(&values[..EDGE]), vec![None], ends(&values[values.len() - EDGE..])].concat()
+    [ends(&values[..EDGE_ITEMS]), vec![None], ends(&values[values.len() - EDGE_ITEMS..])].concat()
 }
 
-/// One row in brackets, continued with `indent` blanks where it is long; `closing` brackets follow it.
-fn line(row: &[Option<Cell>], widths: &Widths, indent: usize, closing: usize) -> String {
+/// Formats one row in brackets, wrapped with `indent` blanks; `closing` brackets follow it.
+fn format_row(row: &[Option<Cell>], widths: &CellWidths, indent: usize, closing: usize) -> String {
     let (mut text, mut width) = (String::from("["), indent);
     for (n, cell) in row.iter().enumerate() {
-        let cell = cell.as_ref().map_or_else(|| "...".to_owned(), |cell| widths.fill(cell));
+        let cell = cell.as_ref().map_or_else(|| "...".to_owned(), |cell| widths.pad(cell));
         if n > 0 {
-            if width + 1 + cell.len() + closing > LINE {
+            if width + 1 + cell.len() + closing > LINE_WIDTH {
                 text.push('\n');
                 text.push_str(&" ".repeat(indent));
                 width = indent;
@@ -145,77 +124,78 @@ fn line(row: &[Option<Cell>], widths: &Widths, indent: usize, closing: usize) ->
     text
 }
 
-/// A value as it is written.
+/// A formatted value.
 enum Cell {
-    /// What stands before the point, and from it on.
+    /// The digits before the decimal point, and the rest from the point on.
     Number(String, String),
-    /// A word such as nan, which ends where the digits end.
+    /// A word such as nan, aligned with the last digit.
     Word(String),
 }
 
-/// How wide the cells of one matrix are, so that their points stand below each other.
-struct Widths {
-    /// Characters before the point.
+/// Widths of the cells of a matrix, so that the decimal points are aligned.
+struct CellWidths {
+    /// Number of characters before the point.
     left: usize,
-    /// Characters from the point on.
+    /// Number of characters from the point on.
     right: usize,
 }
 
-impl Widths {
-    fn of<'a>(cells: impl Iterator<Item = &'a Cell> + Clone) -> Widths {
+impl CellWidths {
+    fn measure<'a>(cells: impl Iterator<Item = &'a Cell> + Clone) -> CellWidths {
         let right = |cell: &Cell| if let Cell::Number(_, right) = cell { right.len() } else { 0 };
         let right = cells.clone().map(right).max().unwrap_or(0);
         let left = |cell: &Cell| match cell {
             Cell::Number(left, _) => left.len(),
             Cell::Word(word) => word.len().saturating_sub(right),
         };
-        Widths { left: cells.map(left).max().unwrap_or(0), right }
+        CellWidths { left: cells.map(left).max().unwrap_or(0), right }
     }
 
-    fn fill(&self, cell: &Cell) -> String {
+    fn pad(&self, cell: &Cell) -> String {
         match cell {
             Cell::Number(left, right) => {
-                format!("{left:>before$}{right:<behind$}", before = self.left, behind = self.right)
+                format!("{left:>before$}{right:<after$}", before = self.left, after = self.right)
             }
             Cell::Word(word) => format!("{word:>width$}", width = self.left + self.right),
         }
     }
 }
 
-/// How the values of one matrix are written.
+/// Notation of the values of a matrix.
 enum Notation {
-    Whole,
-    Positional,
-    /// With so many digits behind the point.
+    Integer,
+    Fixed,
+    /// Scientific, with this number of decimals.
     Scientific(usize),
 }
 
 impl Notation {
-    fn of(values: impl Iterator<Item = f64> + Clone) -> Notation {
+    /// Chooses the notation by NumPy's rules.
+    fn choose(values: impl Iterator<Item = f64> + Clone) -> Notation {
         let finite = values.filter(|value| value.is_finite());
         let sizes = || finite.clone().filter(|value| *value != 0.0).map(f64::abs);
         let (largest, smallest) = (sizes().fold(0.0, f64::max), sizes().fold(f64::INFINITY, f64::min));
         if finite.clone().all(|value| value.fract() == 0.0) && largest < 1e8 {
-            Notation::Whole
+            Notation::Integer
         } else if largest >= 1e8 || smallest < 1e-4 || largest / smallest > 1000.0 {
-            Notation::Scientific(finite.map(|value| mantissa_digits(value).min(DIGITS)).max().unwrap_or(0))
+            Notation::Scientific(finite.map(|value| mantissa_decimals(value).min(MAX_DECIMALS)).max().unwrap_or(0))
         } else {
-            Notation::Positional
+            Notation::Fixed
         }
     }
 
-    fn cell(&self, value: f64) -> Cell {
-        if let Some(word) = special(value) {
-            return Cell::Word(word);
+    fn format(&self, value: f64) -> Cell {
+        if let Some(word) = non_finite_name(value) {
+            return Cell::Word(word.to_owned());
         }
         match self {
-            Notation::Whole => Cell::Number(value.to_string(), String::new()),
-            Notation::Positional => {
-                let (left, right) = positional(value);
+            Notation::Integer => Cell::Number(value.to_string(), String::new()),
+            Notation::Fixed => {
+                let (left, right) = format_fixed(value);
                 Cell::Number(left, format!(".{right}"))
             }
-            Notation::Scientific(digits) => {
-                let text = format!("{value:.digits$e}");
+            Notation::Scientific(decimals) => {
+                let text = format!("{value:.decimals$e}");
                 let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
                 let (left, right) = mantissa.split_once('.').unwrap_or((mantissa, ""));
                 let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
@@ -225,20 +205,20 @@ impl Notation {
     }
 }
 
-/// The shortest digits that tell the value, cut to eight behind the point.
-fn positional(value: f64) -> (String, String) {
+/// Returns the shortest digits that distinguish the value, rounded to eight decimals.
+fn format_fixed(value: f64) -> (String, String) {
     let shortest = format!("{value}");
     let (left, right) = shortest.split_once('.').unwrap_or((&shortest, ""));
-    if right.len() <= DIGITS {
+    if right.len() <= MAX_DECIMALS {
         return (left.to_owned(), right.to_owned());
     }
-    let cut = format!("{value:.DIGITS$}");
-    let (left, right) = cut.split_once('.').unwrap_or((&cut, ""));
+    let rounded = format!("{value:.MAX_DECIMALS$}");
+    let (left, right) = rounded.split_once('.').unwrap_or((&rounded, ""));
     (left.to_owned(), right.trim_end_matches('0').to_owned())
 }
 
-/// The digits behind the point of the shortest mantissa.
-fn mantissa_digits(value: f64) -> usize {
+/// Returns the number of decimals of the shortest mantissa.
+fn mantissa_decimals(value: f64) -> usize {
     let text = format!("{value:e}");
     text.split_once('e').and_then(|(mantissa, _)| mantissa.split_once('.')).map_or(0, |(_, right)| right.len())
 }

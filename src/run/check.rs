@@ -11,7 +11,7 @@ use crate::network::check::{Claim, check_chain};
 use crate::network::{Run, Tape};
 use crate::operand::OperandReader;
 use crate::parallel::progress::Progress;
-use crate::report::checked;
+use crate::report::check::{self, CheckFormat};
 use std::io::{BufWriter, Write};
 
 /// The random seed without `--seed`.
@@ -55,9 +55,9 @@ pub(crate) fn run(
 }
 
 /// Writes the report; the status is that of the verdict.
-pub(crate) fn report(checked: &CheckReport, format: checked::Form, out: &mut dyn Write) -> anyhow::Result<Status> {
+pub(crate) fn report(checked: &CheckReport, format: CheckFormat, out: &mut dyn Write) -> anyhow::Result<Status> {
     let mut out = BufWriter::new(out);
-    checked::write(checked, format, &mut out)?;
+    check::write(checked, format, &mut out)?;
     out.flush()?;
     Ok(match checked.verdict() {
         Verdict::Pass => Status::Done,

@@ -51,8 +51,8 @@ pub(crate) fn run(
     let compared = compare_documents(read(reader, "A", a)?, read(reader, "B", b)?, tolerances)?;
     let mut out = BufWriter::new(out);
     match json {
-        Some(pretty) => comparison::json(&compared, *pretty, &mut out)?,
-        None => comparison::text(&compared, &mut out)?,
+        Some(pretty) => comparison::write_as_json(&compared, *pretty, &mut out)?,
+        None => comparison::write_text(&compared, &mut out)?,
     }
     out.flush()?;
     Ok(if compared.agrees() { Status::Done } else { Status::No })

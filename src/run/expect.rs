@@ -33,7 +33,7 @@ pub(crate) fn run(
     for block in &report.blocks {
         if let Some((_, sheet)) = named.iter().find(|(name, _)| *name == block.name) {
             let sheet = sheet.as_ref().map_err(|error| error.clone().with_operand(&EXPECT))?;
-            answers.push(grade(&block.name, sheet, &block.value, rounding(request), expectation::LISTED));
+            answers.push(grade(&block.name, sheet, &block.value, rounding(request), expectation::MAX_LISTED_ENTRIES));
         }
     }
     if answers.is_empty() {
@@ -41,8 +41,8 @@ pub(crate) fn run(
     }
     let mut out = BufWriter::new(out);
     match request.as_json() {
-        Some(pretty) => expectation::json(&answers, pretty, &mut out)?,
-        None => expectation::text(&answers, &mut out)?,
+        Some(pretty) => expectation::write_as_json(&answers, pretty, &mut out)?,
+        None => expectation::write_text(&answers, &mut out)?,
     }
     out.flush()?;
     Ok(if answers.iter().all(GradedResult::passes) { Status::Done } else { Status::No })

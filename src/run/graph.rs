@@ -10,7 +10,7 @@ use crate::graph;
 use crate::graph::{Graph, Staged, Style};
 use crate::layer;
 use crate::network::{Run, Tape};
-use crate::report::write;
+use crate::report::write_file;
 use ndarray::ArrayD;
 use std::io::{BufWriter, Write};
 
@@ -84,7 +84,7 @@ fn draw(
     match &request.file {
         Some((path, picture)) => {
             let text = (picture.draw)(&graph);
-            Ok(write::file(path, |out| out.write_all(text.as_bytes()))
+            Ok(write_file(path, |out| out.write_all(text.as_bytes()))
                 .map_err(|error| error.with_operand(&Name::new("graph")))?)
         }
         None => {

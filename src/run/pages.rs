@@ -3,7 +3,7 @@
 use super::status::Status;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
-use crate::report::write;
+use crate::report::write_file;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -31,7 +31,7 @@ pub(crate) fn run(Arguments { pages, folder }: &Arguments, out: &mut dyn Write) 
         match folder {
             Some(folder) => {
                 let path = Path::new(folder).join(name);
-                write::file(&path.to_string_lossy(), |file| file.write_all(page))
+                write_file(&path.to_string_lossy(), |file| file.write_all(page))
                     .map_err(|error| error.with_operand(&option))?;
             }
             None => out.write_all(page)?,

@@ -2,13 +2,15 @@
 
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
+use crate::format::json::write_object;
 use crate::format::{ArrayStream, Format, OutputDtype};
 use crate::graph::{Level, Picture};
 use crate::layer::{LayerSpec, Precision, Settings};
 use crate::network::{Tape, document};
 use crate::operand::grammar::OperandSpec;
-use crate::report::{ChainReport, Json, Renderer, Report, ResultHeader, Text, write};
-use crate::report::{checked, steps};
+use crate::report::check::CheckFormat;
+use crate::report::steps::StepsFormat;
+use crate::report::{ChainReport, Report, ResultHeader, text, write_file};
 use std::io::{BufWriter, Write};
 
 /// What most commands are asked for, apart from operands and settings.
@@ -25,9 +27,9 @@ pub(crate) struct Request {
     /// True if gradients are compared with numerical differentiation.
     pub(crate) check: bool,
     /// Format of the report of a check.
-    pub(crate) check_format: checked::Form,
+    pub(crate) check_format: CheckFormat,
     /// Form in which the arithmetic is written out, if it is.
-    pub(crate) steps: Option<steps::Form>,
+    pub(crate) steps: Option<StepsFormat>,
     pub(crate) json: bool,
     pub(crate) pretty: bool,
 }
@@ -58,7 +60,7 @@ pub(crate) enum LayerMode {
     /// The comparison of results with those in a file.
     Expect(String),
     /// The arithmetic of each result, compared with the answers in a file.
-    Steps(steps::Form, Option<String>),
+    Steps(StepsFormat, Option<String>),
     /// The computational graph.
     Graph(GraphRequest),
 }
@@ -133,7 +135,7 @@ impl Request {
 
     /// Refuses names in `--only` that are not results.
     pub(crate) fn admit_only(&self, results: &[&str]) -> Result<(), Error> {
-        self.only.as_ref().map_or(Ok(()), |names| crate::report::check_result_names(names, results))
+        self.only.as_ref().map_or(Ok(()), |names| crate::report::results::check_result_names(names, results))
     }
 
     /// Refuses more than one result for a file format that holds one array.
@@ -166,12 +168,14 @@ impl Request {
     ) -> anyhow::Result<()> {
         let Some((path, format)) = &self.out else {
             let mut out = BufWriter::new(out);
-            let renderer: &dyn Renderer = if self.json || self.pretty { &Json { pretty: self.pretty } } else { &Text };
-            renderer.render(heads, arrays, &mut out)?;
+            match self.as_json() {
+                Some(pretty) => write_object(&[], arrays, pretty, &mut out)?,
+                None => text::write(heads, arrays, &mut out)?,
+            }
             return Ok(out.flush()?);
         };
         self.admit_one(heads)?;
-        Ok(write::file(path, |out| format.write(arrays, width, out))
+        Ok(write_file(path, |out| format.write(arrays, width, out))
             .map_err(|error| error.with_operand(&Name::new("out")))?)
     }
 
@@ -180,18 +184,18 @@ impl Request {
         if let Some(only) = &self.only {
             sections.only(only)?;
         }
-        let json = |out: &mut dyn Write| sections.json(self.pretty, out);
+        let json = |out: &mut dyn Write| sections.write_json(self.pretty, out);
         match &self.out {
             Some((path, format)) if format.extensions().contains(&"json") => {
-                Ok(write::file(path, json).map_err(|error| error.with_operand(&Name::new("out")))?)
+                Ok(write_file(path, json).map_err(|error| error.with_operand(&Name::new("out")))?)
             }
-            Some(_) => self.write(sections.flat(), out),
+            Some(_) => self.write(sections.flatten(), out),
             None => {
                 let mut out = BufWriter::new(out);
                 if self.json || self.pretty {
                     json(&mut out)?
                 } else {
-                    sections.text(&mut out)?
+                    sections.write_text(&mut out)?
                 }
                 Ok(out.flush()?)
             }
@@ -217,8 +221,7 @@ impl Request {
             document::write(tape, &mut out)?;
             return Ok(out.flush()?);
         };
-        Ok(write::file(path, |out| document::write(tape, out))
-            .map_err(|error| error.with_operand(&Name::new("out")))?)
+        Ok(write_file(path, |out| document::write(tape, out)).map_err(|error| error.with_operand(&Name::new("out")))?)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::layer::Precision;
 use crate::network::{Run, Tape};
 use crate::numeric::Scalar;
 use crate::report::steps;
-use crate::report::steps::{Form, WorkedResult};
+use crate::report::steps::{StepsFormat, WorkedResult};
 use crate::steps::{GradeSummary, LayerRun, grade, trace};
 use ndarray::ArrayD;
 use std::io::{BufWriter, Write};
@@ -22,7 +22,7 @@ use std::io::{BufWriter, Write};
 /// Writes the steps of a layer, compared with `answers` if there are any.
 pub(crate) fn layer(
     job: &Job,
-    form: Form,
+    form: StepsFormat,
     answers: Option<Sheets>,
     request: &Request,
     out: &mut dyn Write,
@@ -85,7 +85,7 @@ pub(crate) fn chain(
     run: Run,
     dout: Option<&ArrayD<f64>>,
     is_explicit: bool,
-    form: Form,
+    form: StepsFormat,
     request: &Request,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
@@ -127,13 +127,13 @@ pub(crate) fn chain(
 fn write(
     worked: &[WorkedResult],
     tally: Option<&GradeSummary>,
-    form: Form,
+    form: StepsFormat,
     request: &Request,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let mut out = BufWriter::new(out);
     match request.as_json() {
-        Some(pretty) => steps::json(worked, tally, pretty, &mut out)?,
+        Some(pretty) => steps::write_as_json(worked, tally, pretty, &mut out)?,
         None => steps::write(worked, tally, form, &mut out)?,
     }
     Ok(out.flush()?)

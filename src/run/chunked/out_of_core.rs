@@ -12,7 +12,7 @@ use crate::format::{ArrayStream, InMemoryArrays};
 use crate::layer::Role;
 use crate::operand::grammar::OperandSpec;
 use crate::operand::{OperandReader, Operands, Origin};
-use crate::report::write::file;
+use crate::report::write_file;
 use crate::run::messages::Messages;
 use crate::run::operands::accepted_keys;
 use crate::run::request::{DoutOption, LayerRequest, Request};
@@ -148,7 +148,7 @@ fn write(
     };
     request.admit_one(&headers)?;
     let mut failed = None;
-    let written = file(path, |out| {
+    let written = write_file(path, |out| {
         compute(job, request, messages, |arrays| format.write(arrays, width, out)).map_err(|failure| match failure {
             Failure::Io(error) => error,
             other => {

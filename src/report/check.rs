@@ -1,0 +1,111 @@
+//! The report of a check.
+
+use super::check_summary::{describe_error, details, summary, title, write_conclusion};
+use super::json::{json_number, write_json};
+use super::{junit, tap};
+use crate::check::{CheckReport, Finding, Verdict};
+use serde_json::{Value, json};
+use std::io;
+
+/// Format of the report of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckFormat {
+    /// Text, the worst finding first.
+    Text,
+    /// One JSON object.
+    Json {
+        /// True if indented.
+        pretty: bool,
+    },
+    /// JUnit XML with a test case per finding.
+    Junit,
+    /// Test Anything Protocol with a test per finding.
+    Tap,
+}
+
+impl CheckFormat {
+    /// Returns the format with that name.
+    pub fn named(name: &str) -> Option<CheckFormat> {
+        match name {
+            "text" => Some(CheckFormat::Text),
+            "json" => Some(CheckFormat::Json { pretty: false }),
+            "junit" => Some(CheckFormat::Junit),
+            "tap" => Some(CheckFormat::Tap),
+            _ => None,
+        }
+    }
+}
+
+/// Writes the report.
+pub fn write(report: &CheckReport, format: CheckFormat, out: &mut dyn io::Write) -> io::Result<()> {
+    match format {
+        CheckFormat::Text => write_text(report, out),
+        CheckFormat::Json { pretty } => write_json(&to_json(report), pretty, out),
+        CheckFormat::Junit => junit::write(report, out),
+        CheckFormat::Tap => tap::write(report, out),
+    }
+}
+
+fn write_text(report: &CheckReport, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut findings: Vec<&Finding> = report.findings.iter().collect();
+    // The sort is stable, so findings with the same verdict keep the order of output.
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
+    let mut rest = findings.as_slice();
+    while let [finding, others @ ..] = rest {
+        // A result that passes against both baselines takes one line.
+        let second = others.first().filter(|next| {
+            next.result == finding.result && next.verdict == Verdict::Pass && finding.verdict == Verdict::Pass
+        });
+        let also = second.map_or_else(String::new, |next| format!(" and with {}", describe_error(next)));
+        rest = if second.is_some() { &others[1..] } else { others };
+        writeln!(out, "{} {}: {}{also}", finding.verdict.as_str(), title(finding), summary(finding))?;
+        for line in details(finding).into_iter().chain(second.into_iter().flat_map(|next| details(next))) {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    for note in &report.notes {
+        writeln!(out, "{note}")?;
+    }
+    if let Some(seed) = report.seed {
+        writeln!(out, "random seed: {seed}")?;
+    }
+    write_conclusion(report, out)
+}
+
+fn to_json(report: &CheckReport) -> Value {
+    json!({
+        "verdict": report.verdict().as_str(),
+        "layer": report.layer,
+        "findings": report.findings.iter().map(finding_to_json).collect::<Vec<_>>(),
+        "notes": report.notes,
+        "seed": report.seed,
+    })
+}
+
+fn finding_to_json(finding: &Finding) -> Value {
+    let worst = finding.worst.as_ref().map(|worst| {
+        json!({
+            "index": worst.index,
+            "analytic": json_number(worst.analytic),
+            "numeric": json_number(worst.numeric),
+            "error_bar": json_number(worst.error_bar),
+            "allowed": json_number(worst.allowed),
+            "step": json_number(worst.step),
+        })
+    });
+    let diagnoses =
+        finding.diagnoses.iter().map(|diagnosis| json!({"kind": diagnosis.kind, "words": diagnosis.explanation}));
+    json!({
+        "result": finding.result.as_str(),
+        "against": finding.baseline.as_str(),
+        "verdict": finding.verdict.as_str(),
+        "shape": finding.shape,
+        "checked": finding.checked,
+        "directions": finding.directions,
+        "wrong": finding.wrong,
+        "worst": worst,
+        "diagnoses": diagnoses.collect::<Vec<_>>(),
+        "notes": finding.notes,
+        "unnoticed": finding.unnoticed,
+    })
+}

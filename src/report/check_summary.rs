@@ -1,0 +1,137 @@
+//! The sentences of a check's report.
+
+use super::numbers::{differ, format_number, format_short, is_or_are};
+use crate::check::{Baseline, CheckReport, EntryCheck, Finding, Verdict};
+use crate::core::error::{format_index, format_shape};
+use std::io;
+
+/// Returns the result and its shape: `dx (4×3)`.
+pub(super) fn title(finding: &Finding) -> String {
+    format!("{} {}", finding.result, format_shape(&finding.shape))
+}
+
+/// Summarizes a finding in half a line.
+pub(super) fn summary(finding: &Finding) -> String {
+    let total: usize = finding.shape.iter().product();
+    match (finding.verdict, &finding.worst) {
+        (Verdict::Fail, None) => finding.notes.first().cloned().unwrap_or_default(),
+        (Verdict::Fail, _) => {
+            let checked = finding.checked + finding.directions;
+            let what = if finding.directions > 0 { "entries and directions" } else { "entries" };
+            let (wrong, differ) = (finding.wrong, differ(finding.wrong));
+            format!("{wrong} of {checked} checked {what} {differ} from {}", baseline(finding.baseline))
+        }
+        (Verdict::Inconclusive, _) => "cannot be decided".to_owned(),
+        (Verdict::Pass, _) if total == 0 => "has no entries".to_owned(),
+        (Verdict::Pass, _) => {
+            let checked = match (finding.checked, finding.directions) {
+                (1, 0) if total == 1 => "the entry".to_owned(),
+                (n, 0) if n == total => format!("all {n} entries"),
+                (n, 0) => format!("{n} of {total} entries"),
+                (n, directions) => format!("{n} of {total} entries and {directions} random directions"),
+            };
+            let agree = if finding.checked == 1 && finding.directions == 0 { "agrees" } else { "agree" };
+            format!("{checked} {agree} with {}", describe_error(finding))
+        }
+    }
+}
+
+fn baseline(baseline: Baseline) -> &'static str {
+    match baseline {
+        Baseline::NumericalGradient => "the numerical gradient",
+        Baseline::Reference => "nnlayer",
+    }
+}
+
+/// Returns the baseline and the largest difference from it.
+pub(super) fn describe_error(finding: &Finding) -> String {
+    let error = finding.worst.as_ref().map_or(0.0, |worst| (worst.analytic - worst.numeric).abs());
+    format!("{} (maximum error {})", baseline(finding.baseline), format_short(error))
+}
+
+/// Returns further lines about a finding.
+pub(super) fn details(finding: &Finding) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let (Verdict::Fail | Verdict::Inconclusive, Some(worst)) = (finding.verdict, &finding.worst) {
+        lines.push(describe_worst(worst, finding.baseline));
+    }
+    lines.extend(finding.diagnoses.iter().map(|diagnosis| diagnosis.explanation.clone()));
+    let in_summary = usize::from(finding.verdict == Verdict::Fail && finding.worst.is_none());
+    lines.extend(finding.notes.iter().skip(in_summary).cloned());
+    if !finding.unnoticed.is_empty() {
+        lines.push(format!("this check cannot detect {}", finding.unnoticed.join(", ")));
+    }
+    lines
+}
+
+fn describe_worst(worst: &EntryCheck, baseline: Baseline) -> String {
+    let place = match &worst.index {
+        Some(at) if at.is_empty() => "value".to_owned(),
+        Some(at) => format!("worst at {}", format_index(at)),
+        None => "worst in a random direction".to_owned(),
+    };
+    let expected = match baseline {
+        Baseline::Reference => format!("nnlayer: {}", format_number(worst.numeric)),
+        Baseline::NumericalGradient if worst.step == 0.0 => format!("correct: {}", format_number(worst.numeric)),
+        Baseline::NumericalGradient => {
+            let (value, bar) = (format_significant(worst), format_short(worst.error_bar));
+            format!("numerical: {value} ± {bar} (step size {})", format_short(worst.step))
+        }
+    };
+    format!("{place}: {}, {expected}", format_number(worst.analytic))
+}
+
+/// Formats a numerical derivative with two digits more than its error bar makes certain.
+fn format_significant(worst: &EntryCheck) -> String {
+    let value = worst.numeric;
+    let certain = libm::log10(value.abs() / worst.error_bar);
+    if !certain.is_finite() || certain > 14.0 {
+        return format_number(value);
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 1 and 16
+    let places = (certain + 1.0).clamp(1.0, 16.0) as usize;
+    format_number(format!("{value:.places$e}").parse().unwrap_or(value))
+}
+
+/// Writes the last line: the verdict on all results.
+pub(super) fn write_conclusion(report: &CheckReport, out: &mut dyn io::Write) -> io::Result<()> {
+    let names = |verdict| names_with(report, verdict);
+    let list = |names: &[String]| format!("{} of {} {}", names.join(", "), report.layer, is_or_are(names.len()));
+    let conclusion = match report.verdict() {
+        Verdict::Pass => match names(Verdict::Pass) {
+            names if names.is_empty() => "nothing was checked".to_owned(),
+            names => format!("{} correct", list(&names)),
+        },
+        Verdict::Inconclusive => match names(Verdict::Inconclusive) {
+            names if names.is_empty() => format!("no result of {} could be checked", report.layer),
+            names => format!("{} of {} cannot be decided", names.join(", "), report.layer),
+        },
+        Verdict::Fail => format!("{} wrong{}", list(&names(Verdict::Fail)), wrong_pass(report)),
+    };
+    writeln!(out, "{}: {conclusion}", report.verdict().as_str())
+}
+
+/// Returns the results with that verdict, each once.
+fn names_with(report: &CheckReport, verdict: Verdict) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for finding in report.findings.iter().filter(|finding| finding.verdict == verdict) {
+        if !names.contains(&finding.result.to_string()) {
+            names.push(finding.result.to_string());
+        }
+    }
+    names
+}
+
+/// Tells an error in the forward pass from one in the backward pass.
+fn wrong_pass(report: &CheckReport) -> &'static str {
+    let is_numerical = |finding: &&Finding| finding.is_gradient && finding.baseline == Baseline::NumericalGradient;
+    let mut gradients = report.findings.iter().filter(is_numerical).peekable();
+    if !report.differentiates_implementation || !report.has_wrong_forward() || gradients.peek().is_none() {
+        return "";
+    }
+    if gradients.all(|finding| finding.verdict == Verdict::Pass) {
+        ": the forward pass is wrong, and the backward pass matches it"
+    } else {
+        ": the forward pass and the backward pass are wrong"
+    }
+}

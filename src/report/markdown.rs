@@ -1,0 +1,29 @@
+//! Steps as Markdown: a heading and a table per result.
+
+use super::step_lines::{WorkedResult, definitions, describe_grade, equality_sign, hidden_entries};
+use std::io;
+
+/// Writes the steps of a result; the table has a column for the user's numbers if there `has_grades`.
+pub(super) fn write(
+    worked: &WorkedResult,
+    first_wrong: Option<usize>,
+    has_grades: bool,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    writeln!(out, "### {}\n", worked.title())?;
+    for line in worked.block.before.iter().cloned().chain(definitions(&worked.section)) {
+        writeln!(out, "{line}\n")?;
+    }
+    let (head, rule) = if has_grades { (" yours |", ":--|") } else { ("", "") };
+    writeln!(out, "| entry | arithmetic | value |{head}\n|:--|:--|:--|{rule}")?;
+    for (n, step) in worked.visible_steps(first_wrong) {
+        let arithmetic = step.arithmetic.as_ref().map_or_else(String::new, |arithmetic| format!("`{arithmetic}`"));
+        let grade = describe_grade(step, first_wrong == Some(n)).unwrap_or_default();
+        let grade = if has_grades { format!(" {grade} |") } else { String::new() };
+        writeln!(out, "| `{}` | {arithmetic} | {} {} |{grade}", step.label(), equality_sign(step), step.written)?;
+    }
+    match hidden_entries(&worked.section) {
+        Some(line) => writeln!(out, "\n{line}"),
+        None => Ok(()),
+    }
+}

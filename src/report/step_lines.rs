@@ -1,0 +1,63 @@
+//! The sentences and signs of steps, for text and Markdown.
+
+use super::numbers::format_number;
+use super::results::ResultBlock;
+use crate::core::error::format_shape;
+use crate::steps::{Grade, Section, Step};
+
+/// A result with its steps.
+pub struct WorkedResult {
+    /// Name of the layer, in a chain.
+    pub layer: Option<String>,
+    /// The result.
+    pub block: ResultBlock,
+    /// Its steps.
+    pub section: Section,
+}
+
+impl WorkedResult {
+    /// Returns name, formula and shape: `y = x·W + b  (3×3)`.
+    pub(super) fn title(&self) -> String {
+        let WorkedResult { layer, block, .. } = self;
+        let name = layer.as_ref().map_or_else(|| block.name.clone(), |layer| block.name.in_layer(layer));
+        format!("{name} = {}  ({})", block.formula, format_shape(block.value.shape()).trim_matches(['(', ')']))
+    }
+
+    /// Returns the shown steps, followed by the `first_wrong` one if it is hidden, each with its number.
+    pub(super) fn visible_steps(&self, first_wrong: Option<usize>) -> impl Iterator<Item = (usize, &Step)> {
+        let shown = self.section.shown;
+        let is_visible = move |n: usize| n < shown || first_wrong == Some(n);
+        self.section.steps.iter().enumerate().filter(move |(n, _)| is_visible(*n))
+    }
+}
+
+/// Returns the definitions of the named intermediate numbers: `with e = e^(x − max), sum = Σ e`.
+pub(super) fn definitions(section: &Section) -> Option<String> {
+    let meanings = section.meanings();
+    let definitions: Vec<String> = meanings.iter().map(|(name, meaning)| format!("{name} = {meaning}")).collect();
+    (!definitions.is_empty()).then(|| format!("with {}", definitions.join(", ")))
+}
+
+/// Returns the line that stands for hidden entries.
+pub(super) fn hidden_entries(section: &Section) -> Option<String> {
+    match section.count_hidden_entries() {
+        0 => None,
+        1 => Some(format!("… and 1 more entry of {}", section.name)),
+        n => Some(format!("… and {n} more entries of {}", section.name)),
+    }
+}
+
+/// Returns `=`, or `≈` if the line has rounded numbers.
+pub(super) fn equality_sign(step: &Step) -> &'static str {
+    if step.exact || step.arithmetic.is_none() { "=" } else { "≈" }
+}
+
+/// Returns the grade of the user's number for a step.
+pub(super) fn describe_grade(step: &Step, is_first_wrong: bool) -> Option<String> {
+    let first = if is_first_wrong { ": first difference" } else { "" };
+    Some(match step.grade.as_ref()? {
+        Grade::Right => "✓".to_owned(),
+        Grade::Wrong(yours) => format!("✗ yours {}{first}", format_number(*yours)),
+        Grade::Mismatch(mismatch, ours) => format!("✗ {}{first}", mismatch.describe(ours)),
+    })
+}
