@@ -19,8 +19,8 @@ file has counts as a difference. Exit status: 0 if all entries agree, 1 if any d
 Example:
   $ nnlayer compare 1,2,3.5 1,2,3
   FAIL (3): 1 of 3 entries differs, |a − b| ≤ 1e-12 + 1e-10·|b|
-    worst [2]: a 3.5, b 3, apart by 0.5 (1125899906842624 ulp)
-    |a − b| mean 0.167, 50 % 0, 90 % 0.5, 99 % 0.5, largest 0.5";
+    worst at [2]: a 3.5, b 3, error 0.5 (1125899906842624 ulp)
+    |a − b|: mean 0.167, 50 % 0, 90 % 0.5, 99 % 0.5, maximum 0.5";
 
 fn command() -> Command {
     let position = |name: &'static str, help: &'static str| Arg::new(name).required(true).value_name(name).help(help);

@@ -29,8 +29,8 @@ const CUSTOM: &str = "custom";
 const EXAMPLE: &str = "\
 Example:
   $ nnlayer gradcheck --layer tanh --x 0.5,-1
-  PASS dx (2): all 2 entries agree with differences, off by 5.55e-17 at most
-  PASS: dx of tanh is right
+  PASS dx (2): all 2 entries agree with the numerical gradient (maximum error 5.55e-17)
+  PASS: dx of tanh is correct
 
 The program reads one request from its standard input and answers with one reply, both JSON: docs/gradcheck-protocol.md.
 Two verdicts are given apart: its forward pass against nnlayer's, and its gradients against nnlayer's and against
