@@ -81,7 +81,7 @@ impl Work {
         let mut settings = Settings::default();
         for (option, text) in *options {
             let setting = spec.settings.iter().find(|setting| setting.name == *option).expect("a setting");
-            settings.set(option, setting.read(text).expect("a value"));
+            settings.set(option, setting.parse(text).expect("a value"));
         }
         let layer = (spec.build)(&settings).expect("a layer");
         let number =
@@ -112,7 +112,7 @@ impl Work {
         let start = Instant::now();
         if backward {
             let gradients =
-                black_box(Layer::<f64>::backward(self.layer.as_ref(), &self.at, &&self.run, &self.dout).all());
+                black_box(Layer::<f64>::backward(self.layer.as_ref(), &self.at, &&self.run, &self.dout).compute());
             let taken = start.elapsed().as_secs_f64();
             drop(gradients);
             return taken;

@@ -114,7 +114,7 @@ fn a_place_in_a_large_batch_is_that_in_the_whole() {
     let x = path("x.npy");
     let out = path("y.npz");
     let refused = nnlayer(&["softmax", "--x", &x, "--out", &out]);
-    let expected = format!("error: --x {x} [60001,5]: row 60001 holds +inf, where softmax is not defined\n");
+    let expected = format!("error: --x {x} [60001,5]: row 60001 contains +inf, for which softmax is undefined\n");
     assert!(refused.refusal().starts_with(&expected), "{}", refused.stderr);
     let refused = nnlayer(&["relu", "--x", &x, "--only", "z", "--out", &out]);
     assert!(refused.refusal().contains("there is no result z"), "{}", refused.stderr);
@@ -204,7 +204,7 @@ fn losses(folder: &Path, layer: &str, words: &[&str], at: &Tensors<f64>) -> [Vec
     let mut settings = Settings::default();
     for pair in words.chunks(2) {
         let setting = spec.settings.iter().find(|setting| pair[0] == format!("--{}", setting.name));
-        setting.iter().for_each(|setting| settings.set(setting.name, setting.read(pair[1]).unwrap()));
+        setting.iter().for_each(|setting| settings.set(setting.name, setting.parse(pair[1]).unwrap()));
     }
     let precision = if words.contains(&"f32") { Precision::F32 } else { Precision::F64 };
     let shape = if words.contains(&"none") { vec![at.known(&Name::T).len()] } else { vec![] };

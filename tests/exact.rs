@@ -213,7 +213,7 @@ fn a_chain_is_exact_in_each_layer_and_its_tape_says_so() {
     let net = piped(network, &["net", "-", "--x", "1e16,1,-1e16", "--t", "0", "--precision", "exact", "--json"]).json();
     assert_eq!(net["affine1"]["dw"], gradients["affine1"]["dw"]);
     let refused = piped(&first.stdout, &["relu", "--precision", "f64"]);
-    assert!(refused.refusal().contains("is f64, and the tape is computed in exact"), "{}", refused.stderr);
+    assert!(refused.refusal().contains("is f64, but the tape is computed in exact"), "{}", refused.stderr);
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn case(command: &str, options: &str, precision: Precision, seed: u64) -> (Case,
     for option in options.split_whitespace() {
         let (name, text) = option.split_once('=').unwrap();
         if let Some(setting) = spec.settings.iter().find(|setting| setting.name == name) {
-            settings.set(setting.name, setting.read(text).unwrap());
+            settings.set(setting.name, setting.parse(text).unwrap());
         } else if let Some(values) = text.strip_prefix(':') {
             let rows: Vec<Vec<f64>> =
                 values.split(';').map(|row| row.split(',').map(|v| v.parse().unwrap()).collect()).collect();
@@ -84,7 +84,7 @@ fn instead(command: &str, options: &[(&str, &str)], at: Tensors<f64>, dout: Arra
     let mut settings = Settings::default();
     for (name, text) in options {
         let setting = spec.settings.iter().find(|setting| setting.name == *name).unwrap();
-        settings.set(setting.name, setting.read(text).unwrap());
+        settings.set(setting.name, setting.parse(text).unwrap());
     }
     let layer = (spec.build)(&settings).unwrap();
     let outcome = layer::compute(layer.as_ref(), &at, Some(&dout), Precision::F64);

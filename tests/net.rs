@@ -88,8 +88,8 @@ fn a_new_network_is_the_same_for_the_same_seed_and_has_the_spread_of_he_or_xavie
 fn what_does_not_fit_is_said_of_the_option_or_of_the_layer() {
     let net = |args: &[&str]| piped(NET, &[&["net", "-"], args].concat());
     for (args, part) in [
-        (&["--x", "1,2,3", "--t", "0"][..], "layer fc1: w: shape (2×2) does not fit x (3)"),
-        (&["--x", "5", "--t", "0"], "--x: a scalar is no row of inputs"),
+        (&["--x", "1,2,3", "--t", "0"][..], "layer fc1: w: expected 3 rows to match the 3 inputs of x, got 2"),
+        (&["--x", "5", "--t", "0"], "--x: must be a vector or matrix, not a scalar"),
         (&["--x", "1,2", "--t", "7"], "--t: class index 7"),
         (&["--x", "1,2"], "--t: is not given"),
         (&["--t", "0"], "--x: is not given"),

@@ -207,7 +207,7 @@ fn what_is_wrong_names_the_record_and_the_layer() {
     let text = format!("{}{}", records(3), "{\"x\":[1,2],\"t\":0}\n");
     let ran = stream(&network(LOSS), &text, "");
     assert_eq!((ran.status, lines(&ran).len()), (2, 3));
-    let first = "error: records:4: net.json (/layers/0/params/w): layer fc1: w: shape (3×4) does not fit x (2)";
+    let first = "error: records:4: net.json (/layers/0/params/w): layer fc1: w: expected 2 rows to match the 2 inputs of x, got 3";
     assert!(ran.stderr.starts_with(first), "{}", ran.stderr);
     let going = stream(&network(LOSS), &text, "--keep-going");
     assert_eq!((going.status, going.text().lines().count()), (1, 4));

@@ -18,6 +18,6 @@ fn the_gradient_at_the_kink_is_zero_on_either_zero() {
 #[test]
 fn nan_passes_through_forward_and_backward() {
     let ran = nnlayer(&["relu", "--x", "nan,1", "--json"]);
-    assert!(ran.stderr.contains("--x [0]: holds NaN"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--x [0]: contains NaN"), "{}", ran.stderr);
     assert_eq!(ran.text(), "{\"y\":[\"NaN\",1.0],\"dx\":[\"NaN\",1.0]}\n");
 }

@@ -170,7 +170,11 @@ fn a_damaged_tape_is_refused_by_layer_key_and_shape() {
         ("/nnlayer-tape", json!(2), "unsupported tape version 2"),
         ("/layers", json!([]), "expected a list of layers"),
         ("/layers/1/kind", json!("rule"), "unknown layer kind \"rule\""),
-        ("/layers/0/params/w", json!([[1, 2, 3]]), "layer affine1: w: shape (1×3) does not fit x (2)"),
+        (
+            "/layers/0/params/w",
+            json!([[1, 2, 3]]),
+            "layer affine1: w: expected 2 rows to match the 2 inputs of x, got 1",
+        ),
         ("/layers/0/params/w/1", json!([0, null]), "(/layers/0/params/w/1/1): layer affine1: null is not a number"),
         ("/layers/0/params", json!({"W": [[1]]}), "layer affine1: unknown key \"W\""),
         ("/layers/2/params/b", json!("b.npy"), "the string \"b.npy\" is not a number"),
@@ -183,7 +187,7 @@ fn a_damaged_tape_is_refused_by_layer_key_and_shape() {
         ),
         ("/layers/1/inputs/x", json!([1, 2]), "expected {\"from\": \"affine1.y\"}, the output of the layer before"),
         ("/layers/3/inputs/t", json!(2), "layer softmax-xent1: t: class index 2"),
-        ("/layers/3/settings", json!({"reduction": "max"}), "\"max\" is not one of sum, mean, none"),
+        ("/layers/3/settings", json!({"reduction": "max"}), "expected one of sum, mean, none, got \"max\""),
         ("/layers/1/name", json!("affine1"), "two layers are named affine1"),
     ];
     for (pointer, value, part) in edits {

@@ -23,7 +23,7 @@ fn a_certain_mistake_without_eps_is_infinite() {
 #[test]
 fn nan_in_a_class_without_target_is_not_hidden() {
     let ran = nnlayer(&["xent", "--y", "nan,1", "--t", "1", "--json"]);
-    assert!(ran.stderr.contains("--y [0]: holds NaN"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--y [0]: contains NaN"), "{}", ran.stderr);
     assert!(numbers(&ran.json()["loss"])[0].is_nan());
 }
 
@@ -31,7 +31,7 @@ fn nan_in_a_class_without_target_is_not_hidden() {
 fn warnings_name_the_row_and_strict_makes_them_errors() {
     let options = ["xent", "--y", "0.5,0.5;0.5,0.6", "--t", "0,1"];
     let ran = nnlayer(&options);
-    assert!(ran.stderr.starts_with("warning: --y [1]: row 1 sums to 1.1, not to 1"), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("warning: --y [1]: row 1 sums to 1.1 instead of 1"), "{}", ran.stderr);
     assert_eq!(ran.status, 0);
     let strict = nnlayer(&[&options[..], &["--strict"]].concat());
     assert!(strict.refusal().starts_with("error: --y [1]: row 1 sums to 1.1"));

@@ -100,7 +100,7 @@ pub(super) fn settings(spec: &'static LayerSpec, matches: &ArgMatches) -> Result
             _ => text_of(matches, setting.name),
         };
         if let Some(text) = text {
-            settings.set(setting.name, setting.read(text)?);
+            settings.set(setting.name, setting.parse(text)?);
         }
     }
     Ok(settings)

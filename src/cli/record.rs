@@ -216,7 +216,7 @@ impl Records {
         for (setting, place) in &self.open_settings {
             if let Some(node) = taken.values[*place].take() {
                 let text = node.word().unwrap_or_else(|| "that".to_owned());
-                settings.get_or_insert_with(|| layer.settings.clone()).set(setting.name, setting.read(&text)?);
+                settings.get_or_insert_with(|| layer.settings.clone()).set(setting.name, setting.parse(&text)?);
             }
         }
         settings.map(|settings| (layer.spec.build)(&settings)).transpose()

@@ -238,7 +238,7 @@ fn power(exponent: i32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::numeric::superaccumulator::Accumulator;
+    use crate::numeric::Superaccumulator;
     use ndarray::Array2;
 
     /// Numbers of both signs over so many binades.
@@ -254,11 +254,11 @@ mod tests {
     /// |high + low − Σ a·b|, rounded up a little.
     fn off(rows: &Array2<f64>, columns: &Array2<f64>, place: usize, (high, low, _): Bounded) -> f64 {
         let (row, column) = (rows.row(place / columns.nrows()), columns.row(place % columns.nrows()));
-        let mut sum = Accumulator::default();
+        let mut sum = Superaccumulator::default();
         row.iter().zip(column).for_each(|(&a, &b)| sum.add_product(-a, b));
         sum.add(high);
         sum.add(low);
-        let (_, digits, exponent) = sum.total();
+        let (_, digits, exponent) = sum.to_digits();
         let last = digits.iter().rposition(|&digit| digit != 0);
         last.map_or(0.0, |k| f64::from(digits[k]) * 1.01 * 2f64.powi(32 * k as i32 + exponent))
     }

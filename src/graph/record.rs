@@ -3,7 +3,7 @@
 use super::label::brief;
 use super::{Edge, Graph, Kind, Level, Node, place_in};
 use crate::core::name::Name;
-use crate::numeric::traced::{Entry, Op, local};
+use crate::numeric::traced::{Entry, Op, local_derivatives};
 use crate::numeric::{DoubleDouble, Scalar};
 use ndarray::arr0;
 use std::collections::BTreeMap;
@@ -76,7 +76,7 @@ pub(super) fn draw(trace: &Traceable) -> Graph {
         });
         for (n, (_, from)) in made.reads.iter().enumerate() {
             if let Some(from) = from.filter(|from| uses.contains_key(from)) {
-                let slope = local(made)[n].to_f64();
+                let slope = local_derivatives(made)[n].to_f64();
                 let found = by_use.get(&(from, entry, n)).copied().unwrap_or_default();
                 if let Some(out) = taken.get_mut(&from) {
                     let out: &mut Out = out;
@@ -185,7 +185,7 @@ fn backward(
                 Use::Of(reader, n) => {
                     let above: Option<&Slope> = total.get(&reader);
                     let above = above.copied().unwrap_or_else(Slope::none);
-                    let here = local(&trace.log[reader])[n];
+                    let here = local_derivatives(&trace.log[reader])[n];
                     // Nothing comes back of nothing, however steep it is here.
                     let part = if above.value() == 0.0 { DoubleDouble::zero() } else { above.sum * here };
                     by_use.insert((entry, reader, n), part.to_f64());
@@ -210,21 +210,21 @@ fn label(entry: &Entry) -> String {
             let sum: Option<f64> = constants.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value));
             with("+", sum)
         }
-        Op::Less => match constant(0) {
+        Op::Subtract => match constant(0) {
             Some(value) => format!("{}−", brief(value)),
             None => with("−", constant(1)),
         },
-        Op::Times => with("×", constant(0).or(constant(1))),
-        Op::Over => match constant(0) {
+        Op::Multiply => with("×", constant(0).or(constant(1))),
+        Op::Divide => match constant(0) {
             Some(1.0) => "/".to_owned(),
             Some(value) => format!("{}/", brief(value)),
             None => with("/", constant(1)),
         },
-        Op::Minus => "×-1".to_owned(),
+        Op::Negate => "×-1".to_owned(),
         Op::Exp { .. } => "exp".to_owned(),
         Op::Ln { .. } => "log".to_owned(),
         Op::Tanh => "tanh".to_owned(),
-        Op::Relu | Op::Gate => "relu".to_owned(),
+        Op::Relu | Op::IfPositive => "relu".to_owned(),
         Op::Max => "max".to_owned(),
     }
 }
@@ -234,7 +234,7 @@ fn meaning(entry: &Entry) -> Option<String> {
     match entry.op {
         Op::Exp { shift } if shift != 0.0 => Some(format!("e^(x − {})", brief(shift)).replace("− -", "+ ")),
         Op::Ln { eps } if eps != 0.0 => Some(format!("log(y + {})", brief(eps))),
-        Op::Over if entry.reads[0].1.is_none() => Some("1/x".to_owned()),
+        Op::Divide if entry.reads[0].1.is_none() => Some("1/x".to_owned()),
         _ => None,
     }
 }
@@ -248,7 +248,7 @@ fn notes(trace: &Traceable, uses: &BTreeMap<usize, Vec<Use>>) -> Vec<String> {
                 "exp is e^(x − max): the largest is taken off first, which changes no quotient".to_owned()
             }
             Op::Ln { eps } if eps != 0.0 => format!("log is log(y + {})", brief(eps)),
-            Op::Over if trace.log[*entry].reads[0].1.is_none() => "/ of one number is 1/x".to_owned(),
+            Op::Divide if trace.log[*entry].reads[0].1.is_none() => "/ of one number is 1/x".to_owned(),
             _ => continue,
         };
         if !notes.contains(&note) {

@@ -3,7 +3,7 @@
 use super::{Edge, Graph, Kind, Level, Node};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::layer::{AnyLayer, LayerSpec, Outcome, Part};
+use crate::layer::{AnyLayer, LayerSpec, MatrixOperation, Outcome};
 use ndarray::ArrayD;
 use std::collections::BTreeMap;
 
@@ -58,7 +58,7 @@ pub fn tensor(stages: &[Staged<'_>]) -> Graph {
 
 /// Draws one layer; `before` is what its input comes from. Gives its output.
 fn draw(graph: &mut Graph, stage: &Staged<'_>, before: Option<Wire>) -> Wire {
-    let own = stage.layer.parts(stage.at, &stage.outcome.results, stage.dout);
+    let own = stage.layer.matrix_operations(stage.at, &stage.outcome.results, stage.dout);
     let parts = if own.is_empty() { vec![whole(stage)] } else { own };
     let input = crate::network::input_of(stage.spec);
     let mut wires: BTreeMap<String, Wire> = BTreeMap::new();
@@ -103,9 +103,9 @@ fn draw(graph: &mut Graph, stage: &Staged<'_>, before: Option<Wire>) -> Wire {
 }
 
 /// A layer as one operation.
-fn whole(stage: &Staged<'_>) -> Part {
+fn whole(stage: &Staged<'_>) -> MatrixOperation {
     let reads = stage.spec.slots.iter().map(|slot| slot.name.clone()).collect();
-    Part { op: stage.spec.name, note: None, reads, gives: stage.spec.output.clone(), inner: None }
+    MatrixOperation { op: stage.spec.name, note: None, reads, gives: stage.spec.output.clone(), inner: None }
 }
 
 /// An operand as a node of its own. Targets and constants have no gradient.

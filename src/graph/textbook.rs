@@ -2,7 +2,7 @@
 //! multiplied with each; the minus of a sum's terms is taken after the sum; a factor 1 is left out.
 
 use super::record::Traceable;
-use crate::numeric::traced::{Entry, Op, Read};
+use crate::numeric::traced::{Entry, Op, Operand};
 use crate::numeric::{DoubleDouble, Scalar};
 use std::collections::BTreeMap;
 
@@ -12,7 +12,8 @@ pub(super) fn redrawn(trace: Traceable) -> Traceable {
     let divided = divided(&trace.log);
     let mut now: Vec<usize> = Vec::with_capacity(trace.log.len());
     for entry in &trace.log {
-        let reads: Vec<Read> = entry.reads.iter().map(|&(value, from)| (value, from.map(|from| now[from]))).collect();
+        let reads: Vec<Operand> =
+            entry.reads.iter().map(|&(value, from)| (value, from.map(|from| now[from]))).collect();
         let at = drawing.redraw(entry, reads, &divided);
         now.push(at);
     }
@@ -37,7 +38,7 @@ fn uses(trace: &Traceable) -> Vec<usize> {
 /// How many numbers are divided by each entry.
 fn divided(log: &[Entry]) -> BTreeMap<usize, usize> {
     let mut divided = BTreeMap::new();
-    for entry in log.iter().filter(|entry| entry.op == Op::Over) {
+    for entry in log.iter().filter(|entry| entry.op == Op::Divide) {
         if let [(_, Some(_)), (_, Some(by))] = entry.reads[..] {
             *divided.entry(by).or_insert(0) += 1;
         }
@@ -54,35 +55,36 @@ struct Drawing {
 }
 
 impl Drawing {
-    fn push(&mut self, op: Op, reads: Vec<Read>, value: DoubleDouble) -> usize {
-        self.log.push(Entry { op, reads, value, called: None });
+    fn push(&mut self, op: Op, reads: Vec<Operand>, value: DoubleDouble) -> usize {
+        self.log.push(Entry { op, reads, value, named: None });
         self.log.len() - 1
     }
 
-    fn redraw(&mut self, entry: &Entry, reads: Vec<Read>, divided: &BTreeMap<usize, usize>) -> usize {
+    fn redraw(&mut self, entry: &Entry, reads: Vec<Operand>, divided: &BTreeMap<usize, usize>) -> usize {
         match (entry.op, &reads[..], &entry.reads[..]) {
-            (Op::Times, &[(factor, None), (_, Some(other))] | &[(_, Some(other)), (factor, None)], _)
+            (Op::Multiply, &[(factor, None), (_, Some(other))] | &[(_, Some(other)), (factor, None)], _)
                 if factor == DoubleDouble::one() =>
             {
                 other
             }
-            (Op::Over, &[over, (divisor, Some(by))], &[(_, Some(_)), (_, Some(known))])
+            (Op::Divide, &[over, (divisor, Some(by))], &[(_, Some(_)), (_, Some(known))])
                 if divided.get(&known).is_some_and(|&count| count > 1) =>
             {
                 let reciprocal = match self.reciprocals.get(&by) {
                     Some(&reciprocal) => reciprocal,
                     None => {
                         let one = (DoubleDouble::one(), None);
-                        self.push(Op::Over, vec![one, (divisor, Some(by))], DoubleDouble::one() / divisor)
+                        self.push(Op::Divide, vec![one, (divisor, Some(by))], DoubleDouble::one() / divisor)
                     }
                 };
                 self.reciprocals.insert(by, reciprocal);
                 let value = self.log[reciprocal].value;
-                self.push(Op::Times, vec![over, (value, Some(reciprocal))], entry.value)
+                self.push(Op::Multiply, vec![over, (value, Some(reciprocal))], entry.value)
             }
             (Op::Sum, _, _) => {
                 let alone = entry.reads.iter().all(|(_, from)| from.is_some_and(|from| self.uses[from] == 1));
-                let terms: Option<Vec<(Op, Vec<Read>)>> = reads.iter().map(|read| self.without_minus(read)).collect();
+                let terms: Option<Vec<(Op, Vec<Operand>)>> =
+                    reads.iter().map(|read| self.without_minus(read)).collect();
                 match terms.filter(|_| alone) {
                     Some(terms) => self.minus_sum(terms, &reads, entry.value),
                     None => self.push(Op::Sum, reads, entry.value),
@@ -93,26 +95,26 @@ impl Drawing {
     }
 
     /// The term −z as z, and c·(−z) as c·z; nothing of any other.
-    fn without_minus(&self, (_, from): &Read) -> Option<(Op, Vec<Read>)> {
-        let minus = |read: &Read| {
+    fn without_minus(&self, (_, from): &Operand) -> Option<(Op, Vec<Operand>)> {
+        let minus = |read: &Operand| {
             let made = &self.log[read.1?];
-            (made.op == Op::Minus).then(|| made.reads[0])
+            (made.op == Op::Negate).then(|| made.reads[0])
         };
         let term = &self.log[(*from)?];
         match (term.op, &term.reads[..]) {
-            (Op::Minus, &[z]) => Some((Op::Minus, vec![z])),
-            (Op::Times, &[c, ref z]) => minus(z).map(|z| (Op::Times, vec![z, c])),
+            (Op::Negate, &[z]) => Some((Op::Negate, vec![z])),
+            (Op::Multiply, &[c, ref z]) => minus(z).map(|z| (Op::Multiply, vec![z, c])),
             _ => None,
         }
     }
 
     /// −Σ of the terms.
-    fn minus_sum(&mut self, terms: Vec<(Op, Vec<Read>)>, were: &[Read], sum: DoubleDouble) -> usize {
-        let reads: Vec<Read> = terms
+    fn minus_sum(&mut self, terms: Vec<(Op, Vec<Operand>)>, were: &[Operand], sum: DoubleDouble) -> usize {
+        let reads: Vec<Operand> = terms
             .into_iter()
             .zip(were)
             .map(|((op, reads), (value, _))| match op {
-                Op::Times => {
+                Op::Multiply => {
                     let value = opposite(*value);
                     (value, Some(self.push(op, reads, value)))
                 }
@@ -121,7 +123,7 @@ impl Drawing {
             .collect();
         let below = opposite(sum);
         let all = self.push(Op::Sum, reads, below);
-        self.push(Op::Minus, vec![(below, Some(all))], sum)
+        self.push(Op::Negate, vec![(below, Some(all))], sum)
     }
 }
 

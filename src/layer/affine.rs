@@ -3,8 +3,8 @@
 //! - Forward: y = x·W + b.
 //! - Backward: dx = dout·Wᵀ, dW = xᵀ·dout, db = Σ_rows dout.
 //! - Shapes: x (N, in) or (in), W (in, out), b scalar or (out), y (N, out) or (out); dW is laid out as W, db is (out).
-//! - Refuses: a scalar x, a W that is no matrix, an inner dimension or a b that does not fit.
-//! - Accuracy: each entry within (n + 8)·2⁻⁵³ of its sum of magnitudes, n the number of products.
+//! - Refuses: a scalar x, a W that is not a matrix, and a W or b whose shape does not match.
+//! - Accuracy: the error of each entry is at most (n + 8)·2⁻⁵³ times the sum of the magnitudes of its n products.
 //! - Source: the Affine layer of the article; `np.dot(x, W) + b`.
 //!
 //! ```
@@ -20,19 +20,19 @@
 //! # Ok::<(), crate::core::error::Error>(())
 //! ```
 
+use super::arrays::{rows, scalar, with_rank};
+use super::gradients::{Forward, Gradients, Run};
+use super::interface::{Admit, AnyLayer, Given, Layer, MatrixOperation};
 use super::settings::{Kind, Setting, Settings};
-use super::{
-    Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Part, Role, Run, ScalarDout, Slot, ranked,
-    rows, scalar,
-};
+use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot};
 use crate::core::error::{Code, Error, Note, format_count, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::numeric::Scalar;
+use crate::ops::ArrayOps;
 use ndarray::{ArrayD, ArrayView2, Zip, s};
 use std::ops::Range;
 
-/// The registry's row.
+/// Registry row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
     name: "affine",
     about: "y = x·W + b, a fully connected layer",
@@ -62,7 +62,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
             shape: "(out) or scalar",
             optional: true,
             gradient: Some("Σ_rows dout"),
-            doc: "bias; a scalar stands for a row of it",
+            doc: "bias; a scalar is added to every output",
         },
     ],
     settings: &[W_LAYOUT],
@@ -94,18 +94,18 @@ db = Σ_rows dout  (3)
     build: |settings| Ok(Box::new(Affine::new(settings)) as Box<dyn AnyLayer>),
 };
 
-/// What a bare number as dout gives.
+/// Formulas of the local factors, which a bare number as `--dout` gives.
 const LOCAL_FACTORS: &[(Name, &str)] = &[(Name::DX, "k·Wᵀ"), (Name::DW, "k·xᵀ"), (Name::DB, "k")];
 
 const W_LAYOUT: Setting = Setting {
     name: "w-layout",
     kind: Kind::Choice(&["in-out", "out-in"]),
-    doc: "how W lies: in-out, rows by inputs (default), or out-in as PyTorch and ONNX keep it; dw lies as W does",
+    doc: "layout of W and dw: in-out (default), or out-in as in PyTorch and ONNX",
 };
 
 /// y = x·W + b.
 struct Affine {
-    /// W is given as (out, in).
+    /// True if W is given as (out, in).
     transposed: bool,
 }
 
@@ -114,7 +114,7 @@ impl Affine {
         Affine { transposed: settings.choice(W_LAYOUT.name) == Some("out-in") }
     }
 
-    /// W as (in, out), however it lies.
+    /// Returns W as (in, out).
     fn w<'a, S>(&self, at: &'a Tensors<S>) -> ArrayView2<'a, S> {
         let w = rows(at.known(&Name::W));
         if self.transposed { w.reversed_axes() } else { w }
@@ -125,21 +125,18 @@ impl Admit for Affine {
     fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Error> {
         let (x, w) = (given.at.known(&Name::X), given.at.known(&Name::W));
         if x.ndim() == 0 {
-            return Err(Error::new(Code::Rank, "a scalar is no row of inputs")
+            return Err(Error::new(Code::Rank, "must be a vector or matrix, not a scalar")
                 .with_operand(&Name::X)
-                .tip("one sample of one input is a vector: [5]"));
+                .tip("write one sample of one input as a vector: [5]"));
         }
         if w.ndim() != 2 {
-            return Err(Error::new(
-                Code::Rank,
-                format!("shape {} is no matrix: W is (in×out)", format_shape(w.shape())),
-            )
-            .with_operand(&Name::W)
-            .tip("end a single row with a semicolon, '1,2;', or write a column as '1;2'"));
+            return Err(Error::new(Code::Rank, format!("must be a matrix (in×out), not {}", format_shape(w.shape())))
+                .with_operand(&Name::W)
+                .tip("end a single row with a semicolon, '1,2;', or write a column as '1;2'"));
         }
-        self.fit(x, w)?;
+        self.check_inner_dimension(x, w)?;
         match given.at.get(&Name::B) {
-            Some(b) => fit_bias(b, w, self.w(given.at).ncols()).map(|()| Vec::new()),
+            Some(b) => check_bias(b, w, self.w(given.at).ncols()).map(|()| Vec::new()),
             None => Ok(Vec::new()),
         }
     }
@@ -153,27 +150,44 @@ impl Admit for Affine {
         if x.ndim() == 1 { vec![out] } else { vec![x.shape()[0], out] }
     }
 
-    fn parts(&self, at: &Tensors<f64>, results: &Tensors<f64>, dout: &ArrayD<f64>) -> Vec<Part> {
+    fn matrix_operations(&self, at: &Tensors<f64>, results: &Tensors<f64>, dout: &ArrayD<f64>) -> Vec<MatrixOperation> {
         let product = Name::fixed(if self.transposed { "x·Wᵀ" } else { "x·W" });
-        let dot = |gives, inner| Part { op: "dot", note: None, reads: vec![Name::X, Name::W], gives, inner };
+        let dot = |gives, inner| MatrixOperation { op: "dot", note: None, reads: vec![Name::X, Name::W], gives, inner };
         let Some(b) = at.get(&Name::B) else { return vec![dot(Name::Y, None)] };
-        let mut alone = at.clone();
-        alone.take(&Name::B);
-        let value = Layer::<f64>::forward(self, &alone).results.known(&Name::Y).clone();
-        let mut parts = vec![dot(product.clone(), Some((value, dout.clone())))];
+        let mut without_b = at.clone();
+        without_b.take(&Name::B);
+        let value = Layer::<f64>::forward(self, &without_b).results.known(&Name::Y).clone();
+        let mut operations = vec![dot(product.clone(), Some((value, dout.clone())))];
         let y = results.known(&Name::Y);
         let rows = b.broadcast(y.raw_dim()).filter(|_| y.ndim() == 2 && y.shape()[0] > 1);
         let repeated = Name::fixed("b in every row");
         if let Some(rows) = rows {
             let inner = Some((rows.to_owned(), dout.clone()));
-            let note =
-                Some("repeat is a branching: b goes to every row, and db is the sum of what comes back from the rows");
-            parts.push(Part { op: "repeat", note, reads: vec![Name::B], gives: repeated.clone(), inner });
-            parts.push(Part { op: "+", note: None, reads: vec![product, repeated], gives: Name::Y, inner: None });
+            let note = Some("b is repeated in every row, so db is the sum of the gradients of the rows");
+            operations.push(MatrixOperation {
+                op: "repeat",
+                note,
+                reads: vec![Name::B],
+                gives: repeated.clone(),
+                inner,
+            });
+            operations.push(MatrixOperation {
+                op: "+",
+                note: None,
+                reads: vec![product, repeated],
+                gives: Name::Y,
+                inner: None,
+            });
         } else {
-            parts.push(Part { op: "+", note: None, reads: vec![product, Name::B], gives: Name::Y, inner: None });
+            operations.push(MatrixOperation {
+                op: "+",
+                note: None,
+                reads: vec![product, Name::B],
+                gives: Name::Y,
+                inner: None,
+            });
         }
-        parts
+        operations
     }
 
     fn formulas(&self, at: &Tensors<f64>) -> Vec<(Name, &'static str)> {
@@ -188,8 +202,8 @@ impl Admit for Affine {
     }
 
     fn jacobians(&self, at: &Tensors<f64>) -> Vec<(Name, &'static str)> {
-        let one = rows(at.known(&Name::X)).nrows() == 1;
-        let x = match (self.transposed, one) {
+        let is_one_row = rows(at.known(&Name::X)).nrows() == 1;
+        let x = match (self.transposed, is_one_row) {
             (false, true) => "Wᵀ",
             (false, false) => "Wᵀ for each row of x, 0 between rows",
             (true, true) => "W",
@@ -197,28 +211,26 @@ impl Admit for Affine {
         };
         vec![
             (Name::DX, x),
-            (Name::DW, "x where the output is W's own, else 0"),
-            (Name::DB, "1 where the output is b's own, else 0"),
+            (Name::DW, "x for the column of W that gives the output, else 0"),
+            (Name::DB, "1 for the entry of b that is added to the output, else 0"),
         ]
     }
 }
 
 impl Affine {
-    fn fit(&self, x: &ArrayD<f64>, w: &ArrayD<f64>) -> Result<(), Error> {
+    fn check_inner_dimension(&self, x: &ArrayD<f64>, w: &ArrayD<f64>) -> Result<(), Error> {
         let inputs = rows(x).ncols();
-        let (wanted, other, side) =
+        let (actual, other, side) =
             if self.transposed { (w.shape()[1], w.shape()[0], "column") } else { (w.shape()[0], w.shape()[1], "row") };
-        if wanted == inputs {
+        if actual == inputs {
             return Ok(());
         }
         let error = Error::new(
             Code::Shape,
             format!(
-                "shape {} does not fit {} {}: W has {} and needs {inputs}, one for each input in {}",
-                format_shape(w.shape()),
-                Name::X,
-                format_shape(x.shape()),
-                format_count(wanted, side),
+                "expected {} to match the {} of {}, got {actual}",
+                format_count(inputs, side),
+                format_count(inputs, "input"),
                 Name::X
             ),
         )
@@ -226,43 +238,39 @@ impl Affine {
         .with_shape(&Name::X, x.shape())
         .with_shape(&Name::W, w.shape());
         Err(match (other == inputs, self.transposed) {
-            (true, false) => error.tip("this W fits transposed: --w-layout out-in reads PyTorch's and ONNX's layout"),
-            (true, true) => error.tip("this W fits as (in×out): leave --w-layout out"),
-            (false, _) => error.tip("x·W multiplies rows of x by columns of W: the number of inputs must agree"),
+            (true, false) => error.tip("use --w-layout out-in if W has the layout of PyTorch and ONNX"),
+            (true, true) => error.tip("omit --w-layout out-in if W is (in×out)"),
+            (false, _) => error.tip("give x and W the same number of inputs: x·W multiplies rows of x by columns of W"),
         })
     }
 }
 
-fn fit_bias(b: &ArrayD<f64>, w: &ArrayD<f64>, outputs: usize) -> Result<(), Error> {
+fn check_bias(b: &ArrayD<f64>, w: &ArrayD<f64>, outputs: usize) -> Result<(), Error> {
     if b.ndim() == 0 || b.shape() == [outputs] {
         return Ok(());
     }
     let error = Error::new(
         Code::Shape,
-        format!(
-            "shape {} does not fit W {}: b is a scalar or ({outputs})",
-            format_shape(b.shape()),
-            format_shape(w.shape())
-        ),
+        format!("expected a scalar or ({outputs}), one value for each output, got {}", format_shape(b.shape())),
     )
     .with_operand(&Name::B)
     .with_shape(&Name::W, w.shape())
     .with_shape(&Name::B, b.shape());
     Err(if b.len() == outputs {
-        error.tip("b is one row: separate its values by commas and leave the semicolons out")
+        error.tip("write b as one row: separate its values by commas, without semicolons")
     } else {
-        error.tip("b has one value for each output, or one for all")
+        error.tip("give b one value for each output, or one for all")
     })
 }
 
-impl<S: Scalar> Layer<S> for Affine {
+impl<S: ArrayOps> Layer<S> for Affine {
     fn forward(&self, at: &Tensors<S>) -> Forward<S> {
         let x = at.known(&Name::X);
         let mut y = S::matmul(rows(x), self.w(at));
         if let Some(b) = at.get(&Name::B).and_then(|b| b.broadcast(y.raw_dim())) {
             Zip::from(&mut y).and(b).for_each(|y, &b| *y = *y + b);
         }
-        Forward { results: Tensors::new().with(Name::Y, ranked(y, x.ndim())), saved: Vec::new() }
+        Forward { results: Tensors::new().with(Name::Y, with_rank(y, x.ndim())), saved: Vec::new() }
     }
 
     fn backward<'a>(&'a self, at: &'a Tensors<S>, _: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
@@ -271,23 +279,23 @@ impl<S: Scalar> Layer<S> for Affine {
         }
         let (x, w, dout) = (at.known(&Name::X), self.w(at), rows(dout));
         let x_rows = rows(x);
-        let dx = move || ranked(S::matmul(dout, w.reversed_axes()), x.ndim());
-        // The factors as W lies: a row of dW is made of a row of the left one.
+        let dx = move || with_rank(S::matmul(dout, w.reversed_axes()), x.ndim());
+        // The factors of dW in its layout: each row of dW follows from a row of the left factor.
         let (left, right) = if self.transposed { (dout, x_rows) } else { (x_rows, dout) };
-        let dw = move |rows: Range<usize>| ranked(S::matmul(left.t().slice_move(s![rows, ..]), right), 2);
+        let dw = move |rows: Range<usize>| with_rank(S::matmul(left.t().slice_move(s![rows, ..]), right), 2);
         let db = move || S::column_sums(dout).into_dyn();
         let dim = (left.ncols(), right.ncols());
-        Gradients::of(Name::DX, dx).with_rows(Name::DW, dim, dw).with_if(at.get(&Name::B).is_some(), Name::DB, db)
+        Gradients::one(Name::DX, dx).with_rows(Name::DW, dim, dw).with_if(at.get(&Name::B).is_some(), Name::DB, db)
     }
 }
 
 impl Affine {
-    /// What `np.dot` does with a scalar k: dx = k·Wᵀ, dW = k·xᵀ, db = k. These are factors of the gradients, no gradients.
-    fn local_factors<'a, S: Scalar>(&self, at: &'a Tensors<S>, k: S) -> Gradients<'a, S> {
+    /// Returns dx = k·Wᵀ, dW = k·xᵀ and db = k, as `np.dot` with a scalar k does. These are factors of the gradients, not gradients.
+    fn local_factors<'a, S: ArrayOps>(&self, at: &'a Tensors<S>, k: S) -> Gradients<'a, S> {
         let (w, x) = (self.w(at).reversed_axes(), rows(at.known(&Name::X)));
         let x = if self.transposed { x } else { x.reversed_axes() };
-        Gradients::of(Name::DX, move || ranked(w.mapv(|w| k * w), 2))
-            .with(Name::DW, move || ranked(x.mapv(|x| k * x), 2))
+        Gradients::one(Name::DX, move || with_rank(w.mapv(|w| k * w), 2))
+            .with(Name::DW, move || with_rank(x.mapv(|x| k * x), 2))
             .with_if(at.get(&Name::B).is_some(), Name::DB, move || scalar(k))
     }
 }

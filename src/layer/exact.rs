@@ -1,44 +1,64 @@
-//! `--precision exact`: a layer whose numbers know how they were made, and are rounded once.
+//! Computing a layer for `--precision exact` by lazily refined interval arithmetic: formulas run once in enclosures of about 100
+//! bits, and only results that these do not decide are evaluated again with more bits.
 
-use super::compute::run_each;
-use super::{AnyLayer, Outcome, Wanted};
+use super::gradients::Wanted;
+use super::interface::AnyLayer;
+use super::run::{Outcome, run_in_chunks};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::numeric::{Exact, Scalar, exact};
+use crate::parallel::{progress, scope};
 use ndarray::{ArrayD, Axis, Slice};
 use std::sync::{Mutex, PoisonError};
 
-/// Numbers that are computed together where rows do not know of each other: what is remembered of them, some hundred bytes
-/// each, ends with them.
-const TOGETHER: usize = 1 << 13;
+/// Number of elements of a block of independent rows. Its recorded expressions, some hundred bytes for each element, are dropped
+/// when it is computed.
+const BLOCK_ELEMENTS: usize = 1 << 13;
 
-/// Results and gradients, each the double nearest to the real number.
+/// The names of a layer's gradients, and its results and gradients in the order of computation.
+type Block = (Vec<Name>, Vec<(Name, ArrayD<f64>)>);
+
+/// Computes results and gradients, each the double nearest to the real number.
 pub(super) fn compute(
     layer: &dyn AnyLayer,
     at: &Tensors<f64>,
     dout: Option<&ArrayD<f64>>,
     wanted: Wanted<'_>,
 ) -> Outcome {
-    // A parameter's gradient is a sum over all rows, and so may a loss be.
-    let alone = at.iter().next().filter(|(_, x)| at.len() == 1 && x.ndim() == 2 && layer.independent_rows());
-    let Some((name, x)) = alone.filter(|(_, x)| x.len() > TOGETHER) else {
-        return joined([exact::exactly(|| parts(layer, at, dout, wanted))]);
+    // The gradient of a parameter is a sum over all rows, and so may a loss be.
+    let independent = at.iter().next().filter(|(_, x)| at.len() == 1 && x.ndim() == 2 && layer.independent_rows());
+    let Some((name, x)) = independent.filter(|(_, x)| x.len() > BLOCK_ELEMENTS) else {
+        return join([exact::with_expressions(|| compute_block(layer, at, dout, wanted))]);
     };
-    let rows = (TOGETHER / x.len_of(Axis(1))).max(1);
+    let rows = (BLOCK_ELEMENTS / x.len_of(Axis(1))).max(1);
     let block = |all: &ArrayD<f64>, n: usize| {
         let end = ((n + 1) * rows).min(all.len_of(Axis(0)));
         all.slice_axis(Axis(0), Slice::from(n * rows..end)).to_owned()
     };
-    let parts = exact::each(x.len_of(Axis(0)).div_ceil(rows), |n| {
+    join(map_blocks(x.len_of(Axis(0)).div_ceil(rows), |n| {
         let dout = dout.map(|dout| block(dout, n));
-        parts(layer, &Tensors::new().with(name.clone(), block(x, n)), dout.as_ref(), wanted)
-    });
-    joined(parts)
+        compute_block(layer, &Tensors::new().with(name.clone(), block(x, n)), dout.as_ref(), wanted)
+    }))
 }
 
-/// The same, each handed over as it comes, a large gradient of a parameter a part at a time: of what is remembered of numbers no
-/// more than of a part is there.
-pub(super) fn compute_each(
+/// Returns the results of `work` for each block, in order, computed on all threads with expressions of its own.
+fn map_blocks<R: Send>(count: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
+    let threads = scope::thread_limit();
+    let progress = progress::Progress::new("computing", count);
+    let block = |n: usize| {
+        let result = exact::with_expressions(|| work(n));
+        progress.advance(1);
+        result
+    };
+    let share = |thread: usize| (count * thread / threads)..(count * (thread + 1) / threads);
+    let shares = (0..threads).map(share).filter(|share| !share.is_empty()).collect();
+    let results = scope::map_parts(shares, |share| share.map(block).collect::<Vec<R>>());
+    results.into_iter().flatten().collect()
+}
+
+/// Computes results and gradients and passes each to `take`, large gradients of parameters in chunks of rows: only the expressions
+/// of one chunk are in memory.
+pub(super) fn compute_in_chunks(
     layer: &dyn AnyLayer,
     at: &Tensors<f64>,
     dout: Option<&ArrayD<f64>>,
@@ -46,51 +66,49 @@ pub(super) fn compute_each(
     take: &(dyn Fn(&Name, usize, ArrayD<f64>) + Sync),
 ) {
     if at.len() == 1 {
-        // Rows may be computed apart, and no gradient is a parameter's.
-        let made = compute(layer, at, dout, wanted);
-        made.results.into_iter().chain(made.gradients).for_each(|(name, value)| take(&name, 0, value));
+        // There are no parameters, and the rows may be independent.
+        let outcome = compute(layer, at, dout, wanted);
+        outcome.results.into_iter().chain(outcome.gradients).for_each(|(name, value)| take(&name, 0, value));
     } else {
-        exact::exactly(|| rounded(layer, at, dout, wanted, take));
+        exact::with_expressions(|| run_rounded(layer, at, dout, wanted, take));
     }
 }
 
-/// The names of a layer's gradients, and what it handed over.
-type Parts = (Vec<Name>, Vec<(Name, ArrayD<f64>)>);
-
-/// All that is handed over.
-fn parts(layer: &dyn AnyLayer, at: &Tensors<f64>, dout: Option<&ArrayD<f64>>, wanted: Wanted<'_>) -> Parts {
-    let parts = Mutex::new(Vec::new());
-    let gradients = rounded(layer, at, dout, wanted, &|name, _, value| {
-        parts.lock().unwrap_or_else(PoisonError::into_inner).push((name.clone(), value));
+fn compute_block(layer: &dyn AnyLayer, at: &Tensors<f64>, dout: Option<&ArrayD<f64>>, wanted: Wanted<'_>) -> Block {
+    let arrays = Mutex::new(Vec::new());
+    let gradients = run_rounded(layer, at, dout, wanted, &|name, _, value| {
+        arrays.lock().unwrap_or_else(PoisonError::into_inner).push((name.clone(), value));
     });
-    (gradients, parts.into_inner().unwrap_or_else(PoisonError::into_inner))
+    (gradients, arrays.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Hands over every number rounded, where it was made; parts come one after the other.
-fn rounded(
+/// Passes results to `take` rounded, with the expressions that they were computed with; returns the names of the gradients.
+fn run_rounded(
     layer: &dyn AnyLayer,
     at: &Tensors<f64>,
     dout: Option<&ArrayD<f64>>,
     wanted: Wanted<'_>,
     take: &(dyn Fn(&Name, usize, ArrayD<f64>) + Sync),
 ) -> Vec<Name> {
-    let given = |&value: &f64| Exact::from_f64(value);
-    let (at, dout) = (at.map(given), dout.map(|dout| dout.map(given)));
-    run_each::<Exact>(layer, &at, dout.as_ref(), wanted, &|name, row, value| take(name, row, value.map(|v| v.to_f64())))
+    let exact = |&value: &f64| Exact::from_f64(value);
+    let (at, dout) = (at.map(exact), dout.map(|dout| dout.map(exact)));
+    run_in_chunks::<Exact>(layer, &at, dout.as_ref(), wanted, &|name, row, value| {
+        take(name, row, value.map(|v| v.to_f64()));
+    })
 }
 
-/// The rows of all parts, one after another; each part ends when it is joined.
-fn joined(parts: impl IntoIterator<Item = Parts>) -> Outcome {
-    let mut all = Outcome { results: Tensors::new(), gradients: Tensors::new() };
-    for (is_gradient, name, part) in parts.into_iter().flat_map(|(gradients, parts)| {
-        parts.into_iter().map(move |(name, part)| (gradients.contains(&name), name, part))
-    }) {
-        let bundle = if is_gradient { &mut all.gradients } else { &mut all.results };
-        match bundle.get_mut(&name).map(|rows| rows.append(Axis(0), part.view())) {
-            None => bundle.insert(name, part),
-            Some(Ok(())) => {}
-            Some(Err(_)) => unreachable!("blocks of rows have the same columns"),
+/// Appends the rows of all blocks.
+fn join(blocks: impl IntoIterator<Item = Block>) -> Outcome {
+    let mut joined = Outcome { results: Tensors::new(), gradients: Tensors::new() };
+    for (gradients, arrays) in blocks {
+        for (name, rows) in arrays {
+            let tensors = if gradients.contains(&name) { &mut joined.gradients } else { &mut joined.results };
+            match tensors.get_mut(&name).map(|joined| joined.append(Axis(0), rows.view())) {
+                None => tensors.insert(name, rows),
+                Some(Ok(())) => {}
+                Some(Err(_)) => unreachable!("blocks of rows have the same columns"),
+            }
         }
     }
-    all
+    joined
 }

@@ -1,77 +1,78 @@
-//! How the losses of the rows become one: sum, mean, none.
+//! Reduction of the rows' losses: sum, mean or none.
 
-use super::scalar;
+use super::arrays::scalar;
 use super::settings::{Kind, Setting, Settings};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::numeric::{Scalar, Scale};
+use crate::ops::ArrayOps;
+use crate::ops::loss::Scale;
 use ndarray::ArrayD;
 
-/// `--reduction`.
+/// The setting `--reduction`.
 pub(super) const REDUCTION: Setting = Setting {
     name: "reduction",
     kind: Kind::Choice(&["sum", "mean", "none"]),
-    doc: "how the rows' losses become one: sum (default), mean, or none: a loss a row, with the gradients of the sum",
+    doc: "reduction of the rows' losses: sum (default), mean, or none for one loss per row with the gradients of the sum",
 };
 
-/// `--empty`.
+/// The setting `--empty`.
 pub(super) const EMPTY: Setting = Setting {
     name: "empty",
     kind: Kind::Choice(&["error", "nan", "zero"]),
-    doc: "the mean of nothing: error (default), nan or zero",
+    doc: "mean over no rows: error (default), nan or zero",
 };
 
-/// What becomes of the rows' losses.
+/// Reduction of the rows' losses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reduction {
-    /// Their sum.
+    /// The sum of the losses.
     Sum,
-    /// Their sum over a divisor that the layer defines.
+    /// The sum divided by a divisor that the layer defines.
     Mean {
-        /// What the mean of nothing is.
+        /// The mean over no rows.
         empty: Empty,
     },
-    /// One each.
+    /// One loss per row.
     None,
 }
 
-/// What the mean of nothing is.
+/// The mean over no rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Empty {
-    /// Refused.
+    /// An error.
     Error,
-    /// NaN, as PyTorch has it.
+    /// NaN, as in PyTorch.
     Nan,
     /// 0.
     Zero,
 }
 
-/// What a mean divides by.
+/// Divisor of a mean.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Divisor<S> {
-    /// What these rows make it, and they are all.
-    OfThese(S),
-    /// What more rows made it, of which these are a block: their loss is a part of the sum that is yet to be divided.
-    OfMore(S),
+    /// The divisor of a full batch.
+    OfBatch(S),
+    /// The divisor of the batch that these rows are a block of: their loss is a part of the undivided sum.
+    OfBlock(S),
 }
 
-impl<S: Scalar> Divisor<S> {
-    /// The one that is given along with a block of rows, else that of the rows.
-    pub(super) fn of(at: &Tensors<S>, these: impl FnOnce() -> S) -> Divisor<S> {
-        at.get(&Name::DIVISOR).map_or_else(|| Divisor::OfThese(these()), |known| Divisor::OfMore(known[[]]))
+impl<S: ArrayOps> Divisor<S> {
+    /// Returns the divisor that is an operand of a block of rows, else that of the rows.
+    pub(super) fn new(at: &Tensors<S>, compute: impl FnOnce() -> S) -> Divisor<S> {
+        at.get(&Name::DIVISOR).map_or_else(|| Divisor::OfBatch(compute()), |divisor| Divisor::OfBlock(divisor[[]]))
     }
 
-    /// The number.
+    /// Returns the number.
     pub(super) fn value(self) -> S {
         match self {
-            Divisor::OfThese(value) | Divisor::OfMore(value) => value,
+            Divisor::OfBatch(value) | Divisor::OfBlock(value) => value,
         }
     }
 }
 
 impl Reduction {
-    /// From `--reduction` and `--empty`.
+    /// Returns the reduction that `--reduction` and `--empty` set.
     pub(super) fn new(settings: &Settings) -> Reduction {
         let empty = match settings.choice(EMPTY.name) {
             Some("nan") => Empty::Nan,
@@ -85,24 +86,24 @@ impl Reduction {
         }
     }
 
-    /// Refuses a mean over nothing.
-    pub(super) fn admit(self, divisor: f64, why: &str) -> Result<(), Error> {
+    /// Refuses a mean over no rows, for a `reason`.
+    pub(super) fn admit(self, divisor: f64, reason: &str) -> Result<(), Error> {
         if self != (Reduction::Mean { empty: Empty::Error }) || divisor != 0.0 {
             return Ok(());
         }
-        Err(Error::new(Code::EmptyMean, format!("nothing to average: {why}"))
+        Err(Error::new(Code::EmptyMean, format!("the mean is undefined: {reason}"))
             .with_operand(&Name::new(REDUCTION.name))
-            .tip("--empty nan or --empty zero says what the mean of nothing is, --reduction sum needs no divisor"))
+            .tip("choose the mean over no rows with --empty nan or --empty zero, or use --reduction sum"))
     }
 
-    /// The shape of the loss of `rows` rows that came in `rank`.
+    /// Returns the shape of the loss of `rows` rows of an operand of rank `rank`.
     pub(super) fn shape(self, rank: usize, rows: usize) -> Vec<usize> {
         if self == Reduction::None && rank == 2 { vec![rows] } else { vec![] }
     }
 
-    /// loss = Σ terms, over the divisor for a mean, but where that is of more rows; for none a loss a row. `terms` gives the
-    /// terms of a row, at most `width`.
-    pub(super) fn reduce<S: Scalar, T: Iterator<Item = S>>(
+    /// Returns loss = Σ terms, divided for a mean unless the rows are a block of a batch; for none one loss per row. `terms` returns
+    /// the terms of a row, at most `width`.
+    pub(super) fn reduce<S: ArrayOps, T: Iterator<Item = S>>(
         self,
         shape: &[usize],
         (rows, width): (usize, usize),
@@ -110,16 +111,16 @@ impl Reduction {
         terms: impl Fn(usize) -> T + Sync,
     ) -> Tensors<S> {
         if shape.len() == 1 {
-            let losses = S::sums_of_rows(rows, width, terms);
+            let losses = S::sum_each_row(rows, width, terms);
             return Tensors::new().with(Name::LOSS, ndarray::Array1::from(losses).into_dyn());
         }
-        let sum = S::sum_of_rows(rows, width, terms);
+        let sum = S::sum_all_rows(rows, width, terms);
         match self {
             Reduction::Mean { .. } => {
                 let loss = match divisor {
-                    Divisor::OfMore(_) => sum,
-                    Divisor::OfThese(divisor) if self.is_nothing(divisor) => S::zero(),
-                    Divisor::OfThese(divisor) => sum / divisor,
+                    Divisor::OfBlock(_) => sum,
+                    Divisor::OfBatch(divisor) if self.is_zero_mean(divisor) => S::zero(),
+                    Divisor::OfBatch(divisor) => sum / divisor,
                 };
                 Tensors::new().with(Name::LOSS, scalar(loss)).with(Name::DIVISOR, scalar(divisor.value()))
             }
@@ -127,16 +128,16 @@ impl Reduction {
         }
     }
 
-    /// What makes the gradient of the loss of row n that of the reduced loss: times dout, over the divisor for a mean.
-    pub(super) fn scale<S: Scalar>(self, dout: &ArrayD<S>, n: usize, divisor: Divisor<S>) -> Scale<S> {
+    /// Returns the scale of row n: the gradient of the reduced loss is that of the row's loss times dout, divided for a mean.
+    pub(super) fn scale<S: ArrayOps>(self, dout: &ArrayD<S>, n: usize, divisor: Divisor<S>) -> Scale<S> {
         let dout = if dout.ndim() == 1 { dout[n] } else { dout[[]] };
         let divisor = matches!(self, Reduction::Mean { .. }).then_some(divisor.value());
-        let nothing = divisor.filter(|&divisor| self.is_nothing(divisor)).map(|_| S::zero());
+        let nothing = divisor.filter(|&divisor| self.is_zero_mean(divisor)).map(|_| S::zero());
         Scale { dout, divisor, nothing }
     }
 
-    /// Whether it is the mean of nothing, and 0.
-    fn is_nothing<S: Scalar>(self, divisor: S) -> bool {
+    /// Returns true if it is a mean over no rows that is 0.
+    fn is_zero_mean<S: ArrayOps>(self, divisor: S) -> bool {
         divisor == S::zero() && self == (Reduction::Mean { empty: Empty::Zero })
     }
 }

@@ -1,9 +1,9 @@
 //! ReLU: y = max(x, 0).
 //!
 //! - Forward: y = x where x > 0, else 0.
-//! - Backward: dx = dout where x > 0, else 0; at the kink, x = 0 or −0.0, it is 0.
+//! - Backward: dx = dout where x > 0, else 0; at the kink, x = 0 or −0.0, dx is 0.
 //! - Shapes: x of any rank up to 2, y and dx as x.
-//! - Refuses: nothing; NaN passes through.
+//! - Refuses: nothing; NaN gives NaN.
 //! - Accuracy: exact.
 //! - Source: V. Nair and G. Hinton (2010), Rectified linear units improve restricted Boltzmann machines; the gradient at 0
 //!   as PyTorch and TensorFlow have it.
@@ -20,17 +20,19 @@
 //! # Ok::<(), crate::core::error::Error>(())
 //! ```
 
-use super::{Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Role, Run, ScalarDout, Slot, each};
-use crate::core::error::{Error, Note};
+use super::arrays::map;
+use super::gradients::{Forward, Gradients, Run};
+use super::interface::{Admit, AnyLayer, Layer};
+use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::numeric::Scalar;
+use crate::ops::ArrayOps;
 use ndarray::ArrayD;
 
-/// The registry's row.
+/// Registry row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
     name: "relu",
-    about: "y = max(x, 0), keeps what is positive",
+    about: "y = max(x, 0), keeps positive values",
     outputs: &[(Name::Y, "max(x, 0)")],
     output: Name::Y,
     logit_gradient: None,
@@ -40,7 +42,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
         shape: "(N×D), (D) or scalar",
         optional: false,
         gradient: Some("dout where x > 0, else 0"),
-        doc: "input, each entry on its own",
+        doc: "input; the function is applied to each element",
     }],
     settings: &[],
     scalar_dout: ScalarDout::Fills,
@@ -70,16 +72,8 @@ dx = dout where x > 0, else 0  (2×3)
 struct Relu;
 
 impl Admit for Relu {
-    fn admit(&self, _: &Given<'_>) -> Result<Vec<Note>, Error> {
-        Ok(Vec::new())
-    }
-
     fn independent_rows(&self) -> bool {
         true
-    }
-
-    fn output_shape(&self, at: &Tensors<f64>) -> Vec<usize> {
-        at.known(&Name::X).shape().to_vec()
     }
 
     fn jacobians(&self, _: &Tensors<f64>) -> Vec<(Name, &'static str)> {
@@ -87,13 +81,13 @@ impl Admit for Relu {
     }
 }
 
-impl<S: Scalar> Layer<S> for Relu {
+impl<S: ArrayOps> Layer<S> for Relu {
     fn forward(&self, at: &Tensors<S>) -> Forward<S> {
         let x = at.known(&Name::X);
-        Forward { results: Tensors::new().with(Name::Y, each([x], |[x]| x.gate(x))), saved: Vec::new() }
+        Forward { results: Tensors::new().with(Name::Y, map(None, [x], |[x]| x.if_positive(x))), saved: Vec::new() }
     }
 
     fn backward<'a>(&'a self, at: &'a Tensors<S>, _: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
-        Gradients::of(Name::DX, || each([at.known(&Name::X), dout], |[x, dout]| x.gate(dout)))
+        Gradients::one(Name::DX, || map(None, [at.known(&Name::X), dout], |[x, dout]| x.if_positive(dout)))
     }
 }

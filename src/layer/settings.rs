@@ -1,48 +1,48 @@
-//! What can be set on a layer, declared without knowing how it is typed.
+//! Settings of layers: options that are not arrays, independent of the command line.
 
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 
-/// A setting of a layer: option, JSON key and help line.
+/// A setting of a layer: an option, JSON key and help text.
 pub struct Setting {
-    /// Option and key.
+    /// The name of the option and of the JSON key.
     pub name: &'static str,
-    /// What it takes.
+    /// The kind of its values.
     pub kind: Kind,
-    /// Half a line of help.
+    /// Help text.
     pub doc: &'static str,
 }
 
-/// What a setting takes.
+/// Kind of a setting's values.
 pub enum Kind {
-    /// Given or not.
+    /// True or false.
     Flag,
-    /// A whole number.
+    /// An integer.
     Integer,
     /// A number.
     Number,
-    /// One of these words; the first where nothing is said, unless the layer decides.
+    /// One of these words.
     Choice(&'static [&'static str]),
 }
 
-/// A setting's value.
+/// Value of a setting.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Of a flag.
+    /// The value of a flag.
     Flag(bool),
-    /// Of a whole number.
+    /// An integer.
     Integer(i64),
-    /// Of a number.
+    /// A number.
     Number(f64),
-    /// Of a choice.
+    /// The word of a choice.
     Choice(&'static str),
 }
 
 impl Setting {
-    /// Reads what was typed, or stands as a string or number in JSON.
-    pub fn read(&self, text: &str) -> Result<Value, Error> {
-        let refuse = |wanted: String| {
-            Error::new(Code::Setting, format!("{text:?} is not {wanted}"))
+    /// Parses the text of an option, or of a JSON string or number.
+    pub fn parse(&self, text: &str) -> Result<Value, Error> {
+        let refuse = |expected: &str| {
+            Error::new(Code::Setting, format!("expected {expected}, got {text:?}"))
                 .with_operand(&Name::new(self.name))
                 .tip(self.doc)
         };
@@ -50,46 +50,46 @@ impl Setting {
             Kind::Flag => match text {
                 "true" => Ok(Value::Flag(true)),
                 "false" => Ok(Value::Flag(false)),
-                _ => Err(refuse("true or false".to_owned())),
+                _ => Err(refuse("true or false")),
             },
-            Kind::Integer => text.trim().parse().map(Value::Integer).map_err(|_| refuse("a whole number".to_owned())),
-            Kind::Number => text.trim().parse().map(Value::Number).map_err(|_| refuse("a number".to_owned())),
+            Kind::Integer => text.trim().parse().map(Value::Integer).map_err(|_| refuse("an integer")),
+            Kind::Number => text.trim().parse().map(Value::Number).map_err(|_| refuse("a number")),
             Kind::Choice(words) => words
                 .iter()
                 .find(|word| **word == text)
                 .map(|word| Value::Choice(word))
-                .ok_or_else(|| refuse(format!("one of {}", words.join(", ")))),
+                .ok_or_else(|| refuse(&format!("one of {}", words.join(", ")))),
         }
     }
 }
 
-/// The settings that were given; everything else has its default.
+/// The settings that are not the default.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings(Vec<(&'static str, Value)>);
 
 impl Settings {
-    /// Sets a value; the last one counts.
+    /// Sets a value, in place of an earlier one.
     pub fn set(&mut self, name: &'static str, value: Value) {
         self.0.retain(|(known, _)| *known != name);
         self.0.push((name, value));
     }
 
-    /// The value, where one was given.
+    /// Returns the value, if it is set.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    /// Names and values, in the order given.
+    /// Returns names and values, in the order in which they were set.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
         self.0.iter().map(|(name, value)| (*name, value))
     }
 
-    /// Whether a flag is up.
+    /// Returns true if a flag is set.
     pub fn flag(&self, name: &str) -> bool {
         matches!(self.get(name), Some(Value::Flag(true)))
     }
 
-    /// A number.
+    /// Returns a number, if it is set.
     pub fn number(&self, name: &str) -> Option<f64> {
         match self.get(name) {
             Some(Value::Number(value)) => Some(*value),
@@ -97,7 +97,7 @@ impl Settings {
         }
     }
 
-    /// A whole number.
+    /// Returns an integer, if it is set.
     pub fn integer(&self, name: &str) -> Option<i64> {
         match self.get(name) {
             Some(Value::Integer(value)) => Some(*value),
@@ -105,7 +105,7 @@ impl Settings {
         }
     }
 
-    /// A word.
+    /// Returns the word of a choice, if it is set.
     pub fn choice(&self, name: &str) -> Option<&'static str> {
         match self.get(name) {
             Some(Value::Choice(word)) => Some(word),

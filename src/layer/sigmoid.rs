@@ -1,10 +1,10 @@
 //! Sigmoid: y = 1/(1 + e⁻ˣ).
 //!
 //! - Forward: y = 1/(1 + e⁻ˣ), as e^−|x|/(1 + e^−|x|) where x < 0, so that nothing overflows.
-//! - Backward: dx = dout·y·(1 − y), as dout·e^−|x|/(1 + e^−|x|)², which keeps its digits where y is nearly 1.
+//! - Backward: dx = dout·y·(1 − y), as dout·e^−|x|/(1 + e^−|x|)², which is accurate where y is nearly 1.
 //! - Shapes: x of any rank up to 2, y and dx as x.
-//! - Refuses: nothing; NaN passes through.
-//! - Accuracy: y within 1 ulp, dx within 2.
+//! - Refuses: nothing; NaN gives NaN.
+//! - Accuracy: y within 1 ulp, dx within 2 ulp.
 //! - Source: the logistic function; its derivative y·(1 − y).
 //!
 //! ```
@@ -19,19 +19,19 @@
 //! # Ok::<(), crate::core::error::Error>(())
 //! ```
 
-use super::{
-    Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Role, Run, ScalarDout, Slot, curve,
-};
-use crate::core::error::{Error, Note};
+use super::arrays::map;
+use super::gradients::{Forward, Gradients, Run};
+use super::interface::{Admit, AnyLayer, Layer};
+use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::numeric::{Curve, Scalar};
+use crate::ops::{ArrayOps, Kernel};
 use ndarray::ArrayD;
 
-/// The registry's row.
+/// Registry row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
     name: "sigmoid",
-    about: "y = 1/(1 + e⁻ˣ), scores to (0, 1)",
+    about: "y = 1/(1 + e⁻ˣ), maps scores to (0, 1)",
     outputs: &[(Name::Y, "1/(1 + e⁻ˣ)")],
     output: Name::Y,
     logit_gradient: None,
@@ -41,7 +41,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
         shape: "(N×D), (D) or scalar",
         optional: false,
         gradient: Some("dout∘y∘(1 − y)"),
-        doc: "input, each entry on its own",
+        doc: "input; the function is applied to each element",
     }],
     settings: &[],
     scalar_dout: ScalarDout::Fills,
@@ -71,16 +71,8 @@ dx = dout∘y∘(1 − y)  (3)
 struct Sigmoid;
 
 impl Admit for Sigmoid {
-    fn admit(&self, _: &Given<'_>) -> Result<Vec<Note>, Error> {
-        Ok(Vec::new())
-    }
-
     fn independent_rows(&self) -> bool {
         true
-    }
-
-    fn output_shape(&self, at: &Tensors<f64>) -> Vec<usize> {
-        at.known(&Name::X).shape().to_vec()
     }
 
     fn jacobians(&self, _: &Tensors<f64>) -> Vec<(Name, &'static str)> {
@@ -88,9 +80,9 @@ impl Admit for Sigmoid {
     }
 }
 
-impl<S: Scalar> Layer<S> for Sigmoid {
+impl<S: ArrayOps> Layer<S> for Sigmoid {
     fn forward(&self, at: &Tensors<S>) -> Forward<S> {
-        let y = curve(Curve::Sigmoid, [at.known(&Name::X)], |[x]| {
+        let y = map(Some(Kernel::Sigmoid), [at.known(&Name::X)], |[x]| {
             let power = power(x);
             if x < S::zero() { power / (S::one() + power) } else { S::one() / (S::one() + power) }
         });
@@ -98,20 +90,20 @@ impl<S: Scalar> Layer<S> for Sigmoid {
     }
 
     fn backward<'a>(&'a self, at: &'a Tensors<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
-        Gradients::of(Name::DX, move || {
+        Gradients::one(Name::DX, move || {
             let (x, y) = (at.known(&Name::X), run.results.known(&Name::Y));
             let slope = |x: S| {
                 let power = power(x);
                 let sum = S::one() + power;
                 power / (sum * sum)
             };
-            let formula = |[x, y, dout]: [S; 3]| dout * S::detour(|| slope(x), || y * (S::one() - y));
-            curve(Curve::SigmoidGradient, [x, y, dout], formula)
+            let formula = |[x, y, dout]: [S; 3]| dout * S::stable_or_textbook(|| slope(x), || y * (S::one() - y));
+            map(Some(Kernel::SigmoidGradient), [x, y, dout], formula)
         })
     }
 }
 
-/// e^−|x|, at most 1.
-fn power<S: Scalar>(x: S) -> S {
+/// Returns e^−|x|, which cannot overflow.
+fn power<S: ArrayOps>(x: S) -> S {
     if x < S::zero() { x.exp() } else { (-x).exp() }
 }

@@ -2,11 +2,11 @@
 //!
 //! - Forward: y_k = e^(x_k − max) / Σ e^(x − max); with `--log` its logarithm (x_k − max) − log Σ e^(x − max).
 //! - Backward: dx = y∘(dout − Σ dout∘y); with `--log` dx = dout − softmax(x)·Σ dout.
-//! - Shapes: x (N, C) or (C), y as x; normalised along `--axis`, the last where nothing is said.
-//! - Refuses: an axis that x does not have, +inf, and a line of only −inf; a single −inf is a masked class.
-//! - Accuracy: y within 2 ulp. x − max keeps its rounding error, the logarithm is log1p of the sum without the maximum,
-//!   and backward first takes a constant off dout, so a constant dout gives exactly 0.
-//! - Source: the article's Softmax layer; the maximum is taken off so that no exponential overflows.
+//! - Shapes: x (N, C) or (C), y as x; normalised along `--axis`, by default the last.
+//! - Refuses: an axis that x does not have, +inf, and a row of only −inf. A single −inf masks its class.
+//! - Accuracy: y within 2 ulp. The rounding error of x − max is kept, the logarithm is log1p of the sum without the maximum,
+//!   and backward first subtracts a constant from dout, so a constant dout gives exactly 0.
+//! - Source: the article's Softmax layer; the maximum is subtracted so that no exponential overflows.
 //!
 //! ```
 //! use ndarray::array;
@@ -19,21 +19,22 @@
 //! # Ok::<(), crate::core::error::Error>(())
 //! ```
 
+use super::arrays::{rows, with_rank};
+use super::gradients::{Forward, Gradients, Run};
+use super::interface::{Admit, AnyLayer, Given, Layer};
 use super::settings::{Kind, Setting, Settings};
-use super::targets::{distribution_tolerance, not_distributions};
-use super::{
-    Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Role, Run, ScalarDout, Slot, ranked, rows,
-};
+use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot};
+use super::targets::{distribution_tolerance, warn_of_non_distribution};
 use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::numeric::Scalar;
-use ndarray::{Array2, ArrayD, ArrayView2, Axis};
+use crate::ops::ArrayOps;
+use ndarray::{Array2, ArrayD, Axis};
 
-/// The registry's row.
+/// Registry row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
     name: "softmax",
-    about: "y = eˣ / Σ eˣ, scores to probabilities",
+    about: "y = eˣ / Σ eˣ, maps scores to probabilities",
     outputs: &[(Name::Y, "softmax(x)")],
     output: Name::Y,
     logit_gradient: None,
@@ -70,7 +71,7 @@ dx = y∘(dout − Σ dout∘y)  (3)
 const AXIS: Setting = Setting {
     name: "axis",
     kind: Kind::Integer,
-    doc: "the axis that sums to 1, from 0 or backwards from -1; the last by default",
+    doc: "axis that sums to 1: counted from 0, or from -1 for the last (default)",
 };
 const LOG: Setting =
     Setting {
@@ -88,7 +89,7 @@ impl Softmax {
         Softmax { axis: settings.integer(AXIS.name), log: settings.flag(LOG.name) }
     }
 
-    /// The axis of [`rows`] along which y is normalised; none where x has no such axis.
+    /// Returns the axis of [`rows`] along which y is normalised, if x has it.
     fn axis(&self, rank: usize) -> Option<Axis> {
         let Some(axis) = self.axis else { return Some(Axis(1)) };
         let rank = i64::try_from(rank.max(1)).ok()?;
@@ -112,26 +113,22 @@ impl Admit for Softmax {
             let last = x.ndim().saturating_sub(1);
             return Err(Error::new(
                 Code::AxisRange,
-                format!("{} is no axis of {} {}", self.axis.unwrap_or(0), Name::X, format_shape(x.shape())),
+                format!("expected an axis of {} {}, got {}", Name::X, format_shape(x.shape()), self.axis.unwrap_or(0)),
             )
             .with_operand(&Name::new(AXIS.name))
             .with_shape(&Name::X, x.shape())
             .tip(if last == 0 {
-                "a vector has axis 0 only".to_owned()
+                "use axis 0, the only axis of a vector".to_owned()
             } else {
-                format!("axes are 0 to {last}, or -1 to -{}", last + 1)
+                format!("use an axis from 0 to {last}, or from -1 to -{}", last + 1)
             }));
         };
         admit_logits(x, axis)?;
-        Ok(softmax_twice(given).into_iter().collect())
+        Ok(warn_of_softmax_twice(given).into_iter().collect())
     }
 
     fn independent_rows(&self) -> bool {
         self.axis(2) == Some(Axis(1))
-    }
-
-    fn output_shape(&self, at: &Tensors<f64>) -> Vec<usize> {
-        at.known(&Name::X).shape().to_vec()
     }
 
     fn formulas(&self, _: &Tensors<f64>) -> Vec<(Name, &'static str)> {
@@ -144,8 +141,8 @@ impl Admit for Softmax {
 
     fn jacobians(&self, at: &Tensors<f64>) -> Vec<(Name, &'static str)> {
         let x = at.known(&Name::X);
-        let lanes = rows(x).lanes(self.known_axis(x.ndim())).into_iter().count();
-        let formula = match (self.log, lanes) {
+        let count = rows(x).len_of(Axis(1 - self.known_axis(x.ndim()).index()));
+        let formula = match (self.log, count) {
             (false, 0 | 1) => "diag(y) − y·yᵀ",
             (false, _) if self.known_axis(x.ndim()) == Axis(1) => "diag(y) − y·yᵀ for each row, 0 between rows",
             (false, _) => "diag(y) − y·yᵀ for each column, 0 between columns",
@@ -157,106 +154,86 @@ impl Admit for Softmax {
     }
 }
 
-/// Refuses logits whose softmax along `axis` of their rows does not exist.
+/// Refuses logits whose softmax along `axis` of their rows is undefined.
 pub(super) fn admit_logits(x: &ArrayD<f64>, axis: Axis) -> Result<(), Error> {
     let along = if axis == Axis(1) { "row" } else { "column" };
     let all = rows(x);
     if all.len_of(axis) == 0 && all.len_of(Axis(1 - axis.index())) > 0 {
-        return Err(Error::new(Code::Shape, format!("shape {} has no classes", format_shape(x.shape())))
+        return Err(Error::new(Code::Shape, format!("must have at least one class, got {}", format_shape(x.shape())))
             .with_operand(&Name::X)
             .with_shape(&Name::X, x.shape())
-            .tip("a softmax needs at least one logit a row"));
+            .tip("give at least one logit for each row"));
     }
     for (n, lane) in all.lanes(axis).into_iter().enumerate() {
         if let Some(k) = lane.iter().position(|&v| v == f64::INFINITY) {
             let at = if axis == Axis(1) { [n, k] } else { [k, n] };
             return Err(Error::new(
                 Code::InfiniteLogits,
-                format!("{along} {n} holds +inf, where softmax is not defined"),
+                format!("{along} {n} contains +inf, for which softmax is undefined"),
             )
             .with_operand(&Name::X)
             .at_index(&at[2 - x.ndim().clamp(1, 2)..])
-            .tip("a logit that dwarfs the others can be any large number, such as 1e300"));
+            .tip("use a large finite number, such as 1e300, for a logit that dominates"));
         }
         if !lane.is_empty() && lane.iter().all(|&v| v == f64::NEG_INFINITY) {
             let error =
-                Error::new(Code::InfiniteLogits, format!("{along} {n} is -inf throughout: every class is masked"))
+                Error::new(Code::InfiniteLogits, format!("{along} {n} contains only -inf, which masks every class"))
                     .with_operand(&Name::X)
-                    .tip("a row needs at least one class that is not masked");
+                    .tip("leave at least one class of each row unmasked");
             return Err(if x.ndim() == 2 && axis == Axis(1) { error.at_index(&[n]) } else { error });
         }
     }
     Ok(())
 }
 
-/// A warning where the x taken from a y is probabilities already.
-pub(super) fn softmax_twice(given: &Given<'_>) -> Option<Note> {
+/// Returns a warning if x was read from a y that has probabilities.
+pub(super) fn warn_of_softmax_twice(given: &Given<'_>) -> Option<Note> {
     let x = given.at.known(&Name::X);
     let tolerance = distribution_tolerance((given.rounding)(&Name::X));
-    let probabilities =
-        given.x_was_y && x.len() > 1 && not_distributions(&Name::X, x, tolerance, Code::ProbabilitySum).is_none();
+    let probabilities = given.x_was_y
+        && x.len() > 1
+        && warn_of_non_distribution(&Name::X, x, tolerance, Code::ProbabilitySum).is_none();
     probabilities.then(|| {
         Note::warning(
             Error::new(
                 Code::SoftmaxTwice,
-                format!("softmax applied twice? {}, taken from {}, holds rows that sum to 1", Name::X, Name::Y),
+                format!("was read from {}, and its rows sum to 1: softmax would be applied twice", Name::Y),
             )
             .with_operand(&Name::X)
-            .tip("pipe the logits; for the loss of probabilities use xent"),
+            .tip("pipe the logits, or use xent for the loss of probabilities"),
         )
     })
 }
 
-/// What is known of a lane that a softmax was taken of.
-pub(super) struct Lane<S> {
-    /// The largest logit.
-    pub(super) max: S,
-    /// log Σ e^(x − max).
-    pub(super) log_sum: S,
-}
-
-impl<S: Scalar> Lane<S> {
-    /// The softmax of each row, and its lane.
-    pub(super) fn softmax(x: ArrayView2<'_, S>) -> (Array2<S>, Vec<Lane<S>>) {
-        let (y, lines) = S::softmax_rows(x);
-        (y, lines.into_iter().map(|(max, log_sum)| Lane { max, log_sum }).collect())
-    }
-
-    /// log y of the logit x.
-    pub(super) fn log(&self, x: S, y: S) -> S {
-        S::log_probability(x, self.max, self.log_sum, y)
-    }
-}
-
-impl<S: Scalar> Layer<S> for Softmax {
+impl<S: ArrayOps> Layer<S> for Softmax {
     fn forward(&self, at: &Tensors<S>) -> Forward<S> {
         let x = at.known(&Name::X);
         let axis = self.known_axis(x.ndim());
-        // Along the first axis, columns are the rows of what lies across.
-        let turned = |whole: Array2<S>| if axis == Axis(1) { whole } else { whole.reversed_axes() };
-        let across = if axis == Axis(1) { rows(x) } else { rows(x).reversed_axes() };
-        let (y, saved) = match (across.is_empty(), self.log) {
-            (true, _) => (across.to_owned(), vec![ranked(across.to_owned(), 2)]),
+        // Along the first axis, the rows of the transposed matrix are normalised.
+        let transposed = |y: Array2<S>| if axis == Axis(1) { y } else { y.reversed_axes() };
+        let x_rows = if axis == Axis(1) { rows(x) } else { rows(x).reversed_axes() };
+        let (y, saved) = match (x_rows.is_empty(), self.log) {
+            (true, _) => (x_rows.to_owned(), vec![with_rank(x_rows.to_owned(), 2)]),
             (false, true) => {
-                let (log, kept) = S::log_softmax_rows(across);
-                (log, vec![ranked(kept, 2)])
+                let (log, saved) = S::log_softmax_rows(x_rows);
+                (log, vec![with_rank(saved, 2)])
             }
-            (false, false) => (Lane::softmax(across).0, Vec::new()),
+            (false, false) => (S::softmax_rows(x_rows).0, Vec::new()),
         };
-        Forward { results: Tensors::new().with(Name::Y, ranked(turned(y), x.ndim())), saved }
+        Forward { results: Tensors::new().with(Name::Y, with_rank(transposed(y), x.ndim())), saved }
     }
 
     fn backward<'a>(&'a self, at: &'a Tensors<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
-        Gradients::of(Name::DX, move || {
+        Gradients::one(Name::DX, move || {
             let x = at.known(&Name::X);
             let axis = self.known_axis(x.ndim());
-            let across = |of| if axis == Axis(1) { rows::<S>(of) } else { rows(of).reversed_axes() };
+            let oriented = |array| if axis == Axis(1) { rows::<S>(array) } else { rows(array).reversed_axes() };
             let dx = if self.log {
-                S::log_softmax_gradient(across(x), rows(&run.saved[0]), across(dout))
+                S::log_softmax_gradient(oriented(x), rows(&run.saved[0]), oriented(dout))
             } else {
-                S::softmax_gradient(across(x), across(run.results.known(&Name::Y)), across(dout))
+                S::softmax_gradient(oriented(x), oriented(run.results.known(&Name::Y)), oriented(dout))
             };
-            ranked(if axis == Axis(1) { dx } else { dx.reversed_axes() }, x.ndim())
+            with_rank(if axis == Axis(1) { dx } else { dx.reversed_axes() }, x.ndim())
         })
     }
 }

@@ -1,11 +1,11 @@
-//! Softmax-with-loss: loss = −Σ t·log softmax(x), never through log(y).
+//! Softmax with cross-entropy: loss = −Σ t·log softmax(x), computed without log(y).
 //!
 //! - Forward: y = softmax(x), loss = −Σ E·log_softmax(x)/d with E = ((1 − ls)·t + ls/C)·w per entry, ignored rows 0.
 //! - Backward: dx = (y·Σ_row E − E)/d, without options y·Σt − t, the article's y − t.
 //! - Shapes: x (N, C) or (C); t as x, or class indices (N) or a scalar; weight (C); loss a scalar, with `none` (N).
-//! - Refuses: targets or weights that do not fit x, indices out of range, +inf or a row of only −inf, a smoothing outside
-//!   [0, 1], ignore-index with dense targets, the mean of nothing.
-//! - Accuracy: y within 2 ulp, a loss of one term within 2 ulp however far the logits lie apart.
+//! - Refuses: targets or weights whose shape does not match x, indices out of range, +inf or a row of only −inf, a smoothing outside
+//!   [0, 1], ignore-index with dense targets, the mean over no rows.
+//! - Accuracy: y within 2 ulp, a loss of one term within 2 ulp for any logits.
 //! - Source: the article's Softmax-with-Loss layer; options as PyTorch's `cross_entropy` defines them.
 //!
 //! ```
@@ -19,22 +19,24 @@
 //! # Ok::<(), crate::core::error::Error>(())
 //! ```
 
+use super::arrays::{elements, rows, with_rank};
+use super::gradients::{Forward, Gradients, Run};
+use super::interface::{Admit, AllTargets, AnyLayer, Given, Layer, MatrixOperation};
+use super::precision::Precision;
 use super::reduction::{Divisor, EMPTY, REDUCTION, Reduction};
 use super::settings::{Kind, Setting, Settings};
-use super::softmax::{Lane, admit_logits, softmax_twice};
+use super::softmax::{admit_logits, warn_of_softmax_twice};
+use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot};
 use super::targets;
 use super::targets::{T_KIND, TargetKind, Targets};
-use super::{
-    Admit, AllTargets, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Part, Precision, Role, Run,
-    ScalarDout, Slot, by_rows, entries, ranked, rows,
-};
 use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::numeric::Scalar;
+use crate::ops::{ArrayOps, fill_rows, log_probability};
 use ndarray::{ArrayD, Axis};
 
-/// The registry's row.
+/// Registry row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
     name: "softmax-xent",
     about: "loss = −Σ t·log softmax(x), softmax and cross-entropy in one",
@@ -56,7 +58,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
             shape: "as x, or (N) indices",
             optional: false,
             gradient: None,
-            doc: "targets: one-hot or soft rows, or a class index a row",
+            doc: "targets: one-hot or soft rows, or one class index per row",
         },
         Slot {
             name: Name::WEIGHT,
@@ -88,17 +90,17 @@ dx = y·Σt − t  (3)
             prints: "{\"loss\":[0.6931471805599453,800.0]}\n",
         },
     ],
-    source: "the article's Softmax-with-Loss layer; options as PyTorch's cross_entropy has them",
+    source: "the article's Softmax-with-Loss layer; options as in PyTorch's cross_entropy",
     build: |settings| Ok(Box::new(SoftmaxXent::new(settings)?) as Box<dyn AnyLayer>),
 };
 
-const IGNORE_INDEX: Setting = Setting {
-    name: "ignore-index",
-    kind: Kind::Integer,
-    doc: "rows of this class index count for nothing; none by default",
+const IGNORE_INDEX: Setting =
+    Setting { name: "ignore-index", kind: Kind::Integer, doc: "class index whose rows are ignored (default: none)" };
+const LABEL_SMOOTHING: Setting = Setting {
+    name: "label-smoothing",
+    kind: Kind::Number,
+    doc: "label smoothing ls in [0, 1]: targets become (1 − ls)·t + ls/C",
 };
-const LABEL_SMOOTHING: Setting =
-    Setting { name: "label-smoothing", kind: Kind::Number, doc: "ls in [0, 1]: targets become (1 − ls)·t + ls/C" };
 
 /// loss = −Σ E·log_softmax(x)/d.
 struct SoftmaxXent {
@@ -112,13 +114,13 @@ impl SoftmaxXent {
     fn new(settings: &Settings) -> Result<SoftmaxXent, Error> {
         let smoothing = settings.number(LABEL_SMOOTHING.name).unwrap_or(0.0);
         if !(0.0..=1.0).contains(&smoothing) {
-            return Err(Error::new(Code::Setting, format!("{smoothing} is outside 0 to 1"))
+            return Err(Error::new(Code::Setting, format!("expected a number from 0 to 1, got {smoothing}"))
                 .with_operand(&Name::new(LABEL_SMOOTHING.name))
-                .tip("the share of the target that is spread over all classes, such as 0.1"));
+                .tip("use the share of the target to spread over all classes, such as 0.1"));
         }
         Ok(SoftmaxXent {
             reduction: Reduction::new(settings),
-            kind: TargetKind::chosen(settings),
+            kind: TargetKind::from_settings(settings),
             ignore: settings.integer(IGNORE_INDEX.name),
             smoothing,
         })
@@ -128,15 +130,15 @@ impl SoftmaxXent {
         self.kind.unwrap_or_else(|| TargetKind::by_rank(at.known(&Name::T).ndim(), at.known(&Name::X).ndim()))
     }
 
-    /// What a mean divides by.
-    fn divisor_of<S: Scalar>(&self, at: &Tensors<S>) -> Divisor<S> {
-        Divisor::of(at, || match Targets::new(at.known(&Name::T), self.kind(at), self.ignore) {
-            Targets::Dense(t) => number_of(t.nrows()),
-            Targets::Index(classes) => weight_of(classes.into_iter().flatten(), at.get(&Name::WEIGHT)),
+    /// Returns the divisor of a mean.
+    fn compute_divisor<S: ArrayOps>(&self, at: &Tensors<S>) -> Divisor<S> {
+        Divisor::new(at, || match Targets::new(at.known(&Name::T), self.kind(at), self.ignore) {
+            Targets::Dense(t) => row_count(t.nrows()),
+            Targets::Index(classes) => total_weight(classes.into_iter().flatten(), at.get(&Name::WEIGHT)),
         })
     }
 
-    fn terms<'a, S: Scalar>(&self, at: &'a Tensors<S>) -> Terms<'a, S> {
+    fn terms<'a, S: ArrayOps>(&self, at: &'a Tensors<S>) -> Terms<'a, S> {
         let smoothing = S::from_f64(self.smoothing);
         #[allow(clippy::cast_precision_loss)] // fewer classes than 2⁵³ fit in memory
         let classes = S::from_f64(rows(at.known(&Name::X)).ncols() as f64);
@@ -148,7 +150,7 @@ impl SoftmaxXent {
     }
 }
 
-/// E: what each log-probability counts.
+/// The factors E of the log-probabilities.
 struct Terms<'a, S> {
     t: Targets<'a, S>,
     weight: Option<&'a ArrayD<S>>,
@@ -156,37 +158,37 @@ struct Terms<'a, S> {
     smoothing: Option<(S, S)>,
 }
 
-impl<S: Scalar> Terms<'_, S> {
-    /// E = ((1 − ls)·t + ls/C)·w; in an ignored row 0.
+impl<S: ArrayOps> Terms<'_, S> {
+    /// Returns E = ((1 − ls)·t + ls/C)·w; 0 in an ignored row.
     fn at(&self, n: usize, k: usize) -> S {
         let t = self.t.at(n, k);
         let smoothed = match self.smoothing {
-            Some((rest, share)) if self.t.keeps(n) => rest * t + share,
+            Some((rest, share)) if self.t.has_row(n) => rest * t + share,
             _ => t,
         };
         let e = self.weight.map_or(smoothed, |weight| smoothed * weight[k]);
-        if self.counts_as_given() { e } else { e.called("E", "((1 − ls)·t + ls/C)·weight") }
+        if self.are_targets() { e } else { e.named("E", "((1 − ls)·t + ls/C)·weight") }
     }
 
-    /// Whether E is t itself.
-    fn counts_as_given(&self) -> bool {
+    /// Returns true if E = t.
+    fn are_targets(&self) -> bool {
         self.smoothing.is_none() && self.weight.is_none()
     }
 }
 
-/// What a mean divides by: with class indices the weights of the kept rows.
+/// Returns the divisor of a mean with class indices: the sum of the weights of the rows that are not ignored.
 #[allow(clippy::cast_precision_loss)] // fewer rows than 2⁵³ fit in memory
-fn weight_of<S: Scalar>(kept: impl Iterator<Item = usize>, weight: Option<&ArrayD<S>>) -> S {
+fn total_weight<S: ArrayOps>(kept: impl Iterator<Item = usize>, weight: Option<&ArrayD<S>>) -> S {
     match weight {
-        // A class that is out of range is refused where its row is admitted.
-        Some(weight) => S::sum(kept.map(|class| entries(weight).get(class).copied().unwrap_or_else(S::zero))),
+        // A class that is out of range is refused when its row is admitted.
+        Some(weight) => S::sum(kept.map(|class| elements(weight).get(class).copied().unwrap_or_else(S::zero))),
         None => S::from_f64(kept.count() as f64),
     }
 }
 
-/// The same with dense targets: the number of rows.
+/// Returns the divisor of a mean with dense targets: the number of rows.
 #[allow(clippy::cast_precision_loss)] // fewer rows than 2⁵³ fit in memory
-fn number_of<S: Scalar>(rows: usize) -> S {
+fn row_count<S: Scalar>(rows: usize) -> S {
     S::from_f64(rows as f64)
 }
 
@@ -198,15 +200,17 @@ impl Admit for SoftmaxXent {
             admit_weight(weight, x)?;
         }
         if self.ignore.is_some() && kind == TargetKind::Dense {
-            return Err(Error::new(Code::Setting, "dense targets have no class index to ignore")
+            return Err(Error::new(Code::Setting, "requires class indices, but t has dense targets")
                 .with_operand(&Name::new(IGNORE_INDEX.name))
                 .with_shape(&Name::T, given.at.known(&Name::T).shape())
-                .tip("a row of zeros adds nothing to the loss; class indices have one rank less than x"));
+                .tip("use a row of zeros to ignore a sample, or class indices, which have one rank less than x"));
         }
         admit_logits(x, Axis(1))?;
-        self.reduction
-            .admit(self.divisor_of(given.at).value(), "no row counts, or the weights of those that do sum to 0")?;
-        notes.extend(softmax_twice(given));
+        self.reduction.admit(
+            self.compute_divisor(given.at).value(),
+            "all rows are ignored, or the weights of the others sum to 0",
+        )?;
+        notes.extend(warn_of_softmax_twice(given));
         Ok(notes)
     }
 
@@ -219,13 +223,15 @@ impl Admit for SoftmaxXent {
             return None;
         }
         if self.kind.unwrap_or_else(|| TargetKind::by_rank(all.rank, 2)) == TargetKind::Dense {
-            return Some(number_of(all.rows));
+            return Some(row_count(all.rows));
         }
         let kept = all.blocks.flat_map(|t| targets::classes(&t, self.ignore)).flatten();
         let weight = at.get(&Name::WEIGHT);
         Some(match precision {
-            Precision::F32 => weight_of::<f32>(kept, weight.map(|weight| weight.mapv(f32::from_f64)).as_ref()).to_f64(),
-            _ => weight_of(kept, weight),
+            Precision::F32 => {
+                total_weight::<f32>(kept, weight.map(|weight| weight.mapv(f32::from_f64)).as_ref()).to_f64()
+            }
+            _ => total_weight(kept, weight),
         })
     }
 
@@ -234,20 +240,20 @@ impl Admit for SoftmaxXent {
         self.reduction.shape(x.ndim(), rows(x).nrows())
     }
 
-    fn parts(&self, at: &Tensors<f64>, results: &Tensors<f64>, dout: &ArrayD<f64>) -> Vec<Part> {
-        let (y, terms, divisor) = (results.known(&Name::Y), self.terms(at), self.divisor_of(at));
+    fn matrix_operations(&self, at: &Tensors<f64>, results: &Tensors<f64>, dout: &ArrayD<f64>) -> Vec<MatrixOperation> {
+        let (y, terms, divisor) = (results.known(&Name::Y), self.terms(at), self.compute_divisor(at));
         let mut dy = rows(y).to_owned();
-        // An entry that counts 0 gives 0, also where y is 0.
+        // Where E is 0, dy is 0 even if y is 0.
         dy.indexed_iter_mut().for_each(|((n, k), dy)| {
             let e = terms.at(n, k);
             let scale = self.reduction.scale(dout, n, divisor);
             *dy = scale.of(if e == 0.0 { 0.0 } else { -e / *dy });
         });
-        let inner = Some((y.clone(), ranked(dy, y.ndim())));
+        let inner = Some((y.clone(), with_rank(dy, y.ndim())));
         let weight = at.get(&Name::WEIGHT).map(|_| Name::WEIGHT);
         vec![
-            Part { op: "softmax", note: None, reads: vec![Name::X], gives: Name::Y, inner },
-            Part {
+            MatrixOperation { op: "softmax", note: None, reads: vec![Name::X], gives: Name::Y, inner },
+            MatrixOperation {
                 op: "cross-entropy",
                 note: None,
                 reads: [Name::Y, Name::T].into_iter().chain(weight).collect(),
@@ -272,12 +278,7 @@ fn admit_weight(weight: &ArrayD<f64>, x: &ArrayD<f64>) -> Result<(), Error> {
     }
     Err(Error::new(
         Code::Shape,
-        format!(
-            "shape {} does not fit {} {}: one weight a class, ({classes})",
-            format_shape(weight.shape()),
-            Name::X,
-            format_shape(x.shape())
-        ),
+        format!("expected ({classes}), one weight for each class of {}, got {}", Name::X, format_shape(weight.shape())),
     )
     .with_operand(&Name::WEIGHT)
     .with_shape(&Name::X, x.shape())
@@ -285,43 +286,45 @@ fn admit_weight(weight: &ArrayD<f64>, x: &ArrayD<f64>) -> Result<(), Error> {
     .tip(format!("give {classes} weights in one row")))
 }
 
-impl<S: Scalar> Layer<S> for SoftmaxXent {
+impl<S: ArrayOps> Layer<S> for SoftmaxXent {
     fn forward(&self, at: &Tensors<S>) -> Forward<S> {
         let (rank, x, terms) = (at.known(&Name::X).ndim(), rows(at.known(&Name::X)), self.terms(at));
-        let (y, lanes) = Lane::softmax(x);
-        // A term that counts 0 is left out: 0 times the −inf of a masked class is 0.
+        let (y, row_logs) = S::softmax_rows(x);
+        // Terms with E = 0 are left out: 0 times the −inf of a masked class is defined as 0.
         let term = |n: usize, k: usize| (n, k, terms.at(n, k));
-        let meaning = if terms.counts_as_given() { "−t·log y" } else { "−E·log y" };
+        let meaning = if terms.are_targets() { "−t·log y" } else { "−E·log y" };
         let row = |n: usize| {
-            let (lane, x, y) = (&lanes[n], x.row(n), y.row(n));
-            // Of one class a row, all others count 0.
-            let classes = if terms.counts_as_given() { terms.t.counted(n, x.len()) } else { 0..x.len() };
+            let ((max, log_sum), x, y) = (row_logs[n], x.row(n), y.row(n));
+            // With a class index, all other terms are 0.
+            let classes = if terms.are_targets() { terms.t.nonzero_classes(n, x.len()) } else { 0..x.len() };
             classes
                 .map(move |k| term(n, k))
                 .filter(|(_, _, e)| *e != S::zero())
-                .map(move |(_, k, e)| (e * -lane.log(x[k], y[k])).called("term", meaning))
+                .map(move |(_, k, e)| (e * -log_probability(x[k], max, log_sum, y[k])).named("term", meaning))
         };
-        let loss = self.reduction.reduce(&self.reduction.shape(rank, x.nrows()), x.dim(), self.divisor_of(at), row);
-        let mut results = Tensors::new().with(Name::Y, ranked(y, rank));
+        let loss =
+            self.reduction.reduce(&self.reduction.shape(rank, x.nrows()), x.dim(), self.compute_divisor(at), row);
+        let mut results = Tensors::new().with(Name::Y, with_rank(y, rank));
         results.extend(loss);
         Forward { results, saved: Vec::new() }
     }
 
     fn backward<'a>(&'a self, at: &'a Tensors<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
-        Gradients::of(Name::DX, move || {
+        Gradients::one(Name::DX, move || {
             let (y, terms) = (run.results.known(&Name::Y), self.terms(at));
-            let (entries, divisor) = (entries(y), self.divisor_of(at));
-            let dx = by_rows(rows(y).dim(), |n, dx| {
-                let (y, scale) = (&entries[n * dx.len()..][..dx.len()], self.reduction.scale(dout, n, divisor));
-                if terms.counts_as_given() {
-                    let sum = S::sum(terms.t.counted(n, y.len()).map(|k| terms.t.at(n, k))).called("total", "Σ t");
-                    S::loss_gradient(y, sum, terms.t.row(n), scale, dx);
+            let (y_elements, divisor) = (elements(y), self.compute_divisor(at));
+            let dx = fill_rows(rows(y).dim(), |n, dx| {
+                let (y, scale) = (&y_elements[n * dx.len()..][..dx.len()], self.reduction.scale(dout, n, divisor));
+                if terms.are_targets() {
+                    let sum =
+                        S::sum(terms.t.nonzero_classes(n, y.len()).map(|k| terms.t.at(n, k))).named("total", "Σ t");
+                    S::scaled_difference(y, sum, terms.t.row(n), scale, dx);
                 } else {
-                    let sum = S::sum((0..y.len()).map(|k| terms.at(n, k))).called("total", "Σ E");
+                    let sum = S::sum((0..y.len()).map(|k| terms.at(n, k))).named("total", "Σ E");
                     dx.iter_mut().enumerate().for_each(|(k, dx)| *dx = scale.of(y[k] * sum - terms.at(n, k)));
                 }
             });
-            ranked(dx, at.known(&Name::X).ndim())
+            with_rank(dx, at.known(&Name::X).ndim())
         })
     }
 }

@@ -1,10 +1,10 @@
 //! Hyperbolic tangent: y = tanh x.
 //!
 //! - Forward: y = tanh x.
-//! - Backward: dx = dout·(1 − y²), as dout/cosh² x, which keeps its digits where y is nearly ±1.
+//! - Backward: dx = dout·(1 − y²), as dout/cosh² x, which is accurate where y is nearly ±1.
 //! - Shapes: x of any rank up to 2, y and dx as x.
-//! - Refuses: nothing; NaN passes through.
-//! - Accuracy: y within 1 ulp, near 0 too; dx within 2.
+//! - Refuses: nothing; NaN gives NaN.
+//! - Accuracy: y within 1 ulp, also near 0; dx within 2 ulp.
 //! - Source: tanh′ = 1 − tanh².
 //!
 //! ```
@@ -19,19 +19,19 @@
 //! # Ok::<(), crate::core::error::Error>(())
 //! ```
 
-use super::{
-    Admit, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Role, Run, ScalarDout, Slot, curve,
-};
-use crate::core::error::{Error, Note};
+use super::arrays::map;
+use super::gradients::{Forward, Gradients, Run};
+use super::interface::{Admit, AnyLayer, Layer};
+use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::numeric::{Curve, Scalar};
+use crate::ops::{ArrayOps, Kernel};
 use ndarray::ArrayD;
 
-/// The registry's row.
+/// Registry row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
     name: "tanh",
-    about: "y = tanh x, scores to (−1, 1)",
+    about: "y = tanh x, maps scores to (−1, 1)",
     outputs: &[(Name::Y, "tanh x")],
     output: Name::Y,
     logit_gradient: None,
@@ -41,7 +41,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
         shape: "(N×D), (D) or scalar",
         optional: false,
         gradient: Some("dout∘(1 − y²)"),
-        doc: "input, each entry on its own",
+        doc: "input; the function is applied to each element",
     }],
     settings: &[],
     scalar_dout: ScalarDout::Fills,
@@ -69,16 +69,8 @@ dx = dout∘(1 − y²)  (3)
 struct Tanh;
 
 impl Admit for Tanh {
-    fn admit(&self, _: &Given<'_>) -> Result<Vec<Note>, Error> {
-        Ok(Vec::new())
-    }
-
     fn independent_rows(&self) -> bool {
         true
-    }
-
-    fn output_shape(&self, at: &Tensors<f64>) -> Vec<usize> {
-        at.known(&Name::X).shape().to_vec()
     }
 
     fn jacobians(&self, _: &Tensors<f64>) -> Vec<(Name, &'static str)> {
@@ -86,27 +78,27 @@ impl Admit for Tanh {
     }
 }
 
-impl<S: Scalar> Layer<S> for Tanh {
+impl<S: ArrayOps> Layer<S> for Tanh {
     fn forward(&self, at: &Tensors<S>) -> Forward<S> {
-        let y = curve(Curve::Tanh, [at.known(&Name::X)], |[x]| x.tanh());
+        let y = map(Some(Kernel::Tanh), [at.known(&Name::X)], |[x]| x.tanh());
         Forward { results: Tensors::new().with(Name::Y, y), saved: Vec::new() }
     }
 
     fn backward<'a>(&'a self, at: &'a Tensors<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
-        Gradients::of(Name::DX, move || {
+        Gradients::one(Name::DX, move || {
             let (x, y) = (at.known(&Name::X), run.results.known(&Name::Y));
             let slope = |x: S| {
                 let half = half_sech(x);
                 S::from_f64(4.0) * (half * half)
             };
-            let formula = |[x, y, dout]: [S; 3]| dout * S::detour(|| slope(x), || S::one() - y * y);
-            curve(Curve::TanhGradient, [x, y, dout], formula)
+            let formula = |[x, y, dout]: [S; 3]| dout * S::stable_or_textbook(|| slope(x), || S::one() - y * y);
+            map(Some(Kernel::TanhGradient), [x, y, dout], formula)
         })
     }
 }
 
-/// 1/(2·cosh x) = e^−|x|/(1 + e^−2|x|).
-fn half_sech<S: Scalar>(x: S) -> S {
+/// Returns 1/(2·cosh x) = e^−|x|/(1 + e^−2|x|).
+fn half_sech<S: ArrayOps>(x: S) -> S {
     let power = if x < S::zero() { x.exp() } else { (-x).exp() };
     power / (S::one() + power * power)
 }

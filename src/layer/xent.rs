@@ -3,8 +3,8 @@
 //! - Forward: loss = −Σ t·log(y + eps), 0·log 0 = 0.
 //! - Backward: dy = −t/(y + eps); and dx = y·Σt − t, the gradient at the input of the softmax that made y, without eps.
 //! - Shapes: y (N, C) or (C); t as y, or class indices (N) or a scalar; loss a scalar, with `--reduction none` (N).
-//! - Refuses: targets that do not fit y, indices out of range, eps below 0, the mean of nothing.
-//! - Accuracy: dy and a loss of one term within 2 ulp; y + eps is never rounded before its logarithm is taken.
+//! - Refuses: targets whose shape does not match y, indices out of range, eps below 0, the mean over no rows.
+//! - Accuracy: dy and a loss of one term within 2 ulp; the rounding error of y + eps is kept.
 //! - Source: the article's cross-entropy, `-np.sum(t * np.log(y + 1e-10))`, and its gradient y − t.
 //!
 //! ```
@@ -20,21 +20,23 @@
 //! # Ok::<(), crate::core::error::Error>(())
 //! ```
 
+use super::arrays::{elements, rows, with_rank};
+use super::gradients::{Forward, Gradients, Run};
+use super::interface::{Admit, AllTargets, AnyLayer, Given, Layer};
+use super::precision::Precision;
 use super::reduction::{Divisor, EMPTY, REDUCTION, Reduction};
 use super::settings::{Kind, Setting, Settings};
+use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot};
 use super::targets;
 use super::targets::{T_KIND, TargetKind, Targets};
-use super::{
-    Admit, AllTargets, AnyLayer, Example, Forward, Given, Gradients, Layer, LayerSpec, Precision, Role, Run,
-    ScalarDout, Slot, by_rows, entries, ranked, rows,
-};
 use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::numeric::{Scalar, Scale};
+use crate::ops::loss::Scale;
+use crate::ops::{ArrayOps, fill_rows};
 use ndarray::{ArrayD, s};
 
-/// The registry's row.
+/// Registry row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
     name: "xent",
     about: "loss = −Σ t·log(y + eps), cross-entropy of probabilities",
@@ -48,7 +50,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
             shape: "(N×C) or (C)",
             optional: false,
             gradient: Some("−t / (y + eps)"),
-            doc: "probabilities, as softmax makes them",
+            doc: "probabilities, such as the output of softmax",
         },
         Slot {
             name: Name::T,
@@ -56,7 +58,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
             shape: "as y, or (N) indices",
             optional: false,
             gradient: None,
-            doc: "targets: one-hot or soft rows, or a class index a row",
+            doc: "targets: one-hot or soft rows, or one class index per row",
         },
     ],
     settings: &[REDUCTION, EPS, T_KIND, EMPTY],
@@ -84,11 +86,8 @@ dy = −t / (y + eps)  (3)
     build: |settings| Ok(Box::new(Xent::new(settings)?) as Box<dyn AnyLayer>),
 };
 
-const EPS: Setting = Setting {
-    name: "eps",
-    kind: Kind::Number,
-    doc: "what is added to y before its logarithm is taken (default 1e-10)",
-};
+const EPS: Setting =
+    Setting { name: "eps", kind: Kind::Number, doc: "number that is added to y before the logarithm (default 1e-10)" };
 
 /// loss = −Σ t·log(y + eps).
 struct Xent {
@@ -101,31 +100,31 @@ impl Xent {
     fn new(settings: &Settings) -> Result<Xent, Error> {
         let eps = settings.number(EPS.name).unwrap_or(1e-10);
         if eps.is_nan() || eps < 0.0 {
-            return Err(Error::new(Code::Setting, format!("{eps} is below 0"))
+            return Err(Error::new(Code::Setting, format!("expected a number of at least 0, got {eps}"))
                 .with_operand(&Name::new(EPS.name))
-                .tip("eps keeps log(y + eps) finite: 0 for none, 1e-10 as in the article"));
+                .tip("use 1e-10 as in the article, which keeps log(y + eps) finite, or 0"));
         }
-        Ok(Xent { eps, reduction: Reduction::new(settings), kind: TargetKind::chosen(settings) })
+        Ok(Xent { eps, reduction: Reduction::new(settings), kind: TargetKind::from_settings(settings) })
     }
 
-    fn targets<'a, S: Scalar>(&self, at: &'a Tensors<S>) -> Targets<'a, S> {
+    fn targets<'a, S: ArrayOps>(&self, at: &'a Tensors<S>) -> Targets<'a, S> {
         let (t, y) = (at.known(&Name::T), at.known(&Name::Y));
         Targets::new(t, self.kind.unwrap_or_else(|| TargetKind::by_rank(t.ndim(), y.ndim())), None)
     }
 
-    /// A gradient whose rows `fill` makes of y, the targets of row n, and what scales them.
-    fn by_rows<S: Scalar>(
+    /// Returns a gradient whose rows `fill` computes from y, the targets of row n, and their scale.
+    fn row_gradient<S: ArrayOps>(
         &self,
         at: &Tensors<S>,
         dout: &ArrayD<S>,
         fill: impl Fn(&[S], (&Targets<'_, S>, usize), Scale<S>, &mut [S]) + Sync,
     ) -> ArrayD<S> {
         let (y, t, divisor) = (at.known(&Name::Y), self.targets(at), divisor(at));
-        let made = by_rows(rows(y).dim(), |n, made| {
-            let y = &entries(y)[n * made.len()..][..made.len()];
-            fill(y, (&t, n), self.reduction.scale(dout, n, divisor), made);
+        let gradient = fill_rows(rows(y).dim(), |n, out| {
+            let y = &elements(y)[n * out.len()..][..out.len()];
+            fill(y, (&t, n), self.reduction.scale(dout, n, divisor), out);
         });
-        ranked(made, y.ndim())
+        with_rank(gradient, y.ndim())
     }
 }
 
@@ -134,7 +133,7 @@ impl Admit for Xent {
         let y = given.at.known(&Name::Y);
         let (_, mut notes) = targets::admit(given, &Name::Y, self.kind, None)?;
         let tolerance = targets::distribution_tolerance((given.rounding)(&Name::Y));
-        notes.extend(targets::not_distributions(&Name::Y, y, tolerance, Code::ProbabilitySum));
+        notes.extend(targets::warn_of_non_distribution(&Name::Y, y, tolerance, Code::ProbabilitySum));
         self.reduction.admit(divisor(given.at).value(), "y has no rows")?;
         Ok(notes)
     }
@@ -153,9 +152,9 @@ impl Admit for Xent {
     }
 }
 
-/// The divisor of a mean: the number of rows.
-fn divisor<S: Scalar>(at: &Tensors<S>) -> Divisor<S> {
-    Divisor::of(at, || S::from_f64(count(rows(at.known(&Name::Y)).nrows())))
+/// Returns the divisor of a mean: the number of rows.
+fn divisor<S: ArrayOps>(at: &Tensors<S>) -> Divisor<S> {
+    Divisor::new(at, || S::from_f64(count(rows(at.known(&Name::Y)).nrows())))
 }
 
 #[allow(clippy::cast_precision_loss)] // fewer rows than 2⁵³ fit in memory
@@ -163,19 +162,20 @@ fn count(rows: usize) -> f64 {
     rows as f64
 }
 
-impl<S: Scalar> Layer<S> for Xent {
+impl<S: ArrayOps> Layer<S> for Xent {
     fn forward(&self, at: &Tensors<S>) -> Forward<S> {
         let (y, t) = (rows(at.known(&Name::Y)), self.targets(at));
         let eps = S::from_f64(self.eps);
+        // 0·log 0 is defined as 0.
         let term = move |t: S, y: S| {
-            let term = || (t * -S::ln_sum(y, eps)).called("term", "−t·log(y + eps)");
-            if counts(t, y) { term() } else { S::zero() }
+            let term = || (t * -S::ln_sum(y, eps)).named("term", "−t·log(y + eps)");
+            if t != S::zero() || y.is_nan() { term() } else { S::zero() }
         };
         let row = |n: usize| {
-            let (counted, y, t) = (t.counted(n, y.ncols()), y.slice_move(s![n, ..]), &t);
-            // A NaN is never hidden.
-            let few = counted.len() < y.len() && !y.to_slice().is_some_and(S::has_nan);
-            let classes = if few { counted } else { 0..y.len() };
+            let (counted, y, t) = (t.nonzero_classes(n, y.ncols()), y.slice_move(s![n, ..]), &t);
+            // A row with a NaN is computed in full, so that it is not hidden by zero targets.
+            let skips_zeros = counted.len() < y.len() && !y.to_slice().is_some_and(S::has_nan);
+            let classes = if skips_zeros { counted } else { 0..y.len() };
             classes.map(move |k| term(t.at(n, k), y[k]))
         };
         let shape = self.reduction.shape(at.known(&Name::Y).ndim(), y.nrows());
@@ -185,21 +185,17 @@ impl<S: Scalar> Layer<S> for Xent {
 
     fn backward<'a>(&'a self, at: &'a Tensors<S>, _: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
         let dx = move || {
-            self.by_rows(at, dout, |y, (t, n), scale, dx| {
-                let sum = S::sum(t.counted(n, y.len()).map(|k| t.at(n, k))).called("total", "Σ t");
-                S::loss_gradient(y, sum, t.row(n), scale, dx);
+            self.row_gradient(at, dout, |y, (t, n), scale, dx| {
+                let sum = S::sum(t.nonzero_classes(n, y.len()).map(|k| t.at(n, k))).named("total", "Σ t");
+                S::scaled_difference(y, sum, t.row(n), scale, dx);
             })
         };
         let dy = move || {
             let eps = S::from_f64(self.eps);
-            self.by_rows(at, dout, |y, (t, n), scale, dy| S::loss_slope(y, eps, t.row(n), scale, dy))
+            self.row_gradient(at, dout, |y, (t, n), scale, dy| {
+                S::scaled_quotient_where_nonzero(t.row(n), y, eps, scale, dy)
+            })
         };
-        Gradients::of(Name::DX, dx).with(Name::DY, dy)
+        Gradients::one(Name::DX, dx).with(Name::DY, dy)
     }
-}
-
-/// Whether an entry adds to the loss: 0·log 0 is 0, but a NaN is never hidden.
-#[allow(clippy::eq_op)] // y ≠ y is how any scalar says NaN
-fn counts<S: Scalar>(t: S, y: S) -> bool {
-    t != S::zero() || y != y
 }

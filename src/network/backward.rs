@@ -28,9 +28,9 @@ where
 {
     let mut gradients = vec![Tensors::new(); stages.len()];
     for n in (first..stages.len()).rev() {
-        gradients[n] = Layer::<S>::backward(stages[n].layer(), &at[n], &&runs[n], &dout).all();
+        gradients[n] = Layer::<S>::backward(stages[n].layer(), &at[n], &&runs[n], &dout).compute();
         if n > first {
-            dout = gradients[n].known(&stages[n].input().gradient()).mapv(S::handed_on);
+            dout = gradients[n].known(&stages[n].input().gradient()).mapv(S::round_between_layers);
         }
     }
     gradients

@@ -88,7 +88,7 @@ where
     let (mut runs, mut notes) = (Vec::with_capacity(stages.len()), Vec::new());
     for (n, (stage, at)) in stages.iter().zip(at).enumerate() {
         if let Some(y) = output(stages, &runs) {
-            at.insert(stage.input().clone(), y.mapv(S::handed_on));
+            at.insert(stage.input().clone(), y.mapv(S::round_between_layers));
         }
         for slot in stage.spec.slots.iter().filter(|slot| slot.role == Role::Target) {
             let t = t.as_ref().ok_or_else(|| {
@@ -140,6 +140,6 @@ fn admit(
         true => n == 0,
         false => !params_checked || *name == Name::T,
     };
-    let notes = layer::admit_anew(stage.layer(), &given, is_new).map_err(locate)?;
+    let notes = layer::admit_new(stage.layer(), &given, is_new).map_err(locate)?;
     Ok(notes.into_iter().map(|note| Note { severity: note.severity, error: locate(note.error) }).collect())
 }

@@ -58,7 +58,7 @@ pub fn run(tape: &Tape, inputs: Inputs<'_, f64>, upstream: Upstream<'_>) -> Resu
     match tape.precision {
         Precision::F64 => run_in::<f64>(tape, inputs, upstream),
         Precision::F32 => run_in::<f32>(tape, inputs.convert(), upstream),
-        Precision::Exact => exact::exactly(|| run_in::<Exact>(tape, inputs.convert(), upstream)),
+        Precision::Exact => exact::with_expressions(|| run_in::<Exact>(tape, inputs.convert(), upstream)),
     }
 }
 

@@ -62,7 +62,7 @@ impl OutputSelection {
             PreparedParams::Double(at) => self.run_in(at, inputs, upstream),
             PreparedParams::Single(at) => self.run_in(at, inputs.convert(), upstream),
             PreparedParams::Exact => {
-                exact::exactly(|| self.run_in::<Exact>(&mut self.tape.params(), inputs.convert(), upstream))
+                exact::with_expressions(|| self.run_in::<Exact>(&mut self.tape.params(), inputs.convert(), upstream))
             }
         }
     }

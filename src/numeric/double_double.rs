@@ -1,21 +1,21 @@
-//! Double-double: a sum of two doubles, about 31 digits, for numerical derivatives.
+//! Double-double arithmetic: unevaluated sums of two doubles, about 31 digits, for numerical derivatives.
 //!
 //! Every operation is built from error-free transformations (Dekker, Knuth); exp and ln follow from them within about
-//! 1e-30 relative. Exponents are those of doubles, so below about 1e-290 the digits of the second half are lost.
+//! 1e-30 relative. Exponents are those of doubles, so below about 1e-290 the low part loses digits.
 
-use super::Scalar;
-use super::float64::two_sum;
-use ndarray::{Array2, ArrayView1, ArrayView2};
+use super::scalar::Scalar;
+use crate::simd::error_free::two_sum_of as two_sum;
+use ndarray::ArrayView1;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-/// high + low with |low| ≤ ulp(high)/2; a non-finite high has low 0.
+/// The number high + low, with |low| ≤ ulp(high)/2; low is 0 if high is not finite.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct DoubleDouble {
     high: f64,
     low: f64,
 }
 
-/// log 2 in three doubles.
+/// log 2 as a sum of three doubles.
 const LN_2: [f64; 3] = [std::f64::consts::LN_2, 2.319_046_813_846_299_6e-17, 5.707_708_438_416_212e-34];
 /// 1/5!, 1/4!, 1/3!, 1/2!.
 const INVERSE_FACTORIALS: [DoubleDouble; 4] = [
@@ -24,17 +24,17 @@ const INVERSE_FACTORIALS: [DoubleDouble; 4] = [
     DoubleDouble { high: 0.16666666666666666, low: 9.251_858_538_542_97e-18 },
     DoubleDouble { high: 0.5, low: 0.0 },
 ];
-/// e^x is computed as (e^(x/2⁹))^(2⁹).
+/// Number of halvings of the argument of the exponential: e^x is computed as (e^(x/2⁹))^(2⁹).
 const HALVINGS: i32 = 9;
 
-/// a·b = product + error, exactly where nothing underflows.
+/// Returns a·b rounded, and the error of that: their sum is a·b exactly if nothing underflows.
 fn two_product(a: f64, b: f64) -> (f64, f64) {
     let product = a * b;
     (product, a.mul_add(b, -product))
 }
 
 impl DoubleDouble {
-    /// high + low, where low is the smaller; normalised.
+    /// Returns high + low, normalised; |low| must be the smaller.
     fn new(high: f64, low: f64) -> DoubleDouble {
         let sum = high + low;
         if sum.is_finite() {
@@ -44,90 +44,90 @@ impl DoubleDouble {
         }
     }
 
-    /// high + low, which are so already.
-    pub(crate) fn from_parts(high: f64, low: f64) -> DoubleDouble {
+    /// Returns high + low, which must be normalised.
+    pub(crate) fn from_normalized(high: f64, low: f64) -> DoubleDouble {
         DoubleDouble { high, low }
     }
 
-    /// The double nearest to it, and what that leaves out.
-    pub fn parts(self) -> (f64, f64) {
+    /// Returns the nearest double, and the rest.
+    pub fn high_low(self) -> (f64, f64) {
         (self.high, self.low)
     }
 
-    /// |x|.
+    /// Returns |x|.
     #[must_use]
     pub fn abs(self) -> DoubleDouble {
         if self.high < 0.0 { -self } else { self }
     }
 
-    /// The product of two doubles.
+    /// Returns the exact product of two doubles.
     fn product(a: f64, b: f64) -> DoubleDouble {
         let (high, low) = two_product(a, b);
         if high.is_finite() { DoubleDouble { high, low } } else { DoubleDouble { high, low: 0.0 } }
     }
 
-    fn of(value: f64) -> DoubleDouble {
+    /// Returns Σ aₖ·bₖ; the errors of products and sums are added up as doubles (Dot2 of Ogita, Rump and Oishi 2005).
+    pub(crate) fn dot(a: ArrayView1<'_, DoubleDouble>, b: ArrayView1<'_, DoubleDouble>) -> DoubleDouble {
+        let (mut high, mut low) = (0.0, 0.0);
+        for (a, b) in a.iter().zip(b) {
+            let (product, error) = two_product(a.high, b.high);
+            let (sum, rest) = two_sum(high, product);
+            high = sum;
+            low += rest + (error + (a.high * b.low + a.low * b.high));
+        }
+        if high.is_finite() {
+            DoubleDouble::new(high, low)
+        } else {
+            DoubleDouble::sum(a.iter().zip(b).map(|(&a, &b)| a * b))
+        }
+    }
+
+    fn from_double(value: f64) -> DoubleDouble {
         DoubleDouble { high: value, low: 0.0 }
     }
 
-    /// Times 2^k, exactly where nothing underflows.
+    /// Returns x·2^k, exactly if nothing underflows.
     fn scaled(self, k: i32) -> DoubleDouble {
         let (half, rest) = (2f64.powi(k / 2), 2f64.powi(k - k / 2));
         DoubleDouble { high: self.high * half * rest, low: self.low * half * rest }
     }
 
-    /// x − k·log 2, without rounding k·log 2.
-    fn less_ln_2(self, k: f64) -> DoubleDouble {
+    /// Returns x − k·log 2, without rounding k·log 2.
+    fn minus_multiple_of_ln_2(self, k: f64) -> DoubleDouble {
         LN_2.iter().fold(self, |x, &part| x - DoubleDouble::product(k, part))
     }
 
-    /// e^x − 1 for |x| below 1/1000, by its series; the terms from the sixth on are below 1e-18 of it, and doubles do.
+    /// Returns e^x − 1 for |x| below 1/1000, by its series; the terms from the sixth on are below 1e-18 of it, so doubles suffice.
     fn exp_m1_small(self) -> DoubleDouble {
         let x = self.high;
         let tail = [3_628_800.0, 362_880.0, 40_320.0, 5040.0, 720.0]
             .iter()
             .fold(0.0, |sum, factorial| sum * x + 1.0 / factorial);
-        let head = INVERSE_FACTORIALS.iter().fold(DoubleDouble::of(tail), |sum, &term| sum * self + term);
+        let head = INVERSE_FACTORIALS.iter().fold(DoubleDouble::from_double(tail), |sum, &term| sum * self + term);
         self + self * self * head
     }
 
-    /// log of a number between 1/√2 and √2: near 1 by the series, elsewhere by a step of Newton's method.
+    /// Returns log x for x between 1/√2 and √2: near 1 by the series, elsewhere by a step of Newton's method.
     fn ln_near_one(self) -> DoubleDouble {
-        let above = self - DoubleDouble::of(1.0);
+        let above = self - DoubleDouble::from_double(1.0);
         if above.high.abs() < 0.05 {
             return above.ln_1p_small();
         }
-        let first = DoubleDouble::of(Scalar::ln(self.high));
-        first + (self * (-first).exp() - DoubleDouble::of(1.0))
+        let first = DoubleDouble::from_double(Scalar::ln(self.high));
+        first + (self * (-first).exp() - DoubleDouble::from_double(1.0))
     }
 
-    /// log(1 + x) = 2·artanh(x/(2 + x)) for |x| below 0.05, by the series.
+    /// Returns log(1 + x) = 2·artanh(x/(2 + x)) for |x| below 0.05, by the series.
     fn ln_1p_small(self) -> DoubleDouble {
-        let s = self / (self + DoubleDouble::of(2.0));
+        let s = self / (self + DoubleDouble::from_double(2.0));
         let square = s * s;
         let (mut power, mut sum, mut n) = (s, s, 1.0);
         while power.high.abs() > sum.high.abs() * 1e-34 && n < 60.0 {
             n += 2.0;
             power = power * square;
-            sum = sum + power / DoubleDouble::of(n);
+            sum = sum + power / DoubleDouble::from_double(n);
         }
         sum + sum
-    }
-}
-
-/// Σ aₖ·bₖ.
-fn dot(a: ArrayView1<'_, DoubleDouble>, b: ArrayView1<'_, DoubleDouble>) -> DoubleDouble {
-    let (mut high, mut low) = (0.0, 0.0);
-    for (a, b) in a.iter().zip(b) {
-        let (product, error) = two_product(a.high, b.high);
-        let (sum, rest) = two_sum(high, product);
-        high = sum;
-        low += rest + (error + (a.high * b.low + a.low * b.high));
-    }
-    if high.is_finite() {
-        DoubleDouble::new(high, low)
-    } else {
-        DoubleDouble::sum(a.iter().zip(b).map(|(&a, &b)| a * b))
     }
 }
 
@@ -136,7 +136,7 @@ impl Add for DoubleDouble {
     fn add(self, other: DoubleDouble) -> DoubleDouble {
         let (high, error) = two_sum(self.high, other.high);
         if !high.is_finite() {
-            return DoubleDouble::of(high);
+            return DoubleDouble::from_double(high);
         }
         let (low, rest) = two_sum(self.low, other.low);
         let first = DoubleDouble::new(high, error + low);
@@ -163,7 +163,7 @@ impl Mul for DoubleDouble {
     fn mul(self, other: DoubleDouble) -> DoubleDouble {
         let (high, error) = two_product(self.high, other.high);
         if !high.is_finite() {
-            return DoubleDouble::of(high);
+            return DoubleDouble::from_double(high);
         }
         DoubleDouble::new(high, error + (self.high * other.low + self.low * other.high))
     }
@@ -174,18 +174,18 @@ impl Div for DoubleDouble {
     fn div(self, other: DoubleDouble) -> DoubleDouble {
         let first = self.high / other.high;
         if !first.is_finite() || !other.high.is_finite() {
-            return DoubleDouble::of(first);
+            return DoubleDouble::from_double(first);
         }
-        let rest = self - other * DoubleDouble::of(first);
+        let rest = self - other * DoubleDouble::from_double(first);
         let second = rest.high / other.high;
-        let rest = rest - other * DoubleDouble::of(second);
-        DoubleDouble::new(first, second) + DoubleDouble::of(rest.high / other.high)
+        let rest = rest - other * DoubleDouble::from_double(second);
+        DoubleDouble::new(first, second) + DoubleDouble::from_double(rest.high / other.high)
     }
 }
 
 impl Scalar for DoubleDouble {
     fn from_f64(value: f64) -> Self {
-        DoubleDouble::of(value)
+        DoubleDouble::from_double(value)
     }
 
     fn to_f64(self) -> f64 {
@@ -194,39 +194,33 @@ impl Scalar for DoubleDouble {
 
     fn exp(self) -> Self {
         if self.high.is_nan() || self.high > 710.0 || self.high < -746.0 {
-            return DoubleDouble::of(Scalar::exp(self.high));
+            return DoubleDouble::from_double(Scalar::exp(self.high));
         }
         let k = (self.high / LN_2[0]).round();
-        let mut above = self.less_ln_2(k).scaled(-HALVINGS).exp_m1_small();
+        let mut above = self.minus_multiple_of_ln_2(k).scaled(-HALVINGS).exp_m1_small();
         for _ in 0..HALVINGS {
             // (1 + a)² − 1 = 2a + a²: 1 is added only at the end, so no digit of a is lost.
             above = above + above + above * above;
         }
         #[allow(clippy::cast_possible_truncation)] // between −1077 and 1025
-        let scaled = (above + DoubleDouble::of(1.0)).scaled(k as i32);
-        if scaled.high.is_finite() { scaled } else { DoubleDouble::of(scaled.high) }
+        let scaled = (above + DoubleDouble::from_double(1.0)).scaled(k as i32);
+        if scaled.high.is_finite() { scaled } else { DoubleDouble::from_double(scaled.high) }
     }
 
     fn ln(self) -> Self {
         // Also 0, negative numbers, NaN.
         if self.high.is_nan() || self.high <= 0.0 || self.high == f64::INFINITY {
-            return DoubleDouble::of(Scalar::ln(self.high));
+            return DoubleDouble::from_double(Scalar::ln(self.high));
         }
         let (value, already) = if self.high < 1e-290 { (self.scaled(200), -200) } else { (self, 0) };
         #[allow(clippy::cast_possible_truncation)] // an exponent
         let k = libm::log2(value.high).round() as i32;
         let near = value.scaled(-k).ln_near_one();
-        near.less_ln_2(-f64::from(k + already))
-    }
-
-    /// Sums of products with their errors kept apart (Ogita, Rump and Oishi's Dot2), a few times as fast.
-    fn matmul(a: ArrayView2<'_, DoubleDouble>, b: ArrayView2<'_, DoubleDouble>) -> Array2<DoubleDouble> {
-        let (rows, columns) = (a.as_standard_layout(), b.t().as_standard_layout().into_owned());
-        Array2::from_shape_fn((a.nrows(), b.ncols()), |(n, m)| dot(rows.row(n), columns.row(m)))
+        near.minus_multiple_of_ln_2(-f64::from(k + already))
     }
 
     fn ln_1p(self) -> Self {
-        if self.high.abs() < 0.05 { self.ln_1p_small() } else { (DoubleDouble::of(1.0) + self).ln() }
+        if self.high.abs() < 0.05 { self.ln_1p_small() } else { (DoubleDouble::from_double(1.0) + self).ln() }
     }
 }
 
@@ -266,8 +260,8 @@ mod tests {
     }
 
     #[test]
-    fn infinities_and_nan_are_what_doubles_make_of_them() {
-        let d = DoubleDouble::of;
+    fn infinities_and_nan_behave_as_in_doubles() {
+        let d = DoubleDouble::from_double;
         let (inf, zero) = (d(f64::INFINITY), d(0.0));
         for (got, want) in [
             (d(f64::NEG_INFINITY).exp(), 0.0),
@@ -294,23 +288,30 @@ mod tests {
     #[test]
     fn a_dot_product_is_the_sum_of_its_products() {
         let number = |n: usize| {
-            DoubleDouble::of(1.0) / DoubleDouble::of(n as f64 * 0.37 - 5.0) * DoubleDouble::of(10f64.powi(n as i32 % 9))
+            DoubleDouble::from_double(1.0) / DoubleDouble::from_double(n as f64 * 0.37 - 5.0)
+                * DoubleDouble::from_double(10f64.powi(n as i32 % 9))
         };
         let a = ndarray::Array1::from_iter((0..60).map(number));
         let b = ndarray::Array1::from_iter((60..120).map(number));
         let products: Vec<DoubleDouble> = a.iter().zip(&b).map(|(&a, &b)| a * b).collect();
         let magnitude: f64 = products.iter().map(|product| product.to_f64().abs()).sum();
-        let off = dot(a.view(), b.view()) - DoubleDouble::sum(products.into_iter());
+        let off = DoubleDouble::dot(a.view(), b.view()) - DoubleDouble::sum(products.into_iter());
         assert!(off.abs().to_f64() <= 1e-29 * magnitude, "{off:?}");
-        let infinite = ndarray::arr1(&[DoubleDouble::of(f64::INFINITY), DoubleDouble::of(1.0)]);
-        assert_eq!(dot(infinite.view(), ndarray::arr1(&[DoubleDouble::of(1.0); 2]).view()).to_f64(), f64::INFINITY);
+        let infinite = ndarray::arr1(&[DoubleDouble::from_double(f64::INFINITY), DoubleDouble::from_double(1.0)]);
+        assert_eq!(
+            DoubleDouble::dot(infinite.view(), ndarray::arr1(&[DoubleDouble::from_double(1.0); 2]).view()).to_f64(),
+            f64::INFINITY
+        );
     }
 
     #[test]
-    fn order_and_conversion_are_those_of_the_sum() {
-        let above = DoubleDouble::of(1.0) + DoubleDouble::of(1e-25);
-        assert!(above > DoubleDouble::of(1.0) && above - DoubleDouble::of(1.0) == DoubleDouble::of(1e-25));
+    fn comparison_and_conversion_use_both_parts() {
+        let above = DoubleDouble::from_double(1.0) + DoubleDouble::from_double(1e-25);
+        assert!(
+            above > DoubleDouble::from_double(1.0)
+                && above - DoubleDouble::from_double(1.0) == DoubleDouble::from_double(1e-25)
+        );
         assert!(DoubleDouble::from_f64(-0.0).to_f64().is_sign_negative());
-        assert_eq!(DoubleDouble::of(-2.0).abs(), DoubleDouble::of(2.0));
+        assert_eq!(DoubleDouble::from_double(-2.0).abs(), DoubleDouble::from_double(2.0));
     }
 }

@@ -1,98 +1,88 @@
-//! Numbers whose nearest double is known: `--precision exact`.
+//! Real numbers that round correctly: `--precision exact`.
 //!
-//! A number carries about 100 of its bits with a bound on their error, which decides the double it rounds to in all but a few
-//! cases in a billion; and the log remembers how it was made. Where the bound does not decide (a sum that cancels, a result
-//! below the normal doubles), the number is computed again as an interval of more bits, and of twice as many, until all of
-//! the interval rounds to one double, or is narrower than a thousandth of a unit in the last place around it.
+//! A number is an enclosure of about 100 bits, which decides the nearest double in all but a few cases in a billion, and the
+//! recorded expression that it was computed by. Where the enclosure does not decide (a sum that cancels, a result below the
+//! normal doubles), the expression is evaluated again in ball arithmetic, with twice as many bits each time, until the ball
+//! rounds to one double, or is narrower than a thousandth of a unit in the last place.
 //!
-//! The log belongs to the thread, and to the work done in [`exactly`].
+//! The expressions belong to the thread and to the work done in [`with_expressions`].
 
-use super::Scalar;
-use crate::gemm::compensated;
-use crate::parallel::{progress, scope};
-use enclosure::Enclosure;
+use super::scalar::Scalar;
 use ndarray::{Array2, ArrayView2, Zip};
 use std::cmp::Ordering;
-use std::ops::{Add, Div, Mul, Neg, Range, Sub};
+use std::ops::{Add, Div, Mul, Neg, Sub};
 
 mod ball;
+mod elementary;
 mod enclosure;
-mod functions;
-mod log;
+mod expression;
 
-use log::{Op, Read};
+pub(crate) use enclosure::Enclosure;
+use expression::{Handle, Op};
 
-/// A real number: a double, or where the log says about 100 bits of it and how it was made.
+/// A real number: a double, or a handle to a recorded expression.
 #[derive(Clone, Copy, Debug)]
-pub struct Exact(Read);
+pub struct Exact(Handle);
 
-/// Does `work`, in which numbers are computed and rounded; they must not outlive it.
-pub fn exactly<R>(work: impl FnOnce() -> R) -> R {
-    log::apart(work)
-}
-
-/// Does `work` on so many parts, [`exactly`] on each, over all threads; results come in the order of the parts.
-pub fn each<R: Send>(parts: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
-    let workers = scope::thread_limit();
-    let progress = progress::Progress::new("computing", parts);
-    let part = |n: usize| {
-        let made = exactly(|| work(n));
-        progress.advance(1);
-        made
-    };
-    let share = |worker: usize| (parts * worker / workers)..(parts * (worker + 1) / workers);
-    let shares = (0..workers).map(share).filter(|share| !share.is_empty()).collect();
-    let results = scope::map_parts(shares, |share| share.map(part).collect::<Vec<R>>());
-    results.into_iter().flatten().collect()
+/// Runs `work` with expressions of its own. Numbers of it must be rounded before it ends.
+pub fn with_expressions<R>(work: impl FnOnce() -> R) -> R {
+    expression::with_new(work)
 }
 
 impl Exact {
-    /// A double; NaN and infinities are doubles too.
-    fn double(value: f64) -> Exact {
-        Exact(Read::double(value))
+    /// Returns the number of a double, which may be NaN or infinite.
+    fn from_double(value: f64) -> Exact {
+        Exact(Handle::double(value))
     }
 
     fn as_double(self) -> Option<f64> {
         self.0.as_double()
     }
 
-    /// About 100 bits of it.
-    fn near(self) -> Enclosure {
-        self.as_double().map_or_else(|| log::near(self.0), Enclosure::exactly)
+    /// Returns about 100 bits of the number.
+    fn enclosure(self) -> Enclosure {
+        self.as_double().map_or_else(|| expression::enclosure(self.0), Enclosure::exactly)
     }
 
-    /// What is NaN or infinite, as no real number is.
-    fn special(self) -> Option<f64> {
+    /// Returns the double if it is NaN or infinite.
+    fn as_non_finite(self) -> Option<f64> {
         self.as_double().filter(|value| !value.is_finite())
     }
 
-    fn is_special(self) -> bool {
-        self.special().is_some()
+    fn is_non_finite(self) -> bool {
+        self.as_non_finite().is_some()
     }
 
-    /// What an operation made; a double again, where it is one.
-    fn made(near: Enclosure, log: impl FnOnce(Enclosure) -> Read) -> Exact {
-        if near.is_double() && near.high.is_finite() { Exact::double(near.high) } else { Exact(log(near)) }
+    /// Returns the result of an operation, recorded by `record` unless it is a double.
+    fn result(enclosure: Enclosure, record: impl FnOnce(Enclosure) -> Handle) -> Exact {
+        if enclosure.is_double() && enclosure.high.is_finite() {
+            Exact::from_double(enclosure.high)
+        } else {
+            Exact(record(enclosure))
+        }
     }
 
-    /// Its sign, 1, −1 or 0; that of a NaN is NaN.
+    /// Returns the sign: 1, −1 or 0, and NaN for NaN.
     fn sign(self) -> f64 {
         match self.as_double() {
             Some(value) if value == 0.0 || value.is_nan() => value,
             Some(value) => value.signum(),
-            None => self.near().sign().unwrap_or_else(|| log::ask(self.0, |ball, _| ball.sign()).unwrap_or(0.0)),
+            None => {
+                let refined = || expression::refine(self.0, |ball, _| ball.sign()).unwrap_or(0.0);
+                self.enclosure().sign().unwrap_or_else(refined)
+            }
         }
     }
 
-    /// A double in its place where the other operand is NaN, infinite or 0: itself, or one of its sign.
+    /// Returns a double to take the number's place where the other operand is NaN, infinite or 0: itself, or one of its sign.
     fn stand_in(self) -> f64 {
         self.as_double().unwrap_or_else(|| self.sign())
     }
 
-    fn function(self, op: Op, plain: fn(f64) -> f64, near: fn(Enclosure) -> Enclosure) -> Exact {
-        match self.special() {
-            Some(value) => Exact::double(plain(value)),
-            None => Exact::made(near(self.near()), |near| log::push(op, [self.0; 2], near)),
+    fn function(self, op: Op, of_double: fn(f64) -> f64, of_enclosure: fn(Enclosure) -> Enclosure) -> Exact {
+        match self.as_non_finite() {
+            Some(value) => Exact::from_double(of_double(value)),
+            None => Exact::result(of_enclosure(self.enclosure()), |value| expression::record(op, [self.0; 2], value)),
         }
     }
 }
@@ -115,13 +105,14 @@ impl PartialOrd for Exact {
 impl Add for Exact {
     type Output = Exact;
     fn add(self, other: Exact) -> Exact {
-        if self.is_special() || other.is_special() {
-            return Exact::double(self.stand_in() + other.stand_in());
+        if self.is_non_finite() || other.is_non_finite() {
+            return Exact::from_double(self.stand_in() + other.stand_in());
         }
         if other.as_double() == Some(0.0) && self.as_double().is_none() {
             return self;
         }
-        Exact::made(self.near().plus(other.near()), |near| log::push_sum([self.0, other.0], near))
+        let sum = self.enclosure().plus(other.enclosure());
+        Exact::result(sum, |sum| expression::record_sum([self.0, other.0], sum))
     }
 }
 
@@ -129,8 +120,8 @@ impl Neg for Exact {
     type Output = Exact;
     fn neg(self) -> Exact {
         match self.as_double() {
-            Some(value) => Exact::double(-value),
-            None => Exact(log::push(Op::Minus, [self.0; 2], self.near().negated())),
+            Some(value) => Exact::from_double(-value),
+            None => Exact(expression::record(Op::Negate, [self.0; 2], self.enclosure().negated())),
         }
     }
 }
@@ -145,39 +136,45 @@ impl Sub for Exact {
 impl Mul for Exact {
     type Output = Exact;
     fn mul(self, other: Exact) -> Exact {
-        if self.is_special() || other.is_special() {
-            return Exact::double(self.stand_in() * other.stand_in());
+        if self.is_non_finite() || other.is_non_finite() {
+            return Exact::from_double(self.stand_in() * other.stand_in());
         }
-        Exact::made(self.near().times(other.near()), |near| log::push(Op::Times, [self.0, other.0], near))
+        let product = self.enclosure().times(other.enclosure());
+        Exact::result(product, |product| expression::record(Op::Multiply, [self.0, other.0], product))
     }
 }
 
 impl Div for Exact {
     type Output = Exact;
     fn div(self, other: Exact) -> Exact {
-        if self.is_special() || other.is_special() || other.sign() == 0.0 {
-            return Exact::double(self.stand_in() / other.stand_in());
+        if self.is_non_finite() || other.is_non_finite() || other.sign() == 0.0 {
+            return Exact::from_double(self.stand_in() / other.stand_in());
         }
-        Exact::made(self.near().over(other.near()), |near| log::push(Op::Over, [self.0, other.0], near))
+        let quotient = self.enclosure().over(other.enclosure());
+        Exact::result(quotient, |quotient| expression::record(Op::Divide, [self.0, other.0], quotient))
     }
 }
 
 impl Scalar for Exact {
     fn from_f64(value: f64) -> Exact {
-        Exact::double(value)
+        Exact::from_double(value)
     }
 
-    /// The nearest double, to even where two are; of a number that is off a tie by less than a thousandth of a unit in the
-    /// last place, maybe the other.
+    /// Returns the nearest double, ties to even; of a number that is within a thousandth of a unit in the last place of a tie,
+    /// perhaps the other neighbour.
     fn to_f64(self) -> f64 {
-        let near = self.near();
-        let rounded = || log::ask(self.0, |ball, enough| ball.rounded(enough.then_some(-10))).unwrap_or(near.high);
-        near.rounded().unwrap_or_else(rounded)
+        let enclosure = self.enclosure();
+        let refined = || expression::refine(self.0, |ball, is_narrow| ball.to_double(is_narrow.then_some(-10)));
+        enclosure.to_double().unwrap_or_else(|| refined().unwrap_or(enclosure.high))
     }
 
-    /// The nearest double: every layer is computed exactly from the doubles that are shown.
-    fn handed_on(self) -> Exact {
-        Exact::double(self.to_f64())
+    fn is_nan(self) -> bool {
+        self.as_double().is_some_and(f64::is_nan)
+    }
+
+    /// Returns the nearest double: every layer is computed exactly from the doubles that are shown.
+    fn round_between_layers(self) -> Exact {
+        Exact::from_double(self.to_f64())
     }
 
     fn exp(self) -> Exact {
@@ -187,14 +184,14 @@ impl Scalar for Exact {
     fn ln(self) -> Exact {
         match self.sign() {
             sign if sign > 0.0 => self.function(Op::Ln, <f64 as Scalar>::ln, Enclosure::ln),
-            sign => Exact::double(Scalar::ln(sign)),
+            sign => Exact::from_double(Scalar::ln(sign)),
         }
     }
 
     fn ln_1p(self) -> Exact {
         match (self + Exact::one()).sign() {
             sign if sign > 0.0 => self.function(Op::Ln1p, <f64 as Scalar>::ln_1p, Enclosure::ln_1p),
-            sign => Exact::double(Scalar::ln(sign)),
+            sign => Exact::from_double(Scalar::ln(sign)),
         }
     }
 
@@ -204,42 +201,43 @@ impl Scalar for Exact {
 
     fn sum(terms: impl Iterator<Item = Exact>) -> Exact {
         let terms: Vec<Exact> = terms.collect();
-        if let Some(special) = terms.iter().filter_map(|term| term.special()).reduce(|a, b| a + b) {
-            return Exact::double(special);
+        if let Some(sum) = terms.iter().filter_map(|term| term.as_non_finite()).reduce(|a, b| a + b) {
+            return Exact::from_double(sum);
         }
-        let near = terms.iter().fold(Enclosure::exactly(0.0), |sum, term| sum.plus(term.near()));
-        Exact::made(near, |near| log::push_terms(terms.iter().map(|term| term.0), near))
+        let sum = terms.iter().fold(Enclosure::exactly(0.0), |sum, term| sum.plus(term.enclosure()));
+        Exact::result(sum, |sum| expression::record_terms(terms.iter().map(|term| term.0), sum))
     }
+}
 
-    /// One part after the other, so that no more is remembered than of one; a product of matrices takes all threads.
-    fn in_parts(rows: usize, (together, unit): (usize, usize), work: impl Fn(Range<usize>) + Sync) {
-        let step = together.next_multiple_of(unit).max(unit);
-        (0..rows).step_by(step).for_each(|row| exactly(|| work(row..rows.min(row + step))));
-    }
+/// Returns the matrix as doubles, if all its elements are.
+pub(crate) fn to_doubles(matrix: ArrayView2<'_, Exact>) -> Option<Array2<f64>> {
+    let all = Zip::from(matrix).all(|element| element.as_double().is_some());
+    all.then(|| matrix.map(|element| element.as_double().unwrap_or_default()))
+}
 
-    /// Of doubles, sums of products that know their error; each entry remembers its row and column.
-    fn matmul(a: ArrayView2<'_, Exact>, b: ArrayView2<'_, Exact>) -> Array2<Exact> {
-        let doubles = |m: ArrayView2<'_, Exact>| Zip::from(m).all(|value| value.as_double().is_some());
-        if !doubles(a) || !doubles(b) {
-            return super::matmul(a, b);
-        }
-        let high = |value: &Exact| value.near().high;
-        let (rows, columns) = (a.map(high), b.t().map(high));
-        let entry = |place: usize, (high, low, radius): (f64, f64, f64)| {
-            let near = Enclosure::new(high, low, radius);
-            if radius.is_nan() {
-                // What IEEE arithmetic makes of the terms that are no real numbers; the others change nothing.
-                let terms = log::factors(&rows, &columns, place);
-                Enclosure::exactly(terms.filter(|(a, b)| !(a.is_finite() && b.is_finite())).map(|(a, b)| a * b).sum())
-            } else if near.rounded().is_some() {
-                near
-            } else {
-                log::product(&rows, &columns, place).near()
-            }
-        };
-        let near = compensated::multiply(rows.view(), columns.view(), entry);
-        let product = log::push_product(rows, columns, near).map(Exact).collect();
-        Array2::from_shape_vec((a.nrows(), b.ncols()), product)
-            .unwrap_or_else(|_| unreachable!("an entry for each place"))
+/// Returns the enclosure of an element of a matrix product of `rows` and `columns`, given as high + low within a radius; exactly
+/// where that does not decide the nearest double.
+pub(crate) fn enclose_element(
+    rows: &Array2<f64>,
+    columns: &Array2<f64>,
+    place: usize,
+    (high, low, radius): (f64, f64, f64),
+) -> Enclosure {
+    let enclosure = Enclosure::new(high, low, radius);
+    if radius.is_nan() {
+        // Terms that are not finite decide the sum by IEEE arithmetic; the others do not change it.
+        let terms = expression::factors(rows, columns, place);
+        Enclosure::exactly(terms.filter(|(a, b)| !(a.is_finite() && b.is_finite())).map(|(a, b)| a * b).sum())
+    } else if enclosure.to_double().is_some() {
+        enclosure
+    } else {
+        expression::exact_element(rows, columns, place).to_enclosure()
     }
+}
+
+/// Returns the matrix product of `rows` and `columns`, whose elements have these enclosures.
+pub(crate) fn product(rows: Array2<f64>, columns: Array2<f64>, elements: Vec<Enclosure>) -> Array2<Exact> {
+    let shape = (rows.nrows(), columns.nrows());
+    let product = expression::record_product(rows, columns, elements).map(Exact).collect();
+    Array2::from_shape_vec(shape, product).unwrap_or_else(|_| unreachable!("there is an element for each place"))
 }

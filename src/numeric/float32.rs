@@ -1,11 +1,8 @@
-//! f32: the definitions as they stand, in single precision. Functions round what they give as doubles.
+//! f32: the definitions in single precision. Functions are computed as doubles and rounded.
 
-use super::Scalar;
-use crate::gemm;
-use crate::parallel::fill;
-use ndarray::{Array2, ArrayView2};
+use super::scalar::Scalar;
 
-fn by_double(value: f32, function: impl Fn(f64) -> f64) -> f32 {
+fn through_f64(value: f32, function: impl Fn(f64) -> f64) -> f32 {
     f32::from_f64(function(f64::from(value)))
 }
 
@@ -18,22 +15,16 @@ impl Scalar for f32 {
         f64::from(self)
     }
     fn exp(self) -> Self {
-        by_double(self, Scalar::exp)
+        through_f64(self, Scalar::exp)
     }
     fn ln(self) -> Self {
-        by_double(self, Scalar::ln)
+        through_f64(self, Scalar::ln)
     }
     fn ln_1p(self) -> Self {
-        by_double(self, Scalar::ln_1p)
+        through_f64(self, Scalar::ln_1p)
     }
     fn tanh(self) -> Self {
-        by_double(self, Scalar::tanh)
-    }
-    fn filled(len: usize, step: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
-        fill::fill_chunks(len, step, fill)
-    }
-    fn matmul(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> Array2<f32> {
-        gemm::multiply(a, b)
+        through_f64(self, Scalar::tanh)
     }
 }
 
@@ -42,7 +33,7 @@ mod tests {
     use super::*;
     use std::f32::consts::{E, LN_2, LN_10};
 
-    /// What mpmath gives, rounded once.
+    /// Expected values are by mpmath, rounded once.
     #[test]
     fn functions_round_the_real_value() {
         let exp = [(1.0, E), (-3.0, 0.049_787_067), (0.0, 1.0), (-200.0, 0.0), (200.0, f32::INFINITY)];

@@ -1,5 +1,16 @@
-//! Operations on whole arrays.
+//! Operations on whole arrays: their definitions in any scalar ([`ArrayOps`]), and fast kernels for doubles.
 
 pub mod activations;
+mod array_ops;
+mod double_double;
+mod exact;
+mod float32;
+mod float64;
 pub mod loss;
+mod running_sum;
 pub mod softmax;
+mod traced;
+
+pub use array_ops::{ArrayOps, Kernel};
+pub(crate) use array_ops::{fill_rows, log_probability};
+pub use running_sum::RunningSum;

@@ -257,6 +257,7 @@ fn sum<V: Lanes>(high: &[f64], low: &[f64]) -> (f64, f64) {
 pub(crate) mod tests {
     use super::*;
     use crate::numeric::{DoubleDouble, Scalar};
+    use crate::ops::ArrayOps;
     use ndarray::ArrayView2;
     use proptest::prelude::*;
 

@@ -66,7 +66,7 @@ pub(crate) fn gather(request: &LayerRequest, reader: &mut OperandReader<'_>) -> 
             && piped.has(setting.name)
             && let Some(text) = reader.stdin_setting(setting.name)
         {
-            gathered.settings.set(setting.name, setting.read(&text).map_err(|error| error.with_origin(stdin::LABEL))?);
+            gathered.settings.set(setting.name, setting.parse(&text).map_err(|error| error.with_origin(stdin::LABEL))?);
         }
     }
     gathered.notes.extend(piped.near_misses(spec, &gathered.operands));

@@ -3,7 +3,7 @@
 
 use super::number_text::write_number;
 use crate::numeric::Scalar;
-use crate::numeric::traced::{Entry, Op, Read};
+use crate::numeric::traced::{Entry, Op, Operand};
 
 /// Number of terms up to which a sum is written in full.
 const MAX_TERMS: usize = 10;
@@ -84,13 +84,13 @@ impl Writer<'_> {
             Op::Leaf => Expression::number(operation.value.to_f64()),
             Op::Sum => self.sum(entry),
             // The constant 0 is subtracted for exactness only.
-            Op::Less if self.is_zero(read(1)) && self.is_plain(read(0)) => self.read(read(0)),
-            Op::Less => {
+            Op::Subtract if self.is_zero(read(1)) && self.is_plain(read(0)) => self.read(read(0)),
+            Op::Subtract => {
                 let (left, right) = (self.read(read(0)), self.read(read(1)).within(Precedence::Quotient));
                 join(left, " − ", right.with_closed_sign(), Precedence::Sum)
             }
-            Op::Times | Op::Minus => with_sign(self.product(entry)),
-            Op::Over => {
+            Op::Multiply | Op::Negate => with_sign(self.product(entry)),
+            Op::Divide => {
                 let (above, below) =
                     (self.read(read(0)).within(Precedence::Quotient), self.read(read(1)).within(Precedence::Atom));
                 join(above, " / ", below, Precedence::Quotient)
@@ -114,7 +114,7 @@ impl Writer<'_> {
             }
             Op::Tanh => function("tanh", &[self.read(read(0))]),
             Op::Relu => function("max", &[self.read(read(0)), Expression::number(0.0)]),
-            Op::Gate => {
+            Op::IfPositive => {
                 let (x, value) = (self.read(read(0)), self.read(read(1)));
                 let text = format!("({} if {} > 0 else 0)", value.text, x.text);
                 Expression { text, exact: x.exact && value.exact, precedence: Precedence::Atom }
@@ -127,7 +127,7 @@ impl Writer<'_> {
     }
 
     /// Returns an operand: a number if it is named or constant, else its own expression.
-    fn read(&self, (value, from): Read) -> Expression {
+    fn read(&self, (value, from): Operand) -> Expression {
         match from.filter(|&from| !(self.is_named)(from)) {
             Some(from) => self.express(from),
             None => Expression::number(value.to_f64()),
@@ -135,8 +135,8 @@ impl Writer<'_> {
     }
 
     /// Returns the exponent of e. −2 is a number, which needs no parentheses there.
-    fn exponent(&self, read: Read) -> Expression {
-        match self.unnamed(read, |op| op == Op::Minus).map(|minus| self.log[minus].reads[0]) {
+    fn exponent(&self, read: Operand) -> Expression {
+        match self.unnamed(read, |op| op == Op::Negate).map(|minus| self.log[minus].reads[0]) {
             // 0 − 0 is written 0, −0 would be -0.
             Some(inner) if self.is_plain(inner) => Expression::number(0.0 - inner.0.to_f64()),
             _ => self.read(read),
@@ -144,17 +144,17 @@ impl Writer<'_> {
     }
 
     /// Returns true if an operand appears as a number.
-    fn is_plain(&self, (_, from): Read) -> bool {
+    fn is_plain(&self, (_, from): Operand) -> bool {
         from.is_none_or(|from| (self.is_named)(from))
     }
 
     /// Returns true for the constant 0.
-    fn is_zero(&self, (value, from): Read) -> bool {
+    fn is_zero(&self, (value, from): Operand) -> bool {
         from.is_none() && value.to_f64() == 0.0
     }
 
     /// Returns the entry of an unnamed operand whose operation is of a kind.
-    fn unnamed(&self, (_, from): Read, is_kind: impl Fn(Op) -> bool) -> Option<usize> {
+    fn unnamed(&self, (_, from): Operand, is_kind: impl Fn(Op) -> bool) -> Option<usize> {
         from.filter(|&from| !(self.is_named)(from) && is_kind(self.log[from].op))
     }
 
@@ -183,7 +183,7 @@ impl Writer<'_> {
         for &read in &self.log[entry].reads {
             if let Some(sum) = self.unnamed(read, |op| op == Op::Sum) {
                 self.collect_terms(sum, terms);
-            } else if let Some(product) = self.unnamed(read, |op| matches!(op, Op::Times | Op::Minus)) {
+            } else if let Some(product) = self.unnamed(read, |op| matches!(op, Op::Multiply | Op::Negate)) {
                 terms.push(self.product(product));
             } else if !self.is_zero(read) {
                 terms.push((false, self.read(read)));
@@ -196,8 +196,8 @@ impl Writer<'_> {
         let (mut minus, mut reads) = (false, Vec::new());
         self.collect_factors(entry, &mut minus, &mut reads);
         // The constant 1 is omitted.
-        let is_one = |(value, from): &Read| from.is_none() && value.to_f64() == 1.0;
-        let mut factors: Vec<Read> = reads.iter().copied().filter(|read| !is_one(read)).collect();
+        let is_one = |(value, from): &Operand| from.is_none() && value.to_f64() == 1.0;
+        let mut factors: Vec<Operand> = reads.iter().copied().filter(|read| !is_one(read)).collect();
         if factors.is_empty() {
             factors.extend(reads.first());
         }
@@ -222,10 +222,10 @@ impl Writer<'_> {
     }
 
     /// Collects the factors of a product and of the unnamed products in it.
-    fn collect_factors(&self, entry: usize, minus: &mut bool, reads: &mut Vec<Read>) {
-        *minus ^= self.log[entry].op == Op::Minus;
+    fn collect_factors(&self, entry: usize, minus: &mut bool, reads: &mut Vec<Operand>) {
+        *minus ^= self.log[entry].op == Op::Negate;
         for &read in &self.log[entry].reads {
-            match self.unnamed(read, |op| matches!(op, Op::Times | Op::Minus)) {
+            match self.unnamed(read, |op| matches!(op, Op::Multiply | Op::Negate)) {
                 Some(product) => self.collect_factors(product, minus, reads),
                 None => reads.push(read),
             }

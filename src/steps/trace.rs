@@ -7,7 +7,7 @@ use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer::{AnyLayer, Forward, Layer, Outcome};
-use crate::numeric::traced::{Called, Entry, Op, record_first};
+use crate::numeric::traced::{Entry, Op, TextbookName, record_first};
 use crate::numeric::{Scalar, Traced};
 use ndarray::{ArrayD, Dimension};
 use std::collections::{BTreeMap, HashSet};
@@ -51,7 +51,7 @@ pub fn trace(run: &LayerRun<'_>) -> Result<Vec<Section>, Error> {
         for (n, ((index, &value), traced)) in values.indexed_iter().zip(traced).enumerate() {
             let is_shown = n < MAX_SHOWN_ENTRIES;
             let entry = traced.entry();
-            let precedes = |(inner, ..): &(usize, Label, Called)| entry.is_some_and(|entry| *inner <= entry);
+            let precedes = |(inner, ..): &(usize, Label, TextbookName)| entry.is_some_and(|entry| *inner <= entry);
             while let Some((inner, label, called)) = intermediates.next_if(precedes) {
                 let arithmetic = is_shown.then(|| writer.express(inner));
                 let step = new_step(label, arithmetic, log[inner].value.to_f64());
@@ -97,7 +97,7 @@ fn run_traced(run: &LayerRun<'_>) -> TracedRun {
     let mut gradients = Tensors::new();
     if let Some(dout) = run.dout {
         let dout = dout.mapv(if run.shows_dout { Traced::leaf } else { Traced::from_f64 });
-        gradients = Layer::<Traced>::backward(run.layer, &operands, &&forward, &dout).all();
+        gradients = Layer::<Traced>::backward(run.layer, &operands, &&forward, &dout).compute();
         operands.insert(Name::DOUT, dout);
     }
     TracedRun { operands, results: forward.results, gradients }
@@ -127,7 +127,7 @@ fn label_entries(log: &[Entry], traced: &TracedRun) -> BTreeMap<usize, Label> {
     }
     // The order is that of the log, because an index follows from those of the operands.
     for (entry, operation) in log.iter().enumerate() {
-        if let Some(called) = operation.called {
+        if let Some(called) = operation.named {
             let index = shared_index(log, &labels, entry);
             labels.insert(entry, (Name::fixed(called.name), index));
         }
@@ -157,11 +157,11 @@ fn shared_index(log: &[Entry], labels: &BTreeMap<usize, Label>, entry: usize) ->
 }
 
 /// Returns the named intermediate numbers, each once, in the order of the log.
-fn intermediates(log: &[Entry], labels: &BTreeMap<usize, Label>) -> Vec<(usize, Label, Called)> {
+fn intermediates(log: &[Entry], labels: &BTreeMap<usize, Label>) -> Vec<(usize, Label, TextbookName)> {
     let mut seen = HashSet::new();
     let named = log.iter().enumerate().filter(|(_, operation)| operation.op != Op::Leaf);
     named
-        .filter_map(|(entry, operation)| Some((entry, labels.get(&entry)?.clone(), operation.called?)))
+        .filter_map(|(entry, operation)| Some((entry, labels.get(&entry)?.clone(), operation.named?)))
         .filter(|(_, label, _)| seen.insert(label.clone()))
         .collect()
 }

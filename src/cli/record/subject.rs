@@ -159,7 +159,7 @@ impl Layer {
         upstream: impl FnOnce(&[usize]) -> Result<Option<ArrayD<f64>>, Error>,
     ) -> Result<Computed, Error> {
         let given = Given { at, rounding: about.rounding, x_was_y: about.x_was_y };
-        let notes = layer::admit_anew(layer, &given, about.new)?;
+        let notes = layer::admit_new(layer, &given, about.new)?;
         let dout = upstream(&layer.output_shape(at))?;
         let outcome = layer::compute(layer, at, dout.as_ref(), self.precision);
         Ok((outcome.results.into_iter().chain(outcome.gradients).collect(), notes))
@@ -191,7 +191,7 @@ pub(super) fn by_rows(spec: &LayerSpec, settings: &Settings, weighted: bool) -> 
             return Ok(None);
         }
         // The loss of a row is the sum of its terms, in all three.
-        settings.set(reduction.name, reduction.read("none")?);
+        settings.set(reduction.name, reduction.parse("none")?);
     }
     Ok(Some(settings))
 }

@@ -165,7 +165,7 @@ fn read_settings(object: &Object<'_>, spec: &'static LayerSpec) -> Result<Settin
                 return Err(given.error(&problem, setting.name));
             }
         };
-        let value = setting.read(&text).map_err(|error| document_error(error, &given.pointer_to(setting.name)))?;
+        let value = setting.parse(&text).map_err(|error| document_error(error, &given.pointer_to(setting.name)))?;
         settings.set(setting.name, value);
     }
     Ok(settings)

@@ -1,9 +1,10 @@
-//! Numbers of any precision with a bound on their error: whole numbers times a power of two, as an interval.
+//! Ball arithmetic: intervals given as a centre and a radius, integers times a power of two, of any precision.
 //!
-//! Every operation gives an interval that holds the real result for all numbers of its operands' intervals; what is dropped
-//! to keep to the precision widens it. The whole numbers are exact, so no bound rests on anybody's rounding.
+//! The result of an operation contains the real results for all numbers of its operands; the bits that are dropped to keep to the
+//! precision widen it. The integers are exact, so no bound depends on the rounding of another library.
 
 use super::enclosure::Enclosure;
+use crate::numeric::superaccumulator::decompose;
 use num_bigint::{BigInt, Sign};
 
 /// The real numbers between (middle − radius)·2^scale and (middle + radius)·2^scale.
@@ -14,44 +15,45 @@ pub(crate) struct Ball {
     pub(crate) scale: i64,
 }
 
-/// The place above the highest bit.
-fn length(value: &BigInt) -> i64 {
+/// Returns the number of bits of the magnitude.
+fn bit_length(value: &BigInt) -> i64 {
     i64::try_from(value.bits()).unwrap_or(i64::MAX)
 }
 
-/// value·2^by, rounded down.
+/// Returns value·2^by, rounded down.
 fn shifted(value: &BigInt, by: i64) -> BigInt {
     if by >= 0 { value << by.unsigned_abs() } else { value >> by.unsigned_abs() }
 }
 
 impl Ball {
-    /// middle·2^scale exactly.
+    /// Returns middle·2^scale exactly.
     pub(crate) fn new(middle: BigInt, scale: i64) -> Ball {
         Ball { middle, radius: BigInt::ZERO, scale }
     }
 
-    pub(crate) fn whole(value: i64) -> Ball {
+    pub(crate) fn from_integer(value: i64) -> Ball {
         Ball::new(value.into(), 0)
     }
 
-    /// A finite double.
-    pub(crate) fn of(value: f64) -> Ball {
-        let (fraction, scale) = crate::numeric::superaccumulator::parts(value);
-        Ball::new(BigInt::from(fraction), scale.into())
+    /// Returns a finite double exactly.
+    pub(crate) fn from_double(value: f64) -> Ball {
+        let (is_negative, significand, scale) = decompose(value);
+        let significand = BigInt::from(significand);
+        Ball::new(if is_negative { -significand } else { significand }, scale.into())
     }
 
-    /// The same interval, its ends rounded outward to so many bits.
-    pub(crate) fn cut(self, bits: i64) -> Ball {
-        let drop = length(&self.middle).max(length(&self.radius)) - bits;
-        if drop <= 0 { self } else { self.at(self.scale_plus(drop)) }
+    /// Returns the ball with its ends rounded outward to `bits` bits.
+    pub(crate) fn round_to(self, bits: i64) -> Ball {
+        let drop = bit_length(&self.middle).max(bit_length(&self.radius)) - bits;
+        if drop <= 0 { self } else { self.rescaled(self.scale_plus(drop)) }
     }
 
     fn scale_plus(&self, by: i64) -> i64 {
         self.scale.saturating_add(by)
     }
 
-    /// The same interval as multiples of 2^scale, its ends rounded outward.
-    fn at(&self, scale: i64) -> Ball {
+    /// Returns the ball as multiples of 2^scale, its ends rounded outward.
+    fn rescaled(&self, scale: i64) -> Ball {
         let by = self.scale.saturating_sub(scale);
         let (middle, radius) = (shifted(&self.middle, by), shifted(&self.radius, by));
         let exact = by >= 0 || (shifted(&middle, -by) == self.middle && self.is_exact());
@@ -66,12 +68,12 @@ impl Ball {
         self.middle == BigInt::ZERO && self.is_exact()
     }
 
-    /// Every number of it is below 2 to that.
-    pub(crate) fn top(&self) -> i64 {
-        (length(&self.middle).max(length(&self.radius)) + 1).saturating_add(self.scale)
+    /// Returns an exponent: every number of the ball has a magnitude below 2 to it.
+    pub(crate) fn exponent_bound(&self) -> i64 {
+        (bit_length(&self.middle).max(bit_length(&self.radius)) + 1).saturating_add(self.scale)
     }
 
-    /// Its sign, where all its numbers have the same.
+    /// Returns the sign (1, −1 or 0), if it is the same for all numbers.
     pub(crate) fn sign(&self) -> Option<f64> {
         if self.is_zero() {
             Some(0.0)
@@ -86,11 +88,11 @@ impl Ball {
         Ball { middle: -&self.middle, ..self.clone() }
     }
 
-    /// Widened by 2^exponent on both sides.
+    /// Returns the ball with a radius larger by 2^exponent.
     pub(crate) fn widened(&self, exponent: i64) -> Ball {
         let exponent = exponent.max(self.scale.saturating_sub(20_000));
         let scale = self.scale.min(exponent);
-        let mut wide = self.at(scale);
+        let mut wide = self.rescaled(scale);
         wide.radius += shifted(&BigInt::from(1), exponent - scale);
         wide
     }
@@ -102,10 +104,11 @@ impl Ball {
         if other.is_zero() {
             return self.clone();
         }
-        // Nothing below the precision of the larger one matters.
-        let scale = self.scale.min(other.scale).max(self.top().max(other.top()).saturating_sub(bits + 2));
-        let (a, b) = (self.at(scale), other.at(scale));
-        Ball { middle: a.middle + b.middle, radius: a.radius + b.radius, scale }.cut(bits)
+        // Bits below the precision of the larger number need not be kept.
+        let scale =
+            self.scale.min(other.scale).max(self.exponent_bound().max(other.exponent_bound()).saturating_sub(bits + 2));
+        let (a, b) = (self.rescaled(scale), other.rescaled(scale));
+        Ball { middle: a.middle + b.middle, radius: a.radius + b.radius, scale }.round_to(bits)
     }
 
     pub(crate) fn minus(&self, other: &Ball, bits: i64) -> Ball {
@@ -120,41 +123,41 @@ impl Ball {
             let (a, b) = (absolute(&self.middle), absolute(&other.middle));
             a * &other.radius + b * &self.radius + &self.radius * &other.radius
         };
-        Ball { middle: &self.middle * &other.middle, radius, scale }.cut(bits)
+        Ball { middle: &self.middle * &other.middle, radius, scale }.round_to(bits)
     }
 
-    /// The quotient; none where the divisor's interval holds 0.
+    /// Returns the quotient, unless the divisor's ball contains 0.
     pub(crate) fn over(&self, other: &Ball, bits: i64) -> Option<Ball> {
         let divisor = absolute(&other.middle);
         if divisor <= other.radius {
             return None;
         }
-        let by = (bits + length(&divisor) - length(&self.middle)).max(0);
+        let by = (bits + bit_length(&divisor) - bit_length(&self.middle)).max(0);
         let above = shifted(&self.middle, by);
         let middle = &above / &other.middle;
-        let whole = &middle * &other.middle == above;
+        let is_integer = &middle * &other.middle == above;
         let spread = &self.radius * &divisor + absolute(&self.middle) * &other.radius;
         let radius = if spread == BigInt::ZERO {
-            BigInt::from(i32::from(!whole))
+            BigInt::from(i32::from(!is_integer))
         } else {
             let least = &divisor * (&divisor - &other.radius);
             shifted(&spread, by) / least + 2
         };
-        Some(Ball { middle, radius, scale: self.scale.saturating_sub(other.scale).saturating_sub(by) }.cut(bits))
+        Some(Ball { middle, radius, scale: self.scale.saturating_sub(other.scale).saturating_sub(by) }.round_to(bits))
     }
 
-    /// Times 2^by.
+    /// Returns the ball times 2^by.
     pub(crate) fn scaled(&self, by: i64) -> Ball {
         Ball { scale: self.scale.saturating_add(by), ..self.clone() }
     }
 
-    /// An exact number as the two doubles nearest to it and to what the first leaves.
-    pub(crate) fn near(&self) -> Enclosure {
+    /// Returns an exact number as an enclosure.
+    pub(crate) fn to_enclosure(&self) -> Enclosure {
         let high = nearest(&self.middle, self.scale) + 0.0;
         if !high.is_finite() || (high == 0.0 && !self.is_zero()) {
             return Enclosure::UNKNOWN;
         }
-        let rest = |of: &Ball, part: f64| of.minus(&Ball::of(part), i64::MAX / 4);
+        let rest = |ball: &Ball, part: f64| ball.minus(&Ball::from_double(part), i64::MAX / 4);
         let left = rest(self, high);
         let low = nearest(&left.middle, left.scale);
         let exact = rest(&left, low).is_zero() && self.is_exact();
@@ -172,18 +175,18 @@ impl Ball {
         }
     }
 
-    /// The double that it rounds to: where all its numbers round to the same, or where they lie within `slack` of a unit in
-    /// the last place and the middle one's serves. A `slack` of 2⁻¹⁰ leaves 0.5 + 2⁻¹¹ units.
-    pub(crate) fn rounded(&self, slack: Option<i64>) -> Option<f64> {
+    /// Returns the nearest double, if it is the same for all numbers, or if the radius is at most 2^`slack` units in the last place:
+    /// then the error is at most 0.5 + 2^(`slack` − 1) units.
+    pub(crate) fn to_double(&self, slack: Option<i64>) -> Option<f64> {
         let nearest = |value: &BigInt| nearest(value, self.scale);
         if self.is_exact() {
             return Some(nearest(&self.middle) + 0.0);
         }
         let (below, above) = (nearest(&(&self.middle - &self.radius)), nearest(&(&self.middle + &self.radius)));
-        // What underflows is 0, whatever its sign.
+        // Adding 0 makes −0 a 0.
         let value = nearest(&self.middle) + 0.0;
         // radius·2^scale ≤ 2^(unit + slack − 1)
-        let narrow = |slack: i64| length(&self.radius).saturating_add(self.scale) < unit(value) + slack;
+        let narrow = |slack: i64| bit_length(&self.radius).saturating_add(self.scale) < ulp_exponent(value) + slack;
         (below == above || slack.is_some_and(narrow)).then_some(value)
     }
 }
@@ -192,17 +195,17 @@ pub(crate) fn absolute(value: &BigInt) -> BigInt {
     value.magnitude().clone().into()
 }
 
-/// The exponent of a double's unit in the last place.
-fn unit(value: f64) -> i64 {
+/// Returns the exponent of a double's unit in the last place.
+fn ulp_exponent(value: f64) -> i64 {
     let exponent = i64::from(u32::try_from(value.to_bits() >> 52 & 0x7ff).unwrap_or_default());
     exponent.clamp(1, 2046) - 1075
 }
 
-/// The double nearest to value·2^scale, ties to even; beyond the largest an infinity.
+/// Returns the double nearest to value·2^scale, ties to even; infinite beyond the largest double.
 fn nearest(value: &BigInt, scale: i64) -> f64 {
     let negative = value.sign() == Sign::Minus;
     let magnitude = value.magnitude();
-    let length = length(value);
+    let length = bit_length(value);
     let signed = |value: f64| if negative { -value } else { value };
     if length == 0 || length.saturating_add(scale) < -1075 {
         return signed(0.0);
@@ -210,28 +213,28 @@ fn nearest(value: &BigInt, scale: i64) -> f64 {
     if length.saturating_add(scale) > 1025 {
         return signed(f64::INFINITY);
     }
-    // The last bit that a double of that size has.
+    // The exponent of the last bit of a double of that size.
     let last = (length + scale - 53).max(-1074);
     let drop = last - scale;
     let kept = if drop <= 0 {
         magnitude << drop.unsigned_abs()
     } else {
         let kept = magnitude >> drop.unsigned_abs();
-        let half = drop.unsigned_abs() - 1;
-        let tie = magnitude.trailing_zeros() == Some(half);
-        let up = magnitude.bit(half) && (!tie || kept.bit(0));
+        let half_bit = drop.unsigned_abs() - 1;
+        let tie = magnitude.trailing_zeros() == Some(half_bit);
+        let up = magnitude.bit(half_bit) && (!tie || kept.bit(0));
         if up { kept + 1u32 } else { kept }
     };
     let fraction = kept.iter_u64_digits().next().unwrap_or_default();
-    // A whole number of at most 53 bits (or 2⁵³) times a power of two: the steps are exact, but for an overflow.
+    // An integer of at most 53 bits (or 2⁵³) times a power of two: the steps are exact, except for overflow.
     #[allow(clippy::cast_precision_loss)]
     let fraction = fraction as f64;
     let half = last / 2;
-    signed(fraction * power(half) * power(last - half))
+    signed(fraction * power_of_two(half) * power_of_two(last - half))
 }
 
-/// 2^exponent within the normal range.
-fn power(exponent: i64) -> f64 {
+/// Returns 2^exponent, for an exponent in the normal range.
+fn power_of_two(exponent: i64) -> f64 {
     f64::from_bits(u64::try_from(1023 + exponent).unwrap_or_default() << 52)
 }
 
@@ -243,34 +246,37 @@ mod tests {
     #[test]
     fn a_double_is_itself_and_a_tie_goes_to_even() {
         for value in [1.0, -0.1, 5e-324, -2.2250738585072014e-308, 1e-310, f64::MAX, 3.0] {
-            assert_eq!(Ball::of(value).rounded(None), Some(value));
+            assert_eq!(Ball::from_double(value).to_double(None), Some(value));
         }
         let half = |n: i64| Ball::new(n.into(), -1);
         let big = (1i64 << 53) + 1;
-        assert_eq!(Ball::new(big.into(), 0).rounded(None), Some(9007199254740992.0));
-        assert_eq!(Ball::new((big + 2).into(), 0).rounded(None), Some(9007199254740996.0));
-        assert_eq!(half(3).scaled(-1074).rounded(None), Some(1e-323));
-        assert_eq!(half(1).scaled(-1074).rounded(None), Some(0.0));
-        assert_eq!(Ball::of(f64::MAX).plus(&Ball::of(1e292), 200).rounded(None), Some(f64::INFINITY));
-        assert_eq!(Ball::of(f64::MAX).plus(&Ball::of(9.9e291), 2000).rounded(None), Some(f64::MAX));
+        assert_eq!(Ball::new(big.into(), 0).to_double(None), Some(9007199254740992.0));
+        assert_eq!(Ball::new((big + 2).into(), 0).to_double(None), Some(9007199254740996.0));
+        assert_eq!(half(3).scaled(-1074).to_double(None), Some(1e-323));
+        assert_eq!(half(1).scaled(-1074).to_double(None), Some(0.0));
+        assert_eq!(
+            Ball::from_double(f64::MAX).plus(&Ball::from_double(1e292), 200).to_double(None),
+            Some(f64::INFINITY)
+        );
+        assert_eq!(Ball::from_double(f64::MAX).plus(&Ball::from_double(9.9e291), 2000).to_double(None), Some(f64::MAX));
     }
 
     #[test]
-    fn what_lies_across_a_tie_is_not_decided_but_by_slack() {
+    fn a_ball_that_contains_a_tie_rounds_only_with_slack() {
         let tie = Ball::new(((1i64 << 53) + 1).into(), 0).widened(-20);
-        assert_eq!(tie.rounded(None), None);
-        assert_eq!(tie.rounded(Some(-10)), Some(9007199254740992.0));
-        assert_eq!(tie.widened(-8).rounded(Some(-10)), None);
-        assert_eq!(Ball::whole(0).widened(-1074).rounded(None), None);
-        assert_eq!(Ball::whole(0).widened(-1075).rounded(None), Some(0.0));
+        assert_eq!(tie.to_double(None), None);
+        assert_eq!(tie.to_double(Some(-10)), Some(9007199254740992.0));
+        assert_eq!(tie.widened(-8).to_double(Some(-10)), None);
+        assert_eq!(Ball::from_integer(0).widened(-1074).to_double(None), None);
+        assert_eq!(Ball::from_integer(0).widened(-1075).to_double(None), Some(0.0));
     }
 
     #[test]
-    fn quotients_hold_the_real_number() {
-        let third = Ball::whole(1).over(&Ball::whole(3), 100).unwrap();
-        let back = third.times(&Ball::whole(3), 200).minus(&Ball::whole(1), 200);
-        assert!(back.sign().is_none() && back.top() < -95, "{back:?}");
-        assert!(Ball::whole(6).over(&Ball::whole(3), 100).unwrap().is_exact());
-        assert!(Ball::whole(6).over(&Ball::whole(0).widened(-500), 100).is_none());
+    fn quotients_contain_the_real_number() {
+        let third = Ball::from_integer(1).over(&Ball::from_integer(3), 100).unwrap();
+        let back = third.times(&Ball::from_integer(3), 200).minus(&Ball::from_integer(1), 200);
+        assert!(back.sign().is_none() && back.exponent_bound() < -95, "{back:?}");
+        assert!(Ball::from_integer(6).over(&Ball::from_integer(3), 100).unwrap().is_exact());
+        assert!(Ball::from_integer(6).over(&Ball::from_integer(0).widened(-500), 100).is_none());
     }
 }

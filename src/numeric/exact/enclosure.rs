@@ -1,17 +1,16 @@
-//! A real number known to about 100 bits, and how far off that may be: what decides almost every printed digit.
+//! Enclosures: double-double numbers with a bound of their error, which decide almost every printed digit.
 //!
-//! Sums and products keep what they drop: TwoSum and fused multiplication say it exactly, so the radius is computed, not
-//! estimated. Quotients are judged by their residual. The bounds of exp, ln, log1p and tanh follow from those of
+//! TwoSum and fused multiplication give the rounding errors of sums and products exactly, so the radius is computed, not
+//! estimated. That of a quotient follows from its residual. The bounds of exp, ln, log1p and tanh follow from those of
 //! [`DoubleDouble`]'s operations (Joldes, Muller and Popescu 2017: at most 2⁻¹⁰³ each): a few dozen of them, none that cancels,
-//! leave well under 2⁻⁹⁰, and [`FUNCTION`] is sixteen times that and more.
+//! leave well under 2⁻⁹⁰, and [`FUNCTION_ERROR`] is at least sixteen times that.
 
-use crate::numeric::Scalar;
 use crate::numeric::double_double::DoubleDouble;
-use crate::numeric::float64::two_sum;
+use crate::numeric::scalar::Scalar;
+use crate::simd::error_free::two_sum_of as two_sum;
 
-/// A number within `radius` of high + low, where high is the double nearest to that sum.
-///
-/// A radius of 0 says that it is that sum; an infinite one, that nothing is known.
+/// The real numbers within `radius` of high + low, where high is the double nearest to that sum. The radius is 0 for an exactly
+/// known number, and infinite for an unknown one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Enclosure {
     pub(crate) high: f64,
@@ -19,20 +18,20 @@ pub(crate) struct Enclosure {
     pub(crate) radius: f64,
 }
 
-/// Relative error of a function of a number that is known exactly.
-const FUNCTION: f64 = 1.0 / (1u128 << 86) as f64;
-/// Products below it may lose bits to underflow.
-const LEAST: f64 = 1.0 / LARGEST;
-/// Products above it may overflow on the way.
-const LARGEST: f64 = f64::from_bits((1023 + 900) << 52);
-/// Above e⁻⁵⁹⁹.
-const TINY: f64 = f64::from_bits((1023 - 860) << 52);
-/// Above every bit that is lost to underflow, and below any half unit that is decided here.
-const LOST: f64 = f64::from_bits((1023 - 1000) << 52);
+/// Bound of the relative error of a function of an exactly known number.
+const FUNCTION_ERROR: f64 = 1.0 / (1u128 << 86) as f64;
+/// Magnitude below which products may lose bits to underflow.
+const SAFE_MIN: f64 = 1.0 / SAFE_MAX;
+/// Magnitude above which products may overflow.
+const SAFE_MAX: f64 = f64::from_bits((1023 + 900) << 52);
+/// An upper bound of e⁻⁵⁹⁹.
+const EXP_TAIL: f64 = f64::from_bits((1023 - 860) << 52);
+/// An upper bound of all bits that are lost to underflow; below half a unit of any double that is decided here.
+const UNDERFLOW_ERROR: f64 = f64::from_bits((1023 - 1000) << 52);
 
-/// An upper bound of a sum of magnitudes that took a few dozen roundings, or underflowed.
-fn up(magnitude: f64) -> f64 {
-    magnitude * (1.0 + 1.0 / (1u64 << 46) as f64) + LOST
+/// Returns an upper bound of a sum of magnitudes that was computed with a few dozen roundings, or underflowed.
+fn round_up(magnitude: f64) -> f64 {
+    magnitude * (1.0 + 1.0 / (1u64 << 46) as f64) + UNDERFLOW_ERROR
 }
 
 impl Enclosure {
@@ -42,28 +41,28 @@ impl Enclosure {
         Enclosure { high: value, low: 0.0, radius: 0.0 }
     }
 
-    /// high + low, within radius.
+    /// Returns high + low within `radius`, normalised.
     pub(crate) fn new(high: f64, low: f64, radius: f64) -> Enclosure {
         let (high, low) = two_sum(high, low);
         if high.is_finite() && low.is_finite() { Enclosure { high, low, radius } } else { Enclosure::UNKNOWN }
     }
 
-    /// Something of at most that magnitude.
-    fn within(magnitude: f64) -> Enclosure {
-        Enclosure { high: 0.0, low: 0.0, radius: up(magnitude) }
+    /// Returns the numbers of at most that magnitude.
+    fn up_to(magnitude: f64) -> Enclosure {
+        Enclosure { high: 0.0, low: 0.0, radius: round_up(magnitude) }
     }
 
-    /// Something below 2^−1100 by so many binades and more: it rounds to 0, which no radius could say. The count stands in
-    /// the radius as so many of the least double, which is above what it stands for; every other radius is at least [`LOST`].
-    fn naught(binades: i64) -> Option<Enclosure> {
+    /// Returns the numbers below 2^(−1100 − binades), which round to 0. No radius is small enough for them, so the radius holds the
+    /// number of binades in units of the least double; every other radius is at least [`UNDERFLOW_ERROR`].
+    fn underflowed(binades: i64) -> Option<Enclosure> {
         let bits = u64::try_from(binades).ok().filter(|bits| (1..1 << 40).contains(bits))?;
         Some(Enclosure { high: 0.0, low: 0.0, radius: f64::from_bits(bits) })
     }
 
-    /// The binades of a [`naught`](Self::naught).
-    fn binades(self) -> Option<i64> {
-        let is = self.high == 0.0 && self.radius > 0.0 && self.radius < LOST;
-        is.then(|| i64::try_from(self.radius.to_bits()).unwrap_or_default())
+    /// Returns the binades of an [`underflowed`](Self::underflowed) number.
+    fn underflow_binades(self) -> Option<i64> {
+        let is_underflowed = self.high == 0.0 && self.radius > 0.0 && self.radius < UNDERFLOW_ERROR;
+        is_underflowed.then(|| i64::try_from(self.radius.to_bits()).unwrap_or_default())
     }
 
     fn is_unknown(self) -> bool {
@@ -74,35 +73,35 @@ impl Enclosure {
         self.high == 0.0 && self.radius == 0.0
     }
 
-    /// Whether it is a double exactly.
+    /// Returns true if it is exactly a double.
     pub(crate) fn is_double(self) -> bool {
         self.low == 0.0 && self.radius == 0.0
     }
 
-    /// At least its magnitude.
-    fn magnitude(self) -> f64 {
-        up(self.high.abs() + self.radius)
+    /// Returns an upper bound of the magnitude.
+    fn max_magnitude(self) -> f64 {
+        round_up(self.high.abs() + self.radius)
     }
 
-    /// At most its magnitude.
-    fn least(self) -> f64 {
+    /// Returns a lower bound of the magnitude.
+    fn min_magnitude(self) -> f64 {
         self.high.abs() * (1.0 - 1.0 / (1u64 << 46) as f64) - self.radius
     }
 
-    /// The double that it rounds to, where that is beyond doubt.
-    pub(crate) fn rounded(self) -> Option<f64> {
-        if self.radius == 0.0 || self.binades().is_some() {
+    /// Returns the nearest double, if it is the same for all numbers.
+    pub(crate) fn to_double(self) -> Option<f64> {
+        if self.radius == 0.0 || self.underflow_binades().is_some() {
             return Some(self.high);
         }
         let (below, above) = ((self.low - self.radius).next_down(), (self.low + self.radius).next_up());
         (self.high + below == self.high && self.high + above == self.high && self.high != 0.0).then_some(self.high)
     }
 
-    /// Whether it is above (1), below (−1) or exactly (0) zero, where that is beyond doubt.
+    /// Returns the sign (1, −1 or 0), if it is the same for all numbers.
     pub(crate) fn sign(self) -> Option<f64> {
         if self.is_zero() {
             Some(0.0)
-        } else if self.least() > 0.0 {
+        } else if self.min_magnitude() > 0.0 {
             Some(self.high.signum())
         } else {
             None
@@ -129,12 +128,12 @@ impl Enclosure {
         let (lows, dropped) = two_sum(self.low, other.low);
         let (middle, rest) = two_sum(error, lows);
         let (high, low) = two_sum(sum, middle);
-        // The sum is high + low + rest + dropped, exactly.
+        // The sum is exactly high + low + rest + dropped.
         let (low, left) = two_sum(low, rest);
         let radius = if dropped == 0.0 && left == 0.0 && self.radius == 0.0 && other.radius == 0.0 {
             0.0
         } else {
-            up(self.radius + other.radius + dropped.abs() + left.abs())
+            round_up(self.radius + other.radius + dropped.abs() + left.abs())
         };
         Enclosure::new(high, low, radius)
     }
@@ -147,15 +146,17 @@ impl Enclosure {
         if self.is_zero() || other.is_zero() {
             return Enclosure::exactly(self.high * other.high);
         }
-        if let Some(naught) = self.naught_times(other.magnitude()).or_else(|| other.naught_times(self.magnitude())) {
-            return naught;
+        if let Some(underflowed) =
+            self.underflowed_times(other.max_magnitude()).or_else(|| other.underflowed_times(self.max_magnitude()))
+        {
+            return underflowed;
         }
         let product = self.high * other.high;
-        if self.is_unknown() || other.is_unknown() || product.abs() > LARGEST {
+        if self.is_unknown() || other.is_unknown() || product.abs() > SAFE_MAX {
             return Enclosure::UNKNOWN;
         }
-        if product.abs() < LEAST {
-            return Enclosure::within(self.magnitude() * other.magnitude());
+        if product.abs() < SAFE_MIN {
+            return Enclosure::up_to(self.max_magnitude() * other.max_magnitude());
         }
         let error = self.high.mul_add(other.high, -product);
         if self.is_double() && other.is_double() {
@@ -164,35 +165,35 @@ impl Enclosure {
         let (first, second) = (self.high * other.low, self.low * other.high);
         let low = error + (first + second);
         let rounding = (first.abs() + second.abs() + low.abs()) * f64::EPSILON + (self.low * other.low).abs();
-        let spread = self.magnitude() * other.radius + other.magnitude() * self.radius;
-        Enclosure::new(product, low, up(rounding * 2.0 + spread))
+        let spread = self.max_magnitude() * other.radius + other.max_magnitude() * self.radius;
+        Enclosure::new(product, low, round_up(rounding * 2.0 + spread))
     }
 
-    /// A [`naught`](Self::naught) times at most that magnitude, where it is still one.
-    fn naught_times(self, magnitude: f64) -> Option<Enclosure> {
-        let binades = self.binades()?;
+    /// Returns the product of an [`underflowed`](Self::underflowed) number and one of at most that magnitude, if it is underflowed.
+    fn underflowed_times(self, magnitude: f64) -> Option<Enclosure> {
+        let binades = self.underflow_binades()?;
         // 2^grown is above the magnitude.
         let grown = i64::try_from(magnitude.to_bits() >> 52).unwrap_or(i64::MAX) - 1022;
-        if magnitude.is_finite() { Enclosure::naught(binades - grown.max(0)) } else { None }
+        if magnitude.is_finite() { Enclosure::underflowed(binades - grown.max(0)) } else { None }
     }
 
     pub(crate) fn over(self, other: Enclosure) -> Enclosure {
-        let least = other.least();
+        let least = other.min_magnitude();
         if self.is_unknown() || other.is_unknown() || least <= 0.0 {
             return Enclosure::UNKNOWN;
         }
-        if let Some(naught) = self.naught_times(up(1.0 / least)) {
-            return naught;
+        if let Some(underflowed) = self.underflowed_times(round_up(1.0 / least)) {
+            return underflowed;
         }
         let first = self.high / other.high;
-        if first.abs() > LARGEST || other.high.abs() < LEAST || other.high.abs() > LARGEST {
+        if first.abs() > SAFE_MAX || other.high.abs() < SAFE_MIN || other.high.abs() > SAFE_MAX {
             return Enclosure::UNKNOWN;
         }
-        if first.abs() < LEAST {
+        if first.abs() < SAFE_MIN {
             return if self.is_zero() {
                 Enclosure::exactly(first)
             } else {
-                Enclosure::within(self.magnitude() / least)
+                Enclosure::up_to(self.max_magnitude() / least)
             };
         }
         let (above, below) = (Enclosure { radius: 0.0, ..self }, Enclosure { radius: 0.0, ..other });
@@ -203,17 +204,21 @@ impl Enclosure {
         let quotient = Enclosure { radius: 0.0, ..quotient };
         // self/other − quotient is the residual over other.
         let residual = self.minus(quotient.times(other));
-        if residual.is_zero() { quotient } else { Enclosure { radius: up(residual.magnitude() / least), ..quotient } }
+        if residual.is_zero() {
+            quotient
+        } else {
+            Enclosure { radius: round_up(residual.max_magnitude() / least), ..quotient }
+        }
     }
 
-    fn doubled(self) -> DoubleDouble {
-        DoubleDouble::from_parts(self.high, self.low)
+    fn to_double_double(self) -> DoubleDouble {
+        DoubleDouble::from_normalized(self.high, self.low)
     }
 
-    /// A function's value as [`DoubleDouble`] has it, off by what the function and the argument's radius add.
+    /// Returns a function's value computed in [`DoubleDouble`], within the error of the function and that of the argument.
     fn function(value: DoubleDouble, spread: f64) -> Enclosure {
-        let (high, low) = value.parts();
-        Enclosure::new(high, low, up(high.abs() * FUNCTION + spread))
+        let (high, low) = value.high_low();
+        Enclosure::new(high, low, round_up(high.abs() * FUNCTION_ERROR + spread))
     }
 
     pub(crate) fn exp(self) -> Enclosure {
@@ -222,41 +227,41 @@ impl Enclosure {
         }
         // Beyond ±600 DoubleDouble's low half would lose digits.
         if self.high < -600.0 && self.radius < 1.0 {
-            // e^x < 2^(1.44·(x + 1)), that is 2^−1100 less so many binades.
+            // e^x < 2^(1.44·(x + 1)), which is 2^(−1100 − binades).
             #[allow(clippy::cast_possible_truncation)]
             let binades = (-1.44 * (self.high + 1.1)).min(1e9) as i64 - 1101;
-            return Enclosure::naught(binades).unwrap_or(Enclosure::within(TINY));
+            return Enclosure::underflowed(binades).unwrap_or(Enclosure::up_to(EXP_TAIL));
         }
         if self.high.abs() > 600.0 || self.radius > 0.5 {
             return Enclosure::UNKNOWN;
         }
-        let value = self.doubled().exp();
+        let value = self.to_double_double().exp();
         Enclosure::function(value, value.to_f64() * 2.0 * self.radius)
     }
 
     pub(crate) fn ln(self) -> Enclosure {
-        let least = self.least();
+        let least = self.min_magnitude();
         if self.is_double() && self.high == 1.0 {
             return Enclosure::exactly(0.0);
         }
-        if self.is_unknown() || self.high <= 0.0 || least <= LEAST || self.high > LARGEST {
+        if self.is_unknown() || self.high <= 0.0 || least <= SAFE_MIN || self.high > SAFE_MAX {
             return Enclosure::UNKNOWN;
         }
-        Enclosure::function(self.doubled().ln(), self.radius / least)
+        Enclosure::function(self.to_double_double().ln(), self.radius / least)
     }
 
-    /// log(1 + x), for x that is not below −1/2 by more than its radius.
+    /// Returns log(1 + x), for x ≥ −1/2.
     pub(crate) fn ln_1p(self) -> Enclosure {
         if self.is_zero() {
             return self;
         }
-        if self.is_unknown() || self.high - self.radius < -0.5 || self.high > LARGEST {
+        if self.is_unknown() || self.high - self.radius < -0.5 || self.high > SAFE_MAX {
             return Enclosure::UNKNOWN;
         }
-        if self.high.abs() < LEAST {
-            return Enclosure::within(2.0 * self.magnitude());
+        if self.high.abs() < SAFE_MIN {
+            return Enclosure::up_to(2.0 * self.max_magnitude());
         }
-        Enclosure::function(self.doubled().ln_1p(), 2.0 * self.radius)
+        Enclosure::function(self.to_double_double().ln_1p(), 2.0 * self.radius)
     }
 
     pub(crate) fn tanh(self) -> Enclosure {
@@ -266,13 +271,13 @@ impl Enclosure {
         if self.is_unknown() {
             return Enclosure::UNKNOWN;
         }
-        if self.high.abs() < LEAST {
-            return Enclosure::within(self.magnitude());
+        if self.high.abs() < SAFE_MIN {
+            return Enclosure::up_to(self.max_magnitude());
         }
         if self.high.abs() > 40.0 {
             // 1 − tanh 40 is 3.6e-35.
-            return Enclosure::new(self.high.signum(), 0.0, up(4e-35 + self.radius));
+            return Enclosure::new(self.high.signum(), 0.0, round_up(4e-35 + self.radius));
         }
-        Enclosure::function(self.doubled().tanh(), self.radius)
+        Enclosure::function(self.to_double_double().tanh(), self.radius)
     }
 }

@@ -166,6 +166,7 @@ fn total<V: Lanes>(terms: &[f64]) -> f64 {
 mod tests {
     use super::*;
     use crate::numeric::{DoubleDouble, Scalar};
+    use crate::ops::ArrayOps;
     use crate::ops::softmax::tests::every_width_and_spread;
     use crate::ops::softmax::{log_softmax_rows, softmax_rows};
     use crate::parallel::scope;

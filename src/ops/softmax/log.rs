@@ -62,6 +62,7 @@ fn eight_logs<V: Lanes>(x: V, shift: V, log_sum: V) -> V {
 mod tests {
     use super::*;
     use crate::numeric::{DoubleDouble, Scalar};
+    use crate::ops::ArrayOps;
     use crate::ops::softmax::tests::{every_width_and_spread, ulps};
     use crate::parallel::scope;
     use ndarray::ArrayView2;

@@ -317,7 +317,7 @@ impl ChunkedJob {
         let given = Given { at: &self.operands.values, rounding: &rounding, x_was_y: false };
         let is_operand = |name: &Name| *name != Name::DIVISOR;
         for note in
-            layer::admit_anew(self.layer.as_ref(), &given, is_operand).map_err(|error| shift_rows(error, begin))?
+            layer::admit_new(self.layer.as_ref(), &given, is_operand).map_err(|error| shift_rows(error, begin))?
         {
             let (code, operand) = (note.error.code, &note.error.operand);
             if !self.notes.iter().any(|known| known.error.code == code && known.error.operand == *operand) {

@@ -6,7 +6,7 @@ use crate::core::name::Name;
 use crate::format::ArrayStream;
 use crate::layer;
 use crate::layer::{Precision, Wanted};
-use crate::numeric::Running;
+use crate::ops::RunningSum;
 use crate::parallel::pages;
 use crate::parallel::progress::Progress;
 use crate::run::request::Request;
@@ -39,7 +39,7 @@ pub(super) struct ChunkedResults<'a> {
     /// Sums that no pass has computed yet.
     open_sums: Vec<PendingResult>,
     /// Sums that this pass computes.
-    running_sums: Vec<(Name, Running)>,
+    running_sums: Vec<(Name, RunningSum)>,
     /// Sums that have been computed and not yet written.
     finished_sums: Vec<(Name, ArrayD<f64>)>,
     /// The sum that is written next.
@@ -95,7 +95,7 @@ impl<'a> ChunkedResults<'a> {
         let belongs = |sum: &mut PendingResult| row_result.is_none() || job.pass_of_sum(&sum.name) == row_result;
         let sums = self.open_sums.extract_if(.., belongs);
         let is_single = job.precision == Precision::F32;
-        self.running_sums = sums.map(|sum| (sum.name, Running::new(&sum.shape, is_single))).collect();
+        self.running_sums = sums.map(|sum| (sum.name, RunningSum::new(&sum.shape, is_single))).collect();
         if job.is_single_pass() {
             let later = self.pending.as_slice().iter().filter(|result| !result.is_sum);
             self.later = later.map(|result| (result.name.clone(), VecDeque::new())).collect();
@@ -109,7 +109,7 @@ impl<'a> ChunkedResults<'a> {
         self.finished_sums.extend(self.running_sums.drain(..).map(|(name, sum)| {
             let sum = match divisor {
                 Some(divisor) if name == Name::DIVISOR => arr0(divisor).into_dyn(),
-                Some(divisor) if name == Name::LOSS => sum.over(divisor),
+                Some(divisor) if name == Name::LOSS => sum.divided_by(divisor),
                 _ => sum.finish(),
             };
             (name, sum)
@@ -127,7 +127,7 @@ impl<'a> ChunkedResults<'a> {
         let (layer, at, precision) = (self.job.layer.as_ref(), &self.job.operands.values, self.job.precision);
         let computed = Mutex::new((None, &mut self.later, &mut self.running_sums));
         let row_result = self.row_result.as_ref();
-        layer::compute_each(layer, at, dout.as_ref(), precision, Wanted::Only(&names), &|name, begin, value| {
+        layer::compute_in_chunks(layer, at, dout.as_ref(), precision, Wanted::Only(&names), &|name, begin, value| {
             let (rows, later, sums) = &mut *computed.lock().unwrap_or_else(PoisonError::into_inner);
             if row_result == Some(name) {
                 *rows = Some(value);

@@ -8,7 +8,7 @@ use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::format::OutputDtype;
 use crate::layer::{LAYERS, LayerSpec};
-use crate::numeric::Total;
+use crate::numeric::Superaccumulator;
 use crate::operand::OperandReader;
 use crate::report::{ChainReport, Report, ResultBlock};
 use ndarray::{ArrayD, IxDyn, arr0};
@@ -59,7 +59,7 @@ struct ShardSum {
     first: String,
     results: Vec<ResultTotal>,
     /// Sum of the divisors of means.
-    divisor: Option<(Name, Total)>,
+    divisor: Option<(Name, Superaccumulator)>,
     /// Per-row results, which are not added.
     skipped: Vec<String>,
 }
@@ -68,7 +68,7 @@ struct ShardSum {
 struct ResultTotal {
     name: Name,
     shape: Vec<usize>,
-    totals: Vec<Total>,
+    totals: Vec<Superaccumulator>,
 }
 
 /// Returns the name of a result without the name of its layer.
@@ -166,7 +166,7 @@ impl ShardSum {
         }
         let total = |(name, value): (&Name, &ArrayD<f64>)| {
             let shape = total_loss(name, value).shape().to_vec();
-            ResultTotal { name: name.clone(), totals: vec![Total::new(); shape.iter().product()], shape }
+            ResultTotal { name: name.clone(), totals: vec![Superaccumulator::default(); shape.iter().product()], shape }
         };
         self.results = shard.iter().map(total).collect();
         Ok(())
@@ -177,7 +177,7 @@ impl ShardSum {
         let name = shard.names().find(|name| base_name(name) == Name::DIVISOR.as_str()).cloned();
         let value = name.as_ref().and_then(|name| shard.take(name)).and_then(|value| value.first().copied());
         if let (0, Some(name), Some(_)) = (self.shards, name, value) {
-            self.divisor = Some((name, Total::new()));
+            self.divisor = Some((name, Superaccumulator::default()));
         }
         match (&mut self.divisor, value) {
             (None, None) => Ok(None),
@@ -213,7 +213,8 @@ impl ShardSum {
         let mut blocks = Vec::new();
         for ResultTotal { name, shape, totals } in self.results {
             let weighted = divisor.filter(|_| is_averaged(&name));
-            let value = |total: &Total| weighted.map_or_else(|| total.round(), |divisor| total.quotient(divisor));
+            let value =
+                |total: &Superaccumulator| weighted.map_or_else(|| total.round(), |divisor| total.quotient(divisor));
             let value = ArrayD::from_shape_vec(IxDyn(&shape), totals.iter().map(value).collect()).unwrap_or_default();
             let formula = match weighted {
                 Some(_) => format!("Σ divisor·{} of {shards} / Σ divisor", base_name(&name)),
@@ -253,7 +254,7 @@ fn total_loss(name: &Name, value: &ArrayD<f64>) -> ArrayD<f64> {
     if !is_loss(name) || value.ndim() == 0 {
         return value.clone();
     }
-    let mut total = Total::new();
+    let mut total = Superaccumulator::default();
     value.iter().for_each(|&loss| total.add(loss));
     arr0(total.round()).into_dyn()
 }

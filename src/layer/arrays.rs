@@ -1,0 +1,60 @@
+//! Operands as rows, and results computed element by element or row by row.
+
+use crate::ops::{ArrayOps, Kernel};
+use ndarray::{Array2, ArrayD, ArrayView2, IxDyn};
+
+/// Returns the rows of an operand: a vector is one row, a scalar one row of one value.
+pub(super) fn rows<S>(value: &ArrayD<S>) -> ArrayView2<'_, S> {
+    let (n, c) = match value.shape() {
+        [] => (1, 1),
+        [c] => (1, *c),
+        [n, c] => (*n, *c),
+        other => unreachable!("rank {} is refused when read", other.len()),
+    };
+    match value.view().into_shape_with_order((n, c)) {
+        Ok(view) => view,
+        Err(_) => unreachable!("operands are in standard layout"),
+    }
+}
+
+/// Returns rows as an array of that rank: the inverse of [`rows`].
+pub(super) fn with_rank<S: ArrayOps>(rows: Array2<S>, rank: usize) -> ArrayD<S> {
+    let shape: Vec<usize> = match rank {
+        0 => vec![],
+        1 => vec![rows.ncols()],
+        _ => vec![rows.nrows(), rows.ncols()],
+    };
+    let values = if rows.is_standard_layout() { rows } else { rows.as_standard_layout().into_owned() };
+    match values.into_shape_with_order(IxDyn(&shape)) {
+        Ok(array) => array,
+        Err(_) => unreachable!("a row has as many values as a vector"),
+    }
+}
+
+/// Returns an array of rank 0.
+pub(super) fn scalar<S>(value: S) -> ArrayD<S> {
+    ndarray::arr0(value).into_dyn()
+}
+
+/// Returns the elements of an operand, an output or its gradient, row by row.
+pub(super) fn elements<S>(value: &ArrayD<S>) -> &[S] {
+    value.as_slice().unwrap_or_else(|| unreachable!("operands are in standard layout"))
+}
+
+/// Returns `formula` of the elements with the same index of arrays of one shape. `kernel` names the formula if there is a fast
+/// kernel for it.
+pub(super) fn map<S: ArrayOps, const N: usize>(
+    kernel: Option<Kernel>,
+    inputs: [&ArrayD<S>; N],
+    formula: impl Fn([S; N]) -> S + Sync,
+) -> ArrayD<S> {
+    const CHUNK_ELEMENTS: usize = 1024;
+    let slices = inputs.map(elements);
+    let mapped = S::fill_chunks(slices[0].len(), CHUNK_ELEMENTS, |n, out| {
+        S::map_elements(kernel, slices.map(|slice| &slice[n * CHUNK_ELEMENTS..][..out.len()]), out, &formula);
+    });
+    match ArrayD::from_shape_vec(inputs[0].raw_dim(), mapped) {
+        Ok(array) => array,
+        Err(_) => unreachable!("there is an element for each place"),
+    }
+}

@@ -1,0 +1,125 @@
+//! f64: fast kernels, on all threads.
+
+use super::array_ops::{ArrayOps, Kernel};
+use super::loss::{Scale, Target};
+use super::{activations, loss, softmax};
+use crate::gemm;
+use crate::numeric::Scalar;
+use crate::numeric::float64::{add_error, sum_with_error};
+use crate::parallel::fill;
+use ndarray::{Array2, ArrayView2, CowArray, Ix2};
+
+impl ArrayOps for f64 {
+    fn map_elements<const N: usize>(
+        kernel: Option<Kernel>,
+        inputs: [&[f64]; N],
+        out: &mut [f64],
+        formula: impl Fn([f64; N]) -> f64,
+    ) {
+        match (kernel, &inputs[..]) {
+            (Some(Kernel::Sigmoid), [x]) => activations::sigmoid(x, out),
+            (Some(Kernel::SigmoidGradient), [x, _, dout]) => activations::sigmoid_gradient(x, dout, out),
+            (Some(Kernel::Tanh), [x]) => activations::tanh(x, out),
+            (Some(Kernel::TanhGradient), [x, _, dout]) => activations::tanh_gradient(x, dout, out),
+            _ => out.iter_mut().enumerate().for_each(|(k, out)| *out = formula(inputs.map(|input| input[k]))),
+        }
+    }
+
+    fn fill_chunks(len: usize, chunk: usize, fill: impl Fn(usize, &mut [f64]) + Sync) -> Vec<f64> {
+        fill::fill_chunks(len, chunk, fill)
+    }
+
+    /// Sums 64 rows at a time on any number of threads, with the errors of all additions, so the result depends on no machine.
+    fn sum_all_rows<T: Iterator<Item = f64>>(rows: usize, width: usize, terms: impl Fn(usize) -> T + Sync) -> f64 {
+        const CHUNK_ROWS: usize = 64;
+        let chunks = fill::map_rows(rows.div_ceil(CHUNK_ROWS), CHUNK_ROWS * width, |chunk| {
+            let rows = chunk * CHUNK_ROWS..rows.min((chunk + 1) * CHUNK_ROWS);
+            sum_with_error(rows.flat_map(&terms))
+        });
+        let rest: f64 = chunks.iter().map(|(_, error)| error).sum();
+        let (sum, error) = sum_with_error(chunks.into_iter().map(|(sum, _)| sum));
+        add_error((sum, rest + error))
+    }
+
+    fn sum_each_row<T: Iterator<Item = f64>>(rows: usize, width: usize, terms: impl Fn(usize) -> T + Sync) -> Vec<f64> {
+        fill::map_rows(rows, width, |n| f64::sum(terms(n)))
+    }
+
+    fn has_nan(elements: &[f64]) -> bool {
+        loss::has_nan(elements)
+    }
+
+    fn matmul(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
+        gemm::multiply(a, b)
+    }
+
+    fn scaled_difference(a: &[f64], factor: f64, t: Target<'_, f64>, scale: Scale<f64>, out: &mut [f64]) {
+        loss::logits_gradient(a, factor, t, scale, out);
+    }
+
+    fn scaled_quotient_where_nonzero(t: Target<'_, f64>, a: &[f64], offset: f64, scale: Scale<f64>, out: &mut [f64]) {
+        loss::probabilities_gradient(a, offset, t, scale, out);
+    }
+
+    fn softmax_rows(x: ArrayView2<'_, f64>) -> (Array2<f64>, Vec<(f64, f64)>) {
+        let (y, sums) = softmax::softmax_rows(elements(&x.as_standard_layout()), x.ncols());
+        let rows = sums.into_iter().map(|(max, others)| (max, Scalar::ln_1p(others))).collect();
+        (matrix(x.dim(), y), rows)
+    }
+
+    fn softmax_gradient(_: ArrayView2<'_, f64>, y: ArrayView2<'_, f64>, dout: ArrayView2<'_, f64>) -> Array2<f64> {
+        let (dim, y, dout) = (y.dim(), y.as_standard_layout(), dout.as_standard_layout());
+        matrix(dim, softmax::softmax_gradient(elements(&y), elements(&dout), dim.1))
+    }
+
+    /// Saves the largest element of each row, and the sum of the others' powers.
+    fn log_softmax_rows(x: ArrayView2<'_, f64>) -> (Array2<f64>, Array2<f64>) {
+        let (log, sums) = softmax::log_softmax_rows(elements(&x.as_standard_layout()), x.ncols());
+        let saved = sums.iter().flat_map(|&(max, others)| [max, others]).collect();
+        (matrix(x.dim(), log), matrix((sums.len(), 2), saved))
+    }
+
+    fn log_softmax_gradient(
+        x: ArrayView2<'_, f64>,
+        saved: ArrayView2<'_, f64>,
+        dout: ArrayView2<'_, f64>,
+    ) -> Array2<f64> {
+        let (x, dout) = (x.as_standard_layout(), dout.as_standard_layout());
+        let sums: Vec<(f64, f64)> = saved.rows().into_iter().map(|row| (row[0], row[1])).collect();
+        matrix(x.dim(), softmax::log_softmax_gradient(elements(&x), &sums, elements(&dout), x.ncols()))
+    }
+}
+
+/// Returns the elements row by row.
+fn elements<'a>(matrix: &'a CowArray<'_, f64, Ix2>) -> &'a [f64] {
+    matrix.as_slice().unwrap_or_default()
+}
+
+fn matrix(dim: (usize, usize), elements: Vec<f64>) -> Array2<f64> {
+    match Array2::from_shape_vec(dim, elements) {
+        Ok(matrix) => matrix,
+        Err(_) => unreachable!("there is an element for each place"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_of_rows_is_the_same_on_any_number_of_threads() {
+        let term = |n: usize, k: usize| [1e100, 1.0, -1e100, 0.1][(n + k) % 4];
+        for (rows, width) in [(0, 3), (1, 7), (64, 9), (65, 9), (1000, 100), (70_000, 3)] {
+            let terms = |n: usize| (0..width).map(move |k| term(n, k));
+            let whole = f64::sum((0..rows).flat_map(terms));
+            let alone = crate::parallel::scope::with_thread_limit(1, || f64::sum_all_rows(rows, width, terms));
+            assert!((alone - whole).abs() <= 1e-11 * whole.abs(), "{rows} {width}: {alone} {whole}");
+            for count in [2, 3] {
+                let found = crate::parallel::scope::with_thread_limit(count, || f64::sum_all_rows(rows, width, terms));
+                assert_eq!(found.to_bits(), alone.to_bits(), "{rows} {width}");
+                let each = crate::parallel::scope::with_thread_limit(count, || f64::sum_each_row(rows, width, terms));
+                assert!(each.into_iter().eq((0..rows).map(|n| f64::sum(terms(n)))));
+            }
+        }
+    }
+}
