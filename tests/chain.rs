@@ -1,4 +1,4 @@
-//! `--check` of a whole chain: end to end, and which layer is wrong.
+//! `--check` of a chain: end to end, and which layer is wrong.
 
 use crate::support::{nnlayer, piped, shell_in};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ const NET: &str = r#"{"nnlayer-tape":1,"layers":[
   {"kind":"sigmoid"},
   {"kind":"softmax-xent","settings":{"reduction":"mean"}}]}"#;
 
-/// A tape with gradients.
+/// Returns a tape with gradients.
 fn tape(net: &str) -> Value {
     let run = piped(net, &["net", "-", "--x", "1,2;-0.5,1.5;2,-1", "--t", "0,1,1", "--tape"]);
     serde_json::from_str(run.text()).unwrap()
@@ -27,7 +27,7 @@ fn failed(report: &Value) -> Vec<&str> {
     findings.filter(|finding| finding["verdict"] == "FAIL").map(|finding| finding["result"].as_str().unwrap()).collect()
 }
 
-/// a·b.
+/// Returns a·b.
 fn product(a: &Value, b: &Value) -> Value {
     let (a, b): (Vec<Vec<f64>>, Vec<Vec<f64>>) =
         (serde_json::from_value(a.clone()).unwrap(), serde_json::from_value(b.clone()).unwrap());
@@ -41,7 +41,7 @@ fn transposed(a: &Value) -> Value {
 }
 
 #[test]
-fn a_right_chain_passes_end_to_end() {
+fn a_correct_chain_passes_end_to_end() {
     for precision in ["f64", "f32"] {
         let args = ["net", "-", "--x", "1,2;-0.5,1.5;2,-1", "--t", "0,1,1", "--precision", precision, "--check"];
         let ran = piped(NET, &args);
@@ -60,9 +60,9 @@ fn a_right_chain_passes_end_to_end() {
 }
 
 #[test]
-fn the_wrong_layer_is_named_and_those_before_it_are_not() {
+fn the_wrong_layer_is_named_and_the_layers_before_it_are_not() {
     let mut wrong = tape(NET);
-    // ReLU passes on its upstream gradient unmasked, and fc1 goes on from there without a mistake.
+    // ReLU passes its upstream gradient on unmasked, and fc1 continues from it correctly.
     let dout = wrong["layers"][2]["gradients"]["dx"].clone();
     wrong["layers"][1]["gradients"]["dx"] = dout.clone();
     let x = wrong["layers"][0]["inputs"]["x"].clone();
@@ -78,7 +78,7 @@ fn the_wrong_layer_is_named_and_those_before_it_are_not() {
 }
 
 #[test]
-fn the_kind_of_mistake_is_said_of_a_layer_in_a_chain() {
+fn a_mistake_in_a_layer_of_a_chain_is_diagnosed() {
     let mut wrong = tape(NET);
     let dw: Vec<Vec<f64>> = serde_json::from_value(wrong["layers"][2]["gradients"]["dw"].clone()).unwrap();
     let tripled: Vec<Vec<f64>> = dw.iter().map(|row| row.iter().map(|v| v * 3.0).collect()).collect();
@@ -90,17 +90,17 @@ fn the_kind_of_mistake_is_said_of_a_layer_in_a_chain() {
 }
 
 #[test]
-fn a_gradient_inside_that_nothing_follows_from_is_checked_too() {
+fn an_inner_gradient_that_no_other_depends_on_is_checked() {
     let mut wrong = tape(NET);
     wrong["layers"][3]["gradients"]["dx"][0][1] = json!(0.5);
     let (status, report, text) = check(&wrong);
-    // fc2 was right when it was asked; its gradients are not of the changed one.
+    // The gradients of fc2 were computed from the right value, before it was changed.
     assert_eq!((status, failed(&report)), (1, vec!["sigmoid1.dx"]));
     assert!(text.contains("the layer that is wrong is sigmoid1:"), "{text}");
 }
 
 #[test]
-fn an_output_that_was_changed_is_found_where_it_was() {
+fn a_changed_output_is_found_in_its_layer() {
     let mut wrong = tape(NET);
     wrong["layers"][2]["outputs"]["y"][1][0] = json!(0.5);
     let (status, report, text) = check(&wrong);
@@ -110,7 +110,7 @@ fn an_output_that_was_changed_is_found_where_it_was() {
 }
 
 #[test]
-fn a_chain_that_ends_without_a_loss_is_checked_along_its_dout() {
+fn a_chain_without_a_loss_is_checked_for_its_dout() {
     let folder = crate::support::folder();
     let chain = "nnlayer affine --x '1,2;3,4' --w '1,0.5;-0.25,1' --b 0.5 --tape | nnlayer tanh | nnlayer backward";
     let run = |line: &str| shell_in(folder.path(), line);
@@ -122,7 +122,7 @@ fn a_chain_that_ends_without_a_loss_is_checked_along_its_dout() {
 }
 
 #[test]
-fn what_a_check_replaces_cannot_be_asked_for() {
+fn options_that_check_replaces_are_refused() {
     for args in [&["backward", "--check", "--tape"][..], &["net", "-", "--check", "--out", "y.json"]] {
         assert_eq!(nnlayer(args).status, 2);
     }

@@ -11,7 +11,7 @@ fn lines(args: &[&str]) -> (i32, String) {
 }
 
 #[test]
-fn equal_results_pass_with_status_0_and_others_fail_with_1() {
+fn equal_results_have_status_0_and_different_ones_status_1() {
     let (status, text) = lines(&["compare", "1,2", "1,2"]);
     assert_eq!(status, 0);
     assert!(text.starts_with("PASS (2): all 2 entries agree"), "{text}");
@@ -22,7 +22,7 @@ fn equal_results_pass_with_status_0_and_others_fail_with_1() {
 }
 
 #[test]
-fn the_rule_is_relative_to_b() {
+fn the_tolerance_is_relative_to_b() {
     // |10 − 9| ≤ 0.1·10, but not ≤ 0.1·9.
     assert_eq!(nnlayer(&["compare", "9", "10", "--rtol", "0.1", "--atol", "0"]).status, 0);
     assert_eq!(nnlayer(&["compare", "10", "9", "--rtol", "0.1", "--atol", "0"]).status, 1);
@@ -30,7 +30,7 @@ fn the_rule_is_relative_to_b() {
 }
 
 #[test]
-fn doubles_are_compared_more_closely_than_single_precision() {
+fn the_default_tolerance_is_smaller_for_doubles_than_for_single_precision() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let out = |name: &str, precision: &str| {
@@ -41,8 +41,12 @@ fn doubles_are_compared_more_closely_than_single_precision() {
     out("single.npy", "f32");
     out("single.json", "f32");
     assert_eq!(lines(&["compare", &path("double.npy"), &path("double.npy")]).0, 0);
-    assert_eq!(lines(&["compare", &path("single.npy"), &path("double.npy")]).0, 0, "f4 says how far it was rounded");
-    assert_eq!(lines(&["compare", &path("single.json"), &path("double.npy")]).0, 1, "text doesn't");
+    assert_eq!(
+        lines(&["compare", &path("single.npy"), &path("double.npy")]).0,
+        0,
+        "f4 implies the tolerance of single precision"
+    );
+    assert_eq!(lines(&["compare", &path("single.json"), &path("double.npy")]).0, 1, "text implies that of doubles");
 }
 
 #[test]
@@ -66,7 +70,7 @@ fn nan_and_infinities_agree_only_with_themselves() {
 }
 
 #[test]
-fn mean_and_quantiles_are_those_of_the_differences() {
+fn mean_and_quantiles_summarise_the_differences() {
     // Differences 0, 1, 2, …, 99 in another order.
     let a: Vec<String> = (0..100).map(|n| ((n * 37) % 100).to_string()).collect();
     let zeros = vec!["0"; 100].join(",");
@@ -82,7 +86,7 @@ fn mean_and_quantiles_are_those_of_the_differences() {
 }
 
 #[test]
-fn shapes_that_differ_fail_and_a_transpose_is_recognised() {
+fn different_shapes_fail_and_a_transpose_is_recognised() {
     let (status, text) = lines(&["compare", "1,2", "1,2,3"]);
     assert_eq!((status, text.as_str()), (1, "FAIL shapes differ: a is (2), b is (3)\n"));
     let (status, text) = lines(&["compare", "1,2,3;4,5,6", "1,4;2,5;3,6"]);
@@ -115,9 +119,9 @@ fn documents_are_compared_name_by_name_in_any_format() {
 }
 
 #[test]
-fn results_are_piped_into_a_comparison() {
+fn results_can_be_piped_into_a_comparison() {
     let ran = shell("nnlayer softmax --x 1,2 --forward --json | nnlayer compare - '{\"y\":[]}'");
-    assert_eq!(ran.status, 2, "an object is no argument");
+    assert_eq!(ran.status, 2, "an object is not an argument");
     let ran = shell("nnlayer softmax --x 0,0 --forward --json | nnlayer compare - 0.5,0.5");
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
     assert!(ran.text().starts_with("PASS y (2)"), "{}", ran.text());
@@ -129,7 +133,11 @@ fn the_distance_in_ulps_counts_across_zero() {
     assert_eq!(ulp_distance(5e-324, -5e-324), Some(2));
     assert_eq!(ulp_distance(1.0, 1.0 + f64::EPSILON), Some(1));
     assert_eq!(ulp_distance(1.0, 1.0 - f64::EPSILON / 2.0), Some(1));
-    assert_eq!(ulp_distance(f64::MAX, f64::MIN), Some(2 * 0x7fef_ffff_ffff_ffff), "the bits of the largest, twice");
+    assert_eq!(
+        ulp_distance(f64::MAX, f64::MIN),
+        Some(2 * 0x7fef_ffff_ffff_ffff),
+        "twice the bits of the largest double"
+    );
     assert_eq!(ulp_distance(f64::NAN, 1.0), None);
 }
 
@@ -141,10 +149,10 @@ proptest! {
         let (a, b): (Vec<f64>, Vec<f64>) = bits.iter().map(|(a, b)| (f64::from_bits(*a), f64::from_bits(*b))).unzip();
         let tolerance = Tolerance { atol, rtol, ulp };
         let array = |v: &[f64]| ndarray::Array1::from(v.to_vec()).into_dyn();
-        let found = compare(&array(&a), &array(&b), tolerance).entries.unwrap();
+        let entries = compare(&array(&a), &array(&b), tolerance).entries.unwrap();
         let outside = a.iter().zip(&b).filter(|(a, b)| !tolerance.accepts(**a, **b)).count();
-        prop_assert_eq!(found.outside, outside);
-        if let Some(worst) = found.worst {
+        prop_assert_eq!(entries.outside, outside);
+        if let Some(worst) = entries.worst {
             prop_assert_eq!(outside > 0, !tolerance.accepts(worst.a, worst.b));
         }
     }

@@ -1,4 +1,4 @@
-//! The programs of examples/gradcheck: what they answer is what nnlayer computes.
+//! The programs of examples/gradcheck reply with what nnlayer computes.
 
 use crate::support::{folder, has_program};
 use ndarray::{ArrayD, array};
@@ -26,26 +26,26 @@ fn commands(stem: &str, folder: &Path) -> Vec<Vec<OsString>> {
         }
     }
     if has_program("cc") {
-        let made = folder.join(stem);
+        let binary = folder.join(stem);
         let source = example(&format!("{stem}.c"));
         let output =
-            Command::new("cc").args(["-Wall", "-Wextra", "-Werror", "-o"]).arg(&made).arg(source).arg("-lm").output();
+            Command::new("cc").args(["-Wall", "-Wextra", "-Werror", "-o"]).arg(&binary).arg(source).arg("-lm").output();
         let output = output.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        commands.push(vec![made.into()]);
+        commands.push(vec![binary.into()]);
     }
     commands
 }
 
-fn settings(all: &[(&'static str, &'static str)]) -> Settings {
+fn settings(choices: &[(&'static str, &'static str)]) -> Settings {
     let mut settings = Settings::default();
-    for (name, word) in all {
+    for (name, word) in choices {
         settings.set(name, Value::Choice(word));
     }
     settings
 }
 
-/// What nnlayer says at a point.
+/// Returns the results of nnlayer at a point.
 fn ours(name: &str, settings: &Settings, point: &Point) -> Evaluation {
     let layer = (layer::find(name).unwrap().build)(settings).unwrap();
     layer::admit(layer.as_ref(), &Given { at: &point.operands, rounding: &|_| f64::EPSILON / 2.0, x_was_y: false })
@@ -55,7 +55,7 @@ fn ours(name: &str, settings: &Settings, point: &Point) -> Evaluation {
 }
 
 #[track_caller]
-fn same(theirs: &Tensors<f64>, ours: &Tensors<f64>, what: &str) {
+fn assert_near(theirs: &Tensors<f64>, ours: &Tensors<f64>, what: &str) {
     for (name, value) in ours.iter().filter(|(name, _)| **name != Name::DIVISOR) {
         let theirs = theirs.get(name).unwrap_or_else(|| panic!("{what}: no {name}"));
         assert_eq!(theirs.shape(), value.shape(), "{what}: {name}");
@@ -66,19 +66,19 @@ fn same(theirs: &Tensors<f64>, ours: &Tensors<f64>, what: &str) {
     assert_eq!(theirs.len(), ours.iter().filter(|(name, _)| **name != Name::DIVISOR).count(), "{what}");
 }
 
-/// Asks every program for these points, in both lifetimes.
-fn round(name: &str, settings: &Settings, points: &[Point]) {
+/// Evaluates these points with every program, started per request and persistent.
+fn check_programs(name: &str, settings: &Settings, points: &[Point]) {
     let folder = folder();
     for command in commands(&name.replace('-', "_"), folder.path()) {
         for lifetime in [ProcessLifetime::PerRequest, ProcessLifetime::Persistent] {
             let what = format!("{command:?} {lifetime:?}");
             let mut program = Program::new(&command, name, settings, lifetime, Duration::from_secs(60), Precision::F64);
             for _ in 0..2 {
-                let replies = program.evaluate(points).unwrap_or_else(|fault| panic!("{what}: {fault:?}"));
+                let replies = program.evaluate(points).unwrap_or_else(|error| panic!("{what}: {error:?}"));
                 for (reply, point) in replies.iter().zip(points) {
                     let ours = ours(name, settings, point);
-                    same(&reply.outputs, &ours.outputs, &what);
-                    same(&reply.gradients, &ours.gradients, &what);
+                    assert_near(&reply.outputs, &ours.outputs, &what);
+                    assert_near(&reply.gradients, &ours.gradients, &what);
                 }
             }
         }
@@ -90,7 +90,7 @@ fn point(at: &[(Name, ArrayD<f64>)], dout: Option<ArrayD<f64>>) -> Point {
 }
 
 #[test]
-fn affine_in_every_language() {
+fn affine_programs_match_nnlayer_in_every_language() {
     let (x, w) = (
         array![[1.5, -2.0, 0.25], [0.0, 1e-3, 4.0]].into_dyn(),
         array![[1.0, 2.0], [3.0, -4.0], [5.0, 0.5]].into_dyn(),
@@ -109,14 +109,14 @@ fn affine_in_every_language() {
         point(&[(Name::X, x.clone()), (Name::W, w.clone())], None),
         point(&[(Name::X, one), (Name::W, w.clone())], Some(array![1.0, 3.0].into_dyn())),
     ];
-    round("affine", &Settings::default(), &points);
-    let turned = w.t().as_standard_layout().into_owned().into_dyn();
-    let points = [point(&[(Name::X, x), (Name::W, turned)], Some(dout))];
-    round("affine", &settings(&[("w-layout", "out-in")]), &points);
+    check_programs("affine", &Settings::default(), &points);
+    let transposed = w.t().as_standard_layout().into_owned().into_dyn();
+    let points = [point(&[(Name::X, x), (Name::W, transposed)], Some(dout))];
+    check_programs("affine", &settings(&[("w-layout", "out-in")]), &points);
 }
 
 #[test]
-fn softmax_with_loss_in_every_language() {
+fn softmax_xent_programs_match_nnlayer_in_every_language() {
     let x = array![[1.0, 2.0, 4.0], [-700.0, 0.5, 0.0]].into_dyn();
     let soft = array![[0.25, 0.0, 0.75], [0.0, 2.0, 0.5]].into_dyn();
     let at = |t: &ArrayD<f64>| [(Name::X, x.clone()), (Name::T, t.clone())];
@@ -130,10 +130,10 @@ fn softmax_with_loss_in_every_language() {
             point(&single, scalar(1.0)),
             point(&at(&indices), None),
         ];
-        round("softmax-xent", &settings(&[("reduction", reduction)]), &points);
+        check_programs("softmax-xent", &settings(&[("reduction", reduction)]), &points);
     }
     let points = [point(&at(&soft), Some(array![1.0, 3.0].into_dyn())), point(&at(&indices), None)];
-    round("softmax-xent", &settings(&[("reduction", "none")]), &points);
+    check_programs("softmax-xent", &settings(&[("reduction", "none")]), &points);
 }
 
 #[test]
@@ -162,13 +162,13 @@ fn the_wrong_program_is_wrong_in_one_gradient_only() {
     let reply = program.evaluate(std::slice::from_ref(&point)).unwrap().remove(0);
     let mut ours = ours("affine", &settings, &point);
     assert_eq!(reply.gradients.known(&Name::DB).shape(), [2, 1]);
-    same(&reply.outputs, &ours.outputs, "outputs");
+    assert_near(&reply.outputs, &ours.outputs, "outputs");
     ours.gradients.insert(Name::DB, array![[1.0], [1.0]].into_dyn());
-    same(&reply.gradients, &ours.gradients, "gradients but db");
+    assert_near(&reply.gradients, &ours.gradients, "gradients but db");
 }
 
 #[test]
-fn every_example_is_short() {
+fn every_example_has_fewer_than_60_lines() {
     for entry in std::fs::read_dir(example("")).unwrap() {
         let path = entry.unwrap().path();
         let lines = std::fs::read_to_string(&path).unwrap().lines().count();

@@ -1,4 +1,4 @@
-//! Somebody's program as a subject: what it answers is read, and however it fails is named.
+//! External programs as implementations: replies are parsed, and every failure is reported.
 
 use crate::support::{folder, numbers};
 use ndarray::{ArrayD, array};
@@ -11,8 +11,8 @@ use nnlayer::layer::{Precision, Settings, Value};
 use std::ffi::OsString;
 use std::time::Duration;
 
-const LONG: Duration = Duration::from_secs(60);
-const SHORT: Duration = Duration::from_millis(300);
+const LONG_TIMEOUT: Duration = Duration::from_secs(60);
+const SHORT_TIMEOUT: Duration = Duration::from_millis(300);
 
 fn program(command: &[&str], lifetime: ProcessLifetime, timeout: Duration) -> Program {
     let command: Vec<OsString> = command.iter().map(OsString::from).collect();
@@ -20,46 +20,46 @@ fn program(command: &[&str], lifetime: ProcessLifetime, timeout: Duration) -> Pr
 }
 
 fn sh(script: &str) -> Program {
-    program(&["sh", "-c", script], ProcessLifetime::PerRequest, LONG)
+    program(&["sh", "-c", script], ProcessLifetime::PerRequest, LONG_TIMEOUT)
 }
 
 fn point(x: ArrayD<f64>) -> Point {
     Point { operands: Tensors::new().with(Name::X, x), dout: None }
 }
 
-fn one() -> Vec<Point> {
+fn one_point() -> Vec<Point> {
     vec![point(array![1.0, 2.0].into_dyn())]
 }
 
 #[track_caller]
 fn refusal(mut program: Program, code: Code, words: &str) -> Error {
-    let error = program.evaluate(&one()).expect_err("a program like this is refused");
+    let error = program.evaluate(&one_point()).expect_err("the program fails");
     assert_eq!(error.code, code, "{error:?}");
-    let all = format!("{error:?}");
-    assert!(all.contains(words), "{words}: {all}");
-    assert!(error.tip.is_some(), "{all}");
-    assert!(error.origin.is_some(), "{all}");
+    let text = format!("{error:?}");
+    assert!(text.contains(words), "{words}: {text}");
+    assert!(error.tip.is_some() && error.origin.is_some(), "{text}");
     error
 }
 
 #[track_caller]
-fn answer(script: &str) -> Vec<Evaluation> {
-    sh(script).evaluate(&one()).unwrap_or_else(|error| panic!("{error:?}"))
+fn evaluate(script: &str) -> Vec<Evaluation> {
+    sh(script).evaluate(&one_point()).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
 const REPLY: &str = r#"{"points":[{"outputs":{"y":[1,2]}}]}"#;
 
 #[test]
-fn a_request_says_what_is_asked_in_exact_digits() {
+fn a_request_contains_exact_numbers() {
     let folder = folder();
-    let said = folder.path().join("request");
+    let request = folder.path().join("request");
     let mut settings = Settings::default();
     settings.set("w-layout", Value::Choice("out-in"));
     settings.set("eps", Value::Number(1e-7));
     let script =
-        format!("cat > '{}'; echo '{{\"points\":[{{\"outputs\":{{}}}},{{\"outputs\":{{}}}}]}}'", said.display());
+        format!("cat > '{}'; echo '{{\"points\":[{{\"outputs\":{{}}}},{{\"outputs\":{{}}}}]}}'", request.display());
     let command = ["sh", "-c", &script].map(OsString::from);
-    let mut program = Program::new(&command, "affine", &settings, ProcessLifetime::PerRequest, LONG, Precision::F32);
+    let mut program =
+        Program::new(&command, "affine", &settings, ProcessLifetime::PerRequest, LONG_TIMEOUT, Precision::F32);
     assert_eq!(program.precision(), Precision::F32);
     let points = [
         Point {
@@ -72,7 +72,7 @@ fn a_request_says_what_is_asked_in_exact_digits() {
     ];
     program.evaluate(&points).unwrap();
     assert_eq!(
-        std::fs::read_to_string(said).unwrap(),
+        std::fs::read_to_string(request).unwrap(),
         concat!(
             r#"{"nnlayer":1,"layer":"affine","settings":{"eps":1e-7,"w-layout":"out-in"},"points":["#,
             r#"{"inputs":{"x":[[0.1,"NaN"]],"b":2.0},"dout":[1.0,"-Infinity"]},{"inputs":{"x":[-0.0,5e-324]}}]}"#,
@@ -82,23 +82,23 @@ fn a_request_says_what_is_asked_in_exact_digits() {
 }
 
 #[test]
-fn a_reply_of_any_shape_is_passed_on_as_it_is() {
-    let said = &answer(
+fn a_reply_may_contain_arrays_of_any_shape() {
+    let evaluation = &evaluate(
         r#"echo '{"points":[{"outputs":{"y":[[1,2],[3,NaN]],"loss":2,"z":[[[1],[2]],[[3],[4]]]},"gradients":{"dx":[],"db":["-Infinity",0.1],"dw":null}}],"more":true}'"#,
     )[0];
-    assert_eq!(said.outputs.known(&Name::Y).shape(), [2, 2]);
-    assert!(said.outputs.known(&Name::Y)[[1, 1]].is_nan());
-    assert_eq!(said.outputs.known(&Name::LOSS)[[]], 2.0);
-    let deep = said.outputs.known(&Name::new("z"));
+    assert_eq!(evaluation.outputs.known(&Name::Y).shape(), [2, 2]);
+    assert!(evaluation.outputs.known(&Name::Y)[[1, 1]].is_nan());
+    assert_eq!(evaluation.outputs.known(&Name::LOSS)[[]], 2.0);
+    let deep = evaluation.outputs.known(&Name::new("z"));
     assert_eq!((deep.shape(), deep[[1, 0, 0]]), (&[2, 2, 1][..], 3.0));
-    assert_eq!(said.gradients.known(&Name::DX).shape(), [0]);
-    assert_eq!(said.gradients.known(&Name::DB)[[0]], f64::NEG_INFINITY);
-    assert_eq!(said.gradients.known(&Name::DB)[[1]], 0.1);
-    assert!(said.gradients.get(&Name::DW).is_none());
+    assert_eq!(evaluation.gradients.known(&Name::DX).shape(), [0]);
+    assert_eq!(evaluation.gradients.known(&Name::DB)[[0]], f64::NEG_INFINITY);
+    assert_eq!(evaluation.gradients.known(&Name::DB)[[1]], 0.1);
+    assert!(evaluation.gradients.get(&Name::DW).is_none());
 }
 
 #[test]
-fn a_program_that_sleeps_is_ended_with_all_it_started() {
+fn a_timeout_kills_the_program_and_its_children() {
     let folder = folder();
     let file = folder.path().join("pid");
     let script = format!("sleep 300 & echo $! > '{}'; echo waiting >&2; wait", file.display());
@@ -116,13 +116,13 @@ fn a_program_that_sleeps_is_ended_with_all_it_started() {
 }
 
 #[test]
-fn a_program_that_answers_and_does_not_end_is_ended() {
+fn a_program_that_replies_and_does_not_end_times_out() {
     let script = format!("echo '{REPLY}'; exec >&-; sleep 300");
-    refusal(program(&["sh", "-c", &script], ProcessLifetime::PerRequest, SHORT), Code::ProgramTimeout, "0.3 s");
+    refusal(program(&["sh", "-c", &script], ProcessLifetime::PerRequest, SHORT_TIMEOUT), Code::ProgramTimeout, "0.3 s");
 }
 
 #[test]
-fn a_crash_is_named_with_its_status_or_signal_and_its_last_words() {
+fn a_crash_is_reported_with_status_or_signal_and_standard_error() {
     let error =
         refusal(sh("cat >/dev/null; echo one >&2; echo two >&2; exit 3"), Code::ProgramCrash, "ended with status 3");
     assert!(format!("{:?}", error.facts).contains("two"));
@@ -133,29 +133,29 @@ fn a_crash_is_named_with_its_status_or_signal_and_its_last_words() {
 }
 
 #[test]
-fn a_program_may_leave_its_input_unread() {
+fn a_program_need_not_read_its_input() {
     let many: Vec<Point> = vec![point(ArrayD::zeros(vec![1000, 1000]))];
     let script = format!("exec <&-; echo '{REPLY}'");
     assert_eq!(sh(&script).evaluate(&many).unwrap().len(), 1);
 }
 
 #[test]
-fn chatter_on_standard_error_blocks_nobody() {
+fn output_on_standard_error_does_not_block() {
     let script = format!("head -c 10000000 /dev/zero | tr '\\0' 'e' >&2; cat >/dev/null; echo '{REPLY}'");
-    assert_eq!(answer(&script).len(), 1);
+    assert_eq!(evaluate(&script).len(), 1);
 }
 
 #[test]
-fn a_program_may_answer_while_it_still_reads() {
+fn a_program_may_reply_before_it_has_read_everything() {
     // Both pipes are full long before either side is done.
     let script = r#"printf '{"points":[{"outputs":{"y":'; sed 's/.*"x"://; s/}}]}$/}}]}/'"#;
     let x = ArrayD::from_shape_fn(vec![1000, 300], |at| (at[0] * 300 + at[1]) as f64 / 7.0);
-    let said = sh(script).evaluate(&[point(x.clone())]).unwrap_or_else(|error| panic!("{error:?}"));
-    assert_eq!(said[0].outputs.known(&Name::Y), &x);
+    let evaluations = sh(script).evaluate(&[point(x.clone())]).unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!(evaluations[0].outputs.known(&Name::Y), &x);
 }
 
 #[test]
-fn answers_that_cannot_be_used_are_each_named() {
+fn every_unusable_reply_has_its_own_error() {
     let say = |text: &str| sh(&format!("cat >/dev/null; cat <<'END'\n{text}\nEND"));
     refusal(say("Traceback: oh dear"), Code::ReplyNotJson, "reply: Traceback: oh dear");
     refusal(say("{\"points\":[{\"outputs\":"), Code::ReplyNotJson, "it ends");
@@ -173,22 +173,22 @@ fn answers_that_cannot_be_used_are_each_named() {
 }
 
 #[test]
-fn an_answer_without_end_is_cut() {
-    let error = refusal(program(&["yes"], ProcessLifetime::PerRequest, LONG), Code::ReplyTooLong, "256 MB");
+fn an_endless_reply_is_stopped() {
+    let error = refusal(program(&["yes"], ProcessLifetime::PerRequest, LONG_TIMEOUT), Code::ReplyTooLong, "256 MB");
     assert!(error.origin.as_deref() == Some("yes"));
 }
 
 #[test]
-fn programs_that_cannot_be_started_are_told_apart() {
+fn every_reason_why_a_program_cannot_start_has_its_own_error() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("plain.py"), "print(1)").unwrap();
-    let start = |name: &str| program(&[name], ProcessLifetime::PerRequest, LONG);
+    let start = |name: &str| program(&[name], ProcessLifetime::PerRequest, LONG_TIMEOUT);
     refusal(start("no-such-program-at-all"), Code::ProgramMissing, "program not found");
     refusal(start("python3 mine.py"), Code::ProgramMissing, "without quotes");
     refusal(start(&path("plain.py")), Code::ProgramNotExecutable, "chmod +x");
     refusal(start(&path(".")), Code::ProgramNotExecutable, "folder");
-    refusal(program(&[], ProcessLifetime::PerRequest, LONG), Code::Usage, "no program");
+    refusal(program(&[], ProcessLifetime::PerRequest, LONG_TIMEOUT), Code::Usage, "no program");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -201,10 +201,10 @@ fn programs_that_cannot_be_started_are_told_apart() {
 }
 
 #[test]
-fn a_persistent_program_answers_line_by_line_in_one_process() {
+fn a_persistent_program_replies_line_by_line_in_one_process() {
     let script = r#"n=0; while read -r line; do n=$((n+1)); echo "{\"points\":[{\"outputs\":{\"y\":[$n,$$]}}]}"; done"#;
-    let mut program = program(&["sh", "-c", script], ProcessLifetime::Persistent, LONG);
-    let mut ask = || numbers_of(&program.evaluate(&one()).unwrap()[0]);
+    let mut program = program(&["sh", "-c", script], ProcessLifetime::Persistent, LONG_TIMEOUT);
+    let mut ask = || numbers_of(&program.evaluate(&one_point()).unwrap()[0]);
     let (first, second) = (ask(), ask());
     assert_eq!((first[0], second[0]), (1.0, 2.0));
     assert_eq!(first[1], second[1], "one process");
@@ -215,41 +215,41 @@ fn numbers_of(reply: &Evaluation) -> Vec<f64> {
 }
 
 #[test]
-fn a_persistent_program_that_fails_is_named_too() {
+fn a_persistent_program_that_fails_is_reported() {
     let persistent = |script: &str| program(&["sh", "-c", script], ProcessLifetime::Persistent, Duration::from_secs(2));
     let mut once = persistent(&format!("read -r line; echo '{REPLY}'; exit 4"));
-    once.evaluate(&one()).unwrap();
+    once.evaluate(&one_point()).unwrap();
     refusal(once, Code::ProgramCrash, "ended with status 4");
     refusal(persistent("read -r line; sleep 300"), Code::ProgramTimeout, "2 s");
     // The surplus lines reach the reader at some time, not at a known one: ask until they have.
     let mut talkative = persistent(&format!("yes '{REPLY}'"));
-    let error = (0..).find_map(|_| talkative.evaluate(&one()).err()).unwrap();
+    let error = (0..).find_map(|_| talkative.evaluate(&one_point()).err()).unwrap();
     assert!(error.code == Code::ReplyPoints && error.message.contains("more than one line"), "{error:?}");
     refusal(persistent("echo ready; read -r line; sleep 300"), Code::ReplyNotJson, "is no JSON");
 }
 
 #[test]
-fn the_example_of_the_protocol_is_what_nnlayer_computes() {
+fn the_example_in_the_protocol_matches_nnlayer() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/gradcheck-protocol.md")).unwrap();
     let lines: Vec<serde_json::Value> =
         text.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
     let [request, reply] = &lines[..] else { panic!("a request and a reply") };
-    for (asked, said) in request["points"].as_array().unwrap().iter().zip(reply["points"].as_array().unwrap()) {
-        let option = |name: &str| asked["inputs"][name].to_string();
+    for (point, evaluation) in request["points"].as_array().unwrap().iter().zip(reply["points"].as_array().unwrap()) {
+        let option = |name: &str| point["inputs"][name].to_string();
         let (x, w, b) = (option("x"), option("w"), option("b"));
         let mut args = vec!["affine", "--json", "--x", &x, "--w", &w, "--b", &b];
-        let dout = asked["dout"].to_string();
-        if asked.get("dout").is_some() {
+        let dout = point["dout"].to_string();
+        if point.get("dout").is_some() {
             args.extend(["--dout", &dout]);
         } else {
             args.push("--forward");
         }
         let ours = crate::support::nnlayer(&args).json();
-        let said = [&said["outputs"], &said["gradients"]].map(|part| part.as_object().cloned().unwrap_or_default());
-        let said: serde_json::Map<_, _> = said.into_iter().flatten().collect();
-        assert_eq!(said.len(), ours.as_object().unwrap().len());
-        for (name, value) in said {
-            assert_eq!(numbers(&value), numbers(&ours[&name]), "{name}");
+        let parts = [&evaluation["outputs"], &evaluation["gradients"]];
+        let results = parts.into_iter().filter_map(|part| part.as_object()).flatten();
+        assert_eq!(results.clone().count(), ours.as_object().unwrap().len());
+        for (name, value) in results {
+            assert_eq!(numbers(value), numbers(&ours[name]), "{name}");
         }
     }
 }

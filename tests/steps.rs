@@ -3,7 +3,7 @@
 use crate::support::{nnlayer, numbers, shell};
 use serde_json::Value;
 
-/// Evaluates the arithmetic of a step, as somebody with a calculator would.
+/// Evaluates the arithmetic of a step.
 struct Calculator<'a> {
     rest: &'a str,
 }
@@ -55,9 +55,9 @@ impl Calculator<'_> {
         let value = if self.take("e^") {
             self.factor().exp()
         } else if self.take("log(") {
-            self.closed().ln()
+            self.parenthesised().ln()
         } else if self.take("tanh(") {
-            self.closed().tanh()
+            self.parenthesised().tanh()
         } else if self.take("max(") {
             let mut largest = self.sum();
             while self.take(", ") {
@@ -66,15 +66,15 @@ impl Calculator<'_> {
             assert!(self.take(")"));
             largest
         } else if self.take("(") {
-            self.closed()
+            self.parenthesised()
         } else {
             self.number()
         };
         if self.take("²") { value * value } else { value }
     }
 
-    /// What stands before a closing bracket: a sum, or `5 if 2 > 0 else 0`.
-    fn closed(&mut self) -> f64 {
+    /// Evaluates the inside of parentheses, a sum or `5 if 2 > 0 else 0`, and takes the closing one.
+    fn parenthesised(&mut self) -> f64 {
         let value = self.sum();
         if !self.take(" if ") {
             assert!(self.take(")"), "{}", self.rest);
@@ -94,7 +94,7 @@ impl Calculator<'_> {
     }
 }
 
-/// Each step of a command: result, name, arithmetic, value.
+/// Returns each step of a command: result, name, arithmetic, value.
 fn steps(args: &[&str]) -> Vec<(String, String, Option<String>, f64)> {
     let json = nnlayer(&[args, &["--steps", "--json"]].concat()).json();
     let mut steps = Vec::new();
@@ -134,17 +134,17 @@ const COMMANDS: &[&[&str]] = &[
 ];
 
 #[test]
-fn a_calculator_gets_what_stands_behind_the_sign() {
+fn the_arithmetic_evaluates_to_the_value_of_its_step() {
     for args in COMMANDS {
         let mut seen = 0;
         for (_, name, arithmetic, value) in steps(args) {
             let Some(arithmetic) = arithmetic.filter(|text| !text.contains('[') && !text.ends_with("dout")) else {
                 continue;
             };
-            let mine = Calculator::evaluate(&arithmetic);
+            let evaluated = Calculator::evaluate(&arithmetic);
             assert!(
-                (mine - value).abs() <= 2e-6 * value.abs().max(1.0),
-                "{args:?} {name}: {arithmetic} = {mine}, {value}"
+                (evaluated - value).abs() <= 2e-6 * value.abs().max(1.0),
+                "{args:?} {name}: {arithmetic} = {evaluated}, {value}"
             );
             seen += 1;
         }
@@ -153,7 +153,7 @@ fn a_calculator_gets_what_stands_behind_the_sign() {
 }
 
 #[test]
-fn the_values_of_entries_are_the_results() {
+fn the_steps_of_entries_have_the_values_of_the_results() {
     for args in COMMANDS {
         let results = nnlayer(&[args, &["--json"] as &[&str]].concat()).json();
         for (name, value) in results.as_object().unwrap() {
@@ -168,9 +168,9 @@ fn the_values_of_entries_are_the_results() {
     }
 }
 
-/// Worked by hand: 2·1 + 4·1 + 2 is 8, and so on down the page.
+/// Calculated by hand.
 #[test]
-fn affine_reads_as_it_is_written_on_paper() {
+fn affine_steps_are_products_and_sums() {
     let text = shell("nnlayer affine --x '2,4;2,1' --w '1,2;1,4' --b 2,-1 --steps --dout '1,1;1,-1'");
     assert_eq!(
         text.quiet(),
@@ -231,7 +231,7 @@ with dot = Σ y∘dout
 }
 
 #[test]
-fn markdown_is_headings_and_tables() {
+fn markdown_output_has_headings_and_tables() {
     let text = shell("nnlayer xent --y 0.5,0.5 --t 0 --eps 0 --only loss --steps markdown");
     assert_eq!(
         text.quiet(),
@@ -249,7 +249,7 @@ with term = −t·log(y + eps)
 }
 
 #[test]
-fn an_option_may_follow_at_once() {
+fn the_format_of_steps_is_optional() {
     let plain = shell("nnlayer relu --x -1,2 --steps");
     assert_eq!(shell("nnlayer relu --steps --x -1,2").quiet(), plain.quiet());
     assert_eq!(shell("nnlayer relu --steps=text --x -1,2").quiet(), plain.quiet());
@@ -260,7 +260,7 @@ fn an_option_may_follow_at_once() {
 }
 
 #[test]
-fn of_a_large_result_the_first_entries_are_shown_and_the_others_counted() {
+fn a_large_result_shows_its_first_entries_and_counts_the_others() {
     let ran = shell("nnlayer affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --steps --only y,dw");
     let text = ran.quiet();
     assert!(text.contains("\n  … and 968 more entries of y\n"), "{text}");
@@ -269,10 +269,10 @@ fn of_a_large_result_the_first_entries_are_shown_and_the_others_counted() {
     assert!(text.contains(" + … 92 more … + "), "{text}");
 }
 
-/// Worked by hand: forward 1·1 + 2·0 + 0 = 1, −1 + 2 − 3 = −2, relu (1, 0), affine2 (3, 3), softmax ½ each; back y − t,
+/// Calculated by hand: forward 1·1 + 2·0 + 0 = 1, −1 + 2 − 3 = −2, relu (1, 0), affine2 (3, 3), softmax ½ each; back y − t,
 /// then 1 for both inputs of affine2, of which relu lets the first pass.
 #[test]
-fn a_chain_goes_forward_and_then_backward_from_its_end() {
+fn a_chain_shows_forward_steps_and_then_backward_steps() {
     let chain = "nnlayer affine --x 1,2 --w '1,-1;0,1' --b 0,-3 --tape | nnlayer relu \
         | nnlayer affine --w '1,3;5,7' --b 2,0 | nnlayer softmax-xent --t 0 | nnlayer backward --steps";
     let ran = shell(chain);
@@ -303,7 +303,7 @@ fn a_chain_goes_forward_and_then_backward_from_its_end() {
 }
 
 #[test]
-fn a_network_of_many_numbers_shows_the_first_of_each() {
+fn a_large_network_shows_the_first_entries_of_each_result() {
     let ran = shell(
         "nnlayer net fixtures/train/begin.json --x fixtures/digits/x.npy --t fixtures/digits/t.npy --steps --json",
     );
@@ -330,7 +330,7 @@ fn a_network_of_many_numbers_shows_the_first_of_each() {
 }
 
 #[test]
-fn single_precision_follows_the_numbers_that_were_read() {
+fn single_precision_steps_use_the_rounded_operands() {
     let ran = shell("nnlayer softmax --x 0.1,0.2 --precision f32 --steps --json --only y").json();
     let direct = shell("nnlayer softmax --x 0.1,0.2 --precision f32 --json --only y").json();
     let all = ran["steps"][0]["steps"].as_array().unwrap();
@@ -367,7 +367,7 @@ FAIL: 2 of your 7 steps differ; first difference: e[1]: yours 0.38, ours 0.36787
 }
 
 #[test]
-fn right_steps_pass_and_shapes_that_differ_are_said() {
+fn right_steps_pass_and_different_shapes_are_reported() {
     let loss = |answers: &str| {
         shell(&format!("echo '{answers}' | nnlayer xent --y '0.5,0.5;0.25,0.75' --t 0,1 --steps --expect -"))
     };
@@ -388,7 +388,7 @@ fn right_steps_pass_and_shapes_that_differ_are_said() {
 }
 
 #[test]
-fn the_first_wrong_step_is_shown_even_if_it_is_hidden() {
+fn the_first_wrong_step_is_shown_even_among_hidden_ones() {
     let ran = shell(
         "nnlayer affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --only y --json | sed 's/]]}/,77]]}/; s/,[-0-9.e]*,77]]}/,77]]}/' \
          | nnlayer affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --only y --steps --expect -",

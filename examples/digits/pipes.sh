@@ -1,5 +1,5 @@
 #!/bin/sh
-# Trains a 64-32-10 network with one pipeline a batch. In a folder where digits.py was run; nnlayer on the path.
+# Trains a 64-32-10 network with one pipeline per batch. Run it in a folder with the files of digits.py, and nnlayer on PATH.
 set -eu
 seq 1 "${EPOCHS:-10}" > epochs
 for file in x t; do

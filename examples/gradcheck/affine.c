@@ -15,9 +15,9 @@ static void answer(Json *point, int out_in) {
             for (int k = 0; k < y.columns; k++) y.at[i * y.columns + k] += b.at[b.rank ? k : 0];
     }
     printf("{\"outputs\":{");
-    print_matrix("y", y, x.rank); /* a vector is one sample: its results are vectors too */
+    print_matrix("y", y, x.rank); /* a vector is one sample, and its results are vectors */
     printf("}");
-    if (upstream) { /* without it no gradients are wanted */
+    if (upstream) { /* without dout, no gradients are needed */
         Matrix dout = matrix(upstream);
         printf(",\"gradients\":{");
         print_matrix("dx", dot(dout, 0, w, !out_in), x.rank);
@@ -38,7 +38,7 @@ static void answer(Json *point, int out_in) {
 int main(void) {
     char *line = NULL;
     size_t size = 0;
-    while (getline(&line, &size, stdin) > 0) { /* one request, or with --persistent one after the other */
+    while (getline(&line, &size, stdin) > 0) { /* one request, or several with --persistent */
         Json request = {0};
         read_value(line, &request);
         Json *layout = get(get(&request, "settings"), "w-layout");

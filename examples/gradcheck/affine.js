@@ -11,7 +11,7 @@ const dot = (a, b) => {
 
 function answer(point, settings) {
   let { x, w, b } = point.inputs;
-  const single = !Array.isArray(x[0]); // a vector is one sample: its results are vectors too
+  const single = !Array.isArray(x[0]); // a vector is one sample, and its results are vectors
   const rows = single ? [x] : x;
   const outIn = settings["w-layout"] === "out-in";
   if (outIn) w = transpose(w);
@@ -20,7 +20,7 @@ function answer(point, settings) {
   if (b !== undefined) y = y.map((row) => row.map((v, k) => v + (Array.isArray(b) ? b[k] : b)));
   const reply = { outputs: { y: single ? y[0] : y } };
 
-  if (point.dout !== undefined) { // without it no gradients are wanted
+  if (point.dout !== undefined) { // without dout, no gradients are needed
     const dout = single ? [point.dout] : point.dout;
     const dx = dot(dout, transpose(w));
     const dw = dot(transpose(rows), dout);
@@ -30,7 +30,7 @@ function answer(point, settings) {
   return reply;
 }
 
-// One request, or with --persistent one after the other.
+// One request, or several with --persistent.
 require("readline").createInterface({ input: process.stdin }).on("line", (line) => {
   const request = JSON.parse(line);
   const points = request.points.map((point) => answer(point, request.settings));

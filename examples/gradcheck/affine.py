@@ -19,7 +19,7 @@ def dot(a, b):
 def answer(point, settings):
     inputs = point["inputs"]
     x, w, b = inputs["x"], inputs["w"], inputs.get("b")
-    single = not isinstance(x[0], list)  # a vector is one sample: its results are vectors too
+    single = not isinstance(x[0], list)  # a vector is one sample, and its results are vectors
     rows = [x] if single else x
     out_in = settings.get("w-layout") == "out-in"
     if out_in:
@@ -31,7 +31,7 @@ def answer(point, settings):
         y = [[v + c for v, c in zip(row, bias)] for row in y]
     reply = {"outputs": {"y": y[0] if single else y}}
 
-    if "dout" in point:  # without it no gradients are wanted
+    if "dout" in point:  # without dout, no gradients are needed
         dout = [point["dout"]] if single else point["dout"]
         dx = dot(dout, transpose(w))
         dw = dot(transpose(rows), dout)
@@ -42,7 +42,7 @@ def answer(point, settings):
 
 
 def main():
-    for line in sys.stdin:  # one request, or with --persistent one after the other
+    for line in sys.stdin:  # one request, or several with --persistent
         request = json.loads(line)
         points = [answer(point, request["settings"]) for point in request["points"]]
         print(json.dumps({"points": points}), flush=True)

@@ -1,5 +1,4 @@
-/* As much JSON as a request needs: a tree of values, and matrices out of it. What is read is never given back, which a
-   program that lives for a check can afford. */
+/* Parses the JSON of a request into a tree of values. Memory is never freed, because the program ends with the check. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,32 +6,32 @@
 
 typedef struct Json Json;
 struct Json {
-    char kind; /* { object, [ array, " string, 0 anything else */
+    char kind; /* { for an object, [ for an array, " for a string, 0 for a number or word */
     char *key, *text;
     double number;
     Json *child, *next;
 };
 
-static char *blanks(char *at) { return at + strspn(at, " \t\r\n"); }
+static char *skip_space(char *at) { return at + strspn(at, " \t\r\n"); }
 
 static char *read_value(char *at, Json *into) {
-    at = blanks(at);
+    at = skip_space(at);
     into->kind = *at == '{' || *at == '[' || *at == '"' ? *at : 0;
-    if (into->kind == '"') { /* keys and words without escapes */
+    if (into->kind == '"') { /* keys and values contain no escapes */
         into->text = ++at;
         at = strchr(at, '"');
         *at++ = 0;
         into->number = strtod(into->text, NULL); /* "NaN" and "Infinity" */
     } else if (into->kind) {
         Json **last = &into->child;
-        for (at = blanks(at + 1); *at != '}' && *at != ']'; at = blanks(at)) {
+        for (at = skip_space(at + 1); *at != '}' && *at != ']'; at = skip_space(at)) {
             Json *entry = *last = calloc(1, sizeof(Json));
             if (into->kind == '{') {
                 Json key = {0};
-                at = blanks(read_value(at, &key)) + 1; /* the colon */
+                at = skip_space(read_value(at, &key)) + 1; /* the colon */
                 entry->key = key.text;
             }
-            at = blanks(read_value(at, entry));
+            at = skip_space(read_value(at, entry));
             at += *at == ',';
             last = &entry->next;
         }

@@ -1,9 +1,9 @@
-/* Matrices from JSON and to it. A vector is one row, a number one row of one value; rank remembers which. */
+/* Reads matrices from JSON and prints them. A vector is one row, a number one row of one value; rank tells them apart. */
 #include "json.h"
 
 typedef struct {
     int rank, rows, columns;
-    double *at; /* row by row */
+    double *at; /* in row-major order */
 } Matrix;
 
 static int length(Json *list) {
@@ -29,15 +29,16 @@ static Matrix matrix(Json *value) {
     return m;
 }
 
-/* a·b, either of them transposed where its flag is set */
-static inline Matrix dot(Matrix a, int turn_a, Matrix b, int turn_b) {
-    int rows = turn_a ? a.columns : a.rows, inner = turn_a ? a.rows : a.columns, columns = turn_b ? b.rows : b.columns;
+/* Returns a·b; each is transposed if its flag is set. */
+static inline Matrix dot(Matrix a, int transpose_a, Matrix b, int transpose_b) {
+    int rows = transpose_a ? a.columns : a.rows, inner = transpose_a ? a.rows : a.columns;
+    int columns = transpose_b ? b.rows : b.columns;
     Matrix m = zeros(2, rows, columns);
     for (int i = 0; i < rows; i++)
         for (int k = 0; k < columns; k++)
             for (int j = 0; j < inner; j++)
-                m.at[i * columns + k] += (turn_a ? a.at[j * a.columns + i] : a.at[i * a.columns + j]) *
-                                         (turn_b ? b.at[k * b.columns + j] : b.at[j * b.columns + k]);
+                m.at[i * columns + k] += (transpose_a ? a.at[j * a.columns + i] : a.at[i * a.columns + j]) *
+                                         (transpose_b ? b.at[k * b.columns + j] : b.at[j * b.columns + k]);
     return m;
 }
 

@@ -16,7 +16,7 @@ static void answer(Json *point, int mean, int none) {
         for (int k = 0; k < classes; k++) largest = fmax(largest, row[k]);
         for (int k = 0; k < classes; k++) total += exp(row[k] - largest);
         for (int k = 0; k < classes; k++) {
-            /* Targets of one rank less are class indices. */
+            /* Targets with one axis less are class indices. */
             double target = t.rank == x.rank ? t.at[i * classes + k] : t.at[i] == k;
             targets += target;
             y.at[i * classes + k] = exp(row[k] - largest) / total;

@@ -15,7 +15,7 @@ function answer(point, reduction) {
   const { x, t } = point.inputs;
   const single = !Array.isArray(x[0]); // a vector is one sample
   const rows = single ? [x] : x;
-  // Targets of one rank less are class indices.
+  // Targets with one axis less are class indices.
   const targets = (single ? [t] : t).map((t, n) => (Array.isArray(t) ? t : rows[n].map((_, k) => (k === t ? 1 : 0))));
 
   const ys = [];

@@ -22,7 +22,7 @@ def answer(point, reduction):
     x, t = point["inputs"]["x"], point["inputs"]["t"]
     single = not isinstance(x[0], list)  # a vector is one sample
     rows, targets = ([x], [t]) if single else (x, t)
-    # Targets of one rank less are class indices.
+    # Targets with one axis less are class indices.
     targets = [t if isinstance(t, list) else one_hot(t, len(row)) for t, row in zip(targets, rows)]
 
     ys, losses = [], []

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Loss, dW and db of a million rows of digits, in shards under GNU parallel, against one run: run.sh [ROWS] [BLOCK]
+# Computes loss, dW and db of a million rows of digits in shards with GNU parallel, and compares them with those of one run.
+# Usage: run.sh [ROWS] [BLOCK]
 #
-# Needs GNU parallel (Debian: apt-get install parallel) and, where NNLAYER does not name a binary, cargo. With --sshlogin and
+# Needs GNU parallel (Debian: apt-get install parallel), and cargo unless NNLAYER names a binary. With --sshlogin and
 # --basefile, parallel sends the same jobs to other machines.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,7 +12,7 @@ trap 'rm -r "$folder"' EXIT
 sh "$here/../shards/prepare.sh" "$folder" "$rows"
 cd "$folder"
 begin=$(date +%s.%N)
-# Each job has a core: nnlayer need not share it among threads.
+# Each job has one core, so nnlayer need not use threads.
 parallel --will-cite --pipe-part -a rows.csv --block "$block" sh ./shard.sh ./nnlayer model.json > shards.ndjson
 echo "$(wc -l < shards.ndjson) shards under GNU parallel: $(date +%s.%N | awk -v begin="$begin" '{ printf "%.1f", $1 - begin }') s"
 sh "$here/../shards/finish.sh" "$folder"

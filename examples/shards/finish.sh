@@ -1,5 +1,5 @@
 #!/bin/sh
-# finish.sh FOLDER: adds up FOLDER/shards.ndjson in three orders, and compares with one run of FOLDER/rows.csv.
+# Usage: finish.sh FOLDER. Adds FOLDER/shards.ndjson in three orders, and compares the sums with one run of FOLDER/rows.csv.
 set -eu
 cd "$1"
 rows=$(wc -l < rows.csv)
@@ -11,7 +11,7 @@ echo "$(wc -l < shards.ndjson) shards in three orders: the same bits"
 begin=$(date +%s.%N)
 sh ./shard.sh ./nnlayer model.json < rows.csv > single.json
 echo "one run over all rows: $(date +%s.%N | awk -v begin="$begin" '{ printf "%.1f", $1 - begin }') s"
-# A sum of n terms may be off by (n + 8)·2⁻⁵³ of their magnitudes: here the mean of numbers up to 1, pixels times differences.
+# A sum of n terms has an error of at most (n + 8)·2⁻⁵³ times their magnitudes. The terms are pixels times differences, up to 1.
 bound=$(awk -v n="$rows" 'BEGIN { printf "%.3e", (n + 8) * 2 ^ -53 }')
 for layer in affine1 softmax-xent1; do
     ./nnlayer compare "cat.json#/$layer" "single.json#/$layer" --atol "$bound" --rtol 0

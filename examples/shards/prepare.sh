@@ -1,5 +1,5 @@
 #!/bin/sh
-# prepare.sh FOLDER ROWS: the binary, a network and so many rows of digits, repeated as often as that takes, in FOLDER.
+# Usage: prepare.sh FOLDER ROWS. Writes the binary, a network and ROWS rows of digits, repeated as needed, to FOLDER.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 folder=$1 rows=$2
@@ -13,7 +13,7 @@ cp "$root/examples/shards/model.json" "$root/examples/shards/shard.sh" "$root/fi
     "$root/fixtures/digits/b.npy" "$folder"
 cd "$folder"
 echo "writing $rows rows of digits"
-# What is positive goes through relu as it is.
+# relu does not change positive numbers: it converts the format.
 ./nnlayer relu --x "$root/fixtures/train/digits.npz#x" --forward --out x.csv
 ./nnlayer relu --x "$root/fixtures/train/digits.npz#t" --forward --out t.csv
 sed 's/\.0$//' t.csv | paste -d, - x.csv | sed 's/\.0,/,/g; s/\.0$//' > digits.csv

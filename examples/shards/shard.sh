@@ -1,5 +1,5 @@
 #!/bin/sh
-# shard.sh NNLAYER MODEL: lines of class,pixel,… on standard input; one line of JSON with their loss, dW and db.
+# Usage: shard.sh NNLAYER MODEL. Reads lines of class,pixel,… and writes one line of JSON with their loss, dW and db.
 set -eu
 rows=$(mktemp -d)
 trap 'rm -r "$rows"' EXIT

@@ -1,6 +1,6 @@
-"""Sends the rows of FOLDER through nnlayer, a shard a partition, and keeps what it says of each: digits.py FOLDER SHARDS
+"""Runs nnlayer on the rows of FOLDER, one shard per partition, and writes the results. Usage: digits.py FOLDER SHARDS
 
-For spark-submit, which sends the binary, the network and shard.sh along by --files.
+spark-submit distributes the binary, the network and shard.sh with --files.
 """
 import pathlib, sys, time
 from pyspark import SparkContext

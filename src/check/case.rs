@@ -8,7 +8,7 @@ use crate::core::tensors::Tensors;
 use crate::layer;
 use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Settings};
 use crate::numeric::{DoubleDouble, Scalar};
-use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray::{ArrayD, IxDyn};
 
 /// The layer, or chain of layers, of nnlayer that an implementation is compared with.
 pub struct Reference {
@@ -16,7 +16,7 @@ pub struct Reference {
     pub name: &'static str,
     /// The layer.
     pub layer: Box<dyn AnyLayer>,
-    /// How the layer was built; `None` for a chain, whose layers are diagnosed one by one.
+    /// Registry row and settings of the layer; `None` for a chain, whose layers are diagnosed one by one.
     pub config: Option<LayerConfig>,
 }
 
@@ -158,11 +158,7 @@ fn logit_target(
     }
     let mut skipped_rows = Vec::new();
     let mut row_slack = Vec::new();
-    let rows: Vec<Vec<f64>> = match y.ndim() {
-        2 => y.axis_iter(Axis(0)).map(|row| row.iter().copied().collect()).collect(),
-        _ => vec![y.iter().copied().collect()],
-    };
-    for (n, row) in rows.iter().enumerate() {
+    for (n, row) in y.rows().into_iter().enumerate() {
         let sum = f64::sum(row.iter().copied());
         row_slack.push((sum - 1.0).abs());
         if row.iter().any(|v| *v <= 0.0) {
@@ -173,7 +169,7 @@ fn logit_target(
         }
     }
     let is_skipped = |n: usize| skipped_rows.iter().any(|(row, _)| *row == n);
-    let columns = rows.first().map_or(1, Vec::len).max(1);
+    let columns = y.shape().last().copied().unwrap_or(1).max(1);
     let mut logits = y.map(|&v| DoubleDouble::from_f64(v));
     for (n, value) in logits.iter_mut().enumerate() {
         *value = if is_skipped(n / columns) { DoubleDouble::zero() } else { value.ln() };

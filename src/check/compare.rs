@@ -104,7 +104,7 @@ pub struct ArrayComparison {
 }
 
 /// Statistics of the differences between the entries of two arrays of the same shape.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EntryStatistics {
     /// Number of entries.
     pub count: usize,
@@ -158,9 +158,8 @@ pub fn compare(a: &ArrayD<f64>, b: &ArrayD<f64>, tolerance: Tolerance) -> ArrayC
 
 fn compare_entries(a: &ArrayD<f64>, b: &ArrayD<f64>, tolerance: &Tolerance) -> EntryStatistics {
     let mut errors: Vec<f64> = Vec::with_capacity(a.len());
-    let (count, quantiles, shape) = (a.len(), [0.0; 4], a.shape().to_vec());
-    let mut statistics =
-        EntryStatistics { count, outside: 0, nan: 0, worst: None, mean: 0.0, quantiles, ulps: Some(0) };
+    let (shape, count) = (a.shape(), a.len());
+    let mut statistics = EntryStatistics { count, ulps: Some(0), ..EntryStatistics::default() };
     let mut worst_rank = (false, -1.0);
     for (n, (&a, &b)) in a.iter().zip(b).enumerate() {
         let (is_outside, error, ulps) = (!tolerance.accepts(a, b), absolute_error(a, b), ulp_distance(a, b));
@@ -171,7 +170,7 @@ fn compare_entries(a: &ArrayD<f64>, b: &ArrayD<f64>, tolerance: &Tolerance) -> E
         let rank = (is_outside, tolerance.excess(a, b));
         if rank.partial_cmp(&worst_rank).is_some_and(std::cmp::Ordering::is_gt) {
             worst_rank = rank;
-            statistics.worst = Some(WorstEntry { index: unravel_index(n, &shape), a, b, error, ulps });
+            statistics.worst = Some(WorstEntry { index: unravel_index(n, shape), a, b, error, ulps });
         }
     }
     errors.sort_unstable_by(f64::total_cmp);

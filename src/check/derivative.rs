@@ -88,8 +88,8 @@ impl<'a> Derivative<'a> {
         };
         let directions: Vec<Vec<(usize, f64)>> = (0..4).map(direction).collect();
         let lengths = |k: usize| {
-            let widest = around.size / if k.is_multiple_of(2) { 2.0 } else { 4.0 };
-            (0..13).flat_map(move |level| (-4i32..=4).map(move |n| widest / 4f64.powi(level) * f64::from(n) / 4.0))
+            let width = around.size / if k.is_multiple_of(2) { 2.0 } else { 4.0 };
+            (0..13).flat_map(move |level| (-4i32..=4).map(move |n| width / 4f64.powi(level) * f64::from(n) / 4.0))
         };
         let steps: Vec<Step<'_>> = directions
             .iter()

@@ -1,4 +1,4 @@
-//! What a mistake is, and the tools to recognise one: a wrong gradient is compared with what each mistake would give.
+//! Diagnosis of wrong gradients: each is compared with what a known mistake would give.
 
 use super::arrays::{is_same, max_abs};
 use super::case::{Case, LayerConfig};

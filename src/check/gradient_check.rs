@@ -11,7 +11,7 @@ use super::implementation::{Evaluation, Implementation, Point};
 use super::mistakes::diagnose;
 use super::options::CheckOptions;
 use super::precision::{relative_tolerance, round_to, unit_roundoff};
-use super::sampling::{Directions, differentiable_entries, step_scale};
+use super::sampling::{differentiable_entries, draw_directions, step_scale};
 use crate::core::error::{Code, Error, format_shape};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
@@ -33,7 +33,11 @@ pub fn check(
     if !options.differentiates_reference {
         require_determinism(&mut evaluations)?;
     }
-    let Some(first) = evaluations.first() else { return Err(no_points()) };
+    let Some(first) = evaluations.first() else {
+        return Err(
+            Error::new(Code::ReplyPoints, "the reply contains no points").tip("reply with one object for each point")
+        );
+    };
     if case.targets.iter().all(|target| first.gradients.get(&target.name).is_none()) {
         return Err(no_gradients(case));
     }
@@ -59,11 +63,6 @@ pub fn check(
     let layer = case.reference.as_ref().map_or("custom", |reference| reference.name).to_owned();
     let differentiates_implementation = !options.differentiates_reference;
     Ok(CheckReport { layer, differentiates_implementation, findings, seed, notes })
-}
-
-fn no_points() -> Error {
-    Error::new(Code::ReplyPoints, "the reply contains no points")
-        .tip("reply with one object for each point: {\"outputs\": {…}, \"gradients\": {…}}")
 }
 
 fn no_gradients(case: &Case) -> Error {
@@ -243,16 +242,14 @@ impl Checker<'_> {
             finding.notes.extend(surrogate.skipped_rows.iter().map(|(_, reason)| format!("not checked: {reason}")));
         }
         let open = differentiable_entries(target, &operand, gradient, &mut finding);
-        let Directions { entries, random } = Directions::draw(&open, &operand, self.options, &mut self.rng);
+        let (entries, random) = draw_directions(&open, &operand, self.options, &mut self.rng);
         self.has_sampled |= !random.is_empty();
         finding.checked += entries.len();
         finding.directions = random.len();
-        let directions: Vec<Direction> = entries.into_iter().chain(random).collect();
-        let rounding = self.rounding(&target.name, gradient);
-        let around = Direction {
-            entries: open.iter().map(|&n| (n, self.rng.sign() * step_scale(&operand, n))).collect(),
-            size: 1.0,
-        };
+        let directions: &Vec<Direction> = &entries.into_iter().chain(random).collect();
+        let rounding = &self.rounding(&target.name, gradient);
+        let entries = open.iter().map(|&n| (n, self.rng.sign() * step_scale(&operand, n))).collect();
+        let around = Direction { entries, size: 1.0 };
         let tolerance = relative_tolerance(self.implementation.precision());
         let (output, on_forward) = (self.case.output.clone(), self.options.on_forward);
         let mut of_layer;
@@ -281,15 +278,8 @@ impl Checker<'_> {
             finding.notes.push(format!("{} is not finite, so it has no derivative here", self.case.output));
             return Ok(finding);
         }
-        let estimates = derivative.estimate(&directions, precision)?;
-        let entries = GradientEntries {
-            gradient,
-            rounding: &rounding,
-            target,
-            tolerance,
-            directions: &directions,
-            estimates: &estimates,
-        };
+        let estimates = &derivative.estimate(directions, precision)?;
+        let entries = GradientEntries { gradient, rounding, target, tolerance, directions, estimates };
         entries.check_all(&mut finding, &mut derivative)?;
         entries.require_small_error_bars(&mut finding, &self.case.dout);
         if finding.verdict == Verdict::Pass {

@@ -43,36 +43,23 @@ pub(super) fn differentiable_entries(
     open
 }
 
-/// The directions of a check.
-pub(super) struct Directions {
-    /// Single entries.
-    pub(super) entries: Vec<Direction>,
-    /// Random directions.
-    pub(super) random: Vec<Direction>,
-}
-
-impl Directions {
-    /// Takes every open entry, or a sample of them and random directions.
-    pub(super) fn draw(
-        open: &[usize],
-        operand: &ArrayD<f64>,
-        options: &CheckOptions<'_>,
-        rng: &mut SplitMix64,
-    ) -> Directions {
-        let entry = |n: usize| Direction { entries: vec![(n, 1.0)], size: step_scale(operand, n) };
-        if open.len() <= options.max_entries {
-            return Directions { entries: open.iter().map(|&n| entry(n)).collect(), random: Vec::new() };
-        }
-        let mut sample: Vec<usize> = (0..options.max_entries).map(|_| open[rng.index(open.len())]).collect();
-        sample.sort_unstable();
-        sample.dedup();
-        let random = (0..options.directions).map(|_| Direction {
-            entries: open.iter().map(|&n| (n, rng.sign() * step_scale(operand, n).min(1.0))).collect(),
-            size: 1.0,
-        });
-        let random = random.collect();
-        Directions { entries: sample.into_iter().map(entry).collect(), random }
+/// Returns every open entry as a direction, or a sample of them and random directions.
+pub(super) fn draw_directions(
+    open: &[usize],
+    operand: &ArrayD<f64>,
+    options: &CheckOptions<'_>,
+    rng: &mut SplitMix64,
+) -> (Vec<Direction>, Vec<Direction>) {
+    let entry = |&n: &usize| Direction { entries: vec![(n, 1.0)], size: step_scale(operand, n) };
+    if open.len() <= options.max_entries {
+        return (open.iter().map(entry).collect(), Vec::new());
     }
+    let mut sample: Vec<usize> = (0..options.max_entries).map(|_| open[rng.index(open.len())]).collect();
+    sample.sort_unstable();
+    sample.dedup();
+    let mut random = || open.iter().map(|&n| (n, rng.sign() * step_scale(operand, n).min(1.0))).collect();
+    let random = (0..options.directions).map(|_| Direction { entries: random(), size: 1.0 }).collect();
+    (sample.iter().map(entry).collect(), random)
 }
 
 /// Returns the magnitude of an entry, which step sizes are relative to; 1 if it is 0.

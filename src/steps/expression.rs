@@ -1,7 +1,6 @@
 //! Writes an entry of a trace as arithmetic with the numbers filled in. Named entries appear as numbers, others as
 //! sub-expressions.
 
-use super::number_text::write_number;
 use crate::numeric::Scalar;
 use crate::numeric::traced::{Entry, Op, Operand};
 
@@ -41,17 +40,13 @@ impl Expression {
         Expression { text, exact, precedence }
     }
 
-    /// Returns a name as an expression.
-    pub(super) fn name(text: String) -> Expression {
-        Expression { text, exact: true, precedence: Precedence::Atom }
+    pub(super) fn atom(text: String, exact: bool) -> Expression {
+        Expression { text, exact, precedence: Precedence::Atom }
     }
 
     /// Adds parentheses if the precedence is below the given one.
     fn within(self, precedence: Precedence) -> Expression {
-        if self.precedence >= precedence {
-            return self;
-        }
-        Expression { text: format!("({})", self.text), precedence: Precedence::Atom, ..self }
+        if self.precedence >= precedence { self } else { Expression::atom(format!("({})", self.text), self.exact) }
     }
 
     /// Adds parentheses around a leading negative number, as behind an operator.
@@ -85,10 +80,7 @@ impl Writer<'_> {
             Op::Sum => self.sum(entry),
             // The constant 0 is subtracted for exactness only.
             Op::Subtract if self.is_zero(read(1)) && self.is_plain(read(0)) => self.read(read(0)),
-            Op::Subtract => {
-                let (left, right) = (self.read(read(0)), self.read(read(1)).within(Precedence::Quotient));
-                join(left, " − ", right.with_closed_sign(), Precedence::Sum)
-            }
+            Op::Subtract => subtract(self.read(read(0)), self.read(read(1)).within(Precedence::Quotient)),
             Op::Multiply | Op::Negate => with_sign(self.product(entry)),
             Op::Divide => {
                 let (above, below) =
@@ -97,15 +89,10 @@ impl Writer<'_> {
             }
             Op::Exp { shift } => {
                 let x = self.exponent(read(0));
-                let power = if shift == 0.0 {
-                    x
-                } else {
-                    join(x, " − ", Expression::number(shift).with_closed_sign(), Precedence::Sum)
-                };
+                let power = if shift == 0.0 { x } else { subtract(x, Expression::number(shift)) };
                 // e^-1 needs no parentheses.
-                let power =
-                    if power.precedence == Precedence::Negative { power } else { power.within(Precedence::Atom) };
-                Expression { text: format!("e^{}", power.text), precedence: Precedence::Atom, ..power }
+                let power = power.within(Precedence::Negative);
+                Expression::atom(format!("e^{}", power.text), power.exact)
             }
             Op::Ln { eps } => {
                 let x = self.read(read(0));
@@ -116,8 +103,7 @@ impl Writer<'_> {
             Op::Relu => function("max", &[self.read(read(0)), Expression::number(0.0)]),
             Op::IfPositive => {
                 let (x, value) = (self.read(read(0)), self.read(read(1)));
-                let text = format!("({} if {} > 0 else 0)", value.text, x.text);
-                Expression { text, exact: x.exact && value.exact, precedence: Precedence::Atom }
+                Expression::atom(format!("({} if {} > 0 else 0)", value.text, x.text), x.exact && value.exact)
             }
             Op::Max => {
                 let operands: Vec<Expression> = operation.reads.iter().map(|&read| self.read(read)).collect();
@@ -205,7 +191,7 @@ impl Writer<'_> {
             [only] => self.read(only),
             [a, b] if a.1.is_some() && a.1 == b.1 => {
                 let base = self.read(a).within(Precedence::Atom);
-                Expression { text: format!("{}²", base.text), precedence: Precedence::Atom, ..base }
+                Expression::atom(format!("{}²", base.text), base.exact)
             }
             _ => {
                 let mut rest = factors.iter().copied();
@@ -247,10 +233,13 @@ fn join(left: Expression, operator: &str, right: Expression, precedence: Precede
     Expression { text, exact: left.exact && right.exact, precedence }
 }
 
+fn subtract(left: Expression, right: Expression) -> Expression {
+    join(left, " − ", right.with_closed_sign(), Precedence::Sum)
+}
+
 fn function(name: &str, arguments: &[Expression]) -> Expression {
     let texts: Vec<&str> = arguments.iter().map(|argument| argument.text.as_str()).collect();
-    let text = format!("{name}({})", texts.join(", "));
-    Expression { text, exact: arguments.iter().all(|argument| argument.exact), precedence: Precedence::Atom }
+    Expression::atom(format!("{name}({})", texts.join(", ")), arguments.iter().all(|argument| argument.exact))
 }
 
 /// Replaces the middle of a long list by an ellipsis.
@@ -258,7 +247,56 @@ fn shorten(mut list: Vec<Expression>) -> Vec<Expression> {
     let count = list.len();
     if count > MAX_TERMS {
         let ellipsis = format!("… {} more …", count - LEADING_TERMS - 1);
-        list.splice(LEADING_TERMS..count - 1, [Expression::name(ellipsis)]);
+        list.splice(LEADING_TERMS..count - 1, [Expression::atom(ellipsis, true)]);
     }
     list
+}
+
+/// Writes a number with at most eight digits, integers without a point, and returns true if it was not rounded for that.
+pub(super) fn write_number(value: f64) -> (String, bool) {
+    let text = number_text(value);
+    let is_exact = match text.parse::<f64>() {
+        // 0.1 + 0.2 is written 0.3 and counts as exact, though it is the double beside 0.3.
+        Ok(read) => read == value || (read - value).abs() <= 1e-14 * value.abs(),
+        Err(_) => false,
+    };
+    (text, is_exact || value.is_nan())
+}
+
+fn number_text(value: f64) -> String {
+    if value.is_nan() {
+        return "nan".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
+    }
+    let magnitude = value.abs();
+    if value.fract() == 0.0 && magnitude < 1e16 {
+        return format!("{value:.0}");
+    }
+    let rounded: f64 = format!("{value:.7e}").parse().unwrap_or(value);
+    if !(1e-4..1e8).contains(&magnitude) {
+        return format!("{rounded:e}");
+    }
+    let shortest = format!("{rounded}");
+    match shortest.split_once('.') {
+        Some((_, fraction)) if fraction.len() > 8 => format!("{value:.8}").trim_end_matches('0').to_owned(),
+        _ => shortest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_eight_digits_and_rounding_is_reported() {
+        let exact = [8.0, -0.25, 0.1 + 0.2, 0.8 - 1.0, 1e-10, 123_456_789.0].map(write_number);
+        let texts = ["8", "-0.25", "0.3", "-0.2", "1e-10", "123456789"];
+        assert_eq!(exact, texts.map(|text| (text.to_owned(), true)));
+        let rounded = [1.0 / 3.0, 0.090_030_573_170_380_46, 1_234.567_890_123, 4.248_354_255_291_589e-18];
+        let texts = ["0.33333333", "0.09003057", "1234.5679", "4.2483543e-18"];
+        assert_eq!(rounded.map(write_number), texts.map(|text| (text.to_owned(), false)));
+        assert_eq!(write_number(f64::NEG_INFINITY), ("-inf".to_owned(), true));
+    }
 }

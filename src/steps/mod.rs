@@ -5,7 +5,6 @@
 
 mod expression;
 mod grading;
-mod number_text;
 mod step;
 mod trace;
 

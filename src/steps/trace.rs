@@ -1,7 +1,6 @@
 //! Runs a layer on the traced scalar and turns the log of operations into steps.
 
-use super::expression::{Expression, Writer};
-use super::number_text::write_number;
+use super::expression::{Expression, Writer, write_number};
 use super::step::{Section, Step, format_label};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
@@ -39,8 +38,8 @@ type Label = (Name, Vec<usize>);
 /// Returns the steps to every result and gradient of a layer, in the order of output.
 pub fn trace(run: &LayerRun<'_>) -> Result<Vec<Section>, Error> {
     require_traceable_size(run)?;
-    let (log, traced) = record_first(MAX_SHOWN_ENTRIES, MAX_OPERATIONS, || run_traced(run));
-    let labels = label_entries(&log, &traced);
+    let (log, (operands, traced)) = record_first(MAX_SHOWN_ENTRIES, MAX_OPERATIONS, || run_traced(run));
+    let labels = label_entries(&log, &operands, &traced.results);
     let writer = Writer { log: &log, is_named: &|entry| labels.contains_key(&entry) };
     let mut intermediates = intermediates(&log, &labels).into_iter().peekable();
     let outcome = run.outcome.results.iter().chain(run.outcome.gradients.iter());
@@ -59,7 +58,7 @@ pub fn trace(run: &LayerRun<'_>) -> Result<Vec<Section>, Error> {
             }
             let label = (name.clone(), index.slice().to_vec());
             let arithmetic = entry.filter(|_| is_shown).map(|entry| match labels.get(&entry) {
-                Some(other) if *other != label => Expression::name(format_label(&other.0, &other.1)),
+                Some(other) if *other != label => Expression::atom(format_label(&other.0, &other.1), true),
                 _ => writer.express(entry),
             });
             section.steps.push(new_step(label, arithmetic, value));
@@ -84,14 +83,8 @@ fn new_step((name, index): Label, arithmetic: Option<Expression>, value: f64) ->
     }
 }
 
-/// The traced scalars of a run.
-struct TracedRun {
-    operands: Tensors<Traced>,
-    results: Tensors<Traced>,
-    gradients: Tensors<Traced>,
-}
-
-fn run_traced(run: &LayerRun<'_>) -> TracedRun {
+/// Returns the traced operands, dout included, and the traced outcome.
+fn run_traced(run: &LayerRun<'_>) -> (Tensors<Traced>, Outcome<Traced>) {
     let mut operands = run.operands.map(|&value| Traced::leaf(value));
     let forward: Forward<Traced> = Layer::<Traced>::forward(run.layer, &operands);
     let mut gradients = Tensors::new();
@@ -100,7 +93,7 @@ fn run_traced(run: &LayerRun<'_>) -> TracedRun {
         gradients = Layer::<Traced>::backward(run.layer, &operands, &&forward, &dout).compute();
         operands.insert(Name::DOUT, dout);
     }
-    TracedRun { operands, results: forward.results, gradients }
+    (operands, Outcome { results: forward.results, gradients })
 }
 
 fn require_traceable_size(run: &LayerRun<'_>) -> Result<(), Error> {
@@ -116,9 +109,9 @@ fn require_traceable_size(run: &LayerRun<'_>) -> Result<(), Error> {
 }
 
 /// Returns the labels of the log's operands, results and named intermediate numbers.
-fn label_entries(log: &[Entry], traced: &TracedRun) -> BTreeMap<usize, Label> {
+fn label_entries(log: &[Entry], operands: &Tensors<Traced>, results: &Tensors<Traced>) -> BTreeMap<usize, Label> {
     let mut labels: BTreeMap<usize, Label> = BTreeMap::new();
-    for (name, values) in traced.operands.iter().chain(traced.results.iter()) {
+    for (name, values) in operands.iter().chain(results.iter()) {
         for (index, value) in values.indexed_iter() {
             if let Some(entry) = value.entry() {
                 labels.entry(entry).or_insert_with(|| (name.clone(), index.slice().to_vec()));

@@ -29,9 +29,9 @@ pub(super) fn wrong_eps(gradient: &WrongGradient<'_>) -> Option<String> {
     let (y, (right, wrong)) = entries.min_by(|a, b| a.0.total_cmp(b.0))?;
     let eps = y * right / wrong - y;
     let usual = [1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12, 1e-15, 1e-16, 1e-20, 1e-30];
-    let nearest = usual.into_iter().find(|usual| (usual - eps).abs() <= 1e-3 * usual).unwrap_or(eps);
-    let is_explained = eps > 0.0 && eps.is_finite() && gradient.matches(&with_eps(nearest)?);
-    is_explained.then(|| format!("it is the gradient for eps = {nearest:e}, which is not the given eps"))
+    let rounded = usual.into_iter().find(|usual| (usual - eps).abs() <= 1e-3 * usual).unwrap_or(eps);
+    let is_explained = eps > 0.0 && eps.is_finite() && gradient.matches(&with_eps(rounded)?);
+    is_explained.then(|| format!("it is the gradient for eps = {rounded:e}, which is not the given eps"))
 }
 
 pub(super) fn wrong_axis(gradient: &WrongGradient<'_>) -> Option<String> {

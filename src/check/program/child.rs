@@ -4,6 +4,8 @@
 use crate::core::error::{Code, Error};
 use crate::core::signals;
 use crate::format::sanitize;
+#[cfg(unix)]
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
@@ -67,16 +69,11 @@ impl ChildProcess {
         let (requests, pending) = channel();
         let (sender, output) = sync_channel(1);
         let stderr = Arc::new(Mutex::new(Vec::new()));
-        let (stdin_pipe, stdout_pipe, stderr_pipe) =
-            (process.stdin.take(), process.stdout.take(), process.stderr.take());
-        thread::spawn(move || stdin_pipe.map(|pipe| write_requests(pipe, &pending)));
-        thread::spawn(move || stdout_pipe.map(|pipe| read_replies(pipe, lifetime, &sender)));
+        let (stdin, stdout, stderr_pipe) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
+        thread::spawn(move || stdin.map(|pipe| write_requests(pipe, &pending)));
+        thread::spawn(move || stdout.map(|pipe| read_replies(pipe, lifetime, &sender)));
         let tail = Arc::clone(&stderr);
-        let stderr_reader = thread::spawn(move || {
-            if let Some(pipe) = stderr_pipe {
-                read_stderr(pipe, &tail);
-            }
-        });
+        let stderr_reader = thread::spawn(move || stderr_pipe.map_or((), |pipe| read_stderr(pipe, &tail)));
         Ok(ChildProcess { process, requests: Some(requests), output, stderr, stderr_reader, status: None })
     }
 
@@ -140,9 +137,8 @@ impl ChildProcess {
     pub(super) fn explain_end(&mut self, deadline: Instant, timeout: Duration) -> Error {
         let Some(status) = self.wait(deadline) else { return self.kill_after_timeout(timeout) };
         let error = if status.success() {
-            Error::new(Code::ProgramCrash, "ended without a reply").tip(
-                "read one line from standard input and print one line of JSON, with --persistent for each line of the input; docs/gradcheck-protocol.md has examples",
-            )
+            Error::new(Code::ProgramCrash, "ended without a reply")
+                .tip("reply with one line of JSON to each line of standard input, as docs/gradcheck-protocol.md says")
         } else {
             Error::new(Code::ProgramCrash, describe_status(status))
                 .tip("run the program by hand with the example of docs/gradcheck-protocol.md")
@@ -171,10 +167,7 @@ impl ChildProcess {
             return;
         }
         #[cfg(unix)]
-        let _ = rustix::process::kill_process_group(
-            rustix::process::Pid::from_child(&self.process),
-            rustix::process::Signal::KILL,
-        );
+        let _ = kill_process_group(Pid::from_child(&self.process), Signal::KILL);
         let _ = self.process.kill();
         self.status = self.process.wait().ok();
     }
