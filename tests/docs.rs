@@ -1,4 +1,4 @@
-//! Every console block of the documents, and every example of the help.
+//! The console blocks of the documents, and the examples of the help.
 
 use crate::support::console;
 use crate::support::console::printed;
@@ -11,17 +11,17 @@ fn root() -> PathBuf {
 }
 
 #[test]
-fn the_readme_prints_what_it_says() {
+fn the_commands_of_the_readme_print_what_it_shows() {
     console::run(&root().join("README.md"), &root());
 }
 
 #[test]
-fn the_japanese_readme_prints_what_it_says() {
+fn the_commands_of_the_japanese_readme_print_what_it_shows() {
     console::run(&root().join("README.ja.md"), &root());
 }
 
 #[test]
-fn the_tutorial_prints_what_it_says_in_both_languages() {
+fn the_commands_of_both_tutorials_print_what_they_show() {
     console::run(&root().join("docs/tutorial.md"), &root());
     console::run(&root().join("docs/tutorial.ja.md"), &root());
 }
@@ -36,19 +36,19 @@ fn both_tutorials_run_the_same_commands() {
 }
 
 #[test]
-fn the_comparison_with_others_prints_what_it_says() {
+fn the_commands_of_the_comparison_print_what_it_shows() {
     console::run(&root().join("docs/comparison.md"), &root());
 }
 
 #[test]
-fn the_page_on_checking_prints_what_it_says() {
+fn the_commands_of_the_page_on_checking_print_what_it_shows() {
     if has_program("python3") {
         console::run(&root().join("docs/gradcheck.md"), &root());
     }
 }
 
 #[test]
-fn every_example_in_help_prints_what_it_says() {
+fn every_example_in_help_prints_what_it_shows() {
     for spec in LAYERS {
         assert!(!spec.examples.is_empty(), "{} has no example", spec.name);
         for example in spec.examples {

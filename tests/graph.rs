@@ -1,25 +1,25 @@
-//! Computational graphs: what is drawn, and that it can be read.
+//! Computational graphs in a terminal and in files.
 
 use crate::support::{Ran, fixture, folder, nnlayer, piped, shell};
 use nnlayer::layer::LAYERS;
 
-/// What a command draws, colours taken out.
+/// Returns the graph that a command draws, without colours.
 #[track_caller]
 fn drawn(ran: &Ran) -> String {
     anstream::adapter::strip_str(ran.quiet()).to_string()
 }
 
-/// The arguments of each layer's examples that draw: those without options that ask for something else.
+/// Returns the arguments of each layer's examples, without options that conflict with `--graph`.
 pub fn examples() -> Vec<Vec<String>> {
-    let other = |argument: &str| ["--json", "--only", "loss", "loss,divisor"].contains(&argument);
-    let of = |command: &str| {
+    let conflicts = |argument: &str| ["--json", "--only", "loss", "loss,divisor"].contains(&argument);
+    let arguments = |command: &str| {
         let words = command.split(' ').skip(1).map(|word| word.trim_matches('\'').to_owned());
-        words.filter(|word| !other(word)).collect::<Vec<String>>()
+        words.filter(|word| !conflicts(word)).collect::<Vec<String>>()
     };
-    LAYERS.iter().flat_map(|spec| spec.examples.iter().map(move |example| of(example.command))).collect()
+    LAYERS.iter().flat_map(|spec| spec.examples.iter().map(move |example| arguments(example.command))).collect()
 }
 
-/// A tape of two affine layers, a relu between them and a loss.
+/// Returns a tape of two affine layers, a relu between them and a loss.
 pub fn chain() -> String {
     let first = ["affine", "--x", "1,2", "--w", "1,-1;0,1", "--b", "0,-3", "--tape"];
     let mut tape = nnlayer(&first).text().to_owned();
@@ -46,7 +46,7 @@ fn every_layer_draws_its_examples_at_both_levels_in_a_hundred_columns() {
 }
 
 #[test]
-fn every_layer_draws_its_examples_to_every_kind_of_file() {
+fn every_layer_draws_its_examples_to_every_file_format() {
     let folder = folder();
     for example in examples() {
         for extension in ["svg", "html", "dot", "mmd"] {
@@ -55,7 +55,7 @@ fn every_layer_draws_its_examples_to_every_kind_of_file() {
                 let path = path.to_str().unwrap();
                 assert_eq!(nnlayer(&with(&example, &["--graph", path, "--level", level])).quiet(), "", "{example:?}");
                 let text = std::fs::read_to_string(path).unwrap();
-                assert!(begins(extension).iter().all(|part| text.contains(part)), "{example:?}");
+                assert!(markers(extension).iter().all(|part| text.contains(part)), "{example:?}");
             }
         }
     }
@@ -72,14 +72,14 @@ fn a_terminal_that_is_not_utf_8_gets_ascii() {
 }
 
 #[test]
-fn colours_are_for_terminals_and_for_whoever_asks() {
+fn colours_are_for_terminals_and_for_color_always() {
     let graph = |options: &str| shell(&format!("nnlayer relu --x 1 --graph {options}")).quiet().to_owned();
     assert!(!graph("").contains('\x1b'));
     assert!(graph("--color always").contains("\x1b[38;5;33m1") && graph("--color always").contains("\x1b[38;5;208m1"));
 }
 
 #[test]
-fn a_graph_is_drawn_alone_or_to_a_file_wherever_the_option_stands() {
+fn a_graph_is_drawn_to_the_terminal_or_to_a_file_wherever_the_option_is() {
     let folder = folder();
     let path = folder.path().join("g.dot");
     let path = path.to_str().unwrap();
@@ -100,8 +100,8 @@ fn nan_and_infinity_are_drawn() {
     assert!(!text.contains("nan"), "{text}");
 }
 
-/// What a file of each kind has in it.
-fn begins(extension: &str) -> [&'static str; 2] {
+/// Returns text that a file of each format contains.
+fn markers(extension: &str) -> [&'static str; 2] {
     match extension {
         "svg" => ["<svg xmlns", "</svg>\n"],
         "html" => ["<!DOCTYPE html>", "</html>\n"],
@@ -110,8 +110,8 @@ fn begins(extension: &str) -> [&'static str; 2] {
     }
 }
 
-/// Graphs that are kept as they are drawn: name, command.
-const KEPT: [(&str, &str); 6] = [
+/// Name and command of each graph whose drawings are fixtures.
+const FIXTURES: [(&str, &str); 6] = [
     ("softmax", "nnlayer softmax --x 1,2,3 --dout 1,0,0"),
     ("softmax-xent", "nnlayer softmax-xent --x 0.3,2.9,4 --t 0,0,1"),
     ("xent", "nnlayer xent --y 0.1,0.1,0.8 --t 0,0,1"),
@@ -124,20 +124,20 @@ const KEPT: [(&str, &str); 6] = [
 ];
 
 #[test]
-fn graphs_are_drawn_as_they_were_when_somebody_read_them() {
+fn graphs_are_drawn_like_the_fixtures() {
     let folder = folder();
-    let kept = |path: &str, text: &str| {
+    let assert_unchanged = |path: &str, text: &str| {
         if std::env::var_os("UPDATE").is_some() {
             std::fs::write(path, text).unwrap();
         }
         assert_eq!(std::fs::read_to_string(path).unwrap(), text, "{path}");
     };
-    for (name, command) in KEPT {
-        kept(&fixture(&format!("graph/{name}.txt")), shell(&format!("{command} --graph")).quiet());
+    for (name, command) in FIXTURES {
+        assert_unchanged(&fixture(&format!("graph/{name}.txt")), shell(&format!("{command} --graph")).quiet());
         for extension in ["dot", "mmd"] {
             let path = folder.path().join(format!("{name}.{extension}"));
             shell(&format!("{command} --graph {}", path.display())).quiet();
-            kept(&fixture(&format!("graph/{name}.{extension}")), &std::fs::read_to_string(path).unwrap());
+            assert_unchanged(&fixture(&format!("graph/{name}.{extension}")), &std::fs::read_to_string(path).unwrap());
         }
     }
 }

@@ -33,7 +33,7 @@ fn a_network_file_gives_what_the_chain_of_commands_gives() {
 }
 
 #[test]
-fn parameters_may_lie_in_files_beside_the_network() {
+fn parameters_may_be_in_files_next_to_the_network() {
     let folder = folder();
     let run = |line: &str| shell_in(folder.path(), line);
     std::fs::create_dir_all(folder.path().join("nets/parts")).unwrap();
@@ -51,14 +51,16 @@ fn parameters_may_lie_in_files_beside_the_network() {
     assert!(refusal.refusal().contains("the string \"params.npz#dw\" is not a number"), "{}", refusal.stderr);
     for outside in ["../net.json", "/etc/hostname", ""] {
         net(outside);
-        assert!(run("nnlayer net nets/net.json --x 1,1").refusal().contains("is no file beside the network"));
+        assert!(
+            run("nnlayer net nets/net.json --x 1,1").refusal().contains("is not a file in the folder of the network")
+        );
     }
     net("params.npz#q");
     assert!(run("nnlayer net nets/net.json --x 1,1").refusal().contains("params.npz: has no q"));
 }
 
 #[test]
-fn a_new_network_is_the_same_for_the_same_seed_and_has_the_spread_of_he_or_xavier() {
+fn a_new_network_follows_from_its_seed_and_has_the_spread_of_he_or_xavier() {
     let init = |options: &[&str]| nnlayer(&[&["net", "--init", "64,32,10"], options].concat());
     let net = init(&["--seed", "1"]);
     assert_eq!(net.quiet(), init(&["--seed", "1"]).text());
@@ -85,14 +87,14 @@ fn a_new_network_is_the_same_for_the_same_seed_and_has_the_spread_of_he_or_xavie
 }
 
 #[test]
-fn what_does_not_fit_is_said_of_the_option_or_of_the_layer() {
+fn errors_name_the_option_or_the_layer() {
     let net = |args: &[&str]| piped(NET, &[&["net", "-"], args].concat());
     for (args, part) in [
         (&["--x", "1,2,3", "--t", "0"][..], "layer fc1: w: expected 3 rows to match the 3 inputs of x, got 2"),
         (&["--x", "5", "--t", "0"], "--x: must be a vector or matrix, not a scalar"),
         (&["--x", "1,2", "--t", "7"], "--t: class index 7"),
-        (&["--x", "1,2"], "--t: is not given"),
-        (&["--t", "0"], "--x: is not given"),
+        (&["--x", "1,2"], "--t is not given"),
+        (&["--t", "0"], "--x is not given"),
         (&["--x", "1,2", "--t", "0", "--dout", "1,2"], "--dout: shape (2) does not fit loss"),
         (&["--x", "1,2", "--t", "0", "--only", "dz"], "no layer and no result dz"),
     ] {

@@ -1,4 +1,4 @@
-//! The page of a graph, opened in a browser: its buttons are clicked.
+//! The HTML page of a graph, tested in a browser.
 
 use crate::graph::chain;
 use crate::support::{folder, has_program, nnlayer, piped};
@@ -6,14 +6,14 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 
-/// What is done to the page, and what is noted of it.
+/// Script that operates the page's controls and notes its states.
 const VISIT: &str = r#"<script>
 "use strict";
 const note = { errors: [], steps: [] };
 window.onerror = message => { note.errors.push(message); };
 const element = id => document.getElementById(id);
 const hidden = name => document.querySelectorAll(".edge." + name).length;
-const state = () => ({ said: element("said").textContent, early: hidden("early"), late: hidden("late"),
+const state = () => ({ sentence: element("sentence").textContent, early: hidden("early"), late: hidden("late"),
   now: [...document.querySelectorAll(".now")].map(node => node.dataset.label) });
 note.edges = document.querySelectorAll(".edge").length;
 note.opened = state();
@@ -34,7 +34,7 @@ element("play").click();
 note.paused = element("play").textContent;
 const edge = document.querySelector(".edge[data-local]") || document.querySelector(".edge");
 edge.focus();
-// A window that is not in front yet tells nobody.
+// A window without focus sends no focus event.
 if (!document.hasFocus()) edge.dispatchEvent(new FocusEvent("focus"));
 note.focused = element("detail").textContent;
 element("detail").textContent = "";
@@ -48,7 +48,7 @@ document.body.append(result);
 </script>
 </body>"#;
 
-/// Opens a page in a browser and does what `VISIT` says; nothing where there is no browser.
+/// Opens a page in a browser and runs `VISIT`; `None` without a browser.
 fn visited(page: &Path) -> Option<Value> {
     let names = ["google-chrome", "chromium-browser"];
     let is_there = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|ran| ran.status.success());
@@ -68,9 +68,9 @@ fn visited(page: &Path) -> Option<Value> {
     Some(serde_json::from_str(&noted.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")).unwrap())
 }
 
-/// That the walk goes forward through all values first, then backward through all gradients.
+/// Asserts that the steps show all values first, then all gradients.
 #[track_caller]
-fn walks(noted: &Value) {
+fn assert_steps(noted: &Value) {
     assert_eq!((&noted["errors"], &noted["loaded"]), (&serde_json::json!([]), &Value::from(0)));
     let edges = noted["edges"].as_u64().unwrap();
     let count = |state: &Value, of: &str| state[of].as_u64().unwrap();
@@ -85,49 +85,49 @@ fn walks(noted: &Value) {
         let (early, late) = (count(&pair[1], "early"), count(&pair[1], "late"));
         assert!(early <= count(&pair[0], "early") && late <= count(&pair[0], "late"), "{pair:?}");
         assert!(late == edges || early == 0, "a gradient is shown before the last value: {pair:?}");
-        assert!(pair[0]["said"] != pair[1]["said"]);
+        assert!(pair[0]["sentence"] != pair[1]["sentence"]);
         let way = if late == edges { "Forward: " } else { "Backward: " };
-        let said = pair[1]["said"].as_str().unwrap();
-        assert!(said.contains(way) || &pair[1] == last, "{said}");
+        let sentence = pair[1]["sentence"].as_str().unwrap();
+        assert!(sentence.contains(way) || &pair[1] == last, "{sentence}");
     }
     assert_eq!((&noted["playing"], &noted["paused"]), (&Value::from("Pause"), &Value::from("Play")));
 }
 
 #[test]
-fn the_page_walks_forward_and_backward_and_tells_all_digits() {
+fn the_page_steps_forward_and_backward_and_shows_all_digits() {
     let folder = folder();
     let page = folder.path().join("graph.html");
     nnlayer(&["softmax-xent", "--x", "0.3,2.9,4", "--t", "0,0,1", "--graph", page.to_str().unwrap()]).quiet();
     let Some(noted) = visited(&page) else { return };
-    walks(&noted);
-    let told = "x[0] = 0.3\ndx[0] = 0.018211273295547534\nlocal derivative of exp = 0.02472352647033939";
-    assert_eq!((&noted["focused"], &noted["pointed"]), (&Value::from(told), &Value::from(told)));
-    let said: Vec<&str> =
-        noted["steps"].as_array().unwrap().iter().map(|step| step["said"].as_str().unwrap()).collect();
-    assert!(said.iter().any(|said| said.ends_with("exp, e^(x − 4), of 4.0 gives 1.0.")), "{said:?}");
-    assert!(said.iter().any(|said| said.ends_with("gives loss = 0.3057144648124521.")), "{said:?}");
+    assert_steps(&noted);
+    let detail = "x[0] = 0.3\ndx[0] = 0.018211273295547534\nlocal derivative of exp = 0.02472352647033939";
+    assert_eq!((&noted["focused"], &noted["pointed"]), (&Value::from(detail), &Value::from(detail)));
+    let sentence: Vec<&str> =
+        noted["steps"].as_array().unwrap().iter().map(|step| step["sentence"].as_str().unwrap()).collect();
+    assert!(sentence.iter().any(|sentence| sentence.ends_with("exp, e^(x − 4), of 4.0 gives 1.0.")), "{sentence:?}");
+    assert!(sentence.iter().any(|sentence| sentence.ends_with("gives loss = 0.3057144648124521.")), "{sentence:?}");
     assert!(
-        said.iter().any(|said| said.contains("summed: 0.7365969137693786 + (-1.0) = -0.2634030862306214")),
-        "{said:?}"
+        sentence.iter().any(|sentence| sentence.contains("summed: 0.7365969137693786 + (-1.0) = -0.2634030862306214")),
+        "{sentence:?}"
     );
 }
 
 #[test]
-fn the_page_of_a_chain_of_matrices_walks_too() {
+fn the_page_of_a_chain_of_matrices_has_steps() {
     let folder = folder();
     let page = folder.path().join("graph.html");
     piped(chain(), &["backward", "--level", "tensor", "--graph", page.to_str().unwrap()]).quiet();
     let Some(noted) = visited(&page) else { return };
     let steps = noted["steps"].as_array().unwrap();
     assert!(
-        steps.iter().any(|step| step["said"].as_str().unwrap().contains("affine1.dw = [[1.0,0.0],[2.0,0.0]]")),
+        steps.iter().any(|step| step["sentence"].as_str().unwrap().contains("affine1.dw = [[1.0,0.0],[2.0,0.0]]")),
         "{noted}"
     );
     assert_eq!(noted["errors"], serde_json::json!([]));
 }
 
 #[test]
-fn the_page_needs_nothing_else() {
+fn the_page_is_self_contained() {
     let folder = folder();
     let page = folder.path().join("graph.html");
     nnlayer(&["relu", "--x", "1", "--graph", page.to_str().unwrap()]).quiet();

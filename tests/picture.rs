@@ -1,4 +1,4 @@
-//! Pictures of graphs, parsed: nothing overlaps, no line crosses a label, and the numbers are those of `--json`.
+//! SVG files of graphs: nothing overlaps, no line crosses a label, and the numbers are those of `--json`.
 
 use crate::graph::{chain, examples, with};
 use crate::support::{fixture, folder, nnlayer, numbers, piped};
@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use roxmltree::{Document, Node};
 use serde_json::Value;
 
-/// Left, top, right, bottom.
+/// Left, top, right and bottom side.
 type Area = [f64; 4];
 
-/// The SVG that a command draws.
+/// Returns the SVG that a command draws.
 #[track_caller]
 fn svg(args: &[&str], stdin: &str) -> String {
     let folder = folder();
@@ -30,7 +30,7 @@ fn number(node: Node<'_, '_>, attribute: &str) -> f64 {
     node.attribute(attribute).unwrap().parse().unwrap()
 }
 
-/// Where a text stands: characters are 0.602 of the size wide.
+/// Returns the area of a text, whose characters are 0.602 times as wide as the font size.
 fn area(text: Node<'_, '_>) -> Area {
     let wide = text.text().unwrap_or_default().chars().count() as f64 * 13.0 * 0.602;
     let (x, y) = (number(text, "x"), number(text, "y"));
@@ -43,7 +43,7 @@ fn area(text: Node<'_, '_>) -> Area {
     [left, y - 11.0, left + wide, y + 3.0]
 }
 
-/// Where an operation stands.
+/// Returns the area of a node's circle or rectangle.
 fn shape(node: Node<'_, '_>) -> Option<Area> {
     let shape = node.children().find(|child| ["circle", "rect"].contains(&child.tag_name().name()))?;
     if shape.has_tag_name("circle") {
@@ -58,7 +58,7 @@ fn overlap(a: &Area, b: &Area) -> bool {
     a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]
 }
 
-/// Points along a path of M, H and C.
+/// Returns points along a path of the commands M, H and C.
 fn points(path: &str) -> Vec<(f64, f64)> {
     let spaced: String =
         path.chars().map(|c| if c.is_alphabetic() { format!(" {c} ") } else { c.to_string() }).collect();
@@ -96,9 +96,9 @@ fn points(path: &str) -> Vec<(f64, f64)> {
     points
 }
 
-/// That nothing overlaps anything, and no line crosses what it does not belong to.
+/// Asserts that no items overlap, and that no line crosses an item that it does not belong to.
 #[track_caller]
-fn is_readable(svg: &str, what: &str) {
+fn assert_readable(svg: &str, name: &str) {
     let document = Document::parse(svg).unwrap();
     let root = document.root_element();
     let texts: Vec<Node<'_, '_>> = root.descendants().filter(|node| node.has_tag_name("text")).collect();
@@ -110,36 +110,36 @@ fn is_readable(svg: &str, what: &str) {
         .collect();
     let shapes: Vec<(String, Area)> =
         of_class(root, "node").filter_map(|node| Some((format!("{:?}", node.attributes()), shape(node)?))).collect();
-    let all: Vec<&(String, Area)> = labels.iter().chain(&shapes).collect();
-    for (n, a) in all.iter().enumerate() {
-        for b in &all[n + 1..] {
-            assert!(!overlap(&a.1, &b.1), "{what}: {a:?} overlaps {b:?}\n{svg}");
+    let areas: Vec<&(String, Area)> = labels.iter().chain(&shapes).collect();
+    for (n, a) in areas.iter().enumerate() {
+        for b in &areas[n + 1..] {
+            assert!(!overlap(&a.1, &b.1), "{name}: {a:?} overlaps {b:?}\n{svg}");
         }
     }
     let (width, height) = (number(root, "width"), number(root, "height"));
-    for (text, [left, top, right, bottom]) in all.iter().map(|all| (&all.0, all.1)) {
-        assert!(left >= 0.0 && top >= 0.0 && right <= width && bottom <= height, "{what}: {text} is outside\n{svg}");
+    for (text, [left, top, right, bottom]) in areas.iter().map(|area| (&area.0, area.1)) {
+        assert!(left >= 0.0 && top >= 0.0 && right <= width && bottom <= height, "{name}: {text} is outside\n{svg}");
     }
     for line in of_class(root, "line") {
         for (x, y) in points(line.attribute("d").unwrap()) {
             let crossed = labels.iter().find(|(_, area)| overlap(area, &[x, y, x, y]));
-            assert!(crossed.is_none(), "{what}: a line crosses {crossed:?} at {x} {y}\n{svg}");
+            assert!(crossed.is_none(), "{name}: a line crosses {crossed:?} at {x} {y}\n{svg}");
             // A line touches the node that it reaches or leaves, and goes through none.
             let inner = |[left, top, right, bottom]: Area| [left + 6.0, top + 3.0, right - 6.0, bottom - 3.0];
             let crossed = shapes.iter().find(|(_, area)| overlap(&inner(*area), &[x, y, x, y]));
-            assert!(crossed.is_none() || area_is_small(crossed), "{what}: a line crosses {crossed:?}\n{svg}");
+            assert!(crossed.is_none() || is_branch_dot(crossed), "{name}: a line crosses {crossed:?}\n{svg}");
         }
     }
 }
 
-/// Whether it is the dot of a branch, which lines go through.
-fn area_is_small(shape: Option<&(String, Area)>) -> bool {
+/// Returns true for the dot of a branch, through which lines may go.
+fn is_branch_dot(shape: Option<&(String, Area)>) -> bool {
     shape.is_some_and(|(_, area)| area[2] - area[0] < 12.0)
 }
 
-/// That every edge has its two values, as text and exactly, and the text is the exact value in five digits.
+/// Asserts that every edge has a value and a gradient, as an attribute and as text with five digits.
 #[track_caller]
-fn has_both_values(svg: &str) {
+fn assert_both_values(svg: &str) {
     let document = Document::parse(svg).unwrap();
     let edges: Vec<Node<'_, '_>> = of_class(document.root_element(), "edge").collect();
     assert!(!edges.is_empty());
@@ -155,9 +155,12 @@ fn has_both_values(svg: &str) {
                 assert_eq!((class, none), ("backward", vec!["no gradient"]), "{svg}");
                 continue;
             };
-            let exact: Vec<f64> = words(exact);
-            let shown =
-                texts.iter().filter(|text| !text.ends_with(')')).flat_map(|text| words(text)).collect::<Vec<f64>>();
+            let exact: Vec<f64> = parse_numbers(exact);
+            let shown = texts
+                .iter()
+                .filter(|text| !text.ends_with(')'))
+                .flat_map(|text| parse_numbers(text))
+                .collect::<Vec<f64>>();
             assert_eq!(exact.len(), shown.len(), "{texts:?}");
             for (exact, shown) in exact.iter().zip(shown) {
                 let same = *exact == shown || (exact.is_nan() && shown.is_nan());
@@ -167,16 +170,16 @@ fn has_both_values(svg: &str) {
     }
 }
 
-/// The numbers in a text, names with an = before them left out.
-fn words(text: &str) -> Vec<f64> {
+/// Returns the numbers in a text, without the name before ` = `.
+fn parse_numbers(text: &str) -> Vec<f64> {
     let text = text.split(" = ").last().unwrap();
     let words = text.split(|c: char| "[], ".contains(c)).filter(|word| !word.is_empty());
     words.map(|word| word.parse().unwrap_or_else(|_| panic!("{word} in {text}"))).collect()
 }
 
-/// That every edge with a name or whose gradient has one carries the numbers that `--json` prints under it.
+/// Asserts that each named value and gradient of an edge is the one that `--json` prints, and returns their number.
 #[track_caller]
-fn has_the_numbers_of(svg: &str, json: &Value, inputs: &Value) -> usize {
+fn assert_json_values(svg: &str, json: &Value, inputs: &Value) -> usize {
     let document = Document::parse(svg).unwrap();
     let mut found = 0;
     for edge in of_class(document.root_element(), "edge") {
@@ -193,14 +196,14 @@ fn has_the_numbers_of(svg: &str, json: &Value, inputs: &Value) -> usize {
                 entry = entry.get(step.parse::<usize>().unwrap()).unwrap_or(entry);
             }
             found += 1;
-            assert_eq!(words(value), numbers(entry), "{name}");
+            assert_eq!(parse_numbers(value), numbers(entry), "{name}");
         }
     }
     found
 }
 
 #[test]
-fn every_number_of_a_graph_is_its_value_and_the_derivative_by_it() {
+fn edges_have_the_values_and_derivatives_of_an_independent_computation() {
     let cases: Value = serde_json::from_str(&std::fs::read_to_string(fixture("graph/values.json")).unwrap()).unwrap();
     assert!(cases.as_array().unwrap().len() >= 6);
     for case in cases.as_array().unwrap() {
@@ -211,11 +214,12 @@ fn every_number_of_a_graph_is_its_value_and_the_derivative_by_it() {
         let mut drawn: Vec<(f64, f64)> = of_class(document.root_element(), "edge")
             .map(|edge| (number(edge, "data-forward"), number(edge, "data-backward")))
             .collect();
-        let wanted: Vec<Vec<f64>> = case["edges"].as_array().unwrap().iter().map(numbers).collect();
-        assert_eq!(drawn.len(), wanted.len(), "{command}");
-        for pair in wanted {
-            let near = |a: f64, b: f64| (a - b).abs() <= 4e-16 * b.abs().max(0.1);
-            let at = drawn.iter().position(|&(value, slope)| near(value, pair[0]) && near(slope, pair[1]));
+        let expected: Vec<Vec<f64>> = case["edges"].as_array().unwrap().iter().map(numbers).collect();
+        assert_eq!(drawn.len(), expected.len(), "{command}");
+        for pair in expected {
+            let is_close = |a: f64, b: f64| (a - b).abs() <= 4e-16 * b.abs().max(0.1);
+            let at =
+                drawn.iter().position(|&(value, gradient)| is_close(value, pair[0]) && is_close(gradient, pair[1]));
             drawn.remove(at.unwrap_or_else(|| panic!("{command}: no edge has {pair:?}: {drawn:?}")));
         }
     }
@@ -226,9 +230,9 @@ fn every_example_of_every_layer_is_readable_at_both_levels() {
     for example in examples() {
         for level in ["tensor", "scalar"] {
             let picture = svg(&with(&example, &["--level", level]), "");
-            is_readable(&picture, &format!("{example:?} {level}"));
+            assert_readable(&picture, &format!("{example:?} {level}"));
             if !example.contains(&"--forward".to_owned()) {
-                has_both_values(&picture);
+                assert_both_values(&picture);
             }
         }
     }
@@ -259,8 +263,8 @@ fn pictures_have_the_numbers_that_json_prints() {
             let picture = svg(&[&args[..], &["--level", level]].concat(), "");
             let results = json.as_object().unwrap().len() + inputs.as_object().unwrap().len();
             let hidden = usize::from(*name == "xent") + usize::from(*name == "softmax-xent" && level == "scalar");
-            assert!(has_the_numbers_of(&picture, &json, inputs) + 2 * hidden >= results, "{args:?} {level}");
-            has_both_values(&picture);
+            assert!(assert_json_values(&picture, &json, inputs) + 2 * hidden >= results, "{args:?} {level}");
+            assert_both_values(&picture);
         }
     }
 }
@@ -271,9 +275,9 @@ fn a_chain_is_readable_and_has_the_numbers_that_backward_prints() {
     let json = piped(&tape, &["backward", "--json"]).json();
     for level in ["scalar", "tensor"] {
         let picture = svg(&["backward", "--level", level], &tape);
-        is_readable(&picture, level);
-        has_both_values(&picture);
-        assert!(has_the_numbers_of(&picture, &json, &Value::Null) >= 5, "{level}");
+        assert_readable(&picture, level);
+        assert_both_values(&picture);
+        assert!(assert_json_values(&picture, &json, &Value::Null) >= 5, "{level}");
     }
 }
 
@@ -323,7 +327,7 @@ proptest! {
         };
         let args = [&args[..], &["--level", if tensor { "tensor" } else { "scalar" }]].concat();
         let picture = svg(&args, "");
-        is_readable(&picture, &format!("{args:?}"));
-        has_both_values(&picture);
+        assert_readable(&picture, &format!("{args:?}"));
+        assert_both_values(&picture);
     }
 }

@@ -1,4 +1,4 @@
-//! Shards past one machine: the examples, on few rows.
+//! The example that combines results of several machines, on few rows.
 
 use crate::support::{has_program, shell_in};
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::process::Command;
 
 #[test]
 #[cfg(target_os = "linux")]
-fn shards_under_gnu_parallel_come_to_what_one_run_gives() {
+fn shards_under_gnu_parallel_give_the_results_of_one_run() {
     let version = Command::new("parallel").arg("--version").output();
     if !version.is_ok_and(|ran| String::from_utf8_lossy(&ran.stdout).starts_with("GNU parallel")) {
-        // Another program of this name does not count.
+        // Another program of this name is not GNU parallel.
         has_program("GNU parallel");
         return;
     }

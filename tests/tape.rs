@@ -4,7 +4,7 @@ use crate::support::{folder, nnlayer, numbers, piped, shell};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// x = (1, 2) through W₁, b₁, a relu, W₂, b₂ to equal logits: every number below is worked by hand.
+/// x = (1, 2) through W₁, b₁, a relu, W₂, b₂ to equal logits; the expected numbers are computed by hand.
 const CHAIN: &str = "nnlayer affine --x 1,2 --w '1,-1;0,1' --b 0,-3 --tape | nnlayer relu | \
                      nnlayer affine --w '1,3;5,7' --b 2,0 | nnlayer softmax-xent --t 0";
 
@@ -19,7 +19,7 @@ fn backward(tape: &Value, args: &[&str]) -> crate::support::Ran {
 }
 
 #[test]
-fn four_commands_and_a_fifth_give_the_gradients_worked_by_hand() {
+fn backward_gives_the_gradients_of_a_piped_chain_computed_by_hand() {
     let ran = shell(&format!("{CHAIN} | nnlayer backward --json"));
     ran.quiet();
     assert_eq!(
@@ -34,7 +34,7 @@ fn four_commands_and_a_fifth_give_the_gradients_worked_by_hand() {
 }
 
 #[test]
-fn the_example_in_help_prints_what_it_says() {
+fn the_example_in_help_prints_what_it_shows() {
     let help = nnlayer(&["backward", "--help"]);
     let (_, example) = help.quiet().split_once("  $ ").unwrap();
     let (command, prints) = example.split_once('\n').unwrap();
@@ -43,7 +43,7 @@ fn the_example_in_help_prints_what_it_says() {
 }
 
 #[test]
-fn a_tape_says_what_each_layer_read_had_and_gave() {
+fn a_tape_has_the_inputs_params_and_outputs_of_each_layer() {
     let tape = tape();
     assert_eq!(tape["nnlayer-tape"], 1);
     let layers = tape["layers"].as_array().unwrap();
@@ -88,7 +88,7 @@ fn gradients_go_to_a_file_or_back_into_the_tape() {
 }
 
 #[test]
-fn without_a_loss_the_upstream_gradient_is_ones_or_what_dout_says() {
+fn without_a_loss_the_upstream_gradient_is_ones_or_dout() {
     let line = "nnlayer affine --x 1,2 --w '1,0;0,1' --tape | nnlayer backward";
     let ran = shell(line);
     assert!(ran.quiet().starts_with("dout = ones: the gradients of L = Σy\n\naffine1.dx"), "{}", ran.text());
@@ -96,13 +96,13 @@ fn without_a_loss_the_upstream_gradient_is_ones_or_what_dout_says() {
     assert_eq!(shell(&format!("{line} --dout ones --json")).json()["affine1"]["dx"], json!([1.0, 1.0]));
     for line in [format!("{line} --dout 1"), "nnlayer affine --x 1,2 --w '1,0;0,1' --tape --dout 1".to_owned()] {
         let refusal = shell(&line);
-        assert!(refusal.refusal().contains("scales local factors"), "{}", refusal.stderr);
+        assert!(refusal.refusal().contains("scales the local factors"), "{}", refusal.stderr);
         assert!(refusal.stderr.contains("ones"), "{}", refusal.stderr);
     }
 }
 
 #[test]
-fn an_edited_parameter_counts_and_is_said() {
+fn an_edited_parameter_is_used_with_a_warning() {
     let mut tape = tape();
     tape["layers"][2]["params"]["w"][0][0] = json!(2.0);
     let ran = backward(&tape, &["--json"]);
@@ -118,19 +118,19 @@ fn an_edited_parameter_counts_and_is_said() {
 }
 
 #[test]
-fn names_are_given_counted_and_not_given_twice() {
+fn layer_names_are_given_or_numbered_and_unique() {
     let named = "nnlayer affine --x 1,2 --w '1,0;0,1' --tape --name fc1";
     assert_eq!(shell(named).json()["layers"][0]["name"], "fc1");
     assert!(shell(&format!("{named} | nnlayer relu --name fc1")).refusal().contains("two layers are named fc1"));
     let three = shell(&format!("{named} | nnlayer relu --name relu2 | nnlayer relu | nnlayer relu")).json();
     let names: Vec<&str> = three["layers"].as_array().unwrap().iter().map(|l| l["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["fc1", "relu2", "relu1", "relu3"]);
-    assert!(shell("nnlayer relu --x 1 --name r").refusal().contains("--tape starts one"));
+    assert!(shell("nnlayer relu --x 1 --name r").refusal().contains("use --tape to start one"));
     assert!(shell("nnlayer relu --x 1 --tape --name 'a b'").refusal().contains("invalid layer name"));
 }
 
 #[test]
-fn a_tape_on_the_pipe_is_never_passed_over_without_a_word() {
+fn a_piped_tape_is_never_silently_ignored() {
     let tape = tape();
     let mut open = tape.clone();
     open["layers"].as_array_mut().unwrap().truncate(2);
@@ -139,19 +139,19 @@ fn a_tape_on_the_pipe_is_never_passed_over_without_a_word() {
         let ran = piped(&open, args);
         assert!(ran.refusal().contains(part), "{args:?}: {}", ran.stderr);
     };
-    refused(&["softmax-xent", "--x", "1,2"], "feeds x already");
-    refused(&["relu", "--x", "1,2", "--tape", "-"], "feeds x already");
-    refused(&["affine"], "--w: is not given");
-    refused(&["relu", "--only", "y"], "a tape holds every result");
+    refused(&["softmax-xent", "--x", "1,2"], "already provides x");
+    refused(&["relu", "--x", "1,2", "--tape", "-"], "already provides x");
+    refused(&["affine"], "--w is required");
+    refused(&["relu", "--only", "y"], "cannot be used with a tape, which holds all results");
     refused(&["relu", "--precision", "f32"], "the tape is computed in f64");
-    refused(&["relu", "--out", "y.npy"], "holds no tape");
+    refused(&["relu", "--out", "y.npy"], "cannot hold a tape or network");
     assert!(piped(tape.to_string(), &["relu"]).refusal().contains("ends in the loss softmax-xent1"));
-    // A tape that only --tape - names, since x is the layer's one operand and not given.
+    // Only --tape - names this tape, since x is the only operand of the layer.
     assert_eq!(piped(&open, &["relu", "--tape", "-"]).json()["layers"][2]["name"], "relu2");
 }
 
 #[test]
-fn settings_options_and_strange_numbers_survive_the_pipe() {
+fn settings_precision_and_nan_survive_the_pipe() {
     let line = "nnlayer affine --x '1,2;3,nan' --w '1,2;3,4' --w-layout out-in --tape | nnlayer softmax --axis -1 --log | nnlayer tanh";
     let tape = shell(line).json();
     assert_eq!(tape["layers"][0]["settings"], json!({"w-layout": "out-in"}));
@@ -209,11 +209,11 @@ fn a_damaged_tape_is_refused_by_layer_key_and_shape() {
     assert!(nnlayer(&["backward"]).refusal().contains("standard input is a terminal"));
 }
 
-/// Σ outputs of the last layer, at a tape whose entry at `pointer` is moved by `by`.
-fn loss_at(tape: &Value, pointer: &str, by: f64) -> f64 {
+/// Returns the loss of a tape after adding `offset` to the entry at `pointer`.
+fn loss_at(tape: &Value, pointer: &str, offset: f64) -> f64 {
     let mut tape = tape.clone();
     let place = tape.pointer_mut(pointer).unwrap();
-    *place = json!(place.as_f64().unwrap() + by);
+    *place = json!(place.as_f64().unwrap() + offset);
     let x = tape["layers"][0]["inputs"]["x"].to_string();
     let t = tape["layers"].as_array().unwrap().last().unwrap()["inputs"]["t"].to_string();
     for layer in tape["layers"].as_array_mut().unwrap() {
@@ -252,7 +252,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn no_damage_makes_it_panic(at: prop::sample::Index, put in "[\\[\\]{}:,\"0-9a-z.-]{0,3}", cut in 0..3usize) {
+    fn damaged_tapes_do_not_panic(at: prop::sample::Index, put in "[\\[\\]{}:,\"0-9a-z.-]{0,3}", cut in 0..3usize) {
         const TAPE: &str = r#"{"nnlayer-tape":1,"layers":[{"kind":"affine","name":"fc","params":{"w":[[1,2],[3,4]],"b":[0,1]},"inputs":{"x":[[1,2]]},"outputs":{"y":[[7,11]]}},{"kind":"softmax-xent","settings":{"reduction":"mean"},"inputs":{"x":{"from":"fc.y"},"t":[1]},"outputs":{"y":[[0.1,0.9]],"loss":0.2}}]}"#;
         let at = at.index(TAPE.len() - 3);
         let text = format!("{}{put}{}", &TAPE[..at], &TAPE[at + cut..]);

@@ -42,7 +42,7 @@ fn ten_steps_in_file_order_match_numpy() {
 #[test]
 fn ten_steps_of_piped_commands_match_numpy() {
     let folder = folder();
-    batches(folder.path(), 10);
+    write_batches(folder.path(), 10);
     std::fs::copy(fixture("train/begin.json"), folder.path().join("net.json")).unwrap();
     let ran = shell_in(
         folder.path(),
@@ -56,7 +56,7 @@ fn ten_steps_of_piped_commands_match_numpy() {
 }
 
 /// Writes the hundred digits to files of `size` lines.
-fn batches(folder: &Path, size: usize) {
+fn write_batches(folder: &Path, size: usize) {
     let (x, t) = lines();
     for (file, lines) in [("x", x), ("t", t)] {
         for (n, lines) in lines.chunks(size).enumerate() {
@@ -191,7 +191,7 @@ fn networks_and_options_that_cannot_be_trained_are_refused() {
     let args = ["train", &begin, "--x", "1;2;3", "--t", "0,1", "--out", out.to_str().unwrap()];
     assert!(nnlayer(&args).refusal().contains("one target for each of the 3 rows"));
     let args = ["train", &begin, "--x", "1;2", "--t", "0,1", "--out", "trained.npz"];
-    assert!(nnlayer(&args).refusal().contains("holds no tape and no network"));
+    assert!(nnlayer(&args).refusal().contains("cannot hold a tape or network"));
 }
 
 #[test]

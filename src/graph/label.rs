@@ -1,59 +1,70 @@
-//! What stands on an edge: numbers in five digits, and of a matrix its corner.
+//! Labels of edges: numbers with five digits, and the corner of a matrix. Legends of graphs.
 
-use super::{Edge, Graph, Kind, Level};
+use super::model::{Edge, Graph, Level, NodeKind};
 use crate::core::error::format_shape;
-use ndarray::{ArrayD, Axis};
+use ndarray::{ArrayD, ArrayViewD, Axis};
 
-/// So many rows and columns of a matrix are shown; where there are more, dots stand for the last.
-pub(super) const SHOWN: usize = 4;
-/// A longer name has dots in its middle.
-const NAME: usize = 24;
+/// Number of rows and columns of a matrix in a label; of a larger matrix, the last one is an ellipsis.
+pub(super) const MAX_SIDE: usize = 4;
+/// Number of characters of a name in a label; a longer name is abbreviated in its middle.
+const MAX_NAME_CHARS: usize = 24;
 
-/// What stands above an edge's line, and what below.
-pub(super) fn label(edge: &Edge, graph: &Graph, shown: usize) -> (Vec<String>, Vec<String>) {
+/// Returns the explanations below a graph.
+pub(super) fn legend(graph: &Graph) -> impl Iterator<Item = &str> {
+    let first = if graph.backward {
+        "above a line the value forward, below it the gradient backward"
+    } else {
+        "above a line the value forward"
+    };
+    std::iter::once(first).chain(graph.notes.iter().map(String::as_str))
+}
+
+/// Returns the lines of text above and below an edge; matrices show `max_side` rows and columns.
+pub(super) fn edge_label(edge: &Edge, graph: &Graph, max_side: usize) -> (Vec<String>, Vec<String>) {
     let kind = |node: usize| graph.nodes[node].kind;
-    let named_by_node = kind(edge.from) == Kind::Leaf || kind(edge.to) == Kind::Sink;
-    let mut above = lines(&edge.forward, shown);
+    let is_named_by_node = kind(edge.from) == NodeKind::Leaf || kind(edge.to) == NodeKind::Sink;
+    let mut above = array_lines(&edge.forward, max_side);
     let mut below = match (&edge.backward, graph.backward) {
-        (Some(backward), _) => lines(backward, shown),
+        (Some(backward), _) => array_lines(backward, max_side),
         (None, true) => vec!["no gradient".to_owned()],
         (None, false) => Vec::new(),
     };
     let Some(name) = &edge.name else { return (above, below) };
     if graph.level == Level::Tensor {
-        let form = format_shape(edge.forward.shape());
-        above.insert(0, if named_by_node { form } else { format!("{} {form}", short(name)) });
+        let shape = format_shape(edge.forward.shape());
+        above.insert(0, if is_named_by_node { shape } else { format!("{} {shape}", abbreviate(name)) });
         if let Some(backward) = &edge.backward {
-            let name = edge.slope.as_ref().map(|name| short(name) + " ").unwrap_or_default();
+            let name = edge.gradient_name.as_ref().map(|name| abbreviate(name) + " ").unwrap_or_default();
             below.push(name + &format_shape(backward.shape()));
         }
-    } else if !named_by_node && kind(edge.from) != Kind::Branch {
+    } else if !is_named_by_node && kind(edge.from) != NodeKind::Branch {
         above[0] = format!("{name} = {}", above[0]);
     }
     (above, below)
 }
 
-/// The same where both stand above the line: the name of the gradient comes first, as the value's does.
-pub(super) fn stacked(edge: &Edge, graph: &Graph) -> (Vec<String>, Vec<String>) {
-    let (above, mut below) = label(edge, graph, SHOWN);
+/// Returns the lines of text of an edge's value and gradient, each with the name first, for one label with both.
+pub(super) fn stacked_label(edge: &Edge, graph: &Graph) -> (Vec<String>, Vec<String>) {
+    let (above, mut below) = edge_label(edge, graph, MAX_SIDE);
     if graph.level == Level::Tensor && edge.backward.is_some() {
         below.rotate_right(1);
     }
     (above, below)
 }
 
-/// A name, with dots in its middle where it is long.
-pub(super) fn short(name: &str) -> String {
+/// Replaces the middle of a long name by an ellipsis.
+pub(super) fn abbreviate(name: &str) -> String {
     let chars: Vec<char> = name.chars().collect();
-    if chars.len() <= NAME {
+    if chars.len() <= MAX_NAME_CHARS {
         return name.to_owned();
     }
-    let (head, tail) = (&chars[..NAME / 2], &chars[chars.len() - NAME / 2 + 1..]);
+    let half = MAX_NAME_CHARS / 2;
+    let (head, tail) = (&chars[..half], &chars[chars.len() - half + 1..]);
     head.iter().chain(&['…']).chain(tail).collect()
 }
 
-/// A number in as many digits as make it that double.
-pub(super) fn exact(value: f64) -> String {
+/// Formats a number with as many digits as identify the double.
+pub(super) fn full_precision(value: f64) -> String {
     match value {
         v if v.is_nan() => "NaN".to_owned(),
         v if v.is_infinite() => if v > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
@@ -61,21 +72,19 @@ pub(super) fn exact(value: f64) -> String {
     }
 }
 
-/// All of a value, as JSON has it; nothing where it is large.
-pub(super) fn whole(value: &ArrayD<f64>) -> Option<String> {
-    let row = |row: ndarray::ArrayViewD<'_, f64>| {
-        format!("[{}]", row.iter().map(|&v| exact(v)).collect::<Vec<String>>().join(","))
-    };
-    match (value.len(), value.ndim()) {
-        (0..=64, 0) => Some(exact(value[[]])),
-        (0..=64, 1) => Some(row(value.view())),
-        (0..=64, _) => Some(format!("[{}]", value.axis_iter(Axis(0)).map(row).collect::<Vec<String>>().join(","))),
-        _ => None,
+/// Formats all entries of an array like JSON; `None` if there are more than 64.
+pub(super) fn array_text(value: &ArrayD<f64>) -> Option<String> {
+    fn text(value: ArrayViewD<'_, f64>) -> String {
+        match value.ndim() {
+            0 => full_precision(value[[]]),
+            _ => format!("[{}]", value.axis_iter(Axis(0)).map(text).collect::<Vec<String>>().join(",")),
+        }
     }
+    (value.len() <= 64).then(|| text(value.view()))
 }
 
-/// A number in five digits at most; a whole one as it is.
-pub(super) fn brief(value: f64) -> String {
+/// Formats a number with at most five significant digits; an integer below 10⁷ keeps all of its digits.
+pub(super) fn five_digits(value: f64) -> String {
     if value.is_nan() {
         return "nan".to_owned();
     }
@@ -93,38 +102,31 @@ pub(super) fn brief(value: f64) -> String {
     if (1e-4..1e7).contains(&size) { format!("{rounded}") } else { format!("{rounded:e}") }
 }
 
-/// A number, vector or matrix as lines of the same width.
-fn lines(value: &ArrayD<f64>, corner: usize) -> Vec<String> {
-    match value.ndim() {
-        0 => vec![brief(value[[]])],
-        1 => aligned(&[cells(value.iter().copied(), corner)]),
-        _ => {
-            let rows = value.axis_iter(Axis(0));
-            let mut shown: Vec<Vec<String>> =
-                rows.clone().take(corner).map(|row| cells(row.iter().copied(), corner)).collect();
-            if rows.len() > corner {
-                shown[corner - 1] = vec!["…".to_owned(); shown[0].len()];
+/// Formats a number, vector or matrix as lines of equal width.
+fn array_lines(value: &ArrayD<f64>, max_side: usize) -> Vec<String> {
+    if value.ndim() == 0 {
+        return vec![five_digits(value[[]])];
+    }
+    let ellipsis = || "…".to_owned();
+    let mut rows: Vec<Vec<String>> = value
+        .rows()
+        .into_iter()
+        .take(max_side)
+        .map(|row| {
+            let mut cells: Vec<String> = row.iter().take(max_side).map(|&value| five_digits(value)).collect();
+            if row.len() > max_side {
+                cells[max_side - 1] = ellipsis();
             }
-            aligned(&shown)
-        }
+            cells
+        })
+        .collect();
+    if value.rows().into_iter().len() > max_side {
+        rows[max_side - 1].fill_with(ellipsis);
     }
-}
-
-fn cells(row: impl ExactSizeIterator<Item = f64> + Clone, corner: usize) -> Vec<String> {
-    let mut shown: Vec<String> = row.clone().take(corner).map(brief).collect();
-    if row.len() > corner {
-        shown[corner - 1] = "…".to_owned();
-    }
-    shown
-}
-
-fn aligned(rows: &[Vec<String>]) -> Vec<String> {
-    let columns = rows.first().map_or(0, Vec::len);
-    let widths: Vec<usize> =
-        (0..columns).map(|n| rows.iter().map(|row| row[n].chars().count()).max().unwrap_or(0)).collect();
+    let width = |n: usize| rows.iter().map(|row| row[n].chars().count()).max().unwrap_or(0);
     let line = |row: &Vec<String>| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:>width$}")).collect();
-        cells.join(" ")
+        let cells = row.iter().enumerate().map(|(n, cell)| format!("{cell:>width$}", width = width(n)));
+        cells.collect::<Vec<String>>().join(" ")
     };
     rows.iter().map(line).collect()
 }
@@ -135,13 +137,14 @@ mod tests {
 
     #[test]
     fn numbers_have_five_digits() {
-        let shown = [0.090030573, 1.0 / 3.0, 8.0, -0.25, 1e-10, 123456.789, 12345678.9, 1e300, 0.1 + 0.2].map(brief);
+        let shown =
+            [0.090030573, 1.0 / 3.0, 8.0, -0.25, 1e-10, 123456.789, 12345678.9, 1e300, 0.1 + 0.2].map(five_digits);
         assert_eq!(shown, ["0.090031", "0.33333", "8", "-0.25", "1e-10", "123460", "1.2346e7", "1e300", "0.3"]);
     }
 
     #[test]
     fn a_large_matrix_shows_its_corner() {
         let value = ArrayD::from_shape_fn(ndarray::IxDyn(&[9, 5]), |at| (at[0] * 5 + at[1]) as f64);
-        assert_eq!(lines(&value, SHOWN), [" 0  1  2 …", " 5  6  7 …", "10 11 12 …", " …  …  … …"]);
+        assert_eq!(array_lines(&value, MAX_SIDE), [" 0  1  2 …", " 5  6  7 …", "10 11 12 …", " …  …  … …"]);
     }
 }

@@ -1,22 +1,14 @@
 //! The backward pass of a chain: each layer's upstream gradient is the next layer's gradient at its input.
 
 use super::chain::Stage;
-use super::forward::ForwardPass;
 use crate::core::tensors::Tensors;
 use crate::layer::{AnyLayer, Forward, Layer};
 use crate::numeric::Scalar;
 use ndarray::ArrayD;
 
-/// Returns every layer's gradients, first to last. `dout` has the shape of the last layer's output.
-pub fn backward<S: Scalar>(stages: &[Stage], pass: &ForwardPass<S>, dout: ArrayD<S>) -> Vec<Tensors<S>>
-where
-    dyn AnyLayer: Layer<S>,
-{
-    backward_to(0, stages, &pass.at, &pass.runs, dout)
-}
-
-/// Returns the gradients of layer `first` and all after it; those of earlier layers are left empty.
-pub(super) fn backward_to<S: Scalar>(
+/// Returns the gradients of layer `first` and all after it; those of earlier layers are empty. `dout` has the shape of the
+/// last output.
+pub(super) fn backward<S: Scalar>(
     first: usize,
     stages: &[Stage],
     at: &[Tensors<S>],

@@ -105,9 +105,7 @@ impl Stage {
 
     /// Returns the names of the layer's learnt parameters, which have gradients.
     pub fn learnt(&self) -> impl Iterator<Item = &'static Name> {
-        let spec = self.spec;
-        let learnt = spec.slots.iter().filter(|slot| slot.role == Role::Parameter).map(|slot| &slot.name);
-        learnt.filter(|name| self.params.get(name).is_some())
+        self.spec.parameters().map(|slot| &slot.name).filter(|name| self.params.get(name).is_some())
     }
 
     /// Returns the JSON pointer to an operand or setting in a document whose layer `n` this is.

@@ -6,7 +6,7 @@
 
 use super::backward::backward;
 use super::chain::{Record, Stage, Tape};
-use super::forward::{Inputs, forward};
+use super::forward::{Inputs, forward, output};
 use super::run::Run;
 use crate::check::{
     BuiltinLayer, Case, CheckOptions, CheckReport, Evaluation, Finding, GradientTarget, Implementation, RecordedLayer,
@@ -77,7 +77,7 @@ where
     fn forward(&self, at: &Tensors<S>) -> Forward<S> {
         let (params, inputs) = self.split(at, &|_| f64::EPSILON);
         let pass = forward(&self.0, params, inputs);
-        let output = pass.ok().and_then(|pass| pass.output(&self.0).cloned());
+        let output = pass.ok().and_then(|pass| output(&self.0, &pass.runs).cloned());
         let results = output.map(|output| Tensors::new().with(output_name(&self.0), output)).unwrap_or_default();
         Forward { results, saved: Vec::new() }
     }
@@ -90,8 +90,8 @@ where
     ) -> layer::Gradients<'a, S> {
         let (params, inputs) = self.split(at, &|_| f64::EPSILON);
         let pass = forward(&self.0, params, inputs);
-        let gradients = pass.map(|pass| end_to_end(&self.0, backward(&self.0, &pass, dout.clone())));
-        gradients.unwrap_or_default().into()
+        let gradients = pass.map(|pass| backward(0, &self.0, &pass.at, &pass.runs, dout.clone()));
+        gradients.map(|gradients| end_to_end(&self.0, gradients)).unwrap_or_default().into()
     }
 }
 
@@ -217,9 +217,9 @@ fn layer_by_layer(
     }
     wrong.reverse();
     if !wrong.is_empty() {
-        let subject = if wrong.len() == 1 { "the layer that is wrong is" } else { "the layers that are wrong are" };
+        let prefix = if wrong.len() == 1 { "the layer that is wrong is" } else { "the layers that are wrong are" };
         let others = "the values of the others follow from their inputs and upstream gradients";
-        checked.notes.push(format!("{subject} {}: {others}", wrong.join(", ")));
+        checked.notes.push(format!("{prefix} {}: {others}", wrong.join(", ")));
     }
     Ok(())
 }

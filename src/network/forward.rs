@@ -29,20 +29,13 @@ impl<'a> Inputs<'a, f64> {
 }
 
 /// A forward pass, with all that the backward pass needs.
-pub struct ForwardPass<S> {
+pub(super) struct ForwardPass<S> {
     /// Operands of each layer, parameters included.
-    pub at: Vec<Tensors<S>>,
+    pub(super) at: Vec<Tensors<S>>,
     /// Results of each layer.
-    pub runs: Vec<Forward<S>>,
+    pub(super) runs: Vec<Forward<S>>,
     /// Warnings and notes of the layers.
-    pub notes: Vec<Note>,
-}
-
-impl<S> ForwardPass<S> {
-    /// Returns the last layer's output.
-    pub fn output(&self, stages: &[Stage]) -> Option<&ArrayD<S>> {
-        output(stages, &self.runs)
-    }
+    pub(super) notes: Vec<Note>,
 }
 
 /// Returns the output of the last layer that was computed.
@@ -56,7 +49,7 @@ pub(super) fn output<'a, S>(stages: &[Stage], runs: &'a [Forward<S>]) -> Option<
 /// # Errors
 /// A layer's refusal. Its operand is x or t if the first input or the targets are at fault; any other refusal names the
 /// layer, the operand and its place in the document.
-pub fn forward<S: Scalar>(
+pub(super) fn forward<S: Scalar>(
     stages: &[Stage],
     params: Vec<Tensors<S>>,
     inputs: Inputs<'_, S>,

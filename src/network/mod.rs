@@ -1,8 +1,7 @@
 //! Chains of layers: the tape that a pipe carries from layer to layer, and the network that a file holds.
 //!
 //! A [`Tape`] is a chain whose layers record their inputs and outputs; without these records it is a network.
-//! [`document`] reads and writes both as JSON. [`forward`](fn@forward), [`backward`](fn@backward) and
-//! [`run`](fn@run) compute them, and are pure.
+//! [`document`] reads and writes both as JSON, and [`run`](fn@run) computes them.
 
 mod backward;
 mod chain;
@@ -14,7 +13,6 @@ pub mod learn;
 mod run;
 pub mod runner;
 
-pub use backward::backward;
 pub use chain::{Record, Stage, Tape, input_of};
-pub use forward::{ForwardPass, Inputs, forward, unused_targets};
+pub use forward::{Inputs, unused_targets};
 pub use run::{ChainLayer, Run, Upstream, run};

@@ -2,7 +2,7 @@
 
 use super::backward::backward;
 use super::chain::{Stage, Tape};
-use super::forward::{Inputs, forward};
+use super::forward::{Inputs, forward, output};
 use crate::core::error::{Error, Note};
 use crate::core::tensors::Tensors;
 use crate::layer::{AnyLayer, Layer, Outcome, Precision};
@@ -67,13 +67,13 @@ where
     dyn AnyLayer: Layer<S>,
 {
     let pass = forward(&tape.stages, tape.params(), inputs)?;
-    let dout = match (tape.stages.last(), pass.output(&tape.stages)) {
+    let dout = match (tape.stages.last(), output(&tape.stages, &pass.runs)) {
         (Some(last), Some(output)) => upstream(last, output.shape())?,
         _ => None,
     };
     let to_doubles = |tensors: &Tensors<S>| tensors.map(|value| value.to_f64());
     let gradients = dout.map(|dout| {
-        let gradients = backward(&tape.stages, &pass, dout.map(|&value| S::from_f64(value)));
+        let gradients = backward(0, &tape.stages, &pass.at, &pass.runs, dout.map(|&value| S::from_f64(value)));
         gradients.iter().map(to_doubles).collect()
     });
     let inputs = pass.at.iter().zip(&tape.stages).map(|(at, stage)| {
@@ -108,7 +108,7 @@ mod tests {
 
     fn loss(tape: &Tape, params: Vec<Tensors<DoubleDouble>>, x: &ArrayD<f64>, t: &ArrayD<f64>) -> DoubleDouble {
         let pass = forward(&tape.stages, params, inputs(x, t).convert()).unwrap();
-        pass.output(&tape.stages).unwrap()[[]]
+        output(&tape.stages, &pass.runs).unwrap()[[]]
     }
 
     #[test]

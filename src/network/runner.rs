@@ -1,7 +1,7 @@
 //! A network that is run repeatedly, as for the records of a stream: its parameters are converted once, the backward pass
 //! ends at the first layer whose gradients are selected, and only selected results are returned.
 
-use super::backward::backward_to;
+use super::backward::backward;
 use super::chain::{Stage, Tape};
 use super::forward::{Inputs, forward_in_place, output};
 use crate::core::error::{Error, Note};
@@ -106,7 +106,7 @@ impl OutputSelection {
         let gradients = match (first, stages.last(), output(stages, &runs)) {
             (Some(first), Some(last), Some(output)) => {
                 let dout = upstream(last, output.shape())?;
-                backward_to(first, stages, at, &runs, dout.map(|&value| S::from_f64(value)))
+                backward(first, stages, at, &runs, dout.map(|&value| S::from_f64(value)))
             }
             _ => Vec::new(),
         };

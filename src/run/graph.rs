@@ -7,7 +7,7 @@ use super::request::{GraphRequest, Request};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::graph;
-use crate::graph::{Graph, Staged, Style};
+use crate::graph::{ComputedLayer, Graph, Style};
 use crate::layer;
 use crate::network::{Run, Tape};
 use crate::report::write_file;
@@ -26,8 +26,9 @@ pub(crate) fn layer(
     let ones = Dout::ones(&job.layer.output_shape(at));
     let dout = job.dout.as_ref().unwrap_or(&ones).to_array();
     let outcome = layer::compute(job.layer.as_ref(), at, Some(&dout), request.precision);
-    let stage = Staged { name: None, spec: job.spec, layer: job.layer.as_ref(), at, outcome: &outcome, dout: &dout };
-    let mut graph = graph::graph(&[stage], graph_request.level)?;
+    let stage =
+        ComputedLayer { name: None, spec: job.spec, layer: job.layer.as_ref(), at, outcome: &outcome, dout: &dout };
+    let mut graph = graph::build_graph(&[stage], graph_request.level)?;
     if job.dout.as_ref().is_some_and(|dout| !dout.is_explicit) && !job.spec.is_loss() {
         graph.notes.push(ones_line(&job.spec.output));
     }
@@ -51,11 +52,11 @@ pub(crate) fn chain(
         .enumerate()
         .map(|(n, layer)| layer.dout.clone().unwrap_or_else(|| ArrayD::ones(shape(n))))
         .collect();
-    let stages: Vec<Staged<'_>> = tape
+    let stages: Vec<ComputedLayer<'_>> = tape
         .stages
         .iter()
         .zip(layers.iter().zip(&douts))
-        .map(|(stage, (passed, dout))| Staged {
+        .map(|(stage, (passed, dout))| ComputedLayer {
             name: Some(&stage.name),
             spec: stage.spec,
             layer: stage.layer(),
@@ -64,7 +65,7 @@ pub(crate) fn chain(
             dout,
         })
         .collect();
-    let mut graph = graph::graph(&stages, request.level)?;
+    let mut graph = graph::build_graph(&stages, request.level)?;
     if let Some(last) = tape.stages.last().filter(|last| !is_explicit && !last.spec.is_loss()) {
         graph.notes.push(ones_line(&last.spec.output));
     }
@@ -79,7 +80,7 @@ fn draw(
     messages: &Messages,
 ) -> anyhow::Result<()> {
     if !has_gradients {
-        graph.forget_gradients();
+        graph.clear_gradients();
     }
     match &request.file {
         Some((path, picture)) => {
@@ -91,7 +92,7 @@ fn draw(
             let style =
                 Style { ascii: is_ascii_terminal(), color: request.always_color || messages.stdout_is_terminal };
             let mut out = BufWriter::new(out);
-            out.write_all(graph::terminal(&graph, style).as_bytes())?;
+            out.write_all(graph::render_terminal(&graph, style).as_bytes())?;
             Ok(out.flush()?)
         }
     }

@@ -1,16 +1,16 @@
-//! Console blocks: what a document says that a command prints is what it prints.
+//! Console blocks of documents, whose commands must print what the document shows.
 //!
 //! A block is fenced by three backticks and the word `console`. A line `$ command` is run by the shell (continued where it
 //! ends in a backslash), in the folder of the project's files; the lines up to the next command are its standard output
 //! followed by its standard error, and a last line `? 2` its exit status where that is not 0. `UPDATE=1 cargo test`
-//! writes what was printed into the file instead, to be read before it is committed.
+//! writes the output into the file instead, to be reviewed before it is committed.
 
 use super::shell_in;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-/// Runs all console blocks of a file in `folder`. One file at a time: they make files of the same names.
+/// Runs all console blocks of a file in `folder`, one file at a time, since the commands write files of the same names.
 #[track_caller]
 pub fn run(file: &Path, folder: &Path) {
     static ONE: Mutex<()> = Mutex::new(());
@@ -46,7 +46,7 @@ pub fn printed(folder: &Path, command: &str) -> String {
     printed
 }
 
-/// The text with what each command of its console blocks prints in its place.
+/// Returns the text with the output of each command replaced by what `run` returns.
 fn replay(text: &str, mut run: impl FnMut(&str) -> String) -> String {
     let mut out = String::new();
     let mut lines = text.lines().peekable();

@@ -1,25 +1,25 @@
-//! A graph for Mermaid, as Markdown shows it on many sites.
+//! A graph as a Mermaid flowchart, which many sites draw in Markdown.
 
-use super::label::stacked;
-use super::{Graph, Kind};
+use crate::graph::label::{legend, stacked_label};
+use crate::graph::model::{Graph, NodeKind};
 use std::fmt::Write;
 
-/// The graph as a Mermaid flowchart.
-pub(super) fn mermaid(graph: &Graph) -> String {
+/// Returns the graph as a Mermaid file.
+pub(super) fn render(graph: &Graph) -> String {
     let mut text = "flowchart LR\n".to_owned();
-    for note in super::legend(graph) {
+    for note in legend(graph) {
         let _ = writeln!(text, "  %% {note}");
     }
     for (n, node) in graph.nodes.iter().enumerate() {
         let label = quoted(&node.label);
         let _ = match node.kind {
-            Kind::Leaf | Kind::Sink => writeln!(text, "  n{n}[{label}]"),
-            Kind::Op => writeln!(text, "  n{n}(({label}))"),
-            Kind::Branch => writeln!(text, "  n{n}({label})"),
+            NodeKind::Leaf | NodeKind::Sink => writeln!(text, "  n{n}[{label}]"),
+            NodeKind::Operation => writeln!(text, "  n{n}(({label}))"),
+            NodeKind::Branch => writeln!(text, "  n{n}({label})"),
         };
     }
     for edge in &graph.edges {
-        let (above, below) = stacked(edge, graph);
+        let (above, below) = stacked_label(edge, graph);
         let above = format!("→ {}", above.join("<br>"));
         let below = (!below.is_empty()).then(|| format!("← {}", below.join("<br>")));
         let lines: Vec<String> = [above].into_iter().chain(below).collect();
@@ -28,7 +28,7 @@ pub(super) fn mermaid(graph: &Graph) -> String {
     text
 }
 
-/// Text in quotes; a quote in it, and what Mermaid would take for more than text, by number.
+/// Quotes a text, with character codes for the quotes and number signs in it.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('#', "#35;").replace('"', "#quot;"))
 }

@@ -1,8 +1,15 @@
-//! Characters in rows: text, and lines that join where they meet.
+//! A grid of characters: text, and lines that are joined with box-drawing characters.
 
-use super::terminal::Style;
+/// Style of the output in a terminal.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Style {
+    /// True for ASCII characters only.
+    pub ascii: bool,
+    /// True for colours.
+    pub color: bool,
+}
 
-/// How a character is coloured.
+/// Colour of a character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ink {
     Plain,
@@ -11,7 +18,7 @@ pub(super) enum Ink {
 }
 
 impl Ink {
-    /// The sequence that turns it on: of the 256 colours a blue and an orange, told apart by any eye.
+    /// Returns the escape sequence of the colour: a blue and an orange that colour-blind readers can distinguish.
     fn sequence(self) -> &'static str {
         match self {
             Ink::Plain => "\x1b[0m",
@@ -31,12 +38,13 @@ struct Cell {
     text: Option<char>,
     ink: Ink,
     lines: u8,
-    /// Whose line goes across, and whose up and down.
+    /// Owner of the horizontal line.
     across: usize,
+    /// Owner of the vertical line.
     along: usize,
 }
 
-/// A sheet of characters.
+/// A grid of characters; what is written outside of it is ignored.
 pub(super) struct Grid {
     width: usize,
     cells: Vec<Cell>,
@@ -61,7 +69,7 @@ impl Grid {
         }
     }
 
-    /// From the middle of the cell at `from` to that at `to`.
+    /// Draws a line from the middle of the cell at `from` to that at `to`.
     pub(super) fn horizontal(&mut self, y: i32, from: i32, to: i32, owner: usize) {
         for x in from..=to {
             let lines = if x > from { LEFT } else { 0 } | if x < to { RIGHT } else { 0 };
@@ -93,7 +101,7 @@ impl Grid {
                     text.push_str(cell.ink.sequence());
                     ink = cell.ink;
                 }
-                text.push(if style.ascii { plain(cell.char()) } else { cell.char() });
+                text.push(if style.ascii { to_ascii(cell.char()) } else { cell.char() });
             }
             if style.color && ink != Ink::Plain {
                 text.push_str(Ink::Plain.sequence());
@@ -110,7 +118,7 @@ impl Cell {
             return text;
         }
         let vertical = self.lines & (UP | DOWN);
-        // A line that passes below another.
+        // A horizontal line passes below the vertical line of another owner.
         let crossing = vertical == (UP | DOWN) && self.lines & (LEFT | RIGHT) != 0 && self.across != self.along;
         match if crossing { vertical } else { self.lines } {
             0 => ' ',
@@ -129,8 +137,8 @@ impl Cell {
     }
 }
 
-/// What stands for a character where there is only ASCII.
-pub(super) fn plain(char: char) -> char {
+/// Returns the ASCII character that replaces a character.
+pub(super) fn to_ascii(char: char) -> char {
     match char {
         '─' | '−' => '-',
         '│' => '|',

@@ -1,0 +1,243 @@
+//! The graph of numbers: a trace of the layers' formulas, differentiated backward edge by edge.
+
+use super::computed_layer::ComputedLayer;
+use super::textbook::rewrite;
+use super::trace::{MAX_NODES, Trace, too_large, trace_layers};
+use crate::core::error::Error;
+use crate::core::name::Name;
+use crate::graph::label::five_digits;
+use crate::graph::model::{Edge, Graph, Level, NodeKind};
+use crate::numeric::traced::{Entry, Op, local_derivatives};
+use crate::numeric::{DoubleDouble, Scalar};
+use ndarray::arr0;
+use std::collections::BTreeMap;
+
+/// Builds the graph of numbers of a chain of layers; refuses one of more than [`MAX_NODES`] nodes.
+pub(super) fn scalar_graph(layers: &[ComputedLayer<'_>]) -> Result<Graph, Error> {
+    let graph = draw(&rewrite(trace_layers(layers)?));
+    if graph.nodes.len() > MAX_NODES { Err(too_large(&graph.nodes.len().to_string())) } else { Ok(graph) }
+}
+
+/// A use of an entry.
+#[derive(Clone, Copy)]
+enum Use {
+    /// Operand `n` of another entry.
+    Operand { reader: usize, n: usize },
+    /// Output `n`.
+    Output(usize),
+}
+
+/// A gradient as the sum of the gradients of its uses.
+#[derive(Clone, Copy)]
+struct GradientSum {
+    sum: DoubleDouble,
+    /// Sum of the terms' magnitudes.
+    magnitude: f64,
+}
+
+impl GradientSum {
+    fn zero() -> GradientSum {
+        GradientSum { sum: DoubleDouble::zero(), magnitude: 0.0 }
+    }
+
+    fn add(&mut self, term: DoubleDouble) {
+        self.sum = self.sum + term;
+        self.magnitude += term.to_f64().abs();
+    }
+
+    /// Returns the sum, or 0 if the terms cancel to less than double-double arithmetic can distinguish from 0.
+    fn value(self) -> f64 {
+        let value = self.sum.to_f64();
+        if value.abs() <= 1e-26 * self.magnitude { 0.0 } else { value + 0.0 }
+    }
+}
+
+/// Draws the operations that lead to the outputs.
+fn draw(trace: &Trace) -> Graph {
+    let uses = uses(trace);
+    let (total, by_use) = backward(trace, &uses);
+    let mut graph = Graph::new(Level::Scalar);
+    let mut sources: BTreeMap<usize, Source> = BTreeMap::new();
+    for (&index, users) in &uses {
+        let entry = &trace.log[index];
+        let leaf = trace.leaves.get(&index);
+        let node = match leaf {
+            Some((name, _)) => graph.add_node(NodeKind::Leaf, name.as_str()),
+            None => graph.add_node(NodeKind::Operation, label(entry)),
+        };
+        if let Some((formula, note)) = explanation(entry) {
+            graph.nodes[node].meaning = Some(formula);
+            graph.add_note(note);
+        }
+        for (n, (_, from)) in entry.reads.iter().enumerate() {
+            if let Some(source) = from.and_then(|from| sources.get(&from)) {
+                let gradient = by_use.get(&(index, n)).copied().unwrap_or_default();
+                source.add_edge(&mut graph, node, gradient, Some(local_derivatives(entry)[n].to_f64()));
+            }
+        }
+        let result = trace.results.get(&index);
+        let gradient = leaf.and_then(|(_, gradient)| *gradient);
+        let source = Source {
+            node,
+            name: leaf.map(|(name, _)| name.clone()).or(result.map(|(name, _)| name.clone())),
+            gradient_name: leaf.map(|(name, _)| gradient_name(name)),
+            forward: result.map_or(entry.value.to_f64(), |(_, value)| *value),
+            backward: gradient.unwrap_or_else(|| total.get(&index).map_or(0.0, |gradient| gradient.value())),
+            is_used_once: users.len() == 1,
+        };
+        sources.insert(index, source.with_branch(&mut graph));
+    }
+    for (entry, name, value, dout) in &trace.outputs {
+        let node = graph.add_node(NodeKind::Sink, name.as_str());
+        if let Some(source) = sources.get_mut(entry) {
+            source.forward = *value;
+            source.name = Some(name.clone());
+            source.gradient_name = Some(Name::DOUT.to_string() + name.find('[').map_or("", |at| &name[at..]));
+            source.add_edge(&mut graph, node, *dout, None);
+        }
+    }
+    graph
+}
+
+/// The node that the edges of a value leave, and the value with its total gradient.
+struct Source {
+    node: usize,
+    name: Option<String>,
+    gradient_name: Option<String>,
+    forward: f64,
+    backward: f64,
+    is_used_once: bool,
+}
+
+impl Source {
+    /// Adds a branch for a value that is used several times: before it, the gradients of the uses are summed.
+    fn with_branch(mut self, graph: &mut Graph) -> Source {
+        if !self.is_used_once {
+            let branch = graph.add_node(NodeKind::Branch, "•");
+            graph.nodes[branch].meaning = Some("used several times; the gradients of all uses are summed".to_owned());
+            self.add_edge(graph, branch, self.backward, None);
+            self.node = branch;
+            // The gradient of one use is only a term of the operand's gradient, whose name it must not have.
+            self.gradient_name = None;
+        }
+        self
+    }
+
+    fn add_edge(&self, graph: &mut Graph, to: usize, backward: f64, local_derivative: Option<f64>) {
+        // A single use has the whole gradient, as the layer computed it.
+        let backward = if self.is_used_once && local_derivative.is_some() { self.backward } else { backward };
+        graph.edges.push(Edge {
+            from: self.node,
+            to,
+            name: self.name.clone(),
+            gradient_name: self.gradient_name.clone(),
+            forward: arr0(self.forward).into_dyn(),
+            backward: Some(arr0(backward).into_dyn()),
+            local_derivative,
+            gradient_formula: None,
+        });
+    }
+}
+
+/// Returns the name of the gradient of a number: `dw[0]` for `w[0]`, `fc1.dw[0]` for `fc1.w[0]`.
+fn gradient_name(name: &str) -> String {
+    match name.rsplit_once('.').filter(|(layer, _)| !layer.contains(' ')) {
+        Some((layer, own)) => format!("{layer}.d{own}"),
+        None if name.chars().all(|c| c.is_alphanumeric() || "_[,]".contains(c)) => format!("d{name}"),
+        None => format!("d({name})"),
+    }
+}
+
+/// Returns the entries that an output depends on, in order, with their uses.
+fn uses(trace: &Trace) -> BTreeMap<usize, Vec<Use>> {
+    let mut uses: BTreeMap<usize, Vec<Use>> = BTreeMap::new();
+    for (n, (entry, ..)) in trace.outputs.iter().enumerate() {
+        uses.entry(*entry).or_default().push(Use::Output(n));
+    }
+    // An entry reads only earlier ones.
+    for reader in (0..trace.log.len()).rev() {
+        if uses.contains_key(&reader) {
+            for (n, (_, from)) in trace.log[reader].reads.iter().enumerate() {
+                if let Some(from) = from {
+                    uses.entry(*from).or_default().push(Use::Operand { reader, n });
+                }
+            }
+        }
+    }
+    uses
+}
+
+/// The gradient of each operand of each entry: reader and position.
+type GradientsByUse = BTreeMap<(usize, usize), f64>;
+
+/// Returns the gradient of each entry, and of each of its uses.
+fn backward(trace: &Trace, uses: &BTreeMap<usize, Vec<Use>>) -> (BTreeMap<usize, GradientSum>, GradientsByUse) {
+    let (mut total, mut by_use) = (BTreeMap::new(), BTreeMap::new());
+    for (&entry, users) in uses.iter().rev() {
+        let mut gradient = GradientSum::zero();
+        for user in users {
+            match *user {
+                Use::Output(n) => gradient.add(DoubleDouble::from_f64(trace.outputs[n].3)),
+                Use::Operand { reader, n } => {
+                    let upstream: GradientSum = total.get(&reader).copied().unwrap_or_else(GradientSum::zero);
+                    // An upstream gradient of 0 gives 0 even if the local derivative is infinite.
+                    let term = match upstream.value() == 0.0 {
+                        true => DoubleDouble::zero(),
+                        false => upstream.sum * local_derivatives(&trace.log[reader])[n],
+                    };
+                    by_use.insert((reader, n), term.to_f64());
+                    gradient.add(term);
+                }
+            }
+        }
+        total.insert(entry, gradient);
+    }
+    (total, by_use)
+}
+
+/// Returns the label of an operation, which includes a constant operand.
+fn label(entry: &Entry) -> String {
+    let constant = |n: usize| entry.reads.get(n).filter(|(_, from)| from.is_none()).map(|(value, _)| value.to_f64());
+    let with = |symbol: &str, value: Option<f64>| symbol.to_owned() + &value.map(five_digits).unwrap_or_default();
+    match entry.op {
+        Op::Leaf => String::new(),
+        Op::Sum => {
+            let constants = (0..entry.reads.len()).filter_map(constant);
+            with("+", constants.fold(None, |sum: Option<f64>, value| Some(sum.unwrap_or(0.0) + value)))
+        }
+        Op::Subtract => match constant(0) {
+            Some(value) => format!("{}−", five_digits(value)),
+            None => with("−", constant(1)),
+        },
+        Op::Multiply => with("×", constant(0).or(constant(1))),
+        Op::Divide => match constant(0) {
+            Some(1.0) => "/".to_owned(),
+            Some(value) => format!("{}/", five_digits(value)),
+            None => with("/", constant(1)),
+        },
+        Op::Negate => "×-1".to_owned(),
+        Op::Exp { .. } => "exp".to_owned(),
+        Op::Ln { .. } => "log".to_owned(),
+        Op::Tanh => "tanh".to_owned(),
+        Op::Relu | Op::IfPositive => "relu".to_owned(),
+        Op::Max => "max".to_owned(),
+    }
+}
+
+/// Returns the formula of an operation that its label abbreviates, and a note about it.
+fn explanation(entry: &Entry) -> Option<(String, String)> {
+    match entry.op {
+        Op::Exp { shift } if shift != 0.0 => Some((
+            format!("e^(x − {})", five_digits(shift)).replace("− -", "+ "),
+            "exp is e^(x − max): subtracting the maximum prevents overflow and changes no quotient".to_owned(),
+        )),
+        Op::Ln { eps } if eps != 0.0 => {
+            let formula = format!("log(y + {})", five_digits(eps));
+            Some((formula.clone(), format!("log is {formula}")))
+        }
+        Op::Divide if entry.reads[0].1.is_none() => {
+            Some(("1/x".to_owned(), "/ with one operand is the reciprocal 1/x".to_owned()))
+        }
+        _ => None,
+    }
+}

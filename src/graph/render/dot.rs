@@ -1,0 +1,47 @@
+//! A graph in the DOT language of Graphviz.
+
+use crate::graph::label::{legend, stacked_label};
+use crate::graph::model::{Graph, NodeKind};
+use std::fmt::Write;
+
+/// Blue and vermilion, which colour-blind readers can distinguish (Okabe and Ito 2008).
+const FORWARD: &str = "#0072b2";
+const BACKWARD: &str = "#d55e00";
+
+/// Returns the graph as a DOT file.
+pub(super) fn render(graph: &Graph) -> String {
+    let mut text = "digraph nnlayer {\n  rankdir=LR;\n  node [fontname=\"sans-serif\"];\n".to_owned();
+    text.push_str("  edge [fontname=\"monospace\", fontsize=11, arrowsize=0.6];\n");
+    for note in legend(graph) {
+        let _ = writeln!(text, "  // {note}");
+    }
+    for (n, node) in graph.nodes.iter().enumerate() {
+        let shape = match node.kind {
+            NodeKind::Leaf | NodeKind::Sink => "plaintext",
+            NodeKind::Operation if node.label.chars().count() < 5 => "circle",
+            NodeKind::Operation => "box, style=rounded",
+            NodeKind::Branch => "point, width=0.08",
+        };
+        let _ = writeln!(text, "  n{n} [label=\"{}\", shape={shape}];", escaped(&node.label));
+    }
+    for edge in &graph.edges {
+        let (above, below) = stacked_label(edge, graph);
+        let colored = |(lines, arrow, color): (Vec<String>, &str, &str)| {
+            let lines: Vec<String> = lines.iter().map(|line| html(line)).collect();
+            format!("<font color=\"{color}\">{arrow} {}</font>", lines.join("<br/>"))
+        };
+        let parts = [(above, "→", FORWARD), (below, "←", BACKWARD)].into_iter().filter(|(lines, ..)| !lines.is_empty());
+        let parts: Vec<String> = parts.map(colored).collect();
+        let _ = writeln!(text, "  n{} -> n{} [label=<{}>];", edge.from, edge.to, parts.join("<br/>"));
+    }
+    text.push_str("}\n");
+    text
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+fn html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
