@@ -120,14 +120,14 @@ fn other_notations_are_told_what_json_writes() {
         ("[+inf]", "write \"Infinity\""),
         ("[.5]", "0.5, 1.0"),
         ("[1.]", "0.5, 1.0"),
-        ("[007]", "begin with a zero"),
-        ("[-01]", "begin with a zero"),
+        ("[007]", "leading zeros"),
+        ("[-01]", "leading zeros"),
         ("['a']", "double quotes"),
-        ("[True]", "true, false and null"),
+        ("[True]", "true, false or null"),
     ] {
         let ran = piped(text, &["softmax", "--x", "-"]);
         assert!(ran.refusal().contains(tip), "{text}: {}", ran.stderr);
     }
     let ran = piped("[0.x]", &["softmax", "--x", "-"]);
-    assert!(!ran.refusal().contains("begin with a zero"), "{}", ran.stderr);
+    assert!(!ran.refusal().contains("leading zeros"), "{}", ran.stderr);
 }

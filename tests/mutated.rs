@@ -5,7 +5,7 @@ use crate::support::memory;
 use ndarray::{ArrayD, arr1, arr2};
 use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
-use nnlayer::format::json::record::{Line, Use, line};
+use nnlayer::format::json::{KeyUse, Line, parse_line};
 use nnlayer::format::{FORMATS, Format, InMemoryArrays, OutputDtype, Selector, Source, find_by_extension, json};
 use nnlayer::network::document;
 use nnlayer::operand::grammar::{OperandSpec, parse};
@@ -166,8 +166,8 @@ proptest! {
     #[test]
     fn lines(changes in changes()) {
         let bytes = changed(br#"{"x":[1,2],"t":0,"id":"a\u0062","note":{"k":[1,"x",null]}}"#.to_vec(), &changes, WORDS);
-        let what = |key: &str| Use { take: (key == "x").then_some(0), carry: key != "x" };
-        let (read, most) = memory::peak_bytes(|| line(&bytes, 1, what));
+        let what = |key: &str| KeyUse { slot: (key == "x").then_some(0), is_carried: key != "x" };
+        let (read, most) = memory::peak_bytes(|| parse_line(&bytes, 1, what));
         prop_assert!(most <= ALWAYS + 200 * bytes.len(), "{most}");
         prop_assert_eq!(read.is_ok(), json::parse(&bytes, "").is_ok());
         if let Ok(Line::Record { carried, .. }) = read {

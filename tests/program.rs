@@ -158,7 +158,7 @@ fn a_program_may_reply_before_it_has_read_everything() {
 fn every_unusable_reply_has_its_own_error() {
     let say = |text: &str| sh(&format!("cat >/dev/null; cat <<'END'\n{text}\nEND"));
     refusal(say("Traceback: oh dear"), Code::ReplyNotJson, "reply: Traceback: oh dear");
-    refusal(say("{\"points\":[{\"outputs\":"), Code::ReplyNotJson, "it ends");
+    refusal(say("{\"points\":[{\"outputs\":"), Code::ReplyNotJson, "got the end of the text");
     refusal(say("[1,2]"), Code::ReplyValue, "must be a JSON object");
     refusal(say("{\"y\":[1,2]}"), Code::ReplyKeyMissing, "no key `points`");
     refusal(say(r#"{"points":3}"#), Code::ReplyValue, "/points");
@@ -225,7 +225,7 @@ fn a_persistent_program_that_fails_is_reported() {
     let mut talkative = persistent(&format!("yes '{REPLY}'"));
     let error = (0..).find_map(|_| talkative.evaluate(&one_point()).err()).unwrap();
     assert!(error.code == Code::ReplyPoints && error.message.contains("more than one line"), "{error:?}");
-    refusal(persistent("echo ready; read -r line; sleep 300"), Code::ReplyNotJson, "is no JSON");
+    refusal(persistent("echo ready; read -r line; sleep 300"), Code::ReplyNotJson, "invalid JSON");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::arrays::{max_abs, unravel_index};
 use super::compare::Tolerance;
 use crate::core::error::format_shape;
 use crate::core::name::Name;
-use crate::format::decimal::{Figure, Sheet};
+use crate::format::decimal::{Decimal, DecimalArray};
 use ndarray::ArrayD;
 
 /// Number of significant digits from which an array counts as written by a program. Its shorter numbers are then exact.
@@ -81,12 +81,18 @@ impl ShapeMismatch {
 
 /// Grades expected values. `unit_roundoff` is that of the arithmetic that computed the result; the `max_worst` worst
 /// entries are kept.
-pub fn grade(name: &Name, sheet: &Sheet, ours: &ArrayD<f64>, unit_roundoff: f64, max_worst: usize) -> GradedResult {
+pub fn grade(
+    name: &Name,
+    sheet: &DecimalArray,
+    ours: &ArrayD<f64>,
+    unit_roundoff: f64,
+    max_worst: usize,
+) -> GradedResult {
     let mut graded = GradedResult {
         name: name.clone(),
         shape: ours.shape().to_vec(),
         right: 0,
-        blank: sheet.len() - sheet.figures().count(),
+        blank: sheet.len() - sheet.decimals().count(),
         wrong: 0,
         worst: Vec::new(),
         mismatch: None,
@@ -97,7 +103,7 @@ pub fn grade(name: &Name, sheet: &Sheet, ours: &ArrayD<f64>, unit_roundoff: f64,
     let tolerance = EntryTolerance::new(sheet, ours, unit_roundoff);
     let is_transposed = || {
         let fits = sheet.shape.iter().rev().eq(ours.shape());
-        fits && sheet.turned().is_some_and(|cells| tolerance.wrong_entries(cells, ours).next().is_none())
+        fits && sheet.transposed().is_some_and(|cells| tolerance.wrong_entries(cells, ours).next().is_none())
     };
     let yours = sheet.shape.clone();
     if yours != ours.shape() {
@@ -106,7 +112,7 @@ pub fn grade(name: &Name, sheet: &Sheet, ours: &ArrayD<f64>, unit_roundoff: f64,
             Some(if is_transposed { ShapeMismatch::Transposed(yours) } else { ShapeMismatch::Shape(yours) });
         return graded;
     }
-    (graded.wrong, graded.worst) = select_worst(tolerance.wrong_entries(sheet.cells(), ours), max_worst);
+    (graded.wrong, graded.worst) = select_worst(tolerance.wrong_entries(sheet.elements(), ours), max_worst);
     graded.right = sheet.len() - graded.blank - graded.wrong;
     if graded.wrong > 0 && is_transposed() {
         graded.mismatch = Some(ShapeMismatch::Transposed(yours));
@@ -122,16 +128,16 @@ struct EntryTolerance {
 }
 
 impl EntryTolerance {
-    fn new(sheet: &Sheet, ours: &ArrayD<f64>, unit_roundoff: f64) -> EntryTolerance {
+    fn new(sheet: &DecimalArray, ours: &ArrayD<f64>, unit_roundoff: f64) -> EntryTolerance {
         let relative = Tolerance::for_roundoff(sheet.rounding.max(unit_roundoff));
-        let is_by_program = sheet.figures().any(|figure| figure.significant >= PROGRAM_DIGITS);
-        let units = sheet.figures().map(|figure| figure.half_unit()).filter(|unit| *unit > 0.0);
+        let is_by_program = sheet.decimals().any(|figure| figure.significant >= PROGRAM_DIGITS);
+        let units = sheet.decimals().map(|figure| figure.half_unit()).filter(|unit| *unit > 0.0);
         let finest = units.fold(f64::INFINITY, f64::min);
         let finest = is_by_program.then_some(if finest.is_finite() { finest } else { 0.0 });
         EntryTolerance { relative: Tolerance { atol: relative.atol * max_abs(ours), ..relative }, finest }
     }
 
-    fn accepts(&self, figure: &Figure, ours: f64) -> bool {
+    fn accepts(&self, figure: &Decimal, ours: f64) -> bool {
         let half_unit = match self.finest {
             Some(finest) if figure.significant < PROGRAM_DIGITS => finest,
             _ => figure.half_unit(),
@@ -142,7 +148,7 @@ impl EntryTolerance {
     /// Returns the wrong entries, in order.
     fn wrong_entries(
         &self,
-        cells: impl Iterator<Item = Option<Figure>>,
+        cells: impl Iterator<Item = Option<Decimal>>,
         ours: &ArrayD<f64>,
     ) -> impl Iterator<Item = WrongEntry> {
         let shape = ours.shape();

@@ -4,7 +4,7 @@ use super::stream::{Each, Spot};
 use crate::core::error::{Code, Error, Fact, Note, Place, Severity, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::format::json::record::{Carried, Line, Use, line};
+use crate::format::json::{Carried, KeyUse, Line, parse_line};
 use crate::format::json::{Node, push_number, push_row, write_value};
 use crate::format::{escape, sanitize};
 use crate::layer::{AnyLayer, Role, Setting};
@@ -84,11 +84,11 @@ struct Served {
 impl Records {
     /// What becomes of a key: it is read; carried, also where only a part of it is read; or left out, where it has
     /// the name of a result.
-    fn what(&self, key: &str) -> Use {
+    fn what(&self, key: &str) -> KeyUse {
         let take = self.keys.iter().position(|known| known == key);
         let result = self.subject.gives(key);
         let in_part = |place: usize| self.read().any(|key| key.places.contains(&place) && !key.below.is_empty());
-        Use { take, carry: !result && take.is_none_or(in_part) }
+        KeyUse { slot: take, is_carried: !result && take.is_none_or(in_part) }
     }
 
     /// Where records are read.
@@ -359,9 +359,10 @@ impl Each for Records {
 
     fn record(&self, worker: &mut Worker, spot: &Spot<'_>, out: &mut Vec<u8>) -> Result<Vec<Note>, Error> {
         worker.served.clear();
-        let read = line(spot.text, self.keys.len(), |key| self.what(key)).map_err(|error| spot.inside(error, ""))?;
+        let read =
+            parse_line(spot.text, self.keys.len(), |key| self.what(key)).map_err(|error| spot.inside(error, ""))?;
         let (taken, carried) = match read {
-            Line::Record { taken, carried } => (Taken { values: taken, bare: None }, carried),
+            Line::Record { values: taken, carried } => (Taken { values: taken, bare: None }, carried),
             Line::Bare(node) => (Taken { values: vec![None; self.keys.len()], bare: Some(node) }, Vec::new()),
         };
         let computed = self.compute(worker, taken, &carried, out);

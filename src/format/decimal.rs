@@ -1,7 +1,7 @@
 //! Numbers as somebody wrote them: how many digits stand there says how far they were rounded; null is a blank.
 
 use super::json;
-use super::json::{Entry, decimal, position, special};
+use super::json::{JsonNumber, array_index, parse_non_finite, scale_by_power_of_ten};
 use super::{DOUBLE_ROUNDING, escape, unescape};
 use crate::core::error::{Code, Error, Place};
 use crate::core::name::Name;
@@ -10,7 +10,7 @@ use ndarray::ArrayD;
 /// A number and its digits, in few bytes: a matrix has many.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(Rust, packed(4))]
-pub struct Figure {
+pub struct Decimal {
     /// The number.
     pub value: f64,
     /// Half a unit of its last digit is 5·10^place, where it is rounded.
@@ -21,51 +21,51 @@ pub struct Figure {
 }
 
 /// A figure, or a blank.
-pub type Cell = Option<Figure>;
+pub type OptionalDecimal = Option<Decimal>;
 
 /// An array of figures, with blanks.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sheet {
+pub struct DecimalArray {
     /// The shape.
     pub shape: Vec<usize>,
-    cells: Cells,
+    cells: Elements,
     /// The rounding of the type they were stored in.
     pub rounding: f64,
 }
 
 /// The entries, row by row.
 #[derive(Clone, Debug, PartialEq)]
-enum Cells {
+enum Elements {
     /// Numbers whose digits nobody chose.
     Plain(Vec<f64>),
-    Written(Vec<Cell>),
+    Written(Vec<OptionalDecimal>),
     /// Rows of which some are left out: where each begins among what is written. A text of few bytes may leave out many.
     Partly {
         rows: Vec<Option<usize>>,
         width: usize,
-        written: Vec<Cell>,
+        written: Vec<OptionalDecimal>,
     },
 }
 
 /// What a file of answers holds.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Sheets {
+pub enum DecimalArrays {
     /// One array without a name.
-    Single(Sheet),
+    Single(DecimalArray),
     /// Several, by name; what is no array is an error only to whoever wants it.
-    Named(Vec<(Name, Result<Sheet, Error>)>),
+    Named(Vec<(Name, Result<DecimalArray, Error>)>),
 }
 
-impl Figure {
+impl Decimal {
     /// Reads the digits of a number's text: 0.22 has two behind the point, 22, 22.0 and 1e-3 stand for themselves.
     ///
     /// ```
-    /// use super::decimal::Figure;
-    /// assert_eq!(Figure::new("0.22", 0.22).half_unit(), 0.005);
-    /// assert_eq!(Figure::new("1.50e3", 1500.0).half_unit(), 5.0);
-    /// assert_eq!(Figure::new("2.0", 2.0).half_unit(), 0.0);
+    /// use super::decimal::Decimal;
+    /// assert_eq!(Decimal::new("0.22", 0.22).half_unit(), 0.005);
+    /// assert_eq!(Decimal::new("1.50e3", 1500.0).half_unit(), 5.0);
+    /// assert_eq!(Decimal::new("2.0", 2.0).half_unit(), 0.0);
     /// ```
-    pub fn new(text: &str, value: f64) -> Figure {
+    pub fn new(text: &str, value: f64) -> Decimal {
         let text = text.trim().trim_start_matches(['-', '+']);
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -78,40 +78,40 @@ impl Figure {
         // Beyond these there is no double either way.
         let place = i16::try_from(place.clamp(-400, 400)).unwrap_or(0);
         let rounded = !fraction.is_empty() && fraction != "0" && value.is_finite();
-        Figure { value, place, significant: u8::try_from(significant).unwrap_or(u8::MAX), rounded }
+        Decimal { value, place, significant: u8::try_from(significant).unwrap_or(u8::MAX), rounded }
     }
 
     /// Half a unit of its last digit; 0 for a whole number, which stands for itself.
     pub fn half_unit(&self) -> f64 {
-        if self.rounded { decimal(5, self.place.into()) } else { 0.0 }
+        if self.rounded { scale_by_power_of_ten(5, self.place.into()) } else { 0.0 }
     }
 }
 
-impl Entry for Cell {
-    fn new(token: &[u8], value: f64) -> Cell {
+impl JsonNumber for OptionalDecimal {
+    fn from_token(token: &[u8], value: f64) -> OptionalDecimal {
         let token = std::str::from_utf8(token).unwrap_or_default();
-        Some(Figure::new(token.trim_matches('"'), value))
+        Some(Decimal::new(token, value))
     }
 
-    fn null() -> Option<Cell> {
+    fn missing() -> Option<OptionalDecimal> {
         Some(None)
     }
 }
 
-impl Sheet {
+impl DecimalArray {
     /// The entries of an array whose digits nobody chose.
-    pub fn of(values: ArrayD<f64>, rounding: f64) -> Sheet {
-        Sheet { shape: values.shape().to_vec(), cells: Cells::Plain(flat(values)), rounding }
+    pub fn from_values(values: ArrayD<f64>, rounding: f64) -> DecimalArray {
+        DecimalArray { shape: values.shape().to_vec(), cells: Elements::Plain(flat(values)), rounding }
     }
 
     /// The entries of an array whose digits stand in a text, separated by commas, semicolons and blanks.
-    pub fn typed(values: &ArrayD<f64>, text: &str) -> Sheet {
+    pub fn from_literal(values: &ArrayD<f64>, text: &str) -> DecimalArray {
         let tokens = text.split(|c: char| c == ',' || c == ';' || c.is_whitespace()).filter(|token| !token.is_empty());
-        let cells: Vec<_> = values.iter().zip(tokens).map(|(&value, token)| Some(Figure::new(token, value))).collect();
+        let cells: Vec<_> = values.iter().zip(tokens).map(|(&value, token)| Some(Decimal::new(token, value))).collect();
         if cells.len() != values.len() {
-            return Sheet::of(values.clone(), DOUBLE_ROUNDING);
+            return DecimalArray::from_values(values.clone(), DOUBLE_ROUNDING);
         }
-        Sheet { shape: values.shape().to_vec(), cells: Cells::Written(cells), rounding: DOUBLE_ROUNDING }
+        DecimalArray { shape: values.shape().to_vec(), cells: Elements::Written(cells), rounding: DOUBLE_ROUNDING }
     }
 
     /// How many entries there are.
@@ -125,11 +125,11 @@ impl Sheet {
     }
 
     /// The entry of that number, row by row; blank where there is none.
-    pub fn cell(&self, n: usize) -> Cell {
+    pub fn element(&self, n: usize) -> OptionalDecimal {
         match &self.cells {
-            Cells::Plain(values) => values.get(n).copied().map(plain),
-            Cells::Written(cells) => cells.get(n).copied().flatten(),
-            Cells::Partly { rows, width, written } => {
+            Elements::Plain(values) => values.get(n).copied().map(plain),
+            Elements::Written(cells) => cells.get(n).copied().flatten(),
+            Elements::Partly { rows, width, written } => {
                 let begin = rows.get(n.checked_div(*width)?).copied().flatten()?;
                 written.get(begin + n % width).copied().flatten()
             }
@@ -137,36 +137,36 @@ impl Sheet {
     }
 
     /// The entries, row by row.
-    pub fn cells(&self) -> impl Iterator<Item = Cell> {
-        (0..self.len()).map(|n| self.cell(n))
+    pub fn elements(&self) -> impl Iterator<Item = OptionalDecimal> {
+        (0..self.len()).map(|n| self.element(n))
     }
 
     /// The entries that are no blanks.
-    pub fn figures(&self) -> impl Iterator<Item = Figure> {
-        let (values, cells): (&[f64], &[Cell]) = match &self.cells {
-            Cells::Plain(values) => (values, &[]),
-            Cells::Written(cells) | Cells::Partly { written: cells, .. } => (&[], cells),
+    pub fn decimals(&self) -> impl Iterator<Item = Decimal> {
+        let (values, cells): (&[f64], &[OptionalDecimal]) = match &self.cells {
+            Elements::Plain(values) => (values, &[]),
+            Elements::Written(cells) | Elements::Partly { written: cells, .. } => (&[], cells),
         };
         values.iter().copied().map(plain).chain(cells.iter().copied().flatten())
     }
 
     /// The entries of a matrix, column by column.
-    pub fn turned(&self) -> Option<impl Iterator<Item = Cell>> {
+    pub fn transposed(&self) -> Option<impl Iterator<Item = OptionalDecimal>> {
         let [rows, columns] = self.shape[..] else { return None };
-        Some((0..columns).flat_map(move |k| (0..rows).map(move |n| self.cell(n * columns + k))))
+        Some((0..columns).flat_map(move |k| (0..rows).map(move |n| self.element(n * columns + k))))
     }
 
     /// Blanks all other entries.
-    pub fn keep(&mut self, keep: impl Fn(usize) -> bool) {
+    pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         match &mut self.cells {
-            Cells::Plain(_) => {
-                let kept = self.cells().enumerate().map(|(n, cell)| cell.filter(|_| keep(n))).collect();
-                self.cells = Cells::Written(kept);
+            Elements::Plain(_) => {
+                let kept = self.elements().enumerate().map(|(n, cell)| cell.filter(|_| keep(n))).collect();
+                self.cells = Elements::Written(kept);
             }
-            Cells::Written(cells) => {
+            Elements::Written(cells) => {
                 cells.iter_mut().enumerate().for_each(|(n, cell)| *cell = cell.filter(|_| keep(n)))
             }
-            Cells::Partly { rows, width, written } => {
+            Elements::Partly { rows, width, written } => {
                 for (row, begin) in rows.iter().enumerate().filter_map(|(row, begin)| Some((row, (*begin)?))) {
                     let cells = written[begin..].iter_mut().take(*width);
                     cells.enumerate().for_each(|(k, cell)| *cell = cell.filter(|_| keep(row * *width + k)));
@@ -177,8 +177,8 @@ impl Sheet {
 }
 
 /// A number whose digits nobody chose.
-fn plain(value: f64) -> Figure {
-    Figure { value, place: 0, significant: 17, rounded: false }
+fn plain(value: f64) -> Decimal {
+    Decimal { value, place: 0, significant: 17, rounded: false }
 }
 
 /// The entries row by row, where they are where they lie so.
@@ -187,11 +187,11 @@ fn flat<T: Copy>(values: ArrayD<T>) -> Vec<T> {
 }
 
 /// A value of a document whose numbers keep their digits.
-pub type Node = json::Node<Cell>;
+pub type Node = json::Node<OptionalDecimal>;
 
 /// The answers of a JSON document: an array, or an object with one for each name. `pointer` leads to it, and `locate`
 /// finds the place of an error with a pointer.
-pub fn sheets(document: Node, pointer: &str, locate: impl Fn(Error) -> Error) -> Result<Sheets, Error> {
+pub fn decimal_arrays(document: Node, pointer: &str, locate: impl Fn(Error) -> Error) -> Result<DecimalArrays, Error> {
     // What is not there is said with what is.
     document.find(pointer).map_err(&locate)?;
     match taken(document, pointer).unwrap_or(Node::Null) {
@@ -200,9 +200,9 @@ pub fn sheets(document: Node, pointer: &str, locate: impl Fn(Error) -> Error) ->
                 let sheet = sheet(node, &format!("{pointer}/{}", escape(&name))).map_err(&locate);
                 (Name::new(name), sheet)
             });
-            Ok(Sheets::Named(named.collect()))
+            Ok(DecimalArrays::Named(named.collect()))
         }
-        node => sheet(node, pointer).map(Sheets::Single).map_err(locate),
+        node => sheet(node, pointer).map(DecimalArrays::Single).map_err(locate),
     }
 }
 
@@ -214,31 +214,31 @@ fn taken(mut node: Node, pointer: &str) -> Option<Node> {
                 let key = unescape(part);
                 entries.into_iter().find(|(known, _)| *known == key)?.1
             }
-            Node::List(list) => list.into_iter().nth(position(part)?)?,
+            Node::List(list) => list.into_iter().nth(array_index(part)?)?,
             other => other.child(part)?.into_owned(),
         };
     }
     Some(node)
 }
 
-fn sheet(node: Node, pointer: &str) -> Result<Sheet, Error> {
+fn sheet(node: Node, pointer: &str) -> Result<DecimalArray, Error> {
     let (shape, cells) = match node {
-        Node::Numbers(numbers) => (numbers.shape().to_vec(), Cells::Written(flat(numbers))),
+        Node::Numbers(numbers) => (numbers.shape().to_vec(), Elements::Written(flat(numbers))),
         Node::List(list) if list.iter().any(|node| length(node).is_some()) => matrix(list, pointer)?,
-        Node::List(list) => (vec![list.len()], Cells::Written(entries(list, pointer)?)),
-        scalar => (vec![], Cells::Written(vec![cell(&scalar, pointer)?])),
+        Node::List(list) => (vec![list.len()], Elements::Written(entries(list, pointer)?)),
+        scalar => (vec![], Elements::Written(vec![cell(&scalar, pointer)?])),
     };
-    Ok(Sheet { shape, cells, rounding: DOUBLE_ROUNDING })
+    Ok(DecimalArray { shape, cells, rounding: DOUBLE_ROUNDING })
 }
 
-fn cell(node: &Node, pointer: &str) -> Result<Cell, Error> {
+fn cell(node: &Node, pointer: &str) -> Result<OptionalDecimal, Error> {
     match node {
         Node::Number(cell) => Ok(*cell),
         Node::Null => Ok(None),
-        Node::Text(text) => {
-            special(text).map(|number| Some(Figure::new(text, number))).ok_or_else(|| node.no_number(pointer))
-        }
-        Node::Bool(_) => Err(node.no_number(pointer)),
+        Node::Text(text) => parse_non_finite(text)
+            .map(|number| Some(Decimal::new(text, number)))
+            .ok_or_else(|| node.not_a_number(pointer)),
+        Node::Bool(_) => Err(node.not_a_number(pointer)),
         Node::Numbers(_) | Node::List(_) | Node::Object(_) => Err(no_cell(pointer)),
     }
 }
@@ -249,7 +249,7 @@ fn no_cell(pointer: &str) -> Error {
         .tip("answers are numbers, rows, or rows of one length; null leaves one out")
 }
 
-fn entries(list: Vec<Node>, pointer: &str) -> Result<Vec<Cell>, Error> {
+fn entries(list: Vec<Node>, pointer: &str) -> Result<Vec<OptionalDecimal>, Error> {
     list.iter().enumerate().map(|(n, node)| cell(node, &format!("{pointer}/{n}"))).collect()
 }
 
@@ -263,7 +263,7 @@ fn length(node: &Node) -> Option<usize> {
 }
 
 /// Rows of one length; a row that is null is blank.
-fn matrix(list: Vec<Node>, pointer: &str) -> Result<(Vec<usize>, Cells), Error> {
+fn matrix(list: Vec<Node>, pointer: &str) -> Result<(Vec<usize>, Elements), Error> {
     let width = list.iter().find_map(length).unwrap_or(0);
     let (mut rows, mut written) = (Vec::with_capacity(list.len()), Vec::new());
     for (n, node) in list.into_iter().enumerate() {
@@ -286,7 +286,7 @@ fn matrix(list: Vec<Node>, pointer: &str) -> Result<(Vec<usize>, Cells), Error> 
             }
         }
     }
-    Ok((vec![rows.len(), width], Cells::Partly { rows, width, written }))
+    Ok((vec![rows.len(), width], Elements::Partly { rows, width, written }))
 }
 
 #[cfg(test)]
@@ -297,15 +297,15 @@ mod tests {
     use ndarray::arr2;
     use proptest::prelude::*;
 
-    fn answers(text: &str, pointer: &str) -> Result<Sheets, Error> {
-        sheets(json::read(Source::bytes("t.json", text.as_bytes()))?, pointer, |error| error)
+    fn answers(text: &str, pointer: &str) -> Result<DecimalArrays, Error> {
+        decimal_arrays(json::read(Source::bytes("t.json", text.as_bytes()))?, pointer, |error| error)
     }
 
     /// The shape and the entries of a document of one array; a blank is nothing.
     fn single(text: &str) -> (Vec<usize>, Vec<Option<f64>>) {
         match answers(text, "").unwrap() {
-            Sheets::Single(sheet) => {
-                (sheet.shape.clone(), sheet.cells().map(|cell| cell.map(|figure| figure.value)).collect())
+            DecimalArrays::Single(sheet) => {
+                (sheet.shape.clone(), sheet.elements().map(|cell| cell.map(|figure| figure.value)).collect())
             }
             named => panic!("{named:?}"),
         }
@@ -313,14 +313,14 @@ mod tests {
 
     #[test]
     fn a_cell_takes_twelve_bytes() {
-        assert_eq!(size_of::<Cell>(), 12);
+        assert_eq!(size_of::<OptionalDecimal>(), 12);
     }
 
     #[test]
     fn digits_count_from_the_first_that_is_not_0() {
         let long = format!("0.0{}", "1".repeat(1000));
         for (text, digits) in [("0.0022", 2), ("-100.50", 5), ("0", 0), ("0.000", 0), ("1.50e3", 3), (&long, 255)] {
-            assert_eq!(Figure::new(text, 1.0).significant, digits, "{text}");
+            assert_eq!(Decimal::new(text, 1.0).significant, digits, "{text}");
         }
     }
 
@@ -328,12 +328,12 @@ mod tests {
     fn half_a_unit_is_the_double_nearest_to_it() {
         for exponent in -380..380 {
             let expected: f64 = format!("5e{}", exponent - 3).parse().unwrap();
-            assert_eq!(Figure::new(&format!("1.25e{exponent}"), 1.25).half_unit(), expected, "{exponent}");
+            assert_eq!(Decimal::new(&format!("1.25e{exponent}"), 1.25).half_unit(), expected, "{exponent}");
         }
         for (text, expected) in
             [("1.25e-99999999999999999999", 0.005), ("0.00e99999", f64::INFINITY), ("0.00e-9999", 0.0)]
         {
-            assert_eq!(Figure::new(text, 0.0).half_unit(), expected, "{text}");
+            assert_eq!(Decimal::new(text, 0.0).half_unit(), expected, "{text}");
         }
     }
 
@@ -358,17 +358,17 @@ mod tests {
     #[test]
     fn what_is_not_kept_is_blank() {
         for text in ["[[1,2],[3,4]]", "[[1,2],[3,4],null]", "[null,[1,2],[3,4]]"] {
-            let Sheets::Single(mut sheet) = answers(text, "").unwrap() else { panic!() };
-            let before: Vec<Cell> = sheet.cells().collect();
-            sheet.keep(|n| n % 3 == 0);
+            let DecimalArrays::Single(mut sheet) = answers(text, "").unwrap() else { panic!() };
+            let before: Vec<OptionalDecimal> = sheet.elements().collect();
+            sheet.retain(|n| n % 3 == 0);
             let kept = before.iter().enumerate().map(|(n, cell)| cell.filter(|_| n % 3 == 0));
-            assert!(sheet.cells().eq(kept) && sheet.figures().count() < 3, "{text}");
+            assert!(sheet.elements().eq(kept) && sheet.decimals().count() < 3, "{text}");
         }
     }
 
     #[test]
     fn what_is_no_sheet_is_a_fault_of_its_name_only() {
-        let Sheets::Named(named) =
+        let DecimalArrays::Named(named) =
             answers(r#"{"y":[1,null],"a/b":[[[1]],[[2]]],"c":[[1],2],"d":{},"e":[[1],["x"]]}"#, "").unwrap()
         else {
             panic!()
@@ -385,7 +385,7 @@ mod tests {
     fn a_pointer_leads_to_a_sheet() {
         let text = r#"{"a/b":[{"w":[[1,2.50],[null,4]]}]}"#;
         let shape = |pointer: &str| match answers(text, pointer) {
-            Ok(Sheets::Single(sheet)) => Ok(sheet.shape),
+            Ok(DecimalArrays::Single(sheet)) => Ok(sheet.shape),
             Ok(named) => panic!("{named:?}"),
             Err(error) => Err(error.code),
         };
@@ -399,10 +399,18 @@ mod tests {
 
     #[test]
     fn an_array_that_lies_by_columns_is_a_sheet_by_rows() {
-        let sheet = Sheet::of(arr2(&[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]).reversed_axes().into_dyn(), DOUBLE_ROUNDING);
-        let values = |cells: &mut dyn Iterator<Item = Cell>| cells.map(|cell| cell.unwrap().value).collect::<Vec<_>>();
-        assert_eq!((&sheet.shape[..], values(&mut sheet.cells())), (&[2, 3][..], vec![1.0, 3.0, 5.0, 2.0, 4.0, 6.0]));
-        assert_eq!(values(&mut sheet.turned().unwrap()), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let sheet = DecimalArray::from_values(
+            arr2(&[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]).reversed_axes().into_dyn(),
+            DOUBLE_ROUNDING,
+        );
+        let values = |cells: &mut dyn Iterator<Item = OptionalDecimal>| {
+            cells.map(|cell| cell.unwrap().value).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (&sheet.shape[..], values(&mut sheet.elements())),
+            (&[2, 3][..], vec![1.0, 3.0, 5.0, 2.0, 4.0, 6.0])
+        );
+        assert_eq!(values(&mut sheet.transposed().unwrap()), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use super::stdin;
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::format::decimal;
-use crate::format::decimal::{Sheet, Sheets};
+use crate::format::decimal::{DecimalArray, DecimalArrays};
 use crate::format::{DOUBLE_ROUNDING, LoadedArray, Selector, Source, escape, json, unescape};
 
 /// The arrays of a file or text.
@@ -32,17 +32,17 @@ impl OperandReader<'_> {
 
     /// Reads expected results: like [`read_document`](Self::read_document), with the decimal digits of JSON and typed numbers, and
     /// null for entries left blank.
-    pub fn read_answers(&mut self, option: &Name, text: &str) -> Result<Sheets, Error> {
+    pub fn read_answers(&mut self, option: &Name, text: &str) -> Result<DecimalArrays, Error> {
         let spec = grammar::parse(text).map_err(|error| error.with_operand(option))?;
         self.read_sheets(option, text, &spec).map_err(|error| error.with_operand(option))
     }
 
-    fn read_sheets(&mut self, option: &Name, text: &str, spec: &OperandSpec) -> Result<Sheets, Error> {
+    fn read_sheets(&mut self, option: &Name, text: &str, spec: &OperandSpec) -> Result<DecimalArrays, Error> {
         match spec {
-            OperandSpec::Literal(values) => return Ok(Sheets::Single(Sheet::typed(values, text))),
+            OperandSpec::Literal(values) => return Ok(DecimalArrays::Single(DecimalArray::from_literal(values, text))),
             OperandSpec::Json(text) => {
                 let node = json::read(Source::bytes("", text.as_bytes()))?;
-                return decimal::sheets(node, "", |error| locate_in_text(error.with_origin(""), text));
+                return decimal::decimal_arrays(node, "", |error| locate_in_text(error.with_origin(""), text));
             }
             OperandSpec::File(path, selector) if is_json(self.format_of(path)?) => {
                 return self.read_decimal(path, selector);
@@ -55,18 +55,18 @@ impl OperandReader<'_> {
             }
             OperandSpec::File(..) | OperandSpec::Stdin(_) => {}
         }
-        let sheet = |operand: Operand| Sheet::of(operand.value, operand.rounding);
+        let sheet = |operand: Operand| DecimalArray::from_values(operand.value, operand.rounding);
         Ok(match self.read_document(option, text)? {
-            OperandSet::Single(operand) => Sheets::Single(sheet(operand)),
+            OperandSet::Single(operand) => DecimalArrays::Single(sheet(operand)),
             OperandSet::Named(named) => {
-                Sheets::Named(named.into_iter().map(|(name, operand)| (name, Ok(sheet(operand)))).collect())
+                DecimalArrays::Named(named.into_iter().map(|(name, operand)| (name, Ok(sheet(operand)))).collect())
             }
         })
     }
 
-    fn read_decimal(&mut self, label: &str, selector: &Selector) -> Result<Sheets, Error> {
+    fn read_decimal(&mut self, label: &str, selector: &Selector) -> Result<DecimalArrays, Error> {
         let node = json::read(self.open_text(label)?)?;
-        decimal::sheets(node, pointer(selector), |error| self.locate(error, label))
+        decimal::decimal_arrays(node, pointer(selector), |error| self.locate(error, label))
     }
 
     /// Reads all arrays of a document with names in one pass; `None` for anything else.
@@ -78,7 +78,8 @@ impl OperandReader<'_> {
         };
         let Some(format) = format else { return Ok(None) };
         let arrays = if is_json(format) {
-            let read = self.document(label, selector)?.whole(selector).map(|document| read_values(document, selector));
+            let read =
+                self.document(label, selector)?.remaining(selector).map(|document| read_values(document, selector));
             read.transpose().map_err(|error| self.locate(error, label))?.flatten()
         } else if format.has_names() && *selector == Selector::Default {
             Some(format.read_all_arrays(self.open_text(label)?)?)

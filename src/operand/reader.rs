@@ -123,7 +123,7 @@ impl<'a> OperandReader<'a> {
 
     /// Returns the JSON document of a file or of standard input, read again if the selected part has been taken out of it.
     pub(super) fn document(&mut self, label: &str, selector: &Selector) -> Result<&mut json::Document, Error> {
-        self.documents.retain(|(known, document)| known != label || document.whole(selector).is_some());
+        self.documents.retain(|(known, document)| known != label || document.remaining(selector).is_some());
         let at = match self.documents.iter().position(|(known, _)| known == label) {
             Some(at) => at,
             None => {
@@ -212,7 +212,7 @@ impl<'a> OperandReader<'a> {
     pub fn stdin_names(&mut self) -> Result<Option<Vec<String>>, Error> {
         match self.stdin_format()? {
             Some(format) if is_json(format) => {
-                Ok(match self.document(stdin::LABEL, &Selector::Default)?.whole(&Selector::Default) {
+                Ok(match self.document(stdin::LABEL, &Selector::Default)?.remaining(&Selector::Default) {
                     Some(json::Node::Object(entries)) => Some(entries.iter().map(|(key, _)| key.clone()).collect()),
                     _ => None,
                 })
@@ -225,7 +225,7 @@ impl<'a> OperandReader<'a> {
     /// Returns the text of a setting in standard input's object: a word, a number or true.
     pub fn stdin_setting(&self, key: &str) -> Option<String> {
         let (_, document) = self.documents.iter().find(|(known, _)| known == stdin::LABEL)?;
-        let json::Node::Object(entries) = document.whole(&Selector::Default)? else { return None };
+        let json::Node::Object(entries) = document.remaining(&Selector::Default)? else { return None };
         let node = &entries.iter().find(|(known, _)| known == key)?.1;
         Some(node.word().unwrap_or_else(|| "that".to_owned()))
     }
@@ -273,7 +273,7 @@ impl<'a> OperandReader<'a> {
             stdin::LABEL => self.stdin.reopen(),
             path => Some(self.open(path)),
         };
-        let position = text.and_then(|text| json::locate_in(&mut text.ok()?, pointer));
+        let position = text.and_then(|text| json::locate_in(text.ok()?, pointer));
         set_position(error, position, pointer)
     }
 }

@@ -6,7 +6,7 @@ use super::status::Status;
 use crate::check::expect::{GradedResult, grade};
 use crate::core::error::{Code, Error, Note, edit_distance};
 use crate::core::name::Name;
-use crate::format::decimal::{Sheet, Sheets};
+use crate::format::decimal::{DecimalArray, DecimalArrays};
 use crate::layer::{LayerSpec, Precision};
 use crate::report::{Report, ResultBlock, expectation};
 use std::io::{BufWriter, Write};
@@ -15,11 +15,11 @@ use std::io::{BufWriter, Write};
 pub(crate) const EXPECT: Name = Name::fixed("expect");
 
 /// An expected value and its name; a value that is not an array is refused only if it is compared.
-pub(crate) type NamedSheet = (Name, Result<Sheet, Error>);
+pub(crate) type NamedSheet = (Name, Result<DecimalArray, Error>);
 
 /// Compares the results of a report with expected values and writes the verdicts.
 pub(crate) fn run(
-    sheets: Sheets,
+    sheets: DecimalArrays,
     spec: &LayerSpec,
     report: &Report,
     request: &Request,
@@ -54,10 +54,10 @@ pub(crate) fn rounding(request: &Request) -> f64 {
 }
 
 /// Returns expected values by name; an array without a name belongs to the only result.
-pub(crate) fn name_sheets(sheets: Sheets, blocks: &[ResultBlock]) -> Result<Vec<NamedSheet>, Error> {
+pub(crate) fn name_sheets(sheets: DecimalArrays, blocks: &[ResultBlock]) -> Result<Vec<NamedSheet>, Error> {
     match (sheets, blocks) {
-        (Sheets::Named(named), _) => Ok(named),
-        (Sheets::Single(sheet), [only]) => Ok(vec![(only.name.clone(), Ok(sheet))]),
+        (DecimalArrays::Named(named), _) => Ok(named),
+        (DecimalArrays::Single(sheet), [only]) => Ok(vec![(only.name.clone(), Ok(sheet))]),
         _ => Err(Error::new(Code::KeyMissing, "holds one array without a name, but there are several results")
             .with_operand(&EXPECT)
             .fact(format!("the results are {}", join(blocks.iter().map(|block| &block.name))))

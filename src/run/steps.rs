@@ -9,7 +9,7 @@ use super::results::{compute_all, report};
 use super::status::Status;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
-use crate::format::decimal::{Sheet, Sheets};
+use crate::format::decimal::{DecimalArray, DecimalArrays};
 use crate::layer::Precision;
 use crate::network::{Run, Tape};
 use crate::numeric::Scalar;
@@ -23,7 +23,7 @@ use std::io::{BufWriter, Write};
 pub(crate) fn layer(
     job: &Job,
     form: StepsFormat,
-    answers: Option<Sheets>,
+    answers: Option<DecimalArrays>,
     request: &Request,
     out: &mut dyn Write,
     messages: &mut Messages,
@@ -57,7 +57,7 @@ pub(crate) fn layer(
             }
             messages.notes(&unused_keys(&named, job.spec, &computed), request.strict)?;
             let compared = named.iter().filter(|(name, _)| computed.contains(name));
-            let sheets: Vec<(Name, Sheet)> = compared
+            let sheets: Vec<(Name, DecimalArray)> = compared
                 .map(|(name, sheet)| {
                     Ok((name.clone(), sheet.clone().map_err(|error: Error| error.with_operand(&EXPECT))?))
                 })

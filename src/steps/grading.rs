@@ -3,7 +3,7 @@
 use super::step::{Grade, Section, Step};
 use crate::check::expect;
 use crate::core::name::Name;
-use crate::format::decimal::Sheet;
+use crate::format::decimal::DecimalArray;
 use ndarray::{ArrayD, IxDyn};
 
 /// Number of cells per figure up to which a sheet is compared as an array of its own shape.
@@ -21,7 +21,7 @@ pub struct GradeSummary {
 }
 
 /// Grades every step that a sheet has a number for. `unit_roundoff` is that of the arithmetic that computed the results.
-pub fn grade(sections: &mut [Section], sheets: &[(Name, Sheet)], unit_roundoff: f64) -> GradeSummary {
+pub fn grade(sections: &mut [Section], sheets: &[(Name, DecimalArray)], unit_roundoff: f64) -> GradeSummary {
     for (name, sheet) in sheets {
         grade_array(sections, name, sheet, unit_roundoff);
     }
@@ -39,7 +39,7 @@ pub fn grade(sections: &mut [Section], sheets: &[(Name, Sheet)], unit_roundoff: 
     summary
 }
 
-fn grade_array(sections: &mut [Section], name: &Name, sheet: &Sheet, unit_roundoff: f64) {
+fn grade_array(sections: &mut [Section], name: &Name, sheet: &DecimalArray, unit_roundoff: f64) {
     let result = sections.iter().find(|section| section.name == *name).map(|section| section.shape.clone());
     let mut steps: Vec<&mut Step> =
         sections.iter_mut().flat_map(|section| section.steps.iter_mut()).filter(|step| step.name == *name).collect();
@@ -52,7 +52,7 @@ fn grade_array(sections: &mut [Section], name: &Name, sheet: &Sheet, unit_roundo
     // Steps may omit entries, as a loss omits those with weight 0, and the sheet may then have more.
     let fits = shape.len() == sheet.shape.len() && shape.iter().zip(&sheet.shape).all(|(ours, yours)| ours <= yours);
     // An array of the sheet's shape is allocated, so a huge sheet with few figures keeps the steps' shape.
-    if !is_complete && fits && sheet.len() / MAX_CELLS_PER_FIGURE <= sheet.figures().count() {
+    if !is_complete && fits && sheet.len() / MAX_CELLS_PER_FIGURE <= sheet.decimals().count() {
         shape.clone_from(&sheet.shape);
     }
     let (mut ours, mut compared) = (ArrayD::zeros(IxDyn(&shape)), sheet.clone());
@@ -63,7 +63,7 @@ fn grade_array(sections: &mut [Section], name: &Name, sheet: &Sheet, unit_roundo
         has_step[flat(&step.index)] = true;
     }
     if sheet.shape == shape {
-        compared.keep(|n| has_step[n]);
+        compared.retain(|n| has_step[n]);
     }
     let graded = expect::grade(name, &compared, &ours, unit_roundoff, usize::MAX);
     if let Some(mismatch) = graded.mismatch.filter(|_| graded.wrong == 0) {
@@ -71,7 +71,7 @@ fn grade_array(sections: &mut [Section], name: &Name, sheet: &Sheet, unit_roundo
         return;
     }
     for step in steps {
-        if compared.cell(flat(&step.index)).is_some() {
+        if compared.element(flat(&step.index)).is_some() {
             let wrong = graded.worst.iter().find(|wrong| wrong.index == step.index);
             step.grade = Some(wrong.map_or(Grade::Right, |wrong| Grade::Wrong(wrong.yours)));
         }

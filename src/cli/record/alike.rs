@@ -6,7 +6,7 @@ use super::{Records, Upstream, Worker};
 use crate::cli::stream::Spot;
 use crate::core::error::Error;
 use crate::core::name::Name;
-use crate::format::json::record::Form;
+use crate::format::json::RecordTemplate;
 use crate::format::json::{push_number, push_row};
 use crate::layer::Role;
 use crate::run::dout::Dout;
@@ -40,9 +40,9 @@ impl Records {
         if !engine.takes_many(&self.subject) {
             return None;
         }
-        let form = Form::of(first, |key| self.what(key))?;
+        let form = RecordTemplate::new(first, |key| self.what(key))?;
         let (mut columns, mut carried) = (vec![Vec::new(); self.keys.len()], Vec::new());
-        for (place, width) in form.taken() {
+        for (place, width) in form.slots() {
             // Settings, and what another key came before, are read but serve no operand.
             served.iter().find(|served| served.place == Some(place))?;
             columns.get_mut(place)?.reserve_exact(width.unwrap_or(1) * rest.len());
@@ -52,7 +52,7 @@ impl Records {
         }
         let (mut dout, mut x_was_y) = (None, false);
         for served in served.iter() {
-            let (place, width) = form.taken().find(|(place, _)| served.place == Some(*place))?;
+            let (place, width) = form.slots().find(|(place, _)| served.place == Some(*place))?;
             let open = self.open.iter().find(|open| open.name == served.name);
             let role = open.map(|open| open.role);
             let shape: &[usize] = match (width, role) {

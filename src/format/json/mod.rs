@@ -1,324 +1,41 @@
-//! JSON: a document read into a tree whose matrices are flat, and results written as one object.
+//! JSON: the text of a document ↔ named arrays.
+//!
+//! `lexer` reads tokens, with numbers by `number` and `short_number`. `tree` parses a document into a `node` through the
+//! window of an `input`, large matrices by `parallel_rows`; `document` selects arrays from it. `records` and
+//! `record_template` read lines of NDJSON, `places` finds the line and column of a value, and `writer` writes.
 
-use super::{
-    ArrayStream, DOUBLE_ROUNDING, Format, LoadedArray, OutputDtype, Selector, Source, escape, missing_array, sanitize,
-    unescape,
-};
-use crate::core::error::{Code, Error, Place, format_count};
+use super::{ArrayStream, Format, LoadedArray, OutputDtype, Selector, Source};
+use crate::core::error::Error;
 use crate::core::name::Name;
-use ndarray::{ArrayD, ArrayViewD, Axis, arr0};
-use std::borrow::Cow;
 use std::io;
 
-mod fast_parser;
+mod document;
+mod input;
+mod lexer;
+mod node;
 mod number;
-mod parse;
-mod place;
-pub mod record;
+mod parallel_rows;
+mod parse_error;
+mod places;
+mod record_template;
+mod records;
+mod short_number;
+mod tree;
 mod writer;
 
-pub(super) use number::decimal;
-pub use number::number;
-use parse::DEEPEST;
-use parse::after_mark;
-pub use parse::{parse, read};
-pub use place::{locate, locate_in};
+pub use document::Document;
+pub use node::Node;
+pub(super) use node::array_index;
+pub use number::{JsonNumber, number};
+pub(super) use number::{parse_non_finite, scale_by_power_of_ten};
+pub use places::{locate, locate_in};
+pub use record_template::RecordTemplate;
+pub use records::{Carried, KeyUse, Line, parse_line};
+pub use tree::{parse, read};
 pub use writer::{Matrix, push_number, push_row, write_nested_object, write_object, write_value};
 
 /// JSON text.
 pub struct Json;
-
-/// What a number of a document is read into.
-pub trait Entry: Copy + Default + Send {
-    /// The number that stands in the text as `token`; a word for one may be in quotes.
-    fn new(token: &[u8], value: f64) -> Self;
-    /// What stands for null in an array, where null may stand among numbers.
-    fn null() -> Option<Self>;
-}
-
-impl Entry for f64 {
-    #[inline(always)]
-    fn new(_: &[u8], value: f64) -> f64 {
-        value
-    }
-
-    fn null() -> Option<f64> {
-        None
-    }
-}
-
-/// A value of a document.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Node<T = f64> {
-    /// A number on its own.
-    Number(T),
-    /// An array of numbers, or of rows of one length.
-    Numbers(ArrayD<T>),
-    /// Any other array.
-    List(Vec<Node<T>>),
-    /// An object, in the order of the text.
-    Object(Vec<(String, Node<T>)>),
-    /// A string.
-    Text(String),
-    /// true or false.
-    Bool(bool),
-    /// null.
-    Null,
-}
-
-/// The words for numbers that JSON has none for.
-pub(super) fn special(text: &str) -> Option<f64> {
-    match text {
-        "NaN" => Some(f64::NAN),
-        "Infinity" => Some(f64::INFINITY),
-        "-Infinity" => Some(f64::NEG_INFINITY),
-        _ => None,
-    }
-}
-
-/// The index that a part of a pointer stands for.
-pub(super) fn position(part: &str) -> Option<usize> {
-    let plain = part == "0" || !part.starts_with(['0', '+']);
-    part.parse().ok().filter(|_| plain)
-}
-
-impl Node {
-    /// Where a value stands; nothing for a row or number of a matrix.
-    fn place(&mut self, pointer: &str) -> Option<&mut Node> {
-        pointer.split('/').skip(1).try_fold(self, |node, part| match node {
-            Node::Object(entries) => {
-                let key = unescape(part);
-                entries.iter_mut().find(|(known, _)| *known == key).map(|(_, node)| node)
-            }
-            Node::List(list) => list.get_mut(position(part)?),
-            _ => None,
-        })
-    }
-
-    /// The value as a scalar, vector or matrix; `pointer` is where it stands, for an error's [`Place::Pointer`].
-    pub fn matrix(&self, pointer: &str) -> Result<ArrayD<f64>, Error> {
-        match self {
-            Node::Number(number) => Ok(arr0(*number).into_dyn()),
-            Node::Numbers(numbers) => Ok(numbers.clone()),
-            Node::Text(text) => {
-                special(text).map(|number| arr0(number).into_dyn()).ok_or_else(|| self.no_number(pointer))
-            }
-            Node::List(list) => stacked(list).ok_or_else(|| no_matrix(list, pointer)),
-            Node::Object(_) | Node::Bool(_) | Node::Null => Err(self.no_number(pointer)),
-        }
-    }
-
-    /// The same, of a value that nobody else needs.
-    pub fn into_matrix(self, pointer: &str) -> Result<ArrayD<f64>, Error> {
-        match self {
-            Node::Numbers(numbers) => Ok(numbers),
-            other => other.matrix(pointer),
-        }
-    }
-
-    /// The text of a setting: a word, a number, true or false.
-    pub fn word(&self) -> Option<String> {
-        match self {
-            Node::Text(text) => Some(text.clone()),
-            Node::Number(number) => Some(number.to_string()),
-            Node::Bool(bool) => Some(bool.to_string()),
-            _ => None,
-        }
-    }
-}
-
-impl<T: Copy> Node<T> {
-    /// The value that a JSON pointer (RFC 6901) leads to.
-    pub fn find(&self, pointer: &str) -> Result<Cow<'_, Node<T>>, Error> {
-        let mut node = Cow::Borrowed(self);
-        let mut passed = String::new();
-        for part in pointer.split('/').skip(1) {
-            let next = match &node {
-                Cow::Borrowed(node) => node.child(part),
-                Cow::Owned(node) => node.child(part).map(|child| Cow::Owned(child.into_owned())),
-            };
-            let wanted = format!("{passed}/{part}");
-            node = match next {
-                Some(next) => next,
-                None => return Err(missing_array(&wanted, &node.parts(&passed))),
-            };
-            passed = wanted;
-        }
-        Ok(node)
-    }
-
-    /// Pointers to what is inside, for a message.
-    fn parts(&self, under: &str) -> Vec<String> {
-        let count = match self {
-            Node::Object(entries) => {
-                return entries.iter().map(|(key, _)| format!("{under}/{}", escape(key))).collect();
-            }
-            Node::List(list) => list.len(),
-            Node::Numbers(numbers) => numbers.len_of(Axis(0)),
-            _ => 0,
-        };
-        (0..count.min(30)).map(|at| format!("{under}/{at}")).collect()
-    }
-
-    /// The value of a key or at an index.
-    pub(super) fn child(&self, part: &str) -> Option<Cow<'_, Node<T>>> {
-        match self {
-            Node::Object(entries) => {
-                let key = unescape(part);
-                entries.iter().find(|(known, _)| *known == key).map(|(_, node)| Cow::Borrowed(node))
-            }
-            Node::List(list) => list.get(position(part)?).map(Cow::Borrowed),
-            Node::Numbers(numbers) => {
-                let at = position(part).filter(|&at| at < numbers.len_of(Axis(0)))?;
-                let row = numbers.index_axis(Axis(0), at);
-                Some(Cow::Owned(
-                    row.first()
-                        .filter(|_| row.ndim() == 0)
-                        .map_or_else(|| Node::Numbers(row.to_owned()), |&number| Node::Number(number)),
-                ))
-            }
-            _ => None,
-        }
-    }
-
-    /// Why the value is no number.
-    pub(super) fn no_number(&self, pointer: &str) -> Error {
-        let (what, tip) = match self {
-            Node::Text(text) if text.trim().parse::<f64>().is_ok() => {
-                (format!("the string \"{}\" is not a number", sanitize(text)), "write it without the quotes")
-            }
-            Node::Text(text) => (
-                format!("the string \"{}\" is not a number", sanitize(text)),
-                "numbers stand without quotes; only \"NaN\", \"Infinity\" and \"-Infinity\" are words",
-            ),
-            Node::Bool(word) => (format!("{word} is not a number"), "write 1 for true and 0 for false"),
-            Node::Null => ("null is not a number".to_owned(), "a missing value may be written \"NaN\""),
-            Node::Object(_) => ("an object is not a number".to_owned(), "name the array in it: FILE#/key"),
-            _ => ("an array stands where a number is expected".to_owned(), "every row holds numbers only"),
-        };
-        Error::new(Code::NotANumber, what).at(Place::Pointer(pointer.to_owned())).tip(tip)
-    }
-}
-
-/// Rows of a list of matrices, which are vectors of one length there.
-fn stacked(list: &[Node]) -> Option<ArrayD<f64>> {
-    fn row(node: &Node) -> Option<ArrayViewD<'_, f64>> {
-        match node {
-            Node::Numbers(row) if row.ndim() == 1 => Some(row.view()),
-            _ => None,
-        }
-    }
-    ndarray::stack(Axis(0), &list.iter().map(row).collect::<Option<Vec<_>>>()?).ok()
-}
-
-/// Why an array is no matrix: its first entry that does not go with those before it.
-fn no_matrix(list: &[Node], pointer: &str) -> Error {
-    let mut columns = None;
-    for (n, entry) in list.iter().enumerate() {
-        let here = format!("{pointer}/{n}");
-        let length = match entry {
-            Node::Number(_) => None,
-            Node::Numbers(row) if row.ndim() == 1 => Some(row.len()),
-            Node::Numbers(_) => return too_deep(&here),
-            Node::List(row) => return no_row(row, &here),
-            other => return other.no_number(&here),
-        };
-        let (first, this) = (*columns.get_or_insert(length), length);
-        if first != this {
-            let words = |length: Option<usize>| {
-                length.map_or("is a number".to_owned(), |length| format!("has {}", format_count(length, "column")))
-            };
-            return Error::new(Code::Ragged, format!("row {n} {}, row 0 {}", words(this), words(first)))
-                .at(Place::Pointer(here))
-                .tip("every row needs the same number of columns");
-        }
-    }
-    too_deep(pointer)
-}
-
-fn no_row(row: &[Node], pointer: &str) -> Error {
-    let odd = row.iter().enumerate().find(|(_, entry)| !matches!(entry, Node::Number(_)));
-    match odd {
-        Some((n, Node::Numbers(_) | Node::List(_))) => too_deep(&format!("{pointer}/{n}")),
-        Some((n, other)) => other.no_number(&format!("{pointer}/{n}")),
-        None => too_deep(pointer),
-    }
-}
-
-fn too_deep(pointer: &str) -> Error {
-    Error::new(Code::Rank, "has more than two levels of brackets: rows of numbers are the most there can be")
-        .at(Place::Pointer(pointer.to_owned()))
-        .tip("select one matrix of it: FILE#/0")
-}
-
-/// The pointer of the selected value; of an object that of the first of `wanted` that is a key.
-fn pick(node: &Node, select: &Selector, wanted: &[Name], label: &str) -> Result<String, Error> {
-    let pointer = match select {
-        Selector::Default => String::new(),
-        Selector::Pointer(pointer) => pointer.clone(),
-    };
-    let chosen = node.find(&pointer).map_err(|error| error.with_origin(label))?;
-    let Node::Object(entries) = &*chosen else { return Ok(pointer) };
-    match wanted.iter().find(|name| entries.iter().any(|(key, _)| key == name.as_str())) {
-        Some(name) => Ok(format!("{pointer}/{name}")),
-        None => {
-            let choices: Vec<String> = wanted.iter().map(|name| format!("{pointer}/{name}")).collect();
-            Err(missing_array(&choices.join(" or "), &chosen.parts(&pointer)).with_origin(label))
-        }
-    }
-}
-
-/// A document whose matrices are taken out, not copied.
-#[derive(Debug)]
-pub struct Document {
-    node: Node,
-    /// Pointers to what was taken out.
-    taken: Vec<String>,
-}
-
-impl Document {
-    /// A document that nothing was taken out of.
-    pub fn new(node: Node) -> Document {
-        Document { node, taken: Vec::new() }
-    }
-
-    /// What is left of it, unless something at or inside the selected value was taken out: then it has to be read again.
-    pub fn whole(&self, select: &Selector) -> Option<&Node> {
-        let pointer = match select {
-            Selector::Default => "",
-            Selector::Pointer(pointer) => pointer,
-        };
-        let inside = |outer: &str, inner: &str| {
-            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        // What is an object still has its keys when a value is gone.
-        let touched = |taken: &String| {
-            inside(taken, pointer) || (inside(pointer, taken) && !matches!(self.node, Node::Object(_)))
-        };
-        (!self.taken.iter().any(touched)).then_some(&self.node)
-    }
-
-    /// Takes the selected matrix out; nothing where it was taken before.
-    pub fn take(&mut self, select: &Selector, wanted: &[Name], label: &str) -> Result<Option<LoadedArray>, Error> {
-        if self.whole(select).is_none() {
-            return Ok(None);
-        }
-        let pointer = pick(&self.node, select, wanted, label)?;
-        if self.whole(&Selector::Pointer(pointer.clone())).is_none() {
-            return Ok(None);
-        }
-        let value = match self.node.place(&pointer) {
-            Some(Node::Numbers(numbers)) => std::mem::take(numbers),
-            _ => return self.node.find(&pointer)?.matrix(&pointer).map(|value| Some(found(value, pointer))),
-        };
-        self.taken.push(pointer.clone());
-        Ok(Some(found(value, pointer)))
-    }
-}
-
-fn found(value: ArrayD<f64>, pointer: String) -> LoadedArray {
-    LoadedArray { value, rounding: DOUBLE_ROUNDING, pointer }
-}
 
 impl Format for Json {
     fn name(&self) -> &'static str {
@@ -338,7 +55,7 @@ impl Format for Json {
         let label = source.label;
         let found =
             Document::new(read(source)?).take(select, wanted, label).map_err(|error| error.with_origin(label))?;
-        Ok(found.unwrap_or_else(|| unreachable!("nothing was taken out before")))
+        Ok(found.unwrap_or_else(|| unreachable!("a new document is complete")))
     }
 
     fn has_names(&self) -> bool {
@@ -353,77 +70,112 @@ impl Format for Json {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::input::{Input, WINDOW_BYTES};
+    use super::tree::Parser;
     use super::*;
+    use crate::core::error::Code;
     use crate::core::tensors::Tensors;
     use crate::format::InMemoryArrays;
+    use crate::format::decimal::OptionalDecimal;
+    use crate::parallel::scope::with_thread_limit;
     use proptest::prelude::*;
+    use serde_json::Value;
+    use std::fmt::Debug;
 
-    fn read(text: &str) -> Result<ArrayD<f64>, Error> {
-        let (node, pointer) = (parse(text.as_bytes(), "t.json")?, String::new());
-        node.matrix(&pointer)
+    /// Parses a text in windows of that size, to a text, in which NaN is equal to NaN.
+    fn parse_windows<T: JsonNumber + Debug>(mut text: &[u8], window_bytes: usize) -> String {
+        format!("{:?}", Parser::new(Input::from_reader(&mut text, window_bytes)).document::<T>())
     }
 
-    fn pointer(error: &Error) -> &str {
-        match error.at.as_ref() {
-            Some(Place::Pointer(pointer) | Place::Text { pointer, .. }) => pointer,
-            other => panic!("{other:?}"),
+    fn assert_windows_agree<T: JsonNumber + Debug>(text: &[u8], sizes: &[usize]) {
+        let expected = format!("{:?}", Parser::new(Input::from_bytes(text)).document::<T>());
+        for &size in sizes {
+            let parsed = parse_windows::<T>(text, size);
+            assert!(parsed == expected, "windows of {size}: {parsed:.300} instead of {expected:.300}");
+        }
+    }
+
+    /// Compares with serde_json, and compares windows of several sizes.
+    fn assert_as_serde_json(text: &[u8]) {
+        assert_windows_agree::<f64>(text, &[1, 7, 300]);
+        assert_windows_agree::<OptionalDecimal>(text, &[1, 300]);
+        match (parse(text, ""), serde_json::from_slice::<Value>(text)) {
+            (Ok(node), Ok(value)) => assert!(is_same(&node, &value), "{node:?} and {value:?}"),
+            (Err(error), Ok(_)) => assert_eq!(error.code, Code::DuplicateKey, "{error:?}"),
+            // serde_json has no NaN.
+            (Ok(node), Err(error)) => assert!(format!("{node:?}").contains(['N', 'I', 'i']), "{node:?} and {error}"),
+            (Err(_), Err(_)) => {}
+        }
+    }
+
+    fn is_same(node: &Node, value: &Value) -> bool {
+        let number = |value: &Value| value.as_str().map_or(value.as_f64(), parse_non_finite);
+        let is_equal = |a: &f64, b: Option<f64>| b.is_some_and(|b| a.to_bits() == b.to_bits());
+        match (node, value) {
+            (Node::Number(a), b) => is_equal(a, number(b)),
+            (Node::Numbers(a), Value::Array(b)) if a.ndim() == 1 => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_equal(a, number(b)))
+            }
+            (Node::Numbers(a), Value::Array(b)) => {
+                a.shape()[0] == b.len()
+                    && a.outer_iter().zip(b).all(|(a, b)| is_same(&Node::Numbers(a.to_owned().into_dyn()), b))
+            }
+            (Node::List(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b)),
+            (Node::Object(a), Value::Object(b)) => {
+                a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| is_same(a, b)))
+            }
+            (Node::Text(a), Value::String(b)) => a == b,
+            (Node::Bool(a), Value::Bool(b)) => a == b,
+            (Node::Null, Value::Null) => true,
+            _ => false,
         }
     }
 
     #[test]
-    fn matrices_of_every_rank_keep_their_shape() {
-        for (text, shape) in [
-            ("1", &[][..]),
-            ("[]", &[0]),
-            ("[1,2]", &[2]),
-            ("[[],[]]", &[2, 0]),
-            ("[[1,2,3]]", &[1, 3]),
-            ("\"NaN\"", &[]),
+    fn documents_of_every_kind_are_read_as_by_serde_json() {
+        for text in [
+            " [ ] ",
+            "[[1,2],[3,4]]",
+            "[ [ 1 , 2 ] ,\n [ 3 , NaN ] ]\n",
+            r#"{"x":[["NaN",-0.0],["-Infinity",1e5]],"kind":"affine","b":[{"w":[[1]],"n":null}],"s":["a","NaN",false]}"#,
+            r#"["\u004eaN", "\ud83d\ude00", "é\n"]"#,
+            "[[1,2],[3]]",
+            "[[1],[]]",
+            "[[1],2]",
+            "[1,[2]]",
+            "[[1,2],[3,4],null]",
+            "[[1],[2],{\"a\":[[3]]},[4]]",
+            "[[1],[2,]]",
+            "[[1],[2]",
+            "\"a",
+            "{a:1}",
         ] {
-            assert_eq!(read(text).unwrap().shape(), shape, "{text}");
-        }
-        assert_eq!(
-            read("[1,NaN,\"-Infinity\",Infinity,-0]").unwrap().iter().map(|v| v.to_bits()).collect::<Vec<_>>()[4],
-            (-0.0f64).to_bits()
-        );
-    }
-
-    #[test]
-    fn what_is_no_number_is_named_with_its_pointer() {
-        for (text, code, at) in [
-            ("[[1,2],[3,null]]", Code::NotANumber, "/1/1"),
-            ("[1,\"2\"]", Code::NotANumber, "/1"),
-            ("[true]", Code::NotANumber, "/0"),
-            ("[[1,2],[3]]", Code::Ragged, "/1"),
-            ("[[1],2]", Code::Ragged, "/1"),
-            ("[1,[2]]", Code::Ragged, "/1"),
-            ("[[[1]]]", Code::Rank, "/0/0"),
-            ("[[[1],[2]],[[3],[4]]]", Code::Rank, "/0/0"),
-        ] {
-            let error = read(text).unwrap_err();
-            assert_eq!((error.code, pointer(&error)), (code, at), "{text}");
+            assert_as_serde_json(text.as_bytes());
         }
     }
 
     #[test]
-    fn a_pointer_leads_into_objects_lists_and_matrices() {
-        let node = parse(br#"{"a/b":[{"w":[[1,2],[3,4]]}],"~":5}"#, "").unwrap();
-        assert_eq!(*node.find("/a~1b/0/w/1").unwrap(), Node::Numbers(ndarray::arr1(&[3.0, 4.0]).into_dyn()));
-        assert_eq!(*node.find("/a~1b/0/w/1/0").unwrap(), Node::Number(3.0));
-        assert_eq!(*node.find("/~0").unwrap(), Node::Number(5.0));
-        assert_eq!(node.find("/a~1b/1").unwrap_err().code, Code::KeyMissing);
+    fn large_matrices_are_read_in_parallel() {
+        let row = |n: usize| format!("[{n}.25,-1e-{},\"NaN\",12345678901234567]", n % 300);
+        assert_large_matrix_is_read::<f64>(row);
+        assert_large_matrix_is_read::<OptionalDecimal>(row);
+        assert_large_matrix_is_read::<OptionalDecimal>(|n| format!("[{n}.250,null,\"NaN\",{}]", n % 300));
+        assert_large_matrix_is_read::<f64>(|n| if n == 30_000 { "[1,2,3]".to_owned() } else { row(n) });
+        assert_large_matrix_is_read::<f64>(|n| if n == 30_000 { "[1,2,3,1.]".to_owned() } else { row(n) });
+    }
+
+    fn assert_large_matrix_is_read<T: JsonNumber + Debug>(row: impl Fn(usize) -> String) {
+        let rows: Vec<String> = (0..40_000).map(row).collect();
+        let text = format!("{{\"x\": [{}], \"w\": [[1]], \"long\": [[{}1]]}}", rows.join(", "), "2, ".repeat(30_000));
+        for threads in [1, 3] {
+            with_thread_limit(threads, || {
+                assert_windows_agree::<T>(text.as_bytes(), &[3000, 1 << 17, WINDOW_BYTES]);
+            });
+        }
     }
 
     #[test]
-    fn a_place_is_found_again_by_line_and_column() {
-        let text = "{\n \"é\": [1, 2],\n \"w\": [[1, 2],\n  [3, null]]}";
-        assert_eq!(locate(text.as_bytes(), "/w/1/1"), Some((4, 7)));
-        assert_eq!(locate(text.as_bytes(), "/é/1"), Some((2, 11)));
-        assert_eq!(locate(text.as_bytes(), "/w/2"), None);
-    }
-
-    #[test]
-    fn documents_outside_the_standard_are_refused() {
+    fn documents_that_are_not_json_are_refused() {
         for (text, code) in [
             ("", Code::EmptyValue),
             ("[1,2", Code::JsonSyntax),
@@ -460,6 +212,66 @@ mod tests {
         }
     }
 
+    fn number_text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            6 => any::<f64>().prop_filter("finite", |v| v.is_finite()).prop_map(|v| format!("{v:?}")),
+            4 => "-?(0|[1-9][0-9]{0,3})(\\.[0-9]{1,4})?([eE][+-]?[0-9]{1,2})?",
+            1 => Just("null".to_owned()),
+            1 => prop::sample::select(["\"NaN\"", "\"-Infinity\"", "NaN", "Infinity"].map(str::to_owned).to_vec()),
+        ]
+    }
+
+    fn whitespace() -> impl Strategy<Value = String> {
+        prop_oneof![8 => Just(String::new()), 1 => "[ \n\r\t]{1,3}"]
+    }
+
+    fn joined(elements: Vec<String>, space: &str) -> String {
+        format!("[{space}{}{space}]", elements.join(&format!("{space},{space}")))
+    }
+
+    fn document() -> impl Strategy<Value = String> {
+        let row = |width: usize| {
+            (prop::collection::vec(number_text(), width), whitespace()).prop_map(|(row, space)| joined(row, &space))
+        };
+        let matrix = (0usize..5)
+            .prop_flat_map(move |width| (prop::collection::vec(row(width), 0..6), whitespace()))
+            .prop_map(|(rows, space)| joined(rows, &space));
+        let leaf = prop_oneof![4 => matrix, 1 => number_text(), 1 => prop::sample::select(vec!["true", "null", "\"é\"", "\"\\u00e9\"", "[]"]).prop_map(str::to_owned)];
+        leaf.prop_recursive(3, 20, 4, |inner| {
+            prop_oneof![
+                (prop::collection::vec(inner.clone(), 0..4), whitespace())
+                    .prop_map(|(list, space)| joined(list, &space)),
+                (prop::collection::vec(("[a-d]{0,2}", inner), 0..4), whitespace()).prop_map(|(elements, space)| {
+                    let elements: Vec<String> =
+                        elements.into_iter().map(|(key, value)| format!("\"{key}\"{space}:{space}{value}")).collect();
+                    format!("{{{space}{}{space}}}", elements.join(&format!("{space},")))
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn valid_and_broken_documents_are_read_as_by_serde_json(text in document(), at: prop::sample::Index, new in prop::sample::select(&b"[]{},:\"0.e-N \n\\\xff"[..]), cut: prop::sample::Index) {
+            assert_as_serde_json(text.as_bytes());
+            let mut bytes = text.clone().into_bytes();
+            if !bytes.is_empty() {
+                let at = at.index(bytes.len());
+                bytes.insert(at, new);
+                assert_as_serde_json(&bytes);
+                bytes.remove(at);
+                bytes[at] = new;
+                assert_as_serde_json(&bytes);
+                bytes.remove(at);
+                assert_as_serde_json(&bytes);
+                bytes.truncate(cut.index(text.len()));
+                assert_as_serde_json(&bytes);
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn every_double_is_read_as_it_was_written(bits: u64) {
@@ -472,7 +284,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read_back_bit_for_bit(bits in prop::collection::vec(any::<u64>(), 1..20), pretty: bool) {
+        fn written_arrays_are_read_back_bit_for_bit(bits in prop::collection::vec(any::<u64>(), 1..20), pretty: bool) {
             let values: Vec<f64> = bits.into_iter().map(f64::from_bits).map(|v| if v.is_nan() { f64::NAN } else { v }).collect();
             let matrix = ndarray::Array2::from_shape_vec((1, values.len()), values.clone()).unwrap().into_dyn();
             let mut text = Vec::new();
@@ -486,7 +298,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes: Vec<u8>, near in r#"[\[\]{},:"0-9eE.+\- a-z\\]{0,60}"#) {
+        fn no_text_causes_a_panic(bytes: Vec<u8>, near in r#"[\[\]{},:"0-9eE.+\- a-z\\]{0,60}"#) {
             let _ = parse(&bytes, "");
             let _ = parse(near.as_bytes(), "").map(|node| node.matrix(""));
             let _ = locate(near.as_bytes(), "/0/1");

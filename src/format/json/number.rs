@@ -1,14 +1,51 @@
-//! The number at the beginning of a text, rounded to nearest.
+//! Reader of the number at the beginning of a text, rounded to the nearest double.
 //!
-//! Digits are taken eight at a time. Up to nineteen of them are a whole number w below 2⁶⁴, and w·10^e is one product in 128
-//! bits with 5^e from a table (after Lemire, *Number parsing at a gigabyte per second*, 2021). The table is cut off, so the
-//! product is too small by less than 2 in its last bit: where that could decide the rounding, and for what the table does
-//! not hold, the standard library reads the number.
+//! Digits are read eight at a time. At most nineteen of them are an integer w below 2⁶⁴, and w·10^e is one 128-bit product
+//! with 5^e from a table (D. Lemire, *Number parsing at a gigabyte per second*, 2021). The table is truncated, so the
+//! product is too small by less than 2 units of its last bit. Where that could change the rounding, and for powers outside
+//! the table, the standard library reads the number.
 
-/// The largest power of five, either way, that the table holds.
+/// Strings that stand for the numbers that JSON cannot write.
+pub(super) const NON_FINITE: [(&str, f64); 3] =
+    [("NaN", f64::NAN), ("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY)];
+
+/// Returns the number that is not finite which a string stands for.
+pub(in crate::format) fn parse_non_finite(text: &str) -> Option<f64> {
+    NON_FINITE.iter().find(|(name, _)| *name == text).map(|(_, value)| *value)
+}
+
+/// Type that the numbers of a document are read into.
+pub trait JsonNumber: Copy + Default + Send {
+    /// Returns the number `value` that is written as `token`; the name of a number that is not finite has no quotes.
+    fn from_token(token: &[u8], value: f64) -> Self;
+    /// Returns what null is read as in an array of numbers, if it may be there.
+    fn missing() -> Option<Self>;
+}
+
+impl JsonNumber for f64 {
+    #[inline(always)]
+    fn from_token(_: &[u8], value: f64) -> f64 {
+        value
+    }
+
+    fn missing() -> Option<f64> {
+        None
+    }
+}
+
+/// Checks the syntax of numbers without storing them.
+impl JsonNumber for () {
+    fn from_token(_: &[u8], _: f64) {}
+
+    fn missing() -> Option<()> {
+        None
+    }
+}
+
+/// Largest power of five, positive or negative, in the table.
 const LARGEST: i32 = 54;
 
-/// 5^e = (128 bits)·2^(exponent − 127), cut off; the first bit is 1.
+/// 5^e = (128 bits)·2^(exponent − 127), truncated; the first bit is 1.
 #[derive(Clone, Copy)]
 struct Power {
     high: u64,
@@ -24,15 +61,15 @@ const fn powers() -> [Power; 2 * LARGEST as usize + 1] {
     while n <= LARGEST as usize {
         let bits = 127 - power.leading_zeros() as i32;
         table[LARGEST as usize + n] = split(power << power.leading_zeros(), bits);
-        // 1/5ⁿ digit by digit: 5⁵⁴ is below 2¹²⁶, so that a doubled rest fits.
-        let (mut rest, mut quotient, mut exponent) = (1u128, 0u128, 0);
+        // Long division gives 1/5ⁿ bit by bit. 5⁵⁴ is below 2¹²⁶, so that the doubled remainder fits.
+        let (mut remainder, mut quotient, mut exponent) = (1u128, 0u128, 0);
         while quotient >> 127 == 0 {
             quotient <<= 1;
-            if rest >= power {
-                rest -= power;
+            if remainder >= power {
+                remainder -= power;
                 quotient |= 1;
             }
-            rest <<= 1;
+            remainder <<= 1;
             exponent += 1;
         }
         table[LARGEST as usize - n] = split(quotient, 128 - exponent);
@@ -47,8 +84,8 @@ const fn split(bits: u128, exponent: i32) -> Power {
     Power { high: (bits >> 64) as u64, low: bits as u64, exponent }
 }
 
-/// The number that a text begins with, and how many bytes it takes. Nothing where none of JSON's form is there, or one
-/// that no double can hold; `NaN` and `Infinity` are words, not numbers.
+/// Returns the number that the text begins with, and its length in bytes. Returns `None` if the text does not begin with a
+/// JSON number, or if the number is larger than the largest double.
 ///
 /// ```
 /// use nnlayer::format::json::number;
@@ -61,12 +98,12 @@ pub fn number(text: &[u8]) -> Option<(f64, usize)> {
     let begin = usize::from(text.first() == Some(&b'-'));
     let (mut digits, mut exponent) = (0, 0);
     let mut end = match text.get(begin..begin + 2) {
-        // So most numbers begin.
+        // Most numbers begin with one digit and the point.
         Some([first @ b'0'..=b'9', b'.']) => {
             digits = u64::from(*first - b'0');
             begin + 1
         }
-        _ => take(text, begin, &mut digits),
+        _ => read_digits(text, begin, &mut digits),
     };
     let mut count = end - begin;
     if count == 0 || (count > 1 && text[begin] == b'0') {
@@ -74,7 +111,7 @@ pub fn number(text: &[u8]) -> Option<(f64, usize)> {
     }
     if text.get(end) == Some(&b'.') {
         let point = end + 1;
-        end = take(text, point, &mut digits);
+        end = read_digits(text, point, &mut digits);
         if end == point {
             return None;
         }
@@ -85,52 +122,52 @@ pub fn number(text: &[u8]) -> Option<(f64, usize)> {
         let sign = text.get(end + 1);
         let first = end + 1 + usize::from(matches!(sign, Some(b'-' | b'+')));
         let mut power = 0;
-        end = take(text, first, &mut power);
+        end = read_digits(text, first, &mut power);
         if end == first || end - first > 9 {
-            return if end == first { None } else { slow(&text[..end]) };
+            return if end == first { None } else { parse_with_std(&text[..end]) };
         }
         let power = i64::try_from(power).ok()?;
         exponent += if sign == Some(&b'-') { -power } else { power };
     }
-    // Zeros in front are no digits of w.
+    // Leading zeros are not digits of w.
     if count > 19 {
         count -= text[begin..end].iter().take_while(|byte| matches!(byte, b'0' | b'.')).count().saturating_sub(1);
     }
-    let value = if count > 19 { None } else { nearest(digits, exponent) };
+    let value = if count > 19 { None } else { scale(digits, exponent) };
     match value {
         Some(value) => Some((if begin == 1 { -value } else { value }, end)),
-        None => slow(&text[..end]),
+        None => parse_with_std(&text[..end]),
     }
 }
 
-/// digits·10^exponent, rounded to nearest.
-pub(in crate::format) fn decimal(digits: u64, exponent: i64) -> f64 {
-    nearest(digits, exponent).unwrap_or_else(|| format!("{digits}e{exponent}").parse().unwrap_or(0.0))
+/// Returns digits·10^exponent, rounded to the nearest double.
+pub(in crate::format) fn scale_by_power_of_ten(digits: u64, exponent: i64) -> f64 {
+    scale(digits, exponent).unwrap_or_else(|| format!("{digits}e{exponent}").parse().unwrap_or(0.0))
 }
 
 #[cold]
-fn slow(token: &[u8]) -> Option<(f64, usize)> {
+fn parse_with_std(token: &[u8]) -> Option<(f64, usize)> {
     let value: f64 = std::str::from_utf8(token).ok()?.parse().ok()?;
     value.is_finite().then_some((value, token.len()))
 }
 
-/// Appends the decimal digits from `at` on to a whole number, modulo 2⁶⁴; returns where they end.
+/// Appends the decimal digits at `at` to an integer, modulo 2⁶⁴, and returns the position after them.
 #[inline(always)]
-fn take(text: &[u8], mut at: usize, number: &mut u64) -> usize {
+fn read_digits(text: &[u8], mut at: usize, number: &mut u64) -> usize {
     const TENS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
     while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let digits = u64::from_le_bytes(*chunk) ^ 0x3030_3030_3030_3030;
-        // The first bit of each byte above 9; a carry disturbs only what stands behind the first of them.
-        let others = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
-        if others == 0 {
-            *number = number.wrapping_mul(100_000_000).wrapping_add(eight(digits));
+        // The high bit of each byte above 9. A carry changes only bytes after the first of them.
+        let non_digits = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
+        if non_digits == 0 {
+            *number = number.wrapping_mul(100_000_000).wrapping_add(parse_eight_digits(digits));
             at += 8;
             continue;
         }
-        // No branch on how many there are, which is as good as random; two shifts, as there is none by 64.
-        let bits = others.trailing_zeros() & 56;
+        // The number of digits is hard to predict, so there is no branch on it. A shift by 64 would overflow, two do not.
+        let bits = non_digits.trailing_zeros() & 56;
         let count = bits as usize / 8;
-        *number = number.wrapping_mul(TENS[count]).wrapping_add(eight((digits << 1) << (63 - bits)));
+        *number = number.wrapping_mul(TENS[count]).wrapping_add(parse_eight_digits((digits << 1) << (63 - bits)));
         return at + count;
     }
     while let Some(digit) = text.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
@@ -140,18 +177,19 @@ fn take(text: &[u8], mut at: usize, number: &mut u64) -> usize {
     at
 }
 
-/// The number whose eight decimal digits are the bytes, the first in the lowest: neighbours are joined three times.
+/// Returns the integer whose eight decimal digits are the bytes, the first digit in the lowest byte. Neighbours are combined
+/// three times.
 #[inline(always)]
-pub(super) fn eight(digits: u64) -> u64 {
+pub(super) fn parse_eight_digits(digits: u64) -> u64 {
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
     let first = (pairs & 0xff_0000_00ff).wrapping_mul(100 + (1_000_000 << 32));
     let second = ((pairs >> 16) & 0xff_0000_00ff).wrapping_mul(1 + (10_000 << 32));
     first.wrapping_add(second) >> 32
 }
 
-/// The double nearest to w·10^e; nothing where the table leaves open which it is.
+/// Returns the double nearest to w·10^e, or `None` if the table cannot decide which it is.
 #[inline(always)]
-fn nearest(w: u64, e: i64) -> Option<f64> {
+fn scale(w: u64, e: i64) -> Option<f64> {
     if w == 0 {
         return Some(0.0);
     }
@@ -159,16 +197,16 @@ fn nearest(w: u64, e: i64) -> Option<f64> {
     let zeros = w.leading_zeros();
     let w = w << zeros;
     let product = u128::from(w) * u128::from(power.high) + ((u128::from(w) * u128::from(power.low)) >> 64);
-    // 53 bits stay: `cut` go, and what they hold is compared with half a unit.
+    // 53 bits are kept. The `cut` bits below them are compared with half a unit.
     let cut = 74 + (product >> 127) as u32;
-    let (kept, rest, half) = (product >> cut, product & ((1 << cut) - 1), 1u128 << (cut - 1));
+    let (mantissa, rest, half) = (product >> cut, product & ((1 << cut) - 1), 1u128 << (cut - 1));
     if rest == half || rest == half - 1 {
         return None;
     }
     #[allow(clippy::cast_possible_truncation)] // 53 bits
-    let kept = kept as u64;
+    let mantissa = mantissa as u64;
     let exponent = i64::from(cut) + i64::from(power.exponent) + e - i64::from(zeros) - 11;
-    let bits = (u64::try_from(exponent + 1023).ok()? << 52) + (kept - (1 << 52)) + u64::from(rest > half);
+    let bits = (u64::try_from(exponent + 1023).ok()? << 52) + (mantissa - (1 << 52)) + u64::from(rest > half);
     Some(f64::from_bits(bits))
 }
 
@@ -179,7 +217,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[track_caller]
-    fn same(text: &str) {
+    fn assert_as_std(text: &str) {
         let expected: f64 = text.parse().unwrap();
         let expected = expected.is_finite().then_some((expected.to_bits(), text.len()));
         for after in ["", ",", " ", "]", ",1234567890123456789"] {
@@ -226,12 +264,12 @@ mod tests {
             "0e99999999999",
             "0.500000000000000166533453693773481063544750213623046875",
         ] {
-            same(text);
+            assert_as_std(text);
         }
     }
 
     #[test]
-    fn what_is_no_number_in_json_is_none() {
+    fn other_notations_are_not_numbers() {
         for text in
             ["", "-", "+1", ".5", "-.5", "1.", "1.e5", "1e", "1e+", "01", "-01", "00", "x", "NaN", "Infinity", "--1"]
         {
@@ -241,11 +279,11 @@ mod tests {
     }
 
     #[test]
-    fn halfway_between_doubles_is_rounded_to_even() {
+    fn midpoints_are_rounded_to_even() {
         for n in 0..2000u64 {
-            same(&format!("{}", (1 << 53) + 2 * n + 1));
-            same(&format!("{}.5", (1u64 << 52) + n));
-            same(&format!("{}.25", (1u64 << 51) + n));
+            assert_as_std(&format!("{}", (1 << 53) + 2 * n + 1));
+            assert_as_std(&format!("{}.5", (1u64 << 52) + n));
+            assert_as_std(&format!("{}.25", (1u64 << 51) + n));
         }
     }
 
@@ -257,26 +295,26 @@ mod tests {
             let value = f64::from_bits(bits);
             if value.is_finite() {
                 for text in [format!("{value:?}"), format!("{value:e}"), format!("{value:.digits$e}")] {
-                    same(&text);
+                    assert_as_std(&text);
                 }
             }
         }
 
         #[test]
-        fn digits_of_any_length_are_rounded_to_nearest(whole in "0|[1-9][0-9]{0,22}", fraction in "[0-9]{1,24}", power in -90..90) {
-            same(&format!("{whole}.{fraction}"));
-            same(&format!("-{whole}.{fraction}e{power}"));
-            same(&format!("{whole}E{power:+}"));
+        fn digits_of_any_length_are_rounded_to_nearest(integer in "0|[1-9][0-9]{0,22}", fraction in "[0-9]{1,24}", power in -90..90) {
+            assert_as_std(&format!("{integer}.{fraction}"));
+            assert_as_std(&format!("-{integer}.{fraction}e{power}"));
+            assert_as_std(&format!("{integer}E{power:+}"));
         }
 
-        /// A number and one a hair above or below the middle between it and the next.
+        /// Midpoints between two doubles, and numbers just above and below them.
         #[test]
-        fn near_the_middle_it_is_exact(mantissa in 1u64 << 52..1 << 53, tail in "[0-9]{1,3}") {
-            for middle in [format!("{mantissa}.5"), format!("{}.75", mantissa >> 1), format!("{}.125", mantissa >> 2)] {
-                same(&middle);
-                same(&format!("{middle}{tail}"));
-                same(&format!("{}9{tail}", &middle[..middle.len() - 1].to_owned()));
-                same(&format!("{middle}0000000000000000000000000000{tail}"));
+        fn numbers_near_a_midpoint_are_rounded_correctly(mantissa in 1u64 << 52..1 << 53, tail in "[0-9]{1,3}") {
+            for midpoint in [format!("{mantissa}.5"), format!("{}.75", mantissa >> 1), format!("{}.125", mantissa >> 2)] {
+                assert_as_std(&midpoint);
+                assert_as_std(&format!("{midpoint}{tail}"));
+                assert_as_std(&format!("{}9{tail}", &midpoint[..midpoint.len() - 1].to_owned()));
+                assert_as_std(&format!("{midpoint}0000000000000000000000000000{tail}"));
             }
         }
     }

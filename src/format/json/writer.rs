@@ -1,7 +1,7 @@
 //! Writer of JSON values: shortest digits that read back to the same double, and strings for numbers that are not finite.
 //! Large arrays are formatted in chunks, in parallel, and written in order.
 
-use super::record::Carried;
+use super::records::Carried;
 use crate::core::tensors::Tensors;
 use crate::format::{ArrayStream, InMemoryArrays};
 use crate::parallel::pipeline;
