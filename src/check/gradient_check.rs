@@ -3,7 +3,7 @@
 use super::arrays::{is_same, max_abs, unravel_index};
 use super::case::{Case, GradientTarget};
 use super::derivative::{Derivative, Direction};
-use super::diagnosis::{Diagnosis, WrongGradient};
+use super::diagnosis::WrongGradient;
 use super::entries::GradientEntries;
 use super::finding::{Baseline, CheckReport, EntryCheck, Finding, Verdict};
 use super::function::{Function, ImplementationFunction, LayerFunction};
@@ -187,8 +187,11 @@ impl Checker<'_> {
         } else {
             vec![wrong_shape(&target.name, true, gradient, &expected)]
         };
-        if let Some(failed) = findings.iter_mut().find(|finding| finding.verdict == Verdict::Fail) {
-            failed.diagnoses = self.diagnose(target, gradient, right.as_ref());
+        let failed = findings.iter_mut().find(|finding| finding.verdict == Verdict::Fail);
+        if let (Some(failed), Some(right)) = (failed, &right) {
+            let tolerance = if self.implementation.precision() == Precision::F32 { 1e-3 } else { 1e-8 };
+            let (name, wrong) = (&target.name, gradient);
+            failed.diagnoses = diagnose(&WrongGradient { name, right, wrong, case: self.case, tolerance });
         }
         Ok(findings)
     }
@@ -207,8 +210,7 @@ impl Checker<'_> {
         if let (false, Some(right)) = (differentiates_reference, right) {
             let mut finding = self.compare_with_reference(&target.name, gradient, right);
             if findings.is_empty() {
-                let note = format!("the reply has no {}, so there is no numerical gradient", self.case.output);
-                finding.notes.push(note);
+                finding.notes.push(format!("the reply has no {} to differentiate numerically", self.case.output));
             }
             // A gradient that equals the reference is right even if the numerical gradient is too inaccurate to tell.
             let numerical = findings.first().map(|numerical| numerical.verdict);
@@ -218,12 +220,6 @@ impl Checker<'_> {
             findings.push(finding);
         }
         Ok(findings)
-    }
-
-    fn diagnose(&self, target: &GradientTarget, wrong: &ArrayD<f64>, right: Option<&ArrayD<f64>>) -> Vec<Diagnosis> {
-        let Some(right) = right else { return Vec::new() };
-        let tolerance = if self.implementation.precision() == Precision::F32 { 1e-3 } else { 1e-8 };
-        diagnose(&WrongGradient { name: &target.name, right, wrong, case: self.case, tolerance })
     }
 
     fn compare_with_numerical(&mut self, target: &GradientTarget, gradient: &ArrayD<f64>) -> Result<Finding, Error> {

@@ -83,9 +83,8 @@ impl Writer<'_> {
             Op::Subtract => subtract(self.read(read(0)), self.read(read(1)).within(Precedence::Quotient)),
             Op::Multiply | Op::Negate => with_sign(self.product(entry)),
             Op::Divide => {
-                let (above, below) =
-                    (self.read(read(0)).within(Precedence::Quotient), self.read(read(1)).within(Precedence::Atom));
-                join(above, " / ", below, Precedence::Quotient)
+                let divisor = self.read(read(1)).within(Precedence::Atom);
+                join(self.read(read(0)).within(Precedence::Quotient), " / ", divisor, Precedence::Quotient)
             }
             Op::Exp { shift } => {
                 let x = self.exponent(read(0));

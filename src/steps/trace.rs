@@ -70,17 +70,10 @@ pub fn trace(run: &LayerRun<'_>) -> Result<Vec<Section>, Error> {
 }
 
 fn new_step((name, index): Label, arithmetic: Option<Expression>, value: f64) -> Step {
-    let (written, exact) = write_number(value);
-    Step {
-        name,
-        meaning: None,
-        grade: None,
-        index,
-        exact: exact && arithmetic.as_ref().is_none_or(|expression| expression.exact),
-        arithmetic: arithmetic.map(|expression| expression.text),
-        value,
-        written,
-    }
+    let (written, is_exact) = write_number(value);
+    let exact = is_exact && arithmetic.as_ref().is_none_or(|expression| expression.exact);
+    let arithmetic = arithmetic.map(|expression| expression.text);
+    Step { name, meaning: None, index, arithmetic, value, written, grade: None, exact }
 }
 
 /// Returns the traced operands, dout included, and the traced outcome.
