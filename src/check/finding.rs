@@ -125,8 +125,7 @@ impl Finding {
 
     /// Returns true if there were entries and none of them could be checked.
     pub fn is_skipped(&self) -> bool {
-        let entries: usize = self.shape.iter().product();
-        self.verdict == Verdict::Pass && self.checked + self.directions == 0 && entries > 0
+        self.verdict == Verdict::Pass && self.checked + self.directions == 0 && !self.shape.contains(&0)
     }
 
     /// Adds an entry to the verdict, and remembers it if it is the worst.

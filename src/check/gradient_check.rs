@@ -286,9 +286,7 @@ impl Checker<'_> {
 }
 
 fn wrong_shape(name: &Name, is_gradient: bool, value: &ArrayD<f64>, expected: &[usize]) -> Finding {
-    let mut finding = Finding::new(name, is_gradient, Baseline::Reference, value.shape());
-    finding.verdict = Verdict::Fail;
-    finding.wrong = value.len();
-    finding.notes.push(format!("expected shape {}, got {}", format_shape(expected), format_shape(value.shape())));
-    finding
+    let finding = Finding::new(name, is_gradient, Baseline::Reference, value.shape());
+    let note = format!("expected shape {}, got {}", format_shape(expected), format_shape(value.shape()));
+    Finding { verdict: Verdict::Fail, wrong: value.len(), notes: vec![note], ..finding }
 }
