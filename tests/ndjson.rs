@@ -1,11 +1,11 @@
-//! Streams of records: `--ndjson` on every layer command.
+//! Record streams: `--ndjson` on every layer command.
 
 use crate::support::{Ran, folder, nnlayer, piped, shell, shell_in};
 use nnlayer::layer::LAYERS;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-/// Records with an id, of a layer that has three classes.
+/// Returns records with an id, for a layer with three classes.
 pub fn records(layer: &str, count: usize) -> String {
     let mut random = 1_u64;
     let mut number = || {
@@ -17,7 +17,7 @@ pub fn records(layer: &str, count: usize) -> String {
         let row = [number(), number(), number()];
         let share: f64 = row.iter().map(|v| v.abs()).sum();
         let y = row.map(|v| v.abs() / share);
-        // In this order, as the records of the tests are that are to be like these.
+        // The keys have the order of the records that other tests compare with these.
         let record = match layer {
             "xent" => format!("\"y\":{},\"t\":{}", json!(y), n % 3),
             "softmax-xent" => format!("\"x\":{},\"t\":{}", json!(row), n % 3),
@@ -28,7 +28,7 @@ pub fn records(layer: &str, count: usize) -> String {
     text
 }
 
-/// What options a layer needs beside its records.
+/// Returns the options that a layer needs in addition to its records.
 fn options(layer: &str) -> &'static [&'static str] {
     match layer {
         "affine" => &["--w", "1,2,-1;0.5,0,3;-1,1,1", "--b", "1,2,3"],
@@ -45,7 +45,7 @@ fn lines(ran: &Ran) -> Vec<Value> {
 }
 
 #[test]
-fn a_record_gives_what_the_same_object_gives_alone() {
+fn a_record_gives_the_same_results_as_the_object_alone() {
     for layer in LAYERS.iter().map(|spec| spec.name) {
         for more in [&[][..], &["--forward"], &["--precision", "f32"]] {
             let text = records(layer, 20);
@@ -64,7 +64,7 @@ fn a_record_gives_what_the_same_object_gives_alone() {
 #[test]
 fn order_and_bytes_are_the_same_for_any_number_of_threads() {
     let text = records("softmax-xent", 30_000);
-    assert!(text.len() > 1_500_000, "several rounds and parts");
+    assert!(text.len() > 1_500_000, "several chunks");
     let one = stream("softmax-xent", &text, &["--threads", "1"]);
     let ids: Vec<_> = lines(&one).iter().map(|line| line["id"].as_u64().unwrap()).collect();
     assert!(ids.iter().copied().eq(0..30_000));
@@ -75,7 +75,7 @@ fn order_and_bytes_are_the_same_for_any_number_of_threads() {
 }
 
 #[test]
-fn a_bad_line_stops_with_its_place_and_keeps_what_was_before() {
+fn a_bad_line_stops_the_stream_with_its_place_and_keeps_earlier_results() {
     let mut text = records("softmax-xent", 9_000);
     text.push_str("{\"id\":9000,\"x\":[1,null,3],\"t\":0}\n");
     text.push_str(&records("softmax-xent", 9_000));
@@ -90,7 +90,7 @@ fn a_bad_line_stops_with_its_place_and_keeps_what_was_before() {
 }
 
 #[test]
-fn keep_going_writes_an_error_in_the_place_of_a_bad_record() {
+fn keep_going_writes_an_error_in_place_of_a_bad_record() {
     let text = "{\"x\":[0,0]}\n{broken\n\n{\"x\":[1]}\n{\"x\":[0,1,\"a\"]}\n{\"x\":[3,3]}\n";
     let ran = stream("softmax", text, &["--keep-going", "--only", "y"]);
     assert_eq!(ran.status, 1);
@@ -102,11 +102,11 @@ fn keep_going_writes_an_error_in_the_place_of_a_bad_record() {
     assert_eq!((&lines[3]["line"], &lines[3]["error"]["code"]), (&json!(5), &json!("not-a-number")));
     assert_eq!(lines[3]["error"]["pointer"], "/x/2");
     assert_eq!(lines[4], json!({"y": [0.5, 0.5]}));
-    assert!(ran.stderr.contains("2 errors in place of results"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("2 errors written in place of results"), "{}", ran.stderr);
 }
 
 #[test]
-fn a_record_that_does_not_fit_an_option_is_named_with_its_line() {
+fn a_record_that_does_not_match_an_option_is_reported_with_its_line() {
     let text = "{\"x\":[1,2,3]}\n{\"x\":[1,2]}\n";
     let ran = stream("affine", text, &[]);
     assert_eq!(ran.status, 2);
@@ -121,14 +121,14 @@ fn a_record_that_does_not_fit_an_option_is_named_with_its_line() {
 }
 
 #[test]
-fn other_keys_go_on_in_front_byte_for_byte() {
+fn other_keys_are_copied_first_byte_for_byte() {
     let text = "{\"who\" : \"\\u00e9\" , \"x\":[1,2], \"n\":1.50e1, \"deep\":{\"a\": [ 1 ,null]},\"y\":7}\n";
     let ran = stream("relu", text, &["--forward"]);
     assert_eq!(ran.quiet(), "{\"who\":\"\\u00e9\",\"n\":1.50e1,\"deep\":{\"a\": [ 1 ,null]},\"y\":[1.0,2.0]}\n");
 }
 
 #[test]
-fn a_results_name_means_this_layers_result_whatever_is_shown() {
+fn keys_with_the_names_of_results_are_not_copied() {
     let text = "{\"x\":[1,2],\"dx\":[9,9],\"loss\":4,\"divisor\":3,\"t\":1}\n";
     let ran = stream("softmax-xent", text, &["--only", "loss"]);
     assert_eq!(lines(&ran)[0].as_object().unwrap().keys().collect::<Vec<_>>(), ["loss"]);
@@ -151,7 +151,7 @@ fn layers_pipe_record_by_record() {
 }
 
 #[test]
-fn keys_may_be_named_and_selected_from() {
+fn options_select_other_keys_and_values_inside_them() {
     let text = "{\"pixels\":[1,2],\"up\":{\"g\":[5,6]}}\n";
     let ran = stream("relu", text, &["--x", "-#pixels", "--dout", "-#/up/g"]);
     assert_eq!(ran.quiet(), "{\"up\":{\"g\":[5,6]},\"y\":[1.0,2.0],\"dx\":[5.0,6.0]}\n");
@@ -162,7 +162,7 @@ fn keys_may_be_named_and_selected_from() {
 }
 
 #[test]
-fn records_may_be_bare_and_hold_settings_and_a_batch() {
+fn records_may_be_single_arrays_batches_and_have_settings() {
     assert_eq!(stream("softmax", "[0,0]\n1\n", &["--forward"]).quiet(), "{\"y\":[0.5,0.5]}\n{\"y\":1.0}\n");
     let bare = stream("softmax-xent", "[0,0]\n", &[]);
     assert!(bare.stderr.contains("standard input:1"), "{}", bare.stderr);
@@ -174,15 +174,15 @@ fn records_may_be_bare_and_hold_settings_and_a_batch() {
 }
 
 #[test]
-fn an_operand_of_one_record_is_not_there_in_the_next() {
+fn an_operand_of_one_record_is_not_used_for_the_next() {
     let text = "{\"x\":[1,2],\"w\":[[1],[1]],\"b\":10}\n{\"x\":[1,2],\"w\":[[1],[1]]}\n{\"x\":[1,2]}\n";
     let ran = piped(text, &["affine", "--ndjson", "--forward"]);
     assert_eq!(ran.text(), "{\"y\":[13.0]}\n{\"y\":[3.0]}\n");
-    assert!(ran.stderr.starts_with("error: --w standard input:3:1: is not given"), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: --w standard input:3:1: the record has no key `w`"), "{}", ran.stderr);
 }
 
 #[test]
-fn line_ends_marks_and_blank_lines_are_taken_as_they_come() {
+fn line_ends_byte_order_marks_and_blank_lines_are_accepted() {
     let text = "\u{feff}{\"x\":[0,0]}\r\n\r\n  \n[1]\r\n[2]";
     for more in [&["--forward"][..], &["--forward", "--unbuffered"]] {
         assert_eq!(stream("softmax", text, more).quiet(), "{\"y\":[0.5,0.5]}\n{\"y\":[1.0]}\n{\"y\":[1.0]}\n");
@@ -193,7 +193,7 @@ fn line_ends_marks_and_blank_lines_are_taken_as_they_come() {
 }
 
 #[test]
-fn a_line_longer_than_a_round_is_one_record() {
+fn a_line_longer_than_a_chunk_is_one_record() {
     let text = format!("[{}0]\n[0]\n", "0,".repeat(1 << 20));
     let ran = stream("relu", text, &["--forward", "--threads", "2"]);
     let lengths: Vec<_> = lines(&ran).iter().map(|line| line["y"].as_array().unwrap().len()).collect();
@@ -201,7 +201,7 @@ fn a_line_longer_than_a_round_is_one_record() {
 }
 
 #[test]
-fn a_warning_is_said_once_with_its_line_and_counted() {
+fn a_repeated_warning_is_reported_once_with_its_line_and_counted() {
     let mut text = records("xent", 20_000);
     for _ in 0..20_000 {
         text.push_str("{\"y\":[0.5,0.6],\"t\":[1,0]}\n");
@@ -212,7 +212,7 @@ fn a_warning_is_said_once_with_its_line_and_counted() {
         let said: Vec<&str> = ran.stderr.lines().filter(|line| !line.starts_with("tip: ")).collect();
         assert_eq!(said.len(), 2, "{}", ran.stderr);
         assert!(said[0].starts_with("warning: --y standard input:20001:6 (/y): "), "{}", said[0]);
-        assert_eq!(said[1], "note: --y standard input: 19999 records more with the warning probability-sum");
+        assert_eq!(said[1], "note: --y standard input: 19999 more records have the warning probability-sum");
     }
     let strict = stream("xent", &text, &["--strict"]);
     assert_eq!((strict.status, lines(&strict).len()), (2, 20_000));
@@ -220,15 +220,15 @@ fn a_warning_is_said_once_with_its_line_and_counted() {
 }
 
 #[test]
-fn a_key_that_is_nearly_an_operand_is_warned_of() {
+fn a_key_similar_to_an_operand_causes_a_warning() {
     let text = "{\"x\":[1,2],\"t\":0,\"wieght\":[1,2]}\n";
     let ran = stream("softmax-xent", text, &["--only", "loss"]);
     assert_eq!(ran.status, 0);
-    assert!(ran.stderr.contains("the key wieght is not used: did you mean weight?"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("unknown key `wieght`; did you mean `weight`?"), "{}", ran.stderr);
 }
 
 #[test]
-fn what_has_no_meaning_for_records_is_refused_before_the_first() {
+fn options_that_do_not_apply_to_records_are_refused_before_the_first() {
     for more in [
         &["--check"][..],
         &["--expect", "a.json"],
@@ -249,7 +249,7 @@ fn what_has_no_meaning_for_records_is_refused_before_the_first() {
 }
 
 #[test]
-fn records_come_from_a_file_too() {
+fn records_can_be_read_from_a_file() {
     let folder = folder();
     std::fs::write(folder.path().join("r.ndjson"), "{\"x\":[0,0]}\n{\"x\":[}\n").unwrap();
     let ran = shell_in(folder.path(), "nnlayer softmax --ndjson r.ndjson --forward");
@@ -277,13 +277,13 @@ fn unbuffered_results_come_before_the_next_record_is_read() {
     assert_eq!(ran.quiet(), "first {\"y\":[1.0]}\nseen\n{\"y\":[1.0]}\n");
 }
 
-/// What the records give one by one: each is answered before the next is read, so that none is computed with another.
+/// Computes records one by one: each is answered before the next is read, so there are no batches.
 fn one_by_one(layer: &str, text: &str, more: &[&str]) -> Ran {
     stream(layer, text, &[more, &["--unbuffered"]].concat())
 }
 
 #[test]
-fn records_computed_together_give_the_bytes_that_they_give_one_by_one() {
+fn records_computed_as_a_batch_give_the_same_bytes_as_one_by_one() {
     for layer in LAYERS.iter().map(|spec| spec.name) {
         let text = records(layer, 700);
         let output = if LAYERS.iter().any(|spec| spec.name == layer && spec.is_loss()) { "2" } else { "[1,-2,0.5]" };
@@ -307,7 +307,7 @@ fn records_computed_together_give_the_bytes_that_they_give_one_by_one() {
 }
 
 #[test]
-fn settings_that_join_rows_join_no_records() {
+fn settings_that_combine_rows_do_not_combine_records() {
     let text = records("softmax-xent", 300);
     let dense = text.replace("\"t\"", "\"class\"");
     for (layer, text, more) in [
@@ -328,7 +328,7 @@ fn settings_that_join_rows_join_no_records() {
 }
 
 #[test]
-fn an_unusual_record_among_others_is_taken_as_it_is_alone() {
+fn an_unusual_record_among_others_gives_the_same_results_as_alone() {
     let plain = records("softmax-xent", 300);
     for unusual in [
         "{\"id\":0,\"x\":[1,null,3],\"t\":0}",

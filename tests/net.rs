@@ -10,7 +10,7 @@ const NET: &str = r#"{"nnlayer-tape":1,"layers":[
   {"kind":"softmax-xent"}]}"#;
 
 #[test]
-fn a_network_file_gives_what_the_chain_of_commands_gives() {
+fn a_network_file_gives_the_same_results_as_a_chain_of_commands() {
     let folder = folder();
     std::fs::write(folder.path().join("net.json"), NET).unwrap();
     let chain = "nnlayer affine --name fc1 --x 1,2 --w '1,-1;0,1' --b 0,-3 --tape | nnlayer relu | nnlayer affine --name affine1 --w '1,3;5,7' --b 2,0 \
@@ -93,22 +93,22 @@ fn errors_name_the_option_or_the_layer() {
         (&["--x", "1,2,3", "--t", "0"][..], "layer fc1: w: expected 3 rows to match the 3 inputs of x, got 2"),
         (&["--x", "5", "--t", "0"], "--x: must be a vector or matrix, not a scalar"),
         (&["--x", "1,2", "--t", "7"], "--t: class index 7"),
-        (&["--x", "1,2"], "--t is not given"),
-        (&["--t", "0"], "--x is not given"),
-        (&["--x", "1,2", "--t", "0", "--dout", "1,2"], "--dout: shape (2) does not fit loss"),
-        (&["--x", "1,2", "--t", "0", "--only", "dz"], "no layer and no result dz"),
+        (&["--x", "1,2"], "--t is required"),
+        (&["--t", "0"], "--x is required"),
+        (&["--x", "1,2", "--t", "0", "--dout", "1,2"], "--dout: shape (2) does not match loss"),
+        (&["--x", "1,2", "--t", "0", "--only", "dz"], "unknown layer or result `dz`"),
     ] {
         assert!(net(args).refusal().contains(part), "{args:?}: {}", net(args).stderr);
     }
     for (sizes, part) in [
-        ("64", "no list of layer sizes"),
-        ("64,0,1", "no list"),
-        ("a,b", "no list"),
-        ("100000,100000", "more than a JSON file"),
+        ("64", "expected two or more positive layer sizes"),
+        ("64,0,1", "expected two or more positive layer sizes"),
+        ("a,b", "expected two or more positive layer sizes"),
+        ("100000,100000", "is the limit for a JSON file"),
     ] {
         assert!(nnlayer(&["net", "--init", sizes]).refusal().contains(part), "{sizes}");
     }
-    assert!(nnlayer(&["net", "--init", "1,2", "--seed", "-1"]).refusal().contains("no whole number"));
+    assert!(nnlayer(&["net", "--init", "1,2", "--seed", "-1"]).refusal().contains("expected an integer from 0"));
     let without = r#"{"nnlayer-tape":1,"layers":[{"kind":"relu"}]}"#;
     assert!(
         piped(without, &["net", "-", "--x", "1", "--t", "0"])

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 const LOSS: &str = r#"{"kind":"softmax-xent"}"#;
 
-/// A network of three inputs and three outputs whose last layers are these.
+/// Returns a network of three inputs and three outputs that ends in these layers.
 fn network(end: &str) -> String {
     let end = if end.is_empty() { String::new() } else { format!(",{end}") };
     format!(
@@ -16,7 +16,7 @@ fn network(end: &str) -> String {
     )
 }
 
-/// A folder with a network in it.
+/// Returns a folder with a network in it.
 fn with(network: &str) -> tempfile::TempDir {
     let folder = folder();
     std::fs::write(folder.path().join("net.json"), network).unwrap();
@@ -38,7 +38,7 @@ fn lines(ran: &Ran) -> Vec<Value> {
 }
 
 #[test]
-fn a_record_gives_what_the_network_gives_for_it_alone() {
+fn a_record_gives_the_same_results_as_alone() {
     let mean = r#"{"kind":"softmax-xent","settings":{"reduction":"mean"}}"#;
     let apart = r#"{"kind":"softmax"},{"kind":"xent"}"#;
     for (end, last, loss, precision) in [
@@ -77,7 +77,7 @@ fn a_record_gives_what_the_network_gives_for_it_alone() {
 }
 
 #[test]
-fn what_is_shown_is_the_networks_own_unless_a_layer_is_named() {
+fn results_of_the_network_are_shown_unless_a_layer_is_named() {
     let keys = |more: &str| {
         let ran = stream(&network(LOSS), &records(1), more);
         // No value is a string.
@@ -100,13 +100,13 @@ fn what_is_shown_is_the_networks_own_unless_a_layer_is_named() {
     }
 }
 
-/// Each is answered before the next is read, so that none is computed with another.
+/// Computes records one by one: each is answered before the next is read, so there are no batches.
 fn one_by_one(network: &str, text: &str, more: &str) -> Ran {
     stream(network, text, &format!("{more} --unbuffered"))
 }
 
 #[test]
-fn records_computed_together_give_the_bytes_that_they_give_one_by_one() {
+fn records_computed_as_a_batch_give_the_same_bytes_as_one_by_one() {
     let text = records(300);
     let dense = text.replace("\"t\":", "\"t\":[0.25,0.25,0.5],\"class\":");
     let with_dout = text.replace("\"id\"", "\"dout\":2.5,\"id\"");
@@ -149,7 +149,7 @@ fn records_computed_together_give_the_bytes_that_they_give_one_by_one() {
 }
 
 #[test]
-fn an_unusual_record_among_others_is_taken_as_it_is_alone() {
+fn an_unusual_record_among_others_gives_the_same_results_as_alone() {
     let network = network(LOSS).replace("\"b\":[0.1,0.2,-0.1,0]", "\"b\":0");
     // Scores that sum to 1 might be probabilities.
     let last = r#"{"kind":"affine","params":{"w":[[1,0],[0,1]]}},{"kind":"softmax-xent"}"#;
@@ -188,7 +188,7 @@ fn an_unusual_record_among_others_is_taken_as_it_is_alone() {
 }
 
 #[test]
-fn probabilities_need_no_targets_and_are_the_same_with_them() {
+fn probabilities_are_the_same_with_and_without_targets() {
     let network = network(LOSS);
     let (text, unlabelled) = (records(200), records(200).replace(",\"t\":", ",\"class\":"));
     let labelled = lines(&stream(&network, &text, "--forward"));
@@ -198,12 +198,12 @@ fn probabilities_need_no_targets_and_are_the_same_with_them() {
         assert!(without["class"].is_number());
     }
     let refused = stream(&network, &unlabelled, "--forward");
-    assert!(refused.stderr.starts_with("error: --t records:1:1: is not given"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("--only y does without"), "{}", refused.stderr);
+    assert!(refused.stderr.starts_with("error: --t records:1:1: the record has no key `t`"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("not required with --only y"), "{}", refused.stderr);
 }
 
 #[test]
-fn what_is_wrong_names_the_record_and_the_layer() {
+fn errors_name_the_record_and_the_layer() {
     let text = format!("{}{}", records(3), "{\"x\":[1,2],\"t\":0}\n");
     let ran = stream(&network(LOSS), &text, "");
     assert_eq!((ran.status, lines(&ran).len()), (2, 3));
@@ -218,7 +218,7 @@ fn what_is_wrong_names_the_record_and_the_layer() {
     );
     let bare = stream(&network(LOSS), "[1,2,3]\n", "");
     assert!(
-        bare.stderr.starts_with("error: --x records:1:1: is one matrix, and --x and --t are open"),
+        bare.stderr.starts_with("error: --x records:1:1: the record is a single array, but --x and --t are required"),
         "{}",
         bare.stderr
     );
@@ -228,33 +228,33 @@ fn what_is_wrong_names_the_record_and_the_layer() {
 }
 
 #[test]
-fn what_does_not_go_with_records_is_refused_before_the_first() {
+fn options_that_do_not_apply_to_records_are_refused_before_the_first() {
     let text = records(1);
     for (more, part) in [
-        ("--check", "--check: does not go with --ndjson"),
-        ("--tape", "--tape: does not go with --ndjson"),
-        ("--steps", "--steps: does not go with --ndjson"),
-        ("--out a.json", "--out: does not go with --ndjson"),
-        ("--pretty", "--pretty: does not go with --ndjson"),
-        ("--only dz", "there is no layer and no result dz"),
-        ("--forward --only dx", "there is no layer and no result dx"),
+        ("--check", "--check: cannot be used with --ndjson"),
+        ("--tape", "--tape: cannot be used with --ndjson"),
+        ("--steps", "--steps: cannot be used with --ndjson"),
+        ("--out a.json", "--out: cannot be used with --ndjson"),
+        ("--pretty", "--pretty: cannot be used with --ndjson"),
+        ("--only dz", "unknown layer or result `dz`"),
+        ("--forward --only dx", "unknown layer or result `dx`"),
         ("--dout 1,2", "--dout records:1"),
     ] {
         let ran = stream(&network(LOSS), &text, more);
         assert!(ran.refusal().contains(part), "{more}: {}", ran.stderr);
     }
     let local = stream(&network(""), &text, "--dout 1");
-    assert!(local.refusal().contains("--dout: the number 1 scales local factors"), "{}", local.stderr);
+    assert!(local.refusal().contains("--dout: the number 1 scales the local factors"), "{}", local.stderr);
     let untargeted = stream(&network(""), &text, "--t 1");
     assert!(untargeted.refusal().contains("--t: no layer of the network reads targets"), "{}", untargeted.stderr);
     let both = piped(network(LOSS), &["net", "-", "--ndjson"]);
-    assert!(both.refusal().contains("standard input is the network"), "{}", both.stderr);
+    assert!(both.refusal().contains("standard input is already the network"), "{}", both.stderr);
     let new = piped("", &["net", "--init", "2,2", "--ndjson"]);
     assert!(new.refusal().contains("--ndjson"), "{}", new.stderr);
 }
 
 #[test]
-fn a_network_that_came_by_a_pipe_reads_records_from_a_file() {
+fn a_network_from_a_pipe_reads_records_from_a_file() {
     let folder = folder();
     std::fs::write(folder.path().join("records"), records(2)).unwrap();
     std::fs::write(folder.path().join("net.json"), network(LOSS)).unwrap();

@@ -1,14 +1,16 @@
 //! Command line of `nnlayer compare`.
 
+use super::args::{flag, flag_of, option, text_of};
 use super::request::io_options;
-use super::{Action, Other, flag, flag_of, option, text_of, value};
+use super::subcommand::{Parse, Subcommand};
+use super::value;
 use crate::core::error::Error;
 use crate::run::Command as Run;
 use crate::run::compare::{Arguments, Tolerances};
 use clap::{Arg, ArgMatches, Command};
 
 /// The command.
-pub(super) const COMMAND: Other = Other { name: "compare", command, action: Action::Parse(parse) };
+pub(super) const COMMAND: Subcommand = Subcommand { name: "compare", command, parse: Parse::Options(parse) };
 
 const HELP: &str = "\
 Two entries agree if |a − b| ≤ atol + rtol·|b|. The defaults are rtol 1e-10 and atol 1e-12, or 1e-5 and 1e-7 if a file

@@ -3,9 +3,10 @@
 use super::args;
 use super::args::{choice, flag, flag_of, option, text_of, under};
 use super::request::{checking, common};
-use super::{graph, request, steps, stream, tape};
+use super::{graph, ndjson, request, steps, tape};
 use crate::core::error::Error;
 use crate::layer::{Kind, LayerSpec, Precision, ScalarDout, Setting, Settings, Slot};
+use crate::run::Command as Run;
 use crate::run::request::{LayerMode, LayerRequest};
 use clap::{Arg, ArgMatches, Command};
 
@@ -15,7 +16,7 @@ pub(super) fn command(spec: &'static LayerSpec, told: bool) -> Command {
     let command = if told { command.after_help(after_help(spec)) } else { command };
     let command = under("Operands", spec.slots.iter().map(operand).chain([dout(spec)]), command);
     let command = under("Settings", spec.settings.iter().map(setting), command);
-    let command = under("Streams", stream::options(), command);
+    let command = under("Streams", ndjson::options(), command);
     let command = under("Chains", tape::options(), command);
     let pictures = graph::options(&["tape", "name", "expect", "ndjson", "steps"]);
     let command = under("Pictures", pictures.into_iter().chain([steps::option()]), command);
@@ -67,7 +68,8 @@ fn indented(text: &str) -> String {
 }
 
 /// Parses a layer command.
-pub(super) fn parse(spec: &'static LayerSpec, matches: &ArgMatches) -> Result<LayerRequest, Error> {
+pub(super) fn parse(spec: &'static LayerSpec, matches: &ArgMatches) -> Result<Run, Error> {
+    let records = ndjson::parse(matches)?;
     let common = request::parse(matches)?;
     let expect = text_of(matches, "expect").map(str::to_owned);
     let mode = match (graph::parse(matches)?, common.steps, expect) {
@@ -78,7 +80,7 @@ pub(super) fn parse(spec: &'static LayerSpec, matches: &ArgMatches) -> Result<La
         (None, None, None) if common.check => LayerMode::Check,
         (None, None, None) => LayerMode::Results,
     };
-    Ok(LayerRequest {
+    let request = Box::new(LayerRequest {
         spec,
         operands: args::operands(matches, spec.slots.iter().map(|slot| &slot.name))?,
         dout: args::dout(matches)?,
@@ -88,6 +90,10 @@ pub(super) fn parse(spec: &'static LayerSpec, matches: &ArgMatches) -> Result<La
         explicit_precision: text_of(matches, "precision").and_then(Precision::named),
         mode,
         common,
+    });
+    Ok(match records {
+        Some(records) => Run::LayerRecords(request, records),
+        None => Run::Layer(request),
     })
 }
 

@@ -8,13 +8,14 @@ use crate::parallel;
 use crate::run::messages::Messages;
 use crate::run::progress::{Bar, BarWriter};
 use crate::run::{self, Io, Status};
-use args::{choice, flag, flag_of, option, text_of, under};
+use args::flag_of;
+use clap::builder::PossibleValuesParser;
 use clap::{ArgMatches, Command};
-use record::Records;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::rc::Rc;
 use std::time::Duration;
+use subcommand::{Parse, Subcommand};
 
 mod args;
 mod backward;
@@ -22,13 +23,13 @@ mod compare;
 mod gradcheck;
 mod graph;
 mod layer;
+mod ndjson;
 mod net;
-mod record;
 mod request;
 mod shell;
 mod step;
 mod steps;
-mod stream;
+mod subcommand;
 mod sum;
 mod tape;
 mod train;
@@ -73,7 +74,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
     reader.in_format = request::in_format(&matches);
     let threads = matches.try_get_one::<u16>("threads").ok().flatten().copied();
     let run = || {
-        dispatch(&name, &matches, &mut reader, stdout, &mut messages)
+        let ran = parse_command(&name, &matches).map_err(anyhow::Error::from);
+        ran.and_then(|command| command.run(&mut reader, stdout, &mut messages))
             .unwrap_or_else(|error| ended(&error, &mut messages))
     };
     parallel::scope::with_thread_limit(threads.map_or(0, usize::from), || {
@@ -92,22 +94,8 @@ fn ended(error: &anyhow::Error, messages: &mut Messages) -> Status {
     messages.error(&Error::new(Code::WriteFailed, format!("cannot be written: {error}")).with_origin("standard output"))
 }
 
-/// A command that is no layer.
-struct Other {
-    name: &'static str,
-    command: fn() -> Command,
-    action: Action,
-}
-
-/// How a command gets from its options to its results.
-enum Action {
-    /// Parses the options; the result runs without them.
-    Parse(fn(&ArgMatches) -> Result<crate::run::Command, Error>),
-    /// Parses and runs.
-    Run(fn(&ArgMatches, &mut OperandReader<'_>, &mut dyn Write, &mut Messages) -> anyhow::Result<Status>),
-}
-
-const COMMANDS: &[Other] = &[
+/// The commands that are not layers.
+const COMMANDS: &[Subcommand] = &[
     gradcheck::COMMAND,
     compare::COMMAND,
     backward::COMMAND,
@@ -128,25 +116,14 @@ fn parse(named: Option<&str>, args: Vec<OsString>) -> Result<(String, ArgMatches
     }
 }
 
-fn dispatch(
-    name: &str,
-    matches: &ArgMatches,
-    reader: &mut OperandReader<'_>,
-    out: &mut dyn Write,
-    messages: &mut Messages,
-) -> anyhow::Result<Status> {
-    match crate::layer::find(name) {
-        Some(spec) if stream::asked_for(matches).is_some() => {
-            stream::admit(matches)?;
-            let records = Records::of_layer(spec, matches, &request::parse(matches)?, reader)?;
-            stream::run(&records, matches, reader, out, messages)
-        }
-        Some(spec) => run::layer::run(&layer::parse(spec, matches)?, reader, out, messages),
-        None => match COMMANDS.iter().find(|command| command.name == name) {
-            Some(Other { action: Action::Parse(parse), .. }) => parse(matches)?.run(reader, out, messages),
-            Some(Other { action: Action::Run(run), .. }) => run(matches, reader, out, messages),
-            None => unreachable!("clap knows only registered commands"),
-        },
+fn parse_command(name: &str, matches: &ArgMatches) -> Result<run::Command, Error> {
+    if let Some(spec) = crate::layer::find(name) {
+        return layer::parse(spec, matches);
+    }
+    match COMMANDS.iter().find(|command| command.name == name).map(|command| &command.parse) {
+        Some(Parse::Options(parse)) => parse(matches),
+        Some(Parse::WithTree(parse)) => parse(matches, command()),
+        None => unreachable!("clap knows only registered commands"),
     }
 }
 
@@ -163,7 +140,7 @@ fn line(named: Option<&str>, told: bool) -> Command {
     let wanted = |name: &str| known.is_none_or(|known| known == name);
     let layers = LAYERS.iter().filter(|spec| wanted(spec.name)).map(|spec| layer::command(spec, told));
     let others = COMMANDS.iter().filter(|other| wanted(other.name)).map(|other| (other.command)());
-    Command::new("nnlayer")
+    let tree = Command::new("nnlayer")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Computes, checks and shows the forward and backward passes of neural-network layers, from a shell.")
         .subcommand_required(true)
@@ -177,7 +154,13 @@ fn line(named: Option<&str>, told: bool) -> Command {
             "Matrices: 1,2;3,4 or [[1,2],[3,4]] or a file (.json .npy .npz .csv .tsv .safetensors), FILE#KEY for one of several,\n",
             "- for standard input. `nnlayer COMMAND --help` gives formulas, shapes and examples.\n\n",
             "Example:\n  $ nnlayer softmax --x 1,2,3 --forward\n  y = softmax(x)  (3)\n  [0.09003057 0.24472847 0.66524096]",
-        ))
+        ));
+    if !wanted(shell::MAN.name) {
+        return tree;
+    }
+    let names = LAYERS.iter().map(|spec| spec.name).chain(COMMANDS.iter().map(|other| other.name));
+    let names = PossibleValuesParser::new(names);
+    tree.mut_subcommand(shell::MAN.name, |man| man.mut_arg("page", |page| page.value_parser(names)))
 }
 
 /// What `--color` says, for the streams that a program opens before it runs a command line.

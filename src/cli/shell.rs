@@ -1,22 +1,21 @@
 //! Command lines of `nnlayer completions` and `nnlayer man`, whose output is generated from the whole command tree.
 
+use super::args::text_of;
 use super::request::io_options;
-use super::{Action, COMMANDS, Other, command as whole, text_of};
+use super::subcommand::{Parse, Subcommand};
 use crate::core::error::Error;
-use crate::layer::LAYERS;
 use crate::run::Command as Run;
 use crate::run::pages::Arguments;
-use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
 /// The command `completions`.
-pub(super) const COMPLETIONS: Other =
-    Other { name: "completions", command: completions, action: Action::Parse(parse_completions) };
+pub(super) const COMPLETIONS: Subcommand =
+    Subcommand { name: "completions", command: completions, parse: Parse::WithTree(parse_completions) };
 
 /// The command `man`.
-pub(super) const MAN: Other = Other { name: "man", command: man, action: Action::Parse(parse_man) };
+pub(super) const MAN: Subcommand = Subcommand { name: "man", command: man, parse: Parse::WithTree(parse_man) };
 
 const COMPLETIONS_HELP: &str = "Examples:
   $ nnlayer completions bash > ~/.local/share/bash-completion/completions/nnlayer
@@ -46,13 +45,11 @@ fn completions() -> Command {
 }
 
 fn man() -> Command {
-    let names = LAYERS.iter().map(|spec| spec.name).chain(COMMANDS.iter().map(|other| other.name));
     Command::new(MAN.name)
         .about("Generate manual pages in roff")
         .arg(
             Arg::new("page")
                 .value_name("COMMAND")
-                .value_parser(PossibleValuesParser::new(names))
                 .hide_possible_values(true)
                 .help("command to describe; nnlayer itself by default"),
         )
@@ -73,25 +70,24 @@ fn message_options() -> impl Iterator<Item = Arg> {
     io_options().into_iter().filter(|arg| ["error-format", "color", "help"].contains(&arg.get_id().as_str()))
 }
 
-fn parse_completions(matches: &ArgMatches) -> Result<Run, Error> {
+fn parse_completions(matches: &ArgMatches, mut tree: Command) -> Result<Run, Error> {
     let mut script = Vec::new();
     if let Some(&shell) = matches.get_one::<Shell>("shell") {
-        clap_complete::generate(shell, &mut whole(), "nnlayer", &mut script);
+        clap_complete::generate(shell, &mut tree, "nnlayer", &mut script);
     }
     Ok(Run::Pages(Arguments { pages: vec![(String::new(), script)], folder: None }))
 }
 
-fn parse_man(matches: &ArgMatches) -> Result<Run, Error> {
+fn parse_man(matches: &ArgMatches, mut tree: Command) -> Result<Run, Error> {
     let folder = text_of(matches, "out").map(str::to_owned);
     let page = text_of(matches, "page").map_or("nnlayer".to_owned(), |name| format!("nnlayer-{name}"));
-    let mut main = whole();
-    main.build();
+    tree.build();
     let named = |sub: &Command| {
         let name = format!("nnlayer-{}", sub.get_name());
         (name.clone(), sub.clone().name(name).version(env!("CARGO_PKG_VERSION")))
     };
-    let subcommands: Vec<_> = main.get_subcommands().map(named).collect();
-    let all = [("nnlayer".to_owned(), main)].into_iter().chain(subcommands);
+    let subcommands: Vec<_> = tree.get_subcommands().map(named).collect();
+    let all = [("nnlayer".to_owned(), tree)].into_iter().chain(subcommands);
     let selected = all.filter(|(name, _)| folder.is_some() || *name == page);
     let pages = selected.map(|(name, command)| (format!("{name}.1"), roff(command))).collect();
     Ok(Run::Pages(Arguments { pages, folder }))

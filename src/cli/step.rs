@@ -1,14 +1,16 @@
 //! Command line of `nnlayer step`.
 
+use super::args::{option, text_of};
 use super::request::{self, common_without};
-use super::{Action, Other, option, text_of, value};
+use super::subcommand::{Parse, Subcommand};
+use super::value;
 use crate::core::error::Error;
 use crate::run::Command as Run;
 use crate::run::step::Arguments;
 use clap::{Arg, ArgMatches, Command};
 
 /// The command.
-pub(super) const COMMAND: Other = Other { name: "step", command, action: Action::Parse(parse) };
+pub(super) const COMMAND: Subcommand = Subcommand { name: "step", command, parse: Parse::Options(parse) };
 
 const HELP: &str = "\
 Computes w ← w − lr·dw for every parameter, and writes the updated network without saved values.
@@ -49,10 +51,10 @@ pub(super) fn parse_learning_rate(matches: &ArgMatches) -> Result<f64, Error> {
 }
 
 fn parse(matches: &ArgMatches) -> Result<Run, Error> {
-    Ok(Run::Step(Arguments {
+    Ok(Run::Step(Box::new(Arguments {
         source: text_of(matches, "document").unwrap_or("-").to_owned(),
         learning_rate: parse_learning_rate(matches)?,
         gradients: text_of(matches, "gradients").map(str::to_owned),
         request: request::parse(matches)?,
-    }))
+    })))
 }

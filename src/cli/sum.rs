@@ -1,14 +1,14 @@
 //! Command line of `nnlayer sum`.
 
 use super::request::{self, common_without};
-use super::{Action, Other};
+use super::subcommand::{Parse, Subcommand};
 use crate::core::error::Error;
 use crate::run::Command as Run;
 use crate::run::sum::Arguments;
 use clap::{Arg, ArgMatches, Command};
 
 /// The command.
-pub(super) const COMMAND: Other = Other { name: "sum", command, action: Action::Parse(parse) };
+pub(super) const COMMAND: Subcommand = Subcommand { name: "sum", command, parse: Parse::Options(parse) };
 
 const HELP: &str = "\
 A shard is the output of a layer, backward or net for a part of the rows: .json, .npz, or one JSON object a line.
@@ -37,5 +37,6 @@ fn command() -> Command {
 
 fn parse(matches: &ArgMatches) -> Result<Run, Error> {
     let shards = matches.get_many::<String>("shards").into_iter().flatten();
-    Ok(Run::Sum(Arguments { shards: shards.cloned().collect(), request: request::parse(matches)? }))
+    let arguments = Arguments { shards: shards.cloned().collect(), request: request::parse(matches)? };
+    Ok(Run::Sum(Box::new(arguments)))
 }

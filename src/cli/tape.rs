@@ -1,8 +1,7 @@
 //! `--tape` and `--name`: tapes on the command line.
 
-use super::args::{flag_of, option, text_of};
+use super::args::{option, text_of};
 use crate::run::request::TapeOption;
-pub(super) use crate::run::tape::{blame, read, set_precision};
 use clap::{Arg, ArgMatches};
 
 /// The options of every layer command.
@@ -22,9 +21,4 @@ pub(super) fn parse(matches: &ArgMatches) -> TapeOption {
         Some("") => TapeOption::Start,
         Some(source) => TapeOption::Extend(source.to_owned()),
     }
-}
-
-/// Whether a command is to write a tape in place of results.
-pub(super) fn asked_for(matches: &ArgMatches) -> bool {
-    flag_of(matches, "tape")
 }

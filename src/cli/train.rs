@@ -1,9 +1,11 @@
 //! Command line of `nnlayer train`.
 
+use super::args::{flag, flag_of, option, text_of};
 use super::net::seed;
 use super::request::{self, common_without};
 use super::step::{learning_rate, parse_learning_rate};
-use super::{Action, Other, flag, flag_of, option, text_of, value};
+use super::subcommand::{Parse, Subcommand};
+use super::value;
 use crate::core::error::Error;
 use crate::network::learn::Training;
 use crate::run::Command as Run;
@@ -11,7 +13,7 @@ use crate::run::train::{Arguments, SampleOptions};
 use clap::{Arg, ArgMatches, Command};
 
 /// The command.
-pub(super) const COMMAND: Other = Other { name: "train", command, action: Action::Parse(parse) };
+pub(super) const COMMAND: Subcommand = Subcommand { name: "train", command, parse: Parse::Options(parse) };
 
 const HELP: &str = "\
 Batches follow the order of the file or, with --shuffle, a random order for each epoch; the last batch may be smaller.

@@ -1,6 +1,6 @@
 //! Parses the values of options that are numbers or lists.
 
-use super::text_of;
+use super::args::text_of;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use clap::ArgMatches;

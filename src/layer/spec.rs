@@ -70,6 +70,7 @@ impl LayerSpec {
 }
 
 /// An operand of a layer.
+#[derive(Clone)]
 pub struct Slot {
     /// The name of the option and of the JSON key.
     pub name: Name,

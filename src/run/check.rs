@@ -1,17 +1,16 @@
 //! `--check`: gradients against numerical differentiation.
 
-use super::chain::read_dout;
 use super::dout::Dout;
 use super::job::Job;
-use super::request::{DoutOption, Request};
+use super::request::Request;
 use super::status::Status;
 use crate::check::{BuiltinLayer, Case, CheckOptions, CheckReport, Implementation, Verdict, check};
 use crate::core::error::Error;
 use crate::network::check::{Claim, check_chain};
 use crate::network::{Run, Tape};
-use crate::operand::OperandReader;
 use crate::parallel::progress::Progress;
 use crate::report::check::{self, CheckFormat};
+use ndarray::ArrayD;
 use std::io::{BufWriter, Write};
 
 /// The random seed without `--seed`.
@@ -30,15 +29,10 @@ pub(crate) fn layer(job: &Job, request: &Request, out: &mut dyn Write) -> anyhow
 pub(crate) fn chain(
     tape: Tape,
     run: Run,
-    dout: &DoutOption,
-    reader: &mut OperandReader<'_>,
+    dout: ArrayD<f64>,
     request: &Request,
     out: &mut dyn Write,
 ) -> anyhow::Result<Status> {
-    let Some(last) = tape.stages.last() else { unreachable!("a document has layers") };
-    let output = run.outputs.last().and_then(|outputs| outputs.get(&last.spec.output));
-    let shape = output.map(|output| output.shape().to_vec()).unwrap_or_default();
-    let dout = read_dout(dout, reader, last, &shape)?;
     let claim = Claim::new(&tape, run, dout);
     let checked = check_chain(tape, &claim, SEED, self::run)?;
     report(&checked, request.check_format, out)

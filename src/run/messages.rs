@@ -73,11 +73,11 @@ fn tip(error: &Error) -> Option<&str> {
 }
 
 /// Returns the message after its place: `--w w.json:3:5 (/w/1/2): expected 2 rows`, `--t [2]: must be less than 3`. An operand that
-/// is missing has no place: `--x is required`.
+/// is missing as a whole has no place: `--x is required`.
 fn sentence(error: &Error) -> String {
     let record = error.record.as_ref().map(|(file, line)| format!("{file}:{line}: ")).unwrap_or_default();
     let option = error.operand.as_ref().map(|name| format!("--{name}")).unwrap_or_default();
-    if error.code == Code::OperandMissing && !option.is_empty() {
+    if error.code == Code::OperandMissing && error.at.is_none() && !option.is_empty() {
         return format!("{record}{option} {}", error.message);
     }
     let source = source(error);

@@ -1,12 +1,15 @@
 //! What commands do: from typed requests to results, messages and the exit status.
 
-pub(crate) mod chain;
+pub(crate) mod backward;
+mod chain;
+pub(crate) mod chain_output;
 pub(crate) mod check;
 pub(crate) mod chunked;
 pub(crate) mod command;
 pub(crate) mod compare;
 pub(crate) mod dout;
 pub(crate) mod expect;
+pub(crate) mod gradcheck;
 pub(crate) mod graph;
 pub(crate) mod io;
 mod jacobian;
@@ -15,6 +18,7 @@ pub(crate) mod layer;
 pub(crate) mod layer_tape;
 pub(crate) mod messages;
 pub(crate) mod ndjson;
+pub(crate) mod net;
 pub(crate) mod operands;
 pub(crate) mod pages;
 pub(crate) mod progress;

@@ -1,0 +1,169 @@
+//! Checks the gradients of nnlayer's layers, or of a user's program.
+
+use super::check::{self, report};
+use super::operands::accepted_keys;
+use super::request::{DoutOption, OperandSpecs};
+use super::status::Status;
+use crate::check::inputs;
+use crate::check::inputs::NamedShape;
+use crate::check::program::{ProcessLifetime, Program};
+use crate::check::{BuiltinLayer, Case, CheckOptions, CheckReport, Implementation, Point, round_to};
+use crate::core::error::{Code, Error, format_shape};
+use crate::core::name::Name;
+use crate::core::rng::SplitMix64;
+use crate::core::tensors::Tensors;
+use crate::layer::{Given, LAYERS, LayerSpec, Precision, Settings, Slot};
+use crate::operand::OperandReader;
+use crate::report::check::CheckFormat;
+use ndarray::ArrayD;
+use std::ffi::OsString;
+use std::io::Write;
+use std::time::Duration;
+
+/// Name of a layer that only the program knows.
+pub(crate) const CUSTOM: &str = "custom";
+
+/// Arguments of `gradcheck`.
+pub(crate) struct Arguments {
+    /// The layer and its settings; `None` for a custom one.
+    pub(crate) layer: Option<(&'static LayerSpec, Settings)>,
+    /// Operands that options give.
+    pub(crate) operands: OperandSpecs,
+    pub(crate) dout: DoutOption,
+    /// Shapes of inputs to draw.
+    pub(crate) shapes: Vec<NamedShape>,
+    pub(crate) seed: u64,
+    pub(crate) precision: Precision,
+    /// The program and its arguments; empty to check nnlayer's own layer.
+    pub(crate) program: Vec<OsString>,
+    pub(crate) lifetime: ProcessLifetime,
+    pub(crate) timeout: Duration,
+    pub(crate) format: CheckFormat,
+}
+
+impl Arguments {
+    fn program(&self) -> Option<Program> {
+        let default = Settings::default();
+        let (name, settings) = self.layer.as_ref().map_or((CUSTOM, &default), |(spec, settings)| (spec.name, settings));
+        let new = || Program::new(&self.program, name, settings, self.lifetime, self.timeout, self.precision);
+        (!self.program.is_empty()).then(new)
+    }
+
+    fn read_operands(&self, reader: &mut OperandReader<'_>) -> Result<Tensors<f64>, Error> {
+        let slots: Vec<&Slot> = match &self.layer {
+            Some((spec, _)) => spec.slots.iter().collect(),
+            None => LAYERS.iter().flat_map(|spec| spec.slots).collect(),
+        };
+        let mut at = Tensors::new();
+        for slot in slots {
+            if let (Some(spec), None) = (self.operands.get(&slot.name), at.get(&slot.name)) {
+                let keys = if self.layer.is_some() { accepted_keys(slot) } else { vec![slot.name.clone()] };
+                at.insert(slot.name.clone(), reader.read_spec(&slot.name, spec.clone(), &keys)?.value);
+            }
+        }
+        Ok(at)
+    }
+
+    /// Reads or draws the upstream gradient; that of a loss is 1 by default. The flag is true if it was drawn.
+    fn dout(
+        &self,
+        shape: &[usize],
+        reader: &mut OperandReader<'_>,
+        random: &mut SplitMix64,
+    ) -> Result<(ArrayD<f64>, bool), Error> {
+        Ok(match &self.dout {
+            DoutOption::Operand(spec) => (reader.read_spec(&Name::DOUT, spec.clone(), &[Name::DOUT])?.value, false),
+            DoutOption::Default if !shape.is_empty() => (inputs::draw_numbers(shape, random), true),
+            DoutOption::Default | DoutOption::Ones => (ArrayD::ones(shape), false),
+        })
+    }
+}
+
+/// Checks the gradients and writes the report.
+pub(crate) fn run(
+    arguments: &Arguments,
+    reader: &mut OperandReader<'_>,
+    out: &mut dyn Write,
+) -> anyhow::Result<Status> {
+    let (mut checked, is_random) = match &arguments.layer {
+        Some((spec, settings)) => check_layer(spec, settings, arguments, reader)?,
+        None => check_custom(arguments, reader)?,
+    };
+    if is_random {
+        checked.seed = Some(arguments.seed);
+    }
+    report(&checked, arguments.format, out)
+}
+
+/// Report of a check; the flag is true if operands or dout were drawn.
+type Outcome = (CheckReport, bool);
+
+/// Checks the program against a layer of nnlayer, or the layer itself.
+fn check_layer(
+    spec: &'static LayerSpec,
+    settings: &Settings,
+    arguments: &Arguments,
+    reader: &mut OperandReader<'_>,
+) -> Result<Outcome, Error> {
+    let given = arguments.read_operands(reader)?;
+    let mut random = SplitMix64::new(arguments.seed);
+    let at = inputs::draw_operands(spec, settings, &given, &arguments.shapes, &mut random)?;
+    let layer = (spec.build)(settings)?;
+    layer.admit(&Given { at: &at, rounding: &|_| f64::EPSILON / 2.0, x_was_y: false })?;
+    let (dout, is_drawn) = arguments.dout(&layer.output_shape(&at), reader, &mut random)?;
+    let case = Case::new(spec, settings, &at, Some(&dout), arguments.precision)?;
+    let mut program = arguments.program();
+    let mut own = BuiltinLayer { layer: layer.as_ref(), precision: arguments.precision };
+    let is_own = program.is_none();
+    let implementation: &mut dyn Implementation = program.as_mut().map_or(&mut own, |program| program);
+    let checked = check::run(implementation, &case, CheckOptions::new(&case, arguments.seed, is_own))?;
+    Ok((checked, is_drawn || given.len() < at.len()))
+}
+
+/// Checks the gradients of a program against differences of its own forward pass.
+fn check_custom(arguments: &Arguments, reader: &mut OperandReader<'_>) -> Result<Outcome, Error> {
+    let Some(mut program) = arguments.program() else {
+        return Err(Error::new(Code::Usage, "a custom layer requires a program")
+            .with_operand(&Name::new("layer"))
+            .tip("name the program: nnlayer gradcheck --layer custom --shape x=4x3 -- PROGRAM ARGS"));
+    };
+    let mut random = SplitMix64::new(arguments.seed);
+    let mut at = arguments.read_operands(reader)?;
+    let given = at.len();
+    for (name, shape) in &arguments.shapes {
+        at.insert(name.clone(), inputs::draw_numbers(shape, &mut random));
+    }
+    if at.is_empty() {
+        return Err(Error::new(Code::OperandMissing, "is required for a custom layer without inputs")
+            .with_operand(&Name::new("shape"))
+            .tip("use --shape x=4x3 w=3x2, or --x FILE"));
+    }
+    let at = at.map(|&value| round_to(value, arguments.precision));
+    let evaluations = program.evaluate(&[Point { operands: at.clone(), dout: None }])?;
+    let outputs = evaluations.first().map(|evaluation| &evaluation.outputs);
+    let output = outputs.and_then(|outputs| {
+        let standard =
+            [Name::LOSS, Name::Y].into_iter().find_map(|name| outputs.iter().find(|(known, _)| **known == name));
+        standard.or_else(|| outputs.iter().next())
+    });
+    let Some((output, value)) = output else {
+        return Err(Error::new(Code::ReplyKeyMissing, "the reply has no outputs to differentiate")
+            .tip("reply with {\"points\":[{\"outputs\":{\"y\":[…]},\"gradients\":{\"dx\":[…]}}]}"));
+    };
+    let (dout, is_drawn) = arguments.dout(value.shape(), reader, &mut random)?;
+    if dout.shape() != value.shape() {
+        let message = format!(
+            "expected the shape {} of {output}, got {}",
+            format_shape(value.shape()),
+            format_shape(dout.shape())
+        );
+        return Err(Error::new(Code::Shape, message)
+            .with_operand(&Name::DOUT)
+            .tip("give one value for each output, or `ones`"));
+    }
+    let is_random = is_drawn || at.len() > given;
+    let gradients: Vec<Name> = at.names().map(Name::gradient).collect();
+    let case = Case::custom(at, dout, output.clone(), &gradients);
+    let checked = check::run(&mut program, &case, CheckOptions::new(&case, arguments.seed, false))?;
+    Ok((checked, is_random))
+}

@@ -1,0 +1,265 @@
+//! Computes records with a network. It answers as a single layer does, with its own y, loss and gradient of x. A result
+//! inside the network has the name of its layer in front, and is computed only if it is named.
+
+use super::engine::{Computed, DoutFn, Engine, Model, OperandFacts, is_mean, per_row_settings};
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::layer::{LayerSpec, Precision, Role, Slot, Value};
+use crate::network::runner::{OutputSelection, PreparedParams};
+use crate::network::{Inputs, Stage, Tape};
+use crate::run::request::Request;
+use ndarray::{ArrayD, IxDyn};
+
+/// Results that a network gives as a layer would, in the order of output.
+const NETWORK_RESULTS: [Name; 4] = [Name::Y, Name::LOSS, Name::DIVISOR, Name::DX];
+
+/// A network and the results that are selected of it.
+pub(super) struct NetworkModel {
+    /// File that the network was read from.
+    label: String,
+    selection: OutputSelection,
+    /// Selection that computes records as rows; `None` if the results of a record are not those of a row.
+    per_row: Option<OutputSelection>,
+    /// Keys of the selected results.
+    keys: Vec<Name>,
+    /// Keys of all results.
+    all_keys: Vec<String>,
+}
+
+/// A result of a layer, and its key in records.
+struct KeyedResult {
+    key: Name,
+    layer: usize,
+    name: Name,
+}
+
+impl KeyedResult {
+    /// Returns true if it is a result of the network, not of a layer inside.
+    fn is_networks(&self) -> bool {
+        NETWORK_RESULTS.contains(&self.key)
+    }
+}
+
+impl NetworkModel {
+    pub(super) fn new(tape: Tape, label: &str, request: &Request) -> Result<NetworkModel, Error> {
+        let mut results = list_results(&tape);
+        let all_keys = results.iter().map(|result| result.key.to_string());
+        let all_keys = all_keys.chain(NETWORK_RESULTS.map(|name| name.to_string())).collect();
+        let is_gradient = |result: &KeyedResult| tape.stages[result.layer].spec.is_gradient(&result.name);
+        results.retain(|result| !(request.forward && is_gradient(result)));
+        match &request.only {
+            Some(names) => select(&mut results, names, &tape)?,
+            None => results.retain(KeyedResult::is_networks),
+        }
+        let last = tape.stages.len() - 1;
+        let needs_loss = |result: &KeyedResult| is_gradient(result) || (result.layer == last && result.name != Name::Y);
+        let tape = if results.iter().any(needs_loss) { tape } else { tape.without_loss()? };
+        let per_row = per_row(&tape, &results)?;
+        let selected = results.iter().map(|result| (result.layer, result.name.clone())).collect();
+        let keys = results.into_iter().map(|result| result.key).collect();
+        Ok(NetworkModel {
+            label: label.to_owned(),
+            selection: OutputSelection { tape, selected },
+            per_row,
+            keys,
+            all_keys,
+        })
+    }
+
+    /// Returns the operands that records give.
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        let x = Slot {
+            name: Name::X,
+            role: Role::Input,
+            shape: "(N×in) or (in)",
+            optional: false,
+            gradient: None,
+            doc: "input of the first layer",
+        };
+        let t = Slot {
+            name: Name::T,
+            role: Role::Target,
+            shape: "one-hot or soft, or a class index",
+            optional: false,
+            gradient: None,
+            doc: "targets of the loss; not required with --only y",
+        };
+        let needs_targets = self.selection.tape.stages.iter().any(Stage::has_target);
+        [x].into_iter().chain(needs_targets.then_some(t)).collect()
+    }
+
+    /// Returns true if a gradient is selected.
+    pub(super) fn needs_dout(&self) -> bool {
+        self.selection.has_gradients()
+    }
+}
+
+impl Model for NetworkModel {
+    fn last_layer(&self) -> &'static LayerSpec {
+        match self.selection.tape.stages.last() {
+            Some(last) => last.spec,
+            None => unreachable!("a network has a layer"),
+        }
+    }
+
+    fn has_result(&self, key: &str) -> bool {
+        self.all_keys.iter().any(|name| name == key)
+    }
+
+    fn label(&self) -> Option<&str> {
+        Some(&self.label)
+    }
+
+    fn engine(
+        &self,
+        _given: &Tensors<f64>,
+        batches: bool,
+        _is_shown: &dyn Fn(&Name) -> bool,
+    ) -> Result<Box<dyn Engine + '_>, Error> {
+        Ok(Box::new(NetworkEngine { model: self, params: self.selection.prepare_params(), batches }))
+    }
+}
+
+/// A network with its parameters converted to the precision of the computation.
+struct NetworkEngine<'m> {
+    model: &'m NetworkModel,
+    params: PreparedParams,
+    batches: bool,
+}
+
+impl Engine for NetworkEngine<'_> {
+    fn configure(&mut self, _settings: Vec<(&'static str, Value)>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn compute(
+        &mut self,
+        at: &mut Tensors<f64>,
+        facts: &OperandFacts<'_>,
+        dout: DoutFn<'_>,
+    ) -> Result<Computed, Error> {
+        let NetworkModel { selection, keys, .. } = self.model;
+        let (values, notes) =
+            selection.run(&mut self.params, take_inputs(at, facts), |_, shape| dout_or_ones(dout, shape))?;
+        Ok((keys.iter().cloned().zip(values).collect(), notes))
+    }
+
+    fn can_batch(&self) -> bool {
+        self.batches && self.model.per_row.is_some()
+    }
+
+    fn compute_batch(
+        &mut self,
+        at: &mut Tensors<f64>,
+        facts: &OperandFacts<'_>,
+        dout: DoutFn<'_>,
+    ) -> Option<Result<Computed, Error>> {
+        let NetworkModel { selection, per_row, keys, .. } = self.model;
+        let per_row = per_row.as_ref()?;
+        let inputs = take_inputs(at, facts);
+        let count = inputs.x.shape().first().copied()?;
+        let ran = per_row.run(&mut self.params, inputs, |_, shape| dout_or_ones(dout, shape));
+        // A layer may warn that it was given probabilities; only a record on its own shows which record that concerns.
+        if per_row.might_be_probabilities(&self.params) {
+            return None;
+        }
+        Some(ran.map(|(values, notes)| {
+            let mut values = values.into_iter();
+            let keyed = keys.iter().zip(&selection.selected).map(|(key, (_, name))| {
+                // The mean over a row divides by 1.
+                let value = if *name == Name::DIVISOR { None } else { values.next() };
+                (key.clone(), value.unwrap_or_else(|| ArrayD::ones(IxDyn(&[count]))))
+            });
+            (keyed.collect(), notes)
+        }))
+    }
+}
+
+/// Takes the operands of the record; those that options give are copied, because later records need them too.
+fn take_inputs<'a>(at: &mut Tensors<f64>, facts: &OperandFacts<'a>) -> Inputs<'a, f64> {
+    let mut take = |name: &Name| if (facts.is_new)(name) { at.take(name) } else { at.get(name).cloned() };
+    Inputs { x: take(&Name::X).unwrap_or_default(), t: take(&Name::T), rounding: facts.rounding }
+}
+
+fn dout_or_ones(dout: DoutFn<'_>, shape: &[usize]) -> Result<ArrayD<f64>, Error> {
+    Ok(dout(shape)?.unwrap_or_else(|| ArrayD::ones(IxDyn(shape))))
+}
+
+/// Returns every result that the network has, its own first.
+fn list_results(tape: &Tape) -> Vec<KeyedResult> {
+    let of_stage = |(layer, stage): (usize, &Stage)| {
+        let exists = |name: &Name| {
+            let slot = stage.spec.slots.iter().find(|slot| slot.name.gradient() == *name);
+            slot.is_none_or(|slot| slot.role == Role::Input || stage.params.get(&slot.name).is_some())
+        };
+        let is_mean = is_mean(&stage.settings);
+        let names = stage.spec.results().map(|(name, _)| name).filter(exists).flat_map(move |name| {
+            let divisor = (is_mean && name == Name::LOSS).then_some(Name::DIVISOR);
+            [name].into_iter().chain(divisor)
+        });
+        names.map(|name| (layer, name)).collect::<Vec<_>>()
+    };
+    let inner: Vec<(usize, Name)> = tape.stages.iter().enumerate().flat_map(of_stage).collect();
+    let networks = NETWORK_RESULTS.into_iter().filter_map(|key| {
+        let (layer, name) = if key == Name::DX {
+            (0, tape.stages.first()?.input().gradient())
+        } else {
+            inner.iter().rfind(|(_, name)| *name == key)?.clone()
+        };
+        Some(KeyedResult { key, layer, name })
+    });
+    let networks: Vec<KeyedResult> = networks.collect();
+    let key = |layer: usize, name: &Name| name.in_layer(&tape.stages[layer].name);
+    let inner = inner.into_iter().map(|(layer, name)| KeyedResult { key: key(layer, &name), layer, name });
+    networks.into_iter().chain(inner).collect()
+}
+
+/// Keeps the named results: y, loss or dx of the network, all of a layer (`fc1`), one of them (`fc1.dw`), or the result of
+/// that name of every layer (`dw`).
+fn select(results: &mut Vec<KeyedResult>, names: &[String], tape: &Tape) -> Result<(), Error> {
+    let networks: Vec<String> =
+        results.iter().filter(|result| result.is_networks()).map(|result| result.key.to_string()).collect();
+    let is_named = |name: &String, result: &KeyedResult| {
+        if networks.contains(name) {
+            return result.key.as_str() == name;
+        }
+        let layer = &tape.stages[result.layer].name;
+        !result.is_networks() && [result.key.as_str(), layer, result.name.as_str()].contains(&name.as_str())
+    };
+    if let Some(unknown) = names.iter().find(|name| !results.iter().any(|result| is_named(name, result))) {
+        return Err(Error::new(Code::Usage, format!("unknown layer or result `{unknown}`"))
+            .with_operand(&Name::new("only"))
+            .tip(format!(
+                "use {} of the network, dw for every layer, or {}.dw for one; the layers are {}",
+                networks.join(", "),
+                tape.names().first().unwrap_or(&"fc1"),
+                tape.names().join(", ")
+            )));
+    }
+    results.retain(|result| names.iter().any(|name| is_named(name, result)));
+    Ok(())
+}
+
+/// Returns the selection that computes records as rows, or `None` if the results of a record are not those of a row.
+fn per_row(tape: &Tape, results: &[KeyedResult]) -> Result<Option<OutputSelection>, Error> {
+    let is_parameters = |result: &KeyedResult| tape.stages[result.layer].spec.is_parameter_gradient(&result.name);
+    // The gradient of a parameter is a sum over rows.
+    if tape.precision == Precision::Exact || results.iter().any(is_parameters) {
+        return Ok(None);
+    }
+    let mut rows = Tape { precision: tape.precision, ..Tape::default() };
+    for stage in &tape.stages {
+        let is_weighted = stage.params.get(&Name::WEIGHT).is_some();
+        let Some(settings) = per_row_settings(stage.spec, &stage.settings, is_weighted)? else { return Ok(None) };
+        // The engine has the parameters.
+        let stage = Stage::new(stage.spec, stage.name.clone(), settings, Tensors::new())?;
+        if !stage.layer().independent_rows() {
+            return Ok(None);
+        }
+        rows.push(stage)?;
+    }
+    let selected = results.iter().filter(|result| result.name != Name::DIVISOR);
+    let selected = selected.map(|result| (result.layer, result.name.clone())).collect();
+    Ok(Some(OutputSelection { tape: rows, selected }))
+}

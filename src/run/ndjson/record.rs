@@ -1,0 +1,302 @@
+//! Computes one record: from a line of JSON to a line of results.
+
+use super::engine::{Engine, OperandFacts};
+use super::plan::{DoutSource, RecordKey, RecordOperand, RecordPlan};
+use crate::core::error::{Code, Error, Fact, Note, Place, Severity, format_shape};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::format::json::{self, Carried, Line, Node, parse_line};
+use crate::format::{InMemoryArrays, sanitize};
+use crate::layer::Slot;
+use crate::operand::Origin;
+use crate::report::results::check_result_names;
+use crate::run::dout::Dout;
+use crate::run::operands::{is_near, unused_key};
+use ndarray::ArrayD;
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// Number of key names whose similarity to operands a worker remembers.
+const REMEMBERED_KEYS: usize = 100;
+
+/// A record and its place in the stream.
+pub(super) struct RecordRef<'a> {
+    /// The file, or standard input.
+    pub(super) file: &'a str,
+    /// Line number, from 1.
+    pub(super) line: usize,
+    pub(super) text: &'a [u8],
+}
+
+impl RecordRef<'_> {
+    /// Adds the place in the record to an error, unless the error has a more precise one.
+    fn locate(&self, error: Error, pointer: &str) -> Error {
+        let column = |pointer: &str| json::locate(self.text, pointer).map_or(1, |(_, column)| column);
+        let (column, pointer) = match &error.at {
+            Some(Place::Text { column, pointer, .. }) => (*column, pointer.clone()),
+            Some(Place::Pointer(pointer)) => (column(pointer), pointer.clone()),
+            _ => (column(pointer), pointer.to_owned()),
+        };
+        error.with_origin(self.file).at(Place::Text { line: self.line, column, pointer })
+    }
+}
+
+/// Computes the records of a thread, and keeps buffers from record to record.
+pub(super) struct RecordWorker<'p> {
+    pub(super) plan: &'p RecordPlan,
+    pub(super) engine: Box<dyn Engine + 'p>,
+    pub(super) at: Tensors<f64>,
+    /// Operands that the current record gives.
+    pub(super) sources: Vec<OperandSource>,
+    /// Operands that keys of earlier records resemble.
+    similar: HashMap<String, Option<Name>>,
+}
+
+/// An operand that a record gives, and the index of its key; `None` if the record is a single array.
+pub(super) struct OperandSource {
+    pub(super) name: Name,
+    pub(super) key: Option<usize>,
+}
+
+/// Values of a record that no operand has taken yet.
+struct RecordValues {
+    /// Values of the keys that are read.
+    keyed: Vec<Option<Node>>,
+    /// The record, if it is a single array and not an object.
+    single: Option<Node>,
+}
+
+impl<'p> RecordWorker<'p> {
+    pub(super) fn new(plan: &'p RecordPlan) -> Result<RecordWorker<'p>, Error> {
+        let backward = !matches!(plan.dout, DoutSource::None);
+        let is_shown = |name: &Name| backward && plan.is_shown(name);
+        let engine = plan.model.engine(&plan.given.values, plan.allows_batches(), &is_shown)?;
+        Ok(RecordWorker { plan, engine, at: plan.given.values.clone(), sources: Vec::new(), similar: HashMap::new() })
+    }
+
+    /// Computes a record and appends its results and a line break to `out`. After an error, `out` may have a part of them.
+    pub(super) fn compute(&mut self, record: &RecordRef<'_>, out: &mut Vec<u8>) -> Result<Vec<Note>, Error> {
+        self.sources.clear();
+        let key_count = self.plan.keys.len();
+        let line = parse_line(record.text, key_count, |key| self.plan.key_use(key));
+        let (values, copied) = match line.map_err(|error| record.locate(error, ""))? {
+            Line::Record { values, carried } => (RecordValues { keyed: values, single: None }, carried),
+            Line::Bare(node) => (RecordValues { keyed: vec![None; key_count], single: Some(node) }, Vec::new()),
+        };
+        let computed = self.compute_values(values, &copied, out);
+        let notes = computed.map_err(|error| self.locate(error, record))?;
+        let locate = |note: Note| Note { error: self.locate(note.error, record), ..note };
+        Ok(notes.into_iter().map(locate).collect())
+    }
+
+    fn compute_values(
+        &mut self,
+        mut values: RecordValues,
+        copied: &[Carried<'_>],
+        out: &mut Vec<u8>,
+    ) -> Result<Vec<Note>, Error> {
+        let plan = self.plan;
+        let settings = plan.record_settings.iter().filter_map(|(setting, index)| {
+            let text = values.keyed[*index].take()?.word().unwrap_or_else(|| "that".to_owned());
+            Some(setting.parse(&text).map(|value| (setting.name, value)))
+        });
+        self.engine.configure(settings.collect::<Result<_, _>>()?)?;
+        let x_was_y = self.take_operands(&mut values)?;
+        let mut dout_key = None;
+        let facts = OperandFacts {
+            is_new: &|name| self.sources.iter().any(|source| source.name == *name),
+            rounding: &|name| plan.given.rounding(name),
+            x_was_y,
+        };
+        let mut dout = |shape: &[usize]| plan.take_dout(shape, &mut values, &mut dout_key);
+        let computed = self.engine.compute(&mut self.at, &facts, &mut dout);
+        self.sources.extend(dout_key.map(|key| OperandSource { name: Name::DOUT, key: Some(key) }));
+        let (results, mut notes) = computed?;
+        notes.extend(self.similar_keys(copied));
+        if let Some(warning) = notes.iter().find(|note| plan.strict && note.severity == Severity::Warning) {
+            return Err(warning.error.clone());
+        }
+        plan.write(results, copied, out)?;
+        Ok(notes)
+    }
+
+    /// Takes the operands that the record gives. Returns true if x is the record's y.
+    fn take_operands(&mut self, values: &mut RecordValues) -> Result<bool, Error> {
+        let mut x_was_y = false;
+        let required = self.plan.record_operands.iter().filter(|operand| !operand.slot.optional).count();
+        for RecordOperand { slot, key } in &self.plan.record_operands {
+            let single = if slot.optional || required > 1 { None } else { values.single.take() };
+            let (value, index) = match (single, self.plan.take_value(key, values)) {
+                (Some(node), _) => (node.into_matrix(""), None),
+                (None, Some((value, index))) => (value, Some(index)),
+                (None, None) => {
+                    self.at.take(&slot.name);
+                    if slot.optional {
+                        continue;
+                    }
+                    return Err(self.plan.missing(slot, key, values));
+                }
+            };
+            self.sources.push(OperandSource { name: slot.name.clone(), key: index });
+            self.at.insert(slot.name.clone(), value.map_err(|error| error.with_operand(&slot.name))?);
+            x_was_y |= slot.name == Name::X && key.indices.get(1).is_some_and(|&y| index == Some(y));
+        }
+        Ok(x_was_y)
+    }
+
+    /// Returns warnings for copied keys that resemble the name of an operand that the record does not give.
+    fn similar_keys(&mut self, copied: &[Carried<'_>]) -> Vec<Note> {
+        let RecordWorker { plan, sources, similar, .. } = self;
+        let operands = plan.record_operands.iter().map(|operand| &operand.slot.name);
+        let missing: Vec<&Name> = operands.filter(|name| !sources.iter().any(|source| source.name == **name)).collect();
+        if missing.is_empty() {
+            return Vec::new();
+        }
+        // Records of one kind have the same keys; if every record has new keys, remembering them would fill memory.
+        if similar.len() > REMEMBERED_KEYS {
+            similar.clear();
+        }
+        let mut notes = Vec::new();
+        for Carried { key, .. } in copied {
+            if !similar.contains_key(&**key) {
+                let name = missing.iter().find(|name| is_near(key, name.as_str())).map(|name| (*name).clone());
+                similar.insert(key.to_string(), name);
+            }
+            if let Some(Some(name)) = similar.get(&**key) {
+                notes.push(Note::warning(unused_key(&sanitize(key), name)));
+            }
+        }
+        notes
+    }
+
+    /// Adds the place of an error: in the record, or in a file of an option and which record it occurred with.
+    fn locate(&self, error: Error, record: &RecordRef<'_>) -> Error {
+        let plan = self.plan;
+        let facts = error.facts.iter().filter_map(|fact| match fact {
+            Fact::Shape(name, sides) => {
+                let origin = match self.pointer(name) {
+                    Some(_) => format!("{}:{}", record.file, record.line),
+                    None => plan.given.origin(name).and_then(Origin::label)?.to_owned(),
+                };
+                Some(Fact::Text(format!("{name} is {}, from {origin}", format_shape(sides))))
+            }
+            text @ Fact::Text(_) => Some(text.clone()),
+        });
+        let facts = facts.collect();
+        let error = error.update(|parts| parts.facts = facts);
+        let label = match &error.operand {
+            None => plan.model.label().map(Some),
+            Some(name) => match self.pointer(name) {
+                Some(pointer) => {
+                    let steps: String = match &error.at {
+                        Some(Place::Index(at)) => at.iter().map(|step| format!("/{step}")).collect(),
+                        _ => String::new(),
+                    };
+                    return record.locate(error, &format!("{pointer}{steps}"));
+                }
+                None => plan.given.origin(name).map(Origin::label),
+            },
+        };
+        match label {
+            None => record.locate(error, ""),
+            Some(None) => error.in_record(record.file, record.line),
+            Some(Some(label)) => error.with_origin(label).in_record(record.file, record.line),
+        }
+    }
+
+    /// Returns the pointer to an operand that the record gives.
+    fn pointer(&self, name: &Name) -> Option<String> {
+        let source = self.sources.iter().find(|source| source.name == *name)?;
+        let Some(index) = source.key else { return Some(String::new()) };
+        let key = match &self.plan.dout {
+            DoutSource::Record { key, .. } if *name == Name::DOUT => key,
+            _ => &self.plan.record_operands.iter().find(|operand| operand.slot.name == *name)?.key,
+        };
+        Some(self.plan.pointer(index, key))
+    }
+}
+
+impl RecordPlan {
+    /// Takes the value at a place, and returns it with the index of its key.
+    fn take_value(&self, key: &RecordKey, values: &mut RecordValues) -> Option<(Result<ArrayD<f64>, Error>, usize)> {
+        let index = key.indices.iter().copied().find(|index| values.keyed[*index].is_some())?;
+        let node = values.keyed[index].take()?;
+        if !key.pointer.is_empty() || self.is_shared(index) {
+            let value = node.find(&key.pointer).and_then(|node| node.matrix(&self.pointer(index, key)));
+            values.keyed[index] = Some(node);
+            return Some((value, index));
+        }
+        let value = match node {
+            Node::Numbers(numbers) => Ok(numbers),
+            Node::Number(number) => Ok(ndarray::arr0(number).into_dyn()),
+            other => other.matrix(&self.pointer(index, key)),
+        };
+        Some((value, index))
+    }
+
+    /// Returns the upstream gradient for an output of that shape; `used_key` becomes the index of the key that gives it.
+    fn take_dout(
+        &self,
+        shape: &[usize],
+        values: &mut RecordValues,
+        used_key: &mut Option<usize>,
+    ) -> Result<Option<ArrayD<f64>>, Error> {
+        let value = match &self.dout {
+            DoutSource::None => return Ok(None),
+            DoutSource::Ones => None,
+            DoutSource::Option(operand) => Some(operand.value.clone()),
+            DoutSource::Record { key, is_required } => match self.take_value(key, values) {
+                Some((value, index)) => {
+                    *used_key = Some(index);
+                    Some(value.map_err(|error| error.with_operand(&Name::DOUT))?)
+                }
+                None if *is_required => return Err(self.missing_key(key).with_operand(&Name::DOUT)),
+                None => None,
+            },
+        };
+        let dout = match value {
+            Some(value) => Dout::new(self.model.last_layer(), shape, value, false)?,
+            None => Dout::ones(shape),
+        };
+        Ok(Some(dout.into_array()))
+    }
+
+    fn missing(&self, slot: &Slot, key: &RecordKey, values: &RecordValues) -> Error {
+        if values.single.is_some() {
+            let required = self.record_operands.iter().filter(|operand| !operand.slot.optional);
+            let names: Vec<String> = required.map(|operand| format!("--{}", operand.slot.name)).collect();
+            return Error::new(
+                Code::OperandMissing,
+                format!("the record is a single array, but {} are required", names.join(" and ")),
+            )
+            .with_operand(&slot.name)
+            .tip("write a record that gives several operands as an object with a key for each");
+        }
+        if key.is_explicit {
+            return self.missing_key(key).with_operand(&slot.name);
+        }
+        Error::new(
+            Code::OperandMissing,
+            format!("the record has no key `{}` ({}, {})", slot.name, slot.doc, slot.shape),
+        )
+        .with_operand(&slot.name)
+        .tip(format!("add the key to each record, or select another one with --{} -#/KEY", slot.name))
+    }
+
+    fn missing_key(&self, key: &RecordKey) -> Error {
+        let name = key.indices.first().map_or("", |index| self.keys[*index].as_str());
+        Error::new(Code::KeyMissing, format!("the record has no key `{}`", sanitize(name)))
+            .tip("use --keep-going to report such records in their place and continue")
+    }
+
+    fn write(&self, results: Vec<(Name, ArrayD<f64>)>, copied: &[Carried<'_>], out: &mut Vec<u8>) -> Result<(), Error> {
+        if let Some(only) = &self.only {
+            check_result_names(only, &results.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>())?;
+        }
+        let shown = results.into_iter().filter(|(name, _)| self.is_shown(name));
+        let mut arrays = InMemoryArrays::new(shown.map(|(name, value)| (name, Cow::Owned(value))));
+        // Writing to memory cannot fail.
+        let _ = json::write_object(copied, &mut arrays, false, out);
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! Runs a network from a file forward and backward, and creates new networks.
+
+use super::chain::read_dout;
+use super::chain_output;
+use super::layer_tape::is_piped;
+use super::messages::Messages;
+use super::ndjson::{self, RecordPlan};
+use super::request::{OperandSpecs, Request};
+use super::status::Status;
+use super::tape;
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::format::Selector;
+use crate::network;
+use crate::network::{Inputs, Stage, Tape, learn};
+use crate::operand::{Operand, OperandReader, Operands, stdin};
+use std::io::Write;
+
+/// Arguments of `net NETWORK`.
+pub(crate) struct Arguments {
+    /// x and t.
+    pub(crate) operands: OperandSpecs,
+    pub(crate) ndjson: Option<ndjson::Arguments>,
+    pub(crate) output: chain_output::Arguments,
+}
+
+/// Arguments of `net --init`.
+pub(crate) struct InitArguments {
+    /// Number of inputs, and of the units of each layer.
+    pub(crate) sizes: Vec<usize>,
+    /// Layer between affine layers.
+    pub(crate) activation: String,
+    pub(crate) seed: u64,
+    pub(crate) request: Request,
+}
+
+/// Writes a new network.
+pub(crate) fn init(arguments: &InitArguments, out: &mut dyn Write) -> anyhow::Result<Status> {
+    let InitArguments { sizes, activation, seed, request } = arguments;
+    let mut tape = learn::init_network(sizes, activation, *seed)?;
+    tape::set_precision(&mut tape, request);
+    request.write_document(&tape, out)?;
+    Ok(Status::Done)
+}
+
+/// Runs a network and writes its results.
+pub(crate) fn run(
+    arguments: &Arguments,
+    reader: &mut OperandReader<'_>,
+    out: &mut dyn Write,
+    messages: &mut Messages,
+) -> anyhow::Result<Status> {
+    let chain_output::Arguments { source, dout: dout_option, request, .. } = &arguments.output;
+    if let Some(records) = &arguments.ndjson {
+        refuse_shared_stdin(source, &records.file)?;
+    }
+    let mut tape = tape::read(reader, source, true)?;
+    tape::set_precision(&mut tape, request);
+    tape.clear_records();
+    if let Some(records) = &arguments.ndjson {
+        let label = if source == "-" { stdin::LABEL } else { source };
+        let plan = RecordPlan::for_network(tape, label, &arguments.operands, dout_option, request, reader)?;
+        return ndjson::run(&plan, records, reader, out, messages);
+    }
+    let mut operands = read_operands(&arguments.operands, reader, &tape)?;
+    let mut dout = None;
+    let mut upstream = |last: &Stage, shape: &[usize]| {
+        if !request.forward {
+            dout = Some(read_dout(dout_option, reader, last, shape)?);
+        }
+        Ok(dout.clone())
+    };
+    let values = &mut operands.values;
+    let (x, t) = (values.take(&Name::X).unwrap_or_default(), values.take(&Name::T));
+    let rounding = |name: &Name| operands.rounding(name);
+    let run = network::run(&tape, Inputs { x, t, rounding: &rounding }, &mut upstream);
+    let run = run.map_err(|error| tape::blame(reader.locate_in_source(error, &operands), source))?;
+    messages.notes(&run.notes, request.strict)?;
+    chain_output::write(tape, run, dout.as_ref(), false, &arguments.output, out, messages)
+}
+
+/// Refuses to read both the network and records from standard input.
+fn refuse_shared_stdin(source: &str, records: &str) -> Result<(), Error> {
+    if [source, records].iter().any(|text| !matches!(*text, "-" | "@-")) {
+        return Ok(());
+    }
+    Err(Error::new(Code::StdinTwice, "standard input is already the network, so it cannot give the records")
+        .with_operand(&Name::new("ndjson"))
+        .tip("name the file of the network or of the records: nnlayer net net.json --ndjson records.ndjson"))
+}
+
+/// Reads x and t from options or from standard input: an object with these keys, or the array that is missing.
+fn read_operands(specs: &OperandSpecs, reader: &mut OperandReader<'_>, tape: &Tape) -> Result<Operands, Error> {
+    let is_needed = |name: &Name| *name == Name::X || tape.stages.iter().any(Stage::has_target);
+    let is_missing = |name: &&Name| is_needed(name) && specs.get(name).is_none();
+    let is_alone = [Name::X, Name::T].iter().filter(is_missing).count() == 1;
+    let mut operands = Operands::default();
+    for name in [Name::X, Name::T] {
+        let keys = if name == Name::X { vec![Name::X, Name::Y] } else { vec![name.clone(), Name::Y] };
+        if let Some(spec) = specs.get(&name) {
+            operands.insert(name.clone(), reader.read_spec(&name, spec.clone(), &keys)?);
+        } else if is_needed(&name) {
+            operands.insert(name.clone(), read_piped(&name, is_alone, reader)?);
+        }
+    }
+    Ok(operands)
+}
+
+/// Reads an operand from standard input. An array without keys is the operand that is missing `is_alone`.
+fn read_piped(name: &Name, is_alone: bool, reader: &mut OperandReader<'_>) -> Result<Operand, Error> {
+    let missing = || {
+        Error::new(Code::OperandMissing, "is required by the network")
+            .with_operand(name)
+            .tip("give --x and, for a loss, --t, or pipe an object with these keys")
+    };
+    // A network on standard input has no operands.
+    if !reader.stdin.is_piped() || is_piped(reader) {
+        return Err(missing());
+    }
+    let selector = match reader.stdin_names().map_err(|error| error.with_operand(name))? {
+        Some(names) => {
+            let keys: &[Name] = if *name == Name::X { &[Name::X, Name::Y] } else { std::slice::from_ref(name) };
+            match keys.iter().find(|key| names.iter().any(|known| known == key.as_str())) {
+                Some(key) => Selector::parse(key.as_str()),
+                None => return Err(missing().fact(format!("standard input has the keys {}", names.join(", ")))),
+            }
+        }
+        None if is_alone => Selector::Default,
+        None => return Err(missing().fact("standard input is a single array, but x and t are both missing")),
+    };
+    reader.read_stdin(&selector, &[]).map_err(|error| error.with_operand(name))
+}
