@@ -83,7 +83,7 @@ impl ShapeMismatch {
 /// entries are kept.
 pub fn grade(
     name: &Name,
-    sheet: &DecimalArray,
+    expected: &DecimalArray,
     ours: &ArrayD<f64>,
     unit_roundoff: f64,
     max_worst: usize,
@@ -92,28 +92,28 @@ pub fn grade(
         name: name.clone(),
         shape: ours.shape().to_vec(),
         right: 0,
-        blank: sheet.len() - sheet.decimals().count(),
+        blank: expected.len() - expected.decimals().count(),
         wrong: 0,
         worst: Vec::new(),
         mismatch: None,
     };
-    if graded.blank == sheet.len() && !sheet.is_empty() {
+    if graded.blank == expected.len() && !expected.is_empty() {
         return graded;
     }
-    let tolerance = EntryTolerance::new(sheet, ours, unit_roundoff);
+    let tolerance = EntryTolerance::new(expected, ours, unit_roundoff);
     let is_transposed = || {
-        let fits = sheet.shape.iter().rev().eq(ours.shape());
-        fits && sheet.transposed().is_some_and(|cells| tolerance.wrong_entries(cells, ours).next().is_none())
+        let fits = expected.shape.iter().rev().eq(ours.shape());
+        fits && expected.transposed().is_some_and(|elements| tolerance.wrong_entries(elements, ours).next().is_none())
     };
-    let yours = sheet.shape.clone();
+    let yours = expected.shape.clone();
     if yours != ours.shape() {
         let is_transposed = is_transposed();
         graded.mismatch =
             Some(if is_transposed { ShapeMismatch::Transposed(yours) } else { ShapeMismatch::Shape(yours) });
         return graded;
     }
-    (graded.wrong, graded.worst) = select_worst(tolerance.wrong_entries(sheet.elements(), ours), max_worst);
-    graded.right = sheet.len() - graded.blank - graded.wrong;
+    (graded.wrong, graded.worst) = select_worst(tolerance.wrong_entries(expected.elements(), ours), max_worst);
+    graded.right = expected.len() - graded.blank - graded.wrong;
     if graded.wrong > 0 && is_transposed() {
         graded.mismatch = Some(ShapeMismatch::Transposed(yours));
     }
@@ -128,33 +128,33 @@ struct EntryTolerance {
 }
 
 impl EntryTolerance {
-    fn new(sheet: &DecimalArray, ours: &ArrayD<f64>, unit_roundoff: f64) -> EntryTolerance {
-        let relative = Tolerance::for_roundoff(sheet.rounding.max(unit_roundoff));
-        let is_by_program = sheet.decimals().any(|figure| figure.significant >= PROGRAM_DIGITS);
-        let units = sheet.decimals().map(|figure| figure.half_unit()).filter(|unit| *unit > 0.0);
+    fn new(expected: &DecimalArray, ours: &ArrayD<f64>, unit_roundoff: f64) -> EntryTolerance {
+        let relative = Tolerance::for_roundoff(expected.rounding.max(unit_roundoff));
+        let is_by_program = expected.decimals().any(|decimal| decimal.significant >= PROGRAM_DIGITS);
+        let units = expected.decimals().map(|decimal| decimal.half_unit()).filter(|unit| *unit > 0.0);
         let finest = units.fold(f64::INFINITY, f64::min);
         let finest = is_by_program.then_some(if finest.is_finite() { finest } else { 0.0 });
         EntryTolerance { relative: Tolerance { atol: relative.atol * max_abs(ours), ..relative }, finest }
     }
 
-    fn accepts(&self, figure: &Decimal, ours: f64) -> bool {
+    fn accepts(&self, decimal: &Decimal, ours: f64) -> bool {
         let half_unit = match self.finest {
-            Some(finest) if figure.significant < PROGRAM_DIGITS => finest,
-            _ => figure.half_unit(),
+            Some(finest) if decimal.significant < PROGRAM_DIGITS => finest,
+            _ => decimal.half_unit(),
         };
-        Tolerance { atol: self.relative.atol + half_unit, ..self.relative }.accepts(figure.value, ours)
+        Tolerance { atol: self.relative.atol + half_unit, ..self.relative }.accepts(decimal.value, ours)
     }
 
     /// Returns the wrong entries, in order.
     fn wrong_entries(
         &self,
-        cells: impl Iterator<Item = Option<Decimal>>,
+        elements: impl Iterator<Item = Option<Decimal>>,
         ours: &ArrayD<f64>,
     ) -> impl Iterator<Item = WrongEntry> {
         let shape = ours.shape();
-        ours.iter().zip(cells).enumerate().filter_map(move |(n, (&ours, cell))| {
-            let figure = cell.filter(|figure| !self.accepts(figure, ours))?;
-            let (yours, error) = (figure.value, (figure.value - ours).abs());
+        ours.iter().zip(elements).enumerate().filter_map(move |(n, (&ours, element))| {
+            let decimal = element.filter(|decimal| !self.accepts(decimal, ours))?;
+            let (yours, error) = (decimal.value, (decimal.value - ours).abs());
             Some(WrongEntry { index: unravel_index(n, shape), yours, ours, error })
         })
     }

@@ -6,8 +6,8 @@ use crate::core::name::Name;
 use crate::format::decimal::DecimalArray;
 use ndarray::{ArrayD, IxDyn};
 
-/// Number of cells per figure up to which a sheet is compared as an array of its own shape.
-const MAX_CELLS_PER_FIGURE: usize = 100;
+/// Number of elements per expected value up to which expected values are compared in an array of their own shape.
+const MAX_ELEMENTS_PER_DECIMAL: usize = 100;
 
 /// Summary of all grades.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,10 +20,10 @@ pub struct GradeSummary {
     pub first: Option<(usize, usize)>,
 }
 
-/// Grades every step that a sheet has a number for. `unit_roundoff` is that of the arithmetic that computed the results.
-pub fn grade(sections: &mut [Section], sheets: &[(Name, DecimalArray)], unit_roundoff: f64) -> GradeSummary {
-    for (name, sheet) in sheets {
-        grade_array(sections, name, sheet, unit_roundoff);
+/// Grades every step that has an expected value. `unit_roundoff` is that of the arithmetic that computed the results.
+pub fn grade(sections: &mut [Section], expected: &[(Name, DecimalArray)], unit_roundoff: f64) -> GradeSummary {
+    for (name, array) in expected {
+        grade_array(sections, name, array, unit_roundoff);
     }
     let mut summary = GradeSummary::default();
     for (n, section) in sections.iter().enumerate() {
@@ -39,7 +39,7 @@ pub fn grade(sections: &mut [Section], sheets: &[(Name, DecimalArray)], unit_rou
     summary
 }
 
-fn grade_array(sections: &mut [Section], name: &Name, sheet: &DecimalArray, unit_roundoff: f64) {
+fn grade_array(sections: &mut [Section], name: &Name, expected: &DecimalArray, unit_roundoff: f64) {
     let result = sections.iter().find(|section| section.name == *name).map(|section| section.shape.clone());
     let mut steps: Vec<&mut Step> =
         sections.iter_mut().flat_map(|section| section.steps.iter_mut()).filter(|step| step.name == *name).collect();
@@ -49,20 +49,21 @@ fn grade_array(sections: &mut [Section], name: &Name, sheet: &DecimalArray, unit
         shape.iter_mut().zip(&step.index).for_each(|(size, &at)| *size = (*size).max(at + 1));
     }
     let is_complete = shape.iter().product::<usize>() == steps.len();
-    // Steps may omit entries, as a loss omits those with weight 0, and the sheet may then have more.
-    let fits = shape.len() == sheet.shape.len() && shape.iter().zip(&sheet.shape).all(|(ours, yours)| ours <= yours);
-    // An array of the sheet's shape is allocated, so a huge sheet with few figures keeps the steps' shape.
-    if !is_complete && fits && sheet.len() / MAX_CELLS_PER_FIGURE <= sheet.decimals().count() {
-        shape.clone_from(&sheet.shape);
+    // Steps may omit entries, as a loss omits those with weight 0, and there may be expected values for those.
+    let fits =
+        shape.len() == expected.shape.len() && shape.iter().zip(&expected.shape).all(|(ours, yours)| ours <= yours);
+    // An array of the expected shape is allocated, so a huge shape with few values is not adopted.
+    if !is_complete && fits && expected.len() / MAX_ELEMENTS_PER_DECIMAL <= expected.decimals().count() {
+        shape.clone_from(&expected.shape);
     }
-    let (mut ours, mut compared) = (ArrayD::zeros(IxDyn(&shape)), sheet.clone());
+    let (mut ours, mut compared) = (ArrayD::zeros(IxDyn(&shape)), expected.clone());
     let flat = |index: &[usize]| index.iter().zip(&shape).fold(0, |flat, (at, size)| flat * size + at);
     let mut has_step = vec![false; ours.len()];
     for step in &steps {
         ours[IxDyn(&step.index)] = step.value;
         has_step[flat(&step.index)] = true;
     }
-    if sheet.shape == shape {
+    if expected.shape == shape {
         compared.retain(|n| has_step[n]);
     }
     let graded = expect::grade(name, &compared, &ours, unit_roundoff, usize::MAX);
