@@ -15,8 +15,8 @@ fn read(path: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(fixture(path)).unwrap()).unwrap()
 }
 
-/// Runs a case; every result must be the expected double, whatever the sign of a 0.
-fn holds(command: &str, options: &Value, expected: &Value) {
+/// Asserts that every result of a case is the expected double, up to the sign of 0.
+fn assert_case(command: &str, options: &Value, expected: &Value) {
     let mut args = arguments(command, options);
     args.extend(["--precision".to_owned(), "exact".to_owned()]);
     let ran = nnlayer(&args.iter().map(String::as_str).collect::<Vec<_>>());
@@ -41,7 +41,7 @@ fn every_hard_case_is_rounded_correctly() {
         assert!(cases.iter().filter(|case| case["command"] == spec.name).count() >= 3, "{}", spec.name);
     }
     for case in cases {
-        holds(case["command"].as_str().unwrap(), &case["options"], &case["expected"]);
+        assert_case(case["command"].as_str().unwrap(), &case["options"], &case["expected"]);
     }
 }
 
@@ -49,18 +49,18 @@ fn every_hard_case_is_rounded_correctly() {
 fn every_ordinary_case_is_rounded_correctly() {
     for spec in layer::LAYERS {
         for case in read(&format!("{}/cases.json", spec.name.replace('-', "_"))).as_array().unwrap() {
-            holds(spec.name, &case["options"], &case["expected"]);
+            assert_case(spec.name, &case["options"], &case["expected"]);
         }
     }
 }
 
-/// The sequence of fixtures/exact/make.py.
+/// Returns the sequence of fixtures/exact/make.py.
 fn terms(seed: u64, count: usize) -> Vec<f64> {
     let mut state = seed;
     let next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let whole = (state >> 11) as i64 - (1 << 52);
-        whole as f64 * 2f64.powi(((state >> 3) % 64) as i32 - 84)
+        let integer = (state >> 11) as i64 - (1 << 52);
+        integer as f64 * 2f64.powi(((state >> 3) % 64) as i32 - 84)
     };
     std::iter::repeat_with(next).take(count).collect()
 }
@@ -75,7 +75,7 @@ fn column(values: &[f64]) -> ArrayD<f64> {
 }
 
 #[test]
-fn a_million_terms_of_either_sign_lose_nothing() {
+fn the_sum_of_a_million_terms_of_both_signs_is_exact() {
     let want = read("exact/long.json");
     let (a, b) = (terms(1, 1_000_000), terms(2, 1_000_000));
     let at = Tensors::new().with(Name::X, Array1::from(a.clone()).into_dyn()).with(Name::W, column(&b));
@@ -91,7 +91,7 @@ fn a_million_terms_of_either_sign_lose_nothing() {
 }
 
 #[test]
-fn a_loss_of_a_million_terms_of_either_sign_loses_nothing() {
+fn a_loss_of_a_million_terms_of_both_signs_is_exact() {
     let want = read("exact/long.json");
     let a = terms(1, 1_000_000);
     let mut settings = Settings::default();
@@ -107,17 +107,17 @@ fn a_loss_of_a_million_terms_of_either_sign_loses_nothing() {
     assert_eq!(loss(&cancelling), want["cancelled"]);
 }
 
-/// value·2^1100 as a whole number.
-fn whole(value: f64) -> BigInt {
+/// Returns value·2^1100 as an integer.
+fn to_integer(value: f64) -> BigInt {
     let bits = value.to_bits();
     let (exponent, fraction) = ((bits >> 52 & 0x7ff) as usize, bits & ((1 << 52) - 1));
     let magnitude = BigInt::from(if exponent == 0 { fraction } else { fraction | 1 << 52 }) << (exponent.max(1) + 25);
     if value < 0.0 { -magnitude } else { magnitude }
 }
 
-/// Whether no other double is nearer to total·2^−2200, and of two as near this is the even one.
+/// Returns true if it is the double nearest to total·2^−2200, ties to even.
 fn is_nearest(value: f64, total: &BigInt) -> bool {
-    let near = |v: f64| whole(v) << 1100usize;
+    let near = |v: f64| to_integer(v) << 1100usize;
     if value.is_infinite() {
         let limit = near(f64::MAX) + (near(f64::MAX) - near(f64::MAX.next_down())) / 2;
         return if value > 0.0 { *total >= limit } else { *total <= -limit };
@@ -139,7 +139,7 @@ fn double() -> impl Strategy<Value = f64> {
     ]
 }
 
-/// Factors, of which some repeat with the other sign, so that sums cancel.
+/// Draws factors, some of which repeat with the other sign, so that sums cancel.
 fn factors() -> impl Strategy<Value = (Vec<f64>, Vec<f64>, f64)> {
     (proptest::collection::vec((double(), double()), 1..40), 0usize..40, double()).prop_map(
         |(mut pairs, repeated, b)| {
@@ -155,7 +155,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
     fn affine_is_the_nearest_double_to_the_exact_sum((x, w, b) in factors()) {
-        let total = x.iter().zip(&w).map(|(&x, &w)| whole(x) * whole(w)).sum::<BigInt>() + (whole(b) << 1100usize);
+        let total = x.iter().zip(&w).map(|(&x, &w)| to_integer(x) * to_integer(w)).sum::<BigInt>() + (to_integer(b) << 1100usize);
         let at = Tensors::new()
             .with(Name::X, Array1::from(x).into_dyn())
             .with(Name::W, column(&w))
@@ -166,7 +166,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_no_number_is_what_f64_makes_of_it() {
+fn non_finite_operands_give_what_f64_gives() {
     let all = [
         "affine --x 1,inf,2;nan,0,1;-inf,1e308,3 --w 0,1;1e308,0;1,nan --b 1,-inf --dout 1,nan;0,1;inf,2",
         "softmax --x 1,nan,2;0,-inf,3;-inf,5,-inf --dout 1,inf,0;1,2,nan;0,-inf,1",
@@ -197,18 +197,22 @@ fn what_is_no_number_is_what_f64_makes_of_it() {
 }
 
 #[test]
-fn a_chain_is_exact_in_each_layer_and_its_tape_says_so() {
+fn a_chain_is_exact_in_each_layer_and_its_tape_records_the_precision() {
     let first = nnlayer(&["affine", "--x", "1e16,1,-1e16", "--w", "1,2;0.1,1;1,2", "--tape", "--precision", "exact"]);
     assert!(first.quiet().starts_with("{\"nnlayer-tape\":1,\"precision\":\"exact\","), "{}", first.text());
     let tape = piped(&first.stdout, &["softmax-xent", "--t", "0"]);
     let loss = tape.json()["layers"][1]["outputs"]["loss"].clone();
     // Of the doubles that affine gave, 0.1 and 1.
-    holds("softmax-xent", &serde_json::json!({"x": [0.1, 1.0], "t": 0}), &serde_json::json!({ "loss": loss }));
+    assert_case("softmax-xent", &serde_json::json!({"x": [0.1, 1.0], "t": 0}), &serde_json::json!({ "loss": loss }));
     let gradients = piped(&tape.stdout, &["backward", "--json"]).json();
     let dx = &gradients["softmax-xent1"]["dx"];
     let w = serde_json::json!([[1, 2], [0.1, 1], [1, 2]]);
     let affine = serde_json::json!({"x": [1e16, 1, -1e16], "w": w, "dout": dx});
-    holds("affine", &affine, &serde_json::json!({"dx": gradients["affine1"]["dx"], "dw": gradients["affine1"]["dw"]}));
+    assert_case(
+        "affine",
+        &affine,
+        &serde_json::json!({"dx": gradients["affine1"]["dx"], "dw": gradients["affine1"]["dw"]}),
+    );
     let network = r#"{"nnlayer-tape":1,"layers":[{"kind":"affine","params":{"w":[[1,2],[0.1,1],[1,2]]}},{"kind":"softmax-xent"}]}"#;
     let net = piped(network, &["net", "-", "--x", "1e16,1,-1e16", "--t", "0", "--precision", "exact", "--json"]).json();
     assert_eq!(net["affine1"]["dw"], gradients["affine1"]["dw"]);
@@ -231,7 +235,7 @@ fn threads_and_records_change_no_bit() {
 }
 
 #[test]
-fn rows_that_are_computed_apart_are_what_they_are_alone() {
+fn rows_computed_in_blocks_equal_single_rows() {
     let x = ArrayD::from_shape_fn(vec![70, 600], |at| ((at[0] * 600 + at[1]) as f64 * 0.7).sin() * 9.0);
     let dout = x.map(|x| x * x);
     for command in ["softmax", "relu", "sigmoid", "tanh"] {
@@ -248,7 +252,7 @@ fn rows_that_are_computed_apart_are_what_they_are_alone() {
 }
 
 #[test]
-fn a_gradient_that_is_computed_in_parts_is_what_its_rows_are_alone() {
+fn the_chunks_of_a_gradient_equal_single_rows() {
     let uneven = |shape: [usize; 2], seed: usize| {
         ArrayD::from_shape_fn(&shape[..], |at| ((at[0] * shape[1] + at[1] + seed) as f64 * 0.7).sin() * 9.0)
     };

@@ -1,8 +1,8 @@
-//! `--jacobian`: against differences that NumPy-like arithmetic takes here, and against closed formulas.
+//! `--jacobian` against central differences and closed formulas.
 
 use crate::support::{nnlayer, numbers, shape, shell};
 
-/// Central differences of the output by every entry of an operand, with the operands written as literals.
+/// Returns central differences of the output by every entry of an operand; the operands are literals.
 fn differences(command: &[&str], operand: &str, entries: &[f64], columns: usize, output: &str) -> Vec<Vec<f64>> {
     let at = |values: &[f64]| {
         let rows: Vec<String> = values
@@ -26,7 +26,7 @@ fn differences(command: &[&str], operand: &str, entries: &[f64], columns: usize,
     columns
 }
 
-/// A command, the operand that is moved as name, literal and entries, and the output.
+/// A command, the operand to differentiate by (name, literal and entries), and the output.
 type Case<'a> = (&'a [&'a str], &'a (&'a str, &'a str, Vec<f64>), &'a str);
 
 #[test]
@@ -67,7 +67,7 @@ fn every_jacobian_equals_central_differences() {
                     (value - expected).abs() < 1e-8 * expected.abs().max(1.0),
                     "{command:?} [{row},{column}]: {value}, {expected}"
                 );
-                // What does not depend is 0 and not nearly.
+                // A derivative that is 0 must be exactly 0.
                 assert!(expected != 0.0 || value.to_bits() == 0, "{command:?} [{row},{column}]: {value}");
             }
         }
@@ -76,7 +76,7 @@ fn every_jacobian_equals_central_differences() {
 
 /// diag(y) − y·yᵀ of softmax(1, 2, 3), by mpmath.
 #[test]
-fn a_softmax_has_diag_y_less_y_y_transposed() {
+fn the_jacobian_of_softmax_is_diag_y_minus_y_y_transposed() {
     let json = shell("nnlayer softmax --x 1,2,3 --jacobian --json").json();
     let expected = [
         [0.081_925_069_064_993_23, -0.022_033_044_520_174_3, -0.059_892_024_544_818_93],
@@ -109,7 +109,7 @@ fn dout_times_the_jacobian_is_the_gradient() {
 }
 
 #[test]
-fn a_file_takes_what_is_shown() {
+fn a_jacobian_can_be_written_to_a_file() {
     let ran = shell(
         "d=$(mktemp -d) && nnlayer relu --x 1,-2 --jacobian --out $d/j.npy && nnlayer affine --x $d/j.npy --w '1,0;0,1' --only y --json; rm -r $d",
     );

@@ -1,4 +1,4 @@
-//! `--only`: what is asked for, with the bits that it has among all results.
+//! `--only` selects results and changes no bit of them.
 
 use crate::support::{cases, fixture, nnlayer};
 use nnlayer::layer::LAYERS;
@@ -40,7 +40,7 @@ fn a_result_alone_has_the_bits_that_it_has_among_all() {
 }
 
 #[test]
-fn a_result_that_is_not_there_is_refused_with_all_that_are() {
+fn an_unknown_result_is_refused_with_the_names_of_all_results() {
     for (only, there) in [("db", "y, dx, dw"), ("z", "y, dx, dw"), ("dw,loss", "y, dx, dw")] {
         let ran = nnlayer(&["affine", "--x", "1,2", "--w", "1;2", "--only", only]);
         assert!(ran.refusal().contains(&format!("tip: the results are {there}\n")), "{}", ran.stderr);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use std::collections::HashSet;
 
 #[test]
-fn names_are_not_given_twice() {
+fn names_of_layers_operands_and_settings_are_unique() {
     let mut seen = HashSet::new();
     for spec in LAYERS {
         assert!(seen.insert(spec.name), "{}", spec.name);
@@ -40,7 +40,7 @@ fn every_layer_has_its_file_test_fixture_and_a_line_of_tests() {
 }
 
 #[test]
-fn every_layer_file_begins_with_the_six_words() {
+fn every_layer_file_has_a_header_of_six_entries() {
     for spec in LAYERS {
         let text =
             std::fs::read_to_string(fixture(&format!("../src/layer/{}.rs", spec.name.replace('-', "_")))).unwrap();
@@ -53,21 +53,31 @@ fn every_layer_file_begins_with_the_six_words() {
 }
 
 #[test]
-fn every_layer_has_an_input_an_output_and_formulas_for_all_it_gives() {
+fn every_layer_has_an_input_an_output_and_the_formulas_of_its_gradients() {
     for spec in LAYERS {
         assert!(spec.slots.iter().any(|slot| slot.role == Role::Input), "{}", spec.name);
         assert!(spec.formula(&spec.output).is_some(), "{}", spec.name);
-        for slot in spec.slots.iter().filter(|slot| matches!(slot.role, Role::Input | Role::Parameter)) {
-            assert!(spec.formula(&slot.name.gradient()).is_some(), "{}: {}", spec.name, slot.name);
+        for slot in spec.slots {
+            let has_gradient = matches!(slot.role, Role::Input | Role::Parameter);
+            assert_eq!(slot.gradient.is_some(), has_gradient, "{}: {}", spec.name, slot.name);
         }
     }
 }
 
-/// A scalar, vector or matrix of a few numbers, some of them strange, as JSON.
+/// `nnlayer sum` adds the gradients of parameters, and a shard does not name its layer.
+#[test]
+fn a_name_is_that_of_a_parameter_in_every_layer_or_in_none() {
+    let parameters: HashSet<_> = LAYERS.iter().flat_map(|spec| spec.parameters()).map(|slot| &slot.name).collect();
+    for slot in LAYERS.iter().flat_map(|spec| spec.slots).filter(|slot| slot.role != Role::Parameter) {
+        assert!(!parameters.contains(&slot.name), "{}", slot.name);
+    }
+}
+
+/// Draws a scalar, vector or matrix of a few numbers, among them special ones, as JSON.
 fn operand() -> impl Strategy<Value = String> {
-    let strange =
+    let special =
         ["0", "-0.0", "1", "2", "0.5", "0.25", "-1", "1e308", "5e-324", "\"NaN\"", "\"Infinity\"", "\"-Infinity\""];
-    let numbers = prop::collection::vec(prop::sample::select(strange.to_vec()), 9);
+    let numbers = prop::collection::vec(prop::sample::select(special.to_vec()), 9);
     (0..4usize, 0..4usize, 0..3usize, numbers).prop_map(|(rows, columns, rank, numbers)| {
         let row =
             |n: usize| format!("[{}]", (0..columns).map(|k| numbers[(3 * n + k) % 9]).collect::<Vec<_>>().join(","));

@@ -16,7 +16,7 @@ fn every_case_equals_the_formula_in_high_precision() {
 }
 
 #[test]
-fn the_mean_of_nothing_is_refused_or_what_empty_says() {
+fn the_mean_over_no_rows_is_refused_or_set_by_empty() {
     let options =
         ["softmax-xent", "--x", "1,2;3,4", "--t", "9,9", "--ignore-index", "9", "--reduction", "mean", "--json"];
     assert!(nnlayer(&options).refusal().contains("the mean is undefined"));

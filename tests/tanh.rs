@@ -13,7 +13,7 @@ fn every_case_is_within_an_ulp_and_gradients_too_where_dout_is_one() {
 }
 
 #[test]
-fn a_tiny_input_comes_out_as_it_went_in() {
+fn a_tiny_input_is_returned_unchanged() {
     let json = nnlayer(&["tanh", "--x", "5e-324,-1e-300,-0.0,1000,-1000", "--json"]).json();
     assert_eq!(numbers(&json["y"]), [5e-324, -1e-300, -0.0, 1.0, -1.0]);
     assert!(numbers(&json["y"])[2].is_sign_negative());

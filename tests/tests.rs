@@ -38,6 +38,7 @@ mod interrupted; // output files when the program is killed or the disk is full
 mod json; // which JSON is read
 mod mutated; // files with random changes
 mod ndjson; // streams of records
+mod new_layer; // a layer added to a copy of the crate
 mod only; // --only changes no bit of the results it keeps
 mod operands; // every command × operand × form
 mod output; // text, JSON and files; round trips

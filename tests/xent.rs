@@ -14,7 +14,7 @@ fn every_case_equals_the_formula_in_high_precision() {
 }
 
 #[test]
-fn a_certain_mistake_without_eps_is_infinite() {
+fn the_loss_of_probability_zero_without_eps_is_infinite() {
     let json = nnlayer(&["xent", "--y", "0,1", "--t", "0", "--eps", "0", "--json"]).json();
     assert_eq!(json["loss"], "Infinity");
     assert_eq!(json["dy"][0], "-Infinity");

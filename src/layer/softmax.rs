@@ -164,7 +164,7 @@ pub(super) fn admit_logits(x: &ArrayD<f64>, axis: Axis) -> Result<(), Error> {
             .with_shape(&Name::X, x.shape())
             .tip("give at least one logit for each row"));
     }
-    for (n, lane) in all.lanes(axis).into_iter().enumerate() {
+    for (n, lane) in all.axis_iter(Axis(1 - axis.index())).enumerate() {
         if let Some(k) = lane.iter().position(|&v| v == f64::INFINITY) {
             let at = if axis == Axis(1) { [n, k] } else { [k, n] };
             return Err(Error::new(

@@ -88,7 +88,7 @@ struct Log {
     is_full: bool,
     /// Number of elements of a matrix product that are recorded, from the first on.
     recorded_elements: usize,
-    /// Nothing is recorded while it is above 0.
+    /// Number of formulas that are not recorded and are being computed.
     pauses: usize,
 }
 

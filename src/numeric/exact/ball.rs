@@ -153,13 +153,13 @@ impl Ball {
 
     /// Returns an exact number as an enclosure.
     pub(crate) fn to_enclosure(&self) -> Enclosure {
-        let high = nearest(&self.middle, self.scale) + 0.0;
+        let high = nearest_double(&self.middle, self.scale) + 0.0;
         if !high.is_finite() || (high == 0.0 && !self.is_zero()) {
             return Enclosure::UNKNOWN;
         }
         let rest = |ball: &Ball, part: f64| ball.minus(&Ball::from_double(part), i64::MAX / 4);
         let left = rest(self, high);
-        let low = nearest(&left.middle, left.scale);
+        let low = nearest_double(&left.middle, left.scale);
         let exact = rest(&left, low).is_zero() && self.is_exact();
         let unit = f64::EPSILON * low.abs() + f64::from_bits(1);
         Enclosure {
@@ -178,13 +178,13 @@ impl Ball {
     /// Returns the nearest double, if it is the same for all numbers, or if the radius is at most 2^`slack` units in the last place:
     /// then the error is at most 0.5 + 2^(`slack` − 1) units.
     pub(crate) fn to_double(&self, slack: Option<i64>) -> Option<f64> {
-        let nearest = |value: &BigInt| nearest(value, self.scale);
+        let round = |value: &BigInt| nearest_double(value, self.scale);
         if self.is_exact() {
-            return Some(nearest(&self.middle) + 0.0);
+            return Some(round(&self.middle) + 0.0);
         }
-        let (below, above) = (nearest(&(&self.middle - &self.radius)), nearest(&(&self.middle + &self.radius)));
+        let (below, above) = (round(&(&self.middle - &self.radius)), round(&(&self.middle + &self.radius)));
         // Adding 0 makes −0 a 0.
-        let value = nearest(&self.middle) + 0.0;
+        let value = round(&self.middle) + 0.0;
         // radius·2^scale ≤ 2^(unit + slack − 1)
         let narrow = |slack: i64| bit_length(&self.radius).saturating_add(self.scale) < ulp_exponent(value) + slack;
         (below == above || slack.is_some_and(narrow)).then_some(value)
@@ -202,7 +202,7 @@ fn ulp_exponent(value: f64) -> i64 {
 }
 
 /// Returns the double nearest to value·2^scale, ties to even; infinite beyond the largest double.
-fn nearest(value: &BigInt, scale: i64) -> f64 {
+fn nearest_double(value: &BigInt, scale: i64) -> f64 {
     let negative = value.sign() == Sign::Minus;
     let magnitude = value.magnitude();
     let length = bit_length(value);
