@@ -29,7 +29,7 @@ fn loss_accuracy_and_gradients_of_a_hundred_digits() {
     near(&json["db"], &expected["db"]);
 }
 
-/// The labels of `t.npy`: 100 integers of 8 bytes at its end.
+/// Returns the labels of `t.npy`: 100 integers of 8 bytes at its end.
 fn labels() -> Vec<usize> {
     let bytes = std::fs::read(fixture("digits/t.npy")).unwrap();
     bytes[bytes.len() - 800..].as_chunks::<8>().0.iter().map(|label| i64::from_le_bytes(*label) as usize).collect()
@@ -39,7 +39,7 @@ fn largest(row: &[f64]) -> usize {
     (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap()
 }
 
-/// To 1e-12 of the largest entry: scikit-learn and NumPy compute in plain doubles.
+/// Compares to 1e-12 of the largest entry, because scikit-learn and NumPy compute in plain doubles.
 #[track_caller]
 fn near(got: &Value, want: &Value) {
     let (got, want) = (numbers(got), numbers(want));

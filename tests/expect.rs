@@ -4,7 +4,7 @@ use crate::support::{Ran, folder, nnlayer, piped};
 
 const XENT: [&str; 5] = ["xent", "--y", "0.1,0.1,0.8", "--t", "0,0,1"];
 
-/// What becomes of answers to the source's example.
+/// Compares expected values with the results of the source's example.
 fn answers(text: &str, more: &[&str]) -> Ran {
     piped(text, &[&XENT, &["--expect", "-"][..], more].concat())
 }
@@ -17,7 +17,7 @@ fn verdict(text: &str, status: i32) -> String {
 }
 
 #[test]
-fn rounded_to_the_digits_you_wrote_is_right() {
+fn a_value_rounded_to_its_written_digits_is_right() {
     for right in ["0.22", "0.2", "0.223", "0.2231", "0.22314355", "2.2e-1", "0.2231435511892097", "22.3e-2"] {
         verdict(&format!("{{\"loss\": {right}}}"), 0);
     }
@@ -28,7 +28,7 @@ fn rounded_to_the_digits_you_wrote_is_right() {
 }
 
 #[test]
-fn a_whole_number_stands_for_itself() {
+fn an_integer_is_not_a_rounded_value() {
     for wrong in ["0", "0.0", "1e0", "0e5", "2.0e-1"] {
         verdict(&format!("{{\"loss\": {wrong}}}"), 1);
     }
@@ -38,8 +38,8 @@ fn a_whole_number_stands_for_itself() {
 }
 
 #[test]
-fn short_numbers_beside_long_ones_are_not_rounded() {
-    // Written by a program: 0.22 is not the shortest text of 0.2231…
+fn short_numbers_in_an_array_with_long_ones_are_exact() {
+    // A program writes all digits, so 0.67 is not a rounded 0.6652….
     let softmax = |answer: &str| nnlayer(&["softmax", "--x", "1,2,3", "--only", "y", "--expect", answer]).status;
     assert_eq!(softmax("[0.09003057317038046, 0.24472847105479767, 0.6652409557748219]"), 0);
     assert_eq!(softmax("[0.09003057317038046, 0.24472847105479767, 0.67]"), 1);
@@ -49,7 +49,7 @@ fn short_numbers_beside_long_ones_are_not_rounded() {
 }
 
 #[test]
-fn blanks_are_left_alone_and_only_the_keys_present_are_compared() {
+fn blanks_and_missing_keys_are_not_compared() {
     let text = verdict("{\"dx\": [0.1, null, -0.2]}", 0);
     assert_eq!(text, "PASS dx (3): all 2 entries are right, 1 blank\n");
     let text = verdict("{\"dx\": [null, null, null], \"loss\": null, \"dy\": null}", 0);
@@ -63,7 +63,7 @@ fn blanks_are_left_alone_and_only_the_keys_present_are_compared() {
 }
 
 #[test]
-fn a_blank_row_stands_for_its_entries() {
+fn null_for_a_row_leaves_its_entries_blank() {
     let affine = |answer: &str| {
         let ran = nnlayer(&["affine", "--x", "1,2;3,4", "--w", "1,0;0,1", "--only", "y", "--expect", answer]);
         (ran.status, ran.text().to_owned())
@@ -84,7 +84,7 @@ fn the_worst_entry_comes_first() {
 }
 
 #[test]
-fn files_of_numbers_are_compared_without_digits() {
+fn binary_files_are_compared_by_value() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     for (file, precision) in [("all.npz", "f64"), ("single.npz", "f32")] {
@@ -110,19 +110,19 @@ fn the_report_as_json_is_one_object() {
 }
 
 #[test]
-fn keys_that_are_not_compared_are_said() {
+fn keys_that_are_not_compared_cause_warnings() {
     let ran = answers("{\"loss\": 0.22, \"dX\": [9], \"by\": \"Taro\", \"more\": {\"x\": [[1], 2]}}", &[]);
     assert_eq!(ran.status, 0);
-    assert_eq!(ran.stderr, "warning: --expect: the key dX is not compared: did you mean dx?\n");
+    assert_eq!(ran.stderr, "warning: --expect: unknown key `dX` is not compared; did you mean `dx`?\n");
     let ran = answers("{\"loss\": 0.22, \"dx\": [9]}", &["--forward"]);
     assert_eq!(
         (ran.status, ran.stderr.as_str()),
-        (0, "warning: --expect: dx is not compared: it is not computed here\n")
+        (0, "warning: --expect: dx is not compared because this command does not compute it\n")
     );
 }
 
 #[test]
-fn a_mean_of_single_precision_is_not_accused() {
+fn single_precision_results_agree_with_double_precision_answers() {
     let args = ["softmax", "--x", "1,2,3", "--precision", "f32", "--only", "y", "--expect"];
     assert_eq!(
         nnlayer(&[&args[..], &["[0.09003057317038046, 0.24472847105479767, 0.6652409557748219]"]].concat()).status,
@@ -131,7 +131,7 @@ fn a_mean_of_single_precision_is_not_accused() {
 }
 
 #[test]
-fn of_an_answer_that_is_wrong_everywhere_all_are_counted_and_the_worst_listed() {
+fn all_wrong_entries_are_counted_and_the_worst_are_listed() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let count = 5000;
@@ -139,7 +139,7 @@ fn of_an_answer_that_is_wrong_everywhere_all_are_counted_and_the_worst_listed() 
         format!("[{}]", (0..count).map(|n| value(n).to_string()).collect::<Vec<_>>().join(","))
     };
     std::fs::write(path("x.json"), row(&|n| n)).unwrap();
-    // The one in the middle is the worst.
+    // The largest error is in the middle.
     std::fs::write(path("y.json"), row(&|n| n + 1 + n.min(count - n))).unwrap();
     let relu = ["relu", "--x", &path("x.json"), "--forward", "--expect", &path("y.json")];
     let ran = nnlayer(&relu);
@@ -152,7 +152,7 @@ fn of_an_answer_that_is_wrong_everywhere_all_are_counted_and_the_worst_listed() 
 }
 
 #[test]
-fn answers_that_lie_by_columns_are_compared_by_rows() {
+fn answers_in_fortran_order_are_compared_by_index() {
     let folder = folder();
     let path = folder.path().join("y.npy").to_str().unwrap().to_owned();
     let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
@@ -169,7 +169,7 @@ fn answers_that_lie_by_columns_are_compared_by_rows() {
 }
 
 #[test]
-fn a_pointer_to_nothing_says_what_there_is() {
+fn an_unknown_pointer_lists_the_keys() {
     let ran = piped("{\"loss\": 0.22, \"dx\": [0, 0, 0]}", &[&XENT, &["--expect", "-#/los"][..]].concat());
     assert!(
         ran.refusal().contains("has no /los\n  it has /loss, /dx\ntip: did you mean FILE#/loss?"),

@@ -1,18 +1,19 @@
-//! Files that somebody made to do harm: none costs more memory than a fixed multiple of its size.
+//! Hostile files: reading one takes at most a fixed multiple of its size in memory.
 
 use crate::support::{Ran, folder, memory, nnlayer, piped};
 use std::io::Write;
 use std::path::PathBuf;
 use zip::write::SimpleFileOptions;
 
-/// What any command takes: buffers, the command line.
+/// Memory in bytes that any command takes, for buffers and the command line.
 const ALWAYS: usize = 8 << 20;
 
-/// What text may cost for each of its bytes: a key of one letter and a number of one digit become a string, a number, and
-/// places in two tables that grow by doubling.
+/// Largest memory in bytes per byte of text: a key of one letter and a number of one digit become a string, a number and
+/// entries of two tables that grow by doubling.
 const TEXT: usize = 100;
 
-/// What a compressed array may cost for each of its bytes: deflate makes at most 1032 of one, and each may be a number.
+/// Largest memory in bytes per byte of a compressed array: deflate expands a byte to at most 1032, each of which may be an
+/// element.
 const PACKED: usize = 1032 * 8;
 
 #[track_caller]
@@ -24,7 +25,7 @@ fn costs(times: usize, size: usize, run: impl FnOnce() -> Ran) -> Ran {
     ran
 }
 
-/// A file of that name, in a folder that goes away.
+/// A file in a temporary folder.
 struct File {
     _folder: tempfile::TempDir,
     path: PathBuf,
@@ -51,7 +52,7 @@ fn read(times: usize, name: &str, bytes: impl AsRef<[u8]>) -> Ran {
     costs(times, file.size, || nnlayer(&["compare", &format!("{}#x", file.path()), "0"]))
 }
 
-/// Reads the file as an operand, and as everything that it holds.
+/// Reads the file as an operand, and all of its arrays.
 #[track_caller]
 fn document(times: usize, name: &str, bytes: impl AsRef<[u8]>) -> [Ran; 2] {
     let file = File::new(name, bytes);
@@ -64,7 +65,7 @@ fn repeated(begin: &str, entry: impl Fn(usize) -> String, count: usize, end: &st
 }
 
 #[test]
-fn nesting_ends_at_a_depth_and_not_at_the_end_of_the_stack() {
+fn deep_nesting_is_refused_before_the_stack_overflows() {
     for open in ["[", "{\"a\":", "[[],", "[{\"a\":"] {
         let [ran, _] = document(TEXT, "x.json", open.repeat(100_000));
         assert!(ran.refusal().contains("has more than 64 levels"), "{}", ran.stderr);
@@ -74,7 +75,7 @@ fn nesting_ends_at_a_depth_and_not_at_the_end_of_the_stack() {
 }
 
 #[test]
-fn many_keys_cost_their_number() {
+fn the_memory_for_keys_is_proportional_to_their_number() {
     let keys = |end: &str| repeated("{", |n| format!("\"k{n}\":1"), 100_000, end);
     let [ran, compared] = document(TEXT, "x.json", keys(",\"x\":[0,0]}"));
     assert_eq!(ran.quiet(), "{\"y\":[0.5,0.5]}\n");
@@ -91,7 +92,7 @@ fn many_keys_cost_their_number() {
 }
 
 #[test]
-fn a_long_name_is_not_compared_with_a_long_name() {
+fn long_names_are_not_compared_for_suggestions() {
     let long = "a".repeat(1_000_000);
     let file = File::new("x.json", format!("{{\"{long}\":1}}"));
     let ran =
@@ -123,13 +124,13 @@ fn numbers_of_a_million_digits_are_read() {
 }
 
 #[test]
-fn arrays_of_little_cost_their_size() {
+fn the_memory_for_small_arrays_is_proportional_to_the_file() {
     for (entry, count) in [("[]", 100_000), ("{}", 100_000), ("[0]", 100_000), ("null", 100_000), ("\"\"", 100_000)] {
         for first in ["", "[1],", "1,"] {
             document(TEXT, "x.json", repeated(&format!("[{first}"), |_| entry.to_owned(), count, "]"));
         }
     }
-    // A matrix of one number, again and again.
+    // Many matrices of one number.
     for (before, behind) in [("{\"a\":", "}"), ("[1,", "]"), ("{\"a\":[0],\"b\":", ",\"c\":null}")] {
         document(TEXT, "x.json", repeated("[", |n| format!("{before}[[{}]]{behind}", n % 10), 100_000, "]"));
         document(TEXT, "x.json", repeated("[", |n| format!("{before}[[1,2],[{},3]]{behind}", n % 10), 50_000, "]"));
@@ -141,7 +142,7 @@ fn arrays_of_little_cost_their_size() {
 }
 
 #[test]
-fn tables_of_one_row_and_of_one_column_cost_their_size() {
+fn the_memory_for_tables_is_proportional_to_the_file() {
     let [ran, _] = document(TEXT, "x.csv", "1,".repeat(500_000) + "1");
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     let [ran, _] = document(TEXT, "x.csv", "1\n".repeat(500_000));
@@ -152,7 +153,7 @@ fn tables_of_one_row_and_of_one_column_cost_their_size() {
 }
 
 #[test]
-fn a_chain_of_many_layers_costs_their_number() {
+fn the_memory_for_layers_is_proportional_to_their_number() {
     for named in [true, false] {
         let layer = |n: usize| {
             format!("{{\"kind\":\"relu\"{}}}", if named { format!(",\"name\":\"r{n}\"") } else { String::new() })
@@ -173,7 +174,7 @@ fn a_chain_of_many_layers_costs_their_number() {
 }
 
 #[test]
-fn what_a_header_promises_is_not_believed() {
+fn sizes_in_headers_are_not_allocated_before_they_are_checked() {
     let npy = |length: u16, header: &str| {
         [b"\x93NUMPY\x01\x00", &length.to_le_bytes()[..], header.as_bytes(), &[0; 8]].concat()
     };
@@ -199,7 +200,7 @@ fn what_a_header_promises_is_not_believed() {
 }
 
 #[test]
-fn many_arrays_cost_their_number() {
+fn the_memory_for_arrays_of_a_file_is_proportional_to_their_number() {
     let entry = |n: usize| format!("\"k{n}\":{{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[{n},{}]}}", n + 1);
     let header = repeated("{", entry, 30_000, "}");
     let tensors = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[1; 30_000]].concat();
@@ -216,7 +217,7 @@ fn many_arrays_cost_their_number() {
     assert_eq!(compared.status, 0, "{}", compared.stderr);
 }
 
-/// A `.npy` of ones, a byte each.
+/// Returns a `.npy` file of ones, one byte each.
 fn ones(count: usize) -> Vec<u8> {
     let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({count},), }}\n");
     [b"\x93NUMPY\x01\x00".as_slice(), &(header.len() as u16).to_le_bytes(), header.as_bytes(), &vec![1; count]].concat()
@@ -230,7 +231,7 @@ fn packed(count: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_packed_array_costs_what_deflate_can_make_of_its_bytes() {
+fn the_memory_for_a_compressed_array_is_limited_by_the_deflate_ratio() {
     let bomb = packed(2_000_000);
     assert!(bomb.len() < 4_000, "{}", bomb.len());
     let ran = read(PACKED, "x.npz", &bomb);
@@ -238,8 +239,8 @@ fn a_packed_array_costs_what_deflate_can_make_of_its_bytes() {
 }
 
 #[test]
-fn arrays_that_lie_over_one_another_are_refused() {
-    // One entry, and a list that names it a thousand times: 16 GB out of 60 kB, entry by entry within what deflate can.
+fn overlapping_arrays_are_refused() {
+    // A directory that lists one entry a thousand times: 16 GB from 60 kB, although each entry has a possible ratio.
     let bomb = packed(2_000_000);
     let list = bomb.windows(4).position(|at| at == b"PK\x01\x02").unwrap();
     let end = bomb.windows(4).position(|at| at == b"PK\x05\x06").unwrap();
@@ -267,7 +268,7 @@ fn arrays_that_lie_over_one_another_are_refused() {
 }
 
 #[test]
-fn rows_that_an_answer_leaves_out_cost_nothing() {
+fn rows_of_null_take_no_memory() {
     let row = vec!["1"; 20_000].join(",");
     let file =
         File::new("t.json", format!("{{\"y\":[[{row}],{0}],\"loss\":[[{row}],{0}]}}", vec!["null"; 20_000].join(",")));

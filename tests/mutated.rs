@@ -113,7 +113,7 @@ proptest! {
         let bytes = changed(file(format), &changes, WORDS);
         let (found, most) = memory::peak_bytes(|| {
             let _ = format.read_all_arrays(Source::bytes("it", &bytes));
-            let _ = format.names(Source::bytes("it", &bytes));
+            let _ = format.read_names(Source::bytes("it", &bytes));
             format.read(Source::bytes("it", &bytes), &Selector::parse(select), &[Name::X, Name::W])
         });
         prop_assert!(most <= ALWAYS + times(format) * bytes.len(), "{most} bytes for {}", bytes.len());

@@ -1,11 +1,11 @@
-//! Every command × operand × form: one reader for all.
+//! Every form of every operand of every command gives the same result.
 
 use crate::support::{folder, nnlayer, piped};
 use nnlayer::core::name::Name;
 use nnlayer::layer::LAYERS;
 use std::path::Path;
 
-/// Operands that every layer accepts, with negative numbers where they make sense.
+/// Returns an operand that the layer accepts, with negative numbers if they are meaningful.
 fn example(layer: &str, operand: &Name) -> Vec<Vec<f64>> {
     match (layer, operand.as_str()) {
         ("affine", "x") => vec![vec![-1.0, 2.0], vec![-0.5, 4.0]],
@@ -19,7 +19,7 @@ fn example(layer: &str, operand: &Name) -> Vec<Vec<f64>> {
     }
 }
 
-/// Whether the operand is a vector, or a scalar, rather than a matrix.
+/// Returns the rank of the operand in `example`.
 fn rank(layer: &str, operand: &Name) -> usize {
     match (layer, operand.as_str()) {
         (_, "b" | "weight") => 1,
@@ -41,7 +41,7 @@ fn json(rows: &[Vec<f64>], rank: usize) -> String {
     }
 }
 
-/// An `.npy` file in Fortran order, big-endian, as a hostile but honest writer might make it.
+/// Returns a `.npy` file in Fortran order, big-endian: unusual but valid.
 fn npy(rows: &[Vec<f64>], rank: usize) -> Vec<u8> {
     let shape = match rank {
         0 => "()".to_owned(),
@@ -74,7 +74,7 @@ fn csv(rows: &[Vec<f64>], rank: usize) -> String {
     lines.join("\r\n") + "\n"
 }
 
-/// The text of an operand in a form, the files it needs, and what is piped in.
+/// Writes the files that a form needs; returns the option's text and standard input.
 fn form(kind: &str, name: &Name, rows: &[Vec<f64>], rank: usize, folder: &Path) -> Option<(String, Vec<u8>)> {
     let file = |extension: &str, bytes: Vec<u8>| {
         let path = folder.join(format!("{name}.{extension}"));
@@ -154,7 +154,7 @@ fn every_form_of_every_operand_gives_the_same_bytes() {
                     }
                     if stdin.is_empty() { nnlayer(&args) } else { piped(stdin, &args) }
                 };
-                // The reference: the same operand as a JSON file; a typed scalar dout of affine means something else.
+                // The reference is the operand in a JSON file, because a typed scalar dout of affine has another meaning.
                 let file = folder.path().join("reference.json");
                 std::fs::write(&file, json(&rows, rank)).unwrap();
                 let want = run(file.to_str().unwrap(), &[]);
@@ -171,7 +171,7 @@ fn every_form_of_every_operand_gives_the_same_bytes() {
 
 fn form_or_npz(kind: &str, name: &Name, rows: &[Vec<f64>], rank: usize, folder: &Path) -> Option<(String, Vec<u8>)> {
     let bytes = || {
-        // An archive of one array under the operand's name, by the writer that the round-trip tests hold to NumPy's.
+        // The archive is written by nnlayer's own writer, whose bytes other tests compare with NumPy's.
         let value = ndarray::Array::from_iter(rows.iter().flatten().copied());
         let shape = [rows.len(), rows[0].len()];
         let value = value.into_shape_with_order(ndarray::IxDyn(&shape[2 - rank..])).unwrap();
@@ -195,7 +195,7 @@ fn form_or_npz(kind: &str, name: &Name, rows: &[Vec<f64>], rank: usize, folder: 
 }
 
 #[test]
-fn one_object_on_a_bare_pipe_serves_every_operand_of_every_command() {
+fn one_piped_object_provides_every_operand_of_every_command() {
     for spec in LAYERS {
         let names: Vec<Name> = spec.slots.iter().map(|slot| slot.name.clone()).chain([Name::DOUT]).collect();
         let value = |name: &Name| json(&example(spec.name, name), rank(spec.name, name));
@@ -212,7 +212,7 @@ fn one_object_on_a_bare_pipe_serves_every_operand_of_every_command() {
 }
 
 #[test]
-fn numbers_are_read_as_the_contract_lists_them() {
+fn literals_are_read_as_documented() {
     for (text, values) in [
         ("1e5,+1,.5,5.", "[100000.0,1.0,0.5,5.0]"),
         ("-1,-.5,-1e-3", "[-1.0,-0.5,-0.001]"),
@@ -245,7 +245,7 @@ fn numbers_are_read_as_the_contract_lists_them() {
 }
 
 #[test]
-fn settings_come_with_the_object_and_options_win() {
+fn options_override_settings_of_a_piped_object() {
     let object = r#"{"x":[[1,2],[3,5]],"axis":0,"log":true,"lr":0.1,"out":"/nowhere/x.json"}"#;
     let piped_in = piped(object, &["softmax", "--forward", "--json"]);
     let said = nnlayer(&["softmax", "--x", "1,2;3,5", "--axis", "0", "--log", "--forward", "--json"]);
@@ -256,7 +256,7 @@ fn settings_come_with_the_object_and_options_win() {
 }
 
 #[test]
-fn one_document_serves_every_operand_that_asks_for_it() {
+fn one_document_provides_several_operands() {
     let folder = folder();
     let path = |name: &str, text: &str| {
         let path = folder.path().join(name).to_str().unwrap().to_owned();
@@ -276,7 +276,7 @@ fn one_document_serves_every_operand_that_asks_for_it() {
         let args = from(file);
         assert_eq!(piped(text, &args.each_ref().map(String::as_str)).quiet(), expected, "{file}");
     }
-    // A row of what was taken whole, and the whole of what a row was taken of.
+    // A row of a matrix that another operand has read completely, and the other way round.
     let row = nnlayer(&["affine", "--x", &bare, "--w", &bare, "--b", &format!("{bare}#/0"), "--only", "y", "--json"]);
     assert_eq!(row.quiet(), "{\"y\":[[8.0,12.0],[16.0,24.0]]}\n");
     let same = nnlayer(&["compare", &bare, &format!("{bare}#/0")]);

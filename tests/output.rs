@@ -1,4 +1,4 @@
-//! Text, JSON and files; what is written is read back bit for bit.
+//! Output as text, JSON and files, which is read back bit for bit.
 
 use crate::support::{folder, nnlayer, piped, shell_in};
 use ndarray::Array2;
@@ -12,8 +12,7 @@ use proptest::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Numbers through `np.eye`'s affine come out as they went in, −0 apart; relu and friends change them. So round trips go
-/// through x·[[1]] for one column, which multiplies and adds nothing.
+/// Writes numbers as results of x·[[1]], which equals x except for −0.
 fn through(args: &[&str], values: &[f64]) -> String {
     let x = format!("[{}]", values.iter().map(|v| format!("[{}]", json(*v))).collect::<Vec<_>>().join(","));
     nnlayer(&[&["affine", "--x", &x, "--w", "[[1]]", "--only", "y"], args].concat()).text().to_owned()
@@ -54,7 +53,7 @@ proptest! {
         let read: serde_json::Value = serde_json::from_str(&written).unwrap();
         let read = crate::support::numbers(&read["y"]);
         prop_assert!(read.iter().zip(&values).all(|(a, b)| a.to_bits() == b.to_bits() || (*a == 0.0 && *b == 0.0)));
-        // And what nnlayer wrote, nnlayer reads, and writes the same.
+        // Reading this output and writing it again gives the same bytes.
         let again = piped(&written, &["affine", "--w", "[[1]]", "--only", "y", "--json"]);
         prop_assert_eq!(again.text(), written);
     }
@@ -70,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn every_file_format_reads_back_what_was_written(values in doubles()) {
+    fn every_file_format_round_trips(values in doubles()) {
         let folder = folder();
         let line = through(&["--json"], &values);
         for name in ["y.json", "y.npz", "y.csv"] {
@@ -84,7 +83,7 @@ proptest! {
 }
 
 #[test]
-fn non_finite_results_are_words_that_are_read_back() {
+fn non_finite_results_are_strings_that_are_read_back() {
     let written = nnlayer(&["xent", "--y", "0,1,nan", "--t", "1,0,0", "--eps", "0", "--json"]);
     assert_eq!(
         written.text(),
@@ -96,7 +95,7 @@ fn non_finite_results_are_words_that_are_read_back() {
 }
 
 #[test]
-fn single_precision_files_hold_single_precision() {
+fn single_precision_results_are_written_as_f4() {
     let folder = folder();
     let ran = shell_in(folder.path(), "nnlayer softmax --x 1,2,3 --precision f32 --forward --out y.npy");
     assert_eq!(ran.quiet(), "");
@@ -106,7 +105,7 @@ fn single_precision_files_hold_single_precision() {
 }
 
 #[test]
-fn text_is_laid_out_as_numpy_does() {
+fn text_is_formatted_like_numpy() {
     let text = |x: &str| {
         nnlayer(&["affine", "--x", x, "--w", "[[1]]", "--only", "y"])
             .text()
@@ -143,7 +142,7 @@ fn only_selects_and_out_leaves_standard_output_empty() {
 }
 
 #[test]
-fn a_failed_run_leaves_the_old_file_as_it_was() {
+fn an_error_leaves_the_old_file_unchanged() {
     let folder = folder();
     std::fs::write(folder.path().join("y.json"), "old").unwrap();
     assert_eq!(shell_in(folder.path(), "nnlayer softmax --x 1,x --out y.json").status, 2);
@@ -156,7 +155,7 @@ fn a_failed_run_leaves_the_old_file_as_it_was() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file is left");
 }
 
-/// What is heard of some work.
+/// Returns the progress that is reported while `work` runs.
 fn heard(work: impl FnOnce()) -> Vec<(String, f64)> {
     let heard = Rc::new(RefCell::new(Vec::new()));
     let ear = Rc::clone(&heard);
@@ -165,8 +164,8 @@ fn heard(work: impl FnOnce()) -> Vec<(String, f64)> {
 }
 
 #[test]
-fn reading_computing_and_writing_are_counted_up_to_their_end() {
-    // On this thread alone, which hears of nothing that others do.
+fn progress_of_reading_computing_and_writing_reaches_the_end() {
+    // One thread, so that no other test's progress is received.
     let heard = |work: &mut dyn FnMut()| scope::with_thread_limit(1, || heard(work));
     let grows = |of: &str, what: &str, heard: Vec<(String, f64)>| {
         let parts: Vec<f64> = heard.iter().filter(|(word, _)| word == what).map(|(_, part)| *part).collect();

@@ -1,4 +1,4 @@
-//! Every refusal: its whole message stands in `refusals.md`, and every code has an input that causes it.
+//! Every error message is in `refusals.md`, and every code has an input that causes it.
 
 use crate::support::{console, folder, shell, shell_in};
 use nnlayer::core::error::{Code, Severity};
@@ -14,7 +14,7 @@ fn commands() -> Vec<String> {
     text.lines().filter_map(|line| line.strip_prefix("$ ")).map(str::to_owned).collect()
 }
 
-/// A `.npy` file of version 1 with that header and those bytes behind it.
+/// Returns a `.npy` file of version 1 with this header and data.
 fn npy(header: &str, data: &[u8]) -> Vec<u8> {
     let length = u16::try_from(header.len()).unwrap().to_le_bytes();
     [b"\x93NUMPY\x01\x00".as_slice(), &length, header.as_bytes(), data].concat()
@@ -80,12 +80,12 @@ fn files() -> tempfile::TempDir {
 }
 
 #[test]
-fn every_refusal_reads_as_it_stands_in_the_page() {
+fn every_error_message_equals_the_page() {
     console::run(&page(), files().path());
 }
 
 #[test]
-fn every_refusal_has_status_two_a_tip_and_an_empty_output() {
+fn every_error_has_status_two_a_tip_and_an_empty_output() {
     let folder = files();
     for command in commands() {
         let ran = shell_in(folder.path(), &command);
@@ -110,7 +110,7 @@ fn every_code_has_an_input_that_causes_it() {
         .chain(code(folder.path(), "nnlayer affine --x 1,2 --w '1;2' --dout 1"))
         .chain(code(folder.path(), "printf [ | nnlayer relu --ndjson --keep-going"))
         .chain(code(folder.path(), r#"echo '{"loss":1,"y":[1]}' | nnlayer sum"#))
-        // A reply of 256 MB is in program.rs.
+        // This code is tested in program.rs, with a reply of 256 MB.
         .chain([Code::ReplyTooLong.as_str().to_owned()])
         .collect();
     for known in Code::ALL {
@@ -119,9 +119,9 @@ fn every_code_has_an_input_that_causes_it() {
     assert_ne!(Severity::Warning, Severity::Info);
 }
 
-/// The code that a command's message carries as JSON.
+/// Returns the code of a command's error.
 fn code(folder: &Path, command: &str) -> Option<String> {
-    // What follows two dashes belongs to the program under test.
+    // Arguments after two dashes belong to the program under test.
     let asked = match command.split_once(" -- ") {
         Some((before, program)) => format!("{before} --error-format json -- {program}"),
         None => format!("{command} --error-format json"),
@@ -134,7 +134,7 @@ fn code(folder: &Path, command: &str) -> Option<String> {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_full_disk_is_said_and_leaves_the_reader_nothing_half() {
+fn a_full_disk_is_an_error() {
     let ran = shell("nnlayer softmax --x 1,2 --json > /dev/full");
     assert_eq!(ran.status, 2);
     assert!(ran.stderr.starts_with("error: standard output: cannot be written: No space left"), "{}", ran.stderr);

@@ -47,7 +47,7 @@ pub fn bounded<T>(len: usize, times: usize, run: impl FnOnce() -> T) -> T {
 pub fn read(format: &dyn Format, bytes: &[u8], times: usize) -> Option<ArrayD<f64>> {
     bounded(bytes.len(), times, || {
         let source = || Source::bytes("input", bytes);
-        let names = format.names(source()).unwrap_or_default();
+        let names = format.read_names(source()).unwrap_or_default();
         let wanted: Vec<Name> = names.iter().take(3).map(Name::new).chain([Name::X]).collect();
         let _: Result<LoadedArray, Error> = format.read(source(), &Selector::parse("w"), &[]);
         let _: Result<Vec<LoadedArray>, Error> = format.read_all_arrays(source());

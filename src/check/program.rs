@@ -2,9 +2,9 @@
 //! (`docs/gradcheck-protocol.md`).
 
 use super::implementation::{Evaluation, Implementation, Point};
-use crate::core::error::{Code, Error};
+use crate::core::error::{Code, Error, sanitize};
 use crate::core::signals;
-use crate::format::{json, sanitize};
+use crate::format::json;
 use crate::layer::{Precision, Settings, Value};
 use serde_json::json;
 use std::ffi::OsString;

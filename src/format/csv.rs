@@ -19,30 +19,16 @@ pub struct Csv;
 pub struct Tsv;
 
 macro_rules! impl_table_format {
-    ($format:ident, $name:literal, $extension:literal, $delimiter:literal) => {
+    ($format:ident, $name:literal, $delimiter:literal) => {
         impl Format for $format {
             fn name(&self) -> &'static str {
                 $name
             }
 
-            fn extensions(&self) -> &'static [&'static str] {
-                &[$extension]
-            }
-
-            fn recognizes(&self, _first: &[u8]) -> bool {
-                false
-            }
-
-            fn read(&self, source: Source<'_>, select: &Selector, _names: &[Name]) -> Result<LoadedArray, Error> {
-                let label = source.label;
-                let value = refuse_selector(select, self)
-                    .and_then(|()| read_table(source, $delimiter))
-                    .map_err(|error| error.with_origin(label))?;
+            fn decode(&self, source: Source<'_>, select: &Selector, _names: &[Name]) -> Result<LoadedArray, Error> {
+                refuse_selector(select, self)?;
+                let value = read_table(source, $delimiter)?;
                 Ok(LoadedArray { value, rounding: DOUBLE_ROUNDING, pointer: String::new() })
-            }
-
-            fn has_names(&self) -> bool {
-                false
             }
 
             fn write(
@@ -57,8 +43,8 @@ macro_rules! impl_table_format {
     };
 }
 
-impl_table_format!(Csv, ".csv", "csv", b',');
-impl_table_format!(Tsv, ".tsv", "tsv", b'\t');
+impl_table_format!(Csv, ".csv", b',');
+impl_table_format!(Tsv, ".tsv", b'\t');
 
 /// Reads all rows as a matrix (N, C), or a single column as a vector (N). Quotes cannot contain delimiters or line ends, so
 /// every line is a row and the line and column of every cell are known.

@@ -17,7 +17,6 @@ pub mod safetensors;
 mod selector;
 mod source;
 
-pub(crate) use crate::core::error::sanitize;
 pub use arrays::{ArrayStream, DOUBLE_ROUNDING, InMemoryArrays, LoadedArray, OutputDtype};
 pub(crate) use errors::refuse_utf16;
 pub use errors::{missing_array, read_error};

@@ -26,23 +26,14 @@ impl Format for Npy {
         ".npy"
     }
 
-    fn extensions(&self) -> &'static [&'static str] {
-        &["npy"]
-    }
-
     fn recognizes(&self, first: &[u8]) -> bool {
         first.starts_with(MAGIC)
     }
 
-    fn read(&self, mut source: Source<'_>, select: &Selector, _names: &[Name]) -> Result<LoadedArray, Error> {
-        let (label, len) = (source.label, source.len);
-        refuse_selector(select, self)
-            .and_then(|()| read_array(&mut source, len, true))
-            .map_err(|error| error.with_origin(label))
-    }
-
-    fn has_names(&self) -> bool {
-        false
+    fn decode(&self, mut source: Source<'_>, select: &Selector, _names: &[Name]) -> Result<LoadedArray, Error> {
+        refuse_selector(select, self)?;
+        let len = source.len;
+        read_array(&mut source, len, true)
     }
 
     fn write(&self, arrays: &mut dyn ArrayStream, dtype: OutputDtype, out: &mut dyn io::Write) -> io::Result<()> {

@@ -29,31 +29,46 @@ impl Format for Npz {
         ".npz"
     }
 
-    fn extensions(&self) -> &'static [&'static str] {
-        &["npz"]
-    }
-
     fn recognizes(&self, first: &[u8]) -> bool {
         first.starts_with(b"PK\x03\x04") || first.starts_with(b"PK\x05\x06")
     }
 
-    fn read(&self, source: Source<'_>, select: &Selector, names: &[Name]) -> Result<LoadedArray, Error> {
-        let label = source.label;
-        read_one(source, select, names).map_err(|error| error.with_origin(label))
-    }
-
-    fn names(&self, source: Source<'_>) -> Result<Vec<String>, Error> {
-        let label = source.label;
-        open(source).map(|archive| array_names(&archive)).map_err(|error| error.with_origin(label))
-    }
-
-    fn read_all_arrays(&self, source: Source<'_>) -> Result<Vec<LoadedArray>, Error> {
-        let label = source.label;
-        read_all(source).map_err(|error| error.with_origin(label))
-    }
-
     fn has_names(&self) -> bool {
         true
+    }
+
+    fn decode(&self, source: Source<'_>, select: &Selector, names: &[Name]) -> Result<LoadedArray, Error> {
+        let len = source.len;
+        let mut archive = open(source)?;
+        let name = choose_array(select, names, &array_names(&archive))?;
+        let at = archive.index_for_name(&format!("{name}.npy")).ok_or_else(|| zip_error(ZipError::FileNotFound))?;
+        read_entry(archive.by_index_raw(at).map_err(zip_error)?, name, len)
+    }
+
+    fn decode_names(&self, source: Source<'_>) -> Result<Vec<String>, Error> {
+        Ok(array_names(&open(source)?))
+    }
+
+    fn decode_all(&self, source: Source<'_>) -> Result<Vec<LoadedArray>, Error> {
+        let len = source.len;
+        let mut archive = open(source)?;
+        // Entries may overlap in the file; then their sizes add up to more than the file can hold.
+        let mut declared = 0_u64;
+        for at in 0..archive.len() {
+            declared = declared.saturating_add(archive.by_index_raw(at).map_err(zip_error)?.size());
+        }
+        if declared > len.saturating_mul(MAX_COMPRESSION_RATIO) {
+            return Err(damaged(format!("its arrays cannot all fit in a file of {len} bytes")));
+        }
+        let mut arrays = Vec::new();
+        for at in 0..archive.len() {
+            let entry = archive.by_index_raw(at).map_err(zip_error)?;
+            let name = entry.name().ok().and_then(|name| Some(name.strip_suffix(".npy")?.to_owned()));
+            if let Some(name) = name {
+                arrays.push(read_entry(entry, name, len)?);
+            }
+        }
+        Ok(arrays)
     }
 
     fn write(&self, arrays: &mut dyn ArrayStream, dtype: OutputDtype, out: &mut dyn Write) -> io::Result<()> {
@@ -63,37 +78,6 @@ impl Format for Npz {
     }
 }
 
-fn read_one(source: Source<'_>, select: &Selector, names: &[Name]) -> Result<LoadedArray, Error> {
-    let len = source.len;
-    let mut archive = open(source)?;
-    let name = choose_array(select, names, &array_names(&archive))?;
-    let at = archive.index_for_name(&format!("{name}.npy")).ok_or_else(|| zip_error(&ZipError::FileNotFound))?;
-    read_entry(archive.by_index_raw(at).map_err(|error| zip_error(&error))?, name, len)
-}
-
-/// Reads all arrays, in the archive's order.
-fn read_all(source: Source<'_>) -> Result<Vec<LoadedArray>, Error> {
-    let len = source.len;
-    let mut archive = open(source)?;
-    // Entries may overlap in the file; then their sizes add up to more than the file can hold.
-    let mut declared = 0_u64;
-    for at in 0..archive.len() {
-        declared = declared.saturating_add(archive.by_index_raw(at).map_err(|error| zip_error(&error))?.size());
-    }
-    if declared > len.saturating_mul(MAX_COMPRESSION_RATIO) {
-        return Err(damaged(format!("its arrays cannot all fit in a file of {len} bytes")));
-    }
-    let mut arrays = Vec::new();
-    for at in 0..archive.len() {
-        let entry = archive.by_index_raw(at).map_err(|error| zip_error(&error))?;
-        let name = entry.name().ok().and_then(|name| Some(name.strip_suffix(".npy")?.to_owned()));
-        if let Some(name) = name {
-            arrays.push(read_entry(entry, name, len)?);
-        }
-    }
-    Ok(arrays)
-}
-
 /// Reads one array of an archive of `len` bytes. Its raw bytes are decompressed here, because the zip crate's own decompression
 /// would also link a compressor.
 fn read_entry<R: Read>(entry: ZipFile<'_, R>, name: String, len: u64) -> Result<LoadedArray, Error> {
@@ -101,7 +85,7 @@ fn read_entry<R: Read>(entry: ZipFile<'_, R>, name: String, len: u64) -> Result<
         (entry.size(), entry.compressed_size(), entry.crc32(), entry.compression());
     let is_stored = method == CompressionMethod::STORE;
     if entry.encrypted() || !(is_stored || method == CompressionMethod::DEFLATE) {
-        return Err(zip_error(&ZipError::UnsupportedArchive("method")));
+        return Err(zip_error(ZipError::UnsupportedArchive("method")));
     }
     if compressed > len || size > compressed.saturating_mul(if is_stored { 1 } else { MAX_COMPRESSION_RATIO }) {
         return Err(damaged(format!("{size} bytes of data cannot fit in {compressed} bytes of a file of {len}")));
@@ -138,16 +122,16 @@ impl Read for ChecksumReader<'_> {
 }
 
 fn open(source: Source<'_>) -> Result<Archive<'_>, Error> {
-    ZipArchive::new(BufReader::new(source)).map_err(|error| zip_error(&error))
+    ZipArchive::new(BufReader::new(source)).map_err(zip_error)
 }
 
 fn array_names(archive: &Archive<'_>) -> Vec<String> {
     archive.file_names().filter_map(|name| name.ok()?.strip_suffix(".npy").map(str::to_owned)).collect()
 }
 
-fn zip_error(error: &ZipError) -> Error {
+fn zip_error(error: ZipError) -> Error {
     match error {
-        ZipError::Io(error) => decode_error(error),
+        ZipError::Io(error) => decode_error(&error),
         ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_) => {
             Error::new(Code::Damaged, "is encrypted, or compressed by a method that NumPy does not use")
                 .tip("write it with numpy.savez or numpy.savez_compressed")

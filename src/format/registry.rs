@@ -12,8 +12,7 @@ pub const FORMATS: &[&dyn Format] = &[&Npy, &Npz, &Safetensors, &Json, &Csv, &Ts
 
 /// Returns the format with that extension, in any case.
 pub fn find_by_extension(extension: &str) -> Option<&'static dyn Format> {
-    let extension = extension.to_ascii_lowercase();
-    FORMATS.iter().copied().find(|format| format.extensions().contains(&extension.as_str()))
+    FORMATS.iter().copied().find(|format| format.name()[1..].eq_ignore_ascii_case(extension))
 }
 
 /// Returns the format whose files may begin with these bytes.

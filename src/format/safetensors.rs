@@ -26,10 +26,6 @@ impl Format for Safetensors {
         ".safetensors"
     }
 
-    fn extensions(&self) -> &'static [&'static str] {
-        &["safetensors"]
-    }
-
     fn recognizes(&self, first: &[u8]) -> bool {
         match first.split_first_chunk() {
             Some((length, rest)) => u64::from_le_bytes(*length) <= MAX_HEADER_BYTES && rest.starts_with(b"{"),
@@ -37,25 +33,30 @@ impl Format for Safetensors {
         }
     }
 
-    fn read(&self, source: Source<'_>, select: &Selector, names: &[Name]) -> Result<LoadedArray, Error> {
-        let label = source.label;
-        read_one(source, select, names).map_err(|error| error.with_origin(label))
+    fn has_names(&self) -> bool {
+        true
     }
 
-    fn names(&self, mut source: Source<'_>) -> Result<Vec<String>, Error> {
-        let (header, _) = read_header(&mut source).map_err(|error| error.with_origin(source.label))?;
-        let mut names: Vec<String> = header.tensors().into_keys().collect();
+    // Only the header and one tensor are read of what may be a large file.
+    fn decode(&self, mut source: Source<'_>, select: &Selector, names: &[Name]) -> Result<LoadedArray, Error> {
+        let (tensors, before) = read_tensor_infos(&mut source)?;
+        let available: Vec<String> = tensors.keys().cloned().collect();
+        let name = choose_array(select, names, &available)?;
+        match tensors.get(&name) {
+            Some(info) => read_tensor(&mut source, name, info, before),
+            None => Err(damaged("it has no data for a tensor of its header")),
+        }
+    }
+
+    fn decode_names(&self, mut source: Source<'_>) -> Result<Vec<String>, Error> {
+        let mut names: Vec<String> = read_header(&mut source)?.0.tensors().into_keys().collect();
         names.sort();
         Ok(names)
     }
 
-    fn read_all_arrays(&self, source: Source<'_>) -> Result<Vec<LoadedArray>, Error> {
-        let label = source.label;
-        read_all(source).map_err(|error| error.with_origin(label))
-    }
-
-    fn has_names(&self) -> bool {
-        true
+    fn decode_all(&self, mut source: Source<'_>) -> Result<Vec<LoadedArray>, Error> {
+        let (tensors, before) = read_tensor_infos(&mut source)?;
+        tensors.iter().map(|(name, info)| read_tensor(&mut source, name.clone(), info, before)).collect()
     }
 
     fn write(&self, _arrays: &mut dyn ArrayStream, _dtype: OutputDtype, _out: &mut dyn io::Write) -> io::Result<()> {
@@ -65,23 +66,6 @@ impl Format for Safetensors {
     fn can_write(&self) -> bool {
         false
     }
-}
-
-/// Reads the header and one tensor, not the rest of what may be a large file.
-fn read_one(mut source: Source<'_>, select: &Selector, names: &[Name]) -> Result<LoadedArray, Error> {
-    let (tensors, before) = read_tensor_infos(&mut source)?;
-    let available: Vec<String> = tensors.keys().cloned().collect();
-    let name = choose_array(select, names, &available)?;
-    match tensors.get(&name) {
-        Some(info) => read_tensor(&mut source, name, info, before),
-        None => Err(damaged("it has no data for a tensor of its header")),
-    }
-}
-
-/// Reads all tensors, in the order of their names.
-fn read_all(mut source: Source<'_>) -> Result<Vec<LoadedArray>, Error> {
-    let (tensors, before) = read_tensor_infos(&mut source)?;
-    tensors.iter().map(|(name, info)| read_tensor(&mut source, name.clone(), info, before)).collect()
 }
 
 /// Returns the tensors of the header by name, and the offset of the first, after a check of the file's size.

@@ -2,8 +2,7 @@
 
 use super::grammar::{self, OperandSpec};
 use super::operands::{Operand, Origin};
-use super::place::locate_in_text;
-use super::reader::{OperandReader, is_json};
+use super::reader::{OperandReader, is_json, locate_in_text};
 use super::stdin;
 use crate::core::error::Error;
 use crate::core::name::Name;

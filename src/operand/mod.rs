@@ -4,7 +4,6 @@ mod document;
 pub mod grammar;
 mod literal;
 mod operands;
-mod place;
 mod reader;
 mod spool;
 pub mod stdin;

@@ -1,9 +1,8 @@
-//! The reader of operands.
+//! The reader of operands. The position of an error in a text is looked up only after the error, so that reading stores none.
 
 use super::grammar::{self, OperandSpec};
 use super::literal;
 use super::operands::{Operand, Operands, Origin};
-use super::place::{locate_in_text, set_position};
 use super::spool::Spool;
 use super::stdin::{self, Stdin};
 use super::suggest;
@@ -217,7 +216,7 @@ impl<'a> OperandReader<'a> {
                     _ => None,
                 })
             }
-            Some(format) if format.has_names() => format.names(self.stdin.source()?).map(Some),
+            Some(format) if format.has_names() => format.read_names(self.stdin.source()?).map(Some),
             _ => Ok(None),
         }
     }
@@ -249,9 +248,9 @@ impl<'a> OperandReader<'a> {
         let tokens: String = at.iter().map(|token| format!("/{token}")).collect();
         match origin {
             Origin::File(path, pointer) if has_pointers(path, pointer) => {
-                self.locate_pointer(error, path, &format!("{pointer}{tokens}"))
+                self.locate_pointer(error, path, format!("{pointer}{tokens}"))
             }
-            Origin::Stdin(pointer) => self.locate_pointer(error, stdin::LABEL, &format!("{pointer}{tokens}")),
+            Origin::Stdin(pointer) => self.locate_pointer(error, stdin::LABEL, format!("{pointer}{tokens}")),
             _ => error,
         }
     }
@@ -262,18 +261,18 @@ impl<'a> OperandReader<'a> {
         match &error.at {
             Some(Place::Pointer(pointer)) => {
                 let pointer = pointer.clone();
-                self.locate_pointer(error, label, &pointer)
+                self.locate_pointer(error, label, pointer)
             }
             _ => error,
         }
     }
 
-    fn locate_pointer(&self, error: Error, label: &str, pointer: &str) -> Error {
+    fn locate_pointer(&self, error: Error, label: &str, pointer: String) -> Error {
         let text = match label {
             stdin::LABEL => self.stdin.reopen(),
             path => Some(self.open(path)),
         };
-        let position = text.and_then(|text| json::locate_in(text.ok()?, pointer));
+        let position = text.and_then(|text| json::locate_in(text.ok()?, &pointer));
         set_position(error, position, pointer)
     }
 }
@@ -287,6 +286,22 @@ pub(super) fn is_json(format: &dyn Format) -> bool {
 fn has_pointers(path: &str, pointer: &str) -> bool {
     pointer.starts_with('/')
         || Path::new(path).extension().is_none_or(|extension| extension.eq_ignore_ascii_case("json"))
+}
+
+/// Turns the pointer of an error into a position in `text`.
+pub(super) fn locate_in_text(error: Error, text: &str) -> Error {
+    let Some(Place::Pointer(pointer)) = &error.at else { return error };
+    let pointer = pointer.clone();
+    let position = json::locate(text.as_bytes(), &pointer);
+    set_position(error, position, pointer)
+}
+
+/// Sets the line and column of an error, if they were found.
+fn set_position(error: Error, position: Option<(usize, usize)>, pointer: String) -> Error {
+    match position {
+        Some((line, column)) => error.at(Place::Text { line, column, pointer }),
+        None => error,
+    }
 }
 
 fn parse_json(text: String) -> Result<Operand, Error> {

@@ -1,7 +1,7 @@
 //! The report of a check.
 
 use super::check_summary::{describe_error, details, summary, title, write_conclusion};
-use super::json::{json_number, write_json};
+use super::numbers::{json_number, write_json};
 use super::{junit, tap};
 use crate::check::{CheckReport, Finding, Verdict};
 use serde_json::{Value, json};

@@ -1,7 +1,6 @@
 //! The report of a comparison of two documents.
 
-use super::json::{json_number, write_json};
-use super::numbers::{differ, format_number, format_short};
+use super::numbers::{differ, format_number, format_short, json_number, pass_or_fail, write_json};
 use crate::check::compare::{ArrayComparison, DocumentComparison, EntryStatistics, Tolerance, WorstEntry};
 use crate::core::error::{format_index, format_shape};
 use crate::core::name::Name;
@@ -29,7 +28,7 @@ pub fn write_text(comparison: &DocumentComparison, out: &mut dyn io::Write) -> i
     let total = comparison.pairs.len() + comparison.only_a.len() + comparison.only_b.len();
     let agreeing = comparison.pairs.iter().filter(|(_, pair)| pair.agrees()).count();
     if total > 1 {
-        writeln!(out, "{}: {agreeing} of {total} arrays agree", verdict(comparison.agrees()))?;
+        writeln!(out, "{}: {agreeing} of {total} arrays agree", pass_or_fail(comparison.agrees()))?;
     }
     Ok(())
 }
@@ -53,7 +52,7 @@ fn write_pair(
         (_, 1) => "the entry differs".to_owned(),
         (outside, n) => format!("{outside} of {n} entries {}", differ(outside)),
     };
-    let (verdict, shape) = (verdict(entries.outside == 0), format_shape(&pair.a));
+    let (verdict, shape) = (pass_or_fail(entries.outside == 0), format_shape(&pair.a));
     writeln!(out, "{verdict} {name}{shape}: {what}, {}", describe_tolerance(&pair.tolerance))?;
     if let Some(worst) = entries.worst.as_ref().filter(|worst| worst.error != 0.0) {
         writeln!(out, "  worst {}", describe_worst(worst))?;
@@ -90,17 +89,13 @@ fn describe_tolerance(tolerance: &Tolerance) -> String {
     }
 }
 
-fn verdict(agrees: bool) -> &'static str {
-    if agrees { "PASS" } else { "FAIL" }
-}
-
 /// Writes one object, on one line or indented.
 pub fn write_as_json(comparison: &DocumentComparison, pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
     let pairs = order_pairs(comparison).into_iter();
     let arrays: Vec<Value> = pairs.map(|(name, pair)| pair_to_json(name.as_ref(), pair)).collect();
     let names = |names: &[Name]| names.iter().map(Name::as_str).map(Value::from).collect::<Value>();
     let object = json!({
-        "verdict": verdict(comparison.agrees()),
+        "verdict": pass_or_fail(comparison.agrees()),
         "arrays": arrays,
         "only_a": names(&comparison.only_a),
         "only_b": names(&comparison.only_b),
@@ -112,7 +107,7 @@ fn pair_to_json(name: Option<&Name>, pair: &ArrayComparison) -> Value {
     let mut object = Map::new();
     let mut insert = |key: &str, value: Value| object.insert(key.to_owned(), value);
     insert("name", json!(name.map(Name::as_str)));
-    insert("verdict", json!(verdict(pair.agrees())));
+    insert("verdict", json!(pass_or_fail(pair.agrees())));
     insert("shape_a", json!(pair.a));
     insert("shape_b", json!(pair.b));
     insert("transposed", json!(pair.is_transposed));

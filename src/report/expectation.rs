@@ -1,7 +1,6 @@
 //! The report of a comparison of results with expected values.
 
-use super::json::{json_number, write_json};
-use super::numbers::{format_number, format_short, is_or_are};
+use super::numbers::{format_number, format_short, is_or_are, json_number, pass_or_fail, write_json};
 use crate::check::expect::GradedResult;
 use crate::core::error::{format_index, format_shape};
 use serde_json::{Map, Value, json};
@@ -48,21 +47,15 @@ pub fn write_text(results: &[GradedResult], out: &mut dyn io::Write) -> io::Resu
 }
 
 fn verdict(result: &GradedResult) -> &'static str {
-    if result.is_blank() {
-        "BLANK"
-    } else if result.passes() {
-        "PASS"
-    } else {
-        "FAIL"
-    }
+    if result.is_blank() { "BLANK" } else { pass_or_fail(result.passes()) }
 }
 
 /// Writes one object, on one line or indented.
 pub fn write_as_json(results: &[GradedResult], pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
     let by_name: Map<String, Value> =
         results.iter().map(|result| (result.name.to_string(), result_to_json(result))).collect();
-    let passes = results.iter().all(GradedResult::passes);
-    let object = json!({"verdict": if passes { "PASS" } else { "FAIL" }, "results": by_name});
+    let verdict = pass_or_fail(results.iter().all(GradedResult::passes));
+    let object = json!({"verdict": verdict, "results": by_name});
     write_json(&object, pretty, out)
 }
 

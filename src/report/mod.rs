@@ -6,7 +6,6 @@ mod check_summary;
 pub mod comparison;
 pub mod expectation;
 mod file;
-mod json;
 mod junit;
 mod markdown;
 mod numbers;

@@ -1,4 +1,7 @@
-//! Numbers in reports.
+//! Numbers, verbs and verdicts in reports, as text and as JSON.
+
+use serde_json::Value;
+use std::io;
 
 /// Formats a number with the digits that distinguish it from its neighbours; integers have no decimal point.
 pub fn format_number(value: f64) -> String {
@@ -32,4 +35,28 @@ pub(super) fn is_or_are(count: usize) -> &'static str {
 /// Returns "differs" for one thing and "differ" for several.
 pub(super) fn differ(count: usize) -> &'static str {
     if count == 1 { "differs" } else { "differ" }
+}
+
+/// Returns the verdict of a comparison.
+pub(super) fn pass_or_fail(passes: bool) -> &'static str {
+    if passes { "PASS" } else { "FAIL" }
+}
+
+/// Returns a number as JSON; one that is not finite as a string.
+pub(super) fn json_number(value: f64) -> Value {
+    match value {
+        v if v.is_finite() => Value::from(v),
+        v if v.is_nan() => Value::from("NaN"),
+        v => Value::from(if v > 0.0 { "Infinity" } else { "-Infinity" }),
+    }
+}
+
+/// Writes an object on one line, or indented.
+pub(super) fn write_json(object: &Value, pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
+    if pretty {
+        serde_json::to_writer_pretty(&mut *out, object)?;
+    } else {
+        serde_json::to_writer(&mut *out, object)?;
+    }
+    out.write_all(b"\n")
 }

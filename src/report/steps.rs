@@ -2,9 +2,8 @@
 
 pub use super::step_lines::WorkedResult;
 
-use super::json::{json_number, write_json};
 use super::markdown;
-use super::numbers::{differ, format_number};
+use super::numbers::{differ, format_number, json_number, pass_or_fail, write_json};
 use super::step_lines::{definitions, describe_grade, equality_sign, hidden_entries};
 use crate::steps::{Grade, GradeSummary, Step};
 use serde_json::{Map, Value, json};
@@ -113,7 +112,7 @@ pub fn write_as_json(
     let mut object = json!({ "steps": results.iter().map(result_to_json).collect::<Vec<Value>>() });
     if let Some(grades) = grades {
         let first = grades.first.map(|(section, step)| step_to_json(&results[section].section.steps[step]));
-        object["verdict"] = Value::from(if first.is_none() { "PASS" } else { "FAIL" });
+        object["verdict"] = Value::from(pass_or_fail(first.is_none()));
         object["compared"] = Value::from(grades.compared);
         object["wrong"] = Value::from(grades.wrong);
         object["first"] = first.unwrap_or_default();

@@ -186,7 +186,7 @@ impl Request {
         }
         let json = |out: &mut dyn Write| sections.write_json(self.pretty, out);
         match &self.out {
-            Some((path, format)) if format.extensions().contains(&"json") => {
+            Some((path, format)) if format.name() == ".json" => {
                 Ok(write_file(path, json).map_err(|error| error.with_operand(&Name::new("out")))?)
             }
             Some(_) => self.write(sections.flatten(), out),
@@ -205,7 +205,7 @@ impl Request {
     /// Refuses to write a tape or network to a file that is not JSON.
     pub(crate) fn admit_document(&self) -> Result<(), Error> {
         match &self.out {
-            Some((path, format)) if !format.extensions().contains(&"json") => {
+            Some((path, format)) if format.name() != ".json" => {
                 Err(out_error(path, format!("{} cannot hold a tape or network", format.name()))
                     .tip("write tapes and networks to .json files"))
             }

@@ -1,9 +1,8 @@
 //! A child process with a thread for each of its pipes. All three are written or read at the same time, so that the two
 //! processes cannot deadlock. The process is always waited for.
 
-use crate::core::error::{Code, Error};
+use crate::core::error::{Code, Error, sanitize};
 use crate::core::signals;
-use crate::format::sanitize;
 #[cfg(unix)]
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::OsString;

@@ -1,12 +1,12 @@
 //! Parses a program's reply. Arrays of numbers may have any shape and rank; the check reports wrong shapes.
 
 use crate::check::implementation::{Evaluation, Point};
-use crate::core::error::{Code, Error, Place};
+use crate::core::error::{Code, Error, Place, sanitize};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
+use crate::format::escape;
 use crate::format::json;
 use crate::format::json::Node;
-use crate::format::{escape, sanitize};
 use ndarray::{ArrayD, Axis, IxDyn};
 
 /// Number of characters of an unusable reply that an error shows.

@@ -42,19 +42,14 @@ impl Format for Json {
         ".json"
     }
 
-    fn extensions(&self) -> &'static [&'static str] {
-        &["json"]
-    }
-
     fn recognizes(&self, first: &[u8]) -> bool {
         let text = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first);
         matches!(text.trim_ascii_start().first(), Some(b'[' | b'{'))
     }
 
-    fn read(&self, source: Source<'_>, select: &Selector, wanted: &[Name]) -> Result<LoadedArray, Error> {
+    fn decode(&self, source: Source<'_>, select: &Selector, names: &[Name]) -> Result<LoadedArray, Error> {
         let label = source.label;
-        let found =
-            Document::new(read(source)?).take(select, wanted, label).map_err(|error| error.with_origin(label))?;
+        let found = Document::new(read(source)?).take(select, names, label)?;
         Ok(found.unwrap_or_else(|| unreachable!("a new document is complete")))
     }
 
@@ -62,7 +57,7 @@ impl Format for Json {
         true
     }
 
-    fn write(&self, arrays: &mut dyn ArrayStream, _wide: OutputDtype, out: &mut dyn io::Write) -> io::Result<()> {
+    fn write(&self, arrays: &mut dyn ArrayStream, _dtype: OutputDtype, out: &mut dyn io::Write) -> io::Result<()> {
         write_object(&[], arrays, false, out)
     }
 }

@@ -1,8 +1,8 @@
 //! Tree of a JSON document whose matrices are flat arrays.
 
 use super::number::parse_non_finite;
-use crate::core::error::{Code, Error, Place, format_count};
-use crate::format::{escape, missing_array, sanitize, unescape};
+use crate::core::error::{Code, Error, Place, format_count, sanitize};
+use crate::format::{escape, missing_array, unescape};
 use ndarray::{ArrayD, ArrayViewD, Axis, arr0};
 use std::borrow::Cow;
 

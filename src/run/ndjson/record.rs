@@ -2,11 +2,11 @@
 
 use super::engine::{Engine, OperandFacts};
 use super::plan::{DoutSource, RecordKey, RecordOperand, RecordPlan};
-use crate::core::error::{Code, Error, Fact, Note, Place, Severity, format_shape};
+use crate::core::error::{Code, Error, Fact, Note, Place, Severity, format_shape, sanitize};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
+use crate::format::InMemoryArrays;
 use crate::format::json::{self, Carried, Line, Node, parse_line};
-use crate::format::{InMemoryArrays, sanitize};
 use crate::layer::Slot;
 use crate::operand::Origin;
 use crate::report::results::check_result_names;
