@@ -19,6 +19,7 @@ fn main() {
             stdin_is_terminal: stdin.is_terminal(),
             stdout: &mut stdout,
             stdout_is_terminal,
+            columns: std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()),
             stderr: Rc::new(RefCell::new(anstream::stderr())),
             stderr_is_terminal: io::stderr().is_terminal(),
         },

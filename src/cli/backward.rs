@@ -1,8 +1,8 @@
 //! Command line of `nnlayer backward`.
 
-use super::args::{self, flag, flag_of, option, text_of};
+use super::args::{self, flag, flag_of, option, text_of, under};
 use super::request::{self, common_without};
-use super::subcommand::{Parse, Subcommand};
+use super::subcommand::{Group, Parse, Subcommand};
 use super::{graph, steps};
 use crate::core::error::Error;
 use crate::run::Command as Run;
@@ -10,14 +10,15 @@ use crate::run::chain_output::Arguments;
 use clap::{Arg, ArgMatches, Command};
 
 /// The command.
-pub(super) const COMMAND: Subcommand = Subcommand { name: "backward", command, parse: Parse::Options(parse) };
+pub(super) const COMMAND: Subcommand =
+    Subcommand { name: "backward", group: Group::Chains, command, parse: Parse::Options(parse) };
 
 const HELP: &str = "\
-Runs the tape again and goes back from its end: the upstream gradient of a layer is the gradient at the input of the
+Runs the tape again and goes back from its end: the upstream gradient of a layer is the gradient at the input of the \
 next. Results are named by their layer, as in affine1.dw; --json writes an object for each layer.
 
---check compares the gradients end to end with numerical differentiation, and names the layer that is wrong. It checks
-the gradients that the tape has, if any; give the --dout that they were computed with.
+--check compares the gradients end to end with numerical differentiation, and names the layer that is wrong. It \
+checks the gradients that the tape has, if any; give the --dout that they were computed with.
 
 Example:
   $ nnlayer affine --x 1,2 --w '1,0;0,1' --tape | nnlayer relu | nnlayer backward --only affine1.dw
@@ -26,22 +27,23 @@ Example:
    [2 2]]";
 
 fn command() -> Command {
-    Command::new(COMMAND.name)
+    let tape = flag("tape", "write the tape with its gradients in place of the results").conflicts_with("only");
+    let command = Command::new(COMMAND.name)
         .about("Compute all gradients of a recorded chain")
         .arg(Arg::new("document").value_name("TAPE").help("file of the tape; standard input by default"))
         .arg(dout())
-        .arg(flag("tape", "write the tape with its gradients instead of results").conflicts_with("only"))
-        .args(request::chain_check())
-        .args(graph::options(&["tape"]))
-        .arg(steps::option())
-        .args(common_without(&["forward", "precision", "in-format"]))
         .disable_help_flag(true)
-        .after_help(HELP)
+        .after_long_help(HELP);
+    let modes = [tape, steps::option()].into_iter().chain(graph::options(&["tape"]));
+    let command = under("Checks", request::chain_check(), command);
+    let command = under("Modes", modes, command);
+    command.args(common_without(&["forward", "precision", "in-format"]))
 }
 
 /// Returns the option `--dout` of a chain.
 pub(super) fn dout() -> Arg {
-    option("dout", "MATRIX", "upstream gradient of the last output, of its shape, or `ones` (default); 1 for a loss")
+    option("dout", "DOUT", "upstream gradient of the last output, or `ones` (default)")
+        .long_help("upstream gradient of the last output, of its shape, or `ones` (default); 1 for a loss")
 }
 
 /// Parses the options that `backward` and `net` share.

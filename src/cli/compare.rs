@@ -2,7 +2,7 @@
 
 use super::args::{flag, flag_of, option, text_of};
 use super::request::io_options;
-use super::subcommand::{Parse, Subcommand};
+use super::subcommand::{Group, Parse, Subcommand};
 use super::value;
 use crate::core::error::Error;
 use crate::run::Command as Run;
@@ -10,13 +10,14 @@ use crate::run::compare::{Arguments, Tolerances};
 use clap::{Arg, ArgMatches, Command};
 
 /// The command.
-pub(super) const COMMAND: Subcommand = Subcommand { name: "compare", command, parse: Parse::Options(parse) };
+pub(super) const COMMAND: Subcommand =
+    Subcommand { name: "compare", group: Group::Checks, command, parse: Parse::Options(parse) };
 
 const HELP: &str = "\
-Two entries agree if |a − b| ≤ atol + rtol·|b|. The defaults are rtol 1e-10 and atol 1e-12, or 1e-5 and 1e-7 if a file
-stores single precision, or 1e-2 and 1e-4 if it stores half precision. --ulp alone replaces this rule by a distance in
-units in the last place; together with --rtol or --atol, either rule suffices. NaN agrees with NaN. A name that only one
-file has counts as a difference. Exit status: 0 if all entries agree, 1 if any differ.
+Two entries agree if |a − b| ≤ atol + rtol·|b|. The defaults are rtol 1e-10 and atol 1e-12, or 1e-5 and 1e-7 if a \
+file stores single precision, or 1e-2 and 1e-4 if it stores half precision. --ulp alone replaces this rule by a \
+distance in units in the last place; together with --rtol or --atol, either rule suffices. NaN agrees with NaN. A \
+name that only one file has counts as a difference. Exit status: 0 if all entries agree, 1 if any differ.
 
 Example:
   $ nnlayer compare 1,2,3.5 1,2,3
@@ -39,7 +40,7 @@ fn command() -> Command {
         ])
         .args(io_options())
         .disable_help_flag(true)
-        .after_help(HELP)
+        .after_long_help(HELP)
 }
 
 fn parse(matches: &ArgMatches) -> Result<Run, Error> {

@@ -3,7 +3,7 @@
 use super::args::{self, choice, flag, flag_of, option, text_of, under};
 use super::layer::{operand, setting, settings};
 use super::request::{check_form, check_format, io_options};
-use super::subcommand::{Parse, Subcommand};
+use super::subcommand::{Group, Parse, Subcommand};
 use super::value;
 use crate::check::inputs;
 use crate::check::program::ProcessLifetime;
@@ -21,7 +21,8 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 /// The command, with the operands and settings of every layer.
-pub(super) const COMMAND: Subcommand = Subcommand { name: "gradcheck", command, parse: Parse::Options(parse) };
+pub(super) const COMMAND: Subcommand =
+    Subcommand { name: "gradcheck", group: Group::Checks, command, parse: Parse::Options(parse) };
 
 const HELP: &str = "\
 Example:
@@ -29,18 +30,18 @@ Example:
   PASS dx (2): all 2 entries agree with the numerical gradient (maximum error 5.55e-17)
   PASS: dx of tanh is correct
 
-The program reads one request from its standard input and writes one reply, both JSON: docs/gradcheck-protocol.md.
-Two verdicts are given: its forward pass is compared with nnlayer's, and its gradients with nnlayer's and with numerical
-gradients of its own forward pass. Exit status: 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE.";
+The program reads one request from its standard input and writes one reply, both JSON: docs/gradcheck-protocol.md. \
+Two verdicts are given: its forward pass is compared with nnlayer's, and its gradients with nnlayer's and with \
+numerical gradients of its own forward pass. Exit status: 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE.";
 
 fn command() -> Command {
     let mut names = HashSet::new();
     let mut is_new = |arg: &Arg| names.insert(arg.get_id().clone());
     let operands = LAYERS.iter().flat_map(|spec| spec.slots.iter().map(operand)).filter(&mut is_new);
-    let operands: Vec<Arg> =
-        operands.chain([option("dout", "MATRIX", "upstream gradient; random by default")]).collect();
+    let operands: Vec<Arg> = operands.chain([option("dout", "DOUT", "upstream gradient; random by default")]).collect();
     let settings: Vec<Arg> =
         LAYERS.iter().flat_map(|spec| spec.settings.iter().map(setting)).filter(&mut is_new).collect();
+    let settings = settings.into_iter().map(|setting| setting.hide_short_help(true));
     let command = Command::new(COMMAND.name)
         .about("Check the gradients of a layer or of your program against numerical differentiation")
         .args(own_options());
@@ -56,7 +57,7 @@ fn command() -> Command {
                 .help("program and its arguments; without a program, nnlayer's own layer is checked"),
         )
         .disable_help_flag(true)
-        .after_help(HELP)
+        .after_long_help(HELP)
 }
 
 fn own_options() -> Vec<Arg> {

@@ -10,21 +10,22 @@ use clap::{Arg, ArgMatches};
 /// Returns `--graph` and `--level`; `others` are options that cannot be combined with them.
 pub(super) fn options(others: &'static [&'static str]) -> [Arg; 2] {
     [
-        option("graph", "FILE", "")
+        option("graph", "FILE", "draw the computational graph")
+            .long_help(format!(
+                "draw the computational graph, with values forward and gradients backward, in the terminal or to a {} file",
+                extensions()
+            ))
             .num_args(0..=1)
             .default_missing_value("")
             .conflicts_with_all(["json", "pretty", "only", "out", "check"])
-            .conflicts_with_all(others)
-            .help(format!(
-                "draw the computational graph, values forward and gradients backward: here, or to a {} file",
-                extensions()
-            )),
-        choice(
-            "level",
-            &["tensor", "scalar"],
-            "how fine the graph is: operations on matrices, or on numbers (the default where it has few nodes)",
-        )
-        .requires("graph"),
+            .conflicts_with_all(others),
+        choice("level", &["tensor", "scalar"], "level of detail of the graph: tensor or scalar")
+            .long_help(
+                "level of detail of the graph: operations on matrices (tensor) or on numbers (scalar; the default for \
+                 small graphs)",
+            )
+            .hide_short_help(true)
+            .requires("graph"),
     ]
 }
 

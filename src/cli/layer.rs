@@ -2,69 +2,77 @@
 
 use super::args;
 use super::args::{choice, flag, flag_of, option, text_of, under};
-use super::request::{checking, common};
+use super::request::{check_options, io_options, result_options};
 use super::{graph, ndjson, request, steps, tape};
 use crate::core::error::Error;
-use crate::layer::{Kind, LayerSpec, Precision, ScalarDout, Setting, Settings, Slot};
+use crate::layer::{Example, Kind, LayerSpec, Precision, ScalarDout, Setting, Settings, Slot};
 use crate::run::Command as Run;
+use crate::run::operands::usage;
 use crate::run::request::{LayerMode, LayerRequest};
 use clap::{Arg, ArgMatches, Command};
 
-/// The command of a layer; `told` with what its help ends with.
-pub(super) fn command(spec: &'static LayerSpec, told: bool) -> Command {
-    let command = Command::new(spec.name).about(spec.about).disable_help_flag(true);
-    let command = if told { command.after_help(after_help(spec)) } else { command };
+/// Returns the command of a layer.
+pub(super) fn command(spec: &'static LayerSpec) -> Command {
+    let command = Command::new(spec.name)
+        .about(spec.about)
+        .override_usage(format!("{} [OPTIONS]", usage(spec)))
+        .disable_help_flag(true)
+        .after_long_help(after_help(spec));
+    let pictures = graph::options(&["tape", "name", "expect", "ndjson", "steps"]);
+    let modes = [steps::option()].into_iter().chain(pictures).chain(tape::options(spec)).chain(ndjson::options());
     let command = under("Operands", spec.slots.iter().map(operand).chain([dout(spec)]), command);
     let command = under("Settings", spec.settings.iter().map(setting), command);
-    let command = under("Streams", ndjson::options(), command);
-    let command = under("Chains", tape::options(), command);
-    let pictures = graph::options(&["tape", "name", "expect", "ndjson", "steps"]);
-    let command = under("Pictures", pictures.into_iter().chain([steps::option()]), command);
-    under("Options", common().into_iter().chain(checking()), command)
+    let command = under("Results", result_options(), command);
+    let command = under("Checks", check_options(), command);
+    let command = under("Modes", modes, command);
+    under("Options", io_options(), command)
 }
 
+/// Returns the option of a setting. The short help ends where the documentation has a semicolon.
 pub(super) fn setting(setting: &Setting) -> Arg {
-    match setting.kind {
-        Kind::Flag => flag(setting.name, setting.doc),
-        Kind::Choice(words) => choice(setting.name, words, setting.doc),
-        Kind::Integer => option(setting.name, "N", setting.doc),
-        Kind::Number => option(setting.name, "NUMBER", setting.doc),
-    }
+    let help = setting.doc.split(';').next().unwrap_or_default();
+    let option = match setting.kind {
+        Kind::Flag => flag(setting.name, help),
+        Kind::Choice(words) => choice(setting.name, words, help),
+        Kind::Integer => option(setting.name, "N", help),
+        Kind::Number => option(setting.name, "NUMBER", help),
+    };
+    option.long_help(setting.doc)
 }
 
+/// Returns the option of an operand.
 pub(super) fn operand(slot: &Slot) -> Arg {
     let optional = if slot.optional { ", optional" } else { "" };
     let name = slot.name.as_str().to_owned();
-    Arg::new(name.clone()).long(name).value_name("MATRIX").help(format!("{}, {}{optional}", slot.doc, slot.shape))
+    let option = Arg::new(name.clone()).value_name(name.to_uppercase()).long(name);
+    option.help(format!("{}, {}{optional}", slot.doc, slot.shape))
 }
 
 fn dout(spec: &LayerSpec) -> Arg {
     let help = match (&spec.scalar_dout, spec.is_loss()) {
         (ScalarDout::LocalFactors(_), _) => {
-            "upstream gradient ∂L/∂y, of y's shape, or `ones` (default); a bare number scales the local factors as NumPy's dot does"
+            "upstream gradient ∂L/∂y, of y's shape, or `ones` (default); a number scales the local factors, as in np.dot"
         }
-        (ScalarDout::Fills, false) => "upstream gradient ∂L/∂y, of y's shape, a number for all, or `ones` (default)",
+        (ScalarDout::Fills, false) => "upstream gradient ∂L/∂y, of y's shape, or `ones` (default); a number fills it",
         (ScalarDout::Fills, true) => "upstream gradient of the loss, 1 by default",
     };
-    option("dout", "MATRIX", help)
+    option("dout", "DOUT", help.split(';').next().unwrap_or_default()).long_help(help)
 }
 
 fn after_help(spec: &LayerSpec) -> String {
-    let formulas: Vec<String> = spec.results().map(|(name, formula)| format!("  {name} = {formula}")).collect();
-    let shapes: Vec<String> = spec.slots.iter().map(|slot| format!("  {} {}", slot.name, slot.shape)).collect();
-    let examples: Vec<String> =
-        spec.examples.iter().map(|example| format!("  $ {}\n{}", example.command, indented(example.prints))).collect();
+    let formulas: String = spec.results().map(|(name, formula)| format!("  {name} = {formula}\n")).collect();
+    let shapes: String = spec.slots.iter().map(|slot| format!("  {} {}\n", slot.name, slot.shape)).collect();
+    let indented = |line: &str| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") };
+    let example = |example: &Example| -> String {
+        format!("  $ {}\n{}\n", example.command, example.prints.lines().map(indented).collect::<String>())
+    };
+    let examples: String = spec.examples.iter().map(example).collect();
     format!(
-        "Formulas:\n{}\n\nShapes:\n{}\n\nExamples:\n{}\nSource: {}",
-        formulas.join("\n"),
-        shapes.join("\n"),
-        examples.join("\n"),
+        "An operand is numbers (1,2;3,4), JSON ([[1,2],[3,4]]), a file (.json .npy .npz .csv .tsv .safetensors), one array \
+         of a file (FILE#KEY), or - for standard input.\n\n\
+         Formulas:\n{formulas}\nShapes:\n{shapes}\nExamples:\n{examples}Source: {}",
         spec.source
     )
-}
-
-fn indented(text: &str) -> String {
-    text.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") }).collect()
 }
 
 /// Parses a layer command.

@@ -10,16 +10,22 @@ use clap::{Arg, ArgMatches};
 /// Returns the options of record streams.
 pub(super) fn options() -> [Arg; 3] {
     [
-        option(
-            "ndjson",
-            "FILE",
-            "read records from FILE or standard input, one JSON object a line with operands as keys, and write one object of results a line, in order; other keys are copied first",
-        )
-        .num_args(0..=1)
-        .default_missing_value("-"),
-        flag("keep-going", "write {\"error\":{…},\"line\":N} for a bad record and continue; exit status 1 at the end")
+        option("ndjson", "FILE", "read records, one JSON object a line, and write their results")
+            .long_help(
+                "read records from FILE or standard input, one JSON object a line with operands as keys, and write one \
+                 object of results a line, in order; other keys are copied first",
+            )
+            .num_args(0..=1)
+            .default_missing_value("-"),
+        flag("keep-going", "continue after a bad record")
+            .long_help(
+                "write {\"error\":{…},\"line\":N} for a bad record and continue; the exit status is 1 at the end",
+            )
+            .hide_short_help(true)
             .requires("ndjson"),
-        flag("unbuffered", "write the results of each record before the next is read; the default on a terminal")
+        flag("unbuffered", "write the results of each record at once")
+            .long_help("write the results of each record before the next is read; the default on a terminal")
+            .hide_short_help(true)
             .requires("ndjson"),
     ]
 }

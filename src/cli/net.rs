@@ -1,9 +1,9 @@
 //! Command line of `nnlayer net`.
 
-use super::args::{self, choice, flag, option, text_of};
+use super::args::{self, choice, flag, option, text_of, under};
 use super::backward::{dout, parse_chain};
-use super::request::{self, common_without};
-use super::subcommand::{Parse, Subcommand};
+use super::request::{self, io_options, result_options};
+use super::subcommand::{Group, Parse, Subcommand};
 use super::{graph, ndjson, steps, value};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
@@ -12,7 +12,8 @@ use crate::run::net::{Arguments, InitArguments};
 use clap::{Arg, ArgMatches, Command};
 
 /// The command.
-pub(super) const COMMAND: Subcommand = Subcommand { name: "net", command, parse: Parse::Options(parse) };
+pub(super) const COMMAND: Subcommand =
+    Subcommand { name: "net", group: Group::Chains, command, parse: Parse::Options(parse) };
 
 /// Largest number of weights of a new network: a JSON file of more would be impractical.
 const MAX_WEIGHTS: u128 = 100_000_000;
@@ -22,44 +23,45 @@ A network is a tape without saved values:
   {\"nnlayer-tape\":1,\"layers\":[{\"kind\":\"affine\",\"params\":{\"w\":[[1,2]],\"b\":[0,0]}},{\"kind\":\"relu\"}]}
 A parameter may be a string that names an array in another file of its folder: \"params.npz#fc1.w\".
 
---init writes affine layers of these sizes, with an activation between them and softmax-xent at the end. W is uniform
-in ±√(6/in) before a relu (He), otherwise in ±√(6/(in+out)) (Xavier); b is 0.
+--init writes affine layers of these sizes, with an activation between them and softmax-xent at the end. W is \
+uniform in ±√(6/in) before a relu (He), otherwise in ±√(6/(in+out)) (Xavier); b is 0.
 
---ndjson reads x and t from each record, and writes what a single layer would: y, loss, and dx, the gradient of x.
-Results inside the network are written if --only names them: fc1.dw, or dw for the dw of every layer. --only y needs no
-targets.
+--ndjson reads x and t from each record, and writes what a single layer would: y, loss, and dx, the gradient of x. \
+Results inside the network are written if --only names them: fc1.dw, or dw for the dw of every layer. --only y needs \
+no targets.
 
 Examples:
   $ nnlayer net --init 2,3,2 --seed 1 --out net.json
   $ nnlayer net net.json --x '1,2;3,4' --t 0,1 --only dw,loss";
 
 fn command() -> Command {
-    Command::new(COMMAND.name)
+    let file = Arg::new("document")
+        .value_name("NETWORK")
+        .required_unless_present("init")
+        .conflicts_with("init")
+        .help("file of the network; - is standard input");
+    let x = option("x", "X", "input of the first layer").conflicts_with("init");
+    let t = option("t", "T", "targets, if the last layer is a loss").conflicts_with("init");
+    let init = option("init", "SIZES", "write a new network of these sizes: 64,32,10");
+    let activations = &["relu", "sigmoid", "tanh"];
+    let activation = choice("activation", activations, "layer between affine layers: relu (default)").requires("init");
+    let tape =
+        flag("tape", "write a tape with saved values and gradients in place of the results").conflicts_with("only");
+    let modes = [tape, steps::option().conflicts_with("init")].into_iter();
+    let modes = modes.chain(graph::options(&["tape", "init", "ndjson"]));
+    let modes = modes.chain(ndjson::options().map(|arg| arg.conflicts_with("init")));
+    let checks = request::chain_check().map(|arg| arg.conflicts_with_all(["init", "forward"]));
+    let command = Command::new(COMMAND.name)
         .about("Run a network from a file forward and backward, or create a new one")
-        .arg(
-            Arg::new("document")
-                .value_name("NETWORK")
-                .required_unless_present("init")
-                .conflicts_with("init")
-                .help("file of the network; - is standard input"),
-        )
-        .arg(option("x", "MATRIX", "input of the first layer").conflicts_with("init"))
-        .arg(option("t", "MATRIX", "targets, if the last layer is a loss").conflicts_with("init"))
-        .arg(dout())
-        .args(ndjson::options().map(|arg| arg.conflicts_with("init")))
-        .args(graph::options(&["tape", "init", "ndjson"]))
-        .arg(steps::option().conflicts_with("init"))
-        .arg(flag("tape", "write a tape with saved values and gradients instead of results").conflicts_with("only"))
-        .args(request::chain_check().map(|arg| arg.conflicts_with_all(["init", "forward"])))
-        .arg(option("init", "SIZES", "write a new network of these sizes: 64,32,10"))
-        .arg(seed().requires("init"))
-        .arg(
-            choice("activation", &["relu", "sigmoid", "tanh"], "layer between affine layers: relu (default)")
-                .requires("init"),
-        )
-        .args(common_without(&[]))
+        .arg(file)
         .disable_help_flag(true)
-        .after_help(HELP)
+        .after_long_help(HELP);
+    let command = under("Operands", [x, t, dout()], command);
+    let command = under("New network", [init, seed().requires("init"), activation], command);
+    let command = under("Results", result_options(), command);
+    let command = under("Checks", checks, command);
+    let command = under("Modes", modes, command);
+    under("Options", io_options(), command)
 }
 
 /// Returns the option `--seed`.

@@ -1,4 +1,4 @@
-//! The options that most commands share, and the request that they make.
+//! The options that most commands share, and how they are parsed.
 
 use super::args::{choice, flag, flag_of, option, text_of};
 use crate::core::error::{Code, Error};
@@ -11,81 +11,97 @@ use crate::run::request::Request;
 use clap::{Arg, ArgAction, ArgMatches};
 use std::path::Path;
 
-const IN_FORMAT: &str =
-    "format of standard input, where its first bytes do not tell: json, npy, npz, csv, tsv, safetensors";
-
-/// The options of every layer command.
-pub(super) fn common() -> Vec<Arg> {
-    results().into_iter().chain(io_options()).collect()
-}
-
-/// The options that say which results, and where they go.
-pub(super) fn results() -> [Arg; 7] {
+/// Returns the options of every layer command that select results and say where they go.
+pub(super) fn result_options() -> [Arg; 7] {
     [
-        flag("forward", "compute no gradients").conflicts_with("dout"),
-        choice(
-            "precision",
-            &["f64", "f32", "exact"],
-            "f64 (default); f32: inputs rounded to single precision, results of single precision; exact: every number the double nearest to the formula's real value",
-        ),
-        flag("strict", "warnings are errors"),
-        flag("json", "one JSON object on one line"),
-        flag("pretty", "indented JSON"),
-        option("only", "NAMES", "show these results only: y,dx").value_delimiter(',').action(ArgAction::Append),
-        option("out", "FILE", "write results to a .json, .npz, .npy or .csv file instead"),
+        flag("forward", "compute only the forward pass").conflicts_with("dout"),
+        choice("precision", &["f64", "f32", "exact"], "precision of the arithmetic: f64 (default), f32 or exact")
+            .long_help(
+                "precision of the arithmetic: f64 (default); f32 rounds inputs and results to single precision; \
+                 exact returns for each result the double nearest to the true value of its formula",
+            ),
+        option("only", "NAMES", "show only these results: y,dx").value_delimiter(',').action(ArgAction::Append),
+        flag("json", "write one JSON object on one line"),
+        flag("pretty", "write indented JSON").hide_short_help(true),
+        option("out", "FILE", "write the results to a .json, .npz, .npy or .csv file"),
+        flag("strict", "treat warnings as errors").hide_short_help(true),
     ]
 }
 
-/// `--check`, `--expect` and `--jacobian`, of a layer.
-pub(super) fn checking() -> [Arg; 4] {
+/// Returns the options of a layer that compare results and gradients.
+pub(super) fn check_options() -> [Arg; 4] {
     [
-        flag("jacobian", "compute the full Jacobians instead, ∂y/∂x and by every parameter: a row for each output entry")
-            .conflicts_with_all(["check", "forward", "steps", "graph", "tape", "expect"]),
         check().conflicts_with_all(["expect", "forward"]),
+        option("expect", "FILE", "compare the results with the values in FILE")
+            .long_help(
+                "compare the results with the values in FILE: a JSON object with the results' names as keys, .npz or \
+                 .npy; null is not compared, and a value may be rounded to the digits that it is written with",
+            )
+            .conflicts_with("out"),
+        flag("jacobian", "compute the Jacobians")
+            .long_help(
+                "compute the Jacobian of the output with respect to each input and parameter, with a row for each \
+                 output entry",
+            )
+            .hide_short_help(true)
+            .conflicts_with_all(["check", "forward", "steps", "graph", "tape", "expect"]),
         check_format(),
-        option("expect", "FILE",
-            "compare the results with yours instead: a JSON object with their names as keys (null is a blank, and rounding to the digits you wrote is right), .npz or .npy",
-        ).conflicts_with("out"),
     ]
 }
 
-/// `--check`.
-pub(super) fn check() -> Arg {
-    flag("check", "check the gradients against numerical differentiation in twice the digits, and report that instead")
+fn check() -> Arg {
+    flag("check", "check the gradients numerically")
+        .long_help(
+            "compare the gradients with numerical differentiation in double-double arithmetic, and report that in \
+             place of the results",
+        )
         .conflicts_with_all(["out", "only"])
 }
 
-/// The options of a chain's check.
+/// Returns the options of a chain that check its gradients.
 pub(super) fn chain_check() -> [Arg; 2] {
     [check().conflicts_with("tape"), check_format()]
 }
 
-/// How a check is reported.
+/// Returns `--format`.
 pub(super) fn check_format() -> Arg {
-    choice("format", &["text", "json", "junit", "tap"], "how a check is reported: text (default), json, junit or tap")
+    choice(
+        "format",
+        &["text", "json", "junit", "tap"],
+        "format of the report of a check: text (default), json, junit or tap",
+    )
+    .hide_short_help(true)
 }
 
-/// The options of every command: how to read and to speak.
+/// Returns the options of every command that say how it reads and reports.
 pub(super) fn io_options() -> Vec<Arg> {
-    vec![
-        choice("in-format", &["json", "npy", "npz", "csv", "tsv", "safetensors"], IN_FORMAT).value_name("FORMAT"),
+    let formats = &["json", "npy", "npz", "csv", "tsv", "safetensors"];
+    let options = [
+        choice("in-format", formats, "format of standard input: json, npy, npz, csv, tsv or safetensors")
+            .long_help(
+                "format of standard input if its first bytes do not show it: json, npy, npz, csv, tsv or safetensors",
+            )
+            .value_name("FORMAT"),
         flag("no-stdin", "never read standard input"),
-        option("threads", "N", "use so many threads at most; all cores by default, and the same output for any")
+        option("threads", "N", "maximum number of threads")
+            .long_help("maximum number of threads, all cores by default; the results are the same for any number")
             .value_parser(clap::value_parser!(u16).range(1..)),
-        choice(
-            "progress",
-            &["auto", "always", "never"],
-            "a bar on standard error for what takes over a second; auto (default) on a terminal",
+        choice("progress", &["auto", "always", "never"], "when to show a progress bar").long_help(
+            "when to show a progress bar on standard error, for work of more than a second: auto (default; on a \
+                 terminal), always or never",
         ),
-        choice("error-format", &["text", "json"], "how errors and warnings are written on standard error"),
-        choice("color", &["auto", "always", "never"], "colours in messages"),
-        Arg::new("help").short('h').long("help").action(ArgAction::Help).help("print this"),
-    ]
+        choice("error-format", &["text", "json"], "format of errors and warnings: text (default) or json"),
+        choice("color", &["auto", "always", "never"], "when to use colours: auto (default), always or never"),
+    ];
+    let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
+    let help = help.help("print a summary with -h, and everything with --help");
+    options.map(|option| option.hide_short_help(true)).into_iter().chain([help]).collect()
 }
 
-/// The options of a command that has some of them only.
+/// Returns the options of every layer command without those of these names.
 pub(super) fn common_without(names: &[&str]) -> Vec<Arg> {
-    common().into_iter().filter(|arg| !names.contains(&arg.get_id().as_str())).collect()
+    let all = result_options().into_iter().chain(io_options());
+    all.filter(|arg| !names.contains(&arg.get_id().as_str())).collect()
 }
 
 /// Parses the options that are not operands or settings.
@@ -124,9 +140,9 @@ pub(super) fn in_format(matches: &ArgMatches) -> Option<&'static dyn Format> {
 fn writable(path: &str) -> Result<&'static dyn Format, Error> {
     let extension = Path::new(path).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     format::find_by_extension(extension).filter(|format| format.can_write()).ok_or_else(|| {
-        Error::new(Code::OutFormat, format!("the extension {extension:?} names no format that can be written"))
+        Error::new(Code::OutFormat, format!("{extension:?} is not an extension of a format that can be written"))
             .with_operand(&Name::new("out"))
             .with_origin(path)
-            .tip("results are written to .json, .npz, .npy or .csv files")
+            .tip("write to a .json, .npz, .npy or .csv file")
     })
 }

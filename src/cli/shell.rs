@@ -2,7 +2,7 @@
 
 use super::args::text_of;
 use super::request::io_options;
-use super::subcommand::{Parse, Subcommand};
+use super::subcommand::{Group, Parse, Subcommand};
 use crate::core::error::Error;
 use crate::run::Command as Run;
 use crate::run::pages::Arguments;
@@ -11,11 +11,16 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 /// The command `completions`.
-pub(super) const COMPLETIONS: Subcommand =
-    Subcommand { name: "completions", command: completions, parse: Parse::WithTree(parse_completions) };
+pub(super) const COMPLETIONS: Subcommand = Subcommand {
+    name: "completions",
+    group: Group::Tools,
+    command: completions,
+    parse: Parse::WithTree(parse_completions),
+};
 
 /// The command `man`.
-pub(super) const MAN: Subcommand = Subcommand { name: "man", command: man, parse: Parse::WithTree(parse_man) };
+pub(super) const MAN: Subcommand =
+    Subcommand { name: "man", group: Group::Tools, command: man, parse: Parse::WithTree(parse_man) };
 
 const COMPLETIONS_HELP: &str = "Examples:
   $ nnlayer completions bash > ~/.local/share/bash-completion/completions/nnlayer

@@ -2,7 +2,7 @@
 
 use super::args::{option, text_of};
 use super::request::{self, common_without};
-use super::subcommand::{Parse, Subcommand};
+use super::subcommand::{Group, Parse, Subcommand};
 use super::value;
 use crate::core::error::Error;
 use crate::run::Command as Run;
@@ -10,7 +10,8 @@ use crate::run::step::Arguments;
 use clap::{Arg, ArgMatches, Command};
 
 /// The command.
-pub(super) const COMMAND: Subcommand = Subcommand { name: "step", command, parse: Parse::Options(parse) };
+pub(super) const COMMAND: Subcommand =
+    Subcommand { name: "step", group: Group::Chains, command, parse: Parse::Options(parse) };
 
 const HELP: &str = "\
 Computes w ← w − lr·dw for every parameter, and writes the updated network without saved values.
@@ -35,7 +36,7 @@ fn command() -> Command {
         ))
         .args(common_without(&["forward", "precision", "in-format", "only", "json", "pretty", "strict"]))
         .disable_help_flag(true)
-        .after_help(HELP)
+        .after_long_help(HELP)
 }
 
 /// Returns the option `--lr`.

@@ -7,25 +7,25 @@ use std::ffi::OsString;
 
 const FORMS: &[&str] = &["text", "markdown"];
 
-/// `--steps`.
+/// Returns the option `--steps`.
 pub(super) fn option() -> Arg {
-    choice(
-        "steps",
-        FORMS,
-        "write out the arithmetic with the numbers filled in, as text (default) or markdown; with --json as an object",
-    )
-    .num_args(0..=1)
-    .default_missing_value("text")
-    .conflicts_with_all(["tape", "check", "out", "graph"])
+    choice("steps", FORMS, "write out the arithmetic with the numbers filled in")
+        .long_help(
+            "write out the arithmetic with the numbers filled in, as text (default) or markdown, or with --json as an \
+             object",
+        )
+        .num_args(0..=1)
+        .default_missing_value("text")
+        .conflicts_with_all(["tape", "check", "out", "graph"])
 }
 
-/// The form that is asked for.
+/// Parses `--steps`.
 pub(super) fn form(matches: &ArgMatches) -> Option<StepsFormat> {
     let markdown = text_of(matches, "steps")? == "markdown";
     Some(if markdown { StepsFormat::Markdown } else { StepsFormat::Text })
 }
 
-/// Leaves what follows `--steps` to others, unless it is a form: `backward --steps tape.json` names a file.
+/// Inserts the default value of `--steps` unless the next argument is one: in `backward --steps tape.json` it is a file.
 pub(super) fn guard(mut args: Vec<OsString>) -> Vec<OsString> {
     let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
     for n in (0..end).filter(|&n| args[n] == "--steps").collect::<Vec<_>>() {

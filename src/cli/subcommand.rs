@@ -7,9 +7,18 @@ use clap::{ArgMatches, Command};
 /// A command that is not a layer.
 pub(super) struct Subcommand {
     pub(super) name: &'static str,
+    pub(super) group: Group,
     /// Declares the options.
     pub(super) command: fn() -> Command,
     pub(super) parse: Parse,
+}
+
+/// Heading in the list of commands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Group {
+    Chains,
+    Checks,
+    Tools,
 }
 
 /// Parses the options of a command.

@@ -1,20 +1,22 @@
 //! Command line of `nnlayer sum`.
 
 use super::request::{self, common_without};
-use super::subcommand::{Parse, Subcommand};
+use super::subcommand::{Group, Parse, Subcommand};
 use crate::core::error::Error;
 use crate::run::Command as Run;
 use crate::run::sum::Arguments;
 use clap::{Arg, ArgMatches, Command};
 
 /// The command.
-pub(super) const COMMAND: Subcommand = Subcommand { name: "sum", command, parse: Parse::Options(parse) };
+pub(super) const COMMAND: Subcommand =
+    Subcommand { name: "sum", group: Group::Tools, command, parse: Parse::Options(parse) };
 
 const HELP: &str = "\
-A shard is the output of a layer, backward or net for a part of the rows: .json, .npz, or one JSON object a line.
-Losses and the gradients of parameters (dw, db) are added exactly and rounded once, so the order of the shards changes
-no bit. Means are weighted by the divisors of the shards, and the divisors are added. A loss with one number per row is
-summed over the rows. Per-row results (y, dx, dy) are left out. --only adds the results that it names, of any kind.
+A shard is the output of a layer, backward or net for a part of the rows: .json, .npz, or one JSON object a line. \
+Losses and the gradients of parameters (dw, db) are added exactly and rounded once, so the order of the shards \
+changes no bit. Means are weighted by the divisors of the shards, and the divisors are added. A loss with one number \
+per row is summed over the rows. Per-row results (y, dx, dy) are left out. --only adds the results that it names, of \
+any kind.
 
 Example:
   $ nnlayer affine --x '1,2;3,4' --w '1;1' --only dw --json > a.json
@@ -32,7 +34,7 @@ fn command() -> Command {
         .args(common_without(&["forward", "precision", "in-format"]))
         .mut_arg("only", |only| only.help("add only these results, of any kind: loss,dw"))
         .disable_help_flag(true)
-        .after_help(HELP)
+        .after_long_help(HELP)
 }
 
 fn parse(matches: &ArgMatches) -> Result<Run, Error> {

@@ -4,7 +4,7 @@ use super::args::{flag, flag_of, option, text_of};
 use super::net::seed;
 use super::request::{self, common_without};
 use super::step::{learning_rate, parse_learning_rate};
-use super::subcommand::{Parse, Subcommand};
+use super::subcommand::{Group, Parse, Subcommand};
 use super::value;
 use crate::core::error::Error;
 use crate::network::learn::Training;
@@ -13,14 +13,15 @@ use crate::run::train::{Arguments, SampleOptions};
 use clap::{Arg, ArgMatches, Command};
 
 /// The command.
-pub(super) const COMMAND: Subcommand = Subcommand { name: "train", command, parse: Parse::Options(parse) };
+pub(super) const COMMAND: Subcommand =
+    Subcommand { name: "train", group: Group::Chains, command, parse: Parse::Options(parse) };
 
 const HELP: &str = "\
-Batches follow the order of the file or, with --shuffle, a random order for each epoch; the last batch may be smaller.
-The gradient is that of the mean loss of a batch, unless the loss of the network has \"reduction\":\"sum\". Loss and
-accuracy of an epoch are measured on its batches during the epoch; --held-x and --held-t are samples that are measured
-after each epoch and not learnt from. After each epoch, --out is replaced by a checkpoint, which is a network. --resume
-continues from it, and gives the same bits as a training without interruption.
+Batches follow the order of the file or, with --shuffle, a random order for each epoch; the last batch may be \
+smaller. The gradient is that of the mean loss of a batch, unless the loss of the network has \"reduction\":\"sum\". \
+Loss and accuracy of an epoch are measured on its batches during the epoch; --held-x and --held-t are samples that \
+are measured after each epoch and not learnt from. After each epoch, --out is replaced by a checkpoint, which is a \
+network. --resume continues from it, and gives the same bits as a training without interruption.
 
 Example:
   $ nnlayer net --init 64,32,10 --seed 1 --out net.json
@@ -30,10 +31,10 @@ fn command() -> Command {
     Command::new(COMMAND.name)
         .about("Train a network by gradient descent")
         .arg(Arg::new("document").value_name("NETWORK").required(true).help("network to start with"))
-        .arg(option("x", "MATRIX", "samples, one per row").required(true))
-        .arg(option("t", "MATRIX", "targets of the samples").required(true))
-        .arg(option("held-x", "MATRIX", "samples that are measured and not learnt from").requires("held-t"))
-        .arg(option("held-t", "MATRIX", "targets of these samples").requires("held-x"))
+        .arg(option("x", "X", "samples, one per row").required(true))
+        .arg(option("t", "T", "targets of the samples").required(true))
+        .arg(option("held-x", "X", "samples that are measured and not learnt from").requires("held-t"))
+        .arg(option("held-t", "T", "targets of these samples").requires("held-x"))
         .arg(option("epochs", "N", "number of passes over all samples, 1 by default"))
         .arg(option("batch", "N", "number of samples per step, 32 by default"))
         .arg(learning_rate().help("learning rate, 0.1 by default"))
@@ -44,7 +45,7 @@ fn command() -> Command {
         .mut_arg("out", |out| out.required(true).help("file of the trained network, .json, written after each epoch"))
         .mut_arg("json", |json| json.help("write one JSON object per epoch, each on a line"))
         .disable_help_flag(true)
-        .after_help(HELP)
+        .after_long_help(HELP)
 }
 
 fn parse(matches: &ArgMatches) -> Result<Run, Error> {

@@ -15,6 +15,8 @@ pub struct Io<'a> {
     pub stdin_is_terminal: bool,
     /// Standard output, for data only. A stream to a terminal removes colours where they are not supported.
     pub stdout: &'a mut dyn Write,
+    /// Width for help in columns, if the environment defines one.
+    pub columns: Option<usize>,
     /// True if standard output is a terminal: record streams are then flushed after each record.
     pub stdout_is_terminal: bool,
     /// Standard error, for messages only; the stream removes colours where they are not supported.

@@ -1,4 +1,4 @@
-//! What commands do: from typed requests to results, messages and the exit status.
+//! Runs commands: from typed requests to results, messages and the exit status.
 
 pub(crate) mod backward;
 mod chain;
@@ -24,6 +24,7 @@ pub(crate) mod pages;
 pub(crate) mod progress;
 pub(crate) mod request;
 mod results;
+pub(crate) mod session;
 pub(crate) mod status;
 pub(crate) mod step;
 pub(crate) mod steps;

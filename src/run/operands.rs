@@ -173,10 +173,17 @@ pub(crate) fn required(slot: &Slot) -> Error {
 }
 
 fn missing_option(spec: &LayerSpec, slot: &Slot) -> Error {
-    let options: Vec<String> =
-        spec.slots.iter().filter(|slot| !slot.optional).map(|slot| format!("--{} MATRIX", slot.name)).collect();
     required(slot)
-        .fact(format!("usage: nnlayer {} {}", spec.name, options.join(" ")))
+        .fact(format!("usage: {}", usage(spec)))
         .fact(format!("example: {}", spec.examples[0].command))
         .tip(format!("see nnlayer {} --help; a JSON object with these keys can be piped in", spec.name))
+}
+
+/// Returns the command line of a layer with its operands: `nnlayer affine --x X --w W [--b B]`.
+pub(crate) fn usage(spec: &LayerSpec) -> String {
+    let operand = |slot: &Slot| {
+        let option = format!("--{} {}", slot.name, slot.name.as_str().to_uppercase());
+        if slot.optional { format!(" [{option}]") } else { format!(" {option}") }
+    };
+    format!("nnlayer {}{}", spec.name, spec.slots.iter().map(operand).collect::<String>())
 }

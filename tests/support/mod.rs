@@ -75,6 +75,7 @@ fn run(args: &[&str], stdin: &[u8], terminal: bool) -> Ran {
         stdin_is_terminal: terminal,
         stdout: &mut stdout,
         stdout_is_terminal: false,
+        columns: None,
         stderr: stderr.clone(),
         stderr_is_terminal: false,
     };

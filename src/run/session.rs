@@ -1,0 +1,64 @@
+//! Runs a command with the streams of the process.
+
+use super::command::Command;
+use super::io::Io;
+use super::messages::Messages;
+use super::progress::{Bar, BarWriter};
+use super::status::Status;
+use crate::core::error::{Code, Error};
+use crate::format::Format;
+use crate::operand::OperandReader;
+use crate::operand::stdin::Stdin;
+use crate::parallel::progress::with_listener;
+use crate::parallel::scope::with_thread_limit;
+use std::io;
+use std::io::Write;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Time after which a progress bar is shown.
+const BAR_DELAY: Duration = Duration::from_secs(1);
+
+/// Options of every command that say how it reads and reports.
+pub(crate) struct Options {
+    /// Maximum number of threads; 0 for all cores.
+    pub(crate) threads: usize,
+    /// True if standard input is never read.
+    pub(crate) no_stdin: bool,
+    /// Format of standard input, if it is given.
+    pub(crate) in_format: Option<&'static dyn Format>,
+    /// True if a progress bar is shown; by default on a terminal.
+    pub(crate) progress: Option<bool>,
+}
+
+/// Runs a command and reports its error.
+pub(crate) fn run(command: Command, options: &Options, as_json: bool, io: Io<'_>) -> Status {
+    let Io { stdin, stdin_is_terminal, stdout, stdout_is_terminal, stderr, stderr_is_terminal, .. } = io;
+    let has_bar = options.progress.unwrap_or(stderr_is_terminal) && !as_json;
+    let bar = has_bar.then(|| Bar::new(Rc::clone(&stderr), BAR_DELAY));
+    let mut messages = Messages { stream: stderr, as_json, stdout_is_terminal };
+    let mut reader = OperandReader::new(Stdin::new(stdin, stdin_is_terminal));
+    reader.stdin.closed = options.no_stdin;
+    reader.in_format = options.in_format;
+    let mut bar_writer;
+    let out: &mut dyn Write = match &bar {
+        Some(bar) if stdout_is_terminal => {
+            bar_writer = BarWriter { out: stdout, bar: Rc::clone(bar) };
+            &mut bar_writer
+        }
+        _ => stdout,
+    };
+    let work = || command.run(&mut reader, out, &mut messages).unwrap_or_else(|error| report(&error, &mut messages));
+    with_thread_limit(options.threads, || with_listener(bar.map(Bar::listener), work))
+}
+
+/// Reports the error that ended a command.
+fn report(error: &anyhow::Error, messages: &mut Messages) -> Status {
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return messages.error(error);
+    }
+    if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        return Status::ClosedPipe;
+    }
+    messages.error(&Error::new(Code::WriteFailed, format!("cannot be written: {error}")).with_origin("standard output"))
+}
