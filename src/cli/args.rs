@@ -13,12 +13,14 @@ pub(super) fn option(name: &'static str, value: &'static str, help: &'static str
     Arg::new(name).long(name).value_name(value).help(help)
 }
 
-/// Returns an option that takes one of these words.
-pub(super) fn choice(name: &'static str, words: &'static [&'static str], help: &'static str) -> Arg {
-    option(name, "", help)
-        .value_name(words.join("|"))
-        .value_parser(PossibleValuesParser::new(words))
-        .hide_possible_values(true)
+/// Returns an option that takes one of these words, which the help names.
+pub(super) fn choice(
+    name: &'static str,
+    value: &'static str,
+    words: &'static [&'static str],
+    help: &'static str,
+) -> Arg {
+    option(name, value, help).value_parser(PossibleValuesParser::new(words)).hide_possible_values(true)
 }
 
 /// Returns an option without a value.

@@ -45,7 +45,7 @@ fn command() -> Command {
     let command = Command::new(COMMAND.name)
         .about("Check the gradients of a layer or of your program against numerical differentiation")
         .args(own_options());
-    let command = under("Operands: random by default", operands, command);
+    let command = under("Operands, random by default", operands, command);
     let command = under("Settings of the layer", settings, command);
     under("Options", io_options(), command)
         .arg(
@@ -72,7 +72,7 @@ fn own_options() -> Vec<Arg> {
         .action(ArgAction::Append)
         .num_args(1..),
         option("seed", "N", "random seed (default 1)"),
-        choice("precision", &["f64", "f32"], "precision of the program: f64 (default) or f32"),
+        choice("precision", "TYPE", &["f64", "f32"], "precision of the program: f64 (default) or f32"),
         flag("persistent", "start the program once; it answers each line with a line"),
         option("timeout", "SECONDS", "time limit for each request (default 10)"),
         flag("json", "write one JSON object on one line"),

@@ -19,7 +19,7 @@ pub(super) fn options(others: &'static [&'static str]) -> [Arg; 2] {
             .default_missing_value("")
             .conflicts_with_all(["json", "pretty", "only", "out", "check"])
             .conflicts_with_all(others),
-        choice("level", &["tensor", "scalar"], "level of detail of the graph: tensor or scalar")
+        choice("level", "LEVEL", &["tensor", "scalar"], "level of detail of the graph: tensor or scalar")
             .long_help(
                 "level of detail of the graph: operations on matrices (tensor) or on numbers (scalar; the default for \
                  small graphs)",

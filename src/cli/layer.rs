@@ -33,9 +33,9 @@ pub(super) fn setting(setting: &Setting) -> Arg {
     let help = setting.doc.split(';').next().unwrap_or_default();
     let option = match setting.kind {
         Kind::Flag => flag(setting.name, help),
-        Kind::Choice(words) => choice(setting.name, words, help),
+        Kind::Choice(words) => choice(setting.name, "WORD", words, help),
         Kind::Integer => option(setting.name, "N", help),
-        Kind::Number => option(setting.name, "NUMBER", help),
+        Kind::Number => option(setting.name, "N", help),
     };
     option.long_help(setting.doc)
 }
@@ -45,7 +45,8 @@ pub(super) fn operand(slot: &Slot) -> Arg {
     let optional = if slot.optional { ", optional" } else { "" };
     let name = slot.name.as_str().to_owned();
     let option = Arg::new(name.clone()).value_name(name.to_uppercase()).long(name);
-    option.help(format!("{}, {}{optional}", slot.doc, slot.shape))
+    let help = |doc: &str| format!("{doc}, {}{optional}", slot.shape);
+    option.help(help(slot.doc.split(';').next().unwrap_or_default())).long_help(help(slot.doc))
 }
 
 fn dout(spec: &LayerSpec) -> Arg {

@@ -44,7 +44,8 @@ fn command() -> Command {
     let t = option("t", "T", "targets, if the last layer is a loss").conflicts_with("init");
     let init = option("init", "SIZES", "write a new network of these sizes: 64,32,10");
     let activations = &["relu", "sigmoid", "tanh"];
-    let activation = choice("activation", activations, "layer between affine layers: relu (default)").requires("init");
+    let activation =
+        choice("activation", "LAYER", activations, "layer between affine layers: relu (default)").requires("init");
     let tape =
         flag("tape", "write a tape with saved values and gradients in place of the results").conflicts_with("only");
     let modes = [tape, steps::option().conflicts_with("init")].into_iter();

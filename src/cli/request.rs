@@ -15,15 +15,14 @@ use std::path::Path;
 pub(super) fn result_options() -> [Arg; 7] {
     [
         flag("forward", "compute only the forward pass").conflicts_with("dout"),
-        choice("precision", &["f64", "f32", "exact"], "precision of the arithmetic: f64 (default), f32 or exact")
-            .long_help(
-                "precision of the arithmetic: f64 (default); f32 rounds inputs and results to single precision; \
+        choice("precision", "TYPE", &["f64", "f32", "exact"], "arithmetic: f64 (default), f32 or exact").long_help(
+            "precision of the arithmetic: f64 (default); f32 rounds inputs and results to single precision; \
                  exact returns for each result the double nearest to the true value of its formula",
-            ),
+        ),
         option("only", "NAMES", "show only these results: y,dx").value_delimiter(',').action(ArgAction::Append),
         flag("json", "write one JSON object on one line"),
         flag("pretty", "write indented JSON").hide_short_help(true),
-        option("out", "FILE", "write the results to a .json, .npz, .npy or .csv file"),
+        option("out", "FILE", "write to a .json, .npz, .npy or .csv file"),
         flag("strict", "treat warnings as errors").hide_short_help(true),
     ]
 }
@@ -67,6 +66,7 @@ pub(super) fn chain_check() -> [Arg; 2] {
 pub(super) fn check_format() -> Arg {
     choice(
         "format",
+        "FORMAT",
         &["text", "json", "junit", "tap"],
         "format of the report of a check: text (default), json, junit or tap",
     )
@@ -77,21 +77,20 @@ pub(super) fn check_format() -> Arg {
 pub(super) fn io_options() -> Vec<Arg> {
     let formats = &["json", "npy", "npz", "csv", "tsv", "safetensors"];
     let options = [
-        choice("in-format", formats, "format of standard input: json, npy, npz, csv, tsv or safetensors")
+        choice("in-format", "FORMAT", formats, "format of standard input: json, npy, npz, csv, tsv or safetensors")
             .long_help(
                 "format of standard input if its first bytes do not show it: json, npy, npz, csv, tsv or safetensors",
-            )
-            .value_name("FORMAT"),
+            ),
         flag("no-stdin", "never read standard input"),
         option("threads", "N", "maximum number of threads")
             .long_help("maximum number of threads, all cores by default; the results are the same for any number")
             .value_parser(clap::value_parser!(u16).range(1..)),
-        choice("progress", &["auto", "always", "never"], "when to show a progress bar").long_help(
+        choice("progress", "WHEN", &["auto", "always", "never"], "when to show a progress bar").long_help(
             "when to show a progress bar on standard error, for work of more than a second: auto (default; on a \
                  terminal), always or never",
         ),
-        choice("error-format", &["text", "json"], "format of errors and warnings: text (default) or json"),
-        choice("color", &["auto", "always", "never"], "when to use colours: auto (default), always or never"),
+        choice("error-format", "FORMAT", &["text", "json"], "format of errors and warnings: text (default) or json"),
+        choice("color", "WHEN", &["auto", "always", "never"], "when to use colours: auto (default), always or never"),
     ];
     let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
     let help = help.help("print a summary with -h, and everything with --help");

@@ -9,7 +9,7 @@ const FORMS: &[&str] = &["text", "markdown"];
 
 /// Returns the option `--steps`.
 pub(super) fn option() -> Arg {
-    choice("steps", FORMS, "write out the arithmetic with the numbers filled in")
+    choice("steps", "FORM", FORMS, "write out the arithmetic with the numbers filled in")
         .long_help(
             "write out the arithmetic with the numbers filled in, as text (default) or markdown, or with --json as an \
              object",
