@@ -119,7 +119,7 @@ fn a_place_in_a_large_batch_is_that_in_the_whole() {
     let refused = nnlayer(&["relu", "--x", &x, "--only", "z", "--out", &out]);
     assert!(refused.refusal().contains("there is no result z"), "{}", refused.stderr);
     let refused = nnlayer(&["relu", "--x", &x, "--out", &path("y.npy")]);
-    assert!(refused.refusal().contains(".npy holds one result, there are 2: y, dx"), "{}", refused.stderr);
+    assert!(refused.refusal().contains(".npy holds one array, but there are 2 results: y, dx"), "{}", refused.stderr);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing half-written stays");
 }
 

@@ -33,6 +33,7 @@ mod article; // the numbers of the source article
 mod chunked; // batches computed in chunks of rows
 mod digits; // handwritten digits through a pipe
 mod docs; // console blocks of README, docs and help
+mod help; // summaries, full help, and what each names
 mod hostile; // memory that hostile files may cost
 mod interrupted; // output files when the program is killed or the disk is full
 mod json; // which JSON is read

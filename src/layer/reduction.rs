@@ -13,7 +13,7 @@ use ndarray::ArrayD;
 pub(super) const REDUCTION: Setting = Setting {
     name: "reduction",
     kind: Kind::Choice(&["sum", "mean", "none"]),
-    doc: "reduction of the rows' losses: sum (default), mean, or none for one loss per row with the gradients of the sum",
+    doc: "reduction: sum (default), mean or none; none gives one loss per row, with the gradients of the sum",
 };
 
 /// The setting `--empty`.

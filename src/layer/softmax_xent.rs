@@ -95,11 +95,11 @@ dx = y·Σt − t  (3)
 };
 
 const IGNORE_INDEX: Setting =
-    Setting { name: "ignore-index", kind: Kind::Integer, doc: "class index whose rows are ignored (default: none)" };
+    Setting { name: "ignore-index", kind: Kind::Integer, doc: "class index whose rows are ignored; none by default" };
 const LABEL_SMOOTHING: Setting = Setting {
     name: "label-smoothing",
     kind: Kind::Number,
-    doc: "label smoothing ls in [0, 1]: targets become (1 − ls)·t + ls/C",
+    doc: "label smoothing ls in [0, 1]; targets become (1 − ls)·t + ls/C",
 };
 
 /// loss = −Σ E·log_softmax(x)/d.

@@ -14,7 +14,7 @@ use std::ops::Range;
 pub(super) const T_KIND: Setting = Setting {
     name: "t-kind",
     kind: Kind::Choice(&["dense", "index"]),
-    doc: "kind of targets: dense rows or class indices (default: by the rank of t)",
+    doc: "kind of targets: dense rows or class index; by default, the rank of t decides",
 };
 
 /// Kind of targets.
