@@ -1,9 +1,10 @@
 //! Command line of `nnlayer backward`.
 
 use super::args::{self, flag, flag_of, option, text_of, under};
+use super::graph;
 use super::request::{self, common_without};
+use super::steps;
 use super::subcommand::{Group, Parse, Subcommand};
-use super::{graph, steps};
 use crate::core::error::Error;
 use crate::run::Command as Run;
 use crate::run::chain_output::Arguments;

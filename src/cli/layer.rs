@@ -2,8 +2,12 @@
 
 use super::args;
 use super::args::{choice, flag, flag_of, option, text_of, under};
+use super::graph;
+use super::ndjson;
+use super::request;
 use super::request::{check_options, io_options, result_options};
-use super::{graph, ndjson, request, steps, tape};
+use super::steps;
+use super::tape;
 use crate::core::error::Error;
 use crate::layer::{Example, Kind, LayerSpec, Precision, ScalarDout, Setting, Settings, Slot};
 use crate::run::Command as Run;

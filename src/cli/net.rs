@@ -2,9 +2,12 @@
 
 use super::args::{self, choice, flag, option, text_of, under};
 use super::backward::{dout, parse_chain};
+use super::graph;
+use super::ndjson;
 use super::request::{self, io_options, result_options};
+use super::steps;
 use super::subcommand::{Group, Parse, Subcommand};
-use super::{graph, ndjson, steps, value};
+use super::value;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::run::Command as Run;

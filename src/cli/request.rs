@@ -17,7 +17,7 @@ pub(super) fn result_options() -> [Arg; 7] {
         flag("forward", "compute only the forward pass").conflicts_with("dout"),
         choice("precision", "TYPE", &["f64", "f32", "exact"], "arithmetic: f64 (default), f32 or exact").long_help(
             "precision of the arithmetic: f64 (default); f32 rounds inputs and results to single precision; \
-                 exact returns for each result the double nearest to the true value of its formula",
+                 exact returns for each result the double closest to the true value of its formula",
         ),
         option("only", "NAMES", "show only these results: y,dx").value_delimiter(',').action(ArgAction::Append),
         flag("json", "write one JSON object on one line"),

@@ -1,8 +1,17 @@
 //! The tree of all commands, and the parsing of a command line with it.
 
 use super::args::{flag_of, text_of};
+use super::backward;
+use super::compare;
+use super::gradcheck;
+use super::layer;
+use super::net;
+use super::request;
+use super::shell;
+use super::step;
 use super::subcommand::{Group, Parse, Subcommand};
-use super::{backward, compare, gradcheck, layer, net, request, shell, step, sum, train};
+use super::sum;
+use super::train;
 use crate::core::error::Error;
 use crate::layer::LAYERS;
 use crate::run;

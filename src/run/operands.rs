@@ -83,7 +83,7 @@ pub(crate) fn accepted_keys(slot: &Slot) -> Vec<Name> {
     if slot.name == Name::X { vec![Name::X, Name::Y] } else { vec![slot.name.clone()] }
 }
 
-/// What standard input provides to operands without an option.
+/// The part of standard input that operands without an option are read from.
 #[derive(Default)]
 struct Piped {
     has_been_read: bool,
@@ -93,7 +93,7 @@ struct Piped {
     bare: Option<Name>,
 }
 
-/// The part of standard input that provides an operand.
+/// Key of an operand in standard input.
 #[derive(PartialEq)]
 enum PipedKey {
     /// All of it: it is one array without a name.

@@ -1,4 +1,4 @@
-//! How far something long is: a bar on a terminal, after a second.
+//! The progress bar on a terminal.
 
 use super::io::Stderr;
 use crate::parallel::progress::Listener;
@@ -7,58 +7,58 @@ use std::io::{self, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// How wide the bar is.
-const WIDTH: usize = 30;
-/// The time between two looks of the bar.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Width of the bar, in characters.
+const BAR_CHARS: usize = 30;
+/// Minimum time between two updates of the bar.
+const UPDATE_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A bar that is there while something takes long.
+/// A progress bar.
 pub(crate) struct Bar {
     stream: Stderr,
-    next: Cell<Instant>,
-    shown: Cell<bool>,
-    /// Whether output on the same terminal stands within a line.
-    within: Cell<bool>,
+    next_update: Cell<Instant>,
+    is_shown: Cell<bool>,
+    /// True if the last output on the same terminal did not end its line.
+    is_within_line: Cell<bool>,
 }
 
 impl Bar {
-    /// A bar that is shown after so long.
-    pub(crate) fn new(stream: Stderr, after: Duration) -> Rc<Bar> {
-        let next = Cell::new(Instant::now() + after);
-        Rc::new(Bar { stream, next, shown: Cell::new(false), within: Cell::new(false) })
+    /// Returns a bar that is shown after a delay.
+    pub(crate) fn new(stream: Stderr, delay: Duration) -> Rc<Bar> {
+        let next_update = Cell::new(Instant::now() + delay);
+        Rc::new(Bar { stream, next_update, is_shown: Cell::new(false), is_within_line: Cell::new(false) })
     }
 
-    /// What shows it.
+    /// Returns the listener that shows progress in the bar.
     pub(crate) fn listener(self: Rc<Bar>) -> Listener {
-        Rc::new(move |what, part| if part < 1.0 { self.show(what, part) } else { self.clear() })
+        Rc::new(move |name, fraction| if fraction < 1.0 { self.show(name, fraction) } else { self.clear() })
     }
 
-    fn show(&self, what: &str, part: f64) {
-        if self.within.get() || Instant::now() < self.next.get() {
+    fn show(&self, name: &str, fraction: f64) {
+        if self.is_within_line.get() || Instant::now() < self.next_update.get() {
             return;
         }
-        self.next.set(Instant::now() + PAUSE);
-        self.shown.set(true);
+        self.next_update.set(Instant::now() + UPDATE_INTERVAL);
+        self.is_shown.set(true);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-        // a part of the width
-        let full = (WIDTH as f64 * part) as usize;
-        self.say(&format!("\r\x1b[K{what} {}{} ", "█".repeat(full), "░".repeat(WIDTH.saturating_sub(full))));
+        // A fraction of the width is small and not negative.
+        let full = (BAR_CHARS as f64 * fraction) as usize;
+        self.write(&format!("\r\x1b[K{name} {}{} ", "█".repeat(full), "░".repeat(BAR_CHARS.saturating_sub(full))));
     }
 
     fn clear(&self) {
-        if self.shown.replace(false) {
-            self.say("\r\x1b[K");
+        if self.is_shown.replace(false) {
+            self.write("\r\x1b[K");
         }
     }
 
-    /// A bar that cannot be shown is missed by nobody.
-    fn say(&self, text: &str) {
+    /// Writes to standard error; a failure is ignored, since the bar carries no result.
+    fn write(&self, text: &str) {
         let mut stream = self.stream.borrow_mut();
         let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
     }
 }
 
-/// Output on the terminal of the bar, which is gone when it comes, and does not come back within a line.
+/// Writer for output on the terminal of the bar: it clears the bar first and keeps it away within a line.
 pub(crate) struct BarWriter<'a> {
     pub(crate) out: &'a mut dyn Write,
     pub(crate) bar: Rc<Bar>,
@@ -69,7 +69,7 @@ impl Write for BarWriter<'_> {
         self.bar.clear();
         let written = self.out.write(bytes)?;
         if let Some(last) = bytes[..written].last() {
-            self.bar.within.set(*last != b'\n');
+            self.bar.is_within_line.set(*last != b'\n');
             self.out.flush()?;
         }
         Ok(written)
@@ -87,10 +87,10 @@ mod tests {
     use crate::parallel::progress::{Progress, with_listener};
     use std::cell::RefCell;
 
-    /// What a terminal is told of some work, and of output beside it.
-    fn told(after: Duration, work: impl FnOnce(&mut BarWriter<'_>)) -> String {
+    /// Returns what a terminal receives during some work that writes output.
+    fn screen_of(delay: Duration, work: impl FnOnce(&mut BarWriter<'_>)) -> String {
         let screen = Rc::new(RefCell::new(Vec::new()));
-        let bar = Bar::new(Rc::clone(&screen) as Stderr, after);
+        let bar = Bar::new(Rc::clone(&screen) as Stderr, delay);
         let mut output = Screen(Rc::clone(&screen));
         let mut out = BarWriter { out: &mut output, bar: Rc::clone(&bar) };
         with_listener(Some(bar.listener()), || work(&mut out));
@@ -113,36 +113,36 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_is_shown_after_a_while_and_goes_with_its_work() {
+    fn the_bar_is_shown_after_a_delay_and_cleared_at_the_end() {
         let bar = format!("\r\x1b[Kreading {}{} \r\x1b[K", "█".repeat(10), "░".repeat(20));
-        assert_eq!(told(Duration::ZERO, |_| third("reading")), bar);
-        assert_eq!(told(Duration::from_secs(60), |_| third("reading")), "");
+        assert_eq!(screen_of(Duration::ZERO, |_| third("reading")), bar);
+        assert_eq!(screen_of(Duration::from_secs(60), |_| third("reading")), "");
     }
 
     #[test]
-    fn it_looks_no_more_often_than_an_eye_does() {
+    fn updates_are_at_least_an_interval_apart() {
         let many = |_: &mut BarWriter<'_>| {
             let progress = Progress::new("computing", 1000);
             (0..999).for_each(|_| progress.advance(1));
         };
-        assert_eq!(told(Duration::ZERO, many).matches("computing").count(), 1);
+        assert_eq!(screen_of(Duration::ZERO, many).matches("computing").count(), 1);
     }
 
     #[test]
-    fn output_is_not_mixed_with_it() {
-        let told = told(Duration::ZERO, |out| {
+    fn the_bar_is_cleared_before_output() {
+        let screen = screen_of(Duration::ZERO, |out| {
             let progress = Progress::new("writing", 3);
             progress.advance(1);
             out.write_all(b"[1,").unwrap();
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(UPDATE_INTERVAL);
             progress.advance(1);
             out.write_all(b"2]\n").unwrap();
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(UPDATE_INTERVAL);
             third("not heard");
             progress.advance(0);
         });
-        let bars: Vec<&str> = told.split("\r\x1b[K").collect();
-        assert!(bars.len() == 5 && bars[1].starts_with("writing █") && bars[3].starts_with("writing █"), "{told:?}");
+        let bars: Vec<&str> = screen.split("\r\x1b[K").collect();
+        assert!(bars.len() == 5 && bars[1].starts_with("writing █") && bars[3].starts_with("writing █"), "{screen:?}");
         assert_eq!((bars[0], bars[2], bars[4]), ("", "[1,2]\n", ""));
     }
 }

@@ -13,7 +13,7 @@ use crate::report::steps::StepsFormat;
 use crate::report::{ChainReport, Report, ResultHeader, text, write_file};
 use std::io::{BufWriter, Write};
 
-/// What most commands are asked for, apart from operands and settings.
+/// Options that most commands share, apart from operands and settings.
 pub(crate) struct Request {
     pub(crate) precision: Precision,
     /// True if no gradients are computed.
@@ -49,7 +49,7 @@ pub(crate) struct LayerRequest {
     pub(crate) common: Request,
 }
 
-/// What a layer command writes.
+/// Kind of output of a layer command.
 pub(crate) enum LayerMode {
     /// Results, or a tape if the layer extends one.
     Results,

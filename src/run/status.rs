@@ -1,4 +1,4 @@
-//! How a run ends.
+//! The outcome of a run and its exit status.
 
 /// Outcome of a run; decides the exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
