@@ -13,7 +13,7 @@ const LAYER: &str = r#"//! Scale and shift: y = x∘gamma + delta.
 use super::arrays::{elements, rows, with_rank};
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AnyLayer, Given, Layer};
-use super::spec::{LayerSpec, Role, ScalarDout, Slot};
+use super::spec::{LayerSpec, ScalarDout, Slot};
 use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
@@ -23,10 +23,6 @@ use ndarray::{Array2, ArrayD};
 const GAMMA: Name = Name::fixed("gamma");
 const DELTA: Name = Name::fixed("delta");
 
-const fn slot(name: Name, role: Role, shape: &'static str, gradient: &'static str) -> Slot {
-    Slot { name, role, shape, optional: false, gradient: Some(gradient), doc: "operand" }
-}
-
 pub(super) const SPEC: LayerSpec = LayerSpec {
     name: "scale-shift",
     about: "y = x∘gamma + delta",
@@ -34,9 +30,9 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     output: Name::Y,
     logit_gradient: None,
     slots: &[
-        slot(Name::X, Role::Input, "(N×D) or (D)", "dout∘gamma"),
-        slot(GAMMA, Role::Parameter, "(D)", "Σ_rows dout∘x"),
-        slot(DELTA, Role::Parameter, "(D)", "Σ_rows dout"),
+        Slot::input(Name::X, "(N×D) or (D)", "dout∘gamma", "input"),
+        Slot::parameter(GAMMA, "(D)", "Σ_rows dout∘x", "scale"),
+        Slot::parameter(DELTA, "(D)", "Σ_rows dout", "shift"),
     ],
     settings: &[],
     scalar_dout: ScalarDout::Fills,

@@ -43,6 +43,6 @@ fn a_result_alone_has_the_bits_that_it_has_among_all() {
 fn an_unknown_result_is_refused_with_the_names_of_all_results() {
     for (only, there) in [("db", "y, dx, dw"), ("z", "y, dx, dw"), ("dw,loss", "y, dx, dw")] {
         let ran = nnlayer(&["affine", "--x", "1,2", "--w", "1;2", "--only", only]);
-        assert!(ran.refusal().contains(&format!("tip: the results are {there}\n")), "{}", ran.stderr);
+        assert!(ran.refusal().contains(&format!("tip: use one or more of {there}\n")), "{}", ran.stderr);
     }
 }

@@ -40,22 +40,8 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     output: Name::Y,
     logit_gradient: None,
     slots: &[
-        Slot {
-            name: Name::X,
-            role: Role::Input,
-            shape: "(N×in) or (in)",
-            optional: false,
-            gradient: Some("dout·Wᵀ"),
-            doc: "input",
-        },
-        Slot {
-            name: Name::W,
-            role: Role::Parameter,
-            shape: "(in×out)",
-            optional: false,
-            gradient: Some("xᵀ·dout"),
-            doc: "weight W",
-        },
+        Slot::input(Name::X, "(N×in) or (in)", "dout·Wᵀ", "input"),
+        Slot::parameter(Name::W, "(in×out)", "xᵀ·dout", "weight W"),
         Slot {
             name: Name::B,
             role: Role::Parameter,

@@ -23,7 +23,7 @@
 use super::arrays::map;
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AnyLayer, Layer};
-use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot};
+use super::spec::{Example, LayerSpec, ScalarDout, Slot};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::ops::ArrayOps;
@@ -36,14 +36,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     outputs: &[(Name::Y, "max(x, 0)")],
     output: Name::Y,
     logit_gradient: None,
-    slots: &[Slot {
-        name: Name::X,
-        role: Role::Input,
-        shape: "(N×D), (D) or scalar",
-        optional: false,
-        gradient: Some("dout where x > 0, else 0"),
-        doc: "input; the function is applied to each element",
-    }],
+    slots: &[Slot::input(Name::X, "(N×D), (D) or scalar", "dout where x > 0, else 0", "input, element-wise")],
     settings: &[],
     scalar_dout: ScalarDout::Fills,
     examples: &[

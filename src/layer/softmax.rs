@@ -23,7 +23,7 @@ use super::arrays::{rows, with_rank};
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AnyLayer, Given, Layer};
 use super::settings::{Kind, Setting, Settings};
-use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot};
+use super::spec::{Example, LayerSpec, ScalarDout, Slot};
 use super::targets::{distribution_tolerance, warn_of_non_distribution};
 use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
@@ -38,14 +38,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     outputs: &[(Name::Y, "softmax(x)")],
     output: Name::Y,
     logit_gradient: None,
-    slots: &[Slot {
-        name: Name::X,
-        role: Role::Input,
-        shape: "(N×C) or (C)",
-        optional: false,
-        gradient: Some("y∘(dout − Σ dout∘y)"),
-        doc: "logits",
-    }],
+    slots: &[Slot::input(Name::X, "(N×C) or (C)", "y∘(dout − Σ dout∘y)", "logits")],
     settings: &[AXIS, LOG],
     scalar_dout: ScalarDout::Fills,
     examples: &[

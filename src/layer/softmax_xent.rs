@@ -44,22 +44,8 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     output: Name::LOSS,
     logit_gradient: None,
     slots: &[
-        Slot {
-            name: Name::X,
-            role: Role::Input,
-            shape: "(N×C) or (C)",
-            optional: false,
-            gradient: Some("y·Σt − t"),
-            doc: "logits",
-        },
-        Slot {
-            name: Name::T,
-            role: Role::Target,
-            shape: "as x, or (N) indices",
-            optional: false,
-            gradient: None,
-            doc: "targets: one-hot or soft rows, or one class index per row",
-        },
+        Slot::input(Name::X, "(N×C) or (C)", "y·Σt − t", "logits"),
+        Slot::targets("as x, or (N) indices"),
         Slot {
             name: Name::WEIGHT,
             role: Role::Constant,

@@ -86,6 +86,24 @@ pub struct Slot {
     pub doc: &'static str,
 }
 
+impl Slot {
+    /// Returns a required input.
+    pub const fn input(name: Name, shape: &'static str, gradient: &'static str, doc: &'static str) -> Slot {
+        Slot { name, role: Role::Input, shape, optional: false, gradient: Some(gradient), doc }
+    }
+
+    /// Returns a required parameter.
+    pub const fn parameter(name: Name, shape: &'static str, gradient: &'static str, doc: &'static str) -> Slot {
+        Slot { name, role: Role::Parameter, shape, optional: false, gradient: Some(gradient), doc }
+    }
+
+    /// Returns the targets of a loss.
+    pub const fn targets(shape: &'static str) -> Slot {
+        let doc = "targets: one-hot or soft rows, or one class index per row";
+        Slot { name: Name::T, role: Role::Target, shape, optional: false, gradient: None, doc }
+    }
+}
+
 /// Role of an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {

@@ -22,7 +22,7 @@
 use super::arrays::map;
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AnyLayer, Layer};
-use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot};
+use super::spec::{Example, LayerSpec, ScalarDout, Slot};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::ops::{ArrayOps, Kernel};
@@ -35,14 +35,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     outputs: &[(Name::Y, "tanh x")],
     output: Name::Y,
     logit_gradient: None,
-    slots: &[Slot {
-        name: Name::X,
-        role: Role::Input,
-        shape: "(N×D), (D) or scalar",
-        optional: false,
-        gradient: Some("dout∘(1 − y²)"),
-        doc: "input; the function is applied to each element",
-    }],
+    slots: &[Slot::input(Name::X, "(N×D), (D) or scalar", "dout∘(1 − y²)", "input, element-wise")],
     settings: &[],
     scalar_dout: ScalarDout::Fills,
     examples: &[

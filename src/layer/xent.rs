@@ -26,7 +26,7 @@ use super::interface::{Admit, AllTargets, AnyLayer, Given, Layer};
 use super::precision::Precision;
 use super::reduction::{Divisor, EMPTY, REDUCTION, Reduction};
 use super::settings::{Kind, Setting, Settings};
-use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot};
+use super::spec::{Example, LayerSpec, ScalarDout, Slot};
 use super::targets;
 use super::targets::{T_KIND, TargetKind, Targets};
 use crate::core::error::{Code, Error, Note};
@@ -44,22 +44,8 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     output: Name::LOSS,
     logit_gradient: Some("y·Σt − t"),
     slots: &[
-        Slot {
-            name: Name::Y,
-            role: Role::Input,
-            shape: "(N×C) or (C)",
-            optional: false,
-            gradient: Some("−t / (y + eps)"),
-            doc: "probabilities, such as the output of softmax",
-        },
-        Slot {
-            name: Name::T,
-            role: Role::Target,
-            shape: "as y, or (N) indices",
-            optional: false,
-            gradient: None,
-            doc: "targets: one-hot or soft rows, or one class index per row",
-        },
+        Slot::input(Name::Y, "(N×C) or (C)", "−t / (y + eps)", "probabilities, such as the output of softmax"),
+        Slot::targets("as y, or (N) indices"),
     ],
     settings: &[REDUCTION, EPS, T_KIND, EMPTY],
     scalar_dout: ScalarDout::Fills,
