@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// y = x∘gamma + delta.
+/// Source of a layer y = x∘gamma + delta.
 const LAYER: &str = r#"//! Scale and shift: y = x∘gamma + delta.
 
 use super::arrays::{elements, rows, with_rank};
@@ -76,7 +76,7 @@ impl<S: ArrayOps> Layer<S> for ScaleShift {
 }
 "#;
 
-/// The same layer as a program for gradcheck.
+/// The layer as a program for gradcheck.
 const PROGRAM: &str = r#"
 import json, sys
 request = json.loads(sys.stdin.readline())
