@@ -198,7 +198,7 @@ fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
     }
 }
 
-/// What `compute` gives of a loss layer, and what the command gives of the same operands in files, in blocks of rows.
+/// Returns the results of a loss layer in memory, and those of the command on the same operands in files, in chunks.
 fn losses(folder: &Path, layer: &str, words: &[&str], at: &Tensors<f64>) -> [Vec<(Name, ArrayD<f64>)>; 2] {
     let spec = nnlayer::layer::find(layer).unwrap();
     let mut settings = Settings::default();

@@ -1,11 +1,11 @@
 //! `--expect`: the source's example y = 0.1, 0.1, 0.8, t = 0, 0, 1, whose loss is 0.2231435511892097 and dx [0.1, 0.1, −0.2].
 
-use crate::support::{Ran, folder, nnlayer, piped};
+use crate::support::{RunOutput, folder, nnlayer, piped};
 
 const XENT: [&str; 5] = ["xent", "--y", "0.1,0.1,0.8", "--t", "0,0,1"];
 
 /// Compares expected values with the results of the source's example.
-fn answers(text: &str, more: &[&str]) -> Ran {
+fn answers(text: &str, more: &[&str]) -> RunOutput {
     piped(text, &[&XENT, &["--expect", "-"][..], more].concat())
 }
 

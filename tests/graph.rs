@@ -1,11 +1,11 @@
 //! Computational graphs in a terminal and in files.
 
-use crate::support::{Ran, fixture, folder, nnlayer, piped, shell};
+use crate::support::{RunOutput, fixture, folder, nnlayer, piped, shell};
 use nnlayer::layer::LAYERS;
 
 /// Returns the graph that a command draws, without colours.
 #[track_caller]
-fn drawn(ran: &Ran) -> String {
+fn drawn(ran: &RunOutput) -> String {
     anstream::adapter::strip_str(ran.quiet()).to_string()
 }
 

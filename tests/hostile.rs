@@ -1,6 +1,6 @@
 //! Hostile files: reading one takes at most a fixed multiple of its size in memory.
 
-use crate::support::{Ran, folder, memory, nnlayer, piped};
+use crate::support::{RunOutput, folder, memory, nnlayer, piped};
 use std::io::Write;
 use std::path::PathBuf;
 use zip::write::SimpleFileOptions;
@@ -17,7 +17,7 @@ const TEXT: usize = 100;
 const PACKED: usize = 1032 * 8;
 
 #[track_caller]
-fn costs(times: usize, size: usize, run: impl FnOnce() -> Ran) -> Ran {
+fn costs(times: usize, size: usize, run: impl FnOnce() -> RunOutput) -> RunOutput {
     let (ran, most) = memory::peak_bytes(run);
     assert!(ran.status == 0 || ran.status == 2 || ran.status == 1, "{}", ran.stderr);
     assert!(most < ALWAYS + times * size, "{most} bytes of memory for {size} of a file");
@@ -47,14 +47,14 @@ impl File {
 
 /// Reads the file as an operand.
 #[track_caller]
-fn read(times: usize, name: &str, bytes: impl AsRef<[u8]>) -> Ran {
+fn read(times: usize, name: &str, bytes: impl AsRef<[u8]>) -> RunOutput {
     let file = File::new(name, bytes);
     costs(times, file.size, || nnlayer(&["compare", &format!("{}#x", file.path()), "0"]))
 }
 
 /// Reads the file as an operand, and all of its arrays.
 #[track_caller]
-fn document(times: usize, name: &str, bytes: impl AsRef<[u8]>) -> [Ran; 2] {
+fn document(times: usize, name: &str, bytes: impl AsRef<[u8]>) -> [RunOutput; 2] {
     let file = File::new(name, bytes);
     let operand = costs(times, file.size, || nnlayer(&["softmax", "--x", file.path(), "--only", "y", "--json"]));
     [operand, costs(2 * times, 2 * file.size, || nnlayer(&["compare", file.path(), file.path()]))]

@@ -7,7 +7,7 @@ use serde_json::Value;
 struct Case {
     name: String,
     bytes: Vec<u8>,
-    /// Whether it is to be read; the code of its refusal where that is known.
+    /// True if it must be read; the error code, where that is known.
     accepted: bool,
     code: Option<String>,
 }

@@ -34,7 +34,7 @@ fn file(format: &dyn Format) -> Vec<u8> {
     bytes
 }
 
-/// What is done to bytes: at a place in them, and with what.
+/// A change of bytes: its kind, two places and a value.
 type Change = (u8, prop::sample::Index, prop::sample::Index, u8);
 
 fn changes() -> impl Strategy<Value = Vec<Change>> {
@@ -124,10 +124,10 @@ proptest! {
             writer.write(&mut InMemoryArrays::from(&Tensors::new().with(Name::X, found.value.clone())), OutputDtype::F64, &mut again).unwrap();
             let again = writer.read(Source::bytes("it", &again), &Selector::Default, &[Name::X]).unwrap();
             // A table has no scalars and no empty rows; numbers are the same.
-            let alike = if writer.has_names() || writer.name() == ".npy" { same(&found.value, &again.value) } else {
+            let is_same = if writer.has_names() || writer.name() == ".npy" { same(&found.value, &again.value) } else {
                 found.value.iter().zip(&again.value).all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()))
             };
-            prop_assert!(alike, "{} became {}", found.value, again.value);
+            prop_assert!(is_same, "{} became {}", found.value, again.value);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Record streams: `--ndjson` on every layer command.
 
-use crate::support::{Ran, folder, nnlayer, piped, shell, shell_in};
+use crate::support::{RunOutput, folder, nnlayer, piped, shell, shell_in};
 use nnlayer::layer::LAYERS;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -36,11 +36,11 @@ fn options(layer: &str) -> &'static [&'static str] {
     }
 }
 
-fn stream(layer: &str, text: impl AsRef<[u8]>, more: &[&str]) -> Ran {
+fn stream(layer: &str, text: impl AsRef<[u8]>, more: &[&str]) -> RunOutput {
     piped(text, &[&[layer, "--ndjson"], options(layer), more].concat())
 }
 
-fn lines(ran: &Ran) -> Vec<Value> {
+fn lines(ran: &RunOutput) -> Vec<Value> {
     ran.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -278,7 +278,7 @@ fn unbuffered_results_come_before_the_next_record_is_read() {
 }
 
 /// Computes records one by one: each is answered before the next is read, so there are no batches.
-fn one_by_one(layer: &str, text: &str, more: &[&str]) -> Ran {
+fn one_by_one(layer: &str, text: &str, more: &[&str]) -> RunOutput {
     stream(layer, text, &[more, &["--unbuffered"]].concat())
 }
 

@@ -1,6 +1,6 @@
 //! Streams of records through a network: `net --ndjson`.
 
-use crate::support::{Ran, folder, piped, shell_in};
+use crate::support::{RunOutput, folder, piped, shell_in};
 use serde_json::{Value, json};
 
 const LOSS: &str = r#"{"kind":"softmax-xent"}"#;
@@ -27,13 +27,13 @@ fn records(count: usize) -> String {
     crate::ndjson::records("softmax-xent", count)
 }
 
-fn stream(network: &str, text: &str, more: &str) -> Ran {
+fn stream(network: &str, text: &str, more: &str) -> RunOutput {
     let folder = with(network);
     std::fs::write(folder.path().join("records"), text).unwrap();
     shell_in(folder.path(), &format!("nnlayer net net.json --ndjson records {more}"))
 }
 
-fn lines(ran: &Ran) -> Vec<Value> {
+fn lines(ran: &RunOutput) -> Vec<Value> {
     ran.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -101,7 +101,7 @@ fn results_of_the_network_are_shown_unless_a_layer_is_named() {
 }
 
 /// Computes records one by one: each is answered before the next is read, so there are no batches.
-fn one_by_one(network: &str, text: &str, more: &str) -> Ran {
+fn one_by_one(network: &str, text: &str, more: &str) -> RunOutput {
     stream(network, text, &format!("{more} --unbuffered"))
 }
 

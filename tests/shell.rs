@@ -5,8 +5,8 @@ use nnlayer::layer::LAYERS;
 
 const SHELLS: [&str; 5] = ["bash", "zsh", "fish", "powershell", "elvish"];
 
-/// What bash offers for the last of `words`.
-fn offered(words: &str) -> Vec<String> {
+/// Returns the completions that bash offers for the last of `words`.
+fn bash_completions(words: &str) -> Vec<String> {
     let drive = "source <(nnlayer completions bash); set -- $WORDS $LAST; [ $# = $COUNT ] || set -- \"$@\" ''; \
                  COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); \
                  _nnlayer nnlayer \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD - 1]}\"; \
@@ -21,13 +21,13 @@ fn offered(words: &str) -> Vec<String> {
 fn bash_completes_commands_options_and_choices() {
     let ran = shell("bash -c 'source <(nnlayer completions bash) && complete -p nnlayer'");
     assert!(ran.quiet().starts_with("complete "), "{}", ran.text());
-    assert_eq!(offered("nnlayer softmax-"), ["softmax-xent"]);
-    assert_eq!(offered("nnlayer softmax-xent --red"), ["--reduction"]);
-    assert_eq!(offered("nnlayer softmax-xent --reduction "), ["sum", "mean", "none"]);
-    assert_eq!(offered("nnlayer man aff"), ["affine"]);
+    assert_eq!(bash_completions("nnlayer softmax-"), ["softmax-xent"]);
+    assert_eq!(bash_completions("nnlayer softmax-xent --red"), ["--reduction"]);
+    assert_eq!(bash_completions("nnlayer softmax-xent --reduction "), ["sum", "mean", "none"]);
+    assert_eq!(bash_completions("nnlayer man aff"), ["affine"]);
     for spec in LAYERS {
-        assert!(offered("nnlayer ").contains(&spec.name.to_owned()), "{}", spec.name);
-        let options = offered(&format!("nnlayer {} --", spec.name));
+        assert!(bash_completions("nnlayer ").contains(&spec.name.to_owned()), "{}", spec.name);
+        let options = bash_completions(&format!("nnlayer {} --", spec.name));
         let slots = spec.slots.iter().map(|slot| slot.name.as_str());
         for option in slots.chain(spec.settings.iter().map(|setting| setting.name)) {
             assert!(options.contains(&format!("--{option}")), "{} --{option}: {options:?}", spec.name);

@@ -1,13 +1,13 @@
 //! `nnlayer sum`: shards are added exactly, in any order.
 
-use crate::support::{Ran, fixture, folder, nnlayer, numbers, piped, shape, shell, shell_in, ulps};
+use crate::support::{RunOutput, fixture, folder, nnlayer, numbers, piped, shape, shell, shell_in, ulps};
 use serde_json::{Value, json};
 
 fn stream(shards: &[Value]) -> String {
     shards.iter().map(|shard| format!("{shard}\n")).collect()
 }
 
-fn summed(shards: &[Value]) -> Ran {
+fn summed(shards: &[Value]) -> RunOutput {
     piped(stream(shards), &["sum", "--json"])
 }
 

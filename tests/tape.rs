@@ -14,7 +14,7 @@ fn tape() -> Value {
     ran.json()
 }
 
-fn backward(tape: &Value, args: &[&str]) -> crate::support::Ran {
+fn backward(tape: &Value, args: &[&str]) -> crate::support::RunOutput {
     piped(tape.to_string(), &[&["backward"], args].concat())
 }
 

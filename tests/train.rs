@@ -1,6 +1,6 @@
 //! `nnlayer train` and `nnlayer step`, compared with NumPy and on real digits.
 
-use crate::support::{Ran, fixture, folder, nnlayer, numbers, shell_in};
+use crate::support::{RunOutput, fixture, folder, nnlayer, numbers, shell_in};
 use serde_json::Value;
 use std::path::Path;
 
@@ -8,7 +8,7 @@ fn read(path: impl AsRef<Path>) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-fn train(network: &str, out: &Path, options: &[&str]) -> Ran {
+fn train(network: &str, out: &Path, options: &[&str]) -> RunOutput {
     let (x, t) = (fixture("digits/x.npy"), fixture("digits/t.npy"));
     let all = ["train", network, "--x", &x, "--t", &t, "--out", out.to_str().unwrap()];
     nnlayer(&[&all[..], options].concat())

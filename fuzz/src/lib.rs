@@ -1,4 +1,5 @@
-//! What every target asks of a reader: it ends, without a panic, and takes no more memory than a fixed multiple of its input.
+//! Properties that every target checks: a reader ends without a panic and takes no more memory than a fixed multiple of
+//! its input.
 
 use ndarray::ArrayD;
 use nnlayer::core::tensors::Tensors;
@@ -9,37 +10,37 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Counts what is allocated, on its way to the system's allocator.
-struct Counted;
+struct CountingAllocator;
 
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
+static CURRENT_BYTES: AtomicUsize = AtomicUsize::new(0);
+static PEAK_BYTES: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: every call goes to `System` as it came; the counts are beside it.
-unsafe impl GlobalAlloc for Counted {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        MOST.fetch_max(NOW.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        PEAK_BYTES.fetch_max(CURRENT_BYTES.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Relaxed);
+        CURRENT_BYTES.fetch_sub(layout.size(), Relaxed);
         unsafe { System.dealloc(place, layout) }
     }
 }
 
 #[global_allocator]
-static COUNTED: Counted = Counted;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// What a reader may take beside the multiple of its input: buffers.
-pub const ALWAYS: usize = 1 << 21;
+/// Bytes that a reader may take for buffers, beside the multiple of its input.
+pub const BASE_BYTES: usize = 1 << 21;
 
 /// Runs a reader on `len` bytes and panics where it took more than `times` of them at once, and buffers.
 pub fn bounded<T>(len: usize, times: usize, run: impl FnOnce() -> T) -> T {
-    let before = NOW.load(Relaxed);
-    MOST.store(before, Relaxed);
+    let before = CURRENT_BYTES.load(Relaxed);
+    PEAK_BYTES.store(before, Relaxed);
     let value = run();
-    let most = MOST.load(Relaxed).saturating_sub(before);
-    assert!(most <= ALWAYS + times * len, "{most} bytes for an input of {len}");
+    let most = PEAK_BYTES.load(Relaxed).saturating_sub(before);
+    assert!(most <= BASE_BYTES + times * len, "{most} bytes for an input of {len}");
     value
 }
 
@@ -64,7 +65,7 @@ pub fn read_back(format: &dyn Format, value: &ArrayD<f64>) {
     assert!(same(value, &again.value), "{value} became {}", again.value);
 }
 
-/// Whether two arrays have the same shape and bits; one NaN is as good as another.
+/// Returns true if two arrays have the same shape and bits; one NaN is as good as another.
 pub fn same(a: &ArrayD<f64>, b: &ArrayD<f64>) -> bool {
     let equal = |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
     a.shape() == b.shape() && a.iter().zip(b).all(equal)

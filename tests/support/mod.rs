@@ -13,13 +13,13 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 
 /// Output, messages and exit status of a command.
-pub struct Ran {
+pub struct RunOutput {
     pub stdout: Vec<u8>,
     pub stderr: String,
     pub status: i32,
 }
 
-impl Ran {
+impl RunOutput {
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.stdout).unwrap()
     }
@@ -59,16 +59,16 @@ impl Ran {
 }
 
 /// Runs a command in this process, standard input being a terminal.
-pub fn nnlayer(args: &[&str]) -> Ran {
+pub fn nnlayer(args: &[&str]) -> RunOutput {
     run(args, &[], true)
 }
 
 /// Runs a command in this process with bytes on standard input.
-pub fn piped(stdin: impl AsRef<[u8]>, args: &[&str]) -> Ran {
+pub fn piped(stdin: impl AsRef<[u8]>, args: &[&str]) -> RunOutput {
     run(args, stdin.as_ref(), false)
 }
 
-fn run(args: &[&str], stdin: &[u8], terminal: bool) -> Ran {
+fn run(args: &[&str], stdin: &[u8], terminal: bool) -> RunOutput {
     let (mut stdout, stderr) = (Vec::new(), Rc::new(RefCell::new(anstream::StripStream::new(Vec::new()))));
     let io = nnlayer::Io {
         stdin: &mut Cursor::new(stdin),
@@ -81,16 +81,16 @@ fn run(args: &[&str], stdin: &[u8], terminal: bool) -> Ran {
     };
     let status = nnlayer::run(std::iter::once("nnlayer").chain(args.iter().copied()).map(OsString::from), io).code();
     let stderr = Rc::into_inner(stderr).unwrap().into_inner().into_inner();
-    Ran { stdout, stderr: String::from_utf8(stderr).unwrap(), status }
+    RunOutput { stdout, stderr: String::from_utf8(stderr).unwrap(), status }
 }
 
 /// Runs a line of shell with nnlayer on the path, in the folder of the project.
-pub fn shell(line: &str) -> Ran {
+pub fn shell(line: &str) -> RunOutput {
     shell_in(&PathBuf::from(env!("CARGO_MANIFEST_DIR")), line)
 }
 
 /// Runs a line of shell with nnlayer on the path.
-pub fn shell_in(folder: &std::path::Path, line: &str) -> Ran {
+pub fn shell_in(folder: &std::path::Path, line: &str) -> RunOutput {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_nnlayer"));
     let path = std::env::var("PATH").unwrap_or_default();
     let mut child = Command::new("sh")
@@ -105,7 +105,7 @@ pub fn shell_in(folder: &std::path::Path, line: &str) -> Ran {
         .unwrap();
     child.stdin.take().unwrap().flush().unwrap();
     let output = child.wait_with_output().unwrap();
-    Ran {
+    RunOutput {
         stdout: output.stdout,
         stderr: String::from_utf8(output.stderr).unwrap(),
         status: output.status.code().unwrap_or(-1),
