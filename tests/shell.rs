@@ -5,8 +5,8 @@ use nnlayer::layer::LAYERS;
 
 const SHELLS: [&str; 5] = ["bash", "zsh", "fish", "powershell", "elvish"];
 
-/// Returns the completions that bash offers for the last of `words`.
-fn bash_completions(words: &str) -> Vec<String> {
+/// Returns the completions of the last word in bash.
+fn completions(words: &str) -> Vec<String> {
     let drive = "source <(nnlayer completions bash); set -- $WORDS $LAST; [ $# = $COUNT ] || set -- \"$@\" ''; \
                  COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); \
                  _nnlayer nnlayer \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD - 1]}\"; \
@@ -21,13 +21,13 @@ fn bash_completions(words: &str) -> Vec<String> {
 fn bash_completes_commands_options_and_choices() {
     let ran = shell("bash -c 'source <(nnlayer completions bash) && complete -p nnlayer'");
     assert!(ran.quiet().starts_with("complete "), "{}", ran.text());
-    assert_eq!(bash_completions("nnlayer softmax-"), ["softmax-xent"]);
-    assert_eq!(bash_completions("nnlayer softmax-xent --red"), ["--reduction"]);
-    assert_eq!(bash_completions("nnlayer softmax-xent --reduction "), ["sum", "mean", "none"]);
-    assert_eq!(bash_completions("nnlayer man aff"), ["affine"]);
+    assert_eq!(completions("nnlayer softmax-"), ["softmax-xent"]);
+    assert_eq!(completions("nnlayer softmax-xent --red"), ["--reduction"]);
+    assert_eq!(completions("nnlayer softmax-xent --reduction "), ["sum", "mean", "none"]);
+    assert_eq!(completions("nnlayer man aff"), ["affine"]);
     for spec in LAYERS {
-        assert!(bash_completions("nnlayer ").contains(&spec.name.to_owned()), "{}", spec.name);
-        let options = bash_completions(&format!("nnlayer {} --", spec.name));
+        assert!(completions("nnlayer ").contains(&spec.name.to_owned()), "{}", spec.name);
+        let options = completions(&format!("nnlayer {} --", spec.name));
         let slots = spec.slots.iter().map(|slot| slot.name.as_str());
         for option in slots.chain(spec.settings.iter().map(|setting| setting.name)) {
             assert!(options.contains(&format!("--{option}")), "{} --{option}: {options:?}", spec.name);
@@ -36,7 +36,7 @@ fn bash_completes_commands_options_and_choices() {
 }
 
 #[test]
-fn every_shell_is_told_every_layer_and_takes_it() {
+fn every_shell_accepts_a_script_with_every_layer() {
     for name in SHELLS {
         let ran = nnlayer(&["completions", name]);
         let script = ran.quiet();
@@ -46,7 +46,7 @@ fn every_shell_is_told_every_layer_and_takes_it() {
                 assert!(script.contains(setting.name), "{name}: {} --{}", spec.name, setting.name);
             }
         }
-        // No shell is asked that is not there; each can read a script without running it.
+        // Each installed shell parses its script without running it.
         let checked = shell(&format!(
             "if command -v {name} >/dev/null && [ {name} != elvish ]; then nnlayer completions {name} > /tmp/nnlayer.$$; \
              {name} -n /tmp/nnlayer.$$; status=$?; rm /tmp/nnlayer.$$; exit $status; fi"
@@ -57,7 +57,7 @@ fn every_shell_is_told_every_layer_and_takes_it() {
 }
 
 #[test]
-fn every_command_has_a_page_that_shows_what_its_help_does() {
+fn every_command_has_a_manual_page_with_the_options_of_its_help() {
     let names: Vec<&str> = LAYERS.iter().map(|spec| spec.name).chain(["gradcheck", "train", "man"]).collect();
     let plain = |text: &str| text.replace("\\-", "-").replace("\\*(Aq", "'").replace("\\fR", "").replace("\\fB", "");
     for name in names {
@@ -82,7 +82,7 @@ fn every_command_has_a_page_that_shows_what_its_help_does() {
 }
 
 #[test]
-fn all_pages_are_written_and_typeset_without_a_warning() {
+fn all_pages_are_written_and_typeset_without_warnings() {
     let folder = folder();
     let ran = shell_in(folder.path(), "nnlayer man --out share/man1 && ls share/man1");
     let files: Vec<&str> = ran.quiet().lines().collect();

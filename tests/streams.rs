@@ -3,31 +3,31 @@
 use crate::support::{folder, nnlayer, piped, shell};
 
 #[test]
-fn standard_input_at_a_terminal_is_not_waited_for() {
+fn a_terminal_on_standard_input_is_not_read() {
     let ran = nnlayer(&["softmax"]);
     assert!(ran.refusal().contains("usage: nnlayer softmax --x MATRIX"), "{}", ran.stderr);
 }
 
 #[test]
-fn standard_input_is_left_alone_when_every_operand_is_given() {
+fn standard_input_is_not_read_if_every_operand_is_given() {
     assert_eq!(piped("{broken", &["softmax", "--x", "0,0", "--only", "y", "--json"]).quiet(), "{\"y\":[0.5,0.5]}\n");
 }
 
 #[test]
-fn a_closed_pipe_is_quiet() {
+fn a_closed_pipe_causes_no_message() {
     let ran = shell("nnlayer affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --json | head -c 1");
     assert_eq!((ran.text(), ran.stderr.as_str()), ("{", ""));
 }
 
 #[test]
 #[cfg(unix)]
-fn a_closed_pipe_ends_by_the_signal_that_says_so() {
+fn a_closed_pipe_ends_the_process_by_sigpipe() {
     let ran = shell("(nnlayer affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --json; echo $? >&2) | true");
     assert_eq!(ran.stderr, "141\n");
 }
 
 #[test]
-fn help_and_version_are_data_and_end_well() {
+fn help_and_version_are_written_to_standard_output_with_status_0() {
     assert!(shell("nnlayer --help").quiet().contains("softmax-xent"));
     assert!(shell("nnlayer --version").quiet().starts_with("nnlayer "));
 }
@@ -40,7 +40,7 @@ fn no_command_shows_help_on_standard_error() {
 }
 
 #[test]
-fn colour_is_for_terminals_unless_asked_for() {
+fn colours_are_used_on_terminals_or_if_asked_for() {
     assert!(!shell("nnlayer softmax --x 1/3").stderr.contains('\x1b'));
     assert!(shell("nnlayer softmax --x 1/3 --color always").stderr.contains('\x1b'));
 }
@@ -53,7 +53,7 @@ fn locale_and_width_change_nothing() {
 }
 
 #[test]
-fn formats_are_told_by_first_bytes_and_tables_by_name() {
+fn formats_are_recognised_by_first_bytes_and_tables_by_name() {
     assert_eq!(piped("1,2\n3,4\n", &["softmax", "--forward", "--json"]).status, 0);
     let table = piped("1\n2\n", &["softmax", "--in-format", "csv", "--forward", "--json"]);
     assert_eq!(table.quiet(), "{\"y\":[0.2689414213699951,0.7310585786300049]}\n");
@@ -61,7 +61,7 @@ fn formats_are_told_by_first_bytes_and_tables_by_name() {
 
 #[test]
 #[cfg(unix)]
-fn a_file_that_can_be_read_only_once_is() {
+fn a_file_that_can_be_read_only_once_is_spooled() {
     let ran = shell(
         "mkfifo ${TMPDIR:-/tmp}/nnlayer.$$ && (echo '[0,0]' > ${TMPDIR:-/tmp}/nnlayer.$$ & nnlayer softmax --x ${TMPDIR:-/tmp}/nnlayer.$$ --only y --json; rm ${TMPDIR:-/tmp}/nnlayer.$$)",
     );
@@ -70,7 +70,7 @@ fn a_file_that_can_be_read_only_once_is() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_stream_that_is_closed_is_nothing_and_no_file_takes_its_place() {
+fn a_closed_standard_stream_is_empty_and_not_replaced_by_a_file() {
     let folder = folder();
     let seen = folder.path().join("seen");
     let look = "readlink /proc/$PPID/fd/0 /proc/$PPID/fd/1 /proc/$PPID/fd/2 > \"$SEEN\"; exit 1";
@@ -84,7 +84,7 @@ fn a_stream_that_is_closed_is_nothing_and_no_file_takes_its_place() {
 
 #[test]
 #[cfg(unix)]
-fn a_program_that_leaves_its_input_unread_does_not_end_ours() {
+fn a_program_that_does_not_read_its_input_does_not_end_nnlayer() {
     let digits = "--x fixtures/digits/x.npy --w fixtures/digits/w.npy";
     let ran = shell(&format!("nnlayer gradcheck --layer affine {digits} -- sh -c 'exec <&-; exit 3'"));
     assert_eq!(ran.status, 2, "{}", ran.stderr);
@@ -92,7 +92,7 @@ fn a_program_that_leaves_its_input_unread_does_not_end_ours() {
 }
 
 #[test]
-fn places_in_a_large_text_on_standard_input_are_found_like_those_in_a_file() {
+fn places_in_a_large_text_are_found_on_standard_input_as_in_a_file() {
     let folder = folder();
     let file = folder.path().join("x.json");
     let row = format!("[{}]", vec!["0.123456789"; 100].join(", "));
@@ -114,7 +114,7 @@ fn places_in_a_large_text_on_standard_input_are_found_like_those_in_a_file() {
 }
 
 #[test]
-fn a_file_that_is_called_standard_input_is_a_file() {
+fn a_file_named_standard_input_is_read_as_a_file() {
     let folder = folder();
     std::fs::write(folder.path().join("standard input"), "[1,2]").unwrap();
     let ran = shell(&format!(
@@ -126,7 +126,7 @@ fn a_file_that_is_called_standard_input_is_a_file() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn where_files_may_not_be_large_a_pipe_is_kept_in_memory_and_a_result_is_refused() {
+fn with_a_file_size_limit_a_pipe_is_spooled_in_memory_and_a_large_result_is_refused() {
     let folder = folder();
     let ran = shell(&format!(
         "cd '{}'; ulimit -f 4096; numbers() {{ printf '['; yes 1, | head -3000000 | tr -d '\\n'; echo 1]; }}

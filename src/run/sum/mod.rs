@@ -204,12 +204,11 @@ impl ShardSum {
             return Err(Error::new(Code::EmptyMean, "nothing to average: the divisors of all shards sum to 0")
                 .tip("use shards of --reduction sum, which need no divisor"));
         }
-        let mut divisor_block = self.divisor.map(|(name, total)| ResultBlock {
-            name,
-            formula: format!("Σ of {shards}"),
-            value: arr0(total.round()).into_dyn(),
-            before: None,
-        });
+        let divisor_block = || {
+            let (name, total) = self.divisor.as_ref()?;
+            let value = arr0(total.round()).into_dyn();
+            Some(ResultBlock { name: name.clone(), formula: format!("Σ of {shards}"), value, before: None })
+        };
         let mut blocks = Vec::new();
         for ResultTotal { name, shape, totals } in self.results {
             let weighted = divisor.filter(|_| is_averaged(&name));
@@ -223,9 +222,11 @@ impl ShardSum {
             let is_loss = is_loss(&name);
             blocks.push(ResultBlock { formula, name, value, before: None });
             // The divisor follows the loss, as in the results of a layer.
-            blocks.extend(divisor_block.take_if(|_| is_loss));
+            blocks.extend(divisor_block().filter(|_| is_loss));
         }
-        blocks.splice(..0, divisor_block);
+        if !blocks.iter().any(|block| is_loss(&block.name)) {
+            blocks.splice(..0, divisor_block());
+        }
         Ok(blocks)
     }
 
