@@ -44,7 +44,7 @@ pub mod ops;
 pub mod parallel;
 pub mod report;
 mod run;
-mod simd;
+pub mod simd;
 pub mod steps;
 
 pub use cli::run;

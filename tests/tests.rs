@@ -36,6 +36,7 @@ mod docs; // console blocks of README, docs and help
 mod help; // summaries, full help, and what each names
 mod hostile; // memory that hostile files may cost
 mod interrupted; // output files when the program is killed or the disk is full
+mod isa; // the same bits with every instruction set
 mod json; // which JSON is read
 mod mutated; // files with random changes
 mod ndjson; // streams of records

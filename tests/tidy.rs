@@ -30,7 +30,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("numeric", &["simd"]),
     ("gemm", &["simd", "parallel"]),
     ("simd", &[]),
-    ("parallel", &[]),
+    ("parallel", &["simd"]),
     ("core", &[]),
 ];
 

@@ -1,244 +1,228 @@
-//! The innermost loop of a matrix product: a tile of the result that stays in registers, in the widest instructions that
-//! the processor has.
+//! The microkernel: the innermost loop of the product, which keeps a tile of the result in registers.
 
-use super::transpose;
-use super::transpose::Turn;
-use crate::simd::backends::{FUSED, One, Portable, Vector, expect, zeros};
+use super::transpose::{TransposeFn, transpose_scalar};
 #[cfg(target_arch = "x86_64")]
-use crate::simd::cpu_features;
-use crate::simd::unroll::unrolled;
+use crate::simd::backends::FmaScalar;
+use crate::simd::backends::{FmaVector, PortableScalar, PortableVector, zeros};
+use crate::simd::dispatch::{Isa, IsaLevel};
+use crate::simd::prefetch::prefetch;
 use std::ops::AddAssign;
 
-/// The most numbers that a tile of any kind has.
-pub(crate) const LARGEST: usize = 8 * 48;
+/// Elements of the largest tile of any kernel.
+pub(crate) const MAX_TILE_ELEMENTS: usize = 8 * 48;
 
-/// How many steps ahead of their use the factors are asked for.
-const AHEAD: usize = 8;
+/// Distance of the factors that are prefetched, in steps of k.
+const PREFETCH_DISTANCE_STEPS: usize = 8;
 
-/// Where a tile's factors lie, and where it goes.
-pub(crate) struct Tile<T> {
-    /// How many products each entry sums.
-    pub(crate) depth: usize,
-    /// The tile's rows of the left factor: entry (r, k) lies at `a + r·a_row + k·a_step`.
+/// The panels that a microkernel multiplies, and the tile that it writes.
+pub(crate) struct MicrokernelArguments<T> {
+    /// Products of each entry.
+    pub(crate) k: usize,
+    /// Element (r, k) of the panel of a is at `a + r·a_row_stride + k·a_k_stride`.
     pub(crate) a: *const T,
-    pub(crate) a_row: usize,
-    pub(crate) a_step: usize,
-    /// The tile's columns of the right factor: entry (k, c) lies at `b + k·b_step + c`.
+    pub(crate) a_row_stride: usize,
+    pub(crate) a_k_stride: usize,
+    /// Element (k, c) of the panel of b is at `b + k·b_k_stride + c`.
     pub(crate) b: *const T,
-    pub(crate) b_step: usize,
-    /// Entry (r, c) goes to `c + r·c_row + c`.
+    pub(crate) b_k_stride: usize,
+    /// Entry (r, c) of the tile is at `c + r·c_row_stride + c`.
     pub(crate) c: *mut T,
-    pub(crate) c_row: usize,
-    /// How many numbers of the last vector of each row are entries: the others go nowhere.
-    pub(crate) last: usize,
-    /// Whether it is added to what is there.
+    pub(crate) c_row_stride: usize,
+    /// Entries in the last vector of each row; the elements behind them are not written.
+    pub(crate) last_vector_entries: usize,
+    /// True if the products are added to the tile.
     pub(crate) add: bool,
 }
 
-/// Computes a tile of so many rows and vectors.
+/// Multiplies two panels.
 ///
 /// # Safety
-/// The processor has the instructions of the kernel, the factors' entries may be read, and the result's written (and where
-/// they are added to, read) by nobody else meanwhile.
-pub(crate) type Work<T> = unsafe fn(&Tile<T>);
+/// The CPU has the instructions of the kernel, the elements of the panels are readable, and the entries of the tile are writable
+/// (and initialised if `add` is set) by nobody else meanwhile.
+pub(crate) type MicrokernelFn<T> = unsafe fn(&MicrokernelArguments<T>);
 
-/// One kind of instructions.
-pub(crate) struct Kernel<T: 'static> {
-    /// What it needs.
-    pub(crate) name: &'static str,
-    /// Numbers in a vector.
-    pub(crate) lanes: usize,
-    /// Tiles of 1, 2, 4, … rows, and 1, 2, … vectors.
-    pub(crate) tiles: &'static [&'static [Work<T>]],
-    /// Tiles of as many rows, and one column.
-    pub(crate) ones: &'static [Work<T>],
-    /// How four lines are turned to be packed.
-    pub(crate) turn: Turn<T>,
+/// The microkernels of an instruction set.
+pub(crate) struct Microkernels<T: 'static> {
+    pub(crate) isa_level: IsaLevel,
+    /// Elements of a vector.
+    pub(crate) vector_width: usize,
+    /// Microkernels by the logarithm of the rows, and by the vectors of a row less one.
+    pub(crate) by_rows_and_vectors: &'static [&'static [MicrokernelFn<T>]],
+    /// Microkernels of one column, by the logarithm of the rows.
+    pub(crate) of_one_column: &'static [MicrokernelFn<T>],
+    pub(crate) transpose: TransposeFn<T>,
 }
 
-impl<T> Kernel<T> {
-    /// Rows of the largest tile.
-    pub(crate) fn rows(&self) -> usize {
-        1 << (self.tiles.len() - 1)
+impl<T> Microkernels<T> {
+    /// Returns the rows of the largest tile.
+    pub(crate) fn mr(&self) -> usize {
+        1 << (self.by_rows_and_vectors.len() - 1)
     }
 
-    /// The tile of so many rows and columns.
-    pub(crate) fn tile(&self, rows: usize, columns: usize) -> Work<T> {
+    /// Returns the columns of the largest tile.
+    pub(crate) fn nr(&self) -> usize {
+        self.vector_width * self.by_rows_and_vectors[0].len()
+    }
+
+    /// Returns the microkernel of a tile: `rows` is a power of two, and `columns` is 1 or a multiple of the vector width.
+    pub(crate) fn of_size(&self, rows: usize, columns: usize) -> MicrokernelFn<T> {
         let rows = rows.ilog2() as usize;
-        if columns == 1 { self.ones[rows] } else { self.tiles[rows][columns / self.lanes - 1] }
-    }
-
-    /// Columns of the largest tile.
-    pub(crate) fn columns(&self) -> usize {
-        self.lanes * self.tiles[0].len()
+        if columns == 1 {
+            self.of_one_column[rows]
+        } else {
+            self.by_rows_and_vectors[rows][columns / self.vector_width - 1]
+        }
     }
 }
 
-/// A number that matrices are multiplied in.
+/// The type of a matrix element.
 pub trait Element: Copy + Default + Send + Sync + AddAssign + 'static {
-    /// The kernels there are, best first; the last one needs nothing.
+    /// The microkernels of all instruction sets, best first; the last ones are portable.
     #[doc(hidden)]
-    #[allow(private_interfaces)] // sealed: who cannot name a kernel cannot implement this
-    fn kernels() -> &'static [Kernel<Self>];
+    #[allow(private_interfaces)] // seals the trait
+    fn microkernels() -> &'static [Microkernels<Self>];
 }
 
-/// Whether the processor has the instructions of a kernel.
-fn detected(name: &str) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    match name {
-        "avx512f" => return cpu_features::instructions().avx512f,
-        "fma" => return cpu_features::instructions().avx2 && cpu_features::instructions().fma,
-        _ => {}
-    }
-    name == "portable"
+/// Returns the best microkernels of a level that the CPU is proven to have.
+pub(crate) fn microkernels_for<T: Element>(isa: Isa) -> &'static Microkernels<T> {
+    let sets = T::microkernels();
+    sets.iter().find(|set| set.isa_level <= isa.level()).unwrap_or(&sets[sets.len() - 1])
 }
 
-/// The kernels that this processor has, best first.
-pub(crate) fn usable<T: Element>() -> impl Iterator<Item = &'static Kernel<T>> {
-    T::kernels().iter().filter(|kernel| detected(kernel.name))
-}
-
+/// Multiplies panels to a tile of R rows of N vectors.
+///
+/// # Safety
+/// As [`MicrokernelFn`].
 #[inline(always)]
-unsafe fn tile<V: Vector<Item: AddAssign>, const R: usize, const N: usize>(tile: &Tile<V::Item>) {
-    // SAFETY: the caller vouches for instructions and memory, as `Work` says; R·N vectors of the tile are all that is touched.
-    unsafe {
-        let mut sums = zeros::<V, N, R>();
-        let (mut a, mut b, mut left) = (tile.a, tile.b, tile.depth);
-        // Packed strips: all distances are known, and four steps go at a time.
-        if tile.a_row == 1 && tile.a_step == R && tile.b_step == N * V::LANES {
-            // The result is asked for row after row meanwhile: all at once, it would hold up the factors.
-            let share = (tile.depth / (4 * R)).max(1);
-            let (mut until, mut row) = (1, tile.c.cast_const());
-            while left >= 4 {
-                until -= 1;
-                if until == 0 {
-                    (0..N).for_each(|n| expect(row.wrapping_add(n * V::LANES)));
-                    expect(row.wrapping_add(N * V::LANES - 1));
-                    (until, row) = (share, row.wrapping_add(tile.c_row));
+unsafe fn multiply_panels<V: FmaVector<Element: AddAssign>, const R: usize, const N: usize>(
+    arguments: &MicrokernelArguments<V::Element>,
+) {
+    let mut sums = zeros::<V, N, R>();
+    let (mut a, mut b, mut remaining) = (arguments.a, arguments.b, arguments.k);
+    // In packed panels all strides are constants, and the loop is unrolled by four.
+    if arguments.a_row_stride == 1 && arguments.a_k_stride == R && arguments.b_k_stride == N * V::WIDTH {
+        // Rows of the tile are prefetched one after the other, since all at once would delay the loads of the factors.
+        let steps_per_row = (arguments.k / (4 * R)).max(1);
+        let (mut steps_to_prefetch, mut row) = (1, arguments.c.cast_const());
+        while remaining >= 4 {
+            steps_to_prefetch -= 1;
+            if steps_to_prefetch == 0 {
+                (0..N).for_each(|n| prefetch(row.wrapping_add(n * V::WIDTH)));
+                prefetch(row.wrapping_add(N * V::WIDTH - 1));
+                (steps_to_prefetch, row) = (steps_per_row, row.wrapping_add(arguments.c_row_stride));
+            }
+            for step in 0..4 {
+                prefetch(a.wrapping_add((PREFETCH_DISTANCE_STEPS + step) * R));
+                // SAFETY: the caller provides the elements of four more steps.
+                sums = unsafe { add_products::<V, R, N>(sums, a.add(step * R), 1, b.add(step * N * V::WIDTH)) };
+            }
+            (a, b, remaining) = (a.wrapping_add(4 * R), b.wrapping_add(4 * N * V::WIDTH), remaining - 4);
+        }
+    }
+    while remaining > 0 {
+        // SAFETY: the caller provides the elements of one more step.
+        sums = unsafe { add_products::<V, R, N>(sums, a, arguments.a_row_stride, b) };
+        (a, b) = (a.wrapping_add(arguments.a_k_stride), b.wrapping_add(arguments.b_k_stride));
+        remaining -= 1;
+    }
+    for (r, sums) in sums.iter().enumerate() {
+        for (n, sum) in sums.iter().enumerate() {
+            // SAFETY: the caller provides R rows of N vectors, the last of them with `last_vector_entries` entries.
+            unsafe {
+                let target = arguments.c.add(r * arguments.c_row_stride + n * V::WIDTH);
+                if n + 1 == N && arguments.last_vector_entries < V::WIDTH {
+                    sum.store_first(target, arguments.last_vector_entries, arguments.add);
+                } else if arguments.add {
+                    V::load(target).add(*sum).store(target);
+                } else {
+                    sum.store(target);
                 }
-                unrolled!(step < 4 => {
-                    expect(a.wrapping_add((AHEAD + step) * R));
-                    sums = products::<V, R, N>(sums, a.add(step * R), 1, b.add(step * N * V::LANES));
-                });
-                (a, b, left) = (a.wrapping_add(4 * R), b.wrapping_add(4 * N * V::LANES), left - 4);
             }
         }
-        while left > 0 {
-            sums = products::<V, R, N>(sums, a, tile.a_row, b);
-            (a, b, left) = (a.wrapping_add(tile.a_step), b.wrapping_add(tile.b_step), left - 1);
-        }
-        unrolled!(r < R => unrolled!(n < N => {
-            let to = tile.c.add(r * tile.c_row + n * V::LANES);
-            if n + 1 == N && tile.last < V::LANES {
-                sums[r][n].store_some(to, tile.last, tile.add);
-            } else if tile.add { V::load(to).add(sums[r][n]).store(to) } else { sums[r][n].store(to) }
-        }));
     }
 }
 
-/// Adds the products of one step.
+/// Adds the products of one step: R elements of a, each times N vectors of b.
+///
+/// # Safety
+/// The CPU has the instructions of V, and the elements are readable.
 #[inline(always)]
-unsafe fn products<V: Vector, const R: usize, const N: usize>(
+unsafe fn add_products<V: FmaVector, const R: usize, const N: usize>(
     mut sums: [[V; N]; R],
-    a: *const V::Item,
-    a_row: usize,
-    b: *const V::Item,
+    a: *const V::Element,
+    a_row_stride: usize,
+    b: *const V::Element,
 ) -> [[V; N]; R] {
-    // SAFETY: as `tile`.
-    unsafe {
-        let [mut columns] = zeros::<V, N, 1>();
-        unrolled!(n < N => {
-            expect(b.wrapping_add(AHEAD * N * V::LANES + n * V::LANES));
-            columns[n] = V::load(b.add(n * V::LANES));
-        });
-        unrolled!(r < R => {
-            let factor = V::splat(a.add(r * a_row));
-            unrolled!(n < N => sums[r][n] = sums[r][n].fma(factor, columns[n]));
-        });
-        sums
+    let [mut columns] = zeros::<V, N, 1>();
+    for (n, column) in columns.iter_mut().enumerate() {
+        prefetch(b.wrapping_add(PREFETCH_DISTANCE_STEPS * N * V::WIDTH + n * V::WIDTH));
+        // SAFETY: the caller provides N vectors of b.
+        *column = unsafe { V::load(b.add(n * V::WIDTH)) };
     }
+    for (r, sums) in sums.iter_mut().enumerate() {
+        // SAFETY: the caller provides R elements of a.
+        let factor = unsafe { V::splat(a.add(r * a_row_stride)) };
+        for (sum, column) in sums.iter_mut().zip(columns) {
+            // SAFETY: the caller has detected the instructions of V.
+            *sum = unsafe { sum.fma(factor, column) };
+        }
+    }
+    sums
 }
 
-/// SAFETY, of all three: as `Work`.
-unsafe fn portable<V: Vector<Item: AddAssign>, const R: usize, const N: usize>(of: &Tile<V::Item>) {
-    unsafe { tile::<V, R, N>(of) }
+/// Compiles the microkernel for an instruction set.
+macro_rules! microkernel {
+    ($name:ident $(, $feature:literal)?) => {
+        $(#[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = $feature)])?
+        unsafe fn $name<V: FmaVector<Element: AddAssign>, const R: usize, const N: usize>(
+            arguments: &MicrokernelArguments<V::Element>,
+        ) {
+            // SAFETY: the contract of `MicrokernelFn`, which the caller upholds, is that of this call.
+            unsafe { multiply_panels::<V, R, N>(arguments) }
+        }
+    };
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn fma<V: Vector<Item: AddAssign>, const R: usize, const N: usize>(of: &Tile<V::Item>) {
-    unsafe { tile::<V, R, N>(of) }
-}
+microkernel!(portable);
+microkernel!(avx2, "avx2,fma");
+microkernel!(avx512, "avx512f");
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-unsafe fn avx512<V: Vector<Item: AddAssign>, const R: usize, const N: usize>(of: &Tile<V::Item>) {
-    unsafe { tile::<V, R, N>(of) }
+/// Lists the microkernels of an instruction set.
+macro_rules! microkernels {
+    ($level:ident, $function:ident, $vector:ty, $scalar:ty, $transpose:path; $($rows:literal)*; $vectors:tt) => {
+        Microkernels {
+            isa_level: IsaLevel::$level,
+            vector_width: <$vector as FmaVector>::WIDTH,
+            by_rows_and_vectors: &[$(microkernels!(@row $function, $vector, $rows, $vectors)),*],
+            of_one_column: &[$($function::<$scalar, $rows, 1>),*],
+            transpose: $transpose,
+        }
+    };
+    (@row $function:ident, $vector:ty, $rows:literal, [$($vectors:literal)*]) => {
+        &[$($function::<$vector, $rows, $vectors>),*]
+    };
 }
 
 macro_rules! element {
-    ($item:ty, $wide:ident, $half:ident, $turn:path) => {
+    ($element:ty, $avx512:ident, $avx2:ident, $transpose:path) => {
         #[allow(private_interfaces)]
-        impl Element for $item {
-            fn kernels() -> &'static [Kernel<$item>] {
+        impl Element for $element {
+            fn microkernels() -> &'static [Microkernels<$element>] {
                 #[cfg(target_arch = "x86_64")]
-                use std::arch::x86_64::{$half, $wide};
-                macro_rules! row {
-                    ($work:ident, $vector:ty, $rows:literal) => {
-                        &[$work::<$vector, $rows, 1>, $work::<$vector, $rows, 2>, $work::<$vector, $rows, 3>]
-                    };
-                }
+                use std::arch::x86_64::{$avx2, $avx512};
                 &[
                     #[cfg(target_arch = "x86_64")]
-                    Kernel {
-                        name: "avx512f",
-                        lanes: <$wide as Vector>::LANES,
-                        tiles: &[
-                            row!(avx512, $wide, 1),
-                            row!(avx512, $wide, 2),
-                            row!(avx512, $wide, 4),
-                            row!(avx512, $wide, 8),
-                        ],
-                        ones: &[
-                            avx512::<One<$item, true>, 1, 1>,
-                            avx512::<One<$item, true>, 2, 1>,
-                            avx512::<One<$item, true>, 4, 1>,
-                            avx512::<One<$item, true>, 8, 1>,
-                        ],
-                        turn: $turn,
-                    },
+                    microkernels!(Avx512, avx512, $avx512, FmaScalar<$element>, $transpose; 1 2 4 8; [1 2 3]),
                     #[cfg(target_arch = "x86_64")]
-                    Kernel {
-                        name: "fma",
-                        lanes: <$half as Vector>::LANES,
-                        tiles: &[row!(fma, $half, 1), row!(fma, $half, 2), row!(fma, $half, 4)],
-                        ones: &[
-                            fma::<One<$item, true>, 1, 1>,
-                            fma::<One<$item, true>, 2, 1>,
-                            fma::<One<$item, true>, 4, 1>,
-                        ],
-                        turn: $turn,
-                    },
-                    Kernel {
-                        name: "portable",
-                        lanes: <Portable<$item> as Vector>::LANES,
-                        tiles: &[
-                            &[portable::<Portable<$item>, 1, 1>],
-                            &[portable::<Portable<$item>, 2, 1>],
-                            &[portable::<Portable<$item>, 4, 1>],
-                        ],
-                        ones: &[
-                            portable::<One<$item, { FUSED }>, 1, 1>,
-                            portable::<One<$item, { FUSED }>, 2, 1>,
-                            portable::<One<$item, { FUSED }>, 4, 1>,
-                        ],
-                        turn: transpose::plainly,
-                    },
+                    microkernels!(Avx2, avx2, $avx2, FmaScalar<$element>, $transpose; 1 2 4; [1 2 3]),
+                    microkernels!(Portable, portable, PortableVector<$element>, PortableScalar<$element>,
+                        transpose_scalar; 1 2 4; [1]),
                 ]
             }
         }
     };
 }
 
-element!(f64, __m512d, __m256d, transpose::by_twos);
-element!(f32, __m512, __m256, transpose::plainly);
+element!(f64, __m512d, __m256d, super::transpose::transpose_avx2);
+element!(f32, __m512, __m256, transpose_scalar);

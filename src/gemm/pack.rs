@@ -1,211 +1,235 @@
-//! The factors of a matrix product, cut into strips that a tile walks along.
+//! Packs the factors of a matrix product into panels for the microkernel.
+//!
+//! Both factors are seen as rows of K elements: the rows of a, and the rows of bᵀ, which are the columns of b.
 
 use super::microkernel::Element;
-use super::transpose::Turn;
+use super::transpose::TransposeFn;
 use crate::parallel::pages;
-use crate::simd::backends::expect;
+use crate::simd::prefetch::prefetch;
 use ndarray::ArrayView2;
 use std::borrow::Cow;
 
-/// The rows of the left factor, or the columns of the right one.
-pub(crate) struct Lines<'a, T: Clone> {
-    values: Cow<'a, [T]>,
-    /// How far a line is from the next, and an entry of a line from the next; one of the two is 1.
-    line: usize,
-    step: usize,
+/// Rows that are transposed together.
+const TRANSPOSED_ROWS: usize = 4;
+/// Elements that are copied without a call of `memcpy`, which takes longer than so small a copy.
+const COPIED_ELEMENTS: usize = 8;
+/// Distance of the elements that are prefetched, in steps of k.
+const PREFETCH_DISTANCE_STEPS: usize = 8;
+/// Size of a cache line.
+const CACHE_LINE_BYTES: usize = 64;
+
+/// Indices from `start` to before `end`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
-impl<'a, T: Element> Lines<'a, T> {
-    /// The rows of a matrix; it is copied where neither rows nor columns lie one after the other.
-    pub(crate) fn of(matrix: ArrayView2<'a, T>) -> Lines<'a, T> {
+impl Span {
+    /// Returns the number of indices.
+    pub(crate) fn len(self) -> usize {
+        self.end - self.start
+    }
+
+    /// Splits the indices into spans of `size`; the last one may be shorter.
+    pub(crate) fn chunks(self, size: usize) -> impl Iterator<Item = Span> {
+        (self.start..self.end).step_by(size).map(move |start| Span { start, end: self.end.min(start + size) })
+    }
+}
+
+/// A factor: element k of row n is `values[n·row_stride + k·k_stride]`, where one of the strides is 1.
+pub(crate) struct StridedMatrix<'a, T: Clone> {
+    values: Cow<'a, [T]>,
+    row_stride: usize,
+    k_stride: usize,
+}
+
+impl<'a, T: Element> StridedMatrix<'a, T> {
+    /// Borrows a matrix, or copies it if neither its rows nor its columns are contiguous.
+    pub(crate) fn new(matrix: ArrayView2<'a, T>) -> StridedMatrix<'a, T> {
         let (rows, columns) = matrix.dim();
         if let Some(values) = matrix.to_slice() {
-            return Lines { values: Cow::Borrowed(values), line: columns, step: 1 };
+            return StridedMatrix { values: Cow::Borrowed(values), row_stride: columns, k_stride: 1 };
         }
         if let Some(values) = matrix.reversed_axes().to_slice() {
-            return Lines { values: Cow::Borrowed(values), line: 1, step: rows };
+            return StridedMatrix { values: Cow::Borrowed(values), row_stride: 1, k_stride: rows };
         }
-        Lines { values: matrix.iter().copied().collect(), line: columns, step: 1 }
+        StridedMatrix { values: matrix.iter().copied().collect(), row_stride: columns, k_stride: 1 }
     }
 
-    /// The columns of the matrix whose rows these are.
-    pub(crate) fn flipped(self) -> Lines<'a, T> {
-        Lines { line: self.step, step: self.line, ..self }
+    /// Swaps rows and columns.
+    pub(crate) fn transposed(self) -> StridedMatrix<'a, T> {
+        StridedMatrix { row_stride: self.k_stride, k_stride: self.row_stride, ..self }
     }
 
-    /// Whether the lines lie beside each other: the numbers of one step one after the other.
-    pub(crate) fn beside(&self) -> bool {
-        self.line == 1
+    /// True if the elements of different rows at the same k are contiguous.
+    pub(crate) fn has_contiguous_rows_at_k(&self) -> bool {
+        self.row_stride == 1
     }
 
-    /// Copies strips, each to its room: `width` numbers a step, 0 where there is no line.
-    fn pack(&self, lines: Span, steps: Span, cut: &Cut<T>, to: &mut [T]) {
-        if self.beside() {
-            return self.pack_beside(lines, steps, cut, to);
+    /// Packs rows into panels: `PackSpec::width` elements at each step of k, zeros where there is no row.
+    fn pack(&self, rows: Span, steps: Span, spec: &PackSpec<T>, packed: &mut [T]) {
+        if self.has_contiguous_rows_at_k() {
+            return self.pack_contiguous(rows, steps, spec, packed);
         }
-        for (strip, room) in lines.by(cut.most).zip(to.chunks_mut(cut.room(steps))) {
-            let width = cut.width(strip);
-            self.pack_across(&strip, steps, width, cut.turn, &mut room[..width * steps.len()]);
+        for (panel, packed) in rows.chunks(spec.panel_rows).zip(packed.chunks_mut(spec.panel_len(steps))) {
+            let width = spec.width(panel);
+            self.pack_transposed(panel, steps, width, spec.transpose, &mut packed[..width * steps.len()]);
         }
     }
 
-    /// A step of all of them after the other: they lie one after the other.
-    fn pack_beside(&self, lines: Span, steps: Span, cut: &Cut<T>, to: &mut [T]) {
-        let (whole, room) = (lines.len() / cut.most, cut.room(steps));
-        let width = cut.width(Span { from: whole * cut.most, to: lines.len() });
+    /// Packs rows whose elements are contiguous at each k, all panels at one k after the other.
+    fn pack_contiguous(&self, rows: Span, steps: Span, spec: &PackSpec<T>, packed: &mut [T]) {
+        let (panel_rows, panel_len) = (spec.panel_rows, spec.panel_len(steps));
+        let full_panels = rows.len() / panel_rows;
+        let last_width = spec.width(Span { start: full_panels * panel_rows, end: rows.len() });
         for k in 0..steps.len() {
-            let from = (steps.from + k) * self.step;
-            (lines.from..lines.to).step_by(EIGHT).for_each(|n| {
-                expect(self.values.as_ptr().wrapping_add(from + AHEAD * self.step + n));
+            let start = (steps.start + k) * self.k_stride;
+            (rows.start..rows.end).step_by(COPIED_ELEMENTS).for_each(|n| {
+                prefetch(self.values.as_ptr().wrapping_add(start + PREFETCH_DISTANCE_STEPS * self.k_stride + n));
             });
-            let (strips, last) = self.values[from + lines.from..from + lines.to].split_at(whole * cut.most);
-            for n in 0..whole {
-                let (strip, to) = (&strips[n * cut.most..][..cut.most], &mut to[n * room + k * cut.most..][..cut.most]);
-                // Eight at a time: calling for a copy of so few takes longer than it.
-                match (strip.as_chunks::<EIGHT>(), to.as_chunks_mut::<EIGHT>()) {
+            let source = &self.values[start + rows.start..start + rows.end];
+            let (source, last) = source.split_at(full_panels * panel_rows);
+            for (n, panel) in source.chunks_exact(panel_rows).enumerate() {
+                let target = &mut packed[n * panel_len + k * panel_rows..][..panel_rows];
+                match (panel.as_chunks::<COPIED_ELEMENTS>(), target.as_chunks_mut::<COPIED_ELEMENTS>()) {
                     (([a], []), ([to_a], _)) => *to_a = *a,
                     (([a, b, c], []), ([to_a, to_b, to_c], _)) => (*to_a, *to_b, *to_c) = (*a, *b, *c),
-                    _ => to.copy_from_slice(strip),
+                    _ => target.copy_from_slice(panel),
                 }
             }
             if last.is_empty() {
                 continue;
             }
-            let to = &mut to[whole * room + k * width..][..width];
-            let ((eights, last), (to_eights, to_last)) =
-                (last.as_chunks::<EIGHT>(), to.split_at_mut(last.len() / EIGHT * EIGHT));
-            to_eights.as_chunks_mut::<EIGHT>().0.iter_mut().zip(eights).for_each(|(to, eight)| *to = *eight);
-            for (n, to) in to_last.iter_mut().enumerate() {
-                *to = if n < last.len() { last[n] } else { T::default() };
-            }
-        }
-    }
-
-    /// By four lines, and the rest of them one by one.
-    fn pack_across(&self, lines: &Span, steps: Span, width: usize, turn: Turn<T>, to: &mut [T]) {
-        let fours = lines.len() / FOUR * FOUR;
-        for l in (0..fours).step_by(FOUR) {
-            let values = &self.values[(lines.from + l) * self.line + steps.from..];
-            assert!(
-                (FOUR - 1) * self.line + steps.len() <= values.len()
-                    && to.len() == width * steps.len()
-                    && l + FOUR <= width
+            let target = &mut packed[full_panels * panel_len + k * last_width..][..last_width];
+            let ((chunks, rest), (target_chunks, target_rest)) = (
+                last.as_chunks::<COPIED_ELEMENTS>(),
+                target.split_at_mut(last.len() / COPIED_ELEMENTS * COPIED_ELEMENTS),
             );
-            // SAFETY: the kernel is usable; as was just asserted, the lines have so many numbers, and there is a place for each.
-            unsafe { turn(values.as_ptr(), self.line, to.as_mut_ptr().add(l), width, steps.len()) };
+            target_chunks.as_chunks_mut().0.iter_mut().zip(chunks).for_each(|(target, chunk)| *target = *chunk);
+            for (n, target) in target_rest.iter_mut().enumerate() {
+                *target = rest.get(n).copied().unwrap_or_default();
+            }
         }
-        for l in fours..width {
-            let line = self.values.get((lines.from + l) * self.line + steps.from..).filter(|_| l < lines.len());
-            for (k, to) in to.chunks_exact_mut(width).enumerate() {
-                to[l] = line.map_or(T::default(), |line| line[k]);
+    }
+
+    /// Packs a panel of contiguous rows, four rows at a time and the remaining ones alone.
+    fn pack_transposed(&self, rows: Span, steps: Span, width: usize, transpose: TransposeFn<T>, packed: &mut [T]) {
+        let transposed_rows = rows.len() / TRANSPOSED_ROWS * TRANSPOSED_ROWS;
+        for r in (0..transposed_rows).step_by(TRANSPOSED_ROWS) {
+            let values = &self.values[(rows.start + r) * self.row_stride + steps.start..];
+            assert!(
+                (TRANSPOSED_ROWS - 1) * self.row_stride + steps.len() <= values.len()
+                    && packed.len() == width * steps.len()
+                    && r + TRANSPOSED_ROWS <= width
+            );
+            // SAFETY: `PackSpec::transpose` belongs to an available kernel, and the assertion bounds all reads and writes.
+            unsafe {
+                transpose(values.as_ptr(), self.row_stride, packed.as_mut_ptr().add(r), width, steps.len());
+            }
+        }
+        for r in transposed_rows..width {
+            let row = self.values.get((rows.start + r) * self.row_stride + steps.start..).filter(|_| r < rows.len());
+            for (k, target) in packed.chunks_exact_mut(width).enumerate() {
+                target[r] = row.map_or(T::default(), |row| row[k]);
             }
         }
     }
 }
 
-const EIGHT: usize = 8;
-const FOUR: usize = 4;
-/// How many copies ahead of it a number is asked for.
-const AHEAD: usize = 8;
-
-/// From one to before another.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Span {
-    pub(crate) from: usize,
-    pub(crate) to: usize,
-}
-
-impl Span {
-    pub(crate) fn len(self) -> usize {
-        self.to - self.from
-    }
-
-    /// It in spans of `most`.
-    pub(crate) fn by(self, most: usize) -> impl Iterator<Item = Span> {
-        (self.from..self.to).step_by(most).map(move |from| Span { from, to: self.to.min(from + most) })
-    }
-}
-
-/// Room for packed strips, where a cache line begins.
-pub(crate) struct Buffer<T> {
+/// A buffer of packed panels that begins at a cache line.
+pub(crate) struct PackBuffer<T> {
     values: Vec<T>,
-    start: usize,
+    offset: usize,
 }
 
-impl<T: Element> Buffer<T> {
-    pub(crate) fn new(len: usize) -> Buffer<T> {
-        const LINE: usize = 64;
-        let spare = LINE / size_of::<T>();
-        let values: Vec<T> = pages::zeros(len + spare);
-        let start = values.as_ptr().align_offset(LINE).min(spare);
-        Buffer { values, start }
+impl<T: Element> PackBuffer<T> {
+    /// Allocates a buffer of `len` elements.
+    pub(crate) fn new(len: usize) -> PackBuffer<T> {
+        let line = CACHE_LINE_BYTES / size_of::<T>();
+        let values: Vec<T> = pages::zeros(len + line);
+        let offset = values.as_ptr().align_offset(CACHE_LINE_BYTES).min(line);
+        PackBuffer { values, offset }
     }
 
-    /// All of it.
-    pub(crate) fn all(&mut self) -> &mut [T] {
-        &mut self.values[self.start..]
+    /// Returns the elements of the buffer.
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
+        &mut self.values[self.offset..]
     }
 }
 
-/// What a tile walks along: entry (line, step) is `values[line·self.line + step·self.step]`.
-pub(crate) struct Strip<'a, T> {
+/// A micro-panel: element k of its row r is `values[r·row_stride + k·k_stride]`.
+pub(crate) struct Panel<'a, T> {
     pub(crate) values: &'a [T],
-    pub(crate) line: usize,
-    pub(crate) step: usize,
-    /// The lines that it stands for.
-    pub(crate) lines: Span,
-    /// The lines that it has: what is beyond `lines` is 0.
+    pub(crate) row_stride: usize,
+    pub(crate) k_stride: usize,
+    /// The rows of the matrix in the panel.
+    pub(crate) rows: Span,
+    /// The number of rows of the panel, which are zeros beyond `rows`.
     pub(crate) width: usize,
 }
 
-/// How lines are cut: strips of `most`, the last one of as many as `width` makes of what is left.
-pub(crate) struct Cut<T> {
-    pub(crate) most: usize,
-    pub(crate) width: fn(usize, usize) -> usize,
-    pub(crate) unit: usize,
-    /// Whether strips of full width are taken as they lie.
-    pub(crate) as_they_lie: bool,
-    /// How four lines are turned, in instructions that the processor has.
-    pub(crate) turn: Turn<T>,
+/// The width that a panel of fewer rows than the largest one is filled up to.
+#[derive(Clone, Copy)]
+pub(crate) enum PanelWidth {
+    PowerOfTwo,
+    OneOrMultipleOf(usize),
 }
 
-impl<T: Element> Cut<T> {
-    /// The room that a strip takes at most.
-    fn room(&self, steps: Span) -> usize {
-        self.most * steps.len()
+/// Describes how rows are packed.
+pub(crate) struct PackSpec<T> {
+    /// Rows of the largest panel: MR or NR.
+    pub(crate) panel_rows: usize,
+    pub(crate) panel_width: PanelWidth,
+    /// True if full panels are read in place: packing is skipped where a panel is reused at most twice.
+    pub(crate) in_place: bool,
+    /// The transposition of an available kernel.
+    pub(crate) transpose: TransposeFn<T>,
+}
+
+impl<T: Element> PackSpec<T> {
+    /// Returns the length of the largest packed panel.
+    fn panel_len(&self, steps: Span) -> usize {
+        self.panel_rows * steps.len()
     }
 
-    fn width(&self, lines: Span) -> usize {
-        (self.width)(lines.len(), self.unit)
-    }
-
-    /// Some lines, cut into strips: copied to `room` where a tile cannot walk along them as they lie, unless they are there
-    /// already.
-    pub(crate) fn strips<'a>(
-        &self,
-        of: &'a Lines<'_, T>,
-        lines: Span,
-        steps: Span,
-        room: &'a mut [T],
-        copied: bool,
-    ) -> Vec<Strip<'a, T>> {
-        let lies = |lines: Span| self.as_they_lie && self.width(lines) == lines.len();
-        if !copied && !lies(lines) {
-            let whole = if self.as_they_lie { lines.to - lines.len() % self.most } else { lines.from };
-            of.pack(Span { from: whole, to: lines.to }, steps, self, &mut room[(whole - lines.from) * steps.len()..]);
+    /// Returns the width of the panel of some rows.
+    fn width(&self, rows: Span) -> usize {
+        match (self.panel_width, rows.len()) {
+            (PanelWidth::PowerOfTwo, rows) => rows.next_power_of_two(),
+            (PanelWidth::OneOrMultipleOf(_), 1) => 1,
+            (PanelWidth::OneOrMultipleOf(unit), rows) => rows.next_multiple_of(unit),
         }
-        let strip = |(lines, room): (Span, &'a mut [T])| {
-            let width = self.width(lines);
-            let strip = if lies(lines) {
-                let values = &of.values[lines.from * of.line + steps.from * of.step..];
-                Strip { values, line: of.line, step: of.step, lines, width }
+    }
+
+    /// Returns the panels of some rows. Packs those into `buffer` that cannot be read in place, unless `is_packed` says that the
+    /// buffer has them.
+    pub(crate) fn panels<'a>(
+        &self,
+        matrix: &'a StridedMatrix<'_, T>,
+        rows: Span,
+        steps: Span,
+        buffer: &'a mut [T],
+        is_packed: bool,
+    ) -> Vec<Panel<'a, T>> {
+        let is_in_place = |rows: Span| self.in_place && self.width(rows) == rows.len();
+        if !is_packed && !is_in_place(rows) {
+            let start = if self.in_place { rows.end - rows.len() % self.panel_rows } else { rows.start };
+            let buffer = &mut buffer[(start - rows.start) * steps.len()..];
+            matrix.pack(Span { start, end: rows.end }, steps, self, buffer);
+        }
+        let panel = |(rows, buffer): (Span, &'a mut [T])| {
+            let width = self.width(rows);
+            let panel = if is_in_place(rows) {
+                let values = &matrix.values[rows.start * matrix.row_stride + steps.start * matrix.k_stride..];
+                Panel { values, row_stride: matrix.row_stride, k_stride: matrix.k_stride, rows, width }
             } else {
-                Strip { values: &room[..width * steps.len()], line: 1, step: width, lines, width }
+                Panel { values: &buffer[..width * steps.len()], row_stride: 1, k_stride: width, rows, width }
             };
-            // What a tile relies on.
-            assert!((width - 1) * strip.line + (steps.len() - 1) * strip.step < strip.values.len());
-            strip
+            // The microkernel relies on this.
+            assert!((width - 1) * panel.row_stride + (steps.len() - 1) * panel.k_stride < panel.values.len());
+            panel
         };
-        lines.by(self.most).zip(room.chunks_mut(self.room(steps))).map(strip).collect()
+        rows.chunks(self.panel_rows).zip(buffer.chunks_mut(self.panel_len(steps))).map(panel).collect()
     }
 }

@@ -132,8 +132,8 @@ impl Reduction {
     pub(super) fn scale<S: ArrayOps>(self, dout: &ArrayD<S>, n: usize, divisor: Divisor<S>) -> Scale<S> {
         let dout = if dout.ndim() == 1 { dout[n] } else { dout[[]] };
         let divisor = matches!(self, Reduction::Mean { .. }).then_some(divisor.value());
-        let nothing = divisor.filter(|&divisor| self.is_zero_mean(divisor)).map(|_| S::zero());
-        Scale { dout, divisor, nothing }
+        let if_empty = divisor.filter(|&divisor| self.is_zero_mean(divisor)).map(|_| S::zero());
+        Scale { dout, divisor, if_empty }
     }
 
     /// Returns true if it is a mean over no rows that is 0.

@@ -233,7 +233,7 @@ impl Admit for SoftmaxXent {
         dy.indexed_iter_mut().for_each(|((n, k), dy)| {
             let e = terms.at(n, k);
             let scale = self.reduction.scale(dout, n, divisor);
-            *dy = scale.of(if e == 0.0 { 0.0 } else { -e / *dy });
+            *dy = scale.apply(if e == 0.0 { 0.0 } else { -e / *dy });
         });
         let inner = Some((y.clone(), with_rank(dy, y.ndim())));
         let weight = at.get(&Name::WEIGHT).map(|_| Name::WEIGHT);
@@ -307,7 +307,7 @@ impl<S: ArrayOps> Layer<S> for SoftmaxXent {
                     S::scaled_difference(y, sum, terms.t.row(n), scale, dx);
                 } else {
                     let sum = S::sum((0..y.len()).map(|k| terms.at(n, k))).named("total", "Σ E");
-                    dx.iter_mut().enumerate().for_each(|(k, dx)| *dx = scale.of(y[k] * sum - terms.at(n, k)));
+                    dx.iter_mut().enumerate().for_each(|(k, dx)| *dx = scale.apply(y[k] * sum - terms.at(n, k)));
                 }
             });
             with_rank(dx, at.known(&Name::X).ndim())

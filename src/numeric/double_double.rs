@@ -4,7 +4,7 @@
 //! 1e-30 relative. Exponents are those of doubles, so below about 1e-290 the low part loses digits.
 
 use super::scalar::Scalar;
-use crate::simd::error_free::two_sum_of as two_sum;
+use crate::simd::error_free::two_sum;
 use ndarray::ArrayView1;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 

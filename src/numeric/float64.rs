@@ -1,7 +1,7 @@
 //! f64: sums and differences keep the rounding errors that the definitions drop.
 
 use super::scalar::Scalar;
-use crate::simd::error_free::two_sum_of as two_sum;
+use crate::simd::error_free::two_sum;
 
 impl Scalar for f64 {
     fn from_f64(value: f64) -> Self {

@@ -76,7 +76,7 @@ pub trait ArrayOps: Scalar {
     /// Computes out = a·factor − t of a row, scaled.
     fn scaled_difference(a: &[Self], factor: Self, t: Target<'_, Self>, scale: Scale<Self>, out: &mut [Self]) {
         for (k, (out, &a)) in out.iter_mut().zip(a).enumerate() {
-            *out = scale.of(a * factor - target(t, k));
+            *out = scale.apply(a * factor - target(t, k));
         }
     }
 
@@ -90,7 +90,7 @@ pub trait ArrayOps: Scalar {
     ) {
         for (k, (out, &a)) in out.iter_mut().zip(a).enumerate() {
             let t = target(t, k);
-            *out = scale.of(if t != Self::zero() || a.is_nan() { -(t / (a + offset)) } else { Self::zero() });
+            *out = scale.apply(if t != Self::zero() || a.is_nan() { -(t / (a + offset)) } else { Self::zero() });
         }
     }
 

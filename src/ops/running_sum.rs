@@ -1,7 +1,7 @@
 //! RunningSum sums of the results of blocks of rows.
 
 use crate::parallel::{fill, pages};
-use crate::simd::error_free::two_sum_of as two_sum;
+use crate::simd::error_free::two_sum;
 use ndarray::{ArrayD, Zip};
 
 /// A sum of arrays, each added at once or in chunks of rows. Matrices are added as [`gemm`](crate::gemm) adds its blocks of

@@ -1,254 +1,259 @@
-//! Softmax of rows; its logarithm and the gradients of both are in files of their own.
+//! Softmax of rows. Its logarithm and the gradients of both are in files of their own.
 //!
-//! Every number is carried in two parts up to the last operation: x − max with what its rounding took, its power with what
-//! that rounding took, and the sum. So each probability is within 1.1 ulp, and within 0.85 in what was
-//! measured (benches/accuracy.py).
+//! Every number is a sum of two doubles up to the last operation: x − max, its exponential, and the sum of the exponentials.
+//! docs/accuracy.md states the error bounds.
 
 use crate::parallel::{pages, scope};
-use crate::simd::dispatch::{Instructions, widest};
-use crate::simd::error_free::{Inverse, two_sum, two_sum_of};
-use crate::simd::exp::{NORMAL, power};
-use crate::simd::f64x8::{Lanes, Numbers, Twice, padded, twos, twos_mut};
-use crate::simd::unroll::unrolled;
+use crate::simd::dispatch::{Isa, dispatch};
+use crate::simd::error_free::{Reciprocal, two_sum};
+use crate::simd::exp::{MIN_NORMAL_ARGUMENT, exp};
+use crate::simd::f64x8::{F64x8, F64x8Pair, SimdF64, zero_padded};
+use crate::simd::prefetch::prefetch;
 
 mod gradient;
 mod log;
 
-pub use gradient::{log_softmax_gradient, softmax_gradient};
+pub use gradient::log_softmax_gradient;
+pub use gradient::softmax_gradient;
 pub use log::log_softmax_rows;
 
-/// Numbers that are worth a thread.
-const SHARE: usize = 1 << 15;
-/// Rows up to that length are computed eight at a time.
-const NARROW: usize = 64;
-/// What comes next is asked for while these are worked on, but no further ahead than the caches hold.
-const AHEAD: usize = 1 << 14;
+/// Elements per thread that are worth starting it.
+const THREAD_ELEMENTS: usize = 1 << 15;
+/// Rows up to this width are computed eight at a time, each in its own element of the vectors.
+const MAX_NARROW_WIDTH: usize = 64;
+/// Greatest distance of the logits that are prefetched, in elements: a prefetched row must stay in the cache.
+const MAX_PREFETCH_DISTANCE_ELEMENTS: usize = 1 << 14;
 
-/// The softmax of each row of `width` numbers; and of each row the largest number, and the sum of e^(x − largest) of the others.
+/// Returns the softmax of each row of `width` logits, and for each row (max, Σ), the sum of e^(x − max) over all but one maximum.
 pub fn softmax_rows(x: &[f64], width: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
-    rows_by(Instructions::best(), x, width)
+    softmax_rows_with(Isa::current(), x, width)
 }
 
-fn rows_by(instructions: Instructions, x: &[f64], width: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
-    over_rows(x, width, |x, y, sums| some(instructions, x, y, width, sums))
+fn softmax_rows_with(isa: Isa, x: &[f64], width: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
+    fill_rows(x, width, |x, y, sums| softmax_of_rows(isa, x, y, width, sums))
 }
 
-/// Makes as many numbers as in x, and two more of each row, of some rows at a time.
-fn over_rows(
+/// Returns an array of the size of x and a pair of each row, which `compute` fills for some rows at a time.
+fn fill_rows(
     x: &[f64],
     width: usize,
-    make: impl Fn(&[f64], &mut [f64], &mut [(f64, f64)]) + Sync,
+    compute: impl Fn(&[f64], &mut [f64], &mut [(f64, f64)]) + Sync,
 ) -> (Vec<f64>, Vec<(f64, f64)>) {
     let mut y = pages::zeros(x.len());
-    let count = x.len() / width.max(1);
-    let mut sums = vec![(0.0, 0.0); count];
-    if count == 0 {
+    let rows = x.len() / width.max(1);
+    let mut sums = vec![(0.0, 0.0); rows];
+    if rows == 0 {
         return (y, sums);
     }
-    let parts = if x.len() < 2 * SHARE { 1 } else { scope::thread_limit().min(x.len() / SHARE) };
-    let each = count.div_ceil(parts);
-    let parts = x.chunks(each * width).zip(y.chunks_mut(each * width)).zip(sums.chunks_mut(each)).collect();
-    scope::map_parts(parts, |((x, y), sums)| make(x, y, sums));
+    let parts = if x.len() < 2 * THREAD_ELEMENTS { 1 } else { scope::thread_limit().min(x.len() / THREAD_ELEMENTS) };
+    let part_rows = rows.div_ceil(parts);
+    let part_len = part_rows * width;
+    let parts = x.chunks(part_len).zip(y.chunks_mut(part_len)).zip(sums.chunks_mut(part_rows)).collect();
+    scope::map_parts(parts, |((x, y), sums)| compute(x, y, sums));
     (y, sums)
 }
 
-widest! {
-    /// Some rows of `width` numbers.
-    fn some<V>(x: &[f64], y: &mut [f64], width: usize, sums: &mut [(f64, f64)]) {
-        if width <= NARROW {
-            let mut room = vec![[0.0; 8]; 2 * width];
+dispatch! {
+    fn softmax_of_rows<V>(x: &[f64], y: &mut [f64], width: usize, sums: &mut [(f64, f64)]) {
+        if width <= MAX_NARROW_WIDTH {
+            let mut buffer = vec![[0.0; 8]; 2 * width];
             let groups = x.chunks(8 * width).zip(y.chunks_mut(8 * width)).zip(sums.chunks_mut(8));
             for ((x, y), sums) in groups {
-                eight_rows::<V>(x, y, width, &mut room, sums);
+                softmax_of_eight_rows::<V>(x, y, width, &mut buffer, sums);
             }
         } else {
-            let mut room = vec![0.0; width];
+            let mut low = vec![0.0; width];
             let rows = x.chunks_exact(width).zip(y.chunks_exact_mut(width)).zip(sums);
             for ((x, y), sum) in rows {
-                *sum = row::<V>(x, y, &mut room);
+                *sum = softmax_of_row::<V>(x, y, &mut low);
             }
         }
     }
 }
 
-/// The largest number of a row, where it is first, and the sum of the others' powers in two parts; `y` and `rest`, of its length,
-/// are the two parts of the powers.
+/// Computes one row and returns (max, Σ); `low` is a buffer of its length.
 #[inline(always)]
-fn powers_of<V: Lanes>(x: &[f64], y: &mut [f64], rest: &mut [f64]) -> (f64, usize, (f64, f64)) {
-    let (least, most) = range::<V>(x);
-    if least - most < NORMAL {
-        powers::<V>(x, most, y, rest, true)
+fn softmax_of_row<V: F64x8>(x: &[f64], y: &mut [f64], low: &mut [f64]) -> (f64, f64) {
+    let (max, max_index, (sum, sum_low)) = exponentials::<V>(x, y, low);
+    let reciprocal = Reciprocal::of_sum(y[max_index], sum, sum_low).splat::<V>();
+    let ((chunks, rest), (low_chunks, low_rest)) = (y.as_chunks_mut(), low.as_chunks());
+    for (y, low) in chunks.iter_mut().zip(low_chunks) {
+        reciprocal.times(V::load(y), V::load(low)).store(y);
+    }
+    let mut last = zero_padded(rest);
+    reciprocal.times(V::load(&last), V::load(&zero_padded(low_rest))).store(&mut last);
+    rest.copy_from_slice(&last[..rest.len()]);
+    (max, sum + sum_low)
+}
+
+/// Writes the exponentials e^(x − max) of a row as sums y + low. Returns the maximum, its first index, and the sum of the other
+/// exponentials as a sum of two doubles.
+#[inline(always)]
+fn exponentials<V: F64x8>(x: &[f64], y: &mut [f64], low: &mut [f64]) -> (f64, usize, (f64, f64)) {
+    let (min, max) = min_and_max::<V>(x);
+    // Two calls, so that neither loop has a branch.
+    if min - max < MIN_NORMAL_ARGUMENT {
+        shifted_exponentials::<V>(x, max, y, low, true);
     } else {
-        powers::<V>(x, most, y, rest, false)
+        shifted_exponentials::<V>(x, max, y, low, false);
     }
-    // The first of the largest is left out of the sum, whose digits count where it is far below 1.
-    let at = place::<V>(x, most);
-    let own = std::mem::replace(&mut y[at], 0.0);
-    let sum = sum::<V>(y, rest);
-    y[at] = own;
-    (most, at, sum)
+    // The sum without the maximum keeps its digits if it is far below 1.
+    let max_index = index_of::<V>(x, max);
+    let max_exponential = std::mem::replace(&mut y[max_index], 0.0);
+    let sum = compensated_sum::<V, true>(y, low);
+    y[max_index] = max_exponential;
+    (max, max_index, sum)
 }
 
-/// A row; `rest` has its length.
+/// Computes up to eight rows, each in its own element of the vectors; `buffer` has 2·width vectors.
 #[inline(always)]
-fn row<V: Lanes>(x: &[f64], y: &mut [f64], rest: &mut [f64]) -> (f64, f64) {
-    let (most, at, (sum, low)) = powers_of::<V>(x, y, rest);
-    let own = y[at];
-    let inverse = Inverse::of(V::all(own), V::all(sum), V::all(low));
-    let ((lanes, left), (rests, rests_left)) = (y.as_chunks_mut(), rest.as_chunks());
-    for (y, rest) in lanes.iter_mut().zip(rests) {
-        inverse.times(V::load(y), V::load(rest)).store(y);
+fn softmax_of_eight_rows<V: F64x8>(
+    x: &[f64],
+    y: &mut [f64],
+    width: usize,
+    buffer: &mut [[f64; 8]],
+    sums: &mut [(f64, f64)],
+) {
+    let (highs, lows) = buffer.split_at_mut(width);
+    for (n, row) in x.chunks_exact(width).enumerate() {
+        highs.iter_mut().zip(row).for_each(|(high, &x)| high[n] = x);
     }
-    let (last, last_rest) = (padded(left, 0.0), padded(rests_left, 0.0));
-    let mut last_y = [0.0; 8];
-    inverse.times(V::load(&last), V::load(&last_rest)).store(&mut last_y);
-    left.copy_from_slice(&last_y[..left.len()]);
-    (most, sum + low)
-}
-
-/// Up to eight rows, each in a lane of its own; `room` is twice as long as they.
-#[inline(always)]
-fn eight_rows<V: Lanes>(x: &[f64], y: &mut [f64], width: usize, room: &mut [[f64; 8]], sums: &mut [(f64, f64)]) {
-    let (powers, rests) = room.split_at_mut(width);
-    for (lane, row) in x.chunks_exact(width).enumerate() {
-        powers.iter_mut().zip(row).for_each(|(powers, &x)| powers[lane] = x);
+    let (zero, one) = (V::splat(0.0), V::splat(1.0));
+    let (mut min, mut max) = (V::load(&highs[0]), V::load(&highs[0]));
+    for x in highs.iter() {
+        (min, max) = (V::load(x).min(min), V::load(x).max(max));
     }
-    let (zero, one) = (V::all(0.0), V::all(1.0));
-    let (mut least, mut most) = (V::load(&powers[0]), V::load(&powers[0]));
-    for x in powers.iter() {
-        (least, most) = (V::load(x).smaller(least), V::load(x).larger(most));
+    let (shift, mut elements) = (zero - max, [0.0; 8]);
+    (min - max).store(&mut elements);
+    let may_underflow = elements.iter().any(|&range| range < MIN_NORMAL_ARGUMENT);
+    let (mut max_was_seen, mut sum, mut sum_low) = (zero, zero, zero);
+    for (high, low) in highs.iter_mut().zip(lows.iter_mut()) {
+        let x = V::load(high);
+        let (upper, rest) = shifted_exponential(x, shift, may_underflow);
+        // The first maximum is left out of the sum; its low part is 0.
+        let is_below_max = two_sum(x, shift).0;
+        let counted = is_below_max.select_lt(zero, upper, max_was_seen.select_lt(one, zero, upper));
+        max_was_seen = is_below_max.select_lt(zero, max_was_seen, one);
+        let (total, error) = two_sum(sum, counted);
+        (sum, sum_low) = (total, sum_low + (error + rest));
+        upper.store(high);
+        rest.store(low);
     }
-    let mut lanes = [0.0; 8];
-    (least - most).store(&mut lanes);
-    let deep = lanes.iter().any(|&range| range < NORMAL);
-    let (mut seen, mut sum, mut low) = (zero, zero, zero);
-    for (power, rest) in powers.iter_mut().zip(rests.iter_mut()) {
-        let high = two_sum(V::load(power), zero - most).0;
-        eight_powers(&power.clone(), zero - most, power, rest, deep);
-        // The first of the largest is left out of the sum; its rest is 0.
-        let counted = V::load(power);
-        let (total, error) = two_sum(sum, high.if_below(zero, counted, seen.if_below(one, zero, counted)));
-        seen = high.if_below(zero, seen, one);
-        (sum, low) = (total, low + (error + V::load(rest)));
+    let reciprocal = Reciprocal::of_sum(one, sum, sum_low);
+    for (high, low) in highs.iter_mut().zip(lows.iter()) {
+        reciprocal.times(V::load(high), V::load(low)).store(high);
     }
-    let inverse = Inverse::of(one, sum, low);
-    for (power, rest) in powers.iter_mut().zip(rests.iter()) {
-        inverse.times(V::load(power), V::load(rest)).store(power);
-    }
-    for (lane, row) in y.chunks_exact_mut(width).enumerate() {
-        row.iter_mut().zip(powers.iter()).for_each(|(y, powers)| *y = powers[lane]);
+    for (n, row) in y.chunks_exact_mut(width).enumerate() {
+        row.iter_mut().zip(highs.iter()).for_each(|(y, high)| *y = high[n]);
     }
     let mut others = [0.0; 8];
-    most.store(&mut lanes);
-    (sum + low).store(&mut others);
-    sums.iter_mut().zip(lanes.into_iter().zip(others)).for_each(|(sum, found)| *sum = found);
+    max.store(&mut elements);
+    (sum + sum_low).store(&mut others);
+    sums.iter_mut().zip(elements.into_iter().zip(others)).for_each(|(sum, max_and_sum)| *sum = max_and_sum);
 }
 
-/// e^(x − max) in two parts.
+/// Writes e^(x − max) as sums y + low.
 #[inline(always)]
-fn powers<V: Lanes>(x: &[f64], max: f64, y: &mut [f64], rest: &mut [f64], deep: bool) {
-    let (shift, ahead) = (V::all(-max), x.len().min(AHEAD));
-    let ((x, x_left), (y, y_left), (rest, rest_left)) = (x.as_chunks(), y.as_chunks_mut(), rest.as_chunks_mut());
-    let ((pairs, x), (y_pairs, y), (rest_pairs, rest)) = (twos::<V>(x), twos_mut::<V>(y), twos_mut::<V>(rest));
-    for ((x, y), rest) in pairs.iter().zip(y_pairs).zip(rest_pairs) {
-        Twice::<V>::expect(x, ahead);
-        let (power, low) = power_of(Twice::<V>::load(x), Twice::all(-max), deep);
-        power.store(y);
-        low.store(rest);
+fn shifted_exponentials<V: F64x8>(x: &[f64], max: f64, y: &mut [f64], low: &mut [f64], may_underflow: bool) {
+    let prefetch_distance = x.len().min(MAX_PREFETCH_DISTANCE_ELEMENTS);
+    let ((mut x, x_rest), (mut y, y_rest), (mut low, low_rest)) =
+        (x.as_chunks(), y.as_chunks_mut(), low.as_chunks_mut());
+    if V::HAS_REGISTERS_FOR_PAIRS {
+        let ((x_pairs, x_odd), (y_pairs, y_odd), (low_pairs, low_odd)) =
+            (x.as_chunks(), y.as_chunks_mut(), low.as_chunks_mut());
+        for ((x, y), low) in x_pairs.iter().zip(y_pairs).zip(low_pairs) {
+            x.iter().for_each(|chunk| prefetch(chunk.as_ptr().wrapping_add(prefetch_distance)));
+            let (upper, rest) = shifted_exponential(F64x8Pair::<V>::load(x), F64x8Pair::splat(-max), may_underflow);
+            upper.store(y);
+            rest.store(low);
+        }
+        (x, y, low) = (x_odd, y_odd, low_odd);
     }
-    for ((x, y), rest) in x.iter().zip(y).zip(rest) {
-        eight_powers(x, shift, y, rest, deep);
+    for ((x, y), low) in x.iter().zip(y).zip(low) {
+        let (upper, rest) = shifted_exponential(V::load(x), V::splat(-max), may_underflow);
+        upper.store(y);
+        rest.store(low);
     }
-    if !x_left.is_empty() {
-        let (mut y, mut rest) = ([0.0; 8], [0.0; 8]);
-        eight_powers(&padded(x_left, max), shift, &mut y, &mut rest, deep);
-        y_left.copy_from_slice(&y[..y_left.len()]);
-        rest_left.copy_from_slice(&rest[..rest_left.len()]);
+    if !x_rest.is_empty() {
+        let (mut x, mut low) = ([max; 8], [0.0; 8]);
+        x[..x_rest.len()].copy_from_slice(x_rest);
+        let (upper, rest) = shifted_exponential(V::load(&x), V::splat(-max), may_underflow);
+        upper.store(&mut x);
+        rest.store(&mut low);
+        y_rest.copy_from_slice(&x[..y_rest.len()]);
+        low_rest.copy_from_slice(&low[..low_rest.len()]);
     }
 }
 
+/// Returns e^(x + shift) as a sum of two doubles.
 #[inline(always)]
-fn eight_powers<V: Lanes>(x: &[f64; 8], shift: V, y: &mut [f64; 8], rest: &mut [f64; 8], deep: bool) {
-    let (power, low) = power_of(V::load(x), shift, deep);
-    power.store(y);
-    low.store(rest);
-}
-
-/// e^(x + shift) in two parts.
-#[inline(always)]
-fn power_of<V: Numbers>(x: V, shift: V, deep: bool) -> (V, V) {
+fn shifted_exponential<V: SimdF64>(x: V, shift: V, may_underflow: bool) -> (V, V) {
     let (high, low) = two_sum(x, shift);
-    power(high, low, deep)
+    exp(high, low, may_underflow)
 }
 
-/// The smallest and the largest number; NaN where the row begins so.
+/// Returns the smallest and the largest number; NaN if the row begins with NaN.
 #[inline(always)]
-fn range<V: Lanes>(row: &[f64]) -> (f64, f64) {
+fn min_and_max<V: F64x8>(row: &[f64]) -> (f64, f64) {
     let first = row[0];
-    let (mut least, mut most) = ([V::all(first); 2], [V::all(first); 2]);
-    let (lanes, left) = row.as_chunks();
-    let (pairs, odd) = lanes.as_chunks::<2>();
-    for [one, other] in pairs {
-        let (one, other) = (V::load(one), V::load(other));
-        least = [one.smaller(least[0]), other.smaller(least[1])];
-        most = [one.larger(most[0]), other.larger(most[1])];
+    // Two accumulators, since each operation waits for the one before.
+    let (mut mins, mut maxs) = ([V::splat(first); 2], [V::splat(first); 2]);
+    let (chunks, rest) = row.as_chunks();
+    let (pairs, odd) = chunks.as_chunks::<2>();
+    for [a, b] in pairs {
+        let (a, b) = (V::load(a), V::load(b));
+        mins = [a.min(mins[0]), b.min(mins[1])];
+        maxs = [a.max(maxs[0]), b.max(maxs[1])];
     }
     for x in odd {
         let x = V::load(x);
-        (least[0], most[0]) = (x.smaller(least[0]), x.larger(most[0]));
+        (mins[0], maxs[0]) = (x.min(mins[0]), x.max(maxs[0]));
     }
-    let (mut lows, mut highs) = ([first; 8], [first; 8]);
-    if !lanes.is_empty() {
-        least[1].smaller(least[0]).store(&mut lows);
-        most[1].larger(most[0]).store(&mut highs);
+    let (mut low, mut high) = ([first; 8], [first; 8]);
+    if !chunks.is_empty() {
+        mins[1].min(mins[0]).store(&mut low);
+        maxs[1].max(maxs[0]).store(&mut high);
     }
-    let smallest = lows.iter().chain(left).fold(first, |least, &x| if x < least { x } else { least });
-    let largest = highs.iter().chain(left).fold(first, |most, &x| if x > most { x } else { most });
-    (smallest, largest)
+    let min = low.iter().chain(rest).fold(first, |min, &x| if x < min { x } else { min });
+    let max = high.iter().chain(rest).fold(first, |max, &x| if x > max { x } else { max });
+    (min, max)
 }
 
-/// Where the first number like that is, 0 where none is.
+/// Returns the first index of a number, or 0 if the row does not contain it.
 #[inline(always)]
-fn place<V: Lanes>(row: &[f64], wanted: f64) -> usize {
-    let (lanes, _) = row.as_chunks();
-    let before = 8 * lanes.iter().take_while(|x| !V::load(x).meets(V::all(wanted))).count();
-    row[before..].iter().position(|&x| x == wanted).map_or(0, |at| before + at)
+fn index_of<V: F64x8>(row: &[f64], number: f64) -> usize {
+    let (chunks, _) = row.as_chunks();
+    let start = 8 * chunks.iter().take_while(|x| !V::load(x).any_eq(V::splat(number))).count();
+    row[start..].iter().position(|&x| x == number).map_or(0, |n| start + n)
 }
 
-/// sum + rest + high + low, as a sum and a rest.
+/// Returns Σ (high + low) as a sum of two doubles, with the error of every addition (Ogita, Rump and Oishi's Sum2 in sixteen
+/// accumulators). Without `HAS_LOW`, `low` is 0.
 #[inline(always)]
-fn added<V: Lanes>(sum: V, rest: V, high: &[f64; 8], low: &[f64; 8]) -> (V, V) {
-    let (sum, error) = two_sum(sum, V::load(high));
-    (sum, rest + (error + V::load(low)))
-}
-
-/// Σ (high + low), the error of every addition kept: in sixteen sums that run beside each other.
-#[inline(always)]
-fn sum<V: Lanes>(high: &[f64], low: &[f64]) -> (f64, f64) {
-    let ((lanes, left), (low_lanes, low_left)) = (high.as_chunks(), low.as_chunks());
-    let (mut sums, mut rests) = ([V::all(0.0); 2], [V::all(0.0); 2]);
-    let ((pairs, odd), (low_pairs, low_odd)) = (lanes.as_chunks::<2>(), low_lanes.as_chunks::<2>());
-    for (high, low) in pairs.iter().zip(low_pairs) {
-        unrolled!(n < 2 => (sums[n], rests[n]) = added(sums[n], rests[n], &high[n], &low[n]));
-    }
-    for (high, low) in odd.iter().zip(low_odd) {
-        (sums[0], rests[0]) = added(sums[0], rests[0], high, low);
-    }
-    let mut total = (0.0, 0.0);
-    let mut add = |high: &[f64], low: &[f64]| {
-        for (&high, &low) in high.iter().zip(low) {
-            let (sum, error) = two_sum_of(total.0, high);
-            total = (sum, total.1 + (error + low));
+fn compensated_sum<V: F64x8, const HAS_LOW: bool>(high: &[f64], low: &[f64]) -> (f64, f64) {
+    let ((high, high_rest), (low, low_rest)) = (high.as_chunks::<8>(), low.as_chunks::<8>());
+    let (mut sums, mut errors) = ([V::splat(0.0); 2], [V::splat(0.0); 2]);
+    for (n, high) in high.iter().enumerate() {
+        let (sum, mut error) = two_sum(sums[0], V::load(high));
+        if HAS_LOW {
+            error = error + V::load(&low[n]);
         }
-    };
-    if !lanes.is_empty() {
-        let (sum, error) = two_sum(sums[0], sums[1]);
-        let (mut high, mut low) = ([0.0; 8], [0.0; 8]);
-        sum.store(&mut high);
-        (rests[0] + rests[1] + error).store(&mut low);
-        add(&high, &low);
+        // The accumulators take turns.
+        (sums, errors) = ([sums[1], sum], [errors[1], errors[0] + error]);
     }
-    add(left, low_left);
+    if !high.len().is_multiple_of(2) {
+        (sums, errors) = ([sums[1], sums[0]], [errors[1], errors[0]]);
+    }
+    let (sum, error) = two_sum(sums[0], sums[1]);
+    let (mut high, mut low) = ([0.0; 8], [0.0; 8]);
+    sum.store(&mut high);
+    (errors[0] + errors[1] + error).store(&mut low);
+    let mut total = (0.0, 0.0);
+    let lows = low.iter().chain(low_rest).chain(std::iter::repeat(&0.0));
+    for (&high, &low) in high.iter().chain(high_rest).zip(lows) {
+        let (sum, error) = two_sum(total.0, high);
+        total = (sum, total.1 + (error + low));
+    }
     total
 }
 
@@ -261,16 +266,16 @@ pub(crate) mod tests {
     use ndarray::ArrayView2;
     use proptest::prelude::*;
 
-    /// How many last places a result is from the double-double one.
-    pub(crate) fn ulps(found: f64, real: DoubleDouble) -> f64 {
-        let double = real.to_f64();
-        let place = (double.abs().next_up() - double.abs()).max(f64::from_bits(1));
-        ((DoubleDouble::from_f64(found) - real).to_f64() / place).abs()
+    /// Returns the distance of a result from a double-double in ulps.
+    pub(crate) fn ulps(found: f64, exact: DoubleDouble) -> f64 {
+        let double = exact.to_f64().abs();
+        let ulp = (double.next_up() - double).max(f64::from_bits(1));
+        ((DoubleDouble::from_f64(found) - exact).to_f64() / ulp).abs()
     }
 
     pub(crate) fn every_width_and_spread() -> impl Strategy<Value = (usize, Vec<f64>)> {
         let spread = prop::sample::select(vec![1e-300, 1e-17, 1e-9, 0.1, 1.0, 5.0, 40.0, 700.0, 1e4, 1e300]);
-        let width = prop_oneof![1..=NARROW, NARROW + 1..4 * NARROW];
+        let width = prop_oneof![1..=MAX_NARROW_WIDTH, MAX_NARROW_WIDTH + 1..4 * MAX_NARROW_WIDTH];
         (width, 1..20usize, spread).prop_flat_map(|(width, count, spread)| {
             let number = (-1.0..1.0f64).prop_map(move |x| x * spread);
             let logit = prop_oneof![20 => number, 1 => Just(f64::NEG_INFINITY), 1 => Just(spread)];
@@ -302,28 +307,28 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn instructions_and_threads_change_no_bit((width, x) in every_width_and_spread()) {
+        fn isa_levels_change_no_bit((width, x) in every_width_and_spread()) {
             let (y, sums) = softmax_rows(&x, width);
             let bits = |values: &[f64]| -> Vec<u64> {
                 values.iter().map(|value| if value.is_nan() { 0 } else { value.to_bits() }).collect()
             };
-            for instructions in Instructions::all() {
-                let (again, again_sums) = rows_by(instructions, &x, width);
-                prop_assert_eq!(bits(&y), bits(&again), "{:?}", instructions);
-                prop_assert_eq!(format!("{sums:?}"), format!("{again_sums:?}"), "{:?}", instructions);
+            for isa in Isa::available() {
+                let (again, again_sums) = softmax_rows_with(isa, &x, width);
+                prop_assert_eq!(bits(&y), bits(&again), "{:?}", isa);
+                prop_assert_eq!(format!("{sums:?}"), format!("{again_sums:?}"), "{:?}", isa);
             }
         }
     }
 
     #[test]
-    fn rows_are_split_over_threads_without_a_change() {
+    fn the_number_of_threads_changes_no_bit() {
         let x: Vec<f64> = (0..300_000).map(|n| (f64::from(n) * 0.618).sin() * 9.0).collect();
         let one = scope::with_thread_limit(1, || softmax_rows(&x, 1000));
         assert!(one == scope::with_thread_limit(3, || softmax_rows(&x, 1000)));
     }
 
     #[test]
-    fn a_nan_makes_its_row_nan_and_no_other() {
+    fn a_nan_makes_only_its_row_nan() {
         for (width, at) in [(16, 0), (16, 5), (16, 15), (128, 0), (128, 9), (128, 64), (128, 127)] {
             let mut x = vec![1.0; 3 * width];
             x[width + at] = f64::NAN;
@@ -335,22 +340,22 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_largest_and_the_smallest_are_found_wherever_they_are() {
+    fn the_maximum_and_the_minimum_are_found_at_every_index() {
         for width in [1, 7, 8, 20, 64, 65, 72, 77, 80, 87, 100] {
             for at in 0..width {
-                let with = |value: f64| (0..width).map(|n| if n == at { value } else { 0.0 }).collect::<Vec<f64>>();
-                for instructions in Instructions::all() {
-                    let (y, sums) = rows_by(instructions, &with(800.0), width);
-                    assert!(sums == [(800.0, 0.0)] && y == with(1.0), "{width} {at} {instructions:?}: {sums:?} {y:?}");
-                    let (y, _) = rows_by(instructions, &with(-800.0), width);
-                    assert!(width == 1 || y[at] == 0.0, "{width} {at} {instructions:?}: {y:?}");
+                let row = |value: f64| (0..width).map(|n| if n == at { value } else { 0.0 }).collect::<Vec<f64>>();
+                for isa in Isa::available() {
+                    let (y, sums) = softmax_rows_with(isa, &row(800.0), width);
+                    assert!(sums == [(800.0, 0.0)] && y == row(1.0), "{width} {at} {isa:?}: {sums:?} {y:?}");
+                    let (y, _) = softmax_rows_with(isa, &row(-800.0), width);
+                    assert!(width == 1 || y[at] == 0.0, "{width} {at} {isa:?}: {y:?}");
                 }
             }
         }
     }
 
     #[test]
-    fn nothing_gives_nothing() {
+    fn empty_inputs_give_empty_results() {
         assert!(softmax_rows(&[], 5) == (vec![], vec![]));
     }
 }

@@ -1,7 +1,7 @@
 //! An ordered pipeline: this thread produces items and consumes results, every thread transforms items, and only a few items
 //! are in memory at a time.
 
-use super::scope::{thread_limit, with_thread_limit};
+use super::scope::{thread_limit, worker};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ pub fn run<T: Send, R: Send>(
     transform: impl Fn(T) -> R + Sync,
     mut consume: impl FnMut(R) -> bool,
 ) {
-    let transform = |item| with_thread_limit(1, || transform(item));
+    let transform = worker(transform);
     let Some(first) = produce() else { return };
     // A single item is not worth starting a thread.
     let (threads, second) = (thread_limit(), produce());
@@ -155,6 +155,7 @@ impl<R> ReorderBuffer<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parallel::scope::with_thread_limit;
 
     /// Returns the squares of 0 to `items`, computed on `threads` threads, until `limit` of them were consumed.
     fn squares(threads: usize, items: usize, limit: usize) -> Vec<usize> {

@@ -2,6 +2,7 @@
 //!
 //! The limit belongs to the thread that set it. A worker thread has a limit of 1, so work is never spread twice.
 
+use crate::simd::dispatch::{isa_limit, with_isa_limit};
 use std::cell::Cell;
 use std::thread;
 
@@ -31,10 +32,16 @@ pub fn with_thread_limit<R>(limit: usize, work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// Returns `work` for worker threads: with one thread, and with the ISA limit of this thread.
+pub(super) fn worker<T, R>(work: impl Fn(T) -> R) -> impl Fn(T) -> R {
+    let isa_limit = isa_limit();
+    move |part| with_thread_limit(1, || with_isa_limit(isa_limit, || work(part)))
+}
+
 /// Applies `work` to each part, the first one on this thread and each other one on a thread of its own. Returns the results in
 /// the order of the parts.
 pub fn map_parts<T: Send, R: Send>(parts: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let run = |part| with_thread_limit(1, || work(part));
+    let run = worker(work);
     let mut parts = parts.into_iter();
     let Some(first) = parts.next() else { return Vec::new() };
     if parts.len() == 0 {

@@ -1,180 +1,149 @@
-//! A few numbers that are computed with at once, as wide as the processor has them.
+//! Vectors of the GEMM microkernels: loads, stores and fused multiply-adds in the registers of each instruction set.
 
-use super::unroll::unrolled;
+use super::software_fma::{fma_f32, fma_f64};
+use std::ops::AddAssign;
 
-/// Some numbers in one register.
+/// Numbers in one register.
 ///
 /// # Safety
-/// Every method but for [`Portable`] needs the instructions that the type is named after: call it where they were detected.
-pub(crate) trait Vector: Copy {
-    /// What it holds.
-    type Item: Copy;
-    /// How many.
-    const LANES: usize;
-    /// The numbers at `from`, which need no alignment.
-    unsafe fn load(from: *const Self::Item) -> Self;
-    /// The number at `from` in every lane.
-    unsafe fn splat(from: *const Self::Item) -> Self;
-    /// self + a·b, rounded once.
+/// An implementor is [`WIDTH`](FmaVector::WIDTH) elements without padding, and zero is the pattern of no bits set. Its methods
+/// may execute instructions of the instruction set that it belongs to: the caller has detected them.
+pub(crate) unsafe trait FmaVector: Copy {
+    /// The type of the numbers.
+    type Element: Copy;
+    /// How many numbers there are.
+    const WIDTH: usize;
+    /// Reads the numbers at `from`, which needs no alignment.
+    unsafe fn load(from: *const Self::Element) -> Self;
+    /// Reads the number at `from` into every element.
+    unsafe fn splat(from: *const Self::Element) -> Self;
+    /// Returns self + a·b, rounded once.
     unsafe fn fma(self, a: Self, b: Self) -> Self;
-    /// self + other.
+    /// Returns self + other.
     unsafe fn add(self, other: Self) -> Self;
     /// Writes the numbers to `to`, which needs no alignment.
-    unsafe fn store(self, to: *mut Self::Item);
-    /// Adds the first `count` numbers, fewer than LANES, to those at `to`, or writes them there; what is behind is not touched.
+    unsafe fn store(self, to: *mut Self::Element);
+    /// Writes the first `count` < WIDTH numbers to `to`, or adds them to the numbers there, and touches nothing behind them.
     #[inline(always)]
-    unsafe fn store_some(self, to: *mut Self::Item, count: usize, add: bool)
+    unsafe fn store_first(self, to: *mut Self::Element, count: usize, add: bool)
     where
-        Self::Item: std::ops::AddAssign,
+        Self::Element: AddAssign,
     {
-        let all = (&raw const self).cast::<Self::Item>();
+        let elements = (&raw const self).cast::<Self::Element>();
         for n in 0..count {
-            // SAFETY: a vector is LANES numbers and nothing else; the caller has room for `count` there, and numbers to add to.
-            unsafe { if add { *to.add(n) += *all.add(n) } else { to.add(n).write(*all.add(n)) } }
+            // SAFETY: an implementor is WIDTH elements; the caller provides `count` writable ones, initialised if `add` is set.
+            unsafe { if add { *to.add(n) += *elements.add(n) } else { to.add(n).write(*elements.add(n)) } }
         }
     }
 }
 
-/// Zeros, in one piece: an array of vectors that is filled one by one is filled in a loop, and does not stay in registers.
+/// Returns R·N vectors of zeros. An array that is filled in a loop would not stay in registers.
 #[inline(always)]
-pub(crate) fn zeros<V: Vector, const N: usize, const R: usize>() -> [[V; N]; R] {
-    // SAFETY: vectors hold numbers and nothing else, and 0 is no bit set.
+pub(crate) fn zeros<V: FmaVector, const N: usize, const R: usize>() -> [[V; N]; R] {
+    // SAFETY: the contract of `FmaVector` makes no bits set a value.
     unsafe { std::mem::zeroed() }
 }
 
-/// Tells the memory that what is at `at`, anywhere, is wanted soon.
-#[inline(always)]
-pub(crate) fn expect<T>(at: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint, which reads nothing.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast())
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
-}
+/// True if every CPU of the target has an FMA instruction.
+const HAS_FMA: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 
-/// A number by itself, whose products are added with one rounding where the processor was found to.
+/// `WIDTH` numbers in an array. The products are fused by an instruction if `FMA` is set, which is then detected or enabled for
+/// the target, and by software otherwise.
 #[derive(Clone, Copy)]
-pub(crate) struct One<T, const FUSED: bool>(T);
+pub(crate) struct ArrayVector<T, const WIDTH: usize, const FMA: bool>([T; WIDTH]);
 
-macro_rules! one {
-    ($item:ty) => {
-        impl<const FUSED: bool> Vector for One<$item, FUSED> {
-            type Item = $item;
-            const LANES: usize = 1;
-            #[inline(always)]
-            unsafe fn load(from: *const $item) -> Self {
-                // SAFETY: the caller has a number there.
-                unsafe { One(*from) }
-            }
-            #[inline(always)]
-            unsafe fn splat(from: *const $item) -> Self {
-                // SAFETY: the caller has a number there.
-                unsafe { One(*from) }
-            }
-            #[inline(always)]
-            unsafe fn fma(self, a: Self, b: Self) -> Self {
-                One(if FUSED { a.0.mul_add(b.0, self.0) } else { self.0 + a.0 * b.0 })
-            }
-            #[inline(always)]
-            unsafe fn add(self, other: Self) -> Self {
-                One(self.0 + other.0)
-            }
-            #[inline(always)]
-            unsafe fn store(self, to: *mut $item) {
-                // SAFETY: the caller has room for a number there.
-                unsafe { *to = self.0 }
-            }
-        }
-    };
-}
+/// The vector of the portable kernels.
+pub(crate) type PortableVector<T> = ArrayVector<T, 4, HAS_FMA>;
+/// A single number in the portable kernels.
+pub(crate) type PortableScalar<T> = ArrayVector<T, 1, HAS_FMA>;
+/// A single number in the kernels of CPUs with FMA.
+#[cfg(target_arch = "x86_64")]
+pub(crate) type FmaScalar<T> = ArrayVector<T, 1, true>;
 
-one!(f64);
-one!(f32);
-
-/// Four numbers in whatever registers there are.
-#[derive(Clone, Copy)]
-pub(crate) struct Portable<T>([T; 4]);
-
-/// Whether the processor adds a product with one rounding whatever it is; where it does not, a library would, slowly.
-pub(crate) const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
-
-macro_rules! portable {
-    ($item:ty) => {
-        impl Vector for Portable<$item> {
-            type Item = $item;
-            const LANES: usize = 4;
+macro_rules! array_vector {
+    ($element:ty, $software_fma:path) => {
+        // SAFETY: an array has no padding, and no bits set are zeros.
+        unsafe impl<const WIDTH: usize, const FMA: bool> FmaVector for ArrayVector<$element, WIDTH, FMA> {
+            type Element = $element;
+            const WIDTH: usize = WIDTH;
             #[inline(always)]
-            unsafe fn load(from: *const $item) -> Self {
-                // SAFETY: the caller has LANES numbers there; an array of them is no stricter aligned.
-                unsafe { Portable(*from.cast()) }
+            unsafe fn load(from: *const $element) -> Self {
+                // SAFETY: the caller provides WIDTH readable numbers, and an array is aligned as its elements are.
+                ArrayVector(unsafe { *from.cast() })
             }
             #[inline(always)]
-            unsafe fn splat(from: *const $item) -> Self {
-                // SAFETY: the caller has a number there.
-                unsafe { Portable([*from; 4]) }
+            unsafe fn splat(from: *const $element) -> Self {
+                // SAFETY: the caller provides a readable number.
+                ArrayVector([unsafe { *from }; WIDTH])
             }
             #[inline(always)]
             unsafe fn fma(mut self, a: Self, b: Self) -> Self {
-                unrolled!(n < 4 => {
-                    self.0[n] = if FUSED { a.0[n].mul_add(b.0[n], self.0[n]) } else { self.0[n] + a.0[n] * b.0[n] };
-                });
+                for n in 0..WIDTH {
+                    let (a, b, c) = (a.0[n], b.0[n], self.0[n]);
+                    self.0[n] = if FMA { a.mul_add(b, c) } else { $software_fma(a, b, c) };
+                }
                 self
             }
             #[inline(always)]
             unsafe fn add(mut self, other: Self) -> Self {
-                unrolled!(n < 4 => self.0[n] += other.0[n]);
+                for n in 0..WIDTH {
+                    self.0[n] += other.0[n];
+                }
                 self
             }
             #[inline(always)]
-            unsafe fn store(self, to: *mut $item) {
-                // SAFETY: the caller has room for LANES numbers there.
+            unsafe fn store(self, to: *mut $element) {
+                // SAFETY: the caller provides WIDTH writable numbers, and an array is aligned as its elements are.
                 unsafe { *to.cast() = self.0 }
             }
         }
     };
 }
 
-portable!(f64);
-portable!(f32);
+array_vector!(f64, fma_f64);
+array_vector!(f32, fma_f32);
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! register {
-    ($vector:ident, $item:ty, $lanes:literal, $load:ident, $splat:ident, $fma:ident, $add:ident, $store:ident
-     $(, $mask:ty, $load_some:ident, $store_some:ident)?) => {
-        // SAFETY, of all: the caller vouches for the instructions and the memory, as the trait says.
-        impl Vector for std::arch::x86_64::$vector {
-            type Item = $item;
-            const LANES: usize = $lanes;
+    ($register:ident, $element:ty, $width:literal, $load:ident, $splat:ident, $fma:ident, $add:ident, $store:ident
+     $(, $mask:ty, $load_masked:ident, $store_masked:ident)?) => {
+        // SAFETY: a register has no padding, and no bits set are zeros.
+        unsafe impl FmaVector for std::arch::x86_64::$register {
+            type Element = $element;
+            const WIDTH: usize = $width;
             #[inline(always)]
-            unsafe fn load(from: *const $item) -> Self {
+            unsafe fn load(from: *const $element) -> Self {
+                // SAFETY: the caller has detected the instructions and provides WIDTH readable numbers.
                 unsafe { std::arch::x86_64::$load(from) }
             }
             #[inline(always)]
-            unsafe fn splat(from: *const $item) -> Self {
+            unsafe fn splat(from: *const $element) -> Self {
+                // SAFETY: the caller has detected the instructions and provides a readable number.
                 unsafe { std::arch::x86_64::$splat(*from) }
             }
             #[inline(always)]
             unsafe fn fma(self, a: Self, b: Self) -> Self {
+                // SAFETY: the caller has detected the instructions.
                 unsafe { std::arch::x86_64::$fma(a, b, self) }
             }
             #[inline(always)]
             unsafe fn add(self, other: Self) -> Self {
+                // SAFETY: the caller has detected the instructions.
                 unsafe { std::arch::x86_64::$add(self, other) }
             }
             #[inline(always)]
-            unsafe fn store(self, to: *mut $item) {
+            unsafe fn store(self, to: *mut $element) {
+                // SAFETY: the caller has detected the instructions and provides WIDTH writable numbers.
                 unsafe { std::arch::x86_64::$store(to, self) }
             }
             $(
                 #[inline(always)]
-                unsafe fn store_some(self, to: *mut $item, count: usize, add: bool) {
-                    let some: $mask = (1 << count) - 1;
-                    unsafe {
-                        use std::arch::x86_64::{$add, $load_some, $store_some};
-                        $store_some(to, some, if add { $add($load_some(some, to), self) } else { self });
-                    }
+                unsafe fn store_first(self, to: *mut $element, count: usize, add: bool) {
+                    use std::arch::x86_64::{$add, $load_masked, $store_masked};
+                    let mask: $mask = (1 << count) - 1;
+                    // SAFETY: the caller has detected the instructions and provides `count` writable numbers, initialised if
+                    // `add` is set; the mask excludes those behind them.
+                    unsafe { $store_masked(to, mask, if add { $add($load_masked(mask, to), self) } else { self }) }
                 }
             )?
         }
@@ -184,7 +153,7 @@ macro_rules! register {
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 mod registers {
-    use super::Vector;
+    use super::FmaVector;
     register!(__m512d, f64, 8, _mm512_loadu_pd, _mm512_set1_pd, _mm512_fmadd_pd, _mm512_add_pd, _mm512_storeu_pd,
         u8, _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd);
     register!(__m512, f32, 16, _mm512_loadu_ps, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_add_ps, _mm512_storeu_ps,

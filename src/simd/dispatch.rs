@@ -1,83 +1,111 @@
-//! One body of code in the widest instructions that the processor has.
+//! Detects the instruction set (ISA) of the CPU, and runs one body of code with the best one.
 
-#[cfg(target_arch = "x86_64")]
-use super::cpu_features;
+use std::cell::Cell;
 
-/// A kind of instructions that this processor has: only asking it makes one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Instructions(pub(crate) Kind);
-
-/// The kinds there are. Outside of this file only [`widest`] names them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
-    /// AVX-512F.
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    /// AVX2.
-    #[cfg(target_arch = "x86_64")]
+/// An instruction set that kernels are compiled for; each includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum IsaLevel {
+    /// The instructions that every CPU of the architecture has. On x86-64 these have no fused multiply-add.
+    Portable,
+    /// AVX2 and FMA.
     Avx2,
-    /// What every processor has.
-    Any,
+    /// AVX-512F.
+    Avx512,
 }
 
-impl Instructions {
-    /// The best there are.
-    pub(crate) fn best() -> Instructions {
+impl IsaLevel {
+    /// Returns the best level of this CPU. The standard library caches what the CPU reports.
+    fn detect() -> IsaLevel {
         #[cfg(target_arch = "x86_64")]
-        {
-            let has = cpu_features::instructions();
-            if has.avx512f {
-                return Instructions(Kind::Avx512);
-            }
-            if has.avx2 {
-                return Instructions(Kind::Avx2);
-            }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            return if is_x86_feature_detected!("avx512f") { IsaLevel::Avx512 } else { IsaLevel::Avx2 };
         }
-        Instructions(Kind::Any)
+        IsaLevel::Portable
     }
 
-    /// All there are.
+    /// Returns the levels of this CPU, the best one last.
+    pub fn available() -> impl Iterator<Item = IsaLevel> {
+        let best = IsaLevel::detect();
+        [IsaLevel::Portable, IsaLevel::Avx2, IsaLevel::Avx512].into_iter().filter(move |level| *level <= best)
+    }
+}
+
+thread_local! {
+    static ISA_LIMIT: Cell<IsaLevel> = const { Cell::new(IsaLevel::Avx512) };
+}
+
+/// Returns the highest level that kernels on this thread may use.
+pub fn isa_limit() -> IsaLevel {
+    ISA_LIMIT.get()
+}
+
+/// Runs `work` with kernels of at most `limit`, on this thread and on the threads that `parallel` starts for
+/// it. Results are the same bits at every level; tests compare them.
+pub fn with_isa_limit<R>(limit: IsaLevel, work: impl FnOnce() -> R) -> R {
+    /// Restores the previous limit, even after a panic.
+    struct Restore(IsaLevel);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ISA_LIMIT.set(self.0);
+        }
+    }
+    let _restore = Restore(ISA_LIMIT.replace(limit));
+    work()
+}
+
+/// Proof that this CPU has a level: the field is private, and only detection fills it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Isa(IsaLevel);
+
+impl Isa {
+    /// Returns the best level that the CPU has and [`with_isa_limit`] permits.
+    pub(crate) fn current() -> Isa {
+        Isa(IsaLevel::detect().min(isa_limit()))
+    }
+
+    /// Returns the proven level.
+    pub(crate) fn level(self) -> IsaLevel {
+        self.0
+    }
+
+    /// Returns a proof of each level of this CPU.
     #[cfg(test)]
-    pub(crate) fn all() -> Vec<Instructions> {
-        let mut all = vec![Instructions::best(), Instructions(Kind::Any)];
-        #[cfg(target_arch = "x86_64")]
-        if cpu_features::instructions().avx2 {
-            all.push(Instructions(Kind::Avx2));
-        }
-        all
+    pub(crate) fn available() -> impl Iterator<Item = Isa> {
+        IsaLevel::available().map(Isa)
     }
 }
 
-/// Defines a function over [`Lanes`](super::f64x8::Lanes) whose body is compiled once for each kind of instructions; which is
-/// chosen by its first argument. All give the same bits. What it calls is `inline(always)`, and no closure computes with lanes:
-/// a closure is a function of its own, without the instructions.
-macro_rules! widest {
-    ($(#[$about:meta])* fn $name:ident<$lanes:ident>($($argument:ident: $kind:ty),* $(,)?) $body:block) => {
-        $(#[$about])*
+/// Defines a function over [`F64x8`](super::f64x8::F64x8) whose body is compiled once for each [`IsaLevel`]; the first argument
+/// selects one. The functions that the body calls must be `inline(always)`, and no closure may compute with vectors: a closure
+/// is a function of its own, compiled without the instructions.
+macro_rules! dispatch {
+    ($(#[$doc:meta])* fn $name:ident<$vector:ident>($($argument:ident: $type:ty),* $(,)?) $body:block) => {
+        $(#[$doc])*
         #[allow(unsafe_code)]
-        fn $name(instructions: $crate::simd::dispatch::Instructions, $($argument: $kind),*) {
-            use $crate::simd::{dispatch::Kind, f64x8};
+        fn $name(isa: $crate::simd::dispatch::Isa, $($argument: $type),*) {
+            use $crate::simd::{dispatch::IsaLevel, f64x8};
             #[inline(always)]
-            fn body<$lanes: f64x8::Lanes>($($argument: $kind),*) $body
+            fn body<$vector: f64x8::F64x8>($($argument: $type),*) $body
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f")]
-            fn avx512($($argument: $kind),*) {
-                body::<f64x8::Wide>($($argument),*)
+            fn avx512($($argument: $type),*) {
+                body::<f64x8::Avx512>($($argument),*)
             }
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2")]
-            fn avx2($($argument: $kind),*) {
-                body::<f64x8::Halves>($($argument),*)
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2($($argument: $type),*) {
+                body::<f64x8::Avx2>($($argument),*)
             }
-            match instructions.0 {
-                // SAFETY, of both: there is no such value but where the instructions were detected.
+            match isa.level() {
+                // SAFETY: `isa` proves that the CPU has AVX-512F.
                 #[cfg(target_arch = "x86_64")]
-                Kind::Avx512 => unsafe { avx512($($argument),*) },
+                IsaLevel::Avx512 => unsafe { avx512($($argument),*) },
+                // SAFETY: `isa` proves that the CPU has AVX2 and FMA.
                 #[cfg(target_arch = "x86_64")]
-                Kind::Avx2 => unsafe { avx2($($argument),*) },
-                Kind::Any => body::<f64x8::Plain>($($argument),*),
+                IsaLevel::Avx2 => unsafe { avx2($($argument),*) },
+                _ => body::<f64x8::Portable>($($argument),*),
             }
         }
     };
 }
-pub(crate) use widest;
+pub(crate) use dispatch;

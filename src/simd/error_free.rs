@@ -1,74 +1,78 @@
-//! Numbers in two parts, of which the second is what the rounding of the first took.
+//! Error-free transformations: sums and products with the rounding error that they leave (Ogita, Rump and Oishi 2005, Accurate
+//! sum and dot product), and the double-length arithmetic that follows from them.
 
-use super::exp::UPPER;
-use super::f64x8::Numbers;
+use super::f64x8::SimdF64;
+use std::ops::{Add, Sub};
 
-/// a + b = sum + error, exactly (Knuth's TwoSum).
+/// The upper 26 bits of the significand: products of such halves are exact.
+pub(crate) const UPPER_HALF: u64 = !((1 << 27) - 1);
+
+/// Returns (sum, error) with a + b = sum + error (Knuth's TwoSum).
 #[inline(always)]
-pub(crate) fn two_sum<V: Numbers>(a: V, b: V) -> (V, V) {
+pub(crate) fn two_sum<V: Copy + Add<Output = V> + Sub<Output = V>>(a: V, b: V) -> (V, V) {
     let sum = a + b;
-    let of_b = sum - a;
-    (sum, (a - (sum - of_b)) + (b - of_b))
+    let b_part = sum - a;
+    (sum, (a - (sum - b_part)) + (b - b_part))
 }
 
-/// The same, where |a| is at least |b| (Dekker's).
+/// Returns (sum, error) with a + b = sum + error, for |a| ≥ |b| (Dekker's FastTwoSum).
 #[inline(always)]
-pub(crate) fn larger_first<V: Numbers>(a: V, b: V) -> (V, V) {
+pub(crate) fn fast_two_sum<V: Copy + Add<Output = V> + Sub<Output = V>>(a: V, b: V) -> (V, V) {
     let sum = a + b;
     (sum, b - (sum - a))
 }
 
-/// The same of single numbers.
-#[inline(always)]
-pub(crate) fn two_sum_of(a: f64, b: f64) -> (f64, f64) {
-    let sum = a + b;
-    let of_b = sum - a;
-    (sum, (a - (sum - of_b)) + (b - of_b))
-}
-
-/// 1/Σ in two parts, of which the upper has 26 bits; and rounded.
+/// The reciprocal of a sum as high + low, where high has 26 bits, and rounded to double.
 #[derive(Clone, Copy)]
-pub(crate) struct Inverse<V> {
+pub(crate) struct Reciprocal<V> {
     high: V,
     low: V,
     rounded: V,
 }
 
-impl<V: Numbers> Inverse<V> {
-    /// 1/(own + sum + low).
+impl<V: SimdF64> Reciprocal<V> {
+    /// Returns 1/(a + b + low), where a + b is from 1 on.
     #[inline(always)]
-    pub(crate) fn of(own: V, sum: V, low: V) -> Inverse<V> {
-        let (one, error) = two_sum(own, sum);
-        let (whole, low) = larger_first(one, error + low);
-        let rounded = V::all(1.0) / whole;
-        // What is left of 1 − whole/whole: products of halves are exact.
-        let (high, whole_high) = (rounded.masked(UPPER), whole.masked(UPPER));
-        let (rest, whole_rest) = (rounded - high, whole - whole_high);
-        let left = ((V::all(1.0) - high * whole_high) - high * whole_rest) - rest * whole_high - rest * whole_rest;
-        Inverse { high, low: rest + (left - rounded * low) * rounded, rounded }
+    pub(crate) fn of_sum(a: V, b: V, low: V) -> Reciprocal<V> {
+        let (sum, error) = two_sum(a, b);
+        let (sum, low) = fast_two_sum(sum, error + low);
+        let rounded = V::splat(1.0) / sum;
+        // The remainder 1 − rounded·sum; products of halves are exact.
+        let (high, sum_high) = (rounded.and_bits(UPPER_HALF), sum.and_bits(UPPER_HALF));
+        let (rest, sum_rest) = (rounded - high, sum - sum_high);
+        let remainder = ((V::splat(1.0) - high * sum_high) - high * sum_rest) - rest * sum_high - rest * sum_rest;
+        Reciprocal { high, low: rest + (remainder - rounded * low) * rounded, rounded }
     }
 
-    /// (upper + rest)/Σ of an upper part of 26 bits. The product of the upper parts is exact, so the last addition alone rounds
-    /// in earnest.
+    /// Returns (upper + rest)·self for `upper` of 26 bits. The product of the upper parts is exact, so only the last addition
+    /// rounds to double.
     #[inline(always)]
     pub(crate) fn times(self, upper: V, rest: V) -> V {
         upper * self.high + (rest * self.rounded + upper * self.low)
     }
 }
 
-/// (a + rest)/(b + low) for b from 1 to 2: rounded once in earnest, as the quotient of the first parts and what it leaves.
-#[inline(always)]
-pub(crate) fn quotient<V: Numbers>(a: V, rest: V, b: V, low: V) -> V {
-    let quotient = a / b;
-    let (high, b_high) = (quotient.masked(UPPER), b.masked(UPPER));
-    let (low_part, b_low) = (quotient - high, b - b_high);
-    // Products of halves are exact.
-    let left = ((a - high * b_high) - high * b_low) - low_part * b_high - low_part * b_low;
-    quotient + (left + (rest - quotient * low)) * nearly_inverse(b)
+impl Reciprocal<f64> {
+    /// Returns the same reciprocal in every element.
+    #[inline(always)]
+    pub(crate) fn splat<V: SimdF64>(self) -> Reciprocal<V> {
+        Reciprocal { high: V::splat(self.high), low: V::splat(self.low), rounded: V::splat(self.rounded) }
+    }
 }
 
-/// 1/b for b from 1 to 2 but for a seventeenth of it: what multiplies last places needs no more.
+/// Returns (a + a_low)/(b + b_low) for b from 1 to 2: the rounded quotient a/b and a correction by its remainder.
 #[inline(always)]
-pub(crate) fn nearly_inverse<V: Numbers>(b: V) -> V {
-    V::all(24.0 / 17.0) - V::all(8.0 / 17.0) * b
+pub(crate) fn quotient<V: SimdF64>(a: V, a_low: V, b: V, b_low: V) -> V {
+    let quotient = a / b;
+    let (high, b_high) = (quotient.and_bits(UPPER_HALF), b.and_bits(UPPER_HALF));
+    let (rest, b_rest) = (quotient - high, b - b_high);
+    // Products of halves are exact.
+    let remainder = ((a - high * b_high) - high * b_rest) - rest * b_high - rest * b_rest;
+    quotient + (remainder + (a_low - quotient * b_low)) * approximate_reciprocal(b)
+}
+
+/// Returns 1/b for b from 1 to 2 with a relative error of at most 1/17, enough for a factor of a correction.
+#[inline(always)]
+pub(crate) fn approximate_reciprocal<V: SimdF64>(b: V) -> V {
+    V::splat(24.0 / 17.0) - V::splat(8.0 / 17.0) * b
 }

@@ -1,172 +1,164 @@
-//! eˣ for x ≤ 0, eight at a time.
+//! eˣ for x ≤ 0.
 //!
-//! e^x = 2^k·e^r with k = x/log 2, rounded, and r = x − k·log 2 in two parts; e^r = 1 + r + r²·P(r) with P of degree 9, the best
-//! there is for |r| ≤ log 2/2: it leaves 5.8e-18 of the value (fixtures/exp/make.py finds it). Written in additions and
-//! multiplications that are each rounded, without a branch, so that every processor gives the same bits.
+//! e^x = 2^k·e^r with k = x/log 2 rounded to an integer, and r = x − k·log 2 as a sum of two doubles; e^r = 1 + r + r²·P(r) with
+//! a minimax polynomial P of degree 9 for |r| ≤ log 2/2, whose relative error is 5.8e-18 (fixtures/exp/make.py computes it).
+//! Additions and multiplications are each rounded and there are no branches, so every CPU gives the same bits.
 
-use super::error_free::larger_first;
-use super::f64x8::Numbers;
-use super::unroll::unrolled;
+use super::error_free::{UPPER_HALF, fast_two_sum};
+use super::f64x8::SimdF64;
 
 /// log₂ e.
 const LOG2_E: f64 = std::f64::consts::LOG2_E;
-/// log 2 in two parts; the first ends in 32 zeros, so that its multiples up to 2¹¹ are exact.
+/// log 2 as a sum of two doubles. The first ends in 32 zeros, so its multiples up to 2¹¹ are exact.
 const LN_2: [f64; 2] = [f64::from_bits(0x3fe6_2e42_fee0_0000), f64::from_bits(0x3dea_39ef_3579_3c76)];
-/// Added to a small number, it leaves the nearest integer in the last bits.
-pub(crate) const INTEGER: f64 = 6_755_399_441_055_744.0;
-/// P by its powers, in pairs: those of odd powers and those of even ones are summed beside each other.
-const SERIES: [[f64; 2]; 5] = [
+/// 1.5·2⁵²: the sum of this and a small number has the nearest integer in its last bits.
+pub(crate) const INTEGER_SHIFT: f64 = 6_755_399_441_055_744.0;
+/// Coefficients of P from r⁸ down, each pair for an odd and an even power, whose sums are independent of each other.
+const P_COEFFICIENTS: [[f64; 2]; 5] = [
     [2.497_838_314_815_443_7e-8, 2.762_518_968_987_595e-7],
     [2.755_764_086_857_365_4e-6, 2.480_150_867_617_422_7e-5],
     [1.984_126_946_620_480_1e-4, 1.388_888_892_680_070_3e-3],
     [8.333_333_333_500_047e-3, 4.166_666_666_660_395e-2],
     [1.666_666_666_666_643_3e-1, 0.5],
 ];
-/// From here on upward powers are normal numbers, whose bits a factor keeps.
-pub(crate) const NORMAL: f64 = -707.0;
-/// Upper parts have 26 bits.
-pub(crate) const UPPER: u64 = !((1 << 27) - 1);
+/// The least argument whose exponential is a normal number, which a factor 2^k scales without rounding.
+pub(crate) const MIN_NORMAL_ARGUMENT: f64 = -707.0;
 
-/// e^(high + low) = power + rest for high ≤ 0 and |low| ≤ ulp(high)/2. The power has 26 bits, so that its product with another
-/// such is exact; together they are within 0.3 ulp of a double, 0.15 in what was measured, where the rest is not below the
-/// smallest number.
+/// Returns e^(high + low) as a sum of two doubles, for high ≤ 0 and |low| ≤ ulp(high)/2. The first has 26 bits, so its product
+/// with another such number is exact. The error of the sum is at most 0.3 ulp of a double, unless the second is below the
+/// smallest subnormal number.
 ///
-/// Where it is not `deep`, high is at least [`NORMAL`]; the bits are the same there. −∞ gives 0 whatever `low` is, NaN gives NaN.
+/// Without `may_underflow`, high is at least [`MIN_NORMAL_ARGUMENT`]; the bits are the same there. −∞ gives 0 for any `low`, and
+/// NaN gives NaN.
 #[inline(always)]
-pub(crate) fn power<V: Numbers>(high: V, low: V, deep: bool) -> (V, V) {
-    let (sum, small, k) = fraction(high, low, deep);
-    let power = (sum + small).masked(UPPER);
-    let rest = (sum - power) + small;
-    (scaled(power, k, deep), scaled(rest, k, deep))
+pub(crate) fn exp<V: SimdF64>(high: V, low: V, may_underflow: bool) -> (V, V) {
+    let (sum, small, k) = exp_fraction(high, low, may_underflow);
+    let upper = (sum + small).and_bits(UPPER_HALF);
+    let rest = (sum - upper) + small;
+    (scale_by_power_of_two(upper, k, may_underflow), scale_by_power_of_two(rest, k, may_underflow))
 }
 
-/// e^(high + low) = (sum + small)·2^k, which [`scaled`] multiplies by; the sum is from 0.65 to 1.35, what is small below 0.07.
+/// Returns (sum, small, k) with e^(high + low) = (sum + small)·2^k, to be passed to [`scale_by_power_of_two`]. The sum is from
+/// 0.65 to 1.35, and small is below 0.07.
 #[inline(always)]
-pub(crate) fn fraction<V: Numbers>(high: V, low: V, deep: bool) -> (V, V, V) {
-    let lowest = V::all(-1000.0);
-    // Further down it is 0 all the same.
-    let (high, low) =
-        if deep { (high.if_below(lowest, lowest, high), high.if_below(lowest, V::all(0.0), low)) } else { (high, low) };
-    let (r, rest, k) = reduced(high, low);
-    let small = r * r * series(r) + rest;
-    let sum = V::all(1.0) + r;
-    (sum, ((V::all(1.0) - sum) + r) + small, k)
+pub(crate) fn exp_fraction<V: SimdF64>(high: V, low: V, may_underflow: bool) -> (V, V, V) {
+    // Clamped: smaller arguments underflow to 0.
+    let least = V::splat(-1000.0);
+    let (high, low) = if may_underflow {
+        (high.select_lt(least, least, high), high.select_lt(least, V::splat(0.0), low))
+    } else {
+        (high, low)
+    };
+    let (r, rest, k) = reduce_argument(high, low);
+    let small = r * r * p(r) + rest;
+    let sum = V::splat(1.0) + r;
+    (sum, ((V::splat(1.0) - sum) + r) + small, k)
 }
 
-/// e^x − 1 in two parts, for −40 ≤ x ≤ 0; of digits as many as x has, which is not between 0 and the smallest normal number.
+/// Returns e^x − 1 as a sum of two doubles, for −40 ≤ x ≤ 0 but no subnormal x. It has as many correct digits as x.
 #[inline(always)]
-pub(crate) fn power_less_one<V: Numbers>(x: V) -> (V, V) {
-    let (r, rest, k) = reduced(x, V::all(0.0));
-    let scale = scale(k);
-    // r² in two parts; the first is exact.
-    let upper = r.masked(UPPER);
-    let (square, left) = (upper * upper, (r + upper) * (r - upper));
-    let half = V::all(0.5);
-    let small = (r * r * r * cubic(r) + left * half) + rest;
-    // (2^k − 1) + 2^k·r + 2^k·r²/2 + 2^k·small, of which the first is 0 or at least 1/2.
-    let (whole, lost) = larger_first(V::all(-1.0), scale);
-    let (sum, error) = larger_first(whole, scale * r);
-    let (sum, next) = larger_first(sum, scale * (square * half));
-    larger_first(sum, (error + next) + (lost + scale * small))
+pub(crate) fn exp_minus_one<V: SimdF64>(x: V) -> (V, V) {
+    let (r, rest, k) = reduce_argument(x, V::splat(0.0));
+    let scale = power_of_two(k);
+    // r² as a sum of two doubles; the square of the upper half is exact.
+    let upper = r.and_bits(UPPER_HALF);
+    let (square, square_low) = (upper * upper, (r + upper) * (r - upper));
+    let half = V::splat(0.5);
+    let small = (r * r * r * p_without_constant(r) + square_low * half) + rest;
+    // (2^k − 1) + 2^k·r + 2^k·r²/2 + 2^k·small, where the first term is 0 or at least 1/2.
+    let (sum, error) = fast_two_sum(V::splat(-1.0), scale);
+    let (sum, error_r) = fast_two_sum(sum, scale * r);
+    let (sum, error_square) = fast_two_sum(sum, scale * (square * half));
+    fast_two_sum(sum, (error_r + error_square) + (error + scale * small))
 }
 
-/// high + low = k·log 2 + r + rest; k is given above [`INTEGER`].
+/// Returns (r, rest, k) with high + low = k·log 2 + r + rest; k is shifted by [`INTEGER_SHIFT`].
 #[inline(always)]
-fn reduced<V: Numbers>(high: V, low: V) -> (V, V, V) {
-    let k = high * V::all(LOG2_E) + V::all(INTEGER);
-    let whole = k - V::all(INTEGER);
-    let first = high - whole * V::all(LN_2[0]);
-    let second = low - whole * V::all(LN_2[1]);
+fn reduce_argument<V: SimdF64>(high: V, low: V) -> (V, V, V) {
+    let k = high * V::splat(LOG2_E) + V::splat(INTEGER_SHIFT);
+    let integer = k - V::splat(INTEGER_SHIFT);
+    let first = high - integer * V::splat(LN_2[0]);
+    let second = low - integer * V::splat(LN_2[1]);
     let r = first + second;
     (r, (first - r) + second, k)
 }
 
-/// value·2^k of k above [`INTEGER`]; rounded once, where the value is at least 1/2.
+/// Returns value·2^k, where k is shifted by [`INTEGER_SHIFT`]. It is rounded once if |value| ≥ 1/2.
 #[inline(always)]
-pub(crate) fn scaled<V: Numbers>(value: V, k: V, deep: bool) -> V {
-    if !deep {
-        return value * scale(k);
+pub(crate) fn scale_by_power_of_two<V: SimdF64>(value: V, k: V, may_underflow: bool) -> V {
+    if !may_underflow {
+        return value * power_of_two(k);
     }
-    // In two factors, neither of which underflows.
-    let least = V::all(INTEGER - 1021.0);
-    let near = k.if_below(least, least, k);
-    value * scale(near) * scale(V::all(INTEGER) + (k - near))
+    // Two factors, neither of which underflows.
+    let least = V::splat(INTEGER_SHIFT - 1021.0);
+    let first = k.select_lt(least, least, k);
+    value * power_of_two(first) * power_of_two(V::splat(INTEGER_SHIFT) + (k - first))
 }
 
-/// 2^k of k above [`INTEGER`].
+/// Returns 2^k, where k is shifted by [`INTEGER_SHIFT`].
 #[inline(always)]
-fn scale<V: Numbers>(k: V) -> V {
-    (k + V::all(1023.0)).as_exponent()
+fn power_of_two<V: SimdF64>(k: V) -> V {
+    (k + V::splat(1023.0)).low_bits_to_exponent()
 }
 
-/// P(r) = (e^r − 1 − r)/r².
+/// Returns P(r) = (e^r − 1 − r)/r².
 #[inline(always)]
-fn series<V: Numbers>(r: V) -> V {
-    let (odd, even) = odd_and_even(r);
-    odd * r + (even * (r * r) + V::all(SERIES[4][1]))
+fn p<V: SimdF64>(r: V) -> V {
+    let (odd, even) = p_odd_and_even(r);
+    odd * r + (even * (r * r) + V::splat(P_COEFFICIENTS[4][1]))
 }
 
-/// (P(r) − 1/2)/r.
+/// Returns (P(r) − 1/2)/r.
 #[inline(always)]
-fn cubic<V: Numbers>(r: V) -> V {
-    let (odd, even) = odd_and_even(r);
+fn p_without_constant<V: SimdF64>(r: V) -> V {
+    let (odd, even) = p_odd_and_even(r);
     odd + even * r
 }
 
-/// P(r) = odd·r + even·r² + 1/2.
+/// Returns (odd, even) with P(r) = odd·r + even·r² + 1/2.
 #[inline(always)]
-fn odd_and_even<V: Numbers>(r: V) -> (V, V) {
+fn p_odd_and_even<V: SimdF64>(r: V) -> (V, V) {
     let square = r * r;
-    let (mut odd, mut even) = (V::all(SERIES[0][0]), V::all(SERIES[0][1]));
-    unrolled!(n < 3 => {
-        let [one, other] = SERIES[n + 1];
-        odd = odd * square + V::all(one);
-        even = even * square + V::all(other);
-    });
-    (odd * square + V::all(SERIES[4][0]), even)
+    let (mut odd, mut even) = (V::splat(P_COEFFICIENTS[0][0]), V::splat(P_COEFFICIENTS[0][1]));
+    for [odd_coefficient, even_coefficient] in &P_COEFFICIENTS[1..4] {
+        odd = odd * square + V::splat(*odd_coefficient);
+        even = even * square + V::splat(*even_coefficient);
+    }
+    (odd * square + V::splat(P_COEFFICIENTS[4][0]), even)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 mod tests {
     use super::*;
-    use crate::simd::f64x8::{Lanes, Plain};
     use serde_json::Value;
 
-    fn one(high: f64, low: f64, deep: bool) -> (f64, f64) {
-        let (power, rest) = power(Plain::all(high), Plain::all(low), deep);
-        let (mut powers, mut rests) = ([0.0; 8], [0.0; 8]);
-        power.store(&mut powers);
-        rest.store(&mut rests);
-        (powers[3], rests[3])
-    }
-
     #[test]
-    fn powers_are_within_a_sixth_of_the_last_place_of_values_computed_independently() {
+    fn exponentials_are_within_a_sixth_of_an_ulp_of_values_computed_by_mpmath() {
         let cases: Vec<Value> = serde_json::from_str(include_str!("../../fixtures/exp/cases.json")).unwrap();
         assert!(cases.len() > 600);
         let mut largest = 0.0f64;
         for case in cases {
-            let part = |name: &str, n: usize| case[name][n].as_f64().unwrap();
-            let (high, low) = (part("x", 0), part("x", 1));
-            let found = one(high, low, false);
-            assert_eq!(found, one(high, low, true), "{high}");
-            assert_eq!(found.0, f64::from_bits(found.0.to_bits() & UPPER), "{high} has more than 26 bits");
-            // The two parts of each are near each other: their differences are exact.
-            let off = ((found.0 - part("power", 0)) + found.1) - part("power", 1);
-            largest = largest.max(off.abs() / (part("power", 0).next_up() - part("power", 0)));
+            let number = |name: &str, n: usize| case[name][n].as_f64().unwrap();
+            let (high, low) = (number("x", 0), number("x", 1));
+            let found = exp(high, low, false);
+            assert_eq!(found, exp(high, low, true), "{high}");
+            assert_eq!(found.0, f64::from_bits(found.0.to_bits() & UPPER_HALF), "{high} has more than 26 bits");
+            // Both sums are close to each other, so the differences of their terms are exact.
+            let error = ((found.0 - number("power", 0)) + found.1) - number("power", 1);
+            largest = largest.max(error.abs() / (number("power", 0).next_up() - number("power", 0)));
         }
-        assert!((0.01..1.0 / 6.0).contains(&largest), "off by {largest} of the last place");
+        assert!((0.01..1.0 / 6.0).contains(&largest), "the largest error is {largest} ulp");
     }
 
     #[test]
-    fn far_down_there_is_nothing_and_nan_stays() {
+    fn far_below_zero_the_exponential_is_zero_and_nan_stays() {
         for (high, low) in [(f64::NEG_INFINITY, f64::NAN), (-1e300, -1e200), (-1001.0, 0.0), (-746.0, 0.0)] {
-            assert_eq!(one(high, low, true), (0.0, 0.0), "{high}");
+            assert_eq!(exp(high, low, true), (0.0, 0.0), "{high}");
         }
-        assert!(one(f64::NAN, 0.0, true).0.is_nan() && one(f64::NAN, 0.0, false).0.is_nan());
-        // Below the normal numbers each part is rounded to the smallest of all.
-        let (power, rest) = one(-720.0, 0.0, true);
-        assert!((power + rest - (-720.0f64).exp()).abs() <= 3.0 * f64::from_bits(1));
+        assert!(exp(f64::NAN, 0.0, true).0.is_nan() && exp(f64::NAN, 0.0, false).0.is_nan());
+        // Below the normal numbers each term is rounded to the smallest subnormal number.
+        let (upper, rest) = exp(-720.0, 0.0, true);
+        assert!((upper + rest - (-720.0f64).exp()).abs() <= 3.0 * f64::from_bits(1));
     }
 }

@@ -1,351 +1,281 @@
-//! Eight doubles that are computed with at once, in the widest registers that the processor has.
+//! Vectors of eight doubles.
+//!
+//! Every operation is rounded by itself, and none is contracted to a multiply-add, so all types give the same bits.
 
-use super::unroll::unrolled;
 use std::ops::{Add, Div, Mul, Sub};
 
-/// Doubles that are computed with side by side. Each operation rounds every one of them as it would alone, and none is contracted
-/// to a multiply-add, so that all kinds give the same bits.
-pub(crate) trait Numbers:
+/// One or several doubles with elementwise operations.
+pub(crate) trait SimdF64:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
-    /// One number everywhere.
-    fn all(value: f64) -> Self;
-    /// self where it is larger, `other` elsewhere and where one of them is NaN.
-    fn larger(self, other: Self) -> Self;
-    /// self where it is smaller, `other` elsewhere and where one of them is NaN.
-    fn smaller(self, other: Self) -> Self;
-    /// `then` where self is below `limit`, `other` elsewhere and where one of them is NaN.
-    fn if_below(self, limit: Self, then: Self, other: Self) -> Self;
-    /// The bits that are in `mask` too.
-    fn masked(self, mask: u64) -> Self;
-    /// The last twelve bits as sign and exponent, above zeros.
-    fn as_exponent(self) -> Self;
+    /// Returns `value` in every element.
+    fn splat(value: f64) -> Self;
+    /// Returns the larger element, that of `other` if one of them is NaN.
+    fn max(self, other: Self) -> Self;
+    /// Returns the smaller element, that of `other` if one of them is NaN.
+    fn min(self, other: Self) -> Self;
+    /// Returns `then` where self < limit, and `otherwise` elsewhere, also if one of them is NaN.
+    fn select_lt(self, limit: Self, then: Self, otherwise: Self) -> Self;
+    /// Returns the bits that are also set in `mask`.
+    fn and_bits(self, mask: u64) -> Self;
+    /// Shifts the lowest twelve bits to the place of sign and exponent, over a fraction of zero.
+    fn low_bits_to_exponent(self) -> Self;
 }
 
 /// Eight doubles.
 ///
-/// Kinds that need instructions are named by [`widest`](super::dispatch) alone, in functions that run where they were detected.
-pub(crate) trait Lanes: Numbers {
-    /// Whether there are registers enough for two of them at a time.
-    const TWICE: bool;
-    /// The numbers of an array.
+/// # Safety
+/// The methods of an implementor may execute instructions of its [`IsaLevel`](super::dispatch::IsaLevel) without a check. Code
+/// may name an implementor that needs more than [`Portable`](super::dispatch::IsaLevel::Portable) only in a function that
+/// [`dispatch!`](super::dispatch) calls after it has checked the level.
+pub(crate) unsafe trait F64x8: SimdF64 {
+    /// True if there are registers enough to compute with an [`F64x8Pair`].
+    const HAS_REGISTERS_FOR_PAIRS: bool;
+    /// Reads the elements of an array.
     fn load(from: &[f64; 8]) -> Self;
-    /// Writes the numbers to an array.
+    /// Writes the elements to an array.
     fn store(self, to: &mut [f64; 8]);
-    /// Whether a lane equals that of `other`; NaN equals nothing.
-    fn meets(self, other: Self) -> bool;
-    /// Tells the memory that what is so many numbers behind `from` is wanted soon, whatever is there.
-    #[inline(always)]
-    fn expect(_from: &[f64; 8], _ahead: usize) {}
+    /// Returns true if any element equals that of `other`.
+    fn any_eq(self, other: Self) -> bool;
 }
 
-/// Fewer than eight numbers, and others behind them.
+/// Returns fewer than eight numbers, filled up with zeros.
 #[inline(always)]
-pub(crate) fn padded(numbers: &[f64], with: f64) -> [f64; 8] {
-    let mut eight = [with; 8];
+pub(crate) fn zero_padded(numbers: &[f64]) -> [f64; 8] {
+    let mut eight = [0.0; 8];
     eight[..numbers.len()].copy_from_slice(numbers);
     eight
 }
 
-/// Two arrays at a time where they are computed with so, and those that are left.
-#[inline(always)]
-pub(crate) fn twos<V: Lanes>(arrays: &[[f64; 8]]) -> (&[[[f64; 8]; 2]], &[[f64; 8]]) {
-    if V::TWICE { arrays.as_chunks() } else { (&[], arrays) }
-}
-
-/// The same, to be written.
-#[inline(always)]
-pub(crate) fn twos_mut<V: Lanes>(arrays: &mut [[f64; 8]]) -> (&mut [[[f64; 8]; 2]], &mut [[f64; 8]]) {
-    if V::TWICE { arrays.as_chunks_mut() } else { (&mut [], arrays) }
-}
-
-/// Two kinds of numbers, operation after operation: while the one waits for a result, the processor is at the other.
+/// Two interleaved vectors: while one waits for a result, the CPU computes with the other.
 #[derive(Clone, Copy)]
-pub(crate) struct Twice<V>([V; 2]);
+pub(crate) struct F64x8Pair<V>([V; 2]);
 
-macro_rules! twice {
-    ($($name:ident $method:ident),*) => {$(
-        impl<V: Numbers> $name for Twice<V> {
-            type Output = Twice<V>;
+impl<V: F64x8> F64x8Pair<V> {
+    /// Reads the elements of two arrays.
+    #[inline(always)]
+    pub(crate) fn load([first, second]: &[[f64; 8]; 2]) -> Self {
+        F64x8Pair([V::load(first), V::load(second)])
+    }
+    /// Writes the elements to two arrays.
+    #[inline(always)]
+    pub(crate) fn store(self, [first, second]: &mut [[f64; 8]; 2]) {
+        self.0[0].store(first);
+        self.0[1].store(second);
+    }
+}
+
+impl SimdF64 for f64 {
+    #[inline(always)]
+    fn splat(value: f64) -> f64 {
+        value
+    }
+    #[inline(always)]
+    fn max(self, other: f64) -> f64 {
+        if self > other { self } else { other }
+    }
+    #[inline(always)]
+    fn min(self, other: f64) -> f64 {
+        if self < other { self } else { other }
+    }
+    #[inline(always)]
+    fn select_lt(self, limit: f64, then: f64, otherwise: f64) -> f64 {
+        if self < limit { then } else { otherwise }
+    }
+    #[inline(always)]
+    fn and_bits(self, mask: u64) -> f64 {
+        f64::from_bits(self.to_bits() & mask)
+    }
+    #[inline(always)]
+    fn low_bits_to_exponent(self) -> f64 {
+        f64::from_bits(self.to_bits() << 52)
+    }
+}
+
+/// Defines a method that applies an operation to each register of a vector, with registers of other vectors or a scalar.
+macro_rules! elementwise {
+    ($method:ident($($vector:ident),+), $operation:expr) => {
+        #[inline(always)]
+        fn $method(mut self, $($vector: Self),+) -> Self {
+            for (n, register) in self.0.iter_mut().enumerate() {
+                *register = $operation(*register, $($vector.0[n]),+);
+            }
+            self
+        }
+    };
+    ($method:ident($($scalar:ident: $type:ty)?), $operation:expr) => {
+        #[inline(always)]
+        fn $method(mut self $(, $scalar: $type)?) -> Self {
+            for register in &mut self.0 {
+                *register = $operation(*register $(, $scalar)?);
+            }
+            self
+        }
+    };
+}
+
+/// Implements [`SimdF64`] for an array of registers.
+macro_rules! simd_f64 {
+    ($vector:ident $([$generic:ident: $bound:ident])?; splat $splat:expr; add $add:expr; sub $sub:expr; mul $mul:expr;
+     div $div:expr; max $max:expr; min $min:expr; select_lt $select_lt:expr; and_bits $and_bits:expr;
+     low_bits_to_exponent $low_bits_to_exponent:expr;) => {
+        impl$(<$generic: $bound>)? Add for $vector$(<$generic>)? {
+            type Output = Self;
+            elementwise!(add(other), $add);
+        }
+        impl$(<$generic: $bound>)? Sub for $vector$(<$generic>)? {
+            type Output = Self;
+            elementwise!(sub(other), $sub);
+        }
+        impl$(<$generic: $bound>)? Mul for $vector$(<$generic>)? {
+            type Output = Self;
+            elementwise!(mul(other), $mul);
+        }
+        impl$(<$generic: $bound>)? Div for $vector$(<$generic>)? {
+            type Output = Self;
+            elementwise!(div(other), $div);
+        }
+        impl$(<$generic: $bound>)? SimdF64 for $vector$(<$generic>)? {
             #[inline(always)]
-            fn $method(self, other: Twice<V>) -> Twice<V> {
-                Twice([self.0[0].$method(other.0[0]), self.0[1].$method(other.0[1])])
+            fn splat(value: f64) -> Self {
+                $vector([$splat(value); _])
+            }
+            elementwise!(max(other), $max);
+            elementwise!(min(other), $min);
+            elementwise!(select_lt(limit, then, otherwise), $select_lt);
+            elementwise!(and_bits(mask: u64), $and_bits);
+            elementwise!(low_bits_to_exponent(), $low_bits_to_exponent);
+        }
+    };
+}
+
+/// Implements [`F64x8`] for an array of registers.
+macro_rules! f64x8 {
+    ($vector:ident[$register:ty], $has_registers_for_pairs:literal, any_eq $any_eq:expr) => {
+        // SAFETY: the name of the vector is that of the level that its methods need.
+        unsafe impl F64x8 for $vector {
+            const HAS_REGISTERS_FOR_PAIRS: bool = $has_registers_for_pairs;
+            #[inline(always)]
+            fn load(from: &[f64; 8]) -> Self {
+                // SAFETY: the registers are eight doubles without padding.
+                unsafe { std::mem::transmute::<[f64; 8], $vector>(*from) }
+            }
+            #[inline(always)]
+            fn store(self, to: &mut [f64; 8]) {
+                // SAFETY: the registers are eight doubles without padding.
+                *to = unsafe { std::mem::transmute::<$vector, [f64; 8]>(self) };
+            }
+            #[inline(always)]
+            fn any_eq(self, other: Self) -> bool {
+                let mut any = false;
+                for (n, register) in self.0.iter().enumerate() {
+                    any |= $any_eq(*register, other.0[n]);
+                }
+                any
             }
         }
-    )*};
+    };
 }
 
-twice!(Add add, Sub sub, Mul mul, Div div);
-
-impl<V: Lanes> Twice<V> {
-    /// The numbers of two arrays.
-    #[inline(always)]
-    pub(crate) fn load([one, other]: &[[f64; 8]; 2]) -> Twice<V> {
-        Twice([V::load(one), V::load(other)])
-    }
-    /// Writes the numbers to two arrays.
-    #[inline(always)]
-    pub(crate) fn store(self, [one, other]: &mut [[f64; 8]; 2]) {
-        self.0[0].store(one);
-        self.0[1].store(other);
-    }
-    /// See [`Lanes::expect`].
-    #[inline(always)]
-    pub(crate) fn expect([one, other]: &[[f64; 8]; 2], ahead: usize) {
-        V::expect(one, ahead);
-        V::expect(other, ahead);
-    }
+simd_f64! {
+    F64x8Pair[V: SimdF64];
+    splat V::splat; add V::add; sub V::sub; mul V::mul; div V::div; max V::max; min V::min; select_lt V::select_lt;
+    and_bits V::and_bits; low_bits_to_exponent V::low_bits_to_exponent;
 }
 
-impl<V: Numbers> Numbers for Twice<V> {
-    #[inline(always)]
-    fn all(value: f64) -> Twice<V> {
-        Twice([V::all(value); 2])
-    }
-    #[inline(always)]
-    fn larger(self, other: Twice<V>) -> Twice<V> {
-        Twice([self.0[0].larger(other.0[0]), self.0[1].larger(other.0[1])])
-    }
-    #[inline(always)]
-    fn smaller(self, other: Twice<V>) -> Twice<V> {
-        Twice([self.0[0].smaller(other.0[0]), self.0[1].smaller(other.0[1])])
-    }
-    #[inline(always)]
-    fn if_below(self, limit: Twice<V>, then: Twice<V>, other: Twice<V>) -> Twice<V> {
-        let ([a, b], [limit_a, limit_b], [then_a, then_b], [other_a, other_b]) = (self.0, limit.0, then.0, other.0);
-        Twice([a.if_below(limit_a, then_a, other_a), b.if_below(limit_b, then_b, other_b)])
-    }
-    #[inline(always)]
-    fn masked(self, mask: u64) -> Twice<V> {
-        Twice([self.0[0].masked(mask), self.0[1].masked(mask)])
-    }
-    #[inline(always)]
-    fn as_exponent(self) -> Twice<V> {
-        Twice([self.0[0].as_exponent(), self.0[1].as_exponent()])
-    }
-}
-
-/// Eight doubles in whatever registers there are.
+/// Eight doubles in an array, for every CPU.
 #[derive(Clone, Copy)]
-pub(crate) struct Plain([f64; 8]);
+#[repr(transparent)]
+pub(crate) struct Portable([f64; 8]);
 
-macro_rules! operators {
-    ($kind:ident, $count:expr; $($name:ident $method:ident |$a:ident, $b:ident| $one:expr),*) => {$(
-        impl $name for $kind {
-            type Output = $kind;
-            #[inline(always)]
-            fn $method(mut self, other: $kind) -> $kind {
-                unrolled!(n < $count => {
-                    let ($a, $b) = (self.0[n], other.0[n]);
-                    self.0[n] = $one;
-                });
-                self
-            }
-        }
-    )*};
+simd_f64! {
+    Portable;
+    splat f64::splat; add f64::add; sub f64::sub; mul f64::mul; div f64::div; max SimdF64::max; min SimdF64::min;
+    select_lt f64::select_lt; and_bits f64::and_bits; low_bits_to_exponent f64::low_bits_to_exponent;
 }
-
-operators!(Plain, 8; Add add |a, b| a + b, Sub sub |a, b| a - b, Mul mul |a, b| a * b, Div div |a, b| a / b);
-
-impl Numbers for Plain {
-    #[inline(always)]
-    fn all(value: f64) -> Plain {
-        Plain([value; 8])
-    }
-    #[inline(always)]
-    fn larger(self, other: Plain) -> Plain {
-        other.if_below(self, self, other)
-    }
-    #[inline(always)]
-    fn smaller(self, other: Plain) -> Plain {
-        self.if_below(other, self, other)
-    }
-    #[inline(always)]
-    fn if_below(self, limit: Plain, then: Plain, mut other: Plain) -> Plain {
-        unrolled!(n < 8 => other.0[n] = if self.0[n] < limit.0[n] { then.0[n] } else { other.0[n] });
-        other
-    }
-    #[inline(always)]
-    fn masked(mut self, mask: u64) -> Plain {
-        unrolled!(n < 8 => self.0[n] = f64::from_bits(self.0[n].to_bits() & mask));
-        self
-    }
-    #[inline(always)]
-    fn as_exponent(mut self) -> Plain {
-        unrolled!(n < 8 => self.0[n] = f64::from_bits(self.0[n].to_bits() << 52));
-        self
-    }
-}
-
-impl Lanes for Plain {
-    const TWICE: bool = false;
-    #[inline(always)]
-    fn load(from: &[f64; 8]) -> Plain {
-        Plain(*from)
-    }
-    #[inline(always)]
-    fn store(self, to: &mut [f64; 8]) {
-        *to = self.0;
-    }
-    #[inline(always)]
-    fn meets(self, other: Plain) -> bool {
-        let mut any = false;
-        unrolled!(n < 8 => any |= self.0[n] == other.0[n]);
-        any
-    }
-}
+f64x8!(Portable[f64], false, any_eq |a: f64, b: f64| a == b);
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86_64::{Halves, Wide};
+pub(crate) use x86_64::{Avx2, Avx512};
 
-/// SAFETY, of every call here: the instructions were detected, as [`Lanes`] says; memory is that of an array's reference.
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
-    use super::{Add, Div, Lanes, Mul, Numbers, Sub, unrolled};
+    use super::{Add, Div, F64x8, Mul, SimdF64, Sub};
     use std::arch::x86_64::*;
 
-    /// In a register of AVX-512.
-    #[derive(Clone, Copy)]
-    pub(crate) struct Wide([__m512d; 1]);
-
-    /// In two registers of AVX2.
-    #[derive(Clone, Copy)]
-    pub(crate) struct Halves([__m256d; 2]);
-
-    macro_rules! kind {
-        ($kind:ident, $lanes:literal, $all:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
-            $max:ident, $min:ident, $blend:ident, $meets:ident, $masked:ident, $exponent:ident) => {
-            operators!($kind, 8 / $lanes;
-                Add add |a, b| unsafe { $add(a, b) },
-                Sub sub |a, b| unsafe { $sub(a, b) },
-                Mul mul |a, b| unsafe { $mul(a, b) },
-                Div div |a, b| unsafe { $div(a, b) });
-
-            impl Numbers for $kind {
-                #[inline(always)]
-                fn all(value: f64) -> $kind {
-                    $kind([unsafe { $all(value) }; 8 / $lanes])
-                }
-                #[inline(always)]
-                fn larger(mut self, other: $kind) -> $kind {
-                    unrolled!(n < 8 / $lanes => self.0[n] = unsafe { $max(self.0[n], other.0[n]) });
-                    self
-                }
-                #[inline(always)]
-                fn smaller(mut self, other: $kind) -> $kind {
-                    unrolled!(n < 8 / $lanes => self.0[n] = unsafe { $min(self.0[n], other.0[n]) });
-                    self
-                }
-                #[inline(always)]
-                fn if_below(mut self, limit: $kind, then: $kind, other: $kind) -> $kind {
-                    unrolled!(n < 8 / $lanes => self.0[n] = unsafe { $blend(self.0[n], limit.0[n], then.0[n], other.0[n]) });
-                    self
-                }
-                #[inline(always)]
-                fn masked(mut self, mask: u64) -> $kind {
-                    unrolled!(n < 8 / $lanes => self.0[n] = unsafe { $masked(self.0[n], mask.cast_signed()) });
-                    self
-                }
-                #[inline(always)]
-                fn as_exponent(mut self) -> $kind {
-                    unrolled!(n < 8 / $lanes => self.0[n] = unsafe { $exponent(self.0[n]) });
-                    self
-                }
+    /// Makes functions of intrinsics.
+    macro_rules! intrinsics {
+        ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty { $call:expr })*) => {$(
+            #[inline(always)]
+            fn $name($($argument: $type),*) -> $result {
+                // SAFETY: only the vectors of this module call it, and the contract of `F64x8` promises that the CPU has
+                // the instructions.
+                unsafe { $call }
             }
-
-            impl Lanes for $kind {
-                const TWICE: bool = $lanes == 8;
-                #[inline(always)]
-                fn load(from: &[f64; 8]) -> $kind {
-                    let mut lanes = $kind::all(0.0);
-                    unrolled!(n < 8 / $lanes => lanes.0[n] = unsafe { $load(from.as_ptr().add($lanes * n)) });
-                    lanes
-                }
-                #[inline(always)]
-                fn store(self, to: &mut [f64; 8]) {
-                    unrolled!(n < 8 / $lanes => unsafe { $store(to.as_mut_ptr().add($lanes * n), self.0[n]) });
-                }
-                #[inline(always)]
-                fn meets(self, other: $kind) -> bool {
-                    let mut any = false;
-                    unrolled!(n < 8 / $lanes => any |= unsafe { $meets(self.0[n], other.0[n]) });
-                    any
-                }
-                #[inline(always)]
-                fn expect(from: &[f64; 8], ahead: usize) {
-                    let at = from.as_ptr().wrapping_add(ahead);
-                    // A hint, which reads nothing.
-                    unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
-                }
-            }
-        };
+        )*};
     }
 
-    kind!(
-        Wide,
-        8,
-        _mm512_set1_pd,
-        _mm512_loadu_pd,
-        _mm512_storeu_pd,
-        _mm512_add_pd,
-        _mm512_sub_pd,
-        _mm512_mul_pd,
-        _mm512_div_pd,
-        _mm512_max_pd,
-        _mm512_min_pd,
-        blend_512,
-        meets_512,
-        masked_512,
-        exponent_512
-    );
-    kind!(
-        Halves,
-        4,
-        _mm256_set1_pd,
-        _mm256_loadu_pd,
-        _mm256_storeu_pd,
-        _mm256_add_pd,
-        _mm256_sub_pd,
-        _mm256_mul_pd,
-        _mm256_div_pd,
-        _mm256_max_pd,
-        _mm256_min_pd,
-        blend_256,
-        meets_256,
-        masked_256,
-        exponent_256
-    );
+    /// Eight doubles in a register of AVX-512.
+    #[derive(Clone, Copy)]
+    #[repr(transparent)]
+    pub(crate) struct Avx512([__m512d; 1]);
 
-    #[inline(always)]
-    unsafe fn blend_512(a: __m512d, limit: __m512d, then: __m512d, other: __m512d) -> __m512d {
-        unsafe { _mm512_mask_blend_pd(_mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, limit), other, then) }
+    simd_f64! {
+        Avx512;
+        splat splat_512; add add_512; sub sub_512; mul mul_512; div div_512; max max_512; min min_512;
+        select_lt select_lt_512; and_bits and_bits_512; low_bits_to_exponent low_bits_to_exponent_512;
     }
-    #[inline(always)]
-    unsafe fn meets_512(a: __m512d, b: __m512d) -> bool {
-        unsafe { _mm512_cmp_pd_mask::<_CMP_EQ_OQ>(a, b) != 0 }
+    f64x8!(Avx512[__m512d], true, any_eq any_eq_512);
+
+    intrinsics! {
+        splat_512(value: f64) -> __m512d { _mm512_set1_pd(value) }
+        add_512(a: __m512d, b: __m512d) -> __m512d { _mm512_add_pd(a, b) }
+        sub_512(a: __m512d, b: __m512d) -> __m512d { _mm512_sub_pd(a, b) }
+        mul_512(a: __m512d, b: __m512d) -> __m512d { _mm512_mul_pd(a, b) }
+        div_512(a: __m512d, b: __m512d) -> __m512d { _mm512_div_pd(a, b) }
+        max_512(a: __m512d, b: __m512d) -> __m512d { _mm512_max_pd(a, b) }
+        min_512(a: __m512d, b: __m512d) -> __m512d { _mm512_min_pd(a, b) }
+        select_lt_512(a: __m512d, limit: __m512d, then: __m512d, otherwise: __m512d) -> __m512d {
+            _mm512_mask_blend_pd(_mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, limit), otherwise, then)
+        }
+        and_bits_512(a: __m512d, mask: u64) -> __m512d {
+            _mm512_castsi512_pd(_mm512_and_si512(_mm512_castpd_si512(a), _mm512_set1_epi64(mask.cast_signed())))
+        }
+        low_bits_to_exponent_512(a: __m512d) -> __m512d {
+            _mm512_castsi512_pd(_mm512_slli_epi64::<52>(_mm512_castpd_si512(a)))
+        }
+        any_eq_512(a: __m512d, b: __m512d) -> bool { _mm512_cmp_pd_mask::<_CMP_EQ_OQ>(a, b) != 0 }
     }
-    #[inline(always)]
-    unsafe fn masked_512(a: __m512d, mask: i64) -> __m512d {
-        unsafe { _mm512_castsi512_pd(_mm512_and_si512(_mm512_castpd_si512(a), _mm512_set1_epi64(mask))) }
+
+    /// Eight doubles in two registers of AVX2.
+    #[derive(Clone, Copy)]
+    #[repr(transparent)]
+    pub(crate) struct Avx2([__m256d; 2]);
+
+    simd_f64! {
+        Avx2;
+        splat splat_256; add add_256; sub sub_256; mul mul_256; div div_256; max max_256; min min_256;
+        select_lt select_lt_256; and_bits and_bits_256; low_bits_to_exponent low_bits_to_exponent_256;
     }
-    #[inline(always)]
-    unsafe fn exponent_512(a: __m512d) -> __m512d {
-        unsafe { _mm512_castsi512_pd(_mm512_slli_epi64::<52>(_mm512_castpd_si512(a))) }
-    }
-    #[inline(always)]
-    unsafe fn blend_256(a: __m256d, limit: __m256d, then: __m256d, other: __m256d) -> __m256d {
-        unsafe { _mm256_blendv_pd(other, then, _mm256_cmp_pd::<_CMP_LT_OQ>(a, limit)) }
-    }
-    #[inline(always)]
-    unsafe fn meets_256(a: __m256d, b: __m256d) -> bool {
-        unsafe { _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_EQ_OQ>(a, b)) != 0 }
-    }
-    #[inline(always)]
-    unsafe fn masked_256(a: __m256d, mask: i64) -> __m256d {
-        unsafe { _mm256_and_pd(a, _mm256_castsi256_pd(_mm256_set1_epi64x(mask))) }
-    }
-    #[inline(always)]
-    unsafe fn exponent_256(a: __m256d) -> __m256d {
-        unsafe { _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(a))) }
+    f64x8!(Avx2[__m256d], false, any_eq any_eq_256);
+
+    intrinsics! {
+        splat_256(value: f64) -> __m256d { _mm256_set1_pd(value) }
+        add_256(a: __m256d, b: __m256d) -> __m256d { _mm256_add_pd(a, b) }
+        sub_256(a: __m256d, b: __m256d) -> __m256d { _mm256_sub_pd(a, b) }
+        mul_256(a: __m256d, b: __m256d) -> __m256d { _mm256_mul_pd(a, b) }
+        div_256(a: __m256d, b: __m256d) -> __m256d { _mm256_div_pd(a, b) }
+        max_256(a: __m256d, b: __m256d) -> __m256d { _mm256_max_pd(a, b) }
+        min_256(a: __m256d, b: __m256d) -> __m256d { _mm256_min_pd(a, b) }
+        select_lt_256(a: __m256d, limit: __m256d, then: __m256d, otherwise: __m256d) -> __m256d {
+            _mm256_blendv_pd(otherwise, then, _mm256_cmp_pd::<_CMP_LT_OQ>(a, limit))
+        }
+        and_bits_256(a: __m256d, mask: u64) -> __m256d {
+            _mm256_and_pd(a, _mm256_castsi256_pd(_mm256_set1_epi64x(mask.cast_signed())))
+        }
+        low_bits_to_exponent_256(a: __m256d) -> __m256d {
+            _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(a)))
+        }
+        any_eq_256(a: __m256d, b: __m256d) -> bool { _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_EQ_OQ>(a, b)) != 0 }
     }
 }

@@ -1,146 +1,114 @@
-//! The innermost loop: a tile of accumulators and remainders that stays in registers.
+//! The microkernel of compensated products, which keeps a tile of accumulators and of their errors in registers.
 
-use crate::simd::backends::{FUSED, Portable, Vector, zeros};
-#[cfg(target_arch = "x86_64")]
-use crate::simd::cpu_features;
-use crate::simd::unroll::unrolled;
+use crate::simd::backends::{FmaVector, PortableVector, zeros};
+use crate::simd::dispatch::{Isa, IsaLevel};
 
-/// Where a tile's factors lie, and its accumulators.
-pub(crate) struct Tile {
-    /// How many products each entry adds.
-    pub(crate) depth: usize,
-    /// Numbers of `rows` rows for each product.
+/// The panels that a microkernel multiplies, and the tiles that it updates.
+pub(crate) struct MicrokernelArguments {
+    /// Products of each entry.
+    pub(crate) k: usize,
+    /// `rows` numbers for each product.
     pub(crate) a: *const f64,
-    /// Numbers of `columns` columns for each product.
+    /// `columns` numbers for each product.
     pub(crate) b: *const f64,
-    /// Accumulators, row by row.
+    /// The accumulators, row by row.
     pub(crate) sums: *mut f64,
-    /// The sums of their remainders, likewise.
-    pub(crate) rests: *mut f64,
+    /// The sums of the errors, row by row.
+    pub(crate) errors: *mut f64,
 }
 
-/// Adds products to a tile.
+/// Adds the products of two panels to a tile.
 ///
 /// # Safety
-/// The processor has the instructions, a and b hold depth times as many numbers as the kind has rows and columns, and sums
-/// and rests as many as their product, which nobody else touches meanwhile.
-type Work = unsafe fn(&Tile);
+/// The CPU has the instructions; a and b have k times the rows and columns of the kernel, and sums and errors have rows·columns
+/// elements, which nobody else accesses meanwhile.
+type MicrokernelFn = unsafe fn(&MicrokernelArguments);
 
-/// One kind of instructions.
+/// The microkernel of an instruction set and the size of its tile.
 #[derive(Clone, Copy)]
-pub(crate) struct Kind {
+pub(crate) struct Microkernel {
     pub(crate) rows: usize,
     pub(crate) columns: usize,
-    pub(crate) work: Work,
+    pub(crate) function: MicrokernelFn,
 }
 
-/// What every processor can do.
-const PORTABLE: Kind = if FUSED {
-    Kind { rows: 2, columns: 8, work: tile::<Portable<f64>, 2, 2> }
-} else {
-    Kind { rows: 2, columns: 8, work: split }
-};
-
-impl Kind {
-    /// The kinds that this processor can do, best first.
-    pub(crate) fn usable() -> impl Iterator<Item = Kind> {
+/// Returns the microkernel of a level that the CPU is proven to have.
+pub(crate) fn microkernel_for(isa: Isa) -> Microkernel {
+    match isa.level() {
         #[cfg(target_arch = "x86_64")]
-        let wide = {
-            use std::arch::x86_64::{__m256d, __m512d};
-            let has = cpu_features::instructions();
-            let wide = has.avx512f.then_some(Kind { rows: 6, columns: 16, work: avx512::<__m512d, 6, 2> });
-            [wide, (has.avx2 && has.fma).then_some(Kind { rows: 2, columns: 8, work: fma::<__m256d, 2, 2> })]
-        };
-        #[cfg(not(target_arch = "x86_64"))]
-        let wide = [None];
-        wide.into_iter().flatten().chain([PORTABLE])
+        IsaLevel::Avx512 => Microkernel { rows: 6, columns: 16, function: avx512 },
+        #[cfg(target_arch = "x86_64")]
+        IsaLevel::Avx2 => Microkernel { rows: 2, columns: 8, function: avx2 },
+        _ => Microkernel { rows: 2, columns: 8, function: portable },
     }
 }
 
+/// Adds the products of two panels to R rows of N vectors.
+///
+/// # Safety
+/// As [`MicrokernelFn`].
 #[inline(always)]
-unsafe fn tile<V: Vector<Item = f64>, const R: usize, const N: usize>(tile: &Tile) {
-    // SAFETY: the caller vouches for instructions and memory, as `Work` says; R·N vectors of sums and rests are touched.
-    unsafe {
-        let minus = V::splat(&-1.0);
-        let (mut sums, mut rests) = (zeros::<V, N, R>(), zeros::<V, N, R>());
-        let place = |r: usize, n: usize| (r * N + n) * V::LANES;
-        unrolled!(r < R => unrolled!(n < N => sums[r][n] = V::load(tile.sums.add(place(r, n)))));
-        let (mut a, mut b) = (tile.a, tile.b);
-        for _ in 0..tile.depth {
-            let [mut columns] = zeros::<V, N, 1>();
-            unrolled!(n < N => columns[n] = V::load(b.add(n * V::LANES)));
-            unrolled!(r < R => {
-                let factor = V::splat(a.add(r));
-                unrolled!(n < N => {
-                    let next = sums[r][n].fma(factor, columns[n]);
-                    // sum − next, exactly; and the product less what was added of it.
-                    let added = sums[r][n].fma(next, minus);
-                    rests[r][n] = rests[r][n].add(added.fma(factor, columns[n]));
-                    sums[r][n] = next;
-                });
-            });
-            a = a.wrapping_add(R);
-            b = b.wrapping_add(N * V::LANES);
+unsafe fn add_products<V: FmaVector<Element = f64>, const R: usize, const N: usize>(arguments: &MicrokernelArguments) {
+    let (mut sums, mut errors) = (zeros::<V, N, R>(), zeros::<V, N, R>());
+    let offset = |r: usize, n: usize| (r * N + n) * V::WIDTH;
+    // SAFETY: the caller has detected the instructions of V.
+    let minus_one = unsafe { V::splat(&-1.0) };
+    for (r, sums) in sums.iter_mut().enumerate() {
+        for (n, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: the caller provides R·N vectors of sums.
+            *sum = unsafe { V::load(arguments.sums.add(offset(r, n))) };
         }
-        unrolled!(r < R => unrolled!(n < N => {
-            sums[r][n].store(tile.sums.add(place(r, n)));
-            let to = tile.rests.add(place(r, n));
-            V::load(to).add(rests[r][n]).store(to);
-        }));
+    }
+    let (mut a, mut b) = (arguments.a, arguments.b);
+    for _ in 0..arguments.k {
+        let [mut columns] = zeros::<V, N, 1>();
+        for (n, column) in columns.iter_mut().enumerate() {
+            // SAFETY: the caller provides N vectors of b for this product.
+            *column = unsafe { V::load(b.add(n * V::WIDTH)) };
+        }
+        for (r, (sums, errors)) in sums.iter_mut().zip(&mut errors).enumerate() {
+            // SAFETY: the caller provides R numbers of a for this product.
+            let factor = unsafe { V::splat(a.add(r)) };
+            for ((sum, error), column) in sums.iter_mut().zip(errors).zip(columns) {
+                // SAFETY: the caller has detected the instructions of V.
+                unsafe {
+                    let next = sum.fma(factor, column);
+                    // sum − next is exact; the error is the product less what was added of it.
+                    let difference = sum.fma(next, minus_one);
+                    *error = error.add(difference.fma(factor, column));
+                    *sum = next;
+                }
+            }
+        }
+        (a, b) = (a.wrapping_add(R), b.wrapping_add(N * V::WIDTH));
+    }
+    for (r, (sums, errors)) in sums.iter().zip(&errors).enumerate() {
+        for (n, (sum, error)) in sums.iter().zip(errors).enumerate() {
+            // SAFETY: the caller provides R·N vectors of sums and errors.
+            unsafe {
+                sum.store(arguments.sums.add(offset(r, n)));
+                let target = arguments.errors.add(offset(r, n));
+                V::load(target).add(*error).store(target);
+            }
+        }
     }
 }
 
-/// SAFETY, of both: as `Work`.
+unsafe fn portable(arguments: &MicrokernelArguments) {
+    // SAFETY: the contract of `MicrokernelFn`, which the caller upholds, is that of this call.
+    unsafe { add_products::<PortableVector<f64>, 2, 2>(arguments) }
+}
+
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn fma<V: Vector<Item = f64>, const R: usize, const N: usize>(of: &Tile) {
-    unsafe { tile::<V, R, N>(of) }
+unsafe fn avx2(arguments: &MicrokernelArguments) {
+    // SAFETY: the contract of `MicrokernelFn`, which the caller upholds, is that of this call.
+    unsafe { add_products::<std::arch::x86_64::__m256d, 2, 2>(arguments) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-unsafe fn avx512<V: Vector<Item = f64>, const R: usize, const N: usize>(of: &Tile) {
-    unsafe { tile::<V, R, N>(of) }
-}
-
-/// The same where there are no fused multiplications: products and their errors by Dekker's halves.
-unsafe fn split(tile: &Tile) {
-    const ROWS: usize = PORTABLE.rows;
-    const COLUMNS: usize = PORTABLE.columns;
-    // SAFETY: as `Work` says; nobody else touches sums and rests.
-    let (a, b, sums, rests) = unsafe {
-        (
-            std::slice::from_raw_parts(tile.a, tile.depth * ROWS),
-            std::slice::from_raw_parts(tile.b, tile.depth * COLUMNS),
-            std::slice::from_raw_parts_mut(tile.sums, ROWS * COLUMNS),
-            std::slice::from_raw_parts_mut(tile.rests, ROWS * COLUMNS),
-        )
-    };
-    let mut left = [0.0; ROWS * COLUMNS];
-    for (a, b) in a.chunks_exact(ROWS).zip(b.chunks_exact(COLUMNS)) {
-        for place in 0..ROWS * COLUMNS {
-            let (product, error) = two_product(a[place / COLUMNS], b[place % COLUMNS]);
-            let next = sums[place] + product;
-            left[place] += (product - (next - sums[place])) + error;
-            sums[place] = next;
-        }
-    }
-    rests.iter_mut().zip(left).for_each(|(rest, left)| *rest += left);
-}
-
-/// a·b = product + error, exactly where nothing underflows (Dekker, Veltkamp).
-fn two_product(a: f64, b: f64) -> (f64, f64) {
-    const HALVES: f64 = (1u32 << 27) as f64 + 1.0;
-    let split = |v: f64| {
-        let high = v * HALVES - (v * HALVES - v);
-        (high, v - high)
-    };
-    let ((a_high, a_low), (b_high, b_low), product) = (split(a), split(b), a * b);
-    (product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low)
-}
-
-/// The kinds that this processor can do, and the one for processors that can do nothing.
-#[cfg(test)]
-pub(crate) fn kinds() -> impl Iterator<Item = Kind> {
-    Kind::usable().chain([Kind { work: split, ..PORTABLE }])
+unsafe fn avx512(arguments: &MicrokernelArguments) {
+    // SAFETY: the contract of `MicrokernelFn`, which the caller upholds, is that of this call.
+    unsafe { add_products::<std::arch::x86_64::__m512d, 6, 2>(arguments) }
 }

@@ -7,7 +7,7 @@
 
 use crate::numeric::double_double::DoubleDouble;
 use crate::numeric::scalar::Scalar;
-use crate::simd::error_free::two_sum_of as two_sum;
+use crate::simd::error_free::two_sum;
 
 /// The real numbers within `radius` of high + low, where high is the double nearest to that sum. The radius is 0 for an exactly
 /// known number, and infinite for an unknown one.

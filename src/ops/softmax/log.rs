@@ -1,60 +1,54 @@
-//! The logarithm of softmax: (x − max) − log Σ e^(x − max), by log1p of the sum without the maximum.
+//! Log-softmax: (x − max) − log Σ e^(x − max), where the logarithm is log1p of the sum without the maximum.
 
-use super::{NARROW, eight_rows, over_rows, powers_of};
-use crate::simd::dispatch::{Instructions, widest};
+use super::{MAX_NARROW_WIDTH, exponentials, fill_rows, softmax_of_eight_rows};
+use crate::simd::dispatch::{Isa, dispatch};
 use crate::simd::error_free::two_sum;
-use crate::simd::f64x8::{Lanes, padded};
+use crate::simd::f64x8::SimdF64;
+use crate::simd::map::{Elementwise, map};
 
-/// The logarithms of each row of `width` numbers, and what [`softmax_rows`](super::softmax_rows) finds of it.
+/// Returns the log-softmax of each row of `width` logits, and (max, Σ) as [`softmax_rows`](super::softmax_rows) does.
 pub fn log_softmax_rows(x: &[f64], width: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
-    logs_by(Instructions::best(), x, width)
+    log_softmax_rows_with(Isa::current(), x, width)
 }
 
-fn logs_by(instructions: Instructions, x: &[f64], width: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
-    over_rows(x, width, |x, log, sums| some_logs(instructions, x, log, width, sums))
+fn log_softmax_rows_with(isa: Isa, x: &[f64], width: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
+    fill_rows(x, width, |x, log, sums| log_softmax_of_rows(isa, x, log, width, sums))
 }
 
-widest! {
-    fn some_logs<V>(x: &[f64], log: &mut [f64], width: usize, sums: &mut [(f64, f64)]) {
-        if width <= NARROW {
-            let (mut room, mut y) = (vec![[0.0; 8]; 2 * width], vec![0.0; 8 * width]);
+dispatch! {
+    fn log_softmax_of_rows<V>(x: &[f64], log: &mut [f64], width: usize, sums: &mut [(f64, f64)]) {
+        if width <= MAX_NARROW_WIDTH {
+            let (mut buffer, mut y) = (vec![[0.0; 8]; 2 * width], vec![0.0; 8 * width]);
             for (x, sums) in x.chunks(8 * width).zip(sums.chunks_mut(8)) {
-                eight_rows::<V>(x, &mut y[..x.len()], width, &mut room, sums);
+                softmax_of_eight_rows::<V>(x, &mut y[..x.len()], width, &mut buffer, sums);
             }
         } else {
-            let (mut y, mut rest) = (vec![0.0; width], vec![0.0; width]);
-            for (x, found) in x.chunks_exact(width).zip(&mut *sums) {
-                let (most, _, (sum, low)) = powers_of::<V>(x, &mut y, &mut rest);
-                *found = (most, sum + low);
+            let (mut y, mut low) = (vec![0.0; width], vec![0.0; width]);
+            for (x, max_and_sum) in x.chunks_exact(width).zip(&mut *sums) {
+                let (max, _, (sum, sum_low)) = exponentials::<V>(x, &mut y, &mut low);
+                *max_and_sum = (max, sum + sum_low);
             }
         }
         let rows = x.chunks_exact(width).zip(log.chunks_exact_mut(width)).zip(sums);
-        for ((x, log), &mut (most, others)) in rows {
-            row_log::<V>(x, most, libm::log1p(others), log);
+        for ((x, log), &mut (max, sum)) in rows {
+            map::<V, _, 1>(&LogSoftmax { max, log_sum: libm::log1p(sum) }, [x], log);
         }
     }
 }
 
-#[inline(always)]
-fn row_log<V: Lanes>(x: &[f64], most: f64, log_sum: f64, log: &mut [f64]) {
-    let (shift, log_sum) = (V::all(-most), V::all(-log_sum));
-    let ((x, x_left), (log, log_left)) = (x.as_chunks(), log.as_chunks_mut());
-    for (x, log) in x.iter().zip(log) {
-        eight_logs(V::load(x), shift, log_sum).store(log);
-    }
-    if !x_left.is_empty() {
-        let mut last = [0.0; 8];
-        eight_logs(V::load(&padded(x_left, most)), shift, log_sum).store(&mut last);
-        log_left.copy_from_slice(&last[..log_left.len()]);
-    }
+/// (x − max) − log_sum, elementwise; rounded once if it is finite.
+struct LogSoftmax {
+    max: f64,
+    log_sum: f64,
 }
 
-/// (x + shift) + log_sum, rounded once where it is finite.
-#[inline(always)]
-fn eight_logs<V: Lanes>(x: V, shift: V, log_sum: V) -> V {
-    let (high, low) = two_sum(x, shift);
-    let (difference, error) = two_sum(high, log_sum);
-    difference.if_below(V::all(f64::MIN), difference, difference + (low + error))
+impl Elementwise<1> for LogSoftmax {
+    #[inline(always)]
+    fn apply<V: SimdF64>(&self, [x]: [V; 1]) -> V {
+        let (high, low) = two_sum(x, V::splat(-self.max));
+        let (difference, error) = two_sum(high, V::splat(-self.log_sum));
+        difference.select_lt(V::splat(f64::MIN), difference, difference + (low + error))
+    }
 }
 
 #[cfg(test)]
@@ -75,7 +69,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(100))]
         #[test]
-        fn logarithms_are_within_two_ulps_whatever_the_instructions((width, mut x) in every_width_and_spread()) {
+        fn logarithms_are_within_two_ulps_at_every_isa_level((width, mut x) in every_width_and_spread()) {
             x.iter_mut().step_by(width).for_each(|x| *x = x.max(-1e300));
             let (log, sums) = log_softmax_rows(&x, width);
             let wide: Vec<DoubleDouble> = x.iter().map(|&x| DoubleDouble::from_f64(x)).collect();
@@ -86,16 +80,16 @@ mod tests {
                 prop_assert!(close, "{x}: {log} {real:?}");
             }
             prop_assert_eq!(&sums, &crate::ops::softmax::softmax_rows(&x, width).1);
-            for instructions in Instructions::all() {
-                let (again, again_sums) = logs_by(instructions, &x, width);
-                prop_assert_eq!(bits(&log), bits(&again), "{:?}", instructions);
-                prop_assert_eq!(&sums, &again_sums, "{:?}", instructions);
+            for isa in Isa::available() {
+                let (again, again_sums) = log_softmax_rows_with(isa, &x, width);
+                prop_assert_eq!(bits(&log), bits(&again), "{:?}", isa);
+                prop_assert_eq!(&sums, &again_sums, "{:?}", isa);
             }
         }
     }
 
     #[test]
-    fn far_from_the_largest_what_both_subtractions_round_is_kept() {
+    fn the_errors_of_both_subtractions_are_kept_far_from_the_maximum() {
         for largest in 40..90 {
             let far = (0..40).map(|n| f64::from(n * largest).sin() * 5.0);
             let x: Vec<f64> = far.chain(std::iter::repeat_n(1000.37, largest as usize)).collect();
@@ -121,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_split_over_threads_without_a_change() {
+    fn the_number_of_threads_changes_no_bit() {
         let x: Vec<f64> = (0..300_000).map(|n| (f64::from(n) * 0.618).sin() * 9.0).collect();
         assert!(
             scope::with_thread_limit(1, || log_softmax_rows(&x, 1000))
