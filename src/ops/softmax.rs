@@ -227,22 +227,27 @@ fn index_of<V: F64x8>(row: &[f64], number: f64) -> usize {
     row[start..].iter().position(|&x| x == number).map_or(0, |n| start + n)
 }
 
+/// Returns sum + error + high + low[n] as a sum of two doubles.
+#[inline(always)]
+fn add_to_sum<V: F64x8, const HAS_LOW: bool>(sum: V, error: V, high: &[f64; 8], low: &[[f64; 8]], n: usize) -> (V, V) {
+    let (sum, rest) = two_sum(sum, V::load(high));
+    (sum, error + if HAS_LOW { rest + V::load(&low[n]) } else { rest })
+}
+
 /// Returns Σ (high + low) as a sum of two doubles, with the error of every addition (Ogita, Rump and Oishi's Sum2 in sixteen
 /// accumulators). Without `HAS_LOW`, `low` is 0.
 #[inline(always)]
 fn compensated_sum<V: F64x8, const HAS_LOW: bool>(high: &[f64], low: &[f64]) -> (f64, f64) {
     let ((high, high_rest), (low, low_rest)) = (high.as_chunks::<8>(), low.as_chunks::<8>());
     let (mut sums, mut errors) = ([V::splat(0.0); 2], [V::splat(0.0); 2]);
-    for (n, high) in high.iter().enumerate() {
-        let (sum, mut error) = two_sum(sums[0], V::load(high));
-        if HAS_LOW {
-            error = error + V::load(&low[n]);
+    let (pairs, odd) = high.as_chunks::<2>();
+    for (n, pair) in pairs.iter().enumerate() {
+        for k in 0..2 {
+            (sums[k], errors[k]) = add_to_sum::<V, HAS_LOW>(sums[k], errors[k], &pair[k], low, 2 * n + k);
         }
-        // The accumulators take turns.
-        (sums, errors) = ([sums[1], sum], [errors[1], errors[0] + error]);
     }
-    if !high.len().is_multiple_of(2) {
-        (sums, errors) = ([sums[1], sums[0]], [errors[1], errors[0]]);
+    for high in odd {
+        (sums[0], errors[0]) = add_to_sum::<V, HAS_LOW>(sums[0], errors[0], high, low, 2 * pairs.len());
     }
     let (sum, error) = two_sum(sums[0], sums[1]);
     let (mut high, mut low) = ([0.0; 8], [0.0; 8]);
