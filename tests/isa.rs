@@ -32,7 +32,8 @@ fn the_fixtures_of_all_layers_have_the_same_bits_at_every_level() {
     let layers = ["affine", "relu", "sigmoid", "softmax", "softmax-xent", "tanh", "xent"];
     for layer in layers {
         for case in cases_of(&layer.replace('-', "_")) {
-            for precision in ["f64", "f32", "exact"] {
+            // Only products of matrices differ by level in exact precision.
+            for precision in ["f64", "f32", "exact"].into_iter().filter(|name| *name != "exact" || layer == "affine") {
                 let mut arguments = cases::arguments(layer, &case["options"]);
                 if case["options"].get("precision").is_none() {
                     arguments.extend(["--precision".to_owned(), precision.to_owned()]);
