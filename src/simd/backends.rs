@@ -11,7 +11,7 @@ use std::ops::AddAssign;
 pub(crate) unsafe trait FmaVector: Copy {
     /// The type of the numbers.
     type Element: Copy;
-    /// How many numbers there are.
+    /// The number of numbers.
     const WIDTH: usize;
     /// Reads the numbers at `from`, which needs no alignment.
     unsafe fn load(from: *const Self::Element) -> Self;
