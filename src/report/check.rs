@@ -1,6 +1,6 @@
 //! The report of a check.
 
-use super::check_summary::{describe_error, details, summary, title, write_conclusion};
+use super::check_summary::{describe_agreement, details, summary, title, write_conclusion};
 use super::numbers::{json_number, write_json};
 use super::{junit, tap};
 use crate::check::{CheckReport, Finding, Verdict};
@@ -56,7 +56,7 @@ fn write_text(report: &CheckReport, out: &mut dyn io::Write) -> io::Result<()> {
         let second = others.first().filter(|next| {
             next.result == finding.result && next.verdict == Verdict::Pass && finding.verdict == Verdict::Pass
         });
-        let also = second.map_or_else(String::new, |next| format!(" and with {}", describe_error(next)));
+        let also = second.map_or_else(String::new, |next| format!(" and {}", describe_agreement(next)));
         rest = if second.is_some() { &others[1..] } else { others };
         writeln!(out, "{} {}: {}{also}", finding.verdict.as_str(), title(finding), summary(finding))?;
         for line in details(finding).into_iter().chain(second.into_iter().flat_map(|next| details(next))) {

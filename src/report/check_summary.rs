@@ -31,7 +31,7 @@ pub(super) fn summary(finding: &Finding) -> String {
                 (n, directions) => format!("{n} of {total} entries and {directions} random directions"),
             };
             let agree = if finding.checked == 1 && finding.directions == 0 { "agrees" } else { "agree" };
-            format!("{checked} {agree} with {}", describe_error(finding))
+            format!("{checked} {agree} {}", describe_agreement(finding))
         }
     }
 }
@@ -43,10 +43,13 @@ fn baseline(baseline: Baseline) -> &'static str {
     }
 }
 
-/// Returns the baseline and the largest difference from it.
-pub(super) fn describe_error(finding: &Finding) -> String {
-    let error = finding.worst.as_ref().map_or(0.0, |worst| (worst.analytic - worst.numeric).abs());
-    format!("{} (maximum error {})", baseline(finding.baseline), format_short(error))
+/// Returns how well entries agree with their baseline.
+pub(super) fn describe_agreement(finding: &Finding) -> String {
+    let baseline = baseline(finding.baseline);
+    match finding.worst.as_ref().map_or(0.0, |worst| (worst.analytic - worst.numeric).abs()) {
+        0.0 => format!("exactly with {baseline}"),
+        error => format!("with {baseline} (maximum error {})", format_short(error)),
+    }
 }
 
 /// Returns further lines about a finding.

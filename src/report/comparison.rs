@@ -65,7 +65,7 @@ fn write_pair(
         writeln!(out, "  a and b are equal")?;
     }
     if entries.nan > 0 {
-        writeln!(out, "  NaN in both counts as equal ({})", entries.nan)?;
+        writeln!(out, "  {} NaN in both, counted as equal", entries.nan)?;
     }
     if pair.is_transposed {
         writeln!(out, "  a is b transposed")?;
