@@ -1,34 +1,49 @@
 //! Computes records with a layer.
 
-use super::engine::{Computed, DoutFn, Engine, Model, OperandFacts, is_mean, per_row_settings};
+use super::engine::{Computed, Engine, RecordInputs, is_mean, per_row_settings};
 use crate::core::error::Error;
 use crate::core::name::Name;
-use crate::core::tensors::Tensors;
 use crate::layer;
 use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Settings, Value};
+use crate::network::runner::PreparedParams;
+use crate::run::request::LayerRequest;
 use ndarray::ArrayD;
 
 /// A layer with the settings that options give.
-pub(super) struct LayerModel {
-    pub(super) spec: &'static LayerSpec,
-    pub(super) settings: Settings,
-    pub(super) precision: Precision,
+pub(super) struct LayerEngine {
+    spec: &'static LayerSpec,
+    settings: Settings,
+    precision: Precision,
+    layer: Box<dyn AnyLayer>,
+    /// Layer that computes records as rows; `None` if the results of a record are not those of a row.
+    per_row: Option<Box<dyn AnyLayer>>,
 }
 
-impl LayerModel {
-    /// Builds the layer that computes records as rows, or `None` if the results of a record are not those of a row.
-    fn per_row(&self, is_weighted: bool, is_shown: &dyn Fn(&Name) -> bool) -> Result<Option<Box<dyn AnyLayer>>, Error> {
+impl LayerEngine {
+    pub(super) fn new(request: &LayerRequest) -> Result<LayerEngine, Error> {
+        let LayerRequest { spec, settings, common, .. } = request;
+        let layer = (spec.build)(settings)?;
         // The gradient of a parameter is a sum over rows.
-        if self.precision == Precision::Exact || self.spec.parameters().any(|slot| is_shown(&slot.name.gradient())) {
-            return Ok(None);
-        }
-        let Some(settings) = per_row_settings(self.spec, &self.settings, is_weighted)? else { return Ok(None) };
-        let layer = (self.spec.build)(&settings)?;
-        Ok(layer.independent_rows().then_some(layer))
+        let sums_rows =
+            common.needs_gradients(spec) && spec.parameters().any(|parameter| common.shows(&parameter.name.gradient()));
+        let is_weighted = request.operands.get(&Name::WEIGHT).is_some();
+        let settings_per_row = per_row_settings(spec, settings, is_weighted)
+            .filter(|_| common.precision != Precision::Exact && !sums_rows);
+        let per_row = settings_per_row.map(|settings| (spec.build)(&settings)).transpose()?;
+        let per_row = per_row.filter(|layer| layer.independent_rows());
+        Ok(LayerEngine { spec, settings: settings.clone(), precision: common.precision, layer, per_row })
+    }
+
+    fn compute_with(&self, layer: &dyn AnyLayer, inputs: RecordInputs<'_>) -> Result<Computed, Error> {
+        let RecordInputs { at, is_new, rounding, x_was_y, dout } = inputs;
+        let notes = layer::admit_new(layer, &Given { at, rounding, x_was_y }, is_new)?;
+        let dout = dout(&layer.output_shape(at))?;
+        let outcome = layer::compute(layer, at, dout.as_ref(), self.precision);
+        Ok((outcome.results.into_iter().chain(outcome.gradients).collect(), notes))
     }
 }
 
-impl Model for LayerModel {
+impl Engine for LayerEngine {
     fn last_layer(&self) -> &'static LayerSpec {
         self.spec
     }
@@ -37,85 +52,33 @@ impl Model for LayerModel {
         key == Name::DIVISOR.as_str() || self.spec.results().any(|(name, _)| name.as_str() == key)
     }
 
-    fn engine(
-        &self,
-        given: &Tensors<f64>,
-        batches: bool,
-        is_shown: &dyn Fn(&Name) -> bool,
-    ) -> Result<Box<dyn Engine + '_>, Error> {
-        let is_weighted = given.get(&Name::WEIGHT).is_some();
-        Ok(Box::new(LayerEngine {
-            model: self,
-            layer: (self.spec.build)(&self.settings)?,
-            configured: None,
-            per_row: if batches { self.per_row(is_weighted, is_shown)? } else { None },
-        }))
-    }
-}
-
-/// Layers that a thread computes with.
-struct LayerEngine<'m> {
-    model: &'m LayerModel,
-    layer: Box<dyn AnyLayer>,
-    /// The layer with the settings of the current record.
-    configured: Option<Box<dyn AnyLayer>>,
-    /// The layer that computes records as rows.
-    per_row: Option<Box<dyn AnyLayer>>,
-}
-
-impl Engine for LayerEngine<'_> {
-    fn configure(&mut self, settings: Vec<(&'static str, Value)>) -> Result<(), Error> {
-        self.configured = None;
-        if !settings.is_empty() {
-            let mut all = self.model.settings.clone();
-            settings.into_iter().for_each(|(name, value)| all.set(name, value));
-            self.configured = Some((self.model.spec.build)(&all)?);
-        }
-        Ok(())
+    fn configure(&self, settings: Vec<(&'static str, Value)>) -> Result<Option<Box<dyn AnyLayer>>, Error> {
+        let mut all = self.settings.clone();
+        let is_empty = settings.is_empty();
+        settings.into_iter().for_each(|(name, value)| all.set(name, value));
+        (!is_empty).then(|| (self.spec.build)(&all)).transpose()
     }
 
     fn compute(
-        &mut self,
-        at: &mut Tensors<f64>,
-        facts: &OperandFacts<'_>,
-        dout: DoutFn<'_>,
+        &self,
+        inputs: RecordInputs<'_>,
+        configured: Option<&dyn AnyLayer>,
+        _params: Option<&mut PreparedParams>,
     ) -> Result<Computed, Error> {
-        let layer = self.configured.as_ref().unwrap_or(&self.layer);
-        compute(layer.as_ref(), at, facts, dout, self.model.precision)
+        self.compute_with(configured.unwrap_or(self.layer.as_ref()), inputs)
     }
 
     fn can_batch(&self) -> bool {
         self.per_row.is_some()
     }
 
-    fn compute_batch(
-        &mut self,
-        at: &mut Tensors<f64>,
-        facts: &OperandFacts<'_>,
-        dout: DoutFn<'_>,
-    ) -> Option<Result<Computed, Error>> {
-        let computed = compute(self.per_row.as_deref()?, at, facts, dout, self.model.precision);
-        Some(computed.map(|(mut results, notes)| {
-            let loss = results.iter().position(|(name, _)| *name == Name::LOSS);
-            if let Some(loss) = loss.filter(|_| is_mean(&self.model.settings)) {
-                let ones = ArrayD::ones(results[loss].1.raw_dim());
-                results.insert(loss + 1, (Name::DIVISOR, ones));
-            }
-            (results, notes)
-        }))
+    fn compute_batch(&self, inputs: RecordInputs<'_>, _params: Option<&mut PreparedParams>) -> Option<Computed> {
+        let (mut results, notes) = self.compute_with(self.per_row.as_deref()?, inputs).ok()?;
+        let loss = results.iter().position(|(name, _)| *name == Name::LOSS);
+        if let Some(loss) = loss.filter(|_| is_mean(&self.settings)) {
+            let ones = ArrayD::ones(results[loss].1.raw_dim());
+            results.insert(loss + 1, (Name::DIVISOR, ones));
+        }
+        Some((results, notes))
     }
-}
-
-fn compute(
-    layer: &dyn AnyLayer,
-    at: &Tensors<f64>,
-    facts: &OperandFacts<'_>,
-    dout: DoutFn<'_>,
-    precision: Precision,
-) -> Result<Computed, Error> {
-    let given = Given { at, rounding: facts.rounding, x_was_y: facts.x_was_y };
-    let notes = layer::admit_new(layer, &given, facts.is_new)?;
-    let dout = dout(&layer.output_shape(at))?;
-    let outcome = layer::compute(layer, at, dout.as_ref(), precision);
-    Ok((outcome.results.into_iter().chain(outcome.gradients).collect(), notes))
 }

@@ -75,7 +75,7 @@ pub(crate) fn run(
     let mut lines = line_chunks::LineReader::new(&mut *source, if unbuffered { UNBUFFERED_BYTES } else { CHUNK_BYTES });
     let mut state = StreamState { file: &file, warnings: Vec::new(), bad_records: 0, lines: 0 };
     if unbuffered {
-        let mut worker = RecordWorker::new(plan)?;
+        let mut worker = RecordWorker::new(plan);
         while let Some(text) = lines.next_lines(true).map_err(|error| format::read_error(&file, &error))? {
             for line in text.split_inclusive(|&byte| byte == b'\n') {
                 let start = ChunkStart { file: &file, lines: state.lines, keep_going };
@@ -100,17 +100,17 @@ pub(crate) fn run(
         // At most one worker for each thread is created.
         let workers = BufferPool::default();
         let compute = |(chunk, lines): (LineChunk, usize)| {
-            let mut worker = workers.get().map_or_else(|| RecordWorker::new(plan), Ok)?;
+            let mut worker = workers.get().unwrap_or_else(|| RecordWorker::new(plan));
             let out = output_buffers.get().unwrap_or_default();
             let result = process(&mut worker, chunk.text(), out, &ChunkStart { file: &file, lines, keep_going });
             workers.put(worker);
             if chunk.buffer.len() <= CHUNK_BYTES {
                 input_buffers.put(chunk.buffer);
             }
-            Ok(result)
+            result
         };
-        let write = |result: Result<ChunkResult, Error>| {
-            let written = result.map_err(Into::into).and_then(|result| state.write(result, out, messages));
+        let write = |result: ChunkResult| {
+            let written = state.write(result, out, messages);
             failure = written.map(|buffer| output_buffers.put(buffer)).err();
             failure.is_none()
         };

@@ -1,12 +1,12 @@
 //! Computes records with a network. It answers as a single layer does, with its own y, loss and gradient of x. A result
 //! inside the network has the name of its layer in front, and is computed only if it is named.
 
-use super::engine::{Computed, DoutFn, Engine, Model, OperandFacts, is_mean, per_row_settings};
+use super::engine::{Computed, Engine, RecordInputs, is_mean, per_row_settings};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::layer::{LayerSpec, Precision, Role, Slot, Value};
-use crate::network::runner::{OutputSelection, PreparedParams};
+use crate::layer::{AnyLayer, LayerSpec, Precision, Role, Slot};
+use crate::network::runner::{OutputSelection, PreparedParams, Results};
 use crate::network::{Inputs, Stage, Tape};
 use crate::run::request::Request;
 use ndarray::{ArrayD, IxDyn};
@@ -15,7 +15,7 @@ use ndarray::{ArrayD, IxDyn};
 const NETWORK_RESULTS: [Name; 4] = [Name::Y, Name::LOSS, Name::DIVISOR, Name::DX];
 
 /// A network and the results that are selected of it.
-pub(super) struct NetworkModel {
+pub(super) struct NetworkEngine {
     /// File that the network was read from.
     label: String,
     selection: OutputSelection,
@@ -41,8 +41,8 @@ impl KeyedResult {
     }
 }
 
-impl NetworkModel {
-    pub(super) fn new(tape: Tape, label: &str, request: &Request) -> Result<NetworkModel, Error> {
+impl NetworkEngine {
+    pub(super) fn new(tape: Tape, label: &str, request: &Request) -> Result<NetworkEngine, Error> {
         let mut results = list_results(&tape);
         let all_keys = results.iter().map(|result| result.key.to_string());
         let all_keys = all_keys.chain(NETWORK_RESULTS.map(|name| name.to_string())).collect();
@@ -58,7 +58,7 @@ impl NetworkModel {
         let per_row = per_row(&tape, &results)?;
         let selected = results.iter().map(|result| (result.layer, result.name.clone())).collect();
         let keys = results.into_iter().map(|result| result.key).collect();
-        Ok(NetworkModel {
+        Ok(NetworkEngine {
             label: label.to_owned(),
             selection: OutputSelection { tape, selected },
             per_row,
@@ -69,22 +69,9 @@ impl NetworkModel {
 
     /// Returns the operands that records give.
     pub(super) fn slots(&self) -> Vec<Slot> {
-        let x = Slot {
-            name: Name::X,
-            role: Role::Input,
-            shape: "(N×in) or (in)",
-            optional: false,
-            gradient: None,
-            doc: "input of the first layer",
-        };
-        let t = Slot {
-            name: Name::T,
-            role: Role::Target,
-            shape: "one-hot or soft, or a class index",
-            optional: false,
-            gradient: None,
-            doc: "targets of the loss; not required with --only y",
-        };
+        let x = Slot::input(Name::X, "(N×in) or (in)", "", "input of the first layer");
+        let doc = "targets of the loss; not required with --only y";
+        let t = Slot { doc, ..Slot::targets("one-hot or soft, or a class index") };
         let needs_targets = self.selection.tape.stages.iter().any(Stage::has_target);
         [x].into_iter().chain(needs_targets.then_some(t)).collect()
     }
@@ -95,7 +82,7 @@ impl NetworkModel {
     }
 }
 
-impl Model for NetworkModel {
+impl Engine for NetworkEngine {
     fn last_layer(&self) -> &'static LayerSpec {
         match self.selection.tape.stages.last() {
             Some(last) => last.spec,
@@ -111,79 +98,58 @@ impl Model for NetworkModel {
         Some(&self.label)
     }
 
-    fn engine(
-        &self,
-        _given: &Tensors<f64>,
-        batches: bool,
-        _is_shown: &dyn Fn(&Name) -> bool,
-    ) -> Result<Box<dyn Engine + '_>, Error> {
-        Ok(Box::new(NetworkEngine { model: self, params: self.selection.prepare_params(), batches }))
-    }
-}
-
-/// A network with its parameters converted to the precision of the computation.
-struct NetworkEngine<'m> {
-    model: &'m NetworkModel,
-    params: PreparedParams,
-    batches: bool,
-}
-
-impl Engine for NetworkEngine<'_> {
-    fn configure(&mut self, _settings: Vec<(&'static str, Value)>) -> Result<(), Error> {
-        Ok(())
+    fn prepare_params(&self) -> Option<PreparedParams> {
+        Some(self.selection.prepare_params())
     }
 
     fn compute(
-        &mut self,
-        at: &mut Tensors<f64>,
-        facts: &OperandFacts<'_>,
-        dout: DoutFn<'_>,
+        &self,
+        inputs: RecordInputs<'_>,
+        _configured: Option<&dyn AnyLayer>,
+        params: Option<&mut PreparedParams>,
     ) -> Result<Computed, Error> {
-        let NetworkModel { selection, keys, .. } = self.model;
-        let (values, notes) =
-            selection.run(&mut self.params, take_inputs(at, facts), |_, shape| dout_or_ones(dout, shape))?;
-        Ok((keys.iter().cloned().zip(values).collect(), notes))
+        let (values, notes) = run(&self.selection, inputs, params)?;
+        Ok((self.keys.iter().cloned().zip(values).collect(), notes))
     }
 
     fn can_batch(&self) -> bool {
-        self.batches && self.model.per_row.is_some()
+        self.per_row.is_some()
     }
 
-    fn compute_batch(
-        &mut self,
-        at: &mut Tensors<f64>,
-        facts: &OperandFacts<'_>,
-        dout: DoutFn<'_>,
-    ) -> Option<Result<Computed, Error>> {
-        let NetworkModel { selection, per_row, keys, .. } = self.model;
-        let per_row = per_row.as_ref()?;
-        let inputs = take_inputs(at, facts);
-        let count = inputs.x.shape().first().copied()?;
-        let ran = per_row.run(&mut self.params, inputs, |_, shape| dout_or_ones(dout, shape));
+    fn compute_batch(&self, inputs: RecordInputs<'_>, mut params: Option<&mut PreparedParams>) -> Option<Computed> {
+        let per_row = self.per_row.as_ref()?;
+        let count = inputs.at.get(&Name::X)?.shape().first().copied()?;
+        let ran = run(per_row, inputs, params.as_deref_mut());
         // A layer may warn that it was given probabilities; only a record on its own shows which record that concerns.
-        if per_row.might_be_probabilities(&self.params) {
+        if per_row.might_be_probabilities(params?) {
             return None;
         }
-        Some(ran.map(|(values, notes)| {
-            let mut values = values.into_iter();
-            let keyed = keys.iter().zip(&selection.selected).map(|(key, (_, name))| {
-                // The mean over a row divides by 1.
-                let value = if *name == Name::DIVISOR { None } else { values.next() };
-                (key.clone(), value.unwrap_or_else(|| ArrayD::ones(IxDyn(&[count]))))
-            });
-            (keyed.collect(), notes)
-        }))
+        let (values, notes) = ran.ok()?;
+        let mut values = values.into_iter();
+        let keyed = self.keys.iter().zip(&self.selection.selected).map(|(key, (_, name))| {
+            // The mean over a row divides by 1.
+            let value = if *name == Name::DIVISOR { None } else { values.next() };
+            (key.clone(), value.unwrap_or_else(|| ArrayD::ones(IxDyn(&[count]))))
+        });
+        Some((keyed.collect(), notes))
     }
 }
 
-/// Takes the operands of the record; those that options give are copied, because later records need them too.
-fn take_inputs<'a>(at: &mut Tensors<f64>, facts: &OperandFacts<'a>) -> Inputs<'a, f64> {
-    let mut take = |name: &Name| if (facts.is_new)(name) { at.take(name) } else { at.get(name).cloned() };
-    Inputs { x: take(&Name::X).unwrap_or_default(), t: take(&Name::T), rounding: facts.rounding }
-}
-
-fn dout_or_ones(dout: DoutFn<'_>, shape: &[usize]) -> Result<ArrayD<f64>, Error> {
-    Ok(dout(shape)?.unwrap_or_else(|| ArrayD::ones(IxDyn(shape))))
+/// Computes a selection of results. Operands of the record are moved; those that options give are copied, because later
+/// records need them too.
+fn run(
+    selection: &OutputSelection,
+    inputs: RecordInputs<'_>,
+    params: Option<&mut PreparedParams>,
+) -> Result<Results, Error> {
+    let RecordInputs { at, is_new, rounding, dout, .. } = inputs;
+    let mut take = |name: &Name| if is_new(name) { at.take(name) } else { at.get(name).cloned() };
+    let inputs = Inputs { x: take(&Name::X).unwrap_or_default(), t: take(&Name::T), rounding };
+    let dout_or_ones = |_: &Stage, shape: &[usize]| Ok(dout(shape)?.unwrap_or_else(|| ArrayD::ones(IxDyn(shape))));
+    match params {
+        Some(params) => selection.run(params, inputs, dout_or_ones),
+        None => unreachable!("each thread prepares the parameters"),
+    }
 }
 
 /// Returns every result that the network has, its own first.
@@ -251,8 +217,8 @@ fn per_row(tape: &Tape, results: &[KeyedResult]) -> Result<Option<OutputSelectio
     let mut rows = Tape { precision: tape.precision, ..Tape::default() };
     for stage in &tape.stages {
         let is_weighted = stage.params.get(&Name::WEIGHT).is_some();
-        let Some(settings) = per_row_settings(stage.spec, &stage.settings, is_weighted)? else { return Ok(None) };
-        // The engine has the parameters.
+        let Some(settings) = per_row_settings(stage.spec, &stage.settings, is_weighted) else { return Ok(None) };
+        // Each thread has the parameters.
         let stage = Stage::new(stage.spec, stage.name.clone(), settings, Tensors::new())?;
         if !stage.layer().independent_rows() {
             return Ok(None);

@@ -1,8 +1,8 @@
 //! Decides from the options where each operand of a record comes from, before the first record is read.
 
-use super::engine::Model;
-use super::layer::LayerModel;
-use super::network::NetworkModel;
+use super::engine::Engine;
+use super::layer::LayerEngine;
+use super::network::NetworkEngine;
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::format::json::KeyUse;
@@ -16,9 +16,9 @@ use crate::run::dout::local_factors_error;
 use crate::run::operands::accepted_keys;
 use crate::run::request::{DoutOption, LayerRequest, OperandSpecs, Request};
 
-/// The model that records run through, the operands that options give, and the keys of records that give the others.
+/// The engine that computes records, the operands that options give, and the keys of records that give the others.
 pub(crate) struct RecordPlan {
-    pub(super) model: Box<dyn Model>,
+    pub(super) engine: Box<dyn Engine>,
     pub(super) given: Operands,
     pub(super) record_operands: Vec<RecordOperand>,
     pub(super) dout: DoutSource,
@@ -63,11 +63,10 @@ impl RecordPlan {
     pub(crate) fn for_layer(request: &LayerRequest, reader: &mut OperandReader<'_>) -> Result<RecordPlan, Error> {
         let LayerRequest { spec, settings, common, .. } = request;
         // Settings that the layer refuses are reported before the first record.
-        (spec.build)(settings)?;
+        let engine = LayerEngine::new(request)?;
         let results: Vec<Name> = spec.results().map(|(name, _)| name).chain([Name::DIVISOR]).collect();
         common.admit_only(&results.iter().map(Name::as_str).collect::<Vec<_>>())?;
-        let model = LayerModel { spec, settings: settings.clone(), precision: common.precision };
-        let mut plan = RecordPlan::new(Box::new(model), common.only.clone(), common.strict);
+        let mut plan = RecordPlan::new(Box::new(engine), common.only.clone(), common.strict);
         let dout = common.needs_gradients(spec).then_some(&request.dout);
         plan.read_operands(spec.slots, &request.operands, dout, reader)?;
         let open = spec.settings.iter().filter(|setting| settings.get(setting.name).is_none());
@@ -87,16 +86,16 @@ impl RecordPlan {
         if operands.get(&Name::T).is_some() && !tape.stages.iter().any(Stage::has_target) {
             return Err(network::unused_targets());
         }
-        let network = NetworkModel::new(tape, label, request)?;
+        let network = NetworkEngine::new(tape, label, request)?;
         let (slots, dout) = (network.slots(), network.needs_dout().then_some(dout));
         let mut plan = RecordPlan::new(Box::new(network), None, request.strict);
         plan.read_operands(&slots, operands, dout, reader)?;
         Ok(plan)
     }
 
-    fn new(model: Box<dyn Model>, only: Option<Vec<String>>, strict: bool) -> RecordPlan {
+    fn new(engine: Box<dyn Engine>, only: Option<Vec<String>>, strict: bool) -> RecordPlan {
         RecordPlan {
-            model,
+            engine,
             given: Operands::default(),
             record_operands: Vec::new(),
             dout: DoutSource::None,
@@ -142,7 +141,7 @@ impl RecordPlan {
             DoutOption::Operand(OperandSpec::Stdin(selector)) => (selector, true),
             DoutOption::Operand(spec) => {
                 let operand = reader.read_spec(&Name::DOUT, spec.clone(), &names)?;
-                let scales_factors = matches!(self.model.last_layer().scalar_dout, ScalarDout::LocalFactors(_));
+                let scales_factors = matches!(self.engine.last_layer().scalar_dout, ScalarDout::LocalFactors(_));
                 if scales_factors && operand.value.ndim() == 0 && operand.origin == Origin::Typed {
                     return Err(local_factors_error(operand.value[[]], "records need gradients"));
                 }
@@ -191,7 +190,7 @@ impl RecordPlan {
         let slot = self.keys.iter().position(|known| known == key);
         let is_read_in_part =
             |index: usize| self.record_keys().any(|key| key.indices.contains(&index) && !key.pointer.is_empty());
-        KeyUse { slot, is_carried: !self.model.has_result(key) && slot.is_none_or(is_read_in_part) }
+        KeyUse { slot, is_carried: !self.engine.has_result(key) && slot.is_none_or(is_read_in_part) }
     }
 
     /// Returns the JSON pointer to a value of a record.
@@ -204,12 +203,12 @@ impl RecordPlan {
         self.only.as_ref().is_none_or(|only| only.iter().any(|only| only == name.as_str()))
     }
 
-    /// Returns true if the options allow records to be the rows of one batch.
+    /// Returns true if records can be the rows of a batch, as far as options decide.
     pub(super) fn allows_batches(&self) -> bool {
         // An operand that all records share has no row for each of them.
         let is_common = [Name::X, Name::Y, Name::T].iter().any(|name| self.given.values.get(name).is_some());
         // A value inside a key's value is read with its whole tree, one record at a time.
         let is_plain = self.record_keys().all(|key| key.pointer.is_empty());
-        !is_common && is_plain && !matches!(self.dout, DoutSource::Option(_))
+        self.engine.can_batch() && !is_common && is_plain && !matches!(self.dout, DoutSource::Option(_))
     }
 }

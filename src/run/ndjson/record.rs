@@ -1,6 +1,6 @@
 //! Computes one record: from a line of JSON to a line of results.
 
-use super::engine::{Engine, OperandFacts};
+use super::engine::RecordInputs;
 use super::plan::{DoutSource, RecordKey, RecordOperand, RecordPlan};
 use crate::core::error::{Code, Error, Fact, Note, Place, Severity, format_shape, sanitize};
 use crate::core::name::Name;
@@ -8,6 +8,7 @@ use crate::core::tensors::Tensors;
 use crate::format::InMemoryArrays;
 use crate::format::json::{self, Carried, Line, Node, parse_line};
 use crate::layer::Slot;
+use crate::network::runner::PreparedParams;
 use crate::operand::Origin;
 use crate::report::results::check_result_names;
 use crate::run::dout::Dout;
@@ -44,7 +45,8 @@ impl RecordRef<'_> {
 /// Computes the records of a thread, and keeps buffers from record to record.
 pub(super) struct RecordWorker<'p> {
     pub(super) plan: &'p RecordPlan,
-    pub(super) engine: Box<dyn Engine + 'p>,
+    /// Parameters of a network, converted to its precision.
+    pub(super) params: Option<PreparedParams>,
     pub(super) at: Tensors<f64>,
     /// Operands that the current record gives.
     pub(super) sources: Vec<OperandSource>,
@@ -67,11 +69,9 @@ struct RecordValues {
 }
 
 impl<'p> RecordWorker<'p> {
-    pub(super) fn new(plan: &'p RecordPlan) -> Result<RecordWorker<'p>, Error> {
-        let backward = !matches!(plan.dout, DoutSource::None);
-        let is_shown = |name: &Name| backward && plan.is_shown(name);
-        let engine = plan.model.engine(&plan.given.values, plan.allows_batches(), &is_shown)?;
-        Ok(RecordWorker { plan, engine, at: plan.given.values.clone(), sources: Vec::new(), similar: HashMap::new() })
+    pub(super) fn new(plan: &'p RecordPlan) -> RecordWorker<'p> {
+        let (params, at) = (plan.engine.prepare_params(), plan.given.values.clone());
+        RecordWorker { plan, params, at, sources: Vec::new(), similar: HashMap::new() }
     }
 
     /// Computes a record and appends its results and a line break to `out`. After an error, `out` may have a part of them.
@@ -100,16 +100,17 @@ impl<'p> RecordWorker<'p> {
             let text = values.keyed[*index].take()?.word().unwrap_or_else(|| "that".to_owned());
             Some(setting.parse(&text).map(|value| (setting.name, value)))
         });
-        self.engine.configure(settings.collect::<Result<_, _>>()?)?;
+        let configured = plan.engine.configure(settings.collect::<Result<_, _>>()?)?;
         let x_was_y = self.take_operands(&mut values)?;
         let mut dout_key = None;
-        let facts = OperandFacts {
+        let inputs = RecordInputs {
+            at: &mut self.at,
             is_new: &|name| self.sources.iter().any(|source| source.name == *name),
             rounding: &|name| plan.given.rounding(name),
             x_was_y,
+            dout: &mut |shape| plan.take_dout(shape, &mut values, &mut dout_key),
         };
-        let mut dout = |shape: &[usize]| plan.take_dout(shape, &mut values, &mut dout_key);
-        let computed = self.engine.compute(&mut self.at, &facts, &mut dout);
+        let computed = plan.engine.compute(inputs, configured.as_deref(), self.params.as_mut());
         self.sources.extend(dout_key.map(|key| OperandSource { name: Name::DOUT, key: Some(key) }));
         let (results, mut notes) = computed?;
         notes.extend(self.similar_keys(copied));
@@ -185,7 +186,7 @@ impl<'p> RecordWorker<'p> {
         let facts = facts.collect();
         let error = error.update(|parts| parts.facts = facts);
         let label = match &error.operand {
-            None => plan.model.label().map(Some),
+            None => plan.engine.label().map(Some),
             Some(name) => match self.pointer(name) {
                 Some(pointer) => {
                     let steps: String = match &error.at {
@@ -255,7 +256,7 @@ impl RecordPlan {
             },
         };
         let dout = match value {
-            Some(value) => Dout::new(self.model.last_layer(), shape, value, false)?,
+            Some(value) => Dout::new(self.engine.last_layer(), shape, value, false)?,
             None => Dout::ones(shape),
         };
         Ok(Some(dout.into_array()))

@@ -1,7 +1,7 @@
 //! Computes records of one schema as the rows of a batch. No row of these layers depends on another, so the results are the
 //! same bits as those of the records one by one. Any unusual record leaves the batch to be computed one by one.
 
-use super::engine::OperandFacts;
+use super::engine::RecordInputs;
 use super::plan::DoutSource;
 use super::record::{RecordRef, RecordWorker};
 use crate::core::name::Name;
@@ -22,8 +22,8 @@ impl RecordWorker<'_> {
         records: &[RecordRef<'_>],
         out: &mut Vec<u8>,
     ) -> Option<()> {
-        let RecordWorker { plan, engine, at, sources, .. } = self;
-        if !engine.can_batch() {
+        let RecordWorker { plan, params, at, sources, .. } = self;
+        if !plan.allows_batches() {
             return None;
         }
         let schema = RecordTemplate::new(template.text, |key| plan.key_use(key))?;
@@ -63,19 +63,21 @@ impl RecordWorker<'_> {
             }
             at.insert(source.name.clone(), value);
         }
-        let facts = OperandFacts {
-            is_new: &|name| sources.iter().any(|source| source.name == *name),
-            rounding: &|name| plan.given.rounding(name),
-            x_was_y,
-        };
         let mut dout = |shape: &[usize]| match (&plan.dout, dout.take()) {
             (DoutSource::None, _) => Ok(None),
             (_, None) => Ok(Some(ArrayD::ones(IxDyn(shape)))),
             (_, Some(dout)) => {
-                Dout::new(plan.model.last_layer(), shape, dout, false).map(|dout| Some(dout.into_array()))
+                Dout::new(plan.engine.last_layer(), shape, dout, false).map(|dout| Some(dout.into_array()))
             }
         };
-        let (results, notes) = engine.compute_batch(at, &facts, &mut dout)?.ok()?;
+        let inputs = RecordInputs {
+            at,
+            is_new: &|name| sources.iter().any(|source| source.name == *name),
+            rounding: &|name| plan.given.rounding(name),
+            x_was_y,
+            dout: &mut dout,
+        };
+        let (results, notes) = plan.engine.compute_batch(inputs, params.as_mut())?;
         if !notes.is_empty() {
             return None;
         }
