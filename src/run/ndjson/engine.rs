@@ -10,6 +10,9 @@ use ndarray::ArrayD;
 /// Results by name in the order of output, and warnings.
 pub(super) type Computed = (Vec<(Name, ArrayD<f64>)>, Vec<Note>);
 
+/// Returns the upstream gradient for an output of that shape, or `None` if no gradient is wanted.
+pub(super) type DoutFn<'a> = dyn FnMut(&[usize]) -> Result<Option<ArrayD<f64>>, Error> + 'a;
+
 /// Operands of a record or of a batch of records.
 pub(super) struct RecordInputs<'a> {
     pub(super) at: &'a mut Tensors<f64>,
@@ -19,8 +22,7 @@ pub(super) struct RecordInputs<'a> {
     pub(super) rounding: &'a dyn Fn(&Name) -> f64,
     /// True if x is the record's y, the output of a layer before.
     pub(super) x_was_y: bool,
-    /// Returns the upstream gradient for an output of that shape, or `None` if no gradient is wanted.
-    pub(super) dout: &'a mut dyn FnMut(&[usize]) -> Result<Option<ArrayD<f64>>, Error>,
+    pub(super) dout: &'a mut DoutFn<'a>,
 }
 
 /// Computes records; shared by all threads.
