@@ -5,7 +5,7 @@ use crate::support::{folder, nnlayer, piped, shell};
 #[test]
 fn a_terminal_on_standard_input_is_not_read() {
     let ran = nnlayer(&["softmax"]);
-    assert!(ran.refusal().contains("usage: nnlayer softmax --x MATRIX"), "{}", ran.stderr);
+    assert!(ran.refusal().contains("usage: nnlayer softmax --x X"), "{}", ran.stderr);
 }
 
 #[test]

@@ -28,6 +28,18 @@ pub(super) fn flag(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
+/// Returns a help text whose indented lines, which are examples, are not wrapped: their spaces become no-break spaces, which
+/// [`restore_spaces`] turns back.
+pub(super) fn keep_indented_lines(text: &str) -> String {
+    let line = |line: &str| if line.starts_with("  ") { line.replace(' ', "\u{a0}") } else { line.to_owned() };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Replaces the no-break spaces of a rendered help text.
+pub(super) fn restore_spaces(text: &str) -> String {
+    text.replace('\u{a0}', " ")
+}
+
 /// Adds options under a heading.
 pub(super) fn under(heading: &'static str, options: impl IntoIterator<Item = Arg>, command: Command) -> Command {
     command.args(options.into_iter().map(|option| option.help_heading(heading)))

@@ -1,6 +1,6 @@
 //! Command line of `nnlayer backward`.
 
-use super::args::{self, flag, flag_of, option, text_of, under};
+use super::args::{self, flag, flag_of, keep_indented_lines, option, text_of, under};
 use super::graph;
 use super::request::{self, common_without};
 use super::steps;
@@ -34,7 +34,7 @@ fn command() -> Command {
         .arg(Arg::new("document").value_name("TAPE").help("file of the tape; standard input by default"))
         .arg(dout())
         .disable_help_flag(true)
-        .after_long_help(HELP);
+        .after_long_help(keep_indented_lines(HELP));
     let modes = [tape, steps::option()].into_iter().chain(graph::options(&["tape"]));
     let command = under("Checks", request::chain_check(), command);
     let command = under("Modes", modes, command);

@@ -1,6 +1,6 @@
 //! Command line of `nnlayer compare`.
 
-use super::args::{flag, flag_of, option, text_of};
+use super::args::{flag, flag_of, keep_indented_lines, option, text_of};
 use super::request::io_options;
 use super::subcommand::{Group, Parse, Subcommand};
 use super::value;
@@ -40,7 +40,7 @@ fn command() -> Command {
         ])
         .args(io_options())
         .disable_help_flag(true)
-        .after_long_help(HELP)
+        .after_long_help(keep_indented_lines(HELP))
 }
 
 fn parse(matches: &ArgMatches) -> Result<Run, Error> {

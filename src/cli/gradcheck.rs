@@ -1,6 +1,6 @@
 //! Command line of `nnlayer gradcheck`.
 
-use super::args::{self, choice, flag, flag_of, option, text_of, under};
+use super::args::{self, choice, flag, flag_of, keep_indented_lines, option, text_of, under};
 use super::layer::{operand, setting, settings};
 use super::request::{check_form, check_format, io_options};
 use super::subcommand::{Group, Parse, Subcommand};
@@ -57,7 +57,7 @@ fn command() -> Command {
                 .help("program and its arguments; without a program, nnlayer's own layer is checked"),
         )
         .disable_help_flag(true)
-        .after_long_help(HELP)
+        .after_long_help(keep_indented_lines(HELP))
 }
 
 fn own_options() -> Vec<Arg> {

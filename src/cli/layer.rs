@@ -1,7 +1,7 @@
 //! Layer commands: their options, derived from the registry.
 
 use super::args;
-use super::args::{choice, flag, flag_of, option, text_of, under};
+use super::args::{choice, flag, flag_of, keep_indented_lines, option, text_of, under};
 use super::graph;
 use super::ndjson;
 use super::request;
@@ -21,7 +21,7 @@ pub(super) fn command(spec: &'static LayerSpec) -> Command {
         .about(spec.about)
         .override_usage(format!("{} [OPTIONS]", usage(spec)))
         .disable_help_flag(true)
-        .after_long_help(after_help(spec));
+        .after_long_help(keep_indented_lines(&after_help(spec)));
     let pictures = graph::options(&["tape", "name", "expect", "ndjson", "steps"]);
     let modes = [steps::option()].into_iter().chain(pictures).chain(tape::options(spec)).chain(ndjson::options());
     let command = under("Operands", spec.slots.iter().map(operand).chain([dout(spec)]), command);

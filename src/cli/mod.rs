@@ -46,7 +46,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
         Failure::Arguments(error) if !error.use_stderr() => {
             let has_color = io.stdout_is_terminal || always_color;
             let text = if has_color { error.render().ansi().to_string() } else { error.to_string() };
-            match writeln!(io.stdout, "{}", text.trim_end()).and_then(|()| io.stdout.flush()) {
+            match writeln!(io.stdout, "{}", args::restore_spaces(text.trim_end())).and_then(|()| io.stdout.flush()) {
                 Ok(()) => Status::Done,
                 Err(_) => Status::ClosedPipe,
             }

@@ -1,6 +1,6 @@
 //! Command line of `nnlayer net`.
 
-use super::args::{self, choice, flag, option, text_of, under};
+use super::args::{self, choice, flag, keep_indented_lines, option, text_of, under};
 use super::backward::{dout, parse_chain};
 use super::graph;
 use super::ndjson;
@@ -23,7 +23,8 @@ const MAX_WEIGHTS: u128 = 100_000_000;
 
 const HELP: &str = "\
 A network is a tape without saved values:
-  {\"nnlayer-tape\":1,\"layers\":[{\"kind\":\"affine\",\"params\":{\"w\":[[1,2]],\"b\":[0,0]}},{\"kind\":\"relu\"}]}
+  {\"nnlayer-tape\":1,\"layers\":[
+    {\"kind\":\"affine\",\"params\":{\"w\":[[1,2]],\"b\":[0,0]}},{\"kind\":\"relu\"}]}
 A parameter may be a string that names an array in another file of its folder: \"params.npz#fc1.w\".
 
 --init writes affine layers of these sizes, with an activation between them and softmax-xent at the end. W is \
@@ -59,7 +60,7 @@ fn command() -> Command {
         .about("Run a network from a file forward and backward, or create a new one")
         .arg(file)
         .disable_help_flag(true)
-        .after_long_help(HELP);
+        .after_long_help(keep_indented_lines(HELP));
     let command = under("Operands", [x, t, dout()], command);
     let command = under("New network", [init, seed().requires("init"), activation], command);
     let command = under("Results", result_options(), command);

@@ -1,6 +1,6 @@
 //! Command lines of `nnlayer completions` and `nnlayer man`, whose output is generated from the whole command tree.
 
-use super::args::text_of;
+use super::args::{keep_indented_lines, restore_spaces, text_of};
 use super::request::io_options;
 use super::subcommand::{Group, Parse, Subcommand};
 use crate::core::error::Error;
@@ -46,7 +46,7 @@ fn completions() -> Command {
         )
         .args(message_options())
         .disable_help_flag(true)
-        .after_help(COMPLETIONS_HELP)
+        .after_help(keep_indented_lines(COMPLETIONS_HELP))
 }
 
 fn man() -> Command {
@@ -67,7 +67,7 @@ fn man() -> Command {
         )
         .args(message_options())
         .disable_help_flag(true)
-        .after_help(MAN_HELP)
+        .after_help(keep_indented_lines(MAN_HELP))
 }
 
 /// Returns the options of a command that reads nothing.
@@ -105,7 +105,7 @@ fn roff(page: Command) -> Vec<u8> {
     // Writing to memory cannot fail.
     let _ = Man::new(page).source(source).manual("nnlayer").render(&mut text);
     // The title line must state that a page has no date. Formulas and examples keep their lines.
-    String::from_utf8_lossy(&text)
+    restore_spaces(&String::from_utf8_lossy(&text))
         .replacen(&format!(".TH {name} 1  "), &format!(".TH {name} 1 \"\" "), 1)
         .replacen(".SH EXTRA\n", ".SH DETAILS\n.nf\n", 1)
         .replacen(".SH VERSION\n", ".fi\n.SH VERSION\n", 1)

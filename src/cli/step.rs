@@ -1,6 +1,6 @@
 //! Command line of `nnlayer step`.
 
-use super::args::{option, text_of};
+use super::args::{keep_indented_lines, option, text_of};
 use super::request::{self, common_without};
 use super::subcommand::{Group, Parse, Subcommand};
 use super::value;
@@ -36,7 +36,7 @@ fn command() -> Command {
         ))
         .args(common_without(&["forward", "precision", "in-format", "only", "json", "pretty", "strict"]))
         .disable_help_flag(true)
-        .after_long_help(HELP)
+        .after_long_help(keep_indented_lines(HELP))
 }
 
 /// Returns the option `--lr`.

@@ -1,5 +1,6 @@
 //! Command line of `nnlayer sum`.
 
+use super::args::keep_indented_lines;
 use super::request::{self, common_without};
 use super::subcommand::{Group, Parse, Subcommand};
 use crate::core::error::Error;
@@ -34,7 +35,7 @@ fn command() -> Command {
         .args(common_without(&["forward", "precision", "in-format"]))
         .mut_arg("only", |only| only.help("add only these results, of any kind: loss,dw"))
         .disable_help_flag(true)
-        .after_long_help(HELP)
+        .after_long_help(keep_indented_lines(HELP))
 }
 
 fn parse(matches: &ArgMatches) -> Result<Run, Error> {

@@ -1,6 +1,6 @@
 //! Command line of `nnlayer train`.
 
-use super::args::{flag, flag_of, option, text_of};
+use super::args::{flag, flag_of, keep_indented_lines, option, text_of};
 use super::net::seed;
 use super::request::{self, common_without};
 use super::step::{learning_rate, parse_learning_rate};
@@ -45,7 +45,7 @@ fn command() -> Command {
         .mut_arg("out", |out| out.required(true).help("file of the trained network, .json, written after each epoch"))
         .mut_arg("json", |json| json.help("write one JSON object per epoch, each on a line"))
         .disable_help_flag(true)
-        .after_long_help(HELP)
+        .after_long_help(keep_indented_lines(HELP))
 }
 
 fn parse(matches: &ArgMatches) -> Result<Run, Error> {

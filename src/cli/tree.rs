@@ -1,6 +1,6 @@
 //! The tree of all commands, and the parsing of a command line with it.
 
-use super::args::{flag_of, text_of};
+use super::args::{flag_of, keep_indented_lines, text_of};
 use super::backward;
 use super::compare;
 use super::gradcheck;
@@ -100,13 +100,14 @@ fn build(named: Option<&str>) -> Command {
     let others = COMMANDS.iter().filter(|other| is_built(other.name)).map(|other| (other.command)());
     let tree = Command::new("nnlayer")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Computes, checks and shows the forward and backward passes of neural-network layers.")
+        .about("Compute, check and show forward and backward passes of neural-network layers")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .subcommands(layers)
         .subcommands(others)
-        .after_help(HELP);
+        .after_help("`nnlayer help COMMAND` shows options, formulas, shapes and examples.")
+        .after_long_help(keep_indented_lines(HELP));
     if named.is_none() {
         let template = format!(
             "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{}\n{HEADING}Options:{HEADING:#}\n{{options}}{{after-help}}",

@@ -1,5 +1,6 @@
 //! Errors of the command line itself, as the argument parser finds them.
 
+use super::args::restore_spaces;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::run::Status;
@@ -10,7 +11,7 @@ use std::ffi::OsString;
 /// Reports an error of the argument parser.
 pub(super) fn report(error: &clap::Error, messages: &mut Messages) -> Status {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !messages.as_json {
-        let _ = write!(messages.stream.borrow_mut(), "{}", error.render().ansi());
+        let _ = write!(messages.stream.borrow_mut(), "{}", restore_spaces(&error.render().ansi().to_string()));
         return Status::Error;
     }
     messages.error(&usage_error(error))
