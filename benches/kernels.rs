@@ -1,4 +1,4 @@
-//! What the machine could do and what the kernels do: `cargo bench`, or `cargo bench -- gemm` for one of the tables.
+//! Peak of the machine and speed of the kernels: `cargo bench`, or `cargo bench -- gemm` for one of the tables.
 //!
 //! Every figure is a median of alternated runs, beside the peak that was measured in the same run.
 //! A peak is multiply-adds on nothing but registers; `loading`, with as many loads from the first cache as a tile of a product

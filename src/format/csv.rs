@@ -26,7 +26,7 @@ macro_rules! impl_table_format {
             }
 
             fn decode(&self, source: Source<'_>, select: &Selector, _names: &[Name]) -> Result<LoadedArray, Error> {
-                refuse_selector(select, self)?;
+                refuse_selector(select, self.name())?;
                 let value = read_table(source, $delimiter)?;
                 Ok(LoadedArray { value, rounding: DOUBLE_ROUNDING, pointer: String::new() })
             }

@@ -47,7 +47,7 @@ enum Elements {
     },
 }
 
-/// What a file of answers holds.
+/// Expected values of a file: one array, or several with names.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DecimalArrays {
     /// One array without a name.
@@ -114,12 +114,12 @@ impl DecimalArray {
         DecimalArray { shape: values.shape().to_vec(), cells: Elements::Written(cells), rounding: DOUBLE_ROUNDING }
     }
 
-    /// How many entries there are.
+    /// Number of entries.
     pub fn len(&self) -> usize {
         self.shape.iter().fold(1, |count, &size| count.saturating_mul(size))
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no entries.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -206,7 +206,7 @@ pub fn decimal_arrays(document: Node, pointer: &str, locate: impl Fn(Error) -> E
     }
 }
 
-/// What a pointer leads to, taken out of the document.
+/// Takes the node at a pointer out of the document.
 fn taken(mut node: Node, pointer: &str) -> Option<Node> {
     for part in pointer.split('/').skip(1) {
         node = match node {

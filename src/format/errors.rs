@@ -1,6 +1,5 @@
 //! Errors that several formats share.
 
-use super::file_format::Format;
 use super::selector::Selector;
 use crate::core::error::{Code, Error, edit_distance, format_shape, join_names, sanitize};
 use crate::core::name::Name;
@@ -58,9 +57,9 @@ pub(super) fn choose_array(select: &Selector, names: &[Name], available: &[Strin
 }
 
 /// Refuses a selector for a format without names.
-pub(super) fn refuse_selector(select: &Selector, format: &dyn Format) -> Result<(), Error> {
+pub(super) fn refuse_selector(select: &Selector, format: &str) -> Result<(), Error> {
     let Some(name) = select.name() else { return Ok(()) };
-    let message = format!("has no {}: a {} file holds one array without a name", sanitize(&name), format.name());
+    let message = format!("has no {}: a {format} file holds one array without a name", sanitize(&name));
     Err(Error::new(Code::KeyMissing, message).tip("remove the # and the name after it"))
 }
 

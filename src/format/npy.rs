@@ -31,7 +31,7 @@ impl Format for Npy {
     }
 
     fn decode(&self, mut source: Source<'_>, select: &Selector, _names: &[Name]) -> Result<LoadedArray, Error> {
-        refuse_selector(select, self)?;
+        refuse_selector(select, self.name())?;
         let len = source.len;
         read_array(&mut source, len, true)
     }
