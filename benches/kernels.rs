@@ -1,12 +1,12 @@
-//! Peak of the machine and speed of the kernels: `cargo bench`, or `cargo bench -- gemm` for one of the tables.
+//! Speed of the GEMM compared with the peak of the processor: `cargo bench`, or `cargo bench -- gemm` for one of the tables.
 //!
-//! Every figure is a median of alternated runs, beside the peak that was measured in the same run.
-//! A peak is multiply-adds on nothing but registers; `loading`, with as many loads from the first cache as a tile of a product
-//! needs. Both issue all that the processor can: where the second is lower, the processor's clock is, and no product gets beyond.
-//! `kernels race row 2` prints the seconds of runs on two threads, a line each, for benches/peers.py, and `kernels peak 2 1024`
-//! the Gflop/s of the three forms of a product of that size on two threads, each beside those of the two peaks.
+//! Every figure is the median of alternating runs, next to the peaks that were measured in the same run. The FMA peak is that of
+//! multiply-adds on registers; the loading peak has as many loads from the first-level cache as a microkernel needs. If the
+//! second is lower, the processor lowers its clock under loads, and no GEMM exceeds it.
+//! `kernels race row 2` prints the seconds of runs on two threads, one a line, for benches/peers.py, and `kernels peak 2 1024`
+//! the Gflop/s of the three forms of a product of that size on two threads, each with those of the two peaks.
 
-#![allow(unsafe_code)] // one call of a function for the instructions that were just detected
+#![allow(unsafe_code)] // intrinsics for the peaks
 
 use ndarray::Array2;
 use nnlayer::gemm;
@@ -15,14 +15,14 @@ use std::hint::black_box;
 use std::time::Instant;
 
 fn main() {
-    pages::raise_mmap_threshold(); // as the program does
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    if let [race, what, count] = &wanted[..]
+    pages::raise_mmap_threshold(); // as nnlayer does
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    if let [race, what, count] = &words[..]
         && race == "race"
     {
         return scope::with_thread_limit(count.parse().unwrap_or(1), || run(what));
     }
-    if let [peak, count, size] = &wanted[..]
+    if let [peak, count, size] = &words[..]
         && peak == "peak"
         && let (Ok(count), Ok(size)) = (count.parse(), size.parse())
     {
@@ -30,19 +30,19 @@ fn main() {
     }
     let tables: [(&str, fn()); 2] = [("gemm", gemm_of_peak), ("skinny", skinny_products)];
     for (name, table) in tables {
-        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+        if words.is_empty() || words.iter().any(|word| word == name) {
             table();
         }
     }
 }
 
-/// Seconds of each, medians of `runs` alternated runs.
-fn medians(runs: usize, works: &mut [&mut dyn FnMut()]) -> Vec<f64> {
-    let mut all = vec![Vec::new(); works.len()];
+/// Returns the median seconds of each function over `runs` alternating runs.
+fn medians(runs: usize, functions: &mut [&mut dyn FnMut()]) -> Vec<f64> {
+    let mut seconds = vec![Vec::new(); functions.len()];
     for _ in 0..runs {
-        for (work, times) in works.iter_mut().zip(&mut all) {
+        for (function, times) in functions.iter_mut().zip(&mut seconds) {
             let start = Instant::now();
-            work();
+            function();
             times.push(start.elapsed().as_secs_f64());
         }
     }
@@ -50,7 +50,7 @@ fn medians(runs: usize, works: &mut [&mut dyn FnMut()]) -> Vec<f64> {
         times.sort_by(f64::total_cmp);
         times[times.len() / 2]
     };
-    all.iter_mut().map(median).collect()
+    seconds.iter_mut().map(median).collect()
 }
 
 fn matrix(rows: usize, columns: usize) -> Array2<f64> {
@@ -69,7 +69,7 @@ fn gemm_of_peak() {
     }
 }
 
-/// Shows size, form, Gflop/s, and those of the peaks, for square matrices.
+/// Calls `show` with the size, the form, the Gflop/s and those of the two peaks, for products of square matrices.
 fn beside_peaks(count: usize, sizes: &[usize], show: impl Fn(usize, &str, f64, [f64; 2])) {
     const STEPS: usize = 6_000_000;
     let on_each = |work: fn(usize) -> f64| drop(scope::map_parts(vec![STEPS; count], |steps| black_box(work(steps))));
@@ -94,7 +94,7 @@ fn beside_peaks(count: usize, sizes: &[usize], show: impl Fn(usize, &str, f64, [
     });
 }
 
-/// The products of layers of a few rows or columns: name, rows, inputs, outputs.
+/// Products of layers with few rows or columns: name, rows, inputs, outputs.
 const SKINNY: [(&str, usize, usize, usize); 3] =
     [("row", 1, 784, 10), ("batch", 64, 784, 256), ("narrow", 100_000, 64, 10)];
 
@@ -112,7 +112,7 @@ fn skinny_products() {
     }
 }
 
-/// One work again and again, the seconds of each on a line.
+/// Repeats one of the skinny products and prints the seconds of each run.
 fn run(what: &str) {
     let print = |work: &mut dyn FnMut()| {
         for _ in 0..7 {
@@ -140,21 +140,21 @@ fn run(what: &str) {
     }
 }
 
-/// Steps of a peak that loads before it begins at its strips' start again.
+/// Steps after which the loading peak reads its panels from the start again.
 const STEP: usize = 64;
 
-/// Multiply-adds on nothing but registers, in independent chains; how many operations that were.
+/// Runs multiply-adds on registers in independent chains, and returns the number of operations.
 fn peak(steps: usize) -> f64 {
-    // Variables, not an array: small code keeps its loops, and an array that is walked along is in memory.
+    // Variables stay in registers; an array might not.
     macro_rules! chains {
-        ($steps:ident, $set:expr, $fma:expr, $lanes:literal, $($chain:ident)*) => {{
+        ($steps:ident, $set:expr, $fma:expr, $width:literal, $($chain:ident)*) => {{
             let (factor, term) = ($set(black_box(0.999_999_9)), $set(black_box(1e-7)));
             $(let mut $chain = $set(black_box(1.0));)*
             for _ in 0..$steps {
                 $($chain = $fma($chain, factor, term);)*
             }
             let all = black_box([$($chain),*]);
-            (2 * $lanes * all.len() * $steps) as f64
+            (2 * $width * all.len() * $steps) as f64
         }};
     }
     #[cfg(target_arch = "x86_64")]
@@ -168,30 +168,31 @@ fn peak(steps: usize) -> f64 {
         fn fma(steps: usize) -> f64 {
             chains!(steps, _mm256_set1_pd, _mm256_fmadd_pd, 4, a b c d e f g h i j k l)
         }
-        // SAFETY, of both: detected.
         if is_x86_feature_detected!("avx512f") {
+            // SAFETY: the instructions were detected.
             return unsafe { avx512(steps) };
-        } else if is_x86_feature_detected!("fma") {
+        } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the instructions were detected.
             return unsafe { fma(steps) };
         }
     }
     chains!(steps, |v| v, f64::mul_add, 1, a b c d e f g h i j k l m n o p)
 }
 
-/// As many multiply-adds and loads as a tile of a product makes, all from the first cache, and nothing else: three loads of the
-/// right factor a step, and one of the left for each row; how many operations that were.
+/// Runs the multiply-adds and loads of a microkernel on panels in the first-level cache: three loads of the right factor a step,
+/// and one of the left factor for each row. Returns the number of operations.
 fn loading_peak(steps: usize) -> f64 {
     macro_rules! rows {
-        ($steps:ident, $load:expr, $set:expr, $fma:expr, $lanes:literal, $($a:ident $b:ident $c:ident),*) => {{
+        ($steps:ident, $load:expr, $set:expr, $fma:expr, $width:literal, $($a:ident $b:ident $c:ident),*) => {{
             const ROWS: usize = [$(stringify!($a)),*].len();
-            let (left, right) = (black_box([0.5; ROWS * STEP]), black_box([0.5; 3 * $lanes * STEP]));
+            let (left, right) = (black_box([0.5; ROWS * STEP]), black_box([0.5; 3 * $width * STEP]));
             $(let (mut $a, mut $b, mut $c) = ($set(0.0), $set(0.0), $set(0.0));)*
             for step in 0..$steps {
                 let step = step % STEP;
-                // SAFETY: the strips have so many numbers a step, and STEP steps.
+                // SAFETY: the panels have STEP steps of ROWS and of three vectors.
                 unsafe {
-                    let (mut factor, three) = (left.as_ptr().add(step * ROWS), right.as_ptr().add(step * 3 * $lanes));
-                    let (x, y, z) = ($load(three), $load(three.add($lanes)), $load(three.add(2 * $lanes)));
+                    let (mut factor, three) = (left.as_ptr().add(step * ROWS), right.as_ptr().add(step * 3 * $width));
+                    let (x, y, z) = ($load(three), $load(three.add($width)), $load(three.add(2 * $width)));
                     $(
                         let f = $set(*factor);
                         ($a, $b, $c) = ($fma(f, x, $a), $fma(f, y, $b), $fma(f, z, $c));
@@ -201,7 +202,7 @@ fn loading_peak(steps: usize) -> f64 {
                 }
             }
             black_box([$($a, $b, $c),*]);
-            (2 * 3 * ROWS * $lanes * $steps) as f64
+            (2 * 3 * ROWS * $width * $steps) as f64
         }};
     }
     #[cfg(target_arch = "x86_64")]
@@ -218,14 +219,15 @@ fn loading_peak(steps: usize) -> f64 {
         fn fma(steps: usize) -> f64 {
             rows!(steps, _mm256_loadu_pd, _mm256_set1_pd, _mm256_fmadd_pd, 4, a0 b0 c0, a1 b1 c1, a2 b2 c2, a3 b3 c3)
         }
-        // SAFETY, of both: detected.
         if is_x86_feature_detected!("avx512f") {
+            // SAFETY: the instructions were detected.
             return unsafe { avx512(steps) };
-        } else if is_x86_feature_detected!("fma") {
+        } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the instructions were detected.
             return unsafe { fma(steps) };
         }
     }
-    // SAFETY: called where there is a number.
+    // SAFETY: the macro passes pointers into the panels.
     let load = |from: *const f64| unsafe { *from };
     rows!(steps, load, |v| v, f64::mul_add, 1, a0 b0 c0, a1 b1 c1, a2 b2 c2, a3 b3 c3)
 }

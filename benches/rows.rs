@@ -4,7 +4,7 @@
 //! time that freeing a result takes. `rows race softmax 2` prints the seconds of runs on two threads, a line each, for
 //! benches/peers.py.
 
-#![allow(clippy::expect_used)] // a table that cannot be measured says why
+#![allow(clippy::expect_used)] // the message says why a bench cannot run
 
 use ndarray::{Array1, Array2, ArrayD};
 use nnlayer::core::name::Name;
@@ -38,14 +38,14 @@ fn main() {
         && race == "race"
     {
         let (name, backward) = work.strip_suffix("-backward").map_or((work.as_str(), false), |name| (name, true));
-        let work = Work::new(name);
+        let work = Workload::new(name);
         return scope::with_thread_limit(count.parse().unwrap_or(1), || {
             (0..7).for_each(|_| println!("{}", work.seconds(backward)));
         });
     }
     println!("{:>28} {:>8} {:>10} {:>8}", format!("{ROWS}×{WIDTH}"), "threads", "ms", "copies");
     for (name, ..) in LAYERS.iter().filter(|(name, ..)| words.is_empty() || words.iter().any(|word| word == name)) {
-        let work = Work::new(name);
+        let work = Workload::new(name);
         for count in [1, 2] {
             let measured = scope::with_thread_limit(count, || {
                 [false, true].map(|backward| {
@@ -66,16 +66,16 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// A layer with a batch that it is run on.
-struct Work {
+/// A layer and a batch of operands.
+struct Workload {
     layer: Box<dyn AnyLayer>,
     at: Tensors<f64>,
     run: Forward<f64>,
     dout: ArrayD<f64>,
 }
 
-impl Work {
-    fn new(name: &str) -> Work {
+impl Workload {
+    fn new(name: &str) -> Workload {
         let (_, command, options) = LAYERS.iter().find(|(known, ..)| *known == name).expect("a name of the table");
         let spec = layer::find(command).expect("a layer");
         let mut settings = Settings::default();
@@ -105,7 +105,7 @@ impl Work {
         }
         let run = forward(layer.as_ref(), &at);
         let dout = if spec.is_loss() { ndarray::arr0(1.0).into_dyn() } else { wave(1.0) };
-        Work { layer, at, run, dout }
+        Workload { layer, at, run, dout }
     }
 
     fn seconds(&self, backward: bool) -> f64 {
@@ -123,7 +123,7 @@ impl Work {
         taken
     }
 
-    /// Of a copy of the first operand.
+    /// Returns the seconds of a copy of the first operand.
     fn copy_seconds(&self) -> f64 {
         let x = self.at.iter().next().and_then(|(_, x)| x.as_slice()).expect("an operand");
         let start = Instant::now();

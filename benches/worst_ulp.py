@@ -29,12 +29,18 @@ LN_2 = np.log(2.0)
 
 
 def results(command, x):
-    """The arrays that nnlayer computes for x."""
+    """The arrays that nnlayer computes for x; for xent, of one class with the probability x."""
     with tempfile.TemporaryDirectory() as folder:
-        x_path, out = pathlib.Path(folder, "x.npy"), pathlib.Path(folder, "out.npz")
-        np.save(x_path, x)
-        subprocess.run([arguments.program, *command, "--x", x_path, "--out", out], check=True, stderr=subprocess.DEVNULL)
-        return dict(np.load(out))
+        folder = pathlib.Path(folder)
+        operands = ["--x", folder / "x.npy"]
+        if command[0] == "xent":
+            x = x[:, None]
+            np.save(folder / "t.npy", np.zeros(len(x)))
+            operands = ["--y", folder / "x.npy", "--t", folder / "t.npy", "--reduction", "none"]
+        np.save(folder / "x.npy", x)
+        out = folder / "out.npz"
+        subprocess.run([arguments.program, *command, *operands, "--out", out], check=True, stderr=subprocess.DEVNULL)
+        return {name: array.reshape(x.shape[:1]) if command[0] == "xent" else array for name, array in np.load(out).items()}
 
 
 # A function: its command, the result, and its value for extended (80-bit) or mpmath numbers.
@@ -48,11 +54,22 @@ def slope(x, exp, factor):
     return factor**2 * q / (1 + q) ** 2
 
 
+EPS = 1e-10  # of xent
+
+
+def loss(y, _):
+    if isinstance(y, np.ndarray):  # y − 1 is exact from 1/2 on
+        return -np.where(y < 0.5, np.log(y + EPS), np.log1p((y - 1) + np.longdouble(EPS)))
+    return -mpmath.log(y + mpmath.mpf(EPS))
+
+
 SINGLE = {
     "sigmoid": ("sigmoid", "y", sigmoid),
     "sigmoid gradient": ("sigmoid", "dx", lambda x, exp: slope(x, exp, 1)),
     "tanh": ("tanh", "y", lambda x, exp: np.tanh(x) if isinstance(x, np.ndarray) else mpmath.tanh(x)),
     "tanh gradient": ("tanh", "dx", lambda x, exp: slope(x, exp, 2)),
+    "xent loss": ("xent", "loss", loss),
+    "xent gradient": ("xent", "dy", lambda y, _: -1 / (y + (np.longdouble if isinstance(y, np.ndarray) else mpmath.mpf)(EPS))),
 }
 # Of two or more logits a row.
 ROWS = {"softmax": ["softmax"], "log-softmax": ["softmax", "--log"]}
@@ -68,6 +85,12 @@ def points(count):
         (k + 0.5) * LN_2 * (1 + 1e-3 * random.normal(0, 1, count) ** 3),
         (k + 0.5) * LN_2 / 2 * (1 + 1e-3 * random.normal(0, 1, count) ** 3),
     ])
+
+
+def probabilities(count):
+    """Numbers from 0 to 1."""
+    uniform = random.uniform(0, 1, count)
+    return np.choose(random.integers(0, 3, count), [uniform, 10.0 ** (-20 * uniform), 1 - 10.0 ** (-16 * uniform)])
 
 
 def neighbours(worst, count):
@@ -113,7 +136,7 @@ for name, (command, result, function) in SINGLE.items():
         found = results([command], np.array([x]))[result][0]
         return exact_ulps(found, mpmath.mpf(function(mpmath.mpf(float(x)), mpmath.exp)))
 
-    search(name, points, evaluate, verify)
+    search(name, probabilities if command == "xent" else points, evaluate, verify)
 
 for name, command in ROWS.items():
     for width in (2, 3, 10, 100):
