@@ -117,7 +117,7 @@ fn a_place_in_a_large_batch_is_that_in_the_whole() {
     let expected = format!("error: --x {x} [60001,5]: row 60001 contains +inf, for which softmax is undefined\n");
     assert!(refused.refusal().starts_with(&expected), "{}", refused.stderr);
     let refused = nnlayer(&["relu", "--x", &x, "--only", "z", "--out", &out]);
-    assert!(refused.refusal().contains("there is no result z"), "{}", refused.stderr);
+    assert!(refused.refusal().contains("unknown result `z`"), "{}", refused.stderr);
     let refused = nnlayer(&["relu", "--x", &x, "--out", &path("y.npy")]);
     assert!(refused.refusal().contains(".npy holds one array, but there are 2 results: y, dx"), "{}", refused.stderr);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing half-written stays");

@@ -6,7 +6,7 @@ use std::fmt;
 /// The name of an operand or a result. `--x`, the JSON key `x` and "x" in a message are one `Name`.
 ///
 /// ```
-/// use super::name::Name;
+/// use nnlayer::core::name::Name;
 /// assert_eq!(Name::W.gradient(), Name::DW);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -60,7 +60,7 @@ impl Decimal {
     /// Reads the digits of a number's text: 0.22 has two behind the point, 22, 22.0 and 1e-3 stand for themselves.
     ///
     /// ```
-    /// use super::decimal::Decimal;
+    /// use nnlayer::format::decimal::Decimal;
     /// assert_eq!(Decimal::new("0.22", 0.22).half_unit(), 0.005);
     /// assert_eq!(Decimal::new("1.50e3", 1500.0).half_unit(), 5.0);
     /// assert_eq!(Decimal::new("2.0", 2.0).half_unit(), 0.0);

@@ -17,7 +17,7 @@
 //! let outcome = layer::compute(affine.as_ref(), &at, Some(&dout), layer::Precision::F64);
 //! assert_eq!(outcome.results.known(&Name::Y), &array![[14.0]].into_dyn());
 //! assert_eq!(outcome.gradients.known(&Name::DX), &array![[1.0, 3.0]].into_dyn());
-//! # Ok::<(), crate::core::error::Error>(())
+//! # Ok::<(), nnlayer::core::error::Error>(())
 //! ```
 
 use super::arrays::{rows, scalar, with_rank};

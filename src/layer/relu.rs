@@ -17,7 +17,7 @@
 //! let outcome = layer::compute(relu.as_ref(), &at, Some(&array![3.0, 3.0, 3.0].into_dyn()), layer::Precision::F64);
 //! assert_eq!(outcome.results.known(&Name::Y), &array![0.0, 0.0, 2.0].into_dyn());
 //! assert_eq!(outcome.gradients.known(&Name::DX), &array![0.0, 0.0, 3.0].into_dyn());
-//! # Ok::<(), crate::core::error::Error>(())
+//! # Ok::<(), nnlayer::core::error::Error>(())
 //! ```
 
 use super::arrays::map;

@@ -16,7 +16,7 @@
 //! let outcome = layer::compute(sigmoid.as_ref(), &at, Some(&array![4.0, 4.0, 4.0].into_dyn()), layer::Precision::F64);
 //! assert_eq!(outcome.results.known(&Name::Y), &array![0.5, 1.0, 0.0].into_dyn());
 //! assert_eq!(outcome.gradients.known(&Name::DX), &array![1.0, 0.0, 0.0].into_dyn());
-//! # Ok::<(), crate::core::error::Error>(())
+//! # Ok::<(), nnlayer::core::error::Error>(())
 //! ```
 
 use super::arrays::map;

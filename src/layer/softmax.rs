@@ -16,7 +16,7 @@
 //! let at = Tensors::new().with(Name::X, array![1000.0, 1000.0].into_dyn());
 //! let outcome = layer::compute(softmax.as_ref(), &at, None, layer::Precision::F64);
 //! assert_eq!(outcome.results.known(&Name::Y), &array![0.5, 0.5].into_dyn());
-//! # Ok::<(), crate::core::error::Error>(())
+//! # Ok::<(), nnlayer::core::error::Error>(())
 //! ```
 
 use super::arrays::{rows, with_rank};

@@ -16,7 +16,7 @@
 //! let at = Tensors::new().with(Name::X, array![0.0, 800.0].into_dyn()).with(Name::T, ndarray::arr0(0.0).into_dyn());
 //! let outcome = layer::compute(layer.as_ref(), &at, None, layer::Precision::F64);
 //! assert_eq!(outcome.results.known(&Name::LOSS), &ndarray::arr0(800.0).into_dyn());
-//! # Ok::<(), crate::core::error::Error>(())
+//! # Ok::<(), nnlayer::core::error::Error>(())
 //! ```
 
 use super::arrays::{elements, rows, with_rank};

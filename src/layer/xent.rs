@@ -17,7 +17,7 @@
 //!     .with(Name::T, array![0.0, 0.0, 1.0].into_dyn());
 //! let outcome = layer::compute(xent.as_ref(), &at, None, layer::Precision::F64);
 //! assert_eq!(outcome.results.known(&Name::LOSS), &ndarray::arr0(0.2231435511892097).into_dyn());
-//! # Ok::<(), crate::core::error::Error>(())
+//! # Ok::<(), nnlayer::core::error::Error>(())
 //! ```
 
 use super::arrays::{elements, rows, with_rank};
