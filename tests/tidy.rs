@@ -313,8 +313,8 @@ fn no_file_imports_another_that_imports_it_back() {
     };
     let reach: Vec<Vec<bool>> = (0..modules.len()).map(reachable).collect();
     let mut circles = Vec::new();
-    for n in 0..modules.len() {
-        let circle: Vec<usize> = (0..modules.len()).filter(|&m| reach[n][m] && reach[m][n]).collect();
+    for (n, reached) in reach.iter().enumerate() {
+        let circle: Vec<usize> = (0..modules.len()).filter(|&m| reached[m] && reach[m][n]).collect();
         if circle.first() == Some(&n) {
             let arrows =
                 circle.iter().flat_map(|&a| arrows[a].iter().filter(|b| circle.contains(b)).map(move |&b| (a, b)));
