@@ -100,9 +100,16 @@ impl<'a> Input<'a> {
             let token = read(&mut lexer);
             let offset = lexer.offset;
             let end = token.as_ref().map_or_else(|error| error.end, |_| offset);
+            let dropped = self.dropped;
             if end < self.text.len() || !self.refill() {
-                self.position = offset;
-                return token.map_err(|error| TokenError { offset: error.offset + self.dropped, ..error });
+                // A refill at the end of the document drops text, too.
+                let shift = self.dropped - dropped;
+                self.position = offset - shift;
+                return token.map_err(|error| TokenError {
+                    offset: error.offset + dropped,
+                    end: error.end - shift,
+                    ..error
+                });
             }
         }
     }
