@@ -1,63 +1,64 @@
-//! Numbers as somebody wrote them: how many digits stand there says how far they were rounded; null is a blank.
+//! Decimal numbers with their written digits, which tell how far a number was rounded; null is a blank entry.
 
-use super::json;
-use super::json::{JsonNumber, array_index, parse_non_finite, scale_by_power_of_ten};
-use super::{DOUBLE_ROUNDING, escape, unescape};
-use crate::core::error::{Code, Error, Place};
+use super::arrays::DOUBLE_ROUNDING;
+use super::json::{self, JsonNumber, array_index, parse_non_finite, scale_by_power_of_ten};
+use super::selector::{escape, unescape};
+use crate::core::error::{Code, Error, Place, format_count};
 use crate::core::name::Name;
 use ndarray::ArrayD;
 
-/// A number and its digits, in few bytes: a matrix has many.
+/// A number and its written digits. Packed, because a matrix has many.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(Rust, packed(4))]
 pub struct Decimal {
-    /// The number.
+    /// Value of the number.
     pub value: f64,
-    /// Half a unit of its last digit is 5·10^place, where it is rounded.
+    /// Exponent of half a unit of the last digit, 5·10^place.
     place: i16,
-    /// Its significant digits; 255 stands for more.
+    /// Number of significant digits; 255 stands for more.
     pub significant: u8,
-    rounded: bool,
+    /// True if the number may have been rounded.
+    is_rounded: bool,
 }
 
-/// A figure, or a blank.
+/// A decimal number, or `None` for a blank entry.
 pub type OptionalDecimal = Option<Decimal>;
 
-/// An array of figures, with blanks.
+/// An array of decimal numbers, with blank entries.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DecimalArray {
-    /// The shape.
+    /// Shape of the array.
     pub shape: Vec<usize>,
-    cells: Elements,
-    /// The rounding of the type they were stored in.
+    elements: Elements,
+    /// Unit roundoff of the type that stored the numbers.
     pub rounding: f64,
 }
 
-/// The entries, row by row.
+/// The entries in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 enum Elements {
-    /// Numbers whose digits nobody chose.
-    Plain(Vec<f64>),
-    Written(Vec<OptionalDecimal>),
-    /// Rows of which some are left out: where each begins among what is written. A text of few bytes may leave out many.
-    Partly {
+    /// Numbers of a binary format, without written digits.
+    Binary(Vec<f64>),
+    Decimal(Vec<OptionalDecimal>),
+    /// A matrix with blank rows: the offset of each other row in `decimals`. A short text may have many blank rows.
+    BlankRows {
         rows: Vec<Option<usize>>,
         width: usize,
-        written: Vec<OptionalDecimal>,
+        decimals: Vec<OptionalDecimal>,
     },
 }
 
-/// Expected values of a file: one array, or several with names.
+/// The arrays of a file of expected values.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DecimalArrays {
     /// One array without a name.
     Single(DecimalArray),
-    /// Several, by name; what is no array is an error only to whoever wants it.
+    /// Several arrays by name; a value that is not an array is an error only if it is used.
     Named(Vec<(Name, Result<DecimalArray, Error>)>),
 }
 
 impl Decimal {
-    /// Reads the digits of a number's text: 0.22 has two behind the point, 22, 22.0 and 1e-3 stand for themselves.
+    /// Returns a number with the digits of its text: 0.22 is rounded to two decimals; 22, 22.0 and 1e-3 are exact.
     ///
     /// ```
     /// use nnlayer::format::decimal::Decimal;
@@ -75,15 +76,15 @@ impl Decimal {
         };
         let exponent: i64 = exponent.parse().unwrap_or(0);
         let place = exponent.saturating_sub(i64::try_from(fraction.len()).unwrap_or(i64::MAX)).saturating_sub(1);
-        // Beyond these there is no double either way.
+        // Powers of ten beyond these are 0 or infinite as doubles.
         let place = i16::try_from(place.clamp(-400, 400)).unwrap_or(0);
-        let rounded = !fraction.is_empty() && fraction != "0" && value.is_finite();
-        Decimal { value, place, significant: u8::try_from(significant).unwrap_or(u8::MAX), rounded }
+        let is_rounded = !fraction.is_empty() && fraction != "0" && value.is_finite();
+        Decimal { value, place, significant: u8::try_from(significant).unwrap_or(u8::MAX), is_rounded }
     }
 
-    /// Half a unit of its last digit; 0 for a whole number, which stands for itself.
+    /// Returns half a unit of the last digit; 0 for a number that is not rounded, such as an integer.
     pub fn half_unit(&self) -> f64 {
-        if self.rounded { scale_by_power_of_ten(5, self.place.into()) } else { 0.0 }
+        if self.is_rounded { scale_by_power_of_ten(5, self.place.into()) } else { 0.0 }
     }
 }
 
@@ -99,22 +100,22 @@ impl JsonNumber for OptionalDecimal {
 }
 
 impl DecimalArray {
-    /// The entries of an array whose digits nobody chose.
+    /// Returns an array without written digits.
     pub fn from_values(values: ArrayD<f64>, rounding: f64) -> DecimalArray {
-        DecimalArray { shape: values.shape().to_vec(), cells: Elements::Plain(flat(values)), rounding }
+        DecimalArray { shape: values.shape().to_vec(), elements: Elements::Binary(flatten(values)), rounding }
     }
 
-    /// The entries of an array whose digits stand in a text, separated by commas, semicolons and blanks.
+    /// Returns an array with the digits in a text, separated by commas, semicolons and blanks.
     pub fn from_literal(values: &ArrayD<f64>, text: &str) -> DecimalArray {
         let tokens = text.split(|c: char| c == ',' || c == ';' || c.is_whitespace()).filter(|token| !token.is_empty());
         let cells: Vec<_> = values.iter().zip(tokens).map(|(&value, token)| Some(Decimal::new(token, value))).collect();
         if cells.len() != values.len() {
             return DecimalArray::from_values(values.clone(), DOUBLE_ROUNDING);
         }
-        DecimalArray { shape: values.shape().to_vec(), cells: Elements::Written(cells), rounding: DOUBLE_ROUNDING }
+        DecimalArray { shape: values.shape().to_vec(), elements: Elements::Decimal(cells), rounding: DOUBLE_ROUNDING }
     }
 
-    /// Number of entries.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.shape.iter().fold(1, |count, &size| count.saturating_mul(size))
     }
@@ -124,51 +125,51 @@ impl DecimalArray {
         self.len() == 0
     }
 
-    /// The entry of that number, row by row; blank where there is none.
+    /// Returns the entry at a row-major position; `None` if it is blank or does not exist.
     pub fn element(&self, n: usize) -> OptionalDecimal {
-        match &self.cells {
-            Elements::Plain(values) => values.get(n).copied().map(plain),
-            Elements::Written(cells) => cells.get(n).copied().flatten(),
-            Elements::Partly { rows, width, written } => {
+        match &self.elements {
+            Elements::Binary(values) => values.get(n).copied().map(without_digits),
+            Elements::Decimal(cells) => cells.get(n).copied().flatten(),
+            Elements::BlankRows { rows, width, decimals } => {
                 let begin = rows.get(n.checked_div(*width)?).copied().flatten()?;
-                written.get(begin + n % width).copied().flatten()
+                decimals.get(begin + n % width).copied().flatten()
             }
         }
     }
 
-    /// The entries, row by row.
+    /// Returns the entries in row-major order.
     pub fn elements(&self) -> impl Iterator<Item = OptionalDecimal> {
         (0..self.len()).map(|n| self.element(n))
     }
 
-    /// The entries that are no blanks.
+    /// Returns the entries that are not blank.
     pub fn decimals(&self) -> impl Iterator<Item = Decimal> {
-        let (values, cells): (&[f64], &[OptionalDecimal]) = match &self.cells {
-            Elements::Plain(values) => (values, &[]),
-            Elements::Written(cells) | Elements::Partly { written: cells, .. } => (&[], cells),
+        let (values, cells): (&[f64], &[OptionalDecimal]) = match &self.elements {
+            Elements::Binary(values) => (values, &[]),
+            Elements::Decimal(cells) | Elements::BlankRows { decimals: cells, .. } => (&[], cells),
         };
-        values.iter().copied().map(plain).chain(cells.iter().copied().flatten())
+        values.iter().copied().map(without_digits).chain(cells.iter().copied().flatten())
     }
 
-    /// The entries of a matrix, column by column.
+    /// Returns the entries of a matrix in column-major order.
     pub fn transposed(&self) -> Option<impl Iterator<Item = OptionalDecimal>> {
         let [rows, columns] = self.shape[..] else { return None };
         Some((0..columns).flat_map(move |k| (0..rows).map(move |n| self.element(n * columns + k))))
     }
 
-    /// Blanks all other entries.
+    /// Makes the entries blank whose position `keep` does not accept.
     pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
-        match &mut self.cells {
-            Elements::Plain(_) => {
+        match &mut self.elements {
+            Elements::Binary(_) => {
                 let kept = self.elements().enumerate().map(|(n, cell)| cell.filter(|_| keep(n))).collect();
-                self.cells = Elements::Written(kept);
+                self.elements = Elements::Decimal(kept);
             }
-            Elements::Written(cells) => {
+            Elements::Decimal(cells) => {
                 cells.iter_mut().enumerate().for_each(|(n, cell)| *cell = cell.filter(|_| keep(n)))
             }
-            Elements::Partly { rows, width, written } => {
+            Elements::BlankRows { rows, width, decimals } => {
                 for (row, begin) in rows.iter().enumerate().filter_map(|(row, begin)| Some((row, (*begin)?))) {
-                    let cells = written[begin..].iter_mut().take(*width);
+                    let cells = decimals[begin..].iter_mut().take(*width);
                     cells.enumerate().for_each(|(k, cell)| *cell = cell.filter(|_| keep(row * *width + k)));
                 }
             }
@@ -176,38 +177,37 @@ impl DecimalArray {
     }
 }
 
-/// A number whose digits nobody chose.
-fn plain(value: f64) -> Decimal {
-    Decimal { value, place: 0, significant: 17, rounded: false }
+/// Returns a number without written digits.
+fn without_digits(value: f64) -> Decimal {
+    Decimal { value, place: 0, significant: 17, is_rounded: false }
 }
 
-/// The entries row by row, where they are where they lie so.
-fn flat<T: Copy>(values: ArrayD<T>) -> Vec<T> {
+/// Returns the entries in row-major order, without a copy if they are stored so.
+fn flatten<T: Copy>(values: ArrayD<T>) -> Vec<T> {
     if values.is_standard_layout() { values.into_raw_vec_and_offset().0 } else { values.iter().copied().collect() }
 }
 
-/// A value of a document whose numbers keep their digits.
+/// A JSON value whose numbers have their digits.
 pub type Node = json::Node<OptionalDecimal>;
 
-/// The answers of a JSON document: an array, or an object with one for each name. `pointer` leads to it, and `locate`
-/// finds the place of an error with a pointer.
+/// Returns the arrays of a JSON document at `pointer`: an array, or an object of arrays. `locate` adds the position of an error.
 pub fn decimal_arrays(document: Node, pointer: &str, locate: impl Fn(Error) -> Error) -> Result<DecimalArrays, Error> {
-    // What is not there is said with what is.
+    // `find` words the error of a missing key with the keys that exist; `take_node` cannot.
     document.find(pointer).map_err(&locate)?;
-    match taken(document, pointer).unwrap_or(Node::Null) {
+    match take_node(document, pointer).unwrap_or(Node::Null) {
         Node::Object(entries) => {
             let named = entries.into_iter().map(|(name, node)| {
-                let sheet = sheet(node, &format!("{pointer}/{}", escape(&name))).map_err(&locate);
-                (Name::new(name), sheet)
+                let array = decimal_array(node, &format!("{pointer}/{}", escape(&name))).map_err(&locate);
+                (Name::new(name), array)
             });
             Ok(DecimalArrays::Named(named.collect()))
         }
-        node => sheet(node, pointer).map(DecimalArrays::Single).map_err(locate),
+        node => decimal_array(node, pointer).map(DecimalArrays::Single).map_err(locate),
     }
 }
 
-/// Takes the node at a pointer out of the document.
-fn taken(mut node: Node, pointer: &str) -> Option<Node> {
+/// Takes the value at a pointer out of the document.
+fn take_node(mut node: Node, pointer: &str) -> Option<Node> {
     for part in pointer.split('/').skip(1) {
         node = match node {
             Node::Object(entries) => {
@@ -221,17 +221,17 @@ fn taken(mut node: Node, pointer: &str) -> Option<Node> {
     Some(node)
 }
 
-fn sheet(node: Node, pointer: &str) -> Result<DecimalArray, Error> {
-    let (shape, cells) = match node {
-        Node::Numbers(numbers) => (numbers.shape().to_vec(), Elements::Written(flat(numbers))),
+fn decimal_array(node: Node, pointer: &str) -> Result<DecimalArray, Error> {
+    let (shape, elements) = match node {
+        Node::Numbers(numbers) => (numbers.shape().to_vec(), Elements::Decimal(flatten(numbers))),
         Node::List(list) if list.iter().any(|node| length(node).is_some()) => matrix(list, pointer)?,
-        Node::List(list) => (vec![list.len()], Elements::Written(entries(list, pointer)?)),
-        scalar => (vec![], Elements::Written(vec![cell(&scalar, pointer)?])),
+        Node::List(list) => (vec![list.len()], Elements::Decimal(entries(list, pointer)?)),
+        scalar => (vec![], Elements::Decimal(vec![parse_entry(&scalar, pointer)?])),
     };
-    Ok(DecimalArray { shape, cells, rounding: DOUBLE_ROUNDING })
+    Ok(DecimalArray { shape, elements, rounding: DOUBLE_ROUNDING })
 }
 
-fn cell(node: &Node, pointer: &str) -> Result<OptionalDecimal, Error> {
+fn parse_entry(node: &Node, pointer: &str) -> Result<OptionalDecimal, Error> {
     match node {
         Node::Number(cell) => Ok(*cell),
         Node::Null => Ok(None),
@@ -239,21 +239,21 @@ fn cell(node: &Node, pointer: &str) -> Result<OptionalDecimal, Error> {
             .map(|number| Some(Decimal::new(text, number)))
             .ok_or_else(|| node.not_a_number(pointer)),
         Node::Bool(_) => Err(node.not_a_number(pointer)),
-        Node::Numbers(_) | Node::List(_) | Node::Object(_) => Err(no_cell(pointer)),
+        Node::Numbers(_) | Node::List(_) | Node::Object(_) => Err(rank_error(pointer)),
     }
 }
 
-fn no_cell(pointer: &str) -> Error {
-    Error::new(Code::Rank, "a number is expected here, there is an array or object")
+fn rank_error(pointer: &str) -> Error {
+    Error::new(Code::Rank, "expected a number, got an array or object")
         .at(Place::Pointer(pointer.to_owned()))
-        .tip("answers are numbers, rows, or rows of one length; null leaves one out")
+        .tip("write a number, a row, or rows of one length; null leaves an entry blank")
 }
 
 fn entries(list: Vec<Node>, pointer: &str) -> Result<Vec<OptionalDecimal>, Error> {
-    list.iter().enumerate().map(|(n, node)| cell(node, &format!("{pointer}/{n}"))).collect()
+    list.iter().enumerate().map(|(n, node)| parse_entry(node, &format!("{pointer}/{n}"))).collect()
 }
 
-/// The number of entries of an array.
+/// Returns the length of an array.
 fn length(node: &Node) -> Option<usize> {
     match node {
         Node::Numbers(numbers) => numbers.shape().first().copied(),
@@ -262,31 +262,33 @@ fn length(node: &Node) -> Option<usize> {
     }
 }
 
-/// Rows of one length; a row that is null is blank.
+/// Returns the shape and entries of a matrix; a row that is null is blank.
 fn matrix(list: Vec<Node>, pointer: &str) -> Result<(Vec<usize>, Elements), Error> {
     let width = list.iter().find_map(length).unwrap_or(0);
-    let (mut rows, mut written) = (Vec::with_capacity(list.len()), Vec::new());
+    let (mut rows, mut decimals) = (Vec::with_capacity(list.len()), Vec::new());
     for (n, node) in list.into_iter().enumerate() {
         let here = format!("{pointer}/{n}");
-        let blank = matches!(node, Node::Number(None) | Node::Null);
-        rows.push(Some(written.len()).filter(|_| !blank));
+        let is_blank = matches!(node, Node::Number(None) | Node::Null);
+        rows.push(Some(decimals.len()).filter(|_| !is_blank));
         match (length(&node), node) {
-            (None, _) if blank => {}
-            (Some(length), Node::Numbers(row)) if length == width && row.ndim() == 1 => written.extend(row),
-            (Some(length), Node::List(row)) if length == width => written.extend(entries(row, &here)?),
-            (Some(length), _) if length == width => return Err(no_cell(&format!("{here}/0"))),
+            (None, _) if is_blank => {}
+            (Some(length), Node::Numbers(row)) if length == width && row.ndim() == 1 => decimals.extend(row),
+            (Some(length), Node::List(row)) if length == width => decimals.extend(entries(row, &here)?),
+            (Some(length), _) if length == width => return Err(rank_error(&format!("{here}/0"))),
             (length, _) => {
                 let what = match length {
-                    Some(length) => format!("row {n} has {length} columns, the first has {width}"),
-                    None => format!("row {n} is no row"),
+                    Some(length) => {
+                        format!("row {n} has {}, but the first has {width}", format_count(length, "column"))
+                    }
+                    None => format!("row {n} is not an array"),
                 };
                 return Err(Error::new(Code::Ragged, what)
                     .at(Place::Pointer(here))
-                    .tip("every row needs the same number of columns; null stands for an entry that is left out"));
+                    .tip("give every row the same number of columns; null leaves an entry blank"));
             }
         }
     }
-    Ok((vec![rows.len(), width], Elements::Partly { rows, width, written }))
+    Ok((vec![rows.len(), width], Elements::BlankRows { rows, width, decimals }))
 }
 
 #[cfg(test)]
@@ -297,27 +299,27 @@ mod tests {
     use ndarray::arr2;
     use proptest::prelude::*;
 
-    fn answers(text: &str, pointer: &str) -> Result<DecimalArrays, Error> {
+    fn read_arrays(text: &str, pointer: &str) -> Result<DecimalArrays, Error> {
         decimal_arrays(json::read(Source::bytes("t.json", text.as_bytes()))?, pointer, |error| error)
     }
 
-    /// The shape and the entries of a document of one array; a blank is nothing.
+    /// Returns the shape and entries of a document with one array.
     fn single(text: &str) -> (Vec<usize>, Vec<Option<f64>>) {
-        match answers(text, "").unwrap() {
-            DecimalArrays::Single(sheet) => {
-                (sheet.shape.clone(), sheet.elements().map(|cell| cell.map(|figure| figure.value)).collect())
+        match read_arrays(text, "").unwrap() {
+            DecimalArrays::Single(array) => {
+                (array.shape.clone(), array.elements().map(|cell| cell.map(|decimal| decimal.value)).collect())
             }
             named => panic!("{named:?}"),
         }
     }
 
     #[test]
-    fn a_cell_takes_twelve_bytes() {
+    fn an_entry_takes_twelve_bytes() {
         assert_eq!(size_of::<OptionalDecimal>(), 12);
     }
 
     #[test]
-    fn digits_count_from_the_first_that_is_not_0() {
+    fn leading_zeros_are_not_significant() {
         let long = format!("0.0{}", "1".repeat(1000));
         for (text, digits) in [("0.0022", 2), ("-100.50", 5), ("0", 0), ("0.000", 0), ("1.50e3", 3), (&long, 255)] {
             assert_eq!(Decimal::new(text, 1.0).significant, digits, "{text}");
@@ -325,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_unit_is_the_double_nearest_to_it() {
+    fn half_a_unit_is_rounded_to_the_closest_double() {
         for exponent in -380..380 {
             let expected: f64 = format!("5e{}", exponent - 3).parse().unwrap();
             assert_eq!(Decimal::new(&format!("1.25e{exponent}"), 1.25).half_unit(), expected, "{exponent}");
@@ -338,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_stand_for_numbers_and_for_rows() {
+    fn null_is_a_blank_entry_or_a_blank_row() {
         let some = Some(1.0);
         for (text, shape, cells) in [
             ("null", &[][..], vec![None]),
@@ -356,25 +358,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_kept_is_blank() {
+    fn entries_that_are_not_retained_are_blank() {
         for text in ["[[1,2],[3,4]]", "[[1,2],[3,4],null]", "[null,[1,2],[3,4]]"] {
-            let DecimalArrays::Single(mut sheet) = answers(text, "").unwrap() else { panic!() };
-            let before: Vec<OptionalDecimal> = sheet.elements().collect();
-            sheet.retain(|n| n % 3 == 0);
+            let DecimalArrays::Single(mut array) = read_arrays(text, "").unwrap() else { panic!() };
+            let before: Vec<OptionalDecimal> = array.elements().collect();
+            array.retain(|n| n % 3 == 0);
             let kept = before.iter().enumerate().map(|(n, cell)| cell.filter(|_| n % 3 == 0));
-            assert!(sheet.elements().eq(kept) && sheet.decimals().count() < 3, "{text}");
+            assert!(array.elements().eq(kept) && array.decimals().count() < 3, "{text}");
         }
     }
 
     #[test]
-    fn what_is_no_sheet_is_a_fault_of_its_name_only() {
+    fn a_value_that_is_not_an_array_is_an_error_of_its_name_only() {
         let DecimalArrays::Named(named) =
-            answers(r#"{"y":[1,null],"a/b":[[[1]],[[2]]],"c":[[1],2],"d":{},"e":[[1],["x"]]}"#, "").unwrap()
+            read_arrays(r#"{"y":[1,null],"a/b":[[[1]],[[2]]],"c":[[1],2],"d":{},"e":[[1],["x"]]}"#, "").unwrap()
         else {
             panic!()
         };
         let errors: Vec<_> =
-            named.iter().map(|(_, sheet)| sheet.as_ref().err().map(|f| (f.code, f.at.clone().unwrap()))).collect();
+            named.iter().map(|(_, array)| array.as_ref().err().map(|f| (f.code, f.at.clone().unwrap()))).collect();
         let at = |code, pointer: &str| Some((code, Place::Pointer(pointer.to_owned())));
         let ragged = at(Code::Ragged, "/c/1");
         let (rank, object) = (at(Code::Rank, "/a~1b/0/0"), at(Code::Rank, "/d"));
@@ -382,10 +384,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pointer_leads_to_a_sheet() {
+    fn a_pointer_selects_an_array() {
         let text = r#"{"a/b":[{"w":[[1,2.50],[null,4]]}]}"#;
-        let shape = |pointer: &str| match answers(text, pointer) {
-            Ok(DecimalArrays::Single(sheet)) => Ok(sheet.shape),
+        let shape = |pointer: &str| match read_arrays(text, pointer) {
+            Ok(DecimalArrays::Single(array)) => Ok(array.shape),
             Ok(named) => panic!("{named:?}"),
             Err(error) => Err(error.code),
         };
@@ -398,8 +400,8 @@ mod tests {
     }
 
     #[test]
-    fn an_array_that_lies_by_columns_is_a_sheet_by_rows() {
-        let sheet = DecimalArray::from_values(
+    fn an_array_in_fortran_order_has_its_entries_in_row_major_order() {
+        let array = DecimalArray::from_values(
             arr2(&[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]).reversed_axes().into_dyn(),
             DOUBLE_ROUNDING,
         );
@@ -407,17 +409,17 @@ mod tests {
             cells.map(|cell| cell.unwrap().value).collect::<Vec<_>>()
         };
         assert_eq!(
-            (&sheet.shape[..], values(&mut sheet.elements())),
+            (&array.shape[..], values(&mut array.elements())),
             (&[2, 3][..], vec![1.0, 3.0, 5.0, 2.0, 4.0, 6.0])
         );
-        assert_eq!(values(&mut sheet.transposed().unwrap()), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(values(&mut array.transposed().unwrap()), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     }
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in r#"[\[\]{},:"0-9eE.+\- nul]{0,60}"#, near in r#"\[(\[?(null|1\.5|"NaN"|\{\})?,? ?\]?){0,6}\]"#, pointer in "(/[0-9y~]{0,3}){0,3}") {
-            let _ = answers(&text, &pointer);
-            let _ = answers(&near, &pointer);
+        fn no_text_causes_a_panic(text in r#"[\[\]{},:"0-9eE.+\- nul]{0,60}"#, near in r#"\[(\[?(null|1\.5|"NaN"|\{\})?,? ?\]?){0,6}\]"#, pointer in "(/[0-9y~]{0,3}){0,3}") {
+            let _ = read_arrays(&text, &pointer);
+            let _ = read_arrays(&near, &pointer);
         }
     }
 }

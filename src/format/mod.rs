@@ -18,7 +18,6 @@ mod selector;
 mod source;
 
 pub use arrays::{ArrayStream, DOUBLE_ROUNDING, InMemoryArrays, LoadedArray, OutputDtype};
-pub(crate) use errors::refuse_utf16;
 pub use errors::{missing_array, read_error};
 pub use file_format::Format;
 pub use registry::{FORMATS, find_by_extension, find_by_first_bytes};

@@ -226,7 +226,7 @@ impl<'a> OperandReader<'a> {
         let (_, document) = self.documents.iter().find(|(known, _)| known == stdin::LABEL)?;
         let json::Node::Object(entries) = document.remaining(&Selector::Default)? else { return None };
         let node = &entries.iter().find(|(known, _)| known == key)?.1;
-        Some(node.word().unwrap_or_else(|| "that".to_owned()))
+        Some(node.word().unwrap_or_else(|| "an array or object".to_owned()))
     }
 
     /// Turns an index or pointer of an error into a position in the text that the operand was read from.

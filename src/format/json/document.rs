@@ -3,7 +3,9 @@
 use super::node::Node;
 use crate::core::error::Error;
 use crate::core::name::Name;
-use crate::format::{DOUBLE_ROUNDING, LoadedArray, Selector, missing_array};
+use crate::format::arrays::{DOUBLE_ROUNDING, LoadedArray};
+use crate::format::errors::missing_array;
+use crate::format::selector::Selector;
 use ndarray::ArrayD;
 
 /// Document, and the pointers to the matrices that were moved out of it.

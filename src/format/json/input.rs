@@ -2,7 +2,7 @@
 
 use super::lexer::{Lexer, TokenError};
 use super::number::JsonNumber;
-use crate::format::Source;
+use crate::format::source::Source;
 use memchr::memrchr;
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -10,8 +10,8 @@ use std::io::{self, Read};
 /// Bytes that are read together.
 pub(super) const WINDOW_BYTES: usize = 1 << 20;
 
-/// Bytes before a token that stay in the window, for the tip of an error.
-const CONTEXT_BYTES: usize = 64;
+/// Bytes around the position of an error that are in the window, for its tip.
+pub(super) const CONTEXT_BYTES: usize = 64;
 
 /// Window of a document, and the position of the next token in it.
 pub(super) struct Input<'a> {
@@ -100,17 +100,11 @@ impl<'a> Input<'a> {
             let token = read(&mut lexer);
             let offset = lexer.offset;
             let end = token.as_ref().map_or_else(|error| error.end, |_| offset);
-            let dropped = self.dropped;
-            if end < self.text.len() || !self.refill() {
-                // A refill at the end of the document drops text, too.
-                let shift = self.dropped - dropped;
-                self.position = offset - shift;
-                return token.map_err(|error| TokenError {
-                    offset: error.offset + dropped,
-                    end: error.end - shift,
-                    ..error
-                });
+            if end < self.text.len() || self.source.is_none() {
+                self.position = offset;
+                return token.map_err(|error| TokenError { offset: error.offset + self.dropped, ..error });
             }
+            self.refill();
         }
     }
 

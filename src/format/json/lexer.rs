@@ -4,7 +4,6 @@
 
 use super::number::{JsonNumber, NON_FINITE, number};
 use crate::core::error::Code;
-use serde::de::IgnoredAny;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -65,7 +64,10 @@ impl<'a> Lexer<'a> {
 
     /// Skips a literal name: true, false or null.
     pub(super) fn name(&mut self, name: &str) -> Result<(), TokenError> {
-        self.eat_bytes(name.as_bytes()).ok_or_else(|| self.expected_value())
+        self.eat_bytes(name.as_bytes()).ok_or_else(|| {
+            let equal = name.bytes().zip(self.rest()).take_while(|(a, b)| a == *b).count();
+            Lexer::new(self.text, self.offset + equal).expected_value()
+        })
     }
 
     /// Reads a number.
@@ -82,21 +84,22 @@ impl<'a> Lexer<'a> {
 
     #[cold]
     fn non_finite_or_error(&mut self) -> Result<f64, TokenError> {
-        for (name, value) in NON_FINITE {
-            if self.eat_bytes(name.as_bytes()).is_some() {
-                return Ok(value);
+        let text = self.rest();
+        let [nan, infinity, minus_infinity] = NON_FINITE;
+        let (name, value) = match text {
+            [b'N', ..] => nan,
+            [b'I', ..] => infinity,
+            [b'-', b'I', ..] => minus_infinity,
+            [b'-' | b'0'..=b'9', ..] => {
+                let begin = self.offset;
+                return Err(match scan_number(text) {
+                    Ok(length) => TokenError { code: Code::NumberRange, ..TokenError::new(begin..begin + length, "") },
+                    Err(at) => TokenError::new(begin + at..begin + at + 1, "invalid number"),
+                });
             }
-        }
-        let range = self.offset..self.offset + number_length(self.rest());
-        match self.text.get(range.start) {
-            Some(b'-' | b'0'..=b'9') if serde_json::from_slice::<IgnoredAny>(&self.text[range.clone()]).is_ok() => {
-                Err(TokenError { code: Code::NumberRange, ..TokenError::new(range, "") })
-            }
-            // The rest of `-Infinity` may be in the next window.
-            Some(b'-') if self.rest().get(1) == Some(&b'I') => Err(self.expected("invalid number")),
-            Some(b'-' | b'0'..=b'9') => Err(TokenError::new(range, "invalid number")),
-            _ => Err(self.expected_value()),
-        }
+            _ => return Err(self.expected_value()),
+        };
+        self.name(name).map(|()| value)
     }
 
     /// Reads an element of an array of numbers, where strings may stand for numbers that are not finite, and null for a
@@ -174,7 +177,7 @@ impl<'a> Lexer<'a> {
             return Err(TokenError::new(begin + error.valid_up_to()..end, "invalid UTF-8 in a string"));
         }
         let invalid_escape = |error: serde_json::Error| {
-            TokenError::new(begin + error.column().saturating_sub(1)..end, "invalid escape in a string")
+            TokenError::new(begin + error.column().saturating_sub(2)..end, "invalid escape in a string")
         };
         serde_json::from_slice(token).map_err(invalid_escape)
     }
@@ -191,7 +194,22 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// Returns the length of the characters of a number, valid or not, that the text begins with.
-fn number_length(text: &[u8]) -> usize {
-    text.iter().take_while(|byte| byte.is_ascii_digit() || b"+-.eE".contains(byte)).count()
+/// Returns the length of the number that the text begins with, or the position of the byte that makes it invalid.
+fn scan_number(text: &[u8]) -> Result<usize, usize> {
+    let digits = |begin: usize| match text[begin..].iter().take_while(|byte| byte.is_ascii_digit()).count() {
+        0 => Err(begin),
+        count => Ok(begin + count),
+    };
+    let begin = usize::from(text.first() == Some(&b'-'));
+    let mut end = digits(begin)?;
+    if end > begin + 1 && text[begin] == b'0' {
+        return Err(begin + 1);
+    }
+    if text.get(end) == Some(&b'.') {
+        end = digits(end + 1)?;
+    }
+    if let Some(b'e' | b'E') = text.get(end) {
+        end = digits(end + 1 + usize::from(matches!(text.get(end + 1), Some(b'+' | b'-'))))?;
+    }
+    Ok(end)
 }

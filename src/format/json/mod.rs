@@ -4,9 +4,12 @@
 //! window of an `input`, large matrices by `parallel_rows`; `document` selects arrays from it. `records` and
 //! `record_template` read lines of NDJSON, `places` finds the line and column of a value, and `writer` writes.
 
-use super::{ArrayStream, Format, LoadedArray, OutputDtype, Selector, Source};
 use crate::core::error::Error;
 use crate::core::name::Name;
+use crate::format::arrays::{ArrayStream, LoadedArray, OutputDtype};
+use crate::format::file_format::Format;
+use crate::format::selector::Selector;
+use crate::format::source::Source;
 use std::io;
 
 mod document;

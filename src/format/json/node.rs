@@ -2,7 +2,8 @@
 
 use super::number::parse_non_finite;
 use crate::core::error::{Code, Error, Place, format_count, sanitize};
-use crate::format::{escape, missing_array, unescape};
+use crate::format::errors::missing_array;
+use crate::format::selector::{escape, unescape};
 use ndarray::{ArrayD, ArrayViewD, Axis, arr0};
 use std::borrow::Cow;
 
@@ -26,7 +27,7 @@ pub enum Node<T = f64> {
 }
 
 /// Returns the array index that a part of a JSON pointer is.
-pub(in crate::format) fn array_index(part: &str) -> Option<usize> {
+pub(crate) fn array_index(part: &str) -> Option<usize> {
     let is_canonical = part == "0" || !part.starts_with(['0', '+']);
     part.parse().ok().filter(|_| is_canonical)
 }
@@ -110,7 +111,7 @@ impl<T: Copy> Node<T> {
     }
 
     /// Returns the value of a key or at an index.
-    pub(in crate::format) fn child(&self, part: &str) -> Option<Cow<'_, Node<T>>> {
+    pub(crate) fn child(&self, part: &str) -> Option<Cow<'_, Node<T>>> {
         match self {
             Node::Object(entries) => {
                 let key = unescape(part);
@@ -131,7 +132,7 @@ impl<T: Copy> Node<T> {
     }
 
     /// Returns the error of a value that is not a number.
-    pub(in crate::format) fn not_a_number(&self, pointer: &str) -> Error {
+    pub(crate) fn not_a_number(&self, pointer: &str) -> Error {
         let (message, tip) = match self {
             Node::Text(text) if text.trim().parse::<f64>().is_ok() => {
                 (format!("the string \"{}\" is not a number", sanitize(text)), "write the number without quotes")

@@ -10,7 +10,7 @@ pub(super) const NON_FINITE: [(&str, f64); 3] =
     [("NaN", f64::NAN), ("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY)];
 
 /// Returns the number that is not finite which a string stands for.
-pub(in crate::format) fn parse_non_finite(text: &str) -> Option<f64> {
+pub(crate) fn parse_non_finite(text: &str) -> Option<f64> {
     NON_FINITE.iter().find(|(name, _)| *name == text).map(|(_, value)| *value)
 }
 
@@ -141,7 +141,7 @@ pub fn number(text: &[u8]) -> Option<(f64, usize)> {
 }
 
 /// Returns digits·10^exponent, rounded to the nearest double.
-pub(in crate::format) fn scale_by_power_of_ten(digits: u64, exponent: i64) -> f64 {
+pub(crate) fn scale_by_power_of_ten(digits: u64, exponent: i64) -> f64 {
     scale(digits, exponent).unwrap_or_else(|| format!("{digits}e{exponent}").parse().unwrap_or(0.0))
 }
 

@@ -1,7 +1,7 @@
 //! Errors of a parser, and their place in the text.
 
 use crate::core::error::{Code, Error, Place};
-use crate::format::escape;
+use crate::format::selector::escape;
 use memchr::{memchr_iter, memrchr};
 use std::io::{self, Read, Write};
 

@@ -6,7 +6,8 @@ use super::input::Input;
 use super::node::array_index;
 use super::parse_error::line_and_column;
 use super::tree::{MAX_DEPTH, Parser};
-use crate::format::{Source, unescape};
+use crate::format::selector::unescape;
+use crate::format::source::Source;
 use std::io::Seek;
 
 /// Returns the line and column, from 1, of a value in a text that is read twice and not kept in memory.

@@ -139,8 +139,17 @@ fn read_number_and<const AFTER: u8>(lexer: &mut Lexer<'_>, is_short: &mut bool) 
     Some(number)
 }
 
-/// Reads a value of valid JSON.
+/// Reads a value of valid JSON. Numbers and strings, as most carried values are, need no parser.
+#[inline]
 fn skip_value(lexer: &mut Lexer<'_>) -> Option<()> {
+    match lexer.peek()? {
+        b'-' | b'0'..=b'9' => lexer.number().ok().map(drop),
+        b'"' => lexer.string().ok().map(drop),
+        _ => skip_any_value(lexer),
+    }
+}
+
+fn skip_any_value(lexer: &mut Lexer<'_>) -> Option<()> {
     let mut parser = Parser::new(Input::from_bytes(lexer.text));
     parser.input.advance(lexer.offset);
     parser.value::<()>(MAX_DEPTH - 1).ok()?;

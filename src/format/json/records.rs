@@ -5,7 +5,7 @@ use super::node::Node;
 use super::parse_error::Parsed;
 use super::tree::{MAX_DEPTH, Parser};
 use crate::core::error::Error;
-use crate::format::refuse_utf16;
+use crate::format::errors::refuse_utf16;
 use std::borrow::Cow;
 
 /// Use of a key.

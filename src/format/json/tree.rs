@@ -1,13 +1,14 @@
 //! Parser of a document into a [`Node`], in one pass. A matrix is read into one flat vector.
 
-use super::input::Input;
+use super::input::{CONTEXT_BYTES, Input};
 use super::lexer::{Lexer, TokenError};
 use super::node::Node;
 use super::number::{JsonNumber, parse_non_finite};
 use super::parallel_rows;
 use super::parse_error::{ParseError, Parsed, notation_tip};
 use crate::core::error::{Code, Error, sanitize};
-use crate::format::{Source, read_error, refuse_utf16};
+use crate::format::errors::{read_error, refuse_utf16};
+use crate::format::source::Source;
 use ndarray::{ArrayD, IxDyn};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -119,7 +120,7 @@ impl<'a> Parser<'a> {
         if self.input.peek() == Some(b'[') {
             return self.matrix(depth);
         }
-        let mut values = Vec::new();
+        let mut values = Vec::with_capacity(FEW_NUMBERS);
         match self.elements(&mut values, depth)? {
             None => Ok(vector(values)),
             Some(other) => self.list(values.into_iter().map(Node::Number).chain([other]).collect(), depth),
@@ -136,6 +137,7 @@ impl<'a> Parser<'a> {
             if self.input.elements(values) {
                 return Ok(None);
             }
+            self.expect_element()?;
             match self.element(depth).map_err(|error| error.under(values.len() - begin))? {
                 Node::Number(number) => values.push(number),
                 other => return Ok(Some(other)),
@@ -148,7 +150,19 @@ impl<'a> Parser<'a> {
 
     /// Skips the comma before another element, or the end of the array; then there is none.
     fn next_element(&mut self) -> Parsed<bool> {
-        self.next_or_end(b']', "expected `,` or `]`")
+        let is_next = self.next_or_end(b']', "expected `,` or `]`")?;
+        if is_next {
+            self.expect_element()?;
+        }
+        Ok(is_next)
+    }
+
+    /// Requires an element: the error of a missing one has the pointer of the array.
+    fn expect_element(&mut self) -> Parsed<()> {
+        match self.input.peek() {
+            None | Some(b']') => Err(self.expected("expected a value")),
+            Some(_) => Ok(()),
+        }
     }
 
     fn next_or_end(&mut self, end: u8, message: &'static str) -> Parsed<bool> {
@@ -266,14 +280,15 @@ impl<'a> Parser<'a> {
         self.error(error.err().unwrap_or_else(|| unreachable!("the token is an error")))
     }
 
-    fn error(&self, error: TokenError) -> Box<ParseError> {
+    fn error(&mut self, error: TokenError) -> Box<ParseError> {
         let TokenError { code, offset, end, message } = error;
-        let (text, position) = self.input.context(offset);
         if code == Code::NumberRange {
-            let digits: String =
-                String::from_utf8_lossy(&text[position..]).chars().take((end - position).min(40)).collect();
+            let (text, position) = self.input.context(offset);
+            let digits = String::from_utf8_lossy(&text[position..end.min(position + 40)]);
             return ParseError::new(code, offset, format!("{digits} is too large for a double"));
         }
+        self.input.fill(offset.saturating_sub(self.input.offset()) + CONTEXT_BYTES);
+        let (text, position) = self.input.context(offset);
         let got = if position == text.len() { ", got the end of the text" } else { "" };
         let mut error = ParseError::new(code, offset, format!("invalid JSON: {message}{got}"));
         error.tip = notation_tip(text, position);
@@ -290,6 +305,9 @@ fn array<T: JsonNumber>(shape: &[usize], values: Vec<T>) -> Node<T> {
     Node::Numbers(ArrayD::from_shape_vec(IxDyn(shape), values).unwrap_or_default())
 }
 
+/// Number of elements that most short rows have room for.
+const FEW_NUMBERS: usize = 16;
+
 /// Number of keys below which comparing them is faster than hashing.
 const FEW_KEYS: usize = 16;
 
@@ -297,7 +315,7 @@ const FEW_KEYS: usize = 16;
 #[derive(Default)]
 struct Keys<'a> {
     few: Vec<Cow<'a, str>>,
-    many: HashSet<Cow<'a, str>>,
+    many: Option<HashSet<Cow<'a, str>>>,
 }
 
 impl<'a> Keys<'a> {
@@ -308,9 +326,6 @@ impl<'a> Keys<'a> {
             self.few.push(key);
             return is_new;
         }
-        if self.many.is_empty() {
-            self.many.extend(self.few.iter().cloned());
-        }
-        self.many.insert(key)
+        self.many.get_or_insert_with(|| self.few.iter().cloned().collect()).insert(key)
     }
 }

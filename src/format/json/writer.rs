@@ -3,7 +3,7 @@
 
 use super::records::Carried;
 use crate::core::tensors::Tensors;
-use crate::format::{ArrayStream, InMemoryArrays};
+use crate::format::arrays::{ArrayStream, InMemoryArrays};
 use crate::parallel::pipeline;
 use crate::parallel::progress::Progress;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
