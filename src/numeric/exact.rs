@@ -40,6 +40,7 @@ impl Exact {
     }
 
     /// Returns about 100 bits of the number.
+    #[inline]
     fn enclosure(self) -> Enclosure {
         self.as_double().map_or_else(|| expression::enclosure(self.0), Enclosure::exactly)
     }
@@ -162,6 +163,7 @@ impl Scalar for Exact {
 
     /// Returns the nearest double, ties to even; of a number that is within a thousandth of a unit in the last place of a tie,
     /// perhaps the other neighbour.
+    #[inline]
     fn to_f64(self) -> f64 {
         let enclosure = self.enclosure();
         let refined = || expression::refine(self.0, |ball, is_narrow| ball.to_double(is_narrow.then_some(-10)));
@@ -217,6 +219,7 @@ pub(crate) fn to_doubles(matrix: ArrayView2<'_, Exact>) -> Option<Array2<f64>> {
 
 /// Returns the enclosure of an element of a matrix product of `rows` and `columns`, given as high + low within a radius; exactly
 /// where that does not decide the nearest double.
+#[inline]
 pub(crate) fn enclose_element(
     rows: &Array2<f64>,
     columns: &Array2<f64>,

@@ -43,52 +43,46 @@ pub(crate) fn microkernel_for(isa: Isa) -> Microkernel {
     }
 }
 
-/// Adds the products of two panels to R rows of N vectors.
+/// Adds the products of two panels to R rows of N vectors. Loops over indices, unlike iterators, keep the arrays in registers.
 ///
 /// # Safety
 /// As [`MicrokernelFn`].
+#[allow(clippy::needless_range_loop)]
 #[inline(always)]
 unsafe fn add_products<V: FmaVector<Element = f64>, const R: usize, const N: usize>(arguments: &MicrokernelArguments) {
     let (mut sums, mut errors) = (zeros::<V, N, R>(), zeros::<V, N, R>());
     let offset = |r: usize, n: usize| (r * N + n) * V::WIDTH;
-    // SAFETY: the caller has detected the instructions of V.
-    let minus_one = unsafe { V::splat(&-1.0) };
-    for (r, sums) in sums.iter_mut().enumerate() {
-        for (n, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: the caller provides R·N vectors of sums.
-            *sum = unsafe { V::load(arguments.sums.add(offset(r, n))) };
+    // SAFETY: the caller has detected the instructions of V, and provides R numbers of a and N vectors of b for each product, and
+    // R·N vectors of sums and errors.
+    unsafe {
+        let minus_one = V::splat(&-1.0);
+        for r in 0..R {
+            for n in 0..N {
+                sums[r][n] = V::load(arguments.sums.add(offset(r, n)));
+            }
         }
-    }
-    let (mut a, mut b) = (arguments.a, arguments.b);
-    for _ in 0..arguments.k {
-        let [mut columns] = zeros::<V, N, 1>();
-        for (n, column) in columns.iter_mut().enumerate() {
-            // SAFETY: the caller provides N vectors of b for this product.
-            *column = unsafe { V::load(b.add(n * V::WIDTH)) };
-        }
-        for (r, (sums, errors)) in sums.iter_mut().zip(&mut errors).enumerate() {
-            // SAFETY: the caller provides R numbers of a for this product.
-            let factor = unsafe { V::splat(a.add(r)) };
-            for ((sum, error), column) in sums.iter_mut().zip(errors).zip(columns) {
-                // SAFETY: the caller has detected the instructions of V.
-                unsafe {
-                    let next = sum.fma(factor, column);
+        for k in 0..arguments.k {
+            let (a, b) = (arguments.a.add(k * R), arguments.b.add(k * N * V::WIDTH));
+            let [mut columns] = zeros::<V, N, 1>();
+            for n in 0..N {
+                columns[n] = V::load(b.add(n * V::WIDTH));
+            }
+            for r in 0..R {
+                let factor = V::splat(a.add(r));
+                for n in 0..N {
+                    let next = sums[r][n].fma(factor, columns[n]);
                     // sum − next is exact; the error is the product less what was added of it.
-                    let difference = sum.fma(next, minus_one);
-                    *error = error.add(difference.fma(factor, column));
-                    *sum = next;
+                    let difference = sums[r][n].fma(next, minus_one);
+                    errors[r][n] = errors[r][n].add(difference.fma(factor, columns[n]));
+                    sums[r][n] = next;
                 }
             }
         }
-        (a, b) = (a.wrapping_add(R), b.wrapping_add(N * V::WIDTH));
-    }
-    for (r, (sums, errors)) in sums.iter().zip(&errors).enumerate() {
-        for (n, (sum, error)) in sums.iter().zip(errors).enumerate() {
-            // SAFETY: the caller provides R·N vectors of sums and errors.
-            unsafe {
-                sum.store(arguments.sums.add(offset(r, n)));
+        for r in 0..R {
+            for n in 0..N {
+                sums[r][n].store(arguments.sums.add(offset(r, n)));
                 let target = arguments.errors.add(offset(r, n));
-                V::load(target).add(*error).store(target);
+                V::load(target).add(errors[r][n]).store(target);
             }
         }
     }

@@ -42,6 +42,7 @@ impl Enclosure {
     }
 
     /// Returns high + low within `radius`, normalised.
+    #[inline]
     pub(crate) fn new(high: f64, low: f64, radius: f64) -> Enclosure {
         let (high, low) = two_sum(high, low);
         if high.is_finite() && low.is_finite() { Enclosure { high, low, radius } } else { Enclosure::UNKNOWN }
@@ -89,6 +90,7 @@ impl Enclosure {
     }
 
     /// Returns the nearest double, if it is the same for all numbers.
+    #[inline]
     pub(crate) fn to_double(self) -> Option<f64> {
         if self.radius == 0.0 || self.underflow_binades().is_some() {
             return Some(self.high);

@@ -145,6 +145,7 @@ pub(crate) fn record_product(
 }
 
 /// Returns about 100 bits of a recorded result.
+#[inline]
 pub(crate) fn enclosure(handle: Handle) -> Enclosure {
     EXPRESSIONS.with_borrow(|expressions| match handle.product_element() {
         Some((product, place)) => expressions.products[product].elements[place],
