@@ -52,7 +52,9 @@ fn parameters_may_be_in_files_next_to_the_network() {
     for outside in ["../net.json", "/etc/hostname", ""] {
         net(outside);
         assert!(
-            run("nnlayer net nets/net.json --x 1,1").refusal().contains("is not a file in the folder of the network")
+            run("nnlayer net nets/net.json --x 1,1")
+                .refusal()
+                .contains("is not a file in the directory of the network")
         );
     }
     net("params.npz#q");

@@ -124,12 +124,12 @@ fn a_program_that_replies_and_does_not_end_times_out() {
 #[test]
 fn a_crash_is_reported_with_status_or_signal_and_standard_error() {
     let error =
-        refusal(sh("cat >/dev/null; echo one >&2; echo two >&2; exit 3"), Code::ProgramCrash, "ended with status 3");
+        refusal(sh("cat >/dev/null; echo one >&2; echo two >&2; exit 3"), Code::ProgramCrash, "exited with status 3");
     assert!(format!("{:?}", error.facts).contains("two"));
     refusal(sh("kill -SEGV $$"), Code::ProgramCrash, "signal 11 (SIGSEGV)");
-    refusal(sh(&format!("echo '{REPLY}'; exit 1")), Code::ProgramCrash, "ended with status 1");
-    refusal(sh("cat >/dev/null"), Code::ProgramCrash, "ended without a reply");
-    refusal(sh("echo; echo"), Code::ProgramCrash, "ended without a reply");
+    refusal(sh(&format!("echo '{REPLY}'; exit 1")), Code::ProgramCrash, "exited with status 1");
+    refusal(sh("cat >/dev/null"), Code::ProgramCrash, "exited without a reply");
+    refusal(sh("echo; echo"), Code::ProgramCrash, "exited without a reply");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn every_reason_why_a_program_cannot_start_has_its_own_error() {
     refusal(start("no-such-program-at-all"), Code::ProgramMissing, "program not found");
     refusal(start("python3 mine.py"), Code::ProgramMissing, "without quotes");
     refusal(start(&path("plain.py")), Code::ProgramNotExecutable, "chmod +x");
-    refusal(start(&path(".")), Code::ProgramNotExecutable, "folder");
+    refusal(start(&path(".")), Code::ProgramNotExecutable, "directory");
     refusal(program(&[], ProcessLifetime::PerRequest, LONG_TIMEOUT), Code::Usage, "no program");
     #[cfg(unix)]
     {
@@ -219,7 +219,7 @@ fn a_persistent_program_that_fails_is_reported() {
     let persistent = |script: &str| program(&["sh", "-c", script], ProcessLifetime::Persistent, Duration::from_secs(2));
     let mut once = persistent(&format!("read -r line; echo '{REPLY}'; exit 4"));
     once.evaluate(&one_point()).unwrap();
-    refusal(once, Code::ProgramCrash, "ended with status 4");
+    refusal(once, Code::ProgramCrash, "exited with status 4");
     refusal(persistent("read -r line; sleep 300"), Code::ProgramTimeout, "2 s");
     // The surplus lines reach the reader at some time, not at a known one: ask until they have.
     let mut talkative = persistent(&format!("yes '{REPLY}'"));

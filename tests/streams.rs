@@ -88,7 +88,7 @@ fn a_program_that_does_not_read_its_input_does_not_end_nnlayer() {
     let digits = "--x fixtures/digits/x.npy --w fixtures/digits/w.npy";
     let ran = shell(&format!("nnlayer gradcheck --layer affine {digits} -- sh -c 'exec <&-; exit 3'"));
     assert_eq!(ran.status, 2, "{}", ran.stderr);
-    assert!(ran.stderr.contains("ended with status 3"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("exited with status 3"), "{}", ran.stderr);
 }
 
 #[test]

@@ -155,11 +155,11 @@ fn incompatible_shards_are_refused_by_name() {
         ),
         (
             vec![json!({"loss": 1, "divisor": 2}), json!({"loss": 1})],
-            "standard input:2: has no divisor, but standard input:1 has means",
+            "standard input:2: has no divisor, but standard input:1 does",
         ),
         (
             vec![json!({"loss": 1}), json!({"loss": 1, "divisor": 2})],
-            "standard input:2: has means, but standard input:1 has sums",
+            "standard input:2: has a divisor, but standard input:1 does not",
         ),
         (vec![json!({"y": [1]})], "standard input:1: has no results to sum"),
         (vec![json!([1])], "standard input:1:1: expected an object with results by name"),

@@ -177,7 +177,7 @@ fn networks_and_options_that_cannot_be_trained_are_refused() {
     refused(affine, &[], "it does not end in a loss");
     let loss = format!("{affine},{{\"kind\":\"softmax-xent\"}}");
     refused(&loss, &[], "layer affine1: w: expected 64 rows to match the 64 inputs of x, got 1");
-    refused(&loss, &["--x", "1;2"], "the argument '--x <X>' cannot be used multiple times");
+    refused(&loss, &["--x", "1;2"], "--x: cannot be used multiple times");
     refused(&loss, &["--batch", "0"], "expected an integer from 1 to 2⁵³ − 1, got \"0\"");
     refused(&loss, &["--lr", "nan"], "expected a non-negative number, got \"nan\"");
     let held = train(&fixture("train/begin.json"), &out, &["--held-x", "1,2", "--held-t", "1"]);

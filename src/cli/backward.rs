@@ -15,8 +15,8 @@ pub(super) const COMMAND: Subcommand =
     Subcommand { name: "backward", group: Group::Chains, command, parse: Parse::Options(parse) };
 
 const HELP: &str = "\
-Runs the tape again and goes back from its end: the upstream gradient of a layer is the gradient at the input of the \
-next. Results are named by their layer, as in affine1.dw; --json writes an object for each layer.
+Recomputes the forward pass of the tape, then the backward pass from the last layer to the first: the upstream \
+gradient of a layer is the gradient at the input of the next. Results are named by their layer, as in affine1.dw; --json writes an object for each layer.
 
 --check compares the gradients end to end with numerical differentiation, and names the layer that is wrong. It \
 checks the gradients that the tape has, if any; give the --dout that they were computed with.

@@ -23,7 +23,7 @@ Example:
   $ nnlayer compare 1,2,3.5 1,2,3
   FAIL (3): 1 of 3 entries differs, |a − b| ≤ 1e-12 + 1e-10·|b|
     worst at [2]: a 3.5, b 3, error 0.5 (1125899906842624 ulp)
-    |a − b|: mean 0.167, 50 % 0, 90 % 0.5, 99 % 0.5, maximum 0.5";
+    |a − b|: mean 0.167, median 0, 90th percentile 0.5, 99th 0.5, maximum 0.5";
 
 fn command() -> Command {
     let position = |name: &'static str, help: &'static str| Arg::new(name).required(true).value_name(name).help(help);

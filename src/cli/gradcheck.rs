@@ -42,9 +42,8 @@ fn command() -> Command {
     let settings: Vec<Arg> =
         LAYERS.iter().flat_map(|spec| spec.settings.iter().map(setting)).filter(&mut is_new).collect();
     let settings = settings.into_iter().map(|setting| setting.hide_short_help(true));
-    let command = Command::new(COMMAND.name)
-        .about("Check the gradients of a layer or of your program against numerical differentiation")
-        .args(own_options());
+    let command =
+        Command::new(COMMAND.name).about("Check the gradients of a layer or a program numerically").args(own_options());
     let command = under("Operands, random by default", operands, command);
     let command = under("Settings of the layer", settings, command);
     under("Options", io_options(), command)
@@ -73,7 +72,7 @@ fn own_options() -> Vec<Arg> {
         .num_args(1..),
         option("seed", "N", "random seed (default 1)"),
         choice("precision", "TYPE", &["f64", "f32"], "precision of the program: f64 (default) or f32"),
-        flag("persistent", "start the program once; it answers each line with a line"),
+        flag("persistent", "start the program once; it replies to each line with one line"),
         option("timeout", "SECONDS", "time limit for each request (default 10)"),
         flag("json", "write one JSON object on one line"),
         flag("pretty", "write indented JSON"),

@@ -52,7 +52,7 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Option<GraphRequest>, Error>
 fn picture(path: &str) -> Result<&'static Picture, Error> {
     let extension = std::path::Path::new(path).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     PICTURES.iter().find(|picture| picture.extension.eq_ignore_ascii_case(extension)).ok_or_else(|| {
-        Error::new(Code::OutFormat, format!("{extension:?} is not an extension of a picture format"))
+        Error::new(Code::OutFormat, format!("unsupported picture format {extension:?}"))
             .with_operand(&Name::new("graph"))
             .with_origin(path)
             .tip(format!(

@@ -58,7 +58,9 @@ fn dout(spec: &LayerSpec) -> Arg {
         (ScalarDout::LocalFactors(_), _) => {
             "upstream gradient ∂L/∂y, of y's shape, or `ones` (default); a number scales the local factors, as in np.dot"
         }
-        (ScalarDout::Fills, false) => "upstream gradient ∂L/∂y, of y's shape, or `ones` (default); a number fills it",
+        (ScalarDout::Fills, false) => {
+            "upstream gradient ∂L/∂y, of y's shape, or `ones` (default); a number is used for every entry"
+        }
         (ScalarDout::Fills, true) => "upstream gradient of the loss, 1 by default",
     };
     option("dout", "DOUT", help.split(';').next().unwrap_or_default()).long_help(help)

@@ -25,13 +25,13 @@ const HELP: &str = "\
 A network is a tape without saved values:
   {\"nnlayer-tape\":1,\"layers\":[
     {\"kind\":\"affine\",\"params\":{\"w\":[[1,2]],\"b\":[0,0]}},{\"kind\":\"relu\"}]}
-A parameter may be a string that names an array in another file of its folder: \"params.npz#fc1.w\".
+A parameter may be a string that names an array in another file of its directory: \"params.npz#fc1.w\".
 
 --init writes affine layers of these sizes, with an activation between them and softmax-xent at the end. W is \
 uniform in ±√(6/in) before a relu (He), otherwise in ±√(6/(in+out)) (Xavier); b is 0.
 
 --ndjson reads x and t from each record, and writes what a single layer would: y, loss, and dx, the gradient of x. \
-Results inside the network are written if --only names them: fc1.dw, or dw for the dw of every layer. --only y needs \
+Results of inner layers are written if --only names them: fc1.dw, or dw for the dw of every layer. --only y needs \
 no targets.
 
 Examples:
@@ -57,7 +57,7 @@ fn command() -> Command {
     let modes = modes.chain(ndjson::options().map(|arg| arg.conflicts_with("init")));
     let checks = request::chain_check().map(|arg| arg.conflicts_with_all(["init", "forward"]));
     let command = Command::new(COMMAND.name)
-        .about("Run a network from a file forward and backward, or create a new one")
+        .about("Run a network forward and backward, or create one")
         .arg(file)
         .disable_help_flag(true)
         .after_long_help(keep_indented_lines(HELP));

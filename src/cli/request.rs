@@ -139,7 +139,7 @@ pub(super) fn in_format(matches: &ArgMatches) -> Option<&'static dyn Format> {
 fn writable(path: &str) -> Result<&'static dyn Format, Error> {
     let extension = Path::new(path).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     format::find_by_extension(extension).filter(|format| format.can_write()).ok_or_else(|| {
-        Error::new(Code::OutFormat, format!("{extension:?} is not an extension of a format that can be written"))
+        Error::new(Code::OutFormat, format!("unsupported output format {extension:?}"))
             .with_operand(&Name::new("out"))
             .with_origin(path)
             .tip("write to a .json, .npz, .npy or .csv file")

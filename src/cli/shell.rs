@@ -63,7 +63,7 @@ fn man() -> Command {
                 .long("out")
                 .value_name("FOLDER")
                 .conflicts_with("page")
-                .help("write all pages into a folder: nnlayer.1, nnlayer-affine.1, …"),
+                .help("write all pages into a directory: nnlayer.1, nnlayer-affine.1, …"),
         )
         .args(message_options())
         .disable_help_flag(true)

@@ -19,9 +19,9 @@ pub(super) const COMMAND: Subcommand =
 const HELP: &str = "\
 Batches follow the order of the file or, with --shuffle, a random order for each epoch; the last batch may be \
 smaller. The gradient is that of the mean loss of a batch, unless the loss of the network has \"reduction\":\"sum\". \
-Loss and accuracy of an epoch are measured on its batches during the epoch; --held-x and --held-t are samples that \
-are measured after each epoch and not learnt from. After each epoch, --out is replaced by a checkpoint, which is a \
-network. --resume continues from it, and gives the same bits as a training without interruption.
+Loss and accuracy of an epoch are measured on its batches during the epoch. --held-x and --held-t give held-out \
+samples, which are evaluated after each epoch and not used for training. After each epoch, --out is replaced by a \
+checkpoint, which is a network. --resume continues from it, and gives the same bits as an uninterrupted run.
 
 Example:
   $ nnlayer net --init 64,32,10 --seed 1 --out net.json
@@ -33,8 +33,11 @@ fn command() -> Command {
         .arg(Arg::new("document").value_name("NETWORK").required(true).help("network to start with"))
         .arg(option("x", "X", "samples, one per row").required(true))
         .arg(option("t", "T", "targets of the samples").required(true))
-        .arg(option("held-x", "X", "samples that are measured and not learnt from").requires("held-t"))
-        .arg(option("held-t", "T", "targets of these samples").requires("held-x"))
+        .arg(
+            option("held-x", "X", "held-out samples, evaluated after each epoch and not used for training")
+                .requires("held-t"),
+        )
+        .arg(option("held-t", "T", "targets of the held-out samples").requires("held-x"))
         .arg(option("epochs", "N", "number of passes over all samples, 1 by default"))
         .arg(option("batch", "N", "number of samples per step, 32 by default"))
         .arg(learning_rate().help("learning rate, 0.1 by default"))

@@ -30,20 +30,36 @@ pub(super) fn peek<'a>(args: &'a [OsString], option: &str) -> Option<&'a str> {
 fn usage_error(parsed: &clap::Error) -> Error {
     let rendered = parsed.render().to_string();
     let first = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    let mut error = Error::new(Code::Usage, first.trim_end_matches(':').replace("' -", "'-"));
-    let said: Vec<&str> = rendered.lines().skip(1).map(str::trim).filter(|line| !line.is_empty()).collect();
-    for line in &said {
+    let message = first.trim_end_matches(':').replace("' -", "'-");
+    let mut error = match invalid_option(parsed) {
+        Some(option) => Error::new(Code::Usage, without_option(&message, option)).with_operand(&operand(option)),
+        None => Error::new(Code::Usage, message),
+    };
+    for line in rendered.lines().skip(1).map(str::trim).filter(|line| !line.is_empty()) {
         match line.strip_prefix("tip: ") {
             Some(tip) => error = error.tip(tip),
             None if line.starts_with("For more information") => {}
-            None => error = error.fact(*line),
-        }
-    }
-    if let Some(ContextValue::String(option)) = parsed.get(ContextKind::InvalidArg) {
-        let name = option.trim_start_matches('-').split([' ', '=']).next().unwrap_or_default();
-        if option.starts_with("--") && parsed.kind() != ErrorKind::UnknownArgument {
-            error = error.with_operand(&Name::new(name));
+            None => error = error.fact(line),
         }
     }
     error.tip("--help lists commands and options")
+}
+
+/// Returns the option that the parser refuses, as its usage shows it: `--dout <DOUT>`.
+fn invalid_option(parsed: &clap::Error) -> Option<&str> {
+    match parsed.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) if parsed.kind() != ErrorKind::UnknownArgument => {
+            Some(option.as_str()).filter(|option| option.starts_with("--"))
+        }
+        _ => None,
+    }
+}
+
+fn operand(option: &str) -> Name {
+    Name::new(option.trim_start_matches('-').split([' ', '=', '[']).next().unwrap_or_default())
+}
+
+/// Removes from the message the option, which is printed before it.
+fn without_option(message: &str, option: &str) -> String {
+    message.replace(&format!("the argument '{option}' "), "").replace(&format!(" for '{option}'"), "")
 }

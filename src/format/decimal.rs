@@ -278,7 +278,7 @@ fn matrix(list: Vec<Node>, pointer: &str) -> Result<(Vec<usize>, Elements), Erro
             (length, _) => {
                 let what = match length {
                     Some(length) => {
-                        format!("row {n} has {}, but the first has {width}", format_count(length, "column"))
+                        format!("row {n} has {}, but row 0 has {width}", format_count(length, "column"))
                     }
                     None => format!("row {n} is not an array"),
                 };

@@ -99,7 +99,7 @@ fn read_header(source: &mut Source<'_>) -> Result<(Metadata, u64), Error> {
     source.read_exact(&mut text).map_err(|error| decode_error(&error))?;
     match serde_json::from_slice(&text) {
         Ok(header) => Ok((header, LENGTH_BYTES + length)),
-        Err(_) => Err(damaged("its header is invalid or contradicts itself")),
+        Err(_) => Err(damaged("its header is invalid or inconsistent")),
     }
 }
 

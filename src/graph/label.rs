@@ -12,9 +12,9 @@ const MAX_NAME_CHARS: usize = 24;
 /// Returns the explanations below a graph.
 pub(super) fn legend(graph: &Graph) -> impl Iterator<Item = &str> {
     let first = if graph.backward {
-        "above a line the value forward, below it the gradient backward"
+        "above each line: forward value; below: gradient"
     } else {
-        "above a line the value forward"
+        "above each line: forward value"
     };
     std::iter::once(first).chain(graph.notes.iter().map(String::as_str))
 }

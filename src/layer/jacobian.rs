@@ -38,7 +38,7 @@ pub fn jacobians(
         return Err(Error::new(
             Code::Usage,
             format!(
-                "the derivatives of {rows} outputs by {columns} inputs have {entries} entries; at most {MAX_ENTRIES} are computed"
+                "the derivatives of {rows} outputs with respect to {columns} inputs have {entries} entries; at most {MAX_ENTRIES} are computed"
             ),
         )
         .with_operand(&Name::new("jacobian"))

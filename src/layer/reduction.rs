@@ -20,7 +20,7 @@ pub(super) const REDUCTION: Setting = Setting {
 pub(super) const EMPTY: Setting = Setting {
     name: "empty",
     kind: Kind::Choice(&["error", "nan", "zero"]),
-    doc: "mean over no rows: error (default), nan or zero",
+    doc: "mean if no row counts: error (default), nan or zero",
 };
 
 /// Reduction of the rows' losses.
@@ -93,7 +93,7 @@ impl Reduction {
         }
         Err(Error::new(Code::EmptyMean, format!("the mean is undefined: {reason}"))
             .with_operand(&Name::new(REDUCTION.name))
-            .tip("choose the mean over no rows with --empty nan or --empty zero, or use --reduction sum"))
+            .tip("use --empty nan or --empty zero to define it, or use --reduction sum"))
     }
 
     /// Returns the shape of the loss of `rows` rows of an operand of rank `rank`.

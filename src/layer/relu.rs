@@ -6,7 +6,7 @@
 //! - Refuses: nothing; NaN gives NaN.
 //! - Accuracy: exact.
 //! - Source: V. Nair and G. Hinton (2010), Rectified linear units improve restricted Boltzmann machines; the gradient at 0
-//!   as PyTorch and TensorFlow have it.
+//!   as in PyTorch and TensorFlow.
 //!
 //! ```
 //! use ndarray::array;
@@ -57,7 +57,7 @@ dx = dout where x > 0, else 0  (2×3)
             prints: "{\"y\":[0.0,0.0,1e-300],\"dx\":[0.0,0.0,1.0]}\n",
         },
     ],
-    source: "Nair and Hinton 2010; the gradient at 0 is 0, as PyTorch and TensorFlow have it",
+    source: "Nair and Hinton 2010; the gradient at 0 is 0, as in PyTorch and TensorFlow",
     build: |_| Ok(Box::new(Relu) as Box<dyn AnyLayer>),
 };
 

@@ -2,7 +2,7 @@
 //!
 //! - Forward: y = softmax(x), loss = −Σ E·log_softmax(x)/d with E = ((1 − ls)·t + ls/C)·w per entry, ignored rows 0.
 //! - Backward: dx = (y·Σ_row E − E)/d, without options y·Σt − t, the article's y − t.
-//! - Shapes: x (N, C) or (C); t as x, or class indices (N) or a scalar; weight (C); loss a scalar, with `none` (N).
+//! - Shapes: x (N, C) or (C); t of the shape of x, or class indices (N) or a scalar; weight (C); loss a scalar, with `none` (N).
 //! - Refuses: targets or weights whose shape does not match x, indices out of range, +inf or a row of only −inf, a smoothing outside
 //!   [0, 1], ignore-index with dense targets, the mean over no rows.
 //! - Accuracy: y within 2 ulp, a loss of one term within 2 ulp for any logits.
@@ -45,7 +45,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     logit_gradient: None,
     slots: &[
         Slot::input(Name::X, "(N×C) or (C)", "y·Σt − t", "logits"),
-        Slot::targets("as x, or (N) indices"),
+        Slot::targets("same shape as x, or (N) for class indices"),
         Slot {
             name: Name::WEIGHT,
             role: Role::Constant,

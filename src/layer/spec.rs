@@ -99,7 +99,7 @@ impl Slot {
 
     /// Returns the targets of a loss.
     pub const fn targets(shape: &'static str) -> Slot {
-        let doc = "targets: one-hot or soft rows, or one class index per row";
+        let doc = "targets (one-hot, soft or class indices)";
         Slot { name: Name::T, role: Role::Target, shape, optional: false, gradient: None, doc }
     }
 }

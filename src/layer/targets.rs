@@ -185,14 +185,14 @@ fn dense_mismatch(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name) -> Error {
 }
 
 fn index_mismatch(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, samples: usize) -> Error {
+    let indices = if samples == 1 { "1 class index".to_owned() } else { format!("{samples} class indices") };
+    let (expected, got) = match t.ndim() {
+        0 => (format!("a vector of {indices}"), "a scalar".to_owned()),
+        _ => (indices, t.len().to_string()),
+    };
     let error = Error::new(
         Code::Shape,
-        format!(
-            "expected {samples} class {}, one for each row of {of} {}, got {}",
-            if samples == 1 { "index" } else { "indices" },
-            format_shape(output.shape()),
-            t.len()
-        ),
+        format!("expected {expected}, one for each row of {of} {}, got {got}", format_shape(output.shape())),
     )
     .with_operand(&Name::T)
     .with_shape(&Name::T, t.shape())

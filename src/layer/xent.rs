@@ -2,7 +2,7 @@
 //!
 //! - Forward: loss = −Σ t·log(y + eps), 0·log 0 = 0.
 //! - Backward: dy = −t/(y + eps); and dx = y·Σt − t, the gradient at the input of the softmax that made y, without eps.
-//! - Shapes: y (N, C) or (C); t as y, or class indices (N) or a scalar; loss a scalar, with `--reduction none` (N).
+//! - Shapes: y (N, C) or (C); t of the shape of y, or class indices (N) or a scalar; loss a scalar, with `--reduction none` (N).
 //! - Refuses: targets whose shape does not match y, indices out of range, eps below 0, the mean over no rows.
 //! - Accuracy: dy and a loss of one term within 2 ulp; the rounding error of y + eps is kept.
 //! - Source: the article's cross-entropy, `-np.sum(t * np.log(y + 1e-10))`, and its gradient y − t.
@@ -45,7 +45,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     logit_gradient: Some("y·Σt − t"),
     slots: &[
         Slot::input(Name::Y, "(N×C) or (C)", "−t / (y + eps)", "probabilities, such as the output of softmax"),
-        Slot::targets("as y, or (N) indices"),
+        Slot::targets("same shape as y, or (N) for class indices"),
     ],
     settings: &[REDUCTION, EPS, T_KIND, EMPTY],
     scalar_dout: ScalarDout::Fills,

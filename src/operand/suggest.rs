@@ -8,12 +8,12 @@ pub(super) fn missing_file(path: &str) -> Error {
     let typed = Path::new(path);
     let folder = typed.parent().filter(|folder| !folder.as_os_str().is_empty());
     if folder.is_some_and(|folder| !folder.is_dir()) {
-        return error.tip(format!("the folder {} does not exist", folder.unwrap_or(typed).display()));
+        return error.tip(format!("the directory {} does not exist", folder.unwrap_or(typed).display()));
     }
     let Some(name) = typed.file_name().and_then(|name| name.to_str()) else { return error };
     match suggest_name(folder.unwrap_or(Path::new(".")), name) {
         Some(similar) => error.tip(format!("did you mean {}?", typed.with_file_name(similar).display())),
-        None => error.tip("write numbers as 1,2;3,4; paths are relative to the current folder"),
+        None => error.tip("write numbers as 1,2;3,4; paths are relative to the current directory"),
     }
 }
 

@@ -59,7 +59,7 @@ fn write_pair(
         let [median, p90, p99, max] = entries.quantiles.map(format_short);
         if entries.count > 1 {
             let mean = format_short(entries.mean);
-            writeln!(out, "  |a − b|: mean {mean}, 50 % {median}, 90 % {p90}, 99 % {p99}, maximum {max}")?;
+            writeln!(out, "  |a − b|: mean {mean}, median {median}, 90th percentile {p90}, 99th {p99}, maximum {max}")?;
         }
     } else if entries.outside == 0 && entries.count > 0 {
         writeln!(out, "  a and b are equal")?;

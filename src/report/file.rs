@@ -14,7 +14,7 @@ pub fn write_file(path: &str, content: impl FnOnce(&mut dyn Write) -> io::Result
         let reason = error.split(" at path ").next().unwrap_or_default();
         Error::new(Code::WriteFailed, format!("cannot be written: {reason}"))
             .with_origin(path)
-            .tip("check the free space and the permissions of the folder; an existing file is unchanged")
+            .tip("check the free space and the permissions of the directory; an existing file is unchanged")
     };
     // A symbolic link stays, and the file it points to is replaced.
     let target = fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));

@@ -52,7 +52,7 @@ pub(crate) fn admit(job: &Job) -> Result<(), Error> {
     if job.tape.is_some() {
         return Err(Error::new(
             Code::Usage,
-            "cannot be used with a tape on standard input: it is computed of one layer",
+            "cannot be used with a tape on standard input: it is computed for one layer",
         )
         .with_operand(&Name::new("jacobian"))
         .tip("give the layer's operands as options or as a plain matrix"));

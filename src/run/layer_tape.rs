@@ -63,7 +63,7 @@ fn input_from(request: &LayerRequest, tape: &Tape, source: &str) -> Result<Opera
         return Err(Error::new(Code::Usage, format!("the tape's last layer already provides {input}"))
             .with_operand(input)
             .with_origin(label)
-            .tip(format!("leave out --{input} to extend the tape, or leave out the tape to start anew")));
+            .tip(format!("leave out --{input} to extend the tape, or leave out the tape to start a new one")));
     }
     if let Some(precision) = request.explicit_precision.filter(|precision| *precision != tape.precision) {
         let message = format!("is {}, but the tape is computed in {}", precision.name(), tape.precision.name());

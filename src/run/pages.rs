@@ -21,10 +21,10 @@ pub(crate) fn run(Arguments { pages, folder }: &Arguments, out: &mut dyn Write) 
     let option = Name::new("out");
     if let Some(folder) = folder {
         fs::create_dir_all(folder).map_err(|error| {
-            Error::new(Code::WriteFailed, format!("the folder cannot be created: {error}"))
+            Error::new(Code::WriteFailed, format!("the directory cannot be created: {error}"))
                 .with_operand(&option)
                 .with_origin(folder)
-                .tip("name a folder that can be written")
+                .tip("name a directory that can be written")
         })?;
     }
     for (name, page) in pages {

@@ -55,7 +55,7 @@ pub(crate) fn headers<'a>(
         _ => &[],
     };
     let registered: Vec<_> = spec.results().collect();
-    let formulas = [local, &layer.formulas(at), &registered, &[(Name::DIVISOR, "what the mean divides by")]].concat();
+    let formulas = [local, &layer.formulas(at), &registered, &[(Name::DIVISOR, "divisor of the mean")]].concat();
     let formula = |name: &Name| {
         let formula = formulas.iter().find(|(known, _)| known == name).map_or("", |(_, formula)| *formula);
         if is_mean && (*name == Name::LOSS || spec.is_gradient(name)) {

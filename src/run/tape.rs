@@ -22,10 +22,10 @@ pub(crate) fn read(reader: &mut OperandReader<'_>, source: &str, allows_files: b
     let mut array = |name: &Name, text: &str| -> Result<ArrayD<f64>, Error> {
         let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
         if text.is_empty() || !Path::new(text).components().all(is_plain) {
-            return Err(Error::new(Code::Tape, format!("{text:?} is not a file in the folder of the network"))
+            return Err(Error::new(Code::Tape, format!("{text:?} is not a file in the directory of the network"))
                 .with_operand(name)
                 .with_origin(label.as_str())
-                .tip("give a path relative to that folder, without ..: params.npz#fc1.w"));
+                .tip("give a path relative to that directory, without ..: params.npz#fc1.w"));
         }
         let path = folder.join(text);
         Ok(reader.read(name, &format!("@{}", path.display()), std::slice::from_ref(name))?.value)

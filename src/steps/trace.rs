@@ -98,7 +98,7 @@ fn require_traceable_size(run: &LayerRun<'_>) -> Result<(), Error> {
     let message = format!("the steps of {count} numbers are too many; the maximum is {MAX_TRACED_ENTRIES}");
     Err(Error::new(Code::Usage, message)
         .with_operand(&Name::new("steps"))
-        .tip("use a few rows of the input; the steps of every row are alike"))
+        .tip("use a few rows of the input; the steps of every row have the same form"))
 }
 
 /// Returns the labels of the log's operands, results and named intermediate numbers.

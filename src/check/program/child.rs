@@ -132,11 +132,11 @@ impl ChildProcess {
         }
     }
 
-    /// Returns the error for a process that ended without a reply or failed.
+    /// Returns the error for a process that exited without a reply or failed.
     pub(super) fn explain_end(&mut self, deadline: Instant, timeout: Duration) -> Error {
         let Some(status) = self.wait(deadline) else { return self.kill_after_timeout(timeout) };
         let error = if status.success() {
-            Error::new(Code::ProgramCrash, "ended without a reply")
+            Error::new(Code::ProgramCrash, "exited without a reply")
                 .tip("reply with one line of JSON to each line of standard input, as docs/gradcheck-protocol.md says")
         } else {
             Error::new(Code::ProgramCrash, describe_status(status))
@@ -261,9 +261,9 @@ fn describe_status(status: ExitStatus) -> String {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
         let name = signal_hook::low_level::signal_name(signal).map_or_else(String::new, |name| format!(" ({name})"));
-        return format!("was ended by signal {signal}{name}");
+        return format!("was terminated by signal {signal}{name}");
     }
-    status.code().map_or_else(|| "failed".to_owned(), |code| format!("ended with status {code}"))
+    status.code().map_or_else(|| "failed".to_owned(), |code| format!("exited with status {code}"))
 }
 
 /// Returns the error for a program that cannot be started, with a tip for the usual causes.
@@ -280,7 +280,7 @@ fn start_error(program: &OsString, error: &io::Error) -> Error {
         ErrorKind::NotFound => {
             let missing = Error::new(Code::ProgramMissing, "program not found");
             if !is_path && path.exists() {
-                missing.tip(format!("write ./{shown} for a program in this folder"))
+                missing.tip(format!("write ./{shown} for a program in this directory"))
             } else if shown.contains(' ') {
                 missing
                     .tip("write the program and its arguments as separate words, without quotes: -- python3 affine.py")
@@ -288,7 +288,7 @@ fn start_error(program: &OsString, error: &io::Error) -> Error {
                 missing.tip(usage)
             }
         }
-        ErrorKind::PermissionDenied if path.is_dir() => not_executable.tip("it is a folder; name a program in it"),
+        ErrorKind::PermissionDenied if path.is_dir() => not_executable.tip("it is a directory; name a program in it"),
         ErrorKind::PermissionDenied => not_executable
             .tip(format!("run chmod +x {shown} to make it executable, or name its interpreter: -- python3 {shown}")),
         // ENOEXEC: the file has neither machine code nor a #! line.

@@ -61,8 +61,8 @@ impl Drawing<'_> {
     }
 
     fn text(&self) -> String {
-        let mut legend = vec![("forward", "→ above a line: the value forward")];
-        legend.extend(self.graph.backward.then_some(("backward", "← below it: the gradient backward")));
+        let mut legend = vec![("forward", "→ above each line: forward value")];
+        legend.extend(self.graph.backward.then_some(("backward", "← below each line: gradient")));
         legend.extend(self.graph.notes.iter().map(|note| ("", note.as_str())));
         let lines = i32::try_from(legend.len()).unwrap_or(0);
         let legend_width = legend.iter().map(|(_, line)| chars(line) * 7).max().unwrap_or(0);

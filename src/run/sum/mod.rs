@@ -185,8 +185,8 @@ impl ShardSum {
                 total.add(value);
                 Ok(Some(value))
             }
-            (None, Some(_)) => Err(self.mismatch(label, format!("has means, but {} has sums", self.first))),
-            (Some(_), None) => Err(self.mismatch(label, format!("has no divisor, but {} has means", self.first))),
+            (None, Some(_)) => Err(self.mismatch(label, format!("has a divisor, but {} does not", self.first))),
+            (Some(_), None) => Err(self.mismatch(label, format!("has no divisor, but {} does", self.first))),
         }
     }
 
