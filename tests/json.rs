@@ -1,4 +1,4 @@
-//! The JSON reader accepts what RFC 8259 has as JSON and refuses what it has not; `docs/json.md` says where it goes beyond.
+//! The JSON reader accepts exactly the documents of RFC 8259, except for the deviations listed in `docs/json.md`.
 
 use crate::support::{fixture, piped};
 use nnlayer::format::json::parse;
@@ -7,8 +7,9 @@ use serde_json::Value;
 struct Case {
     name: String,
     bytes: Vec<u8>,
-    /// True if it must be read; the error code, where that is known.
+    /// True if the reader must accept it.
     accepted: bool,
+    /// Expected error code, if the fixture states one.
     code: Option<String>,
 }
 
@@ -32,16 +33,16 @@ fn cases() -> Vec<Case> {
         .collect()
 }
 
-/// The case inside of something, where it may stand there.
-fn inside(case: &Case, before: &str, behind: &str) -> Option<Vec<u8>> {
-    let alone = ["n_empty", "n_blanks", "i_byte_order_mark"].contains(&case.name.as_str())
+/// Returns the case between two texts; `None` if its meaning depends on being a whole document.
+fn embedded(case: &Case, before: &str, after: &str) -> Option<Vec<u8>> {
+    let only_whole = ["n_empty", "n_blanks", "i_byte_order_mark"].contains(&case.name.as_str())
         || case.name.contains("utf16")
         || case.name.contains("utf32");
-    (!alone).then(|| [before.as_bytes(), &case.bytes, behind.as_bytes()].concat())
+    (!only_whole).then(|| [before.as_bytes(), &case.bytes, after.as_bytes()].concat())
 }
 
 #[test]
-fn what_is_json_is_read_and_what_is_not_is_refused() {
+fn valid_documents_are_accepted_and_invalid_ones_rejected() {
     let cases = cases();
     assert!(
         cases.iter().filter(|case| case.accepted).count() > 80
@@ -50,21 +51,21 @@ fn what_is_json_is_read_and_what_is_not_is_refused() {
     for case in cases {
         match (parse(&case.bytes, ""), case.accepted) {
             (Ok(_), true) => {}
-            (Err(fault), false) => {
+            (Err(error), false) => {
                 if let Some(code) = &case.code {
-                    assert_eq!(fault.code.as_str(), code, "{}", case.name);
+                    assert_eq!(error.code.as_str(), code, "{}", case.name);
                 }
             }
-            (Ok(_), false) => panic!("{} is read", case.name),
-            (Err(fault), true) => panic!("{} is refused: {}", case.name, fault.message),
+            (Ok(_), false) => panic!("{} is accepted", case.name),
+            (Err(error), true) => panic!("{} is rejected: {}", case.name, error.message),
         }
     }
 }
 
 #[test]
-fn it_is_the_same_wherever_it_stands() {
+fn the_verdict_is_the_same_inside_other_values() {
     for case in cases() {
-        for (before, behind) in [
+        for (before, after) in [
             ("[", "]"),
             ("[[0,", "],[1,2]]"),
             ("[1,2,", ",3]"),
@@ -72,16 +73,16 @@ fn it_is_the_same_wherever_it_stands() {
             ("{\"k\":", "}"),
             ("{\"a\":[1],\"b\":[", "]}"),
         ] {
-            let Some(bytes) = inside(&case, before, behind) else { continue };
-            assert_eq!(parse(&bytes, "").is_ok(), case.accepted, "{before}{}{behind}", case.name);
+            let Some(bytes) = embedded(&case, before, after) else { continue };
+            assert_eq!(parse(&bytes, "").is_ok(), case.accepted, "{before}{}{after}", case.name);
         }
     }
 }
 
 #[test]
-fn it_is_the_same_where_nobody_looks_at_it() {
+fn the_verdict_is_the_same_under_an_unused_key() {
     for case in cases() {
-        let Some(bytes) = inside(&case, "{\"k\":", ",\"x\":[0,0]}") else { continue };
+        let Some(bytes) = embedded(&case, "{\"k\":", ",\"x\":[0,0]}") else { continue };
         let ran = piped(&bytes, &["softmax", "--only", "y", "--json", "--error-format", "json"]);
         assert_eq!(
             (ran.status == 0, ran.status == 2),
@@ -105,7 +106,7 @@ fn it_is_the_same_where_nobody_looks_at_it() {
 }
 
 #[test]
-fn what_is_read_beyond_the_standard_stands_in_the_table() {
+fn every_deviation_from_the_standard_is_documented() {
     let page = std::fs::read_to_string(fixture("../docs/json.md")).unwrap();
     for case in cases().iter().filter(|case| case.name.starts_with("i_")) {
         assert!(page.contains(&format!("`{}`", case.name)), "docs/json.md does not name {}", case.name);
@@ -113,7 +114,7 @@ fn what_is_read_beyond_the_standard_stands_in_the_table() {
 }
 
 #[test]
-fn other_notations_are_told_what_json_writes() {
+fn errors_suggest_the_json_notation() {
     for (text, tip) in [
         ("[nan]", "write \"NaN\""),
         ("[-inf]", "write \"-Infinity\""),

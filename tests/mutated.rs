@@ -1,5 +1,5 @@
-//! Files with something changed in them: read or refused, within a multiple of their size, and read back as they were read.
-//! The same is asked for longer, and by coverage, in `fuzz/`.
+//! Randomly mutated files are either read or rejected, with memory within a multiple of their size, and what is read survives a
+//! round trip. The targets in `fuzz/` test the same, guided by coverage.
 
 use crate::support::memory;
 use ndarray::{ArrayD, arr1, arr2};
@@ -11,52 +11,54 @@ use nnlayer::network::document;
 use nnlayer::operand::grammar::{OperandSpec, parse};
 use proptest::prelude::*;
 
-/// Buffers.
-const ALWAYS: usize = 2 << 20;
+/// Memory for buffers, which every input may use.
+const BASE_BYTES: usize = 2 << 20;
 
-fn times(format: &dyn Format) -> usize {
+/// Returns the number of bytes of memory that a reader may use for each byte of a file.
+fn max_expansion(format: &dyn Format) -> usize {
     if format.name() == ".npz" { 1032 * 8 + 200 } else { 200 }
 }
 
-/// A file of that format with two arrays, or one where it has no names.
-fn file(format: &dyn Format) -> Vec<u8> {
+/// Returns a file with two arrays, or one if the format has no names.
+fn valid_file(format: &dyn Format) -> Vec<u8> {
     if format.name() == ".safetensors" {
         let header = r#"{"x":{"dtype":"F64","shape":[2,1],"data_offsets":[0,16]},"w":{"dtype":"U8","shape":[],"data_offsets":[16,17]}}"#;
         return [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[1; 17]].concat();
     }
-    let both = Tensors::new()
+    let two_arrays = Tensors::new()
         .with(Name::X, arr2(&[[1.5, -0.0], [f64::NAN, 5e-324]]).into_dyn())
         .with(Name::W, arr1(&[f64::INFINITY, 1e22]).into_dyn());
-    let one = both.clone().into_iter().take(1).collect();
+    let one_array = two_arrays.clone().into_iter().take(1).collect();
     let mut bytes = Vec::new();
-    let arrays = if format.has_names() { &both } else { &one };
+    let arrays = if format.has_names() { &two_arrays } else { &one_array };
     format.write(&mut InMemoryArrays::from(arrays), OutputDtype::F64, &mut bytes).unwrap();
     bytes
 }
 
-/// A change of bytes: its kind, two places and a value.
-type Change = (u8, prop::sample::Index, prop::sample::Index, u8);
+/// A mutation of bytes: its kind, two positions and a value.
+type Mutation = (u8, prop::sample::Index, prop::sample::Index, u8);
 
-fn changes() -> impl Strategy<Value = Vec<Change>> {
+fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
     prop::collection::vec((0..5u8, any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 0..6)
 }
 
-fn changed(mut bytes: Vec<u8>, changes: &[Change], words: &[&str]) -> Vec<u8> {
-    for (what, here, there, with) in changes {
-        let (a, b) = (here.index(bytes.len() + 1), there.index(bytes.len() + 1));
+/// Deletes, repeats, inserts or changes bytes.
+fn mutate(mut bytes: Vec<u8>, mutations: &[Mutation], tokens: &[&str]) -> Vec<u8> {
+    for (kind, first, second, value) in mutations {
+        let (a, b) = (first.index(bytes.len() + 1), second.index(bytes.len() + 1));
         let (begin, end) = (a.min(b), a.max(b).min(a.min(b) + 40));
-        match what {
+        match kind {
             0 => drop(bytes.splice(begin..end, [])),
             1 => drop(bytes.splice(begin..begin, bytes[begin..end].to_vec())),
-            2 => drop(bytes.splice(begin..begin, words[usize::from(*with) % words.len()].bytes())),
-            3 => bytes.iter_mut().skip(begin).take(1).for_each(|byte| *byte = *with),
-            _ => bytes.iter_mut().skip(begin).take(1).for_each(|byte| *byte ^= 1 << (with % 8)),
+            2 => drop(bytes.splice(begin..begin, tokens[usize::from(*value) % tokens.len()].bytes())),
+            3 => bytes.iter_mut().skip(begin).take(1).for_each(|byte| *byte = *value),
+            _ => bytes.iter_mut().skip(begin).take(1).for_each(|byte| *byte ^= 1 << (value % 8)),
         }
     }
     bytes
 }
 
-const WORDS: &[&str] = &[
+const TOKENS: &[&str] = &[
     "[",
     "]",
     "{",
@@ -97,7 +99,7 @@ const WORDS: &[&str] = &[
     ".",
 ];
 
-fn same(a: &ArrayD<f64>, b: &ArrayD<f64>) -> bool {
+fn same_bits(a: &ArrayD<f64>, b: &ArrayD<f64>) -> bool {
     a.shape() == b.shape() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()))
 }
 
@@ -108,23 +110,23 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
-    fn files_of_every_format(which in 0..FORMATS.len(), changes in changes(), select in prop::sample::select(vec!["", "x", "w", "/x/0"])) {
-        let format = FORMATS[which];
-        let bytes = changed(file(format), &changes, WORDS);
-        let (found, most) = memory::peak_bytes(|| {
-            let _ = format.read_all_arrays(Source::bytes("it", &bytes));
-            let _ = format.read_names(Source::bytes("it", &bytes));
-            format.read(Source::bytes("it", &bytes), &Selector::parse(select), &[Name::X, Name::W])
+    fn files_of_every_format_are_read_within_their_memory_limit(format_index in 0..FORMATS.len(), mutations in mutations(), selector in prop::sample::select(vec!["", "x", "w", "/x/0"])) {
+        let format = FORMATS[format_index];
+        let bytes = mutate(valid_file(format), &mutations, TOKENS);
+        let (result, peak) = memory::peak_bytes(|| {
+            let _ = format.read_all_arrays(Source::bytes("input", &bytes));
+            let _ = format.read_names(Source::bytes("input", &bytes));
+            format.read(Source::bytes("input", &bytes), &Selector::parse(selector), &[Name::X, Name::W])
         });
-        prop_assert!(most <= ALWAYS + times(format) * bytes.len(), "{most} bytes for {}", bytes.len());
-        prop_assert!(changes.len() + usize::from(select == "/x/0") > 0 || found.is_ok() || !format.has_names(), "{found:?}");
+        prop_assert!(peak <= BASE_BYTES + max_expansion(format) * bytes.len(), "{peak} bytes for {}", bytes.len());
+        prop_assert!(mutations.len() + usize::from(selector == "/x/0") > 0 || result.is_ok() || !format.has_names(), "{result:?}");
         let writer = if format.can_write() { format } else { find_by_extension("npz").unwrap() };
-        if let Ok(found) = found {
-            let mut again = Vec::new();
-            writer.write(&mut InMemoryArrays::from(&Tensors::new().with(Name::X, found.value.clone())), OutputDtype::F64, &mut again).unwrap();
-            let again = writer.read(Source::bytes("it", &again), &Selector::Default, &[Name::X]).unwrap();
-            // A table has no scalars and no empty rows; numbers are the same.
-            let is_same = if writer.has_names() || writer.name() == ".npy" { same(&found.value, &again.value) } else {
+        if let Ok(found) = result {
+            let mut written = Vec::new();
+            writer.write(&mut InMemoryArrays::from(&Tensors::new().with(Name::X, found.value.clone())), OutputDtype::F64, &mut written).unwrap();
+            let again = writer.read(Source::bytes("input", &written), &Selector::Default, &[Name::X]).unwrap();
+            // A table has no scalars or empty rows, so only its numbers are compared.
+            let is_same = if writer.has_names() || writer.name() == ".npy" { same_bits(&found.value, &again.value) } else {
                 found.value.iter().zip(&again.value).all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()))
             };
             prop_assert!(is_same, "{} became {}", found.value, again.value);
@@ -132,48 +134,48 @@ proptest! {
     }
 
     #[test]
-    fn what_stands_behind_an_option(changes in changes()) {
-        let bytes = changed(b"1.5,-inf;nan 1e-3,+5;7;".to_vec(), &changes, WORDS);
+    fn literals_are_parsed_within_their_memory_limit(mutations in mutations()) {
+        let bytes = mutate(b"1.5,-inf;nan 1e-3,+5;7;".to_vec(), &mutations, TOKENS);
         let text = String::from_utf8_lossy(&bytes);
-        let (form, most) = memory::peak_bytes(|| parse(&text));
-        prop_assert!(most <= ALWAYS + 200 * text.len(), "{most}");
-        if let Ok(OperandSpec::Literal(values)) = form {
+        let (spec, peak) = memory::peak_bytes(|| parse(&text));
+        prop_assert!(peak <= BASE_BYTES + 200 * text.len(), "{peak}");
+        if let Ok(OperandSpec::Literal(values)) = spec {
             let row = |row: &[f64]| row.iter().map(|number| format!("{number:?}")).collect::<Vec<_>>().join(",");
             let flat: Vec<f64> = values.iter().copied().collect();
-            let typed = match *values.shape() {
+            let retyped = match *values.shape() {
                 [_, columns] => flat.chunks(columns).map(row).collect::<Vec<_>>().join(";") + ";",
                 _ => row(&flat),
             };
-            let Ok(OperandSpec::Literal(again)) = parse(&typed) else { return Err(TestCaseError::fail(typed)) };
-            prop_assert!(same(&values, &again), "{values} became {again}");
+            let Ok(OperandSpec::Literal(again)) = parse(&retyped) else { return Err(TestCaseError::fail(retyped)) };
+            prop_assert!(same_bits(&values, &again), "{values} became {again}");
         }
     }
 
     #[test]
-    fn tapes(changes in changes()) {
-        let bytes = changed(TAPE.as_bytes().to_vec(), &changes, WORDS);
-        let (tape, most) = memory::peak_bytes(|| document::read(&bytes, "it", None));
-        prop_assert!(most <= ALWAYS + 300 * bytes.len(), "{most}");
-        prop_assert!(tape.is_ok() || !changes.is_empty());
+    fn tapes_survive_a_round_trip(mutations in mutations()) {
+        let bytes = mutate(TAPE.as_bytes().to_vec(), &mutations, TOKENS);
+        let (tape, peak) = memory::peak_bytes(|| document::read(&bytes, "input", None));
+        prop_assert!(peak <= BASE_BYTES + 300 * bytes.len(), "{peak}");
+        prop_assert!(tape.is_ok() || !mutations.is_empty());
         if let Ok(tape) = tape {
             let (mut once, mut twice) = (Vec::new(), Vec::new());
             document::write(&tape, &mut once).unwrap();
-            document::write(&document::read(&once, "it", None).unwrap(), &mut twice).unwrap();
+            document::write(&document::read(&once, "input", None).unwrap(), &mut twice).unwrap();
             prop_assert_eq!(once, twice);
         }
     }
 
     #[test]
-    fn lines(changes in changes()) {
-        let bytes = changed(br#"{"x":[1,2],"t":0,"id":"a\u0062","note":{"k":[1,"x",null]}}"#.to_vec(), &changes, WORDS);
-        let what = |key: &str| KeyUse { slot: (key == "x").then_some(0), is_carried: key != "x" };
-        let (read, most) = memory::peak_bytes(|| parse_line(&bytes, 1, what));
-        prop_assert!(most <= ALWAYS + 200 * bytes.len(), "{most}");
-        prop_assert_eq!(read.is_ok(), json::parse(&bytes, "").is_ok());
-        if let Ok(Line::Record { carried, .. }) = read {
+    fn records_are_accepted_if_they_are_json(mutations in mutations()) {
+        let bytes = mutate(br#"{"x":[1,2],"t":0,"id":"a\u0062","note":{"k":[1,"x",null]}}"#.to_vec(), &mutations, TOKENS);
+        let key_use = |key: &str| KeyUse { slot: (key == "x").then_some(0), is_carried: key != "x" };
+        let (line, peak) = memory::peak_bytes(|| parse_line(&bytes, 1, key_use));
+        prop_assert!(peak <= BASE_BYTES + 200 * bytes.len(), "{peak}");
+        prop_assert_eq!(line.is_ok(), json::parse(&bytes, "").is_ok());
+        if let Ok(Line::Record { carried, .. }) = line {
             for entry in carried {
-                let alone = [b"{", entry.key_text, b":", entry.value_text, b"}"].concat();
-                prop_assert!(json::parse(&alone, "").is_ok(), "{}", String::from_utf8_lossy(&alone));
+                let document = [b"{", entry.key_text, b":", entry.value_text, b"}"].concat();
+                prop_assert!(json::parse(&document, "").is_ok(), "{}", String::from_utf8_lossy(&document));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `.csv`: what is read is written and read back bit for bit.
+//! `.csv` files: every array that is read survives a round trip, bit for bit.
 #![no_main]
 
 use nnlayer::format::csv::Csv;

@@ -1,4 +1,4 @@
-//! `1,2;3,4` and whatever else stands behind a matrix option: what is a literal is read back from its numbers.
+//! Values of matrix options, such as `1,2;3,4`: a literal survives being formatted and parsed again.
 #![no_main]
 
 use ndarray::ArrayD;
@@ -7,7 +7,7 @@ use nnlayer_fuzz::{bounded, same};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     if let Ok(OperandSpec::Literal(values)) = bounded(text.len(), 100, || parse(text)) {
-        let text = typed(&values);
+        let text = format_literal(&values);
         match parse(&text) {
             Ok(OperandSpec::Literal(again)) => assert!(same(&values, &again), "{values} became {again}"),
             other => panic!("{text} became {other:?}"),
@@ -15,7 +15,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     }
 });
 
-fn typed(values: &ArrayD<f64>) -> String {
+fn format_literal(values: &ArrayD<f64>) -> String {
     let row = |row: &[f64]| row.iter().map(|number| format!("{number:?}")).collect::<Vec<_>>().join(",");
     let flat: Vec<f64> = values.iter().copied().collect();
     match *values.shape() {

@@ -1,5 +1,5 @@
-//! Lines of NDJSON: a line is accepted if it is a JSON document, carried keys keep their text, and a line that fits the
-//! template of another is read as on its own.
+//! Lines of NDJSON: a line is accepted if it is a JSON document, carried keys keep their text, and a line that matches the
+//! template of another gives the same values as on its own.
 #![no_main]
 
 use nnlayer::format::json::{KeyUse, Line, Node, RecordTemplate, parse, parse_line};
@@ -17,7 +17,7 @@ fn bits(node: &Node) -> Vec<u64> {
     node.matrix("").expect("a template has numbers").iter().map(|value| value.to_bits()).collect()
 }
 
-/// Compares a line that is read with the template of another with the line on its own.
+/// Checks that reading a line with the template of another line gives the same values as reading it on its own.
 fn compare_with_template(first: &[u8], second: &[u8]) {
     if parse_line(first, 2, key_use).is_err() {
         return;
@@ -45,11 +45,11 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     assert_eq!(line.is_ok(), document.is_ok(), "{line:?} and {document:?}");
     let (Ok(Line::Record { values, carried }), Ok(document)) = (line, document) else { return };
     for member in &carried {
-        // The texts of a key and its value are a document with the same value.
-        let alone = [b"{", member.key_text, b":", member.value_text, b"}"].concat();
-        let alone = parse(&alone, "").expect("carried text is JSON");
+        // The texts of a key and its value form a document with the same value.
+        let member_document = [b"{", member.key_text, b":", member.value_text, b"}"].concat();
+        let parsed = parse(&member_document, "").expect("carried text is JSON");
         let pointer = format!("/{}", nnlayer::format::escape(&member.key));
-        assert!(alone.find(&pointer).is_ok() && document.find(&pointer).is_ok(), "{}", member.key);
+        assert!(parsed.find(&pointer).is_ok() && document.find(&pointer).is_ok(), "{}", member.key);
     }
     assert!(values.len() == 2);
 });

@@ -1,4 +1,4 @@
-//! `.npy`: what is read is written and read back bit for bit.
+//! `.npy` files: every array that is read survives a round trip, bit for bit.
 #![no_main]
 
 use nnlayer::format::npy::Npy;

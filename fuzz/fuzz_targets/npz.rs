@@ -1,4 +1,4 @@
-//! `.npz`: deflate makes at most 1032 bytes of one, and each of them may be a number of one byte, a double in memory.
+//! `.npz` files: deflate expands a byte to at most 1032 bytes, and each of these may be an integer that becomes a double.
 #![no_main]
 
 use nnlayer::format::npz::Npz;

@@ -1,4 +1,4 @@
-//! `.safetensors`, which is read only.
+//! `.safetensors` files, which nnlayer reads and does not write.
 #![no_main]
 
 use nnlayer::format::safetensors::Safetensors;
