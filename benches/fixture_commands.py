@@ -1,4 +1,4 @@
-"""Commands of the fixtures and documents, as the tests run them, and on large files, for same_results.py."""
+"""Commands for same_results.py: those of the fixtures and documents, as the tests run them, and commands on large files."""
 
 import array
 import itertools
@@ -6,7 +6,7 @@ import json
 import math
 import struct
 
-from random_commands import ELEMENTWISE, LAYERS, PICTURES, ROOT, Array, Case, Run, Shell, npy, npz
+from random_commands import ELEMENTWISE, LAYERS, GRAPH_EXTENSIONS, ROOT, Array, Case, Run, Shell, npy, npz
 
 FIXTURES = ROOT / "fixtures"
 
@@ -15,7 +15,7 @@ FIXTURES = ROOT / "fixtures"
 
 
 def case_arguments(command, options):
-    """The command line of a fixture's case, everything as one would type it (tests/support/cases.rs)."""
+    """Returns the command line of a fixture's case, with every operand as an option (tests/support/cases.rs)."""
     words = [command, "--json"]
     for name, value in options.items():
         if value is True:
@@ -43,30 +43,30 @@ def layer_fixtures():
 def other_fixtures():
     for case in read_cases("json"):
         data = case["text"].encode("utf-8", "surrogatepass") if "text" in case else bytes.fromhex(case["bytes"])
-        inside = b'{"k":' + data + b',"x":[0,0]}'
+        as_value = b'{"k":' + data + b',"x":[0,0]}'
         yield "fixtures/json", [
             Run([["softmax", "--x", "-", "--only", "y", "--json"]], data),
-            Run([["softmax", "--only", "y", "--json"]], inside),
-            Run([["softmax", "--ndjson", "--only", "y"]], inside),
+            Run([["softmax", "--only", "y", "--json"]], as_value),
+            Run([["softmax", "--ndjson", "--only", "y"]], as_value),
         ], {}
     for case in read_cases("sum"):
         lines = [json.dumps(shard).encode() for shard in case["shards"]]
-        turned = [lines[turn:] + lines[:turn] for turn in range(min(3, len(lines)))]
-        yield "fixtures/sum", [Run([["sum", "--json"]], b"\n".join(order)) for order in (*turned, lines[::-1])], {}
-    # The functions in two doubles and the powers have no command; their arguments are what elementwise layers are asked for.
+        rotations = [lines[shift:] + lines[:shift] for shift in range(min(3, len(lines)))]
+        yield "fixtures/sum", [Run([["sum", "--json"]], b"\n".join(order)) for order in (*rotations, lines[::-1])], {}
+    # The cases of double-double functions and exponentials have no command; elementwise layers are run on their arguments.
     for name in ("doubled", "exp"):
         values = [float(case["x"][0]) for case in read_cases(name) if isinstance(case["x"], list)]
         files = {"x.npy": npy(Array((len(values),), values))}
-        every = itertools.product((*ELEMENTWISE, "softmax"), ("f64", "f32", "exact"))
-        runs = [Run([[layer, "--x", "x.npy", "--json", "--precision", precision]]) for layer, precision in every]
+        combinations = itertools.product((*ELEMENTWISE, "softmax"), ("f64", "f32", "exact"))
+        runs = [Run([[layer, "--x", "x.npy", "--json", "--precision", precision]]) for layer, precision in combinations]
         yield f"fixtures/{name}", runs, files
     for case in json.loads((FIXTURES / "graph" / "values.json").read_text("utf-8")):
         words = case["command"].split()
-        yield "fixtures/graph", [Run([words + ["--level", "scalar", "--graph", "graph" + kind]]) for kind in PICTURES], {}
+        yield "fixtures/graph", [Run([words + ["--level", "scalar", "--graph", "graph" + kind]]) for kind in GRAPH_EXTENSIONS], {}
 
 
-# What tests/graph.rs draws for fixtures/graph.
-DRAWN = [
+# Commands of tests/graph.rs for fixtures/graph.
+GRAPH_COMMANDS = [
     "nnlayer softmax --x 1,2,3 --dout 1,0,0",
     "nnlayer softmax-xent --x 0.3,2.9,4 --t 0,0,1",
     "nnlayer xent --y 0.1,0.1,0.8 --t 0,0,1",
@@ -81,18 +81,18 @@ BATCH = "fixtures/train/begin.json --x fixtures/digits/x.npy --t fixtures/digits
 
 def shell_fixtures():
     links = {name: ROOT / name for name in ("fixtures", "examples")}
-    for command in DRAWN:
-        lines = [f"{command} --graph"] + [f"{command} --graph graph{kind}" for kind in PICTURES]
+    for command in GRAPH_COMMANDS:
+        lines = [f"{command} --graph"] + [f"{command} --graph graph{kind}" for kind in GRAPH_EXTENSIONS]
         yield "fixtures/graph", [Shell(line) for line in lines], {}, links
     lines = []
-    for more in ("", " --precision f32", " --precision exact"):
-        logits = f"nnlayer affine {DIGITS} --only y --json{more}"
-        loss = f"{logits} | nnlayer softmax-xent --t fixtures/digits/t.npy --json{more}"
-        lines += [loss, f"{loss} --reduction mean", f"{loss} | nnlayer affine {DIGITS} --dout -#dx --json{more}"]
+    for option in ("", " --precision f32", " --precision exact"):
+        logits = f"nnlayer affine {DIGITS} --only y --json{option}"
+        loss = f"{logits} | nnlayer softmax-xent --t fixtures/digits/t.npy --json{option}"
+        lines += [loss, f"{loss} --reduction mean", f"{loss} | nnlayer affine {DIGITS} --dout -#dx --json{option}"]
     lines += [f"nnlayer affine {DIGITS}", f"nnlayer affine {DIGITS.replace('x.npy', 'x.csv')} --out y.npz"]
     yield "fixtures/digits", [Shell(line) for line in lines], {}, links
     names = {"x": "x", "t": "t", "held-x": "held_x", "held-t": "held_t"}
-    parts = " ".join(f"--{option} fixtures/train/digits.npz#{name}" for option, name in names.items())
+    sample_options = " ".join(f"--{option} fixtures/train/digits.npz#{name}" for option, name in names.items())
     lines = [
         f"nnlayer train {BATCH} --batch 10 --lr 0.1 --json --out a.json",
         f"nnlayer train {BATCH} --batch 7 --lr 0.05 --seed 5 --shuffle --epochs 3 --out b.json",
@@ -103,19 +103,19 @@ def shell_fixtures():
         f"nnlayer net {BATCH} --tape | nnlayer step --lr 0.1",
         f"nnlayer net {BATCH} --json | nnlayer step fixtures/train/begin.json --gradients - --lr 0.1",
         "nnlayer net --init 64,32,10 --seed 1 --out net.json",
-        f"nnlayer train net.json {parts} --epochs 3 --lr 0.1 --out e.json",
+        f"nnlayer train net.json {sample_options} --epochs 3 --lr 0.1 --out e.json",
     ]
     yield "fixtures/train", [Shell(line) for line in lines], {}, links
 
 
 def console_commands(path):
-    """The commands of a document's console blocks (tests/support/console.rs)."""
-    commands, inside = [], False
+    """Returns the commands of a document's console blocks (tests/support/console.rs)."""
+    commands, in_block = [], False
     lines = iter(path.read_text("utf-8").splitlines())
     for line in lines:
         if line.lstrip().startswith("```"):
-            inside = not inside and line.strip() == "```console"
-        elif inside and line.startswith("$ "):
+            in_block = not in_block and line.strip() == "```console"
+        elif in_block and line.startswith("$ "):
             command = line[2:]
             while command.endswith("\\"):
                 command += "\n" + next(lines).removeprefix("> ")
@@ -124,15 +124,15 @@ def console_commands(path):
 
 
 def refusal_files():
-    """The files that the commands of tests/refusals.md read (tests/refusals.rs)."""
+    """Returns the files that the commands of tests/refusals.md read (tests/refusals.rs)."""
     chain = (
         b'{"nnlayer-tape":1,"layers":[\n {"kind":"affine","name":"fc1","params":{"w":[[1,2],[3,4]]},"inputs":{"x":[1,1]},'
         b'"outputs":{"y":[4,6]}},\n {"kind":"relu","name":"relu1","inputs":{"x":{"from":"fc1.y"}},"outputs":{"y":[4,6]}}]}\n'
     )
-    one, two = '{"outputs":{"y":[1]},"gradients":{"dx":[1]}}', '{"outputs":{"y":[2]},"gradients":{"dx":[1]}}'
+    first_point, second_point = '{"outputs":{"y":[1]},"gradients":{"dx":[1]}}', '{"outputs":{"y":[2]},"gradients":{"dx":[1]}}'
 
-    def points(answers):
-        return f"cat >/dev/null; echo '{{\"points\":[{','.join(answers)}]}}'\n".encode()
+    def points(replies):
+        return f"cat >/dev/null; echo '{{\"points\":[{','.join(replies)}]}}'\n".encode()
 
     def with_header(header, data):
         return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data
@@ -140,7 +140,7 @@ def refusal_files():
     def header(kind, shape):
         return f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
 
-    whole = npz({"y": npy(Array((1,), [5.0])), "dw": npy(Array((2, 1), [1.0, 2.0]))})
+    archive = npz({"y": npy(Array((1,), [5.0])), "dw": npy(Array((2, 1), [1.0, 2.0]))})
     return {
         "folder/": b"", "folder.npy/": b"",
         "x.json": b"[[1, 2, 3],\n [4, 5, 6]]", "w.json": b"[[1, 2, 3],\n [4, 5, 6]]", "t.json": b"[0,\n 7]",
@@ -160,10 +160,10 @@ def refusal_files():
         "terabytes.npy": with_header(header("<f8", "(1000000, 1000000)"), bytes(8)),
         "cube.npy": with_header(header("|u1", "(1, 2, 1)"), bytes(2)),
         "x.npy": with_header(header("|u1", "(2,)"), b"\x01\x02"),
-        "unsteady.sh": points([one] * 5 + [two]), "forward.sh": points(['{"outputs":{"y":[1]}}'] * 6),
+        "unsteady.sh": points([first_point] * 5 + [second_point]), "forward.sh": points(['{"outputs":{"y":[1]}}'] * 6),
         "keyless.sh": b"cat >/dev/null; echo '{\"a\":1}'\n", "pointless.sh": b"cat >/dev/null; echo '{\"points\":[]}'\n",
         "word.sh": points(['{"outputs":{"y":["one"]}}'] * 6), "cut.safetensors": b'\xff\x00\x00\x00\x00\x00\x00\x00{"w":',
-        "whole.npz": whole, "cut.npz": whole[: len(whole) // 2],
+        "whole.npz": archive, "cut.npz": archive[: len(archive) // 2],
     }
 
 
@@ -180,15 +180,15 @@ def documents():
 
 
 def fixture_cases():
-    every = itertools.chain(layer_fixtures(), other_fixtures(), shell_fixtures(), documents())
-    return [Case(f"fixture-{n}", *case) for n, case in enumerate(every)]
+    cases = itertools.chain(layer_fixtures(), other_fixtures(), shell_fixtures(), documents())
+    return [Case(f"fixture-{n}", *case) for n, case in enumerate(cases)]
 
 
 # ---------------------------------------------------------------- large files
 
 
 def large_cases(folder):
-    """Commands on files that are more than is kept in memory, made once in a folder."""
+    """Returns commands on files that nnlayer processes in chunks; the files are created once in a folder."""
 
     def write(name, shape, scale=1.0, order="<", positive=False, classes=None):
         count = math.prod(shape)
@@ -203,13 +203,13 @@ def large_cases(folder):
             data[:count].tofile(file)
         return folder / name
 
-    def terms(seed, count):
-        """The sequence of fixtures/exact/make.py."""
-        state, mask, found = seed, (1 << 64) - 1, array.array("d")
+    def pseudo_random_terms(seed, count):
+        """Returns the sequence of fixtures/exact/make.py."""
+        state, mask, values = seed, (1 << 64) - 1, array.array("d")
         for _ in range(count):
             state = (state * 6364136223846793005 + 1442695040888963407) & mask
-            found.append(float((state >> 11) - (1 << 52)) * 2.0 ** ((state >> 3) % 64 - 84))
-        return found
+            values.append(float((state >> 11) - (1 << 52)) * 2.0 ** ((state >> 3) % 64 - 84))
+        return values
 
     rows, columns = 66_000, 128
     links = {
@@ -224,7 +224,7 @@ def large_cases(folder):
         shape = (1_000_000,) if seed == 1 else (1_000_000, 1)
         with open(folder / name, "wb") as file:
             file.write(npy(Array(shape, [])))
-            terms(seed, 1_000_000).tofile(file)
+            pseudo_random_terms(seed, 1_000_000).tofile(file)
         links[name] = folder / name
     commands = [
         "affine --x x.npy --w w.npy --b 1,2,3 --dout dout.npy --only y,dx,dw --out out.npz",

@@ -1,12 +1,12 @@
-//! Speed of the GEMM compared with the peak of the processor: `cargo bench`, or `cargo bench -- gemm` for one of the tables.
+//! Speed of the GEMM compared with the peak of the processor: `cargo bench`, or `cargo bench -- gemm` for one table.
 //!
-//! Every figure is the median of alternating runs, next to the peaks that were measured in the same run. The FMA peak is that of
-//! multiply-adds on registers; the loading peak has as many loads from the first-level cache as a microkernel needs. If the
-//! second is lower, the processor lowers its clock under loads, and no GEMM exceeds it.
-//! `kernels race row 2` prints the seconds of runs on two threads, one a line, for benches/peers.py, and `kernels peak 2 1024`
-//! the Gflop/s of the three forms of a product of that size on two threads, each with those of the two peaks.
+//! Every figure is the median of alternating runs; the peaks are measured in the same runs. The FMA peak is that of multiply-adds
+//! on registers. The peak with loads also loads as many numbers from the L1 cache as the microkernel does. If it is lower, the
+//! processor lowers its clock under loads, and no GEMM can exceed it.
+//! `kernels time row 2` prints the times of runs on two threads in seconds, one per line, for benches/peers.py, and `kernels peak 2 1024`
+//! prints the Gflop/s of the three forms of a product of this size on two threads, each with the two peaks.
 
-#![allow(unsafe_code)] // intrinsics for the peaks
+#![allow(unsafe_code)] // intrinsics that measure the peaks
 
 use ndarray::Array2;
 use nnlayer::gemm;
@@ -17,18 +17,20 @@ use std::time::Instant;
 fn main() {
     pages::raise_mmap_threshold(); // as nnlayer does
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    if let [race, what, count] = &words[..]
-        && race == "race"
+    if let [mode, what, count] = &words[..]
+        && mode == "time"
     {
         return scope::with_thread_limit(count.parse().unwrap_or(1), || run(what));
     }
-    if let [peak, count, size] = &words[..]
-        && peak == "peak"
+    if let [mode, count, size] = &words[..]
+        && mode == "peak"
         && let (Ok(count), Ok(size)) = (count.parse(), size.parse())
     {
-        return beside_peaks(count, &[size], |_, _, flop, [most, loading]| println!("{flop} {most} {loading}"));
+        return measure_gemm_and_peaks(count, &[size], |_, _, flop, [most, loading]| {
+            println!("{flop} {most} {loading}")
+        });
     }
-    let tables: [(&str, fn()); 2] = [("gemm", gemm_of_peak), ("skinny", skinny_products)];
+    let tables: [(&str, fn()); 2] = [("gemm", print_gemm_table), ("skinny", print_skinny_table)];
     for (name, table) in tables {
         if words.is_empty() || words.iter().any(|word| word == name) {
             table();
@@ -57,11 +59,11 @@ fn matrix(rows: usize, columns: usize) -> Array2<f64> {
     Array2::from_shape_fn((rows, columns), |(r, c)| ((r * 31 + c * 17) as f64 * 0.618).sin())
 }
 
-fn gemm_of_peak() {
+fn print_gemm_table() {
     for count in [1, 2] {
         println!("GEMM, f64, {count} thread(s)");
-        println!("{:>26} {:>10} {:>10} {:>8} {:>10} {:>8}", "", "Gflop/s", "FMA peak", "ratio", "loading", "ratio");
-        beside_peaks(count, &[512, 1024, 2048, 4096], |size, form, flop, [most, loading]| {
+        println!("{:>26} {:>10} {:>10} {:>8} {:>10} {:>8}", "", "Gflop/s", "FMA peak", "ratio", "with loads", "ratio");
+        measure_gemm_and_peaks(count, &[512, 1024, 2048, 4096], |size, form, flop, [most, loading]| {
             let (of_most, of_loading) = (flop / most, flop / loading);
             let what = format!("{size} {form}");
             println!("{what:>26} {flop:>10.1} {most:>10.1} {of_most:>8.3} {loading:>10.1} {of_loading:>8.3}");
@@ -69,8 +71,8 @@ fn gemm_of_peak() {
     }
 }
 
-/// Calls `show` with the size, the form, the Gflop/s and those of the two peaks, for products of square matrices.
-fn beside_peaks(count: usize, sizes: &[usize], show: impl Fn(usize, &str, f64, [f64; 2])) {
+/// Measures products of square matrices, and calls `show` with the size, the form, the Gflop/s, and the Gflop/s of the two peaks.
+fn measure_gemm_and_peaks(count: usize, sizes: &[usize], show: impl Fn(usize, &str, f64, [f64; 2])) {
     const STEPS: usize = 6_000_000;
     let on_each = |work: fn(usize) -> f64| drop(scope::map_parts(vec![STEPS; count], |steps| black_box(work(steps))));
     let per_step = |work: fn(usize) -> f64| work(STEP) / STEP as f64;
@@ -98,7 +100,7 @@ fn beside_peaks(count: usize, sizes: &[usize], show: impl Fn(usize, &str, f64, [
 const SKINNY: [(&str, usize, usize, usize); 3] =
     [("row", 1, 784, 10), ("batch", 64, 784, 256), ("narrow", 100_000, 64, 10)];
 
-fn skinny_products() {
+fn print_skinny_table() {
     println!("Products of layers, all threads\n{:>30} {:>12} {:>10}", "", "µs", "Gflop/s");
     for (_, n, inputs, outputs) in SKINNY {
         let (x, w, dout) = (matrix(n, inputs), matrix(inputs, outputs), matrix(n, outputs));
@@ -122,7 +124,7 @@ fn run(what: &str) {
     for (name, n, inputs, outputs) in SKINNY {
         if name == what {
             let (x, w, dout) = (matrix(n, inputs), matrix(inputs, outputs), matrix(n, outputs));
-            let again = if n == 1 {
+            let repeats = if n == 1 {
                 1000
             } else if n == 64 {
                 10
@@ -130,7 +132,7 @@ fn run(what: &str) {
                 1
             };
             print(&mut || {
-                for _ in 0..again {
+                for _ in 0..repeats {
                     drop(black_box(gemm::multiply(x.view(), w.view())));
                     drop(black_box(gemm::multiply(dout.view(), w.t())));
                     drop(black_box(gemm::multiply(x.t(), dout.view())));
@@ -140,7 +142,7 @@ fn run(what: &str) {
     }
 }
 
-/// Steps after which the loading peak reads its panels from the start again.
+/// Number of steps after which the panels repeat.
 const STEP: usize = 64;
 
 /// Runs multiply-adds on registers in independent chains, and returns the number of operations.
@@ -179,8 +181,8 @@ fn peak(steps: usize) -> f64 {
     chains!(steps, |v| v, f64::mul_add, 1, a b c d e f g h i j k l m n o p)
 }
 
-/// Runs the multiply-adds and loads of a microkernel on panels in the first-level cache: three loads of the right factor a step,
-/// and one of the left factor for each row. Returns the number of operations.
+/// Runs the multiply-adds and loads of a microkernel on panels in the L1 cache: per step, three vector loads of the right factor
+/// and one broadcast of the left factor for each row. Returns the number of operations.
 fn loading_peak(steps: usize) -> f64 {
     macro_rules! rows {
         ($steps:ident, $load:expr, $set:expr, $fma:expr, $width:literal, $($a:ident $b:ident $c:ident),*) => {{

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""A million records through a 64→10 affine and softmax with cross-entropy: loss and gradient at the scores, a line each.
+"""Benchmarks a million records through a 64→10 affine and softmax with cross-entropy: each gives its loss and the gradient with
+respect to the scores.
 
-    cargo build --release && python3 benches/ndjson.py [--records N] [--repeat N] [--digits]
+    cargo build --release && python3 benches/ndjson.py [--records N] [--repeat N] [--full-precision]
 
-nnlayer, the network in one process and as two commands in a pipe, beside orjson + NumPy, record by record and in batches
-of 1024; alternated in one run, medians. Needs numpy and orjson. Pixels are sixteenths of the digits in fixtures/, or, with --digits, doubles of all digits.
+Compares nnlayer, as a network in one process and as two commands in a pipe, with orjson + NumPy, record by record and in batches
+of 1024. The runs alternate, and medians are printed. Needs numpy and orjson. Pixels are those of the digits in fixtures/, multiples
+of 1/16, or, with --full-precision, random doubles of 17 digits.
 """
 import argparse, json, os, pathlib, statistics, subprocess, sys, tempfile, time
 
@@ -13,16 +15,16 @@ NNLAYER = ROOT / "target/release/nnlayer"
 W, B = ROOT / "fixtures/digits/w.npy", ROOT / "fixtures/digits/b.npy"
 
 
-def by_row(lines, out):
+def record_by_record(lines, out):
     import numpy as np, orjson
     w, b = np.load(W), np.load(B)
     for line in lines:
         record = orjson.loads(line)
         y = np.asarray(record["x"]) @ w + b
         y -= y.max()
-        power = np.exp(y)
-        total = power.sum()
-        dx = power / total
+        exponentials = np.exp(y)
+        total = exponentials.sum()
+        dx = exponentials / total
         dx[record["t"]] -= 1
         loss = np.log(total) - y[record["t"]]
         out.write(orjson.dumps({"id": record["id"], "loss": float(loss), "dx": dx}, option=orjson.OPT_SERIALIZE_NUMPY))
@@ -36,81 +38,81 @@ def in_batches(lines, out, size=1024):
         y = np.array([record["x"] for record in batch]) @ w + b
         rows, t = np.arange(len(batch)), np.array([record["t"] for record in batch])
         y -= y.max(axis=1, keepdims=True)
-        power = np.exp(y)
-        total = power.sum(axis=1, keepdims=True)
-        dx = power / total
+        exponentials = np.exp(y)
+        total = exponentials.sum(axis=1, keepdims=True)
+        dx = exponentials / total
         dx[rows, t] -= 1
         loss = np.log(total[:, 0]) - y[rows, t]
         records = zip(batch, loss.tolist(), dx.tolist())
         out.write(b"".join(orjson.dumps({"id": r["id"], "loss": l, "dx": d}) + b"\n" for r, l, d in records))
 
 
-def write(path, count, digits):
+def write_records(path, count, full_precision):
     import numpy as np, orjson
     archive = np.load(ROOT / "fixtures/train/digits.npz")
     x, t = archive["x"].astype(float), archive["t"]
-    if digits:
+    if full_precision:
         x = np.random.default_rng(1).standard_normal(x.shape)
     rows = [b"\"x\":%b,\"t\":%d}\n" % (orjson.dumps(row), int(label)) for row, label in zip(x.tolist(), t)]
     with open(path, "wb") as out:
         out.writelines(b"{\"id\":%d,%b" % (n, rows[n % len(rows)]) for n in range(count))
 
 
-def network(path):
-    """The two layers as one network."""
+def write_network(path):
+    """Writes the two layers as one network."""
     import numpy as np
     affine = {"kind": "affine", "params": {"w": np.load(W).tolist(), "b": np.load(B).tolist()}}
     pathlib.Path(path).write_text(json.dumps({"nnlayer-tape": 1, "layers": [affine, {"kind": "softmax-xent"}]}))
 
 
-def through(model, records):
-    """The command that takes records through the network."""
+def net_arguments(model, records):
+    """Returns the arguments that run the records through the network."""
     return ["net", model, "--ndjson", records, "--only", "loss,softmax-xent1.dx"]
 
 
-def same(ours, theirs):
-    """The results agree: record by record, to the digits that NumPy has."""
+def assert_same_results(actual, expected):
+    """Asserts that the results agree, record by record, to the accuracy of NumPy."""
     import orjson
-    for a, b in zip(open(ours, "rb"), open(theirs, "rb"), strict=True):
+    for a, b in zip(open(actual, "rb"), open(expected, "rb"), strict=True):
         a, b = orjson.loads(a.replace(b"softmax-xent1.", b"")), orjson.loads(b)
         assert a["id"] == b["id"] and abs(a["loss"] - b["loss"]) <= 1e-12 * max(1, abs(b["loss"])), (a, b)
         assert all(abs(p - q) <= 1e-14 for p, q in zip(a["dx"], b["dx"], strict=True)), (a, b)
 
 
 def main():
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--records", type=int, default=1_000_000)
-    arguments.add_argument("--repeat", type=int, default=3)
-    arguments.add_argument("--digits", action="store_true")
-    arguments.add_argument("--only", choices=["by_row", "in_batches"])
-    arguments.add_argument("--peer", nargs=2, help=argparse.SUPPRESS)
-    given = arguments.parse_args()
-    if given.peer:
-        name, records = given.peer
-        return {"by_row": by_row, "in_batches": in_batches}[name](open(records, "rb"), sys.stdout.buffer)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--full-precision", action="store_true")
+    parser.add_argument("--only", choices=["record_by_record", "in_batches"])
+    parser.add_argument("--peer", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.peer:
+        name, records = options.peer
+        return {"record_by_record": record_by_record, "in_batches": in_batches}[name](open(records, "rb"), sys.stdout.buffer)
     with tempfile.TemporaryDirectory() as folder:
         records = f"{folder}/records.ndjson"
-        write(records, given.records, given.digits)
-        network(f"{folder}/net.json")
+        write_records(records, options.records, options.full_precision)
+        write_network(f"{folder}/net.json")
         piped = (f"{NNLAYER} affine --w {W} --b {B} --forward --ndjson {records}"
                  f" | {NNLAYER} softmax-xent --only loss,dx --ndjson")
-        commands = {"nnlayer": f"{NNLAYER} {' '.join(through(f'{folder}/net.json', records))}", "piped": piped}
-        for peer in [given.only] if given.only else ["by_row", "in_batches"]:
+        commands = {"nnlayer": f"{NNLAYER} {' '.join(net_arguments(f'{folder}/net.json', records))}", "piped": piped}
+        for peer in [options.only] if options.only else ["record_by_record", "in_batches"]:
             commands[peer] = f"{sys.executable} {__file__} --peer {peer} {records}"
         seconds = {name: [] for name in commands}
-        for _ in range(given.repeat):
+        for _ in range(options.repeat):
             for name, command in commands.items():
                 begin = time.perf_counter()
                 subprocess.run(f"{command} > {folder}/{name}", shell=True, check=True)
                 seconds[name].append(time.perf_counter() - begin)
         for peer in list(commands)[2:]:
-            same(f"{folder}/nnlayer", f"{folder}/{peer}")
-            same(f"{folder}/piped", f"{folder}/{peer}")
+            assert_same_results(f"{folder}/nnlayer", f"{folder}/{peer}")
+            assert_same_results(f"{folder}/piped", f"{folder}/{peer}")
         medians = {name: statistics.median(times) for name, times in seconds.items()}
         size = os.path.getsize(records) / 1e6
-        print(f"{given.records} records, {size:.0f} MB, medians of {given.repeat}, {os.cpu_count()} cores")
+        print(f"{options.records} records, {size:.0f} MB, medians of {options.repeat}, {os.cpu_count()} cores")
         for name, median in medians.items():
-            print(f"{name:12} {median:7.2f} s  {median / medians['nnlayer']:6.1f}×")
+            print(f"{name:16} {median:7.2f} s  {median / medians['nnlayer']:6.1f}×")
 
 
 if __name__ == "__main__":

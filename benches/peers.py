@@ -1,103 +1,104 @@
 #!/usr/bin/env python3
-"""nnlayer beside the programs that people use today: whole jobs, alternated in one run, medians and ratios.
+"""Compares the time and memory of nnlayer with those of other programs: whole jobs, alternating runs, medians and ratios.
 
-    cargo build --release && python3 benches/peers.py                 # every row; a minute or two
-    python3 benches/peers.py --only start --only parse --repeat 9     # some rows
-    python3 benches/peers.py --write                                  # and write them to docs/performance.md
+    cargo build --release && python3 benches/peers.py                 # every row; takes a minute or two
+    python3 benches/peers.py --only start --only parse --repeat 9     # selected rows
+    python3 benches/peers.py --write                                  # also write docs/performance.md
 
-Needs numpy, scipy and orjson (`pip install numpy scipy orjson`); a row whose peer is not installed is left out. A row is a function
-with @row that returns a Race, a number that is the ratio itself, or two shares of a peak, ours and the peer's. The files that
-a row reads are made once, in a folder that is removed at the end.
+Needs numpy, scipy and orjson (`pip install numpy scipy orjson`); a row whose peer is not installed is skipped. A row is a
+function decorated with @benchmark. It returns a Comparison of two commands, or the ratio itself, or the fractions of a peak that
+nnlayer and the peer reach. Input files are created once, in a temporary directory.
 """
 import argparse, datetime, importlib.util, json, os, pathlib, platform, re, shlex, statistics, subprocess, sys, tempfile, time
 import ndjson
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
-ROWS = {}
+BENCHMARKS = {}
 
 
-def row(name, what, goal, needs=("numpy",)):
-    """Registers a row; `needs` are the modules and the words of nnlayer's help without which it is left out."""
-    def register(make):
-        ROWS[name] = (what, goal, needs, make)
-        return make
+def benchmark(name, description, goal, requirements=("numpy",)):
+    """Registers a row; `requirements` are Python modules and words of nnlayer's help; without them it is skipped."""
+    def register(measure):
+        BENCHMARKS[name] = (description, goal, requirements, measure)
+        return measure
     return register
 
 
-class Race:
-    """Ours and the peer's: commands that are timed, or, `reported`, that print their own seconds, one number a line. What is
-    short runs `in_a_row`, as in a shell's loop: right after the other program it would be timed with caches full of that one's."""
+class Comparison:
+    """Commands of nnlayer and a peer. They are timed, or, if `self_timed`, print their times in seconds, one per line. A sample is
+    the median of `runs_per_sample` consecutive runs; short jobs need several, since the first finds the caches of the other
+    program."""
 
-    def __init__(self, ours, peer, threads=None, reported=False, repeat=None, in_a_row=1):
-        self.ours, self.peer, self.threads, self.reported, self.repeat = ours, peer, threads, reported, repeat
-        self.in_a_row = in_a_row
+    def __init__(self, ours, peer, threads=None, self_timed=False, repeat=None, runs_per_sample=1):
+        self.ours, self.peer, self.threads, self.repeat = ours, peer, threads, repeat
+        self.self_timed, self.runs_per_sample = self_timed, runs_per_sample
 
     def environment(self):
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
+        variables = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
         if self.threads:
-            kept |= {name: str(self.threads) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
-        return kept
+            variables |= {name: str(self.threads) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
+        return variables
 
     def seconds(self, command):
         for name in os.listdir():
             if name.startswith(("ours.", "peer.")):
                 os.remove(name)
-        if self.reported:
+        if self.self_timed:
             return statistics.median(self.printed(command))
-        # As little as can be between the clock and the program.
+        # posix_spawn has little overhead between reading the clock and starting the program.
         environment = self.environment()
-        with open(os.devnull, "wb") as nowhere:
+        with open(os.devnull, "wb") as devnull:
             begin = time.perf_counter()
-            child = os.posix_spawn(command[0], command, environment, file_actions=[(os.POSIX_SPAWN_DUP2, nowhere.fileno(), 1)])
+            child = os.posix_spawn(command[0], command, environment, file_actions=[(os.POSIX_SPAWN_DUP2, devnull.fileno(), 1)])
             status = os.waitpid(child, 0)[1]
-            taken = time.perf_counter() - begin
+            seconds = time.perf_counter() - begin
         assert status == 0, command
-        return taken
+        return seconds
 
     def printed(self, command):
-        """The numbers that a command prints."""
+        """Returns the numbers that a command prints."""
         ran = subprocess.run(command, env=self.environment(), stdout=subprocess.PIPE, check=True)
         return [float(word) for word in ran.stdout.split()]
 
     def run(self, repeat):
-        """The medians of both, after one run each that counts for nothing."""
+        """Returns the median times of both, after a warm-up run of each."""
         repeat = self.repeat or repeat
-        side = lambda command: statistics.median(self.seconds(command) for _ in range(self.in_a_row))
-        taken = [(side(self.ours), side(self.peer)) for _ in range(repeat + 1)][1:]
-        return [statistics.median(side) for side in zip(*taken)]
+        sample = lambda command: statistics.median(self.seconds(command) for _ in range(self.runs_per_sample))
+        samples = [(sample(self.ours), sample(self.peer)) for _ in range(repeat + 1)][1:]
+        return [statistics.median(times) for times in zip(*samples)]
 
 
-def peer(script):
+def python_command(script):
     return [sys.executable, "-c", script]
 
 
-def fixture(name, script):
-    """A file in the working folder, made by NumPy in a process of its own, so that this one stays small."""
+def input_file(name, script):
+    """Returns the name of a file, which NumPy creates in a separate process to keep the memory of this one small."""
     if not pathlib.Path(name).exists():
-        subprocess.run(peer(f"import numpy as np, orjson\nrng = np.random.default_rng(7)\nname = {name!r}\n{script}"), check=True)
+        subprocess.run(python_command(f"import numpy as np, orjson\nrng = np.random.default_rng(7)\nname = {name!r}\n{script}"), check=True)
     return name
 
 
 def matrix(name, rows, columns, scale=1.0):
-    """Normal random numbers, as .npy or as .json."""
-    make = f"a = rng.standard_normal(({rows}, {columns})) * {scale}\n"
+    """Returns the name of a .npy or .json file of normally distributed numbers."""
+    code = f"a = rng.standard_normal(({rows}, {columns})) * {scale}\n"
     save = "np.save(name, a)" if name.endswith(".npy") else "open(name, 'wb').write(orjson.dumps(a, option=orjson.OPT_SERIALIZE_NUMPY))"
-    return fixture(name, make + save)
+    return input_file(name, code + save)
 
 
-def nnlayer(command, *words, threads=None):
-    return [BINARY, command, *map(str, words), *(["--threads", str(threads)] if threads else [])]
+def nnlayer(command, *arguments, threads=None):
+    return [BINARY, command, *map(str, arguments), *(["--threads", str(threads)] if threads else [])]
 
 
-def bench(name, *words):
-    """A program of benches/*.rs, built as `cargo bench` builds it."""
+def bench_command(name, *arguments):
+    """Returns the command of a benchmark in benches/*.rs, built as `cargo bench` builds it."""
     built = subprocess.run(["cargo", "bench", "--bench", name, "--no-run", "--message-format=json"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-    found = [m["executable"] for m in map(json.loads, built.stdout.splitlines()) if m.get("executable") and m["target"]["name"] == name]
-    return [found[-1], *map(str, words)]
+    result = [m["executable"] for m in map(json.loads, built.stdout.splitlines()) if m.get("executable") and m["target"]["name"] == name]
+    return [result[-1], *map(str, arguments)]
 
 
-# The rows.
+# Rows of the table.
 
 AFFINE = """import numpy as np, orjson
 {load}
@@ -108,10 +109,10 @@ dx, dw, db = dout @ w.T, x.T @ dout, dout.sum(axis=0)
 
 
 def affine(kind, threads, out):
-    """4096×1024 · 1024×1024, forward and backward with a given dout."""
+    """Compares 4096×1024 · 1024×1024, forward and backward with an explicit dout."""
     x, w, b, dout = files = [
         matrix(f"x.{kind}", 4096, 1024), matrix(f"w.{kind}", 1024, 1024, 0.03),
-        fixture(f"b.{kind}", "a = rng.standard_normal(1024)\n" + ("np.save(name, a)" if kind == "npy" else "open(name, 'wb').write(orjson.dumps(a.tolist()))")),
+        input_file(f"b.{kind}", "a = rng.standard_normal(1024)\n" + ("np.save(name, a)" if kind == "npy" else "open(name, 'wb').write(orjson.dumps(a.tolist()))")),
         matrix(f"dout.{kind}", 4096, 1024)]
     if kind == "json":
         load = "load = lambda name: np.array(orjson.loads(open(name, 'rb').read()))"
@@ -119,25 +120,25 @@ def affine(kind, threads, out):
     else:
         load, save = "load = np.load", f"np.savez('peer.{out}', y=y, dx=dx, dw=dw, db=db)"
     ours = nnlayer("affine", "--x", x, "--w", w, "--b", b, "--dout", dout, "--out", f"ours.{out}", threads=threads)
-    return Race(ours, peer(AFFINE.format(load=load, save=save, files=files)), threads)
+    return Comparison(ours, python_command(AFFINE.format(load=load, save=save, files=files)), threads)
 
 
-@row("start", "a tiny affine job, `nnlayer affine --x 1,2 --w '1;2'`, 15 runs in a row / the same job after `import numpy`", 0.015)
+@benchmark("start", "a tiny affine job, `nnlayer affine --x 1,2 --w '1;2'`, 15 runs in a row / the same job after `import numpy`", 0.015)
 def start():
-    return Race(nnlayer("affine", "--x", "1,2", "--w", "1;2"), peer("import numpy as np\nprint(np.array([1., 2.]) @ np.array([[1.], [2.]]))"), in_a_row=15)
+    return Comparison(nnlayer("affine", "--x", "1,2", "--w", "1;2"), python_command("import numpy as np\nprint(np.array([1., 2.]) @ np.array([[1.], [2.]]))"), runs_per_sample=15)
 
 
-@row("json-2", "affine forward + backward, 4096×1024 · 1024×1024, JSON in and out, 2 threads / numpy + orjson", 0.28, ("numpy", "orjson"))
+@benchmark("json-2", "affine forward + backward, 4096×1024 · 1024×1024, JSON in and out, 2 threads / numpy + orjson", 0.28, ("numpy", "orjson"))
 def json_two():
     return affine("json", 2, "json")
 
 
-@row("json-1", "the same on 1 thread", 0.45, ("numpy", "orjson"))
+@benchmark("json-1", "the same on 1 thread", 0.45, ("numpy", "orjson"))
 def json_one():
     return affine("json", 1, "json")
 
 
-@row("npy", "the same from .npy to .npz, 2 threads / numpy with its OpenBLAS", 0.80)
+@benchmark("npy", "the same from .npy to .npz, 2 threads / numpy with its OpenBLAS", 0.80)
 def npy():
     return affine("npy", 2, "npz")
 
@@ -148,61 +149,61 @@ x = np.load('logits.npy')
 np.save('peer.npy', y)"""
 
 
-@row("softmax", "softmax of 100000×1000, .npy to .npy, 2 threads / numpy", None)
+@benchmark("softmax", "softmax of 100000×1000, .npy to .npy, 2 threads / numpy", None)
 def softmax():
     formula = "e = np.exp(x - x.max(axis=1, keepdims=True)); y = e / e.sum(axis=1, keepdims=True)"
-    return softmax_race(formula)
+    return softmax_comparison(formula)
 
 
-@row("softmax-scipy", "the same / scipy.special.softmax", None, ("numpy", "scipy"))
+@benchmark("softmax-scipy", "the same / scipy.special.softmax", None, ("numpy", "scipy"))
 def softmax_scipy():
-    return softmax_race("from scipy.special import softmax; y = softmax(x, axis=1)")
+    return softmax_comparison("from scipy.special import softmax; y = softmax(x, axis=1)")
 
 
-@row("softmax-torch", "the same / torch.softmax", None, ("numpy", "torch"))
+@benchmark("softmax-torch", "the same / torch.softmax", None, ("numpy", "torch"))
 def softmax_torch():
-    return softmax_race("import torch; y = torch.softmax(torch.from_numpy(x), 1).numpy()")
+    return softmax_comparison("import torch; y = torch.softmax(torch.from_numpy(x), 1).numpy()")
 
 
-def softmax_race(formula):
+def softmax_comparison(formula):
     x = matrix("logits.npy", 100000, 1000, 5.0)
-    return Race(nnlayer("softmax", "--x", x, "--forward", "--out", "ours.npy", threads=2), peer(SOFTMAX.format(softmax=formula)), 2, repeat=3)
+    return Comparison(nnlayer("softmax", "--x", x, "--forward", "--out", "ours.npy", threads=2), python_command(SOFTMAX.format(softmax=formula)), 2, repeat=3)
 
 
 IN_MEMORY = """import numpy as np, time
 rng = np.random.default_rng(7)
-{make}
+{setup}
 for _ in range(7):
-    begin = time.perf_counter(); made = {work}; print(time.perf_counter() - begin); del made"""
+    begin = time.perf_counter(); result = {work}; print(time.perf_counter() - begin); del result"""
 
 
 def softmax_in_memory(formula):
-    peers = IN_MEMORY.format(make="x = rng.standard_normal((100000, 1000)) * 5\n" + formula, work="softmax(x)")
-    return Race(bench("rows", "race", "softmax", 2), peer(peers), 2, reported=True, repeat=1)
+    peers = IN_MEMORY.format(setup="x = rng.standard_normal((100000, 1000)) * 5\n" + formula, work="softmax(x)")
+    return Comparison(bench_command("rows", "time", "softmax", 2), python_command(peers), 2, self_timed=True, repeat=1)
 
 
-@row("in-memory-softmax", "softmax of 100000×1000 in memory, 2 threads / numpy", 0.30)
+@benchmark("in-memory-softmax", "softmax of 100000×1000 in memory, 2 threads / numpy", 0.30)
 def in_memory_softmax():
     return softmax_in_memory("def softmax(x):\n    e = np.exp(x - x.max(axis=1, keepdims=True))\n    return e / e.sum(axis=1, keepdims=True)")
 
 
-@row("in-memory-scipy", "the same / scipy.special.softmax", 0.20, ("numpy", "scipy"))
+@benchmark("in-memory-scipy", "the same / scipy.special.softmax", 0.20, ("numpy", "scipy"))
 def in_memory_scipy():
     return softmax_in_memory("import scipy.special\nsoftmax = lambda x: scipy.special.softmax(x, axis=1)")
 
 
-@row("in-memory-torch", "the same / torch.softmax", 0.75, ("numpy", "torch"))
+@benchmark("in-memory-torch", "the same / torch.softmax", 0.75, ("numpy", "torch"))
 def in_memory_torch():
     return softmax_in_memory("import torch\nx = torch.from_numpy(x)\nsoftmax = lambda x: torch.softmax(x, 1)")
 
 
-@row("in-memory-copy", "the same / a copy of x by numpy", 2.0)
+@benchmark("in-memory-copy", "the same / a copy of x by numpy", 2.0)
 def in_memory_copy():
     return softmax_in_memory("softmax = np.copy")
 
 
-# Layers beside softmax: what is computed, and the peers' words for it; y is the layer's result, d the gradient by it, t a class
-# for each row r.
+# Layers other than softmax: description, setup code, and expression of each peer. y is the result of the layer, d the upstream
+# gradient, and t the class of each row r.
 CLASSES = "(lambda g: (g.__setitem__((r, t), g[r, t] - 1), g)[1])({copy})"
 SLOPES = "(lambda g: (g.__setitem__((r, t), -1 / (y[r, t] + 1e-10)), g)[1])({zeros})"
 LAYERS = {
@@ -231,36 +232,36 @@ LAYERS = {
 
 
 def layers():
-    for name, (what, make, peers) in LAYERS.items():
+    for name, (description, setup, peers) in LAYERS.items():
         for peer_name, work in peers.items():
-            def race(name=name, make=make, work=work, torch=peer_name == "torch"):
-                made = f"x, d = rng.random((100000, 1000)) * 20 - 10, rng.random((100000, 1000))\nr = np.arange(100000); t = r * 7 % 1000\n{make}"
+            def comparison(name=name, setup=setup, work=work, torch=peer_name == "torch"):
+                code = f"x, d = rng.random((100000, 1000)) * 20 - 10, rng.random((100000, 1000))\nr = np.arange(100000); t = r * 7 % 1000\n{setup}"
                 if torch:
-                    made += "\nimport torch\nA = torch.ops.aten\nx, y, d, r, t = map(torch.from_numpy, (x, y, d, r, t))"
-                return Race(bench("rows", "race", name, 2), peer(IN_MEMORY.format(make=made, work=work)), 2, reported=True, repeat=1)
-            row(f"in-memory-{name}-{peer_name}", f"{what} of 100000×1000 in memory, 2 threads / {peer_name}", None, ("numpy", peer_name))(race)
+                    code += "\nimport torch\nA = torch.ops.aten\nx, y, d, r, t = map(torch.from_numpy, (x, y, d, r, t))"
+                return Comparison(bench_command("rows", "time", name, 2), python_command(IN_MEMORY.format(setup=code, work=work)), 2, self_timed=True, repeat=1)
+            benchmark(f"in-memory-{name}-{peer_name}", f"{description} of 100000×1000 in memory, 2 threads / {peer_name}", None, ("numpy", peer_name))(comparison)
 
 
 layers()
 
 
-def skinny(name, rows, inputs, outputs, again):
-    make = f"x, w, dout = (rng.standard_normal(s) for s in (({rows}, {inputs}), ({inputs}, {outputs}), ({rows}, {outputs})))"
-    work = f"[(x @ w, dout @ w.T, x.T @ dout) for _ in range({again})]"
-    return Race(bench("kernels", "race", name, 2), peer(IN_MEMORY.format(make=make, work=work)), 2, reported=True, repeat=3)
+def skinny(name, rows, inputs, outputs, repeats):
+    setup = f"x, w, dout = (rng.standard_normal(s) for s in (({rows}, {inputs}), ({inputs}, {outputs}), ({rows}, {outputs})))"
+    work = f"[(x @ w, dout @ w.T, x.T @ dout) for _ in range({repeats})]"
+    return Comparison(bench_command("kernels", "time", name, 2), python_command(IN_MEMORY.format(setup=setup, work=work)), 2, self_timed=True, repeat=3)
 
 
-@row("skinny-row", "x·W, dout·Wᵀ and xᵀ·dout of 1×784 · 784×10 in memory, 2 threads / numpy", 1.0)
+@benchmark("skinny-row", "x·W, dout·Wᵀ and xᵀ·dout of 1×784 · 784×10 in memory, 2 threads / numpy", 1.0)
 def skinny_row():
     return skinny("row", 1, 784, 10, 1000)
 
 
-@row("skinny-batch", "the same of 64×784 · 784×256", 1.0)
+@benchmark("skinny-batch", "the same of 64×784 · 784×256", 1.0)
 def skinny_batch():
     return skinny("batch", 64, 784, 256, 10)
 
 
-@row("skinny-narrow", "the same of 100000×64 · 64×10", 1.0)
+@benchmark("skinny-narrow", "the same of 100000×64 · 64×10", 1.0)
 def skinny_narrow():
     return skinny("narrow", 100000, 64, 10, 1)
 
@@ -269,28 +270,28 @@ GEMM = """import numpy as np, statistics, time
 size = {size}
 a, b = np.random.default_rng(7).standard_normal((2, size, size))
 for a, b in ((a, b), (a, b.T), (a.T, b)):
-    taken = []
+    times = []
     for _ in range({runs}):
-        begin = time.perf_counter(); made = a @ b; taken.append(time.perf_counter() - begin); del made
-    print(2e-9 * size ** 3 / statistics.median(taken))"""
+        begin = time.perf_counter(); product = a @ b; times.append(time.perf_counter() - begin); del product
+    print(2e-9 * size ** 3 / statistics.median(times))"""
 
 
 def gemm(threads, peak):
-    """The smallest shares of a peak, ours and OpenBLAS's, over sizes and the forms a·b, a·bᵀ and aᵀ·b."""
-    shares = []
+    """Returns the smallest fractions of a peak that nnlayer and OpenBLAS reach, over sizes and the forms a·b, a·bᵀ and aᵀ·b."""
+    fractions = []
     for size in (1024, 2048, 4096):
-        ours, theirs = bench("kernels", "peak", threads, size), peer(GEMM.format(size=size, runs=3 if size > 2000 else 9))
-        printed = [Race(ours, theirs, threads).printed(command) for command in (ours, theirs)]
+        ours, theirs = bench_command("kernels", "peak", threads, size), python_command(GEMM.format(size=size, runs=3 if size > 2000 else 9))
+        printed = [Comparison(ours, theirs, threads).printed(command) for command in (ours, theirs)]
         peaks = printed[0][1::3] if peak == "FMA" else printed[0][2::3]
-        shares += [(flop / peak, numpy / peak) for flop, peak, numpy in zip(printed[0][::3], peaks, printed[1])]
-    return [min(side) for side in zip(*shares)]
+        fractions += [(flop / peak, numpy / peak) for flop, peak, numpy in zip(printed[0][::3], peaks, printed[1])]
+    return [min(values) for values in zip(*fractions)]
 
 
 def products():
-    what = "GEMM of f64 at 1024, 2048 and 4096, a·b, a·bᵀ and aᵀ·b, 1 thread: smallest fraction of the FMA peak / numpy's OpenBLAS"
-    for threads, what in ((1, what), (2, "the same on 2 threads")):
-        row(f"gemm-{threads}", what, "≥ 0.85")(lambda threads=threads: gemm(threads, "FMA"))
-        row(f"gemm-{threads}-loading", "the same, relative to the peak with loads", None)(lambda threads=threads: gemm(threads, "loading"))
+    description = "GEMM of f64 at 1024, 2048 and 4096, a·b, a·bᵀ and aᵀ·b, 1 thread: smallest fraction of the FMA peak / numpy's OpenBLAS"
+    for threads, description in ((1, description), (2, "the same on 2 threads")):
+        benchmark(f"gemm-{threads}", description, "≥ 0.85")(lambda threads=threads: gemm(threads, "FMA"))
+        benchmark(f"gemm-{threads}-loading", "the same, relative to the peak with loads", None)(lambda threads=threads: gemm(threads, "loading"))
 
 
 products()
@@ -302,58 +303,58 @@ for _ in range(5):
     begin = time.perf_counter(); value = orjson.loads(data); print(time.perf_counter() - begin); del value"""
 
 
-@row("parse-1", "JSON of 4096×1024 doubles of 17 digits to a flat buffer, in memory, 1 thread / orjson.loads", 0.45, ("numpy", "orjson"))
+@benchmark("parse-1", "JSON of 4096×1024 doubles of 17 digits to a flat buffer, in memory, 1 thread / orjson.loads", 0.45, ("numpy", "orjson"))
 def parse_one():
-    return parse_race(1)
+    return parse_comparison(1)
 
 
-@row("parse-2", "the same on 2 threads", 0.28, ("numpy", "orjson"))
+@benchmark("parse-2", "the same on 2 threads", 0.28, ("numpy", "orjson"))
 def parse_two():
-    return parse_race(2)
+    return parse_comparison(2)
 
 
-def parse_race(threads):
-    return Race(bench("parse", os.path.abspath(matrix("x.json", 4096, 1024)), threads, 5), peer(PARSE), reported=True, repeat=3)
+def parse_comparison(threads):
+    return Comparison(bench_command("parse", os.path.abspath(matrix("x.json", 4096, 1024)), threads, 5), python_command(PARSE), self_timed=True, repeat=3)
 
 
-# Records, one a line: loss and gradient at the scores of a million digits.
-@row("ndjson-row", "1000000 records of NDJSON through a 64→10 affine and softmax-xent, `net --ndjson`, 2 threads / orjson + numpy record by record", 0.1, ("numpy", "orjson"))
+# Records, one per line: the loss of a million digits and its gradient with respect to the scores.
+@benchmark("ndjson-row", "1000000 records of NDJSON through a 64→10 affine and softmax-xent, `net --ndjson`, 2 threads / orjson + numpy record by record", 0.1, ("numpy", "orjson"))
 def ndjson_row():
-    return records_race("by_row")
+    return records_comparison("record_by_record")
 
 
-@row("ndjson-batch", "the same / orjson + numpy in batches of 1024", 0.5, ("numpy", "orjson"))
+@benchmark("ndjson-batch", "the same / orjson + numpy in batches of 1024", 0.5, ("numpy", "orjson"))
 def ndjson_batch():
-    return records_race("in_batches")
+    return records_comparison("in_batches")
 
 
-@row("ndjson-piped", "the same as `affine … | softmax-xent` in a pipe / orjson + numpy record by record", None, ("numpy", "orjson"))
+@benchmark("ndjson-piped", "the same as `affine … | softmax-xent` in a pipe / orjson + numpy record by record", None, ("numpy", "orjson"))
 def ndjson_piped():
     pipe = '"$0" affine --w "$1" --b "$2" --forward --ndjson "$3" | "$0" softmax-xent --only loss,dx --ndjson'
-    return records_race("by_row", ["/bin/sh", "-c", pipe, BINARY, str(ndjson.W), str(ndjson.B), "records.ndjson"])
+    return records_comparison("record_by_record", ["/bin/sh", "-c", pipe, BINARY, str(ndjson.W), str(ndjson.B), "records.ndjson"])
 
 
-def records_race(name, ours=None):
+def records_comparison(name, ours=None):
     if not pathlib.Path("records.ndjson").exists():
-        ndjson.write("records.ndjson", 1_000_000, False)
-        ndjson.network("net.json")
-    ours = ours or nnlayer(*ndjson.through("net.json", "records.ndjson"), threads=2)
-    return Race(ours, [sys.executable, ndjson.__file__, "--peer", name, "records.ndjson"], 2, repeat=3)
+        ndjson.write_records("records.ndjson", 1_000_000, False)
+        ndjson.write_network("net.json")
+    ours = ours or nnlayer(*ndjson.net_arguments("net.json", "records.ndjson"), threads=2)
+    return Comparison(ours, [sys.executable, ndjson.__file__, "--peer", name, "records.ndjson"], 2, repeat=3)
 
 
-# More rows than memory.
-@row("rows", "peak memory of softmax, .npy to .npy, on 4 GB of rows with 1 GB of address space / on 1 GB of rows", 1.1)
+# Arrays larger than memory.
+@benchmark("rows", "peak memory of softmax, .npy to .npy, on 4 GB of rows with 1 GB of address space / on 1 GB of rows", 1.1)
 def rows():
     def resident(rows):
-        x = fixture(f"x{rows}.npy", f"from numpy.lib.format import open_memmap\na = open_memmap(name, 'w+', 'f8', ({rows}, 1000))\nfor n in range(0, {rows}, 25000): a[n:n + 25000] = rng.standard_normal((25000, 1000))")
-        found = peak(["sh", "-c", 'ulimit -v 1000000; exec "$@"', "sh", *nnlayer("softmax", "--x", x, "--forward", "--out", "ours.npy")])
+        x = input_file(f"x{rows}.npy", f"from numpy.lib.format import open_memmap\na = open_memmap(name, 'w+', 'f8', ({rows}, 1000))\nfor n in range(0, {rows}, 25000): a[n:n + 25000] = rng.standard_normal((25000, 1000))")
+        result = peak(["sh", "-c", 'ulimit -v 1000000; exec "$@"', "sh", *nnlayer("softmax", "--x", x, "--forward", "--out", "ours.npy")])
         os.remove(x)
-        return found
+        return result
     return resident(500_000) / resident(125_000)
 
 
 def peak(command):
-    """The most memory, in bytes, that a command had resident."""
+    """Returns the peak resident memory of a command, in bytes."""
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
@@ -361,32 +362,31 @@ def peak(command):
     return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-# Of memory, the most that is resident at a time over 8 bytes for every number that is read; results of the size of x
-# are written to a file.
-@row("memory-npy", "peak memory / bytes of the arrays read, as doubles: softmax-xent, 100000×1000 from .npy, loss only", 1.6)
+# Peak resident memory, divided by 8 bytes for every number that is read. Results of the size of x are written to a file.
+@benchmark("memory-npy", "peak memory / bytes of the arrays read, as doubles: softmax-xent, 100000×1000 from .npy, loss only", 1.6)
 def memory_npy():
-    x, t = matrix("logits.npy", 100000, 1000, 5.0), fixture("t.npy", "np.save(name, rng.integers(0, 1000, 100000))")
+    x, t = matrix("logits.npy", 100000, 1000, 5.0), input_file("t.npy", "np.save(name, rng.integers(0, 1000, 100000))")
     return peak(nnlayer("softmax-xent", "--x", x, "--t", t, "--only", "loss")) / (8 * (100000 * 1000 + 100000))
 
 
-@row("memory-json", "the same: affine, 4096×1024 · 1024×10 from JSON, forward", 2.0, ("numpy", "orjson"))
+@benchmark("memory-json", "the same: affine, 4096×1024 · 1024×10 from JSON, forward", 2.0, ("numpy", "orjson"))
 def memory_json():
     x, w = matrix("x.json", 4096, 1024), matrix("w10.json", 1024, 10)
     return peak(nnlayer("affine", "--x", x, "--w", w, "--forward")) / (8 * (4096 * 1024 + 1024 * 10))
 
 
-@row("memory-npz", "the same: affine forward + backward, 4096×1024 · 1024×1024 from .npy, all results to .npz", 1.6)
+@benchmark("memory-npz", "the same: affine forward + backward, 4096×1024 · 1024×1024 from .npy, all results to .npz", 1.6)
 def memory_npz():
     return affine_peak("npy", "npz")
 
 
-@row("memory-ones", "the same without dout", 1.6)
+@benchmark("memory-ones", "the same without dout", 1.6)
 def memory_ones():
     x, w = matrix("x.npy", 4096, 1024), matrix("w.npy", 1024, 1024, 0.03)
     return peak(nnlayer("affine", "--x", x, "--w", w, "--out", "ours.npz", threads=2)) / (8 * (4096 * 1024 + 1024 * 1024))
 
 
-@row("memory-json-full", "the same: affine with all operands, from JSON to JSON", 2.0, ("numpy", "orjson"))
+@benchmark("memory-json-full", "the same: affine with all operands, from JSON to JSON", 2.0, ("numpy", "orjson"))
 def memory_json_full():
     return affine_peak("json", "json")
 
@@ -395,88 +395,88 @@ def affine_peak(kind, out):
     return peak(affine(kind, 2, out).ours) / (8 * (2 * 4096 * 1024 + 1024 * 1024 + 1024))
 
 
-@row("memory-layer-npz", "the same: softmax forward + backward, 4096×1024 from .npy, all results to .npz", 1.6)
+@benchmark("memory-layer-npz", "the same: softmax forward + backward, 4096×1024 from .npy, all results to .npz", 1.6)
 def memory_layer_npz():
     return layer_peak("npy", "npz")
 
 
-@row("memory-layer-json", "the same from JSON to JSON", 2.0, ("numpy", "orjson"))
+@benchmark("memory-layer-json", "the same from JSON to JSON", 2.0, ("numpy", "orjson"))
 def memory_layer_json():
     return layer_peak("json", "json")
 
 
-def layer_peak(kind, out, *words):
-    words = words or ["softmax"]
-    return peak(nnlayer(*words, "--x", matrix(f"x.{kind}", 4096, 1024), "--out", f"ours.{out}", threads=2)) / (8 * 4096 * 1024)
+def layer_peak(kind, out, *arguments):
+    arguments = arguments or ["softmax"]
+    return peak(nnlayer(*arguments, "--x", matrix(f"x.{kind}", 4096, 1024), "--out", f"ours.{out}", threads=2)) / (8 * 4096 * 1024)
 
 
-@row("memory-pipe", "the same: softmax forward, 4096×1024 in JSON through a pipe, to .npy", 2.0, ("numpy", "orjson"))
+@benchmark("memory-pipe", "the same: softmax forward, 4096×1024 in JSON through a pipe, to .npy", 2.0, ("numpy", "orjson"))
 def memory_pipe():
-    words = nnlayer("softmax", "--forward", "--out", "ours.npy", threads=2)
-    return peak(["sh", "-c", f"cat {shlex.quote(matrix('x.json', 4096, 1024))} | {shlex.join(words)}"]) / (8 * 4096 * 1024)
+    arguments = nnlayer("softmax", "--forward", "--out", "ours.npy", threads=2)
+    return peak(["sh", "-c", f"cat {shlex.quote(matrix('x.json', 4096, 1024))} | {shlex.join(arguments)}"]) / (8 * 4096 * 1024)
 
 
-@row("memory-mean", "the same: softmax-xent with `--reduction mean`, 4096×1024 from .npy, all results to .npz", 1.6)
+@benchmark("memory-mean", "the same: softmax-xent with `--reduction mean`, 4096×1024 from .npy, all results to .npz", 1.6)
 def memory_mean():
-    x, t = matrix("x.npy", 4096, 1024), fixture("t4096.npy", "np.save(name, rng.integers(0, 1024, 4096))")
-    words = ["--x", x, "--t", t, "--reduction", "mean", "--label-smoothing", 0.1, "--out", "ours.npz"]
-    return peak(nnlayer("softmax-xent", *words, threads=2)) / (8 * (4096 * 1024 + 4096))
+    x, t = matrix("x.npy", 4096, 1024), input_file("t4096.npy", "np.save(name, rng.integers(0, 1024, 4096))")
+    arguments = ["--x", x, "--t", t, "--reduction", "mean", "--label-smoothing", 0.1, "--out", "ours.npz"]
+    return peak(nnlayer("softmax-xent", *arguments, threads=2)) / (8 * (4096 * 1024 + 4096))
 
 
-@row("memory-expect", "the same: softmax forward, 4096×1024 from .npy, compared with an expected .npy (`--expect`)", 1.6)
+@benchmark("memory-expect", "the same: softmax forward, 4096×1024 from .npy, compared with an expected .npy (`--expect`)", 1.6)
 def memory_expect():
     return expect_peak("npy")
 
 
-@row("memory-expect-json", "the same with an expected JSON", 2.0)
+@benchmark("memory-expect-json", "the same with an expected JSON", 2.0)
 def memory_expect_json():
     return expect_peak("json")
 
 
 def expect_peak(kind):
-    words = ["--x", matrix("x.npy", 4096, 1024), "--forward"]
-    subprocess.run(nnlayer("softmax", *words, "--out", f"ours.{kind}"), check=True)
-    return peak(nnlayer("softmax", *words, "--expect", f"ours.{kind}")) / (2 * 8 * 4096 * 1024)
+    arguments = ["--x", matrix("x.npy", 4096, 1024), "--forward"]
+    subprocess.run(nnlayer("softmax", *arguments, "--out", f"ours.{kind}"), check=True)
+    return peak(nnlayer("softmax", *arguments, "--expect", f"ours.{kind}")) / (2 * 8 * 4096 * 1024)
 
 
-@row("memory-exact", "the same: ReLU forward + backward in `--precision exact`, 4096×1024 from .npy, all results to .npz", 1.6)
+@benchmark("memory-exact", "the same: ReLU forward + backward in `--precision exact`, 4096×1024 from .npy, all results to .npz", 1.6)
 def memory_exact():
     return layer_peak("npy", "npz", "relu", "--precision", "exact")
 
 
-@row("exact", "`--precision exact`, affine forward + backward, 512×512 · 512×512 / `--precision f64`", 8, ("numpy", "exact"))
+@benchmark("exact", "`--precision exact`, affine forward + backward, 512×512 · 512×512 / `--precision f64`", 8, ("numpy", "exact"))
 def exact():
-    words = ["affine", "--x", matrix("x512.npy", 512, 512), "--w", matrix("w512.npy", 512, 512), "--out", "ours.npz"]
-    return Race(nnlayer(*words, "--precision", "exact"), nnlayer(*words), repeat=3)
+    arguments = ["affine", "--x", matrix("x512.npy", 512, 512), "--w", matrix("w512.npy", 512, 512), "--out", "ours.npz"]
+    return Comparison(nnlayer(*arguments, "--precision", "exact"), nnlayer(*arguments), repeat=3)
 
 
-# Running them, and the page.
+# Measurement, and the page.
 
 
-def missing(needs):
-    shown = subprocess.run([BINARY, "affine", "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    return [need for need in needs if importlib.util.find_spec(need) is None and not re.search(rf"\b{need}\b.*$", shown, re.M)]
+def missing_requirements(requirements):
+    help_text = subprocess.run([BINARY, "affine", "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [name for name in requirements if importlib.util.find_spec(name) is None and not re.search(rf"\b{name}\b.*$", help_text, re.M)]
 
 
-def line(name, repeat):
-    what, goal, _, make = ROWS[name]
-    found = make()
+def measure_row(name, repeat):
+    description, goal, _, measure = BENCHMARKS[name]
+    result = measure()
     ours = theirs = "–"
-    if isinstance(found, Race):
-        ours, theirs = found.run(repeat)
+    if isinstance(result, Comparison):
+        ours, theirs = result.run(repeat)
         ratio, (ours, theirs) = ours / theirs, map(duration, (ours, theirs))
-    elif isinstance(found, list):
-        ratio, (ours, theirs) = found[0], (f"{share:.3g}" for share in found)
+    elif isinstance(result, list):
+        ratio, (ours, theirs) = result[0], (f"{fraction:.3g}" for fraction in result)
     else:
-        ratio = found
-    return f"| {name} | {what} | {ours} | {theirs} | **{ratio:.3g}** | {'' if goal is None else goal if isinstance(goal, str) else f'≤ {goal}'} |"
+        ratio = result
+    return f"| {name} | {description} | {ours} | {theirs} | **{ratio:.3g}** | {'' if goal is None else goal if isinstance(goal, str) else f'≤ {goal}'} |"
 
 
 def duration(seconds):
     return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
 
 
-def machine():
+def describe_machine():
     cpu = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
         cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text() + "\nmodel name: " + cpu).group(1)
@@ -484,7 +484,7 @@ def machine():
     return f"{cpu}, {len(os.sched_getaffinity(0))} cores, {platform.system()}; Python {platform.python_version()}, {', '.join(versions)}; {datetime.date.today()}"
 
 
-HEAD = """# Performance compared with NumPy, SciPy, orjson and PyTorch
+HEADER = """# Performance compared with NumPy, SciPy, orjson and PyTorch
 
 nnlayer and its peers run whole jobs (start, read, compute, write), alternating in one run. The table has the medians of both and
 their ratio, nnlayer / peer: below 1, nnlayer is faster. `python3 benches/peers.py --write` repeats the measurement and writes this
@@ -504,35 +504,35 @@ page; `--only ROW` measures one row.
 """
 
 
-def write(lines, environment):
-    """Puts measured rows in the place of those of the same name, in the order of the registry."""
-    known = dict(re.findall(r"^\| (\S+) (\|.*\|)$", PAGE.read_text(), re.M)) if PAGE.exists() else {}
-    known |= {name: text.split(" ", 2)[2] for name, text in lines.items()}
-    table = "\n".join(f"| {name} {known[name]}" for name in ROWS if name in known)
-    PAGE.write_text(f"{HEAD}\nMeasured on: {environment}.\n\n| row | what | ours | peer | ratio | goal |\n|---|---|---|---|---|---|\n{table}\n")
+def write(measured, environment):
+    """Replaces the measured rows of the page, and keeps the others, in the order of the registry."""
+    rows = dict(re.findall(r"^\| (\S+) (\|.*\|)$", PAGE.read_text(), re.M)) if PAGE.exists() else {}
+    rows |= {name: text.split(" ", 2)[2] for name, text in measured.items()}
+    table = "\n".join(f"| {name} {rows[name]}" for name in BENCHMARKS if name in rows)
+    PAGE.write_text(f"{HEADER}\nMeasured on: {environment}.\n\n| row | what | ours | peer | ratio | goal |\n|---|---|---|---|---|---|\n{table}\n")
 
 
 def main():
     global BINARY
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("--only", action="append", choices=ROWS, metavar="ROW", help=f"one of {', '.join(ROWS)}")
-    words.add_argument("--repeat", type=int, default=5, help="alternations of ours and the peer (5)")
-    words.add_argument("--nnlayer", default=ROOT / "target/release/nnlayer", help="the binary that is measured")
-    words.add_argument("--write", action="store_true", help="write what was measured to docs/performance.md")
-    given = words.parse_args()
-    BINARY = str(pathlib.Path(given.nnlayer).resolve())
-    lines = {}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", choices=BENCHMARKS, metavar="ROW", help=f"one of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--repeat", type=int, default=5, help="number of alternating runs (default 5)")
+    parser.add_argument("--nnlayer", default=ROOT / "target/release/nnlayer", help="binary to measure")
+    parser.add_argument("--write", action="store_true", help="write the results to docs/performance.md")
+    options = parser.parse_args()
+    BINARY = str(pathlib.Path(options.nnlayer).resolve())
+    measured = {}
     with tempfile.TemporaryDirectory(prefix="peers-") as folder:
         os.chdir(folder)
-        for name in given.only or ROWS:
-            if lacking := missing(ROWS[name][2]):
-                print(f"{name}: left out, without {', '.join(lacking)}", file=sys.stderr)
+        for name in options.only or BENCHMARKS:
+            if lacking := missing_requirements(BENCHMARKS[name][2]):
+                print(f"{name}: skipped; not available: {', '.join(lacking)}", file=sys.stderr)
                 continue
-            lines[name] = line(name, given.repeat)
-            print(lines[name], flush=True)
+            measured[name] = measure_row(name, options.repeat)
+            print(measured[name], flush=True)
         os.chdir(ROOT)
-    if given.write:
-        write(lines, machine())
+    if options.write:
+        write(measured, describe_machine())
 
 
 if __name__ == "__main__":

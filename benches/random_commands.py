@@ -1,4 +1,4 @@
-"""Random commands of nnlayer, for same_results.py: operands in every form, layers, chains, networks, records, mistakes."""
+"""Generates random commands of nnlayer for same_results.py: operands in every form, layers, chains, networks, records, errors."""
 
 import array
 import dataclasses
@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LAYERS = ("affine", "softmax", "xent", "softmax-xent", "relu", "sigmoid", "tanh")
 ELEMENTWISE = ("relu", "sigmoid", "tanh")
 LOSSES = ("xent", "softmax-xent")
-PICTURES = (".svg", ".html", ".dot", ".mmd")
+GRAPH_EXTENSIONS = (".svg", ".html", ".dot", ".mmd")
 
 
 # ---------------------------------------------------------------- arrays and the formats of their files
@@ -39,7 +39,7 @@ class Array:
         return math.prod(self.shape)
 
     def rows(self):
-        """The rows of a matrix; a vector or a scalar is one row."""
+        """Returns the rows of a matrix; a vector or a scalar is one row."""
         width = self.shape[-1] if self.shape else 1
         return [self.values[k : k + width] for k in range(0, len(self.values), width)] if width else []
 
@@ -57,14 +57,14 @@ def scalar(value):
 
 
 def number_text(value):
-    """The shortest digits of a number, without a point where it is a small whole number."""
+    """Returns the shortest digits of a number; a small integer has no decimal point."""
     if value == value and abs(value) < 1e6 and value == int(value) and math.copysign(1, value) > 0:
         return str(int(value))
     return repr(value)
 
 
-def odd_text(value, rng, in_json):
-    """A number as few write it: with many digits, an exponent, or in a literal a sign or no leading zero."""
+def unusual_text(value, rng, in_json):
+    """Formats a number in an unusual way: with many digits, an exponent, or in a literal a plus sign or no leading zero."""
     if not math.isfinite(value):
         return number_text(value)
     forms = [f"{value:.25e}", f"{value:.17E}", f"{value!r}"] + ([f"{value:.30f}"] if 1e-5 < abs(value) < 1e15 else [])
@@ -77,41 +77,41 @@ def odd_text(value, rng, in_json):
 
 
 def literal(value, column=",", row=";", rng=None):
-    odd = rng is not None and rng.random() < 0.06
-    text_of = (lambda number: odd_text(number, rng, False)) if odd else number_text
-    text = row.join(column.join(map(text_of, numbers)) for numbers in value.rows())
-    # One row of a matrix ends in a semicolon.
+    unusual = rng is not None and rng.random() < 0.06
+    format_number = (lambda number: unusual_text(number, rng, False)) if unusual else number_text
+    text = row.join(column.join(map(format_number, numbers)) for numbers in value.rows())
+    # A matrix of one row ends in a semicolon.
     return text + ";" if value.rank == 2 and value.shape[0] == 1 else text
 
 
 def json_text(value, rng=None):
-    """A JSON array; numbers that are not finite are strings, or the words that Python writes."""
-    bare = rng is not None and rng.random() < 0.3
-    odd = rng is not None and rng.random() < 0.06
+    """Returns a JSON array; non-finite numbers are strings, or the bare words that Python writes."""
+    writes_python_words = rng is not None and rng.random() < 0.3
+    unusual = rng is not None and rng.random() < 0.06
 
-    def one(number):
+    def format_one(number):
         if math.isfinite(number):
-            return odd_text(number, rng, True) if odd else number_text(number)
+            return unusual_text(number, rng, True) if unusual else number_text(number)
         word = "NaN" if number != number else "Infinity" if number > 0 else "-Infinity"
-        return word if bare else f'"{word}"'
+        return word if writes_python_words else f'"{word}"'
 
     def row(numbers):
-        return "[" + ",".join(map(one, numbers)) + "]"
+        return "[" + ",".join(map(format_one, numbers)) + "]"
 
     if value.rank == 0:
-        return one(value.values[0])
+        return format_one(value.values[0])
     if value.rank == 1:
         return row(value.values)
     return "[" + ",".join(map(row, value.rows())) + "]"
 
 
-# The code that `struct` has for each type.
+# The format character of `struct` for each type.
 TYPES = {"f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "i2": "h", "i1": "b"}
 TYPES |= {"u8": "Q", "u4": "I", "u2": "H", "u1": "B", "b1": "?"}
 
 
 def cast(value, kind):
-    """A number as a type has it; what does not fit becomes infinite or the nearest integer of the type."""
+    """Converts a number to a type; if it is out of range, to infinity or the nearest integer of the type."""
     if kind.startswith("f"):
         try:
             struct.pack("<" + TYPES[kind], value)
@@ -125,7 +125,7 @@ def cast(value, kind):
     return min(max(round(value), low), high) if value == value and abs(value) != math.inf else 0
 
 
-def packed(values, kind, order="<"):
+def pack(values, kind, order="<"):
     if kind == "f8":
         data = array.array("d", values)
         if (order == ">") == (sys.byteorder == "little"):
@@ -135,22 +135,22 @@ def packed(values, kind, order="<"):
 
 
 def npy(value, kind="f8", order="<", fortran=False, version=1):
-    """A .npy file of a type, byte order, order of entries and version of the format."""
+    """Returns a .npy file of this type, byte order, memory order and format version."""
     shape = "(" + ", ".join(map(str, value.shape)) + ("," if value.rank == 1 else "") + ")"
     sign = "|" if kind.endswith("1") else order
     dictionary = f"{{'descr': '{sign}{kind}', 'fortran_order': {fortran}, 'shape': {shape}, }}"
-    before = 10 if version == 1 else 12
-    header = (dictionary + " " * (-(before + len(dictionary) + 1) % 64) + "\n").encode()
+    prefix_bytes = 10 if version == 1 else 12
+    header = (dictionary + " " * (-(prefix_bytes + len(dictionary) + 1) % 64) + "\n").encode()
     length = struct.pack("<H" if version == 1 else "<I", len(header))
     values = value.values
     if fortran and value.rank == 2:
         rows, columns = value.shape
         values = [values[row * columns + column] for column in range(columns) for row in range(rows)]
-    return b"\x93NUMPY" + bytes([version, 0]) + length + header + packed(values, kind, order)
+    return b"\x93NUMPY" + bytes([version, 0]) + length + header + pack(values, kind, order)
 
 
 def npz(files, deflated=False):
-    """An archive of .npy files, with the same bytes each time."""
+    """Returns an archive of .npy files, with the same bytes on every run."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED if deflated else zipfile.ZIP_STORED) as archive:
         for name, data in files.items():
@@ -165,14 +165,14 @@ def safetensors(arrays, kind="f8"):
     header, data = {}, b""
     for name, value in arrays.items():
         begin = len(data)
-        data += packed(value.values, kind)
+        data += pack(value.values, kind)
         header[name] = {"dtype": names[kind], "shape": list(value.shape), "data_offsets": [begin, len(data)]}
     text = json.dumps(header, separators=(",", ":")).encode()
     return struct.pack("<Q", len(text)) + text + data
 
 
 def table(value, separator, rng):
-    """A table; a vector is a column."""
+    """Returns a CSV or TSV table; a vector is a column."""
     rows = [[number] for number in value.values] if value.rank < 2 else value.rows()
     end = rng.choice(["\n", "\n", "\r\n"])
     cells = [[f'"{number_text(v)}"' if rng.random() < 0.02 else number_text(v) for v in row] for row in rows]
@@ -204,20 +204,20 @@ def draw_numbers(rng, count, kind=None):
         case "gentle":
             return [round(rng.uniform(-2, 2), 3) for _ in range(count)]
         case "special":
-            share = rng.choice([0.1, 0.3, 0.6])
-            return [rng.choice(SPECIAL) if rng.random() < share else rng.gauss(0, 2) for _ in range(count)]
+            rate = rng.choice([0.1, 0.3, 0.6])
+            return [rng.choice(SPECIAL) if rng.random() < rate else rng.gauss(0, 2) for _ in range(count)]
         case "masked":
-            # What a softmax takes: no +inf, and not only -inf in a row.
-            some = [-math.inf, -math.inf, -0.0, 1e300, -1e300, 5e-324, 1e-300, 700.0, -745.5, math.nan]
-            return [rng.choice(some) if k % 3 and rng.random() < 0.4 else rng.gauss(0, 3) for k in range(count)]
+            # Valid input of softmax: no +inf, and no row of only -inf.
+            special_values = [-math.inf, -math.inf, -0.0, 1e300, -1e300, 5e-324, 1e-300, 700.0, -745.5, math.nan]
+            return [rng.choice(special_values) if k % 3 and rng.random() < 0.4 else rng.gauss(0, 3) for k in range(count)]
         case "tiled":
-            # A prime number of values again and again, which is quickly made and differs from row to row.
+            # A prime number of values, repeated: fast to create, and different in each row.
             values = [rng.gauss(0, 2) for _ in range(1009)]
             values = (values * (count // len(values) + 1))[:count]
             if rng.random() < 0.2:
-                some = [math.nan, -math.inf, -0.0, 5e-324, 1e-300, -1e300, 700.0, -745.2]
+                special_values = [math.nan, -math.inf, -0.0, 5e-324, 1e-300, -1e300, 700.0, -745.2]
                 for _ in range(rng.randint(1, 5)):
-                    values[rng.randrange(count)] = rng.choice(some)
+                    values[rng.randrange(count)] = rng.choice(special_values)
             return values
     raise ValueError(kind)
 
@@ -227,7 +227,7 @@ def draw_array(rng, shape, kind=None):
 
 
 def draw_probabilities(rng, shape, kind=None):
-    """Rows that sum to 1, with some entries of 0."""
+    """Draws rows that sum to 1, with some entries of 0."""
     columns, values = shape[-1], []
     for _ in range(math.prod(shape[:-1])):
         row = [0.0 if rng.random() < 0.05 else rng.expovariate(1) + 1e-6 for _ in range(columns)]
@@ -235,13 +235,13 @@ def draw_probabilities(rng, shape, kind=None):
         total = math.fsum(row)
         values += [value / total for value in row]
     if kind == "special":
-        some = [0.0, 1.0, 5e-324, 1e-300, math.nan, 1.5, -0.1]
-        values = [rng.choice(some) if rng.random() < 0.2 else value for value in values]
+        special_values = [0.0, 1.0, 5e-324, 1e-300, math.nan, 1.5, -0.1]
+        values = [rng.choice(special_values) if rng.random() < 0.2 else value for value in values]
     return Array(shape, values)
 
 
 def draw_targets(rng, shape, dense=None):
-    """Targets of rows of that shape, class indices, one-hot or soft rows, and whether they are dense."""
+    """Draws class indices, or one-hot or soft rows of this shape; also returns whether they are dense."""
     if dense is None:
         dense = rng.random() < 0.45
     if not dense:
@@ -259,7 +259,7 @@ def draw_targets(rng, shape, dense=None):
 
 @dataclasses.dataclass
 class Run:
-    """A pipeline of commands; the first reads `stdin`, each further one what the one before it printed."""
+    """A pipeline of commands; the first reads `stdin`, each other one the output of the previous one."""
 
     stages: list
     stdin: bytes = None
@@ -268,34 +268,34 @@ class Run:
 
 @dataclasses.dataclass
 class Shell:
-    """A line of shell, with nnlayer on the path."""
+    """A shell command, with nnlayer on the path."""
 
     line: str
 
 
 @dataclasses.dataclass
 class Edit:
-    """A file that is made of another by a function of its bytes."""
+    """Creates a file from the bytes of another one."""
 
     source: str
     target: str
-    change: object
+    transform: object
 
 
 @dataclasses.dataclass
 class Case:
-    """What is run one after the other in one folder, and the files that are there at its beginning."""
+    """Steps that run in one folder, and the files in it at the start."""
 
     number: str
     group: str
     steps: list
     files: dict = dataclasses.field(default_factory=dict)
-    # Folders of the project that are there too, and files that are large, by the name they have there.
+    # Links to folders of the project and to large files, by name.
     links: dict = dataclasses.field(default_factory=dict)
     timeout: int = 60
 
     def words(self):
-        """All words of its commands."""
+        """Yields all words of the commands."""
         for step in self.steps:
             if isinstance(step, Run):
                 yield from itertools.chain(*step.stages)
@@ -303,7 +303,7 @@ class Case:
                 yield from step.line.split()
 
     def layers(self):
-        """The layers that it computes; those of a network or a tape stand in its files."""
+        """Returns the layers that the commands compute, including those of networks and tapes."""
         found = {word for word in self.words() if word in LAYERS}
         for data in self.files.values():
             if b'"layers"' in data[:4096]:
@@ -318,7 +318,7 @@ class Case:
         return "exact" if "exact" in text else "f32" if re.search(r"\bf32\b", text) else "f64"
 
     def lines(self):
-        """The commands as one would type them."""
+        """Yields the commands as typed in a shell."""
         for step in self.steps:
             match step:
                 case Run():
@@ -331,18 +331,18 @@ class Case:
                 case Shell():
                     yield step.line
                 case Edit():
-                    yield f"# {step.target} is made of {step.source}"
+                    yield f"# {step.target} is created from {step.source}"
 
 
 class Builder:
-    """A command line in the making: its options, the files that it reads and its standard input."""
+    """Builds a command line: its options, the files that it reads and its standard input."""
 
     def __init__(self, rng, *words, files=None, prefix="", stdin=True):
         self.rng, self.words, self.options = rng, list(words), []
         self.files = {} if files is None else files
         self.prefix = prefix
-        # Whether standard input may be used, its bytes, and the object that several operands select from.
-        self.free, self.stdin, self.object = stdin, None, {}
+        # Whether standard input is still free, its bytes, and the operands that are keys of an object on it.
+        self.stdin_is_free, self.stdin, self.object = stdin, None, {}
 
     def option(self, name, *values):
         if len(values) == 1 and self.rng.random() < 0.04:
@@ -360,24 +360,24 @@ class Builder:
         return name
 
     def operand(self, name, value, floats=False, option=None):
-        """Gives an operand in one of the forms of the grammar."""
-        self.option(option or "--" + name, self.form(name, value, floats))
+        """Adds an operand in one of the forms of the grammar."""
+        self.option(option or "--" + name, self.draw_form(name, value, floats))
 
-    def form(self, name, value, floats=False, stdin=None):
+    def draw_form(self, name, value, floats=False, stdin=None):
         rng = self.rng
-        free = self.free if stdin is None else stdin
+        stdin_is_free = self.stdin_is_free if stdin is None else stdin
         small = value.size <= 200
         forms = {"npy": 16, "npz": 8, "safetensors": 5, "dat": 2, "json file": 4}
         if small:
             forms |= {"@file": 3, "names": 4, "key": 4, "pointer": 4}
-            # A single number typed is a scalar.
+            # A literal of a single number is a scalar, not a vector.
             if value.shape != (1,):
                 forms |= {"literal": 32, "blanks": 4, "lines": 3}
             if value.rank:
                 forms["JSON"] = 15
         if value.rank and value.size and (value.rank == 1 or value.shape[1] > 1):
             forms |= {"csv": 5, "tsv": 3}
-        if free and self.stdin is None:
+        if stdin_is_free and self.stdin is None:
             if not self.object:
                 forms |= {"-": 4, "- npy": 3, "- npz": 2, "- safetensors": 1, "@-": 1}
             if small:
@@ -388,16 +388,16 @@ class Builder:
         if kind in ("-#", "-#/"):
             self.object[name] = value
             return f"-#{name}" if kind == "-#" else f"-#/{name}"
-        text, data = self.text_of(kind, name, value, floats)
+        text, data = self.format_operand(kind, name, value, floats)
         if kind.startswith(("-", "@-")):
-            self.stdin, self.free = data, False
+            self.stdin, self.stdin_is_free = data, False
         return text
 
-    def text_of(self, kind, name, value, floats):
-        """The text of an operand in a form, and what standard input holds for it."""
+    def format_operand(self, kind, name, value, floats):
+        """Returns the text of an operand in a form, and the bytes of standard input that belong to it."""
         rng = self.rng
 
-        def typed():
+        def draw_dtype():
             weights = {"f8": 50, "f4": 20, "f2": 8}
             if not floats:
                 weights |= {"i8": 6, "i4": 3, "i2": 2, "i1": 2, "u8": 1, "u4": 1, "u2": 1, "u1": 2, "b1": 1}
@@ -405,7 +405,7 @@ class Builder:
 
         def array_file():
             version = rng.choices([1, 2, 3], [8, 1, 1])[0]
-            return npy(value, typed(), rng.choices("<>", [3, 1])[0], rng.random() < 0.3, version)
+            return npy(value, draw_dtype(), rng.choices("<>", [3, 1])[0], rng.random() < 0.3, version)
 
         def archive():
             files = {name: array_file()}
@@ -418,8 +418,8 @@ class Builder:
             kinds = ["f8", "f4", "f2"] + ([] if floats else ["i8", "i4", "u1"])
             return safetensors({name: value} | other, rng.choice(kinds))
 
-        bare = json_text(value, rng)
-        nested = f'{{"deep":[{{"{name}":{bare}}}],"{name}":{bare},"note":"two words"}}'.encode()
+        text = json_text(value, rng)
+        nested = f'{{"deep":[{{"{name}":{text}}}],"{name}":{text},"note":"two words"}}'.encode()
         match kind:
             case "literal":
                 return literal(value, rng=rng), None
@@ -428,12 +428,12 @@ class Builder:
             case "lines":
                 return literal(value, row="\n") if value.rank == 2 and value.shape[0] > 1 else literal(value), None
             case "JSON":
-                return bare, None
+                return text, None
             case "json file":
-                return self.file(name + ".json", bare.encode()), None
+                return self.file(name + ".json", text.encode()), None
             case "@file":
                 file = rng.choice(["2", "ones", name]) if value.rank else name + ".json"
-                return "@" + self.file(file, bare.encode()), None
+                return "@" + self.file(file, text.encode()), None
             case "names":
                 return self.file(name + ".json", nested), None
             case "key":
@@ -453,10 +453,10 @@ class Builder:
             case "tsv":
                 return self.file(name + ".tsv", table(value, "\t", rng)), None
             case "-":
-                typed_out = rng.random() < 0.4 and value.size <= 200 and value.shape != (1,)
-                return "-", (literal(value) if typed_out else bare).encode()
+                is_literal = rng.random() < 0.4 and value.size <= 200 and value.shape != (1,)
+                return "-", (literal(value) if is_literal else text).encode()
             case "@-":
-                return "@-", bare.encode()
+                return "@-", text.encode()
             case "- npy":
                 return rng.choice(["-", "-", "/dev/stdin"]), array_file()
             case "- npz":
@@ -466,7 +466,7 @@ class Builder:
         raise ValueError(kind)
 
     def arguments(self):
-        """The words of the command line, the options in any order."""
+        """Returns the words of the command line, with the options in random order."""
         options = list(self.options)
         self.rng.shuffle(options)
         return self.words + list(itertools.chain(*options))
@@ -480,7 +480,7 @@ class Builder:
 
 @dataclasses.dataclass
 class Layer:
-    """A layer with operands and settings, and what it gives."""
+    """A layer with operands and settings, and the names of its results."""
 
     name: str
     operands: dict
@@ -500,7 +500,7 @@ class Layer:
 
 
 def draw_layer(rng, name=None, rows=None, columns=None, kind=None):
-    """A layer of any kind; `kind` says what its numbers are like."""
+    """Draws a layer; `kind` is the kind of its numbers."""
     name = name or rng.choice(LAYERS)
     rows = rows or rng.choice([1, 1, 2, 2, 3, 4, 5])
     columns = columns or rng.choice([1, 2, 2, 3, 3, 4, 6])
@@ -524,15 +524,15 @@ def draw_layer(rng, name=None, rows=None, columns=None, kind=None):
 
 def draw_affine(rng, shape, kind, outputs=None):
     inputs, outputs = shape[-1], outputs or rng.choice([1, 2, 3, 3, 4, 5])
-    turned = rng.random() < 0.2
+    is_out_in = rng.random() < 0.2
     operands = {"x": draw_array(rng, shape, kind)}
-    operands["w"] = draw_array(rng, (outputs, inputs) if turned else (inputs, outputs), kind)
+    operands["w"] = draw_array(rng, (outputs, inputs) if is_out_in else (inputs, outputs), kind)
     match rng.choices(["none", "scalar", "row"], [3, 2, 5])[0]:
         case "scalar":
             operands["b"] = draw_array(rng, (), kind)
         case "row":
             operands["b"] = draw_array(rng, (outputs,), kind)
-    settings = [("w-layout", "out-in")] if turned else [("w-layout", "in-out")] if rng.random() < 0.05 else []
+    settings = [("w-layout", "out-in")] if is_out_in else [("w-layout", "in-out")] if rng.random() < 0.05 else []
     results = ["y", "dx", "dw"] + (["db"] if "b" in operands else [])
     return Layer("affine", operands, settings, results, (*shape[:-1], outputs))
 
@@ -571,8 +571,8 @@ def draw_loss(rng, name, shape, kind):
     return Layer(name, operands, settings, results, shape[:-1] if reduction == "none" else ())
 
 
-def give(builder, layer, without=()):
-    """The operands and settings of a layer as options."""
+def add_layer_options(builder, layer, without=()):
+    """Adds the operands and settings of a layer."""
     for name, value in layer.operands.items():
         if name not in without:
             builder.operand(name, value, floats=name in ("y", "weight") or (name == "t" and value.rank == 2))
@@ -580,8 +580,8 @@ def give(builder, layer, without=()):
         builder.option("--" + name, *([] if value is None else [value]))
 
 
-def give_dout(builder, layer, scaling=True):
-    """An upstream gradient, or none; `scaling` allows the typed number that scales affine's local factors."""
+def add_dout(builder, layer, scaling=True):
+    """Adds an upstream gradient, or none; `scaling` allows a literal number, which scales the local factors of affine."""
     rng = builder.rng
     match rng.choices(["none", "ones", "number", "array"], [45, 10, 15, 30])[0]:
         case "ones":
@@ -596,7 +596,7 @@ def give_dout(builder, layer, scaling=True):
             builder.operand("dout", draw_array(rng, layer.shape, rng.choice(["whole", "short", "full"])))
 
 
-def give_run_options(builder, precision=True, exact=True):
+def add_run_options(builder, precision=True, exact=True):
     rng = builder.rng
     if precision and rng.random() < 0.3:
         builder.option("--precision", rng.choice(["f32", "f32", "f64"] + (["exact"] * 3 if exact else [])))
@@ -604,8 +604,8 @@ def give_run_options(builder, precision=True, exact=True):
     builder.maybe(0.03, "--error-format", rng.choice(["json", "text"])).maybe(0.02, "--color", "never")
 
 
-def give_output(builder, results):
-    """How results are shown, and which of them."""
+def add_output_options(builder, results):
+    """Adds options for the form of the output and for the selected results."""
     rng = builder.rng
     count = 1 if rng.random() < 0.6 else rng.randint(1, len(results))
     only = rng.sample(results, count) if rng.random() < 0.35 else []
@@ -623,27 +623,27 @@ def give_output(builder, results):
         builder.option("--only", ",".join(only))
 
 
-# ---------------------------------------------------------------- groups of random commands: each gives steps and files
+# ---------------------------------------------------------------- groups of random commands: each returns steps and files
 
 
 def layer_command(rng, kind=None, **sizes):
     layer = draw_layer(rng, kind=kind, **sizes)
     builder = Builder(rng, layer.name)
-    give(builder, layer)
+    add_layer_options(builder, layer)
     if rng.random() < 0.15:
         builder.option("--forward")
-        give_output(builder, layer.forward())
+        add_output_options(builder, layer.forward())
     else:
-        give_dout(builder, layer)
-        give_output(builder, layer.results)
-    give_run_options(builder)
-    if builder.free and not builder.object:
+        add_dout(builder, layer)
+        add_output_options(builder, layer.results)
+    add_run_options(builder)
+    if builder.stdin_is_free and not builder.object:
         builder.maybe(0.04, "--strict").maybe(0.03, "--no-stdin")
     return [builder.run()], builder.files
 
 
 def special_command(rng):
-    """Numbers that are not finite, tiny, huge, or more than a double holds."""
+    """Non-finite, tiny and huge numbers, and integers that a double cannot represent."""
     if rng.random() < 0.06:
         kind = rng.choice(["i8", "u8"])
         wide = [2**53 + rng.randint(0, 9), 2**62 + rng.randint(0, 999), rng.randint(0, 9), 2**63 - 1]
@@ -653,14 +653,14 @@ def special_command(rng):
 
 
 def draw_side(rng):
-    """A side of a matrix: any, near a multiple of what is computed at once, or large."""
+    """Draws a side of a matrix: small, near a multiple of the block size, or large."""
     return rng.choice([rng.randint(1, 70), 8 * rng.randint(1, 20) + rng.choice([-1, 0, 1]), rng.randint(64, 400)])
 
 
 def draw_sized_layer(rng):
     name = rng.choice(["affine", "affine", "softmax", *LAYERS])
     if rng.random() < 0.12:
-        # More than is computed at once in memory.
+        # More than one chunk.
         columns = rng.choice([150, 200])
         if name == "affine":
             return draw_affine(rng, (3100, columns), "tiled", 7)
@@ -690,12 +690,12 @@ def sized_command(rng):
             data = json_text(value).encode()
         else:
             data = table(value, ",", rng)
-        if builder.free and builder.stdin is None and kind != "csv" and rng.random() < 0.1:
-            builder.stdin, builder.free = data, False
+        if builder.stdin_is_free and builder.stdin is None and kind != "csv" and rng.random() < 0.1:
+            builder.stdin, builder.stdin_is_free = data, False
             builder.option("--" + operand, "-")
         else:
             builder.option("--" + operand, builder.file(f"{operand}.{kind}", data))
-    give(builder, layer, without=layer.operands)
+    add_layer_options(builder, layer, without=layer.operands)
     if not layer.loss and rng.random() < 0.5:
         builder.option("--dout", builder.file("dout.npy", npy(draw_array(rng, layer.shape, "tiled"))))
     count = sum(value.size for value in layer.operands.values())
@@ -706,24 +706,24 @@ def sized_command(rng):
             if count > 100_000:
                 builder.option("--only", rng.choice(results))
         case "npz":
-            some = rng.sample(results, rng.randint(1, len(results)))
-            builder.option("--out", "out.npz").maybe(0.3, "--only", ",".join(some))
+            selected = rng.sample(results, rng.randint(1, len(results)))
+            builder.option("--out", "out.npz").maybe(0.3, "--only", ",".join(selected))
         case "one":
             builder.option("--out", rng.choice(["out.npy", "out.npy", "out.csv", "out.json"]))
             builder.option("--only", rng.choice(results))
-    give_run_options(builder, exact=layer.name != "affine" and count < 20_000 or count < 3000)
+    add_run_options(builder, exact=layer.name != "affine" and count < 20_000 or count < 3000)
     return [builder.run()], builder.files
 
 
 def stdin_command(rng):
-    """Operands and settings in one object on standard input, bare arrays, and layers that pipe into each other."""
+    """Standard input: an object of operands and settings, a bare array, or the output of another layer."""
     match rng.choice(["object", "object", "bare", "pipe", "pipe", "dx", "format"]):
         case "object":
             layer = draw_layer(rng)
             builder = Builder(rng, layer.name, stdin=False)
-            inside = [name for name in layer.operands if rng.random() < 0.8] or list(layer.operands)[:1]
-            give(builder, Layer(layer.name, layer.operands, [], [], ()), without=inside)
-            pairs = [f'"{name}":{json_text(layer.operands[name], rng)}' for name in inside]
+            on_stdin = [name for name in layer.operands if rng.random() < 0.8] or list(layer.operands)[:1]
+            add_layer_options(builder, Layer(layer.name, layer.operands, [], [], ()), without=on_stdin)
+            pairs = [f'"{name}":{json_text(layer.operands[name], rng)}' for name in on_stdin]
             for name, value in layer.settings:
                 if rng.random() < 0.6:
                     number = value is not None and re.fullmatch(r"[-0-9.e]+", value)
@@ -739,43 +739,43 @@ def stdin_command(rng):
             rng.shuffle(pairs)
             blank = rng.choice(["", " ", "\n"])
             builder.stdin = ("{" + blank + f",{blank}".join(pairs) + blank + "}\n").encode()
-            give_output(builder, layer.results)
-            give_run_options(builder)
+            add_output_options(builder, layer.results)
+            add_run_options(builder)
             return [builder.run()], builder.files
         case "bare":
             layer = draw_layer(rng)
             builder = Builder(rng, layer.name, stdin=False)
             first = next(iter(layer.operands))
-            give(builder, layer, without=[first])
+            add_layer_options(builder, layer, without=[first])
             kind = rng.choice(["-", "- npy", "- npz", "- safetensors"])
-            _, builder.stdin = builder.text_of(kind, first, layer.operands[first], floats=first == "y")
-            give_output(builder, layer.results)
-            give_run_options(builder)
+            _, builder.stdin = builder.format_operand(kind, first, layer.operands[first], floats=first == "y")
+            add_output_options(builder, layer.results)
+            add_run_options(builder)
             return [builder.run()], builder.files
         case "pipe":
             chain = draw_chain(rng, loss=rng.random() < 0.6)
             files, stages = {}, []
             for k, layer in enumerate(chain.layers):
                 builder = Builder(rng, layer.name, files=files, prefix=f"p{k}-", stdin=False)
-                give(builder, layer, without=["x", "y"] if k else [])
+                add_layer_options(builder, layer, without=["x", "y"] if k else [])
                 if k + 1 < len(chain.layers):
                     builder.option("--json").maybe(0.5, "--forward")
                 else:
-                    give_output(builder, layer.results)
+                    add_output_options(builder, layer.results)
                 stages.append(builder.arguments())
             return [Run(stages)], files
         case "dx":
             affine, files = draw_affine(rng, (rng.randint(1, 3), rng.randint(1, 3)), "short"), {}
             first = Builder(rng, "affine", files=files, stdin=False)
-            give(first, affine)
-            again = Builder(rng, "affine", files=files, stdin=False)
-            again.option("--dout", rng.choice(["-#dx", "-#/dx"]))
-            give(again, affine)
-            give_output(again, affine.results)
+            add_layer_options(first, affine)
+            affine_backward = Builder(rng, "affine", files=files, stdin=False)
+            affine_backward.option("--dout", rng.choice(["-#dx", "-#/dx"]))
+            add_layer_options(affine_backward, affine)
+            add_output_options(affine_backward, affine.results)
             last = draw_layer_after(rng, affine.shape)
             second = Builder(rng, last.name, files=files, prefix="s-", stdin=False).option("--json")
-            give(second, last, without=["x", "y"])
-            return [Run([first.option("--json").arguments(), second.arguments(), again.arguments()])], files
+            add_layer_options(second, last, without=["x", "y"])
+            return [Run([first.option("--json").arguments(), second.arguments(), affine_backward.arguments()])], files
         case "format":
             value = draw_array(rng, (rng.randint(2, 4), rng.randint(2, 4)), "short")
             kind = rng.choice(["json", "npy", "csv", "tsv"])
@@ -785,16 +785,16 @@ def stdin_command(rng):
             builder = Builder(rng, name, stdin=False).option("--in-format", kind)
             builder.stdin = data[kind]
             builder.maybe(0.5, "--x", rng.choice(["-", "@-", "/dev/stdin"]))
-            give_output(builder, ["y", "dx"])
+            add_output_options(builder, ["y", "dx"])
             return [builder.run()], builder.files
 
 
 def draw_layer_after(rng, shape):
-    """A layer that takes an x of that shape: not affine."""
+    """Draws a layer other than affine for an x of this shape."""
     name = rng.choice(["softmax", "softmax-xent", *ELEMENTWISE])
     if name == "softmax-xent":
         layer = draw_loss(rng, name, shape, "short")
-        # An upstream gradient of one number has to fit; all sums and means do.
+        # The upstream gradient is one number, so the loss must be a sum or mean.
         layer.settings = [(option, value) for option, value in layer.settings if value != "none"]
         return layer
     settings = [("log", None)] if name == "softmax" and rng.random() < 0.3 else []
@@ -808,25 +808,25 @@ def draw_small_layer(rng, kinds):
 def jacobian_command(rng):
     layer = draw_small_layer(rng, ["short", "full", "gentle"])
     builder = Builder(rng, layer.name).option("--jacobian")
-    give(builder, layer)
+    add_layer_options(builder, layer)
     output = "loss" if layer.loss else "y"
     by = {"affine": ["x", "w"] + ["b"] * ("b" in layer.operands), "xent": ["x", "y"]}.get(layer.name, ["x"])
-    give_output(builder, [f"d{output}_d{name}" for name in by])
-    give_run_options(builder)
+    add_output_options(builder, [f"d{output}_d{name}" for name in by])
+    add_run_options(builder)
     return [builder.run()], builder.files
 
 
 def check_command(rng):
     layer = draw_small_layer(rng, ["short", "full", "gentle", "whole"])
     builder = Builder(rng, layer.name).option("--check")
-    give(builder, layer)
-    give_dout(builder, layer, scaling=False)
-    give_report_format(builder)
+    add_layer_options(builder, layer)
+    add_dout(builder, layer, scaling=False)
+    add_report_format(builder)
     builder.maybe(0.15, "--precision", rng.choice(["f32", "exact", "f64"]))
     return [builder.run()], builder.files
 
 
-def give_report_format(builder):
+def add_report_format(builder):
     match builder.rng.choice(["text", "text", "json", "pretty", "format"]):
         case "json":
             builder.option("--json")
@@ -836,15 +836,15 @@ def give_report_format(builder):
             builder.option("--format", builder.rng.choice(["text", "json", "junit", "tap"]))
 
 
-def answers(seed, mistakes, blanks, rounded, drop):
-    """A function that makes somebody's answers of right results: rounded, with blanks, mistakes and results left out."""
+def make_answers(seed, mistakes, blanks, rounded, drop):
+    """Returns a function that turns results into answers: rounded, with blanks, mistakes and missing results."""
 
-    def change(data):
+    def edit(data):
         rng = random.Random(seed)
         document = json.loads(data)
         digits = rng.randint(2, 6)
 
-        def one(value):
+        def perturb(value):
             if rng.random() < blanks:
                 return None
             if not isinstance(value, float):
@@ -854,35 +854,35 @@ def answers(seed, mistakes, blanks, rounded, drop):
             return float(f"{value:.{digits}g}") if rounded else value
 
         def walk(value):
-            return [walk(v) for v in value] if isinstance(value, list) else one(value)
+            return [walk(v) for v in value] if isinstance(value, list) else perturb(value)
 
-        kept = {key: walk(value) for key, value in document.items() if rng.random() >= drop}
-        return json.dumps(kept or {key: walk(value) for key, value in document.items()}).encode()
+        answers = {key: walk(value) for key, value in document.items() if rng.random() >= drop}
+        return json.dumps(answers or {key: walk(value) for key, value in document.items()}).encode()
 
-    return change
+    return edit
 
 
 def expect_command(rng):
-    """Right, wrong and partial answers; or, with --steps, the numbers of a worked sheet."""
+    """Right, wrong and partial answers, also to --steps."""
     layer = draw_layer(rng, kind=rng.choice(["short", "whole", "full"]))
     builder = Builder(rng, layer.name, stdin=False)
-    give(builder, layer)
-    give_dout(builder, layer, scaling=False)
+    add_layer_options(builder, layer)
+    add_dout(builder, layer, scaling=False)
     if rng.random() < 0.15:
         builder.option("--precision", rng.choice(["f32", "exact"]))
     arguments = builder.arguments()
     kind = rng.choice(["right", "rounded", "rounded", "partial", "wrong", "npz", "npy", "steps", "stdin"])
-    form = ["--format", rng.choice(["json", "junit", "tap"])]
-    more = rng.choice([[], [], [], ["--json"], ["--json"], ["--pretty"], ["--strict"], form])
+    report_options = ["--format", rng.choice(["json", "junit", "tap"])]
+    more = rng.choice([[], [], [], ["--json"], ["--json"], ["--pretty"], ["--strict"], report_options])
     if kind in ("npz", "npy"):
         if kind == "npy":
             arguments += ["--only", rng.choice(layer.results)]
         file = "mine." + kind
         return [Run([arguments + ["--out", file]]), Run([arguments + ["--expect", file, *more]])], builder.files
-    # The shares of mistakes and blanks, whether numbers are rounded, and the share of results that are left out.
-    shares = {"right": (0, 0, False, 0), "rounded": (0, 0, True, 0)}
-    shares |= {"partial": (0, 0.3, True, 0.3), "wrong": (0.2, 0.1, True, 0)}
-    edit = Edit("right.json", "mine.json", answers(rng.random(), *shares.get(kind, (0.05, 0.1, True, 0.2))))
+    # The rates of mistakes and blanks, whether numbers are rounded, and the rate of missing results.
+    rates = {"right": (0, 0, False, 0), "rounded": (0, 0, True, 0)}
+    rates |= {"partial": (0, 0.3, True, 0.3), "wrong": (0.2, 0.1, True, 0)}
+    edit = Edit("right.json", "mine.json", make_answers(rng.random(), *rates.get(kind, (0.05, 0.1, True, 0.2))))
     first = Run([arguments + ["--out", "right.json"]])
     if kind == "stdin":
         line = shlex.join(["nnlayer", *arguments, "--expect", "-", *more])
@@ -898,16 +898,16 @@ def steps_command(rng):
         return chain_command(rng, chain, ["backward", "--steps", *more])
     layer = draw_small_layer(rng, ["short", "whole", "full", "special"])
     builder = Builder(rng, layer.name)
-    give(builder, layer)
+    add_layer_options(builder, layer)
     builder.option("--steps", *rng.choice([[], [], ["text"], ["markdown"]]))
-    give_dout(builder, layer)
+    add_dout(builder, layer)
     builder.maybe(0.2, "--json").maybe(0.2, "--only", rng.choice(layer.results))
     builder.maybe(0.1, "--precision", rng.choice(["f32", "exact"]))
     return [builder.run()], builder.files
 
 
 def graph_command(rng):
-    options = ["--graph"] if rng.random() < 0.4 else ["--graph", "graph" + rng.choice(PICTURES)]
+    options = ["--graph"] if rng.random() < 0.4 else ["--graph", "graph" + rng.choice(GRAPH_EXTENSIONS)]
     level = rng.choice([[], ["--level", "tensor"], ["--level", "scalar"]])
     locale = {"LC_ALL": "C.UTF-8"} if len(options) == 1 and rng.random() < 0.4 else {}
     if rng.random() < 0.3:
@@ -917,8 +917,8 @@ def graph_command(rng):
         return steps, files
     layer = draw_small_layer(rng, ["short", "whole", "full", "special"])
     builder = Builder(rng, layer.name)
-    give(builder, layer)
-    give_dout(builder, layer, scaling=False)
+    add_layer_options(builder, layer)
+    add_dout(builder, layer, scaling=False)
     builder.option(*options)
     if level:
         builder.option(*level)
@@ -929,7 +929,7 @@ def graph_command(rng):
 
 @dataclasses.dataclass
 class Chain:
-    """Layers one after the other; the first has its x, each further one takes what the one before it gives."""
+    """A sequence of layers, each of which reads the output of the previous one."""
 
     layers: list
 
@@ -946,28 +946,28 @@ class Chain:
         return self.layers[-1].operands.get("t")
 
     def names(self):
-        """What layers are called that have no name of their own."""
+        """Returns the default names of the layers."""
         seen, names = {}, []
         for layer in self.layers:
             seen[layer.name] = seen.get(layer.name, 0) + 1
             names.append(f"{layer.name}{seen[layer.name]}")
         return names
 
-    def results(self, wanted=lambda result: True):
-        """The results that are wanted of all layers, as --only names them."""
-        every = zip(self.names(), self.layers)
-        return [f"{name}.{result}" for name, layer in every for result in layer.results if wanted(result)]
+    def results(self, is_wanted=lambda result: True):
+        """Returns the selected results of all layers, as --only names them."""
+        named_layers = zip(self.names(), self.layers)
+        return [f"{name}.{result}" for name, layer in named_layers for result in layer.results if is_wanted(result)]
 
     def gradients(self):
         return self.results(lambda result: result.startswith("d") and result != "divisor")
 
     def classes(self):
-        """How many columns reach the loss."""
-        before = self.layers[-2] if self.loss and len(self.layers) > 1 else self.layers[-1]
-        return before.shape[-1] if before.shape else self.x.shape[-1]
+        """Returns the number of columns at the loss."""
+        previous = self.layers[-2] if self.loss and len(self.layers) > 1 else self.layers[-1]
+        return previous.shape[-1] if previous.shape else self.x.shape[-1]
 
-    def document(self, rng, files, precision=None, beside=False):
-        """The chain as a network; parameters may lie in files beside it."""
+    def document(self, rng, files, precision=None, external=False):
+        """Returns the chain as a network document; if `external`, some parameters are in separate files."""
         layers = []
         for k, layer in enumerate(self.layers):
             parts = [f'"kind":"{layer.name}"']
@@ -978,7 +978,7 @@ class Chain:
                 value = layer.operands.get(name)
                 if value is None:
                     continue
-                if beside and rng.random() < 0.7:
+                if external and rng.random() < 0.7:
                     kind = rng.choice(["npy", "npz", "json", "safetensors", "csv"])
                     if kind == "csv" and (value.rank < 2 or value.shape[1] < 2):
                         kind = "npy"
@@ -1003,16 +1003,16 @@ class Chain:
 
 
 def settings_json(settings):
-    def one(name, value):
+    def convert(name, value):
         if value is None:
             return True
         return json.loads(value) if name in ("eps", "label-smoothing", "axis", "ignore-index") else value
 
-    return json.dumps({name: one(name, value) for name, value in settings})
+    return json.dumps({name: convert(name, value) for name, value in settings})
 
 
 def draw_chain(rng, loss=None, small=False, classes=None, rows=None, columns=None):
-    """Some layers, the first an affine one most of the time, with a loss at the end or without."""
+    """Draws a few layers, usually starting with affine, with or without a loss at the end."""
     kind = rng.choice(["gentle", "short", "whole"])
     rows = rows or (rng.randint(1, 2) if small else rng.randint(1, 4))
     columns = columns or rng.randint(1, 3)
@@ -1040,11 +1040,11 @@ def draw_chain(rng, loss=None, small=False, classes=None, rows=None, columns=Non
 
 
 def chain_stages(rng, chain, files, precision=None, names=False):
-    """The commands of a tape that layers extend."""
+    """Returns the commands that record the chain on a tape."""
     stages = []
     for k, layer in enumerate(chain.layers):
         builder = Builder(rng, layer.name, files=files, prefix=f"l{k}-", stdin=False)
-        give(builder, layer, without=["x", "y"] if k else [])
+        add_layer_options(builder, layer, without=["x", "y"] if k else [])
         if k == 0:
             builder.option("--tape")
             if precision:
@@ -1061,7 +1061,7 @@ def chain_command(rng, chain, end, precision=None):
 
 
 def dout_of_chain(rng, chain):
-    """An upstream gradient as options, where the chain ends in no loss."""
+    """Returns the options of an upstream gradient, if the chain does not end in a loss."""
     if chain.loss or rng.random() < 0.5:
         return []
     value = draw_array(rng, chain.layers[-1].shape, "short")
@@ -1096,24 +1096,24 @@ def tape_command(rng):
             last = ["step", "--lr", lr] + rng.choice([[], ["--out", "net.json"]])
             return [Run(stages + [["backward", "--tape", *dout], last])], files
         case "check":
-            form = rng.choice([[], [], ["--json"], ["--format", "junit"], ["--format", "tap"]])
-            return [Run(stages + [["backward", "--check", *dout, *form]])], files
+            report_options = rng.choice([[], [], ["--json"], ["--format", "junit"], ["--format", "tap"]])
+            return [Run(stages + [["backward", "--check", *dout, *report_options]])], files
         case "file":
             stages[-1] = stages[-1] + ["--out", "tape.json"]
             backward = [Run([["backward", "tape.json", option, *dout]]) for option in ("--json", "--check")]
             return [Run(stages), *backward], files
         case "edited" | "wrong":
-            # A saved value or a gradient is no longer what the layers give.
+            # Changes a saved value or a gradient.
             seed = rng.random()
 
-            def change(data):
-                own = random.Random(seed)
+            def edit(data):
+                rng = random.Random(seed)
                 places = [m for m in re.finditer(rb"-?\d+\.\d+(?:e[-+]?\d+)?", data)]
-                # A target would be refused that is no class index.
+                # Targets are left alone, because they must be class indices.
                 places = [m for m in places if not re.search(rb'"t":[^"]*$', data[: m.start()])]
                 if not places:
                     return data
-                place = own.choice(places[len(places) // 2 :] if end == "wrong" else places)
+                place = rng.choice(places[len(places) // 2 :] if end == "wrong" else places)
                 return data[: place.start()] + b"0.4375" + data[place.end() :]
 
             first = stages + ([["backward", "--tape", *dout]] if end == "wrong" else [])
@@ -1121,7 +1121,7 @@ def tape_command(rng):
             checks, plain = [["--check"], ["--check", "--json"]], [["--json"], ["--json"], ["--json", "--strict"]]
             more = rng.choice(checks if end == "wrong" else plain)
             last = Run([["backward", "edited.json", *dout, *more]])
-            return [Run(first), Edit("tape.json", "edited.json", change), last], files
+            return [Run(first), Edit("tape.json", "edited.json", edit), last], files
 
 
 def net_command(rng):
@@ -1132,19 +1132,19 @@ def net_command(rng):
         return [Run([arguments])], {}
     chain, files = draw_chain(rng), {}
     precision = rng.choices([None, "f32", "exact"], [7, 2, 1])[0]
-    inside = rng.random() < 0.5
-    files["net.json"] = chain.document(rng, files, precision if inside else None, beside=rng.random() < 0.4)
-    # A network on standard input has no files beside it.
+    in_document = rng.random() < 0.5
+    files["net.json"] = chain.document(rng, files, precision if in_document else None, external=rng.random() < 0.4)
+    # A network on standard input cannot refer to files.
     piped = len(files) == 1 and rng.random() < 0.15
     builder = Builder(rng, "net", "-" if piped else "net.json", files=files, stdin=not piped)
     if piped:
         builder.stdin = files["net.json"]
-    if precision and not inside:
+    if precision and not in_document:
         builder.option("--precision", precision)
     results = chain.results()
     if not piped and rng.random() < 0.1:
         targets = f',"t":{json_text(chain.t)}' if chain.loss else ""
-        builder.stdin, builder.free = f'{{"x":{json_text(chain.x)}{targets}}}'.encode(), False
+        builder.stdin, builder.stdin_is_free = f'{{"x":{json_text(chain.x)}{targets}}}'.encode(), False
     else:
         builder.operand("x", chain.x)
         if chain.loss:
@@ -1166,9 +1166,9 @@ def net_command(rng):
             builder.option("--tape").maybe(0.3, "--out", "tape.json")
         case "check":
             builder.option("--check")
-            give_report_format(builder)
+            add_report_format(builder)
         case "graph":
-            builder.option("--graph", *rng.choice([[], ["graph" + rng.choice(PICTURES)]]))
+            builder.option("--graph", *rng.choice([[], ["graph" + rng.choice(GRAPH_EXTENSIONS)]]))
             builder.maybe(0.5, "--level", rng.choice(["tensor", "scalar"]))
         case "steps":
             builder.option("--steps", *rng.choice([[], ["markdown"]])).maybe(0.3, "--json")
@@ -1189,31 +1189,31 @@ def net_command(rng):
 
 
 def records(rng, layer, count, bad=0.0):
-    """Records of a layer of so many columns, with other keys among them; some of them are spoilt."""
+    """Draws records of a layer, with other keys; a share `bad` of them is invalid. Also returns the number of columns."""
     columns = rng.randint(1, 5)
-    lines, dense, alike = [], rng.random() < 0.3, rng.random() < 0.6
+    lines, dense, same_schema = [], rng.random() < 0.3, rng.random() < 0.6
     id_key = rng.choice(["id", "name", "n"])
     batch = rng.random() < 0.1
     for n in range(count):
         shape = (rng.randint(1, 3), columns) if batch else (columns,)
         pairs = [f'"{id_key}":{n}']
-        if not alike and rng.random() < 0.3:
+        if not same_schema and rng.random() < 0.3:
             pairs.append(rng.choice(['"note" : "a \\u00e9 b"', '"deep":{"a": [ 1 ,null]}', '"n2":1.50e1', '"flag":true']))
         if layer == "xent":
             pairs.append(f'"y":{json_text(draw_probabilities(rng, shape))}')
         else:
-            key = "x" if alike else rng.choice("xxxy")
+            key = "x" if same_schema else rng.choice("xxxy")
             pairs.append(f'"{key}":{json_text(draw_array(rng, shape, rng.choice(["short", "full", "whole"])), rng)}')
         if layer in LOSSES:
             pairs.append(f'"t":{json_text(draw_targets(rng, shape, dense)[0])}')
-            if not alike and rng.random() < 0.1:
+            if not same_schema and rng.random() < 0.1:
                 pairs.append('"reduction":"mean"')
-        if not alike:
+        if not same_schema:
             rng.shuffle(pairs)
         line = "{" + ",".join(pairs) + "}"
         if rng.random() < bad:
-            spoilt = ["{broken", '{"x":[1,null],"y":[1,null]}', '{"x":"a"}', "[1,[2]]", '{"t":0}']
-            line = rng.choice([*spoilt, line[:-2], line.replace("[", "[[[", 1)])
+            invalid = ["{broken", '{"x":[1,null],"y":[1,null]}', '{"x":"a"}', "[1,[2]]", '{"t":0}']
+            line = rng.choice([*invalid, line[:-2], line.replace("[", "[[[", 1)])
         lines.append(line)
     end = rng.choice(["\n", "\n", "\r\n"])
     if rng.random() < 0.1:
@@ -1231,7 +1231,7 @@ def ndjson_command(rng):
     results = {"xent": ["loss", "dx", "dy"], "softmax-xent": ["y", "loss", "dx"]}.get(layer, ["y", "dx"])
     if layer == "affine":
         affine = draw_affine(rng, (columns,), "short")
-        give(builder, affine, without=["x"])
+        add_layer_options(builder, affine, without=["x"])
         results = affine.results
     if layer == "softmax":
         builder.maybe(0.2, "--log").maybe(0.1, "--axis", "-1")
@@ -1271,7 +1271,7 @@ def net_ndjson_command(rng):
     while chain.x.rank < 2 or any(name == "weight" for layer in chain.layers for name in layer.operands):
         chain = draw_chain(rng, columns=columns, rows=3)
     for layer in chain.layers:
-        # One record of its own has nothing to average where it is ignored.
+        # The mean of a single ignored record is undefined.
         layer.settings = [(n, v) for n, v in layer.settings if n not in ("ignore-index", "t-kind", "empty")]
     files = {"net.json": chain.document(rng, {}, rng.choices([None, "f32", "exact"], [7, 2, 1])[0])}
     classes = chain.classes()
@@ -1319,12 +1319,12 @@ def train_command(rng):
         return Array((count, inputs), draw_numbers(rng, count * inputs, "full")), Array((count,), labels)
 
     x, t = rows_of(rows)
-    builder.option("--x", builder.form("x", x, floats=True))
-    builder.option("--t", builder.form("t", t))
+    builder.option("--x", builder.draw_form("x", x, floats=True))
+    builder.option("--t", builder.draw_form("t", t))
     if held:
         x, t = rows_of(rng.randint(2, 10))
         for name, value in (("held-x", x), ("held-t", t)):
-            builder.option("--" + name, builder.form(name, value, floats=True, stdin=False))
+            builder.option("--" + name, builder.draw_form(name, value, floats=True, stdin=False))
     builder.maybe(0.8, "--batch", rng.choice([1, 3, 8, 32])).maybe(0.8, "--lr", rng.choice(["0.1", "0.01", "0.5"]))
     builder.maybe(0.5, "--seed", rng.randint(0, 9)).maybe(0.5, "--shuffle").maybe(0.5, "--json")
     builder.maybe(0.3, "--threads", rng.choice([1, 2]))
@@ -1334,8 +1334,8 @@ def train_command(rng):
     steps = [Run([init])]
     if rng.random() < 0.3:
         stages = [first.stages[0] + ["--epochs", str(epochs)]]
-        again = [first.stages[0] + ["--epochs", str(epochs + 1), "--resume"]]
-        steps += [Run(stages, first.stdin), Run(again, first.stdin)]
+        resumed = [first.stages[0] + ["--epochs", str(epochs + 1), "--resume"]]
+        steps += [Run(stages, first.stdin), Run(resumed, first.stdin)]
     else:
         steps.append(Run([first.stages[0] + (["--epochs", str(epochs)] if rng.random() < 0.8 else [])], first.stdin))
     return steps, files
@@ -1359,8 +1359,8 @@ def sum_command(rng):
         shards.append(shard)
 
     def document(shard, blank=""):
-        inside = "{" + f",{blank}".join(f'"{name}":{json_text(value, rng)}' for name, value in shard.items()) + "}"
-        return (f'{{"affine1":{inside},"fc2":{inside}}}' if by_layer else inside).encode()
+        members = "{" + f",{blank}".join(f'"{name}":{json_text(value, rng)}' for name, value in shard.items()) + "}"
+        return (f'{{"affine1":{members},"fc2":{members}}}' if by_layer else members).encode()
 
     end = rng.choice([[], ["--json"], ["--json"], ["--pretty"], ["--out", "total.json"], ["--out", "total.npz"]])
     names = [name for name in shards[0] if name not in ("divisor", "y", "dx")]
@@ -1369,8 +1369,8 @@ def sum_command(rng):
     rng.shuffle(order)
     if rng.random() < 0.5:
         lines = [document(shard) + b"\n" for shard in shards]
-        again = b"".join(lines[k] for k in order)
-        return [Run([["sum", *end, *only]], b"".join(lines)), Run([["sum", "--json", *only]], again)], {}
+        reordered = b"".join(lines[k] for k in order)
+        return [Run([["sum", *end, *only]], b"".join(lines)), Run([["sum", "--json", *only]], reordered)], {}
     files = {}
     for k, shard in enumerate(shards):
         if not by_layer and rng.random() < 0.4:
@@ -1385,17 +1385,17 @@ def compare_command(rng):
     shape = rng.choice([(), (3,), (7,), (2, 3), (4, 4), (1, 5), (40, 30)])
     kind = rng.choice(["full", "short", "special", "wide"])
     a = draw_array(rng, shape, kind)
-    how = rng.choice(["same", "near", "ulp", "far", "shape", "transposed"])
+    relation = rng.choice(["same", "near", "ulp", "far", "shape", "transposed"])
     b = a
-    if how == "near":
+    if relation == "near":
         b = a.map(lambda v: v * (1 + rng.uniform(-1, 1) * 10 ** rng.uniform(-14, -4)))
-    elif how == "ulp":
+    elif relation == "ulp":
         b = a.map(lambda v: math.nextafter(v, math.inf) if rng.random() < 0.5 else v)
-    elif how == "far":
+    elif relation == "far":
         b = a.map(lambda v: v + 1 if rng.random() < 0.2 else v)
-    elif how == "shape":
+    elif relation == "shape":
         b = draw_array(rng, (2, 2), kind)
-    elif how == "transposed" and len(shape) == 2:
+    elif relation == "transposed" and len(shape) == 2:
         b = Array(shape[::-1], [value for column in zip(*a.rows()) for value in column])
     options = []
     if rng.random() < 0.4:
@@ -1418,14 +1418,14 @@ def compare_command(rng):
                 files[name + ".json"] = f"{{{pairs}}}".encode()
         return [Run([["compare", *files, *options]])], files
     builder = Builder(rng, "compare")
-    texts = [builder.form("a", a, floats=rng.random() < 0.7), builder.form("b", b, floats=rng.random() < 0.7)]
-    # Positions that begin with a dash are numbers or standard input.
+    texts = [builder.draw_form("a", a, floats=rng.random() < 0.7), builder.draw_form("b", b, floats=rng.random() < 0.7)]
+    # Positional arguments that begin with a dash are numbers or standard input.
     run = builder.run()
     run.stages = [["compare", *texts, *options]]
     return [run], builder.files
 
 
-# A program for gradcheck: the layers without parameters, and mistakes that are made on purpose.
+# A program for gradcheck: the layers without parameters, with an optional planted mistake.
 PROGRAM = '''\
 import json, math, sys
 
@@ -1460,21 +1460,21 @@ def answer(point, settings):
     return reply
 
 
-def deep(value, change):
-    return [deep(v, change) for v in value] if isinstance(value, list) else change(value)
+def map_nested(value, change):
+    return [map_nested(v, change) for v in value] if isinstance(value, list) else change(value)
 
 
-def spoil(reply, point):
+def apply_mistake(reply, point):
     gradients, outputs = reply.get("gradients", {}), reply["outputs"]
     for name, value in gradients.items():
         if mistake == "sign":
-            gradients[name] = deep(value, lambda v: -v)
+            gradients[name] = map_nested(value, lambda v: -v)
         elif mistake == "factor":
-            gradients[name] = deep(value, lambda v: v * 0.25)
+            gradients[name] = map_nested(value, lambda v: v * 0.25)
         elif mistake == "zero":
-            gradients[name] = deep(value, lambda v: 0.0)
+            gradients[name] = map_nested(value, lambda v: 0.0)
         elif mistake == "digits":
-            gradients[name] = deep(value, lambda v: float("%.5g" % v))
+            gradients[name] = map_nested(value, lambda v: float("%.5g" % v))
         elif mistake == "transposed" and isinstance(value[0], list):
             gradients[name] = [list(column) for column in zip(*value)]
         elif mistake == "reversed":
@@ -1484,9 +1484,9 @@ def spoil(reply, point):
         elif mistake == "missing":
             gradients[name] = None
     if mistake == "forward":
-        outputs["y"] = deep(outputs["y"], lambda v: v * 1.001)
-    elif mistake == "stairs":
-        outputs["y"] = deep(outputs["y"], lambda v: round(v, 4))
+        outputs["y"] = map_nested(outputs["y"], lambda v: v * 1.001)
+    elif mistake == "quantised":
+        outputs["y"] = map_nested(outputs["y"], lambda v: round(v, 4))
     return reply
 
 
@@ -1498,7 +1498,7 @@ def main(answer):
         if mistake == "words":
             print("no reply")
             return
-        points = [spoil(answer(point, request["settings"]), point) for point in request["points"]]
+        points = [apply_mistake(answer(point, request["settings"]), point) for point in request["points"]]
         print(json.dumps({"points": points}), flush=True)
 
 
@@ -1509,7 +1509,7 @@ else:
     main(answer)
 '''
 MISTAKES = ["none", "none", "sign", "factor", "zero", "digits", "transposed", "reversed", "entry", "missing"]
-MISTAKES += ["forward", "stairs", "crash", "words"]
+MISTAKES += ["forward", "quantised", "crash", "words"]
 
 
 def example_files():
@@ -1518,7 +1518,7 @@ def example_files():
 
 
 def program_words(rng, layer):
-    """A program for a layer as words, in Python without its site packages, which starts quickly."""
+    """Returns the command of a program for a layer; Python starts faster without site packages."""
     python = ["--", "python3", "-S", "-E", "-B"]
     if layer == "softmax-xent":
         return python + ["softmax_xent.py"]
@@ -1538,13 +1538,13 @@ def gradcheck_command(rng, program=None):
     if rng.random() < 0.5:
         shapes = {"affine": [f"x={rows}x{inputs}", f"w={inputs}x{outputs}"], "xent": [f"y={rows}x{inputs + 1}"]}
         builder.option("--shape", *shapes.get(layer, [f"x={rows}x{inputs}" if rng.random() < 0.8 else f"x={inputs}"]))
-        # A list of shapes ends where an option begins.
+        # The list of shapes ends at the next option.
         builder.option("--threads", rng.choice([1, 2]))
         builder.options.sort(key=lambda words: words[0] == "--threads")
     elif rng.random() < 0.3:
         small = draw_layer(rng, layer, rng.randint(1, 3), rng.randint(1, 3), "gentle")
         if layer != "softmax-xent" or not program:
-            give(builder, small)
+            add_layer_options(builder, small)
     given = {words[0].split("=")[0] for words in builder.options}
     if layer in LOSSES and "--reduction" not in given:
         builder.maybe(0.4, "--reduction", rng.choice(["sum", "mean", "none"]))
@@ -1552,10 +1552,10 @@ def gradcheck_command(rng, program=None):
         builder.maybe(0.2, "--log")
     words = program_words(rng, layer) if program else []
     if program:
-        # A wrong program that is started anew for each request is started many times.
+        # A wrong program receives many requests, so it should not be started for each.
         builder.maybe(0.7 if words[-1] in ("none", "affine.py", "softmax_xent.py") else 1, "--persistent")
         builder.option("--timeout", "50")
-    give_report_format(builder)
+    add_report_format(builder)
     return [Run([builder.words + list(itertools.chain(*builder.options)) + words])], files
 
 
@@ -1563,7 +1563,7 @@ def program_command(rng):
     return gradcheck_command(rng, program=True)
 
 
-# What is no operand, or names no file; the empty string is one of them.
+# Invalid operands and missing files, including the empty string.
 BAD_OPERANDS = """\
 1,2,
 1/3
@@ -1590,7 +1590,7 @@ x.jsn
 ;;
 [1e999]
 """.splitlines()
-# Options that a layer does not have, that hold nothing it knows, or that do not go together.
+# Unknown options, invalid values, and options that conflict.
 BAD_OPTIONS = """\
 --axis 7
 --axis x
@@ -1628,7 +1628,7 @@ BAD_OPTIONS = """\
 --jacobian --dout 2
 --forward --dout ones
 """.splitlines()
-# Whole commands that are refused, with nothing on standard input.
+# Commands that are refused, with empty standard input.
 BAD_COMMANDS = """\
 affine --x 1,2,3;4,5,6 --w 1,2;3,4
 affine --x 1,2,3;4,5,6 --w 1,2,3;4,5,6
@@ -1676,7 +1676,7 @@ softmax
 xent
 relu
 """.splitlines()
-# What is on standard input, and the commands of which one reads it.
+# Commands, and the texts on standard input for which they fail.
 BAD_STREAMS = [
     (["softmax --json", "relu", "xent", "affine --w 1;2"],
      [b"", b"{", b"[1,2", b"{broken", b'{"x":[1,null]}', b'{"z":[1,2]}', b'{"x":"w.npy"}', b"hello world\n",
@@ -1694,18 +1694,18 @@ BAD_STREAMS = [
 
 
 def bad_file(rng):
-    """The name and the bytes of a file that cannot be read."""
-    cut = npy(Array((2, 3), [1.0] * 6))[: rng.randint(3, 150)]
+    """Returns the name and bytes of an invalid file."""
+    truncated = npy(Array((2, 3), [1.0] * 6))[: rng.randint(3, 150)]
     return rng.choice([
-        ("x.npy", cut), ("x.npz", npz({"x": cut})), ("x.npz", npz({"x": npy(scalar(1.0))})[:60]),
+        ("x.npy", truncated), ("x.npz", npz({"x": truncated})), ("x.npz", npz({"x": npy(scalar(1.0))})[:60]),
         ("x.npy", npy(Array((1,), [1.0])).replace(b"<f8", b"|O8")), ("x.safetensors", safetensors({"x": scalar(1.0)})[:20]),
         ("x.json", b'{"x":[1],"x":[2]}'), ("x.json", b"[[1,2],[3"), ("x.json", b""), ("x.dat", b"\x7fELF"),
         ("x.csv", b"height,width\n1,2\n"), ("x.csv", b"1;2\n3;4\n"), ("x.csv", b"1,2\n3\n"),
     ])
 
 
-def mistaken_command(rng):
-    """Commands that are refused, nearly all."""
+def invalid_command(rng):
+    """Commands of which nearly all are refused."""
     name = rng.choice(["softmax", *ELEMENTWISE])
     match rng.choices(["operand", "options", "command", "stream", "file", "targets", "strict"], [4, 4, 4, 4, 2, 1, 1])[0]:
         case "operand":
@@ -1713,7 +1713,7 @@ def mistaken_command(rng):
         case "options":
             layer = draw_layer(rng)
             builder = Builder(rng, layer.name, stdin=False)
-            give(builder, layer)
+            add_layer_options(builder, layer)
             return [Run([builder.arguments() + rng.choice(BAD_OPTIONS).split()])], builder.files
         case "command":
             return [Run([rng.choice(BAD_COMMANDS).split()], b"")], {}
@@ -1732,7 +1732,7 @@ def mistaken_command(rng):
             return [Run([["xent", "--y", y, "--t", t, "--strict", *rng.choice([[], ["--eps", "-1"]])]])], {}
 
 
-# How many of each hundred commands are of a group.
+# Percentage of the commands in each group.
 GROUPS = {
     "layer": (22, layer_command),
     "special": (5, special_command),
@@ -1752,19 +1752,19 @@ GROUPS = {
     "compare": (3, compare_command),
     "gradcheck": (2, lambda rng: gradcheck_command(rng, program=False)),
     "gradcheck program": (2, program_command),
-    "mistaken": (6, mistaken_command),
+    "invalid": (6, invalid_command),
 }
 
 
 def group_of(n):
-    """The group of a number; of each hundred numbers, every group has its share."""
-    names = [name for name, (share, _) in GROUPS.items() for _ in range(share)]
+    """Returns the group of a command number; every hundred numbers contain each group as often as its percentage."""
+    names = [name for name, (rate, _) in GROUPS.items() for _ in range(rate)]
     random.Random(len(names)).shuffle(names)
     return names[n % len(names)]
 
 
 def random_case(seed, n):
-    """The command of a number: it depends on the seed and the number alone."""
+    """Returns the command of a number, which depends only on the seed and the number."""
     group = group_of(n)
     steps, files = GROUPS[group][1](random.Random(f"{seed}:{n}"))
     return Case(str(n), group, steps, files)

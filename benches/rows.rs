@@ -1,10 +1,10 @@
 //! Times of layers on a batch in memory: `cargo bench --bench rows`, or `-- softmax` for one of them.
 //!
-//! Prints milliseconds, and the ratio to a copy on the same number of threads: medians of alternated runs, without the
-//! time that freeing a result takes. `rows race softmax 2` prints the seconds of runs on two threads, a line each, for
+//! Prints milliseconds, and the ratio to a copy on the same number of threads: medians of alternating runs, without the
+//! time to free the result. `rows time softmax 2` prints the times of runs on two threads in seconds, one per line, for
 //! benches/peers.py.
 
-#![allow(clippy::expect_used)] // the message says why a bench cannot run
+#![allow(clippy::expect_used)] // a benchmark that cannot run ends with the message
 
 use ndarray::{Array1, Array2, ArrayD};
 use nnlayer::core::name::Name;
@@ -34,8 +34,8 @@ const LAYERS: [Row; 8] = [
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    if let [race, work, count] = &words[..]
-        && race == "race"
+    if let [mode, work, count] = &words[..]
+        && mode == "time"
     {
         let (name, backward) = work.strip_suffix("-backward").map_or((work.as_str(), false), |name| (name, true));
         let work = Workload::new(name);

@@ -43,7 +43,7 @@ def results(command, x):
         return {name: array.reshape(x.shape[:1]) if command[0] == "xent" else array for name, array in np.load(out).items()}
 
 
-# A function: its command, the result, and its value for extended (80-bit) or mpmath numbers.
+# Reference functions of extended (80-bit) or mpmath numbers; `exp` is the exponential of that type.
 def sigmoid(x, exp):
     q = exp(-abs(x))
     return np.where(x < 0, q, 1) / (1 + q) if isinstance(x, np.ndarray) else (q if x < 0 else 1) / (1 + q)
@@ -63,6 +63,7 @@ def loss(y, _):
     return -mpmath.log(y + mpmath.mpf(EPS))
 
 
+# Command, name of the result, and reference function.
 SINGLE = {
     "sigmoid": ("sigmoid", "y", sigmoid),
     "sigmoid gradient": ("sigmoid", "dx", lambda x, exp: slope(x, exp, 1)),
@@ -71,7 +72,7 @@ SINGLE = {
     "xent loss": ("xent", "loss", loss),
     "xent gradient": ("xent", "dy", lambda y, _: -1 / (y + (np.longdouble if isinstance(y, np.ndarray) else mpmath.mpf)(EPS))),
 }
-# Of two or more logits a row.
+# Functions of rows of logits.
 ROWS = {"softmax": ["softmax"], "log-softmax": ["softmax", "--log"]}
 
 
@@ -147,7 +148,6 @@ for name, command in ROWS.items():
             return np.where(random.uniform(0, 1, (count, 1)) < 0.3, logits[:, :1] + 1e-2 * logits, logits)
 
         def evaluate(x):
-            extended = x.astype(np.longdouble)
             largest = np.argmax(x, axis=1)[:, None]
             maximum = np.take_along_axis(x, largest, 1)
             # x − max as a sum of two doubles (Knuth's TwoSum).
