@@ -59,14 +59,9 @@ fn a_large_batch_gives_the_same_bytes_as_its_rows_do_in_memory() {
     let mean = ["softmax-xent", "--t", &t, "--reduction", "mean", "--weight", &weight, "--ignore-index", "5"];
     for args in [
         &["affine", "--w", &path("w.npy"), "--b", "1,2,3", "--dout", &path("dout.npy"), "--only", "y,dx,dw"][..],
-        &["affine", "--w", &path("w.npy"), "--precision", "f32"],
-        &["affine", "--w", &path("w.npy"), "--b", "1,2,3", "--dout", &path("dout.npy"), "--precision", "exact"],
-        &["relu", "--precision", "exact"],
         &["relu", "--precision", "exact", "--only", "dx"],
         &["softmax", "--only", "y"],
         &["softmax-xent", "--t", &path("t.npy"), "--reduction", "none"],
-        &["softmax-xent", "--t", &path("t.npy"), "--dout", "2", "--only", "y,dx"],
-        &["relu", "--forward"],
         &[&mean[..], &["--only", "y,divisor,dx"]].concat(),
         &[&mean[..], &["--only", "divisor", "--precision", "f32"]].concat(),
     ] {
@@ -76,8 +71,8 @@ fn a_large_batch_gives_the_same_bytes_as_its_rows_do_in_memory() {
         assert!(std::fs::read(here).unwrap() == std::fs::read(there).unwrap(), "{args:?}");
     }
     let (here, there) = (path("here.npy"), path("there.npy"));
-    nnlayer(&["tanh", "--forward", "--x", &x, "--out", &here]).quiet();
-    through(&["tanh", "--forward"], &there);
+    nnlayer(&["relu", "--forward", "--x", &x, "--out", &here]).quiet();
+    through(&["relu", "--forward"], &there);
     assert!(std::fs::read(here).unwrap() == std::fs::read(there).unwrap());
     // A loss is rounded once a block; sums alone go anywhere.
     for loss in [&["softmax-xent", "--t", &t][..], &mean] {
@@ -135,7 +130,8 @@ fn operand(folder: &Path, name: &str, shape: &[usize], number: impl Fn(usize) ->
 fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let (rows, columns, outputs) = (3100, 200, 7);
+    // A little more than a chunk of rows.
+    let (rows, columns, outputs) = (1600, 200, 7);
     let at: Tensors<f64> = [
         (Name::X, operand(folder.path(), "x", &[rows, columns], uneven)),
         (Name::Y, operand(folder.path(), "y", &[rows, columns], |n| (uneven(n) + 50.1) / 2000.0)),
@@ -170,7 +166,8 @@ fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
             run(&[&words[..], &["--out", &path("all.npz")]].concat());
             let bytes = std::fs::read(path("all.npz")).unwrap();
             let found = Npz.read_all_arrays(Source::bytes("all.npz", &bytes)).unwrap();
-            let (json, text) = (run(&[&words[..], &["--json"]].concat()).json(), run(&words));
+            let json = run(&[&words[..], &["--json"]].concat()).json();
+            let text = (precision == Precision::F64).then(|| run(&words));
             assert_eq!(found.len(), whole.len(), "{}", spec.name);
             for ((name, whole), found) in whole.iter().zip(found) {
                 let what = format!("{} {name} in {}", spec.name, precision.name());
@@ -182,11 +179,10 @@ fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
                 let near = |a: f64, b: f64| (a - b).abs() <= if sums { 16.0 * unit * largest } else { 0.0 };
                 assert!(found.value.iter().zip(whole).all(|(&a, &b)| near(a, b)), "{what}");
                 assert_eq!(numbers(&json[name.as_str()]), found.value.iter().copied().collect::<Vec<_>>(), "{what}");
-                assert!(
-                    text.text().contains(&format!("{}\n", format_matrix(&found.value))),
-                    "{what}:\n{}",
-                    text.text()
-                );
+                if let Some(text) = &text {
+                    let expected = format!("{}\n", format_matrix(&found.value));
+                    assert!(text.text().contains(&expected), "{what}:\n{}", text.text());
+                }
             }
         }
         let only = if spec.is_loss() { "dx" } else { "y" };
@@ -262,14 +258,14 @@ fn a_mean_over_blocks_divides_by_what_all_rows_make_the_divisor() {
 fn ctrl_c_leaves_no_file_behind() {
     use std::os::unix::process::ExitStatusExt;
     let folder = folder();
-    // A sparse file of 4 GB of zeros: no machine is done with it before the signal comes.
+    // A sparse file of 4 GB of zeros: no machine is done with it before the signal comes. ReLU writes from the first rows on.
     let shape = [1 << 22, 128];
     let header = npy_header(shape, false);
     let mut file = std::fs::File::create(folder.path().join("x.npy")).unwrap();
     file.write_all(&header).unwrap();
     file.set_len((header.len() + 8 * shape[0] * shape[1]) as u64).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_nnlayer"));
-    command.args(["softmax", "--x", "x.npy", "--out", "y.npz"]).current_dir(folder.path());
+    command.args(["relu", "--x", "x.npy", "--out", "y.npz"]).current_dir(folder.path());
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     let names = || -> Vec<String> {
         std::fs::read_dir(folder.path())

@@ -285,7 +285,7 @@ fn one_by_one(layer: &str, text: &str, more: &[&str]) -> RunOutput {
 #[test]
 fn records_computed_as_a_batch_give_the_same_bytes_as_one_by_one() {
     for layer in LAYERS.iter().map(|spec| spec.name) {
-        let text = records(layer, 700);
+        let text = records(layer, 300);
         let output = if LAYERS.iter().any(|spec| spec.name == layer && spec.is_loss()) { "2" } else { "[1,-2,0.5]" };
         let with_dout = text.replace("\"id\"", &format!("\"dout\":{output},\"id\""));
         let dense = text.replace("\"t\":", "\"t\":[0.25,0.25,0.5],\"class\":");
@@ -296,7 +296,7 @@ fn records_computed_as_a_batch_give_the_same_bytes_as_one_by_one() {
             for more in [&[][..], &["--forward"], &["--only", result], &["--precision", "f32"], &["--dout", "-#dout"]] {
                 let more = [more, &["--keep-going"]].concat();
                 let alone = one_by_one(layer, text, &more);
-                for threads in ["1", "2", "4"] {
+                for threads in ["1", "3"] {
                     let all = stream(layer, text, &[&more[..], &["--threads", threads]].concat());
                     assert!(all.stdout == alone.stdout, "{layer} {more:?}: {:.200}", text);
                     assert_eq!((all.status, &all.stderr), (alone.status, &alone.stderr), "{layer} {more:?}");
@@ -350,7 +350,7 @@ fn an_unusual_record_among_others_gives_the_same_results_as_alone() {
         "{broken",
         "",
     ] {
-        for at in [0, 1, 130, 299] {
+        for at in [0, 130, 299] {
             let mut lines: Vec<&str> = plain.lines().collect();
             lines.insert(at, unusual);
             let text = lines.join("\n");

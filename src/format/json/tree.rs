@@ -122,7 +122,12 @@ impl<'a> Parser<'a> {
         }
         let mut values = Vec::with_capacity(FEW_NUMBERS);
         match self.elements(&mut values, depth)? {
-            None => Ok(vector(values)),
+            None => {
+                if values.len() < FEW_NUMBERS {
+                    values.shrink_to_fit();
+                }
+                Ok(vector(values))
+            }
             Some(other) => self.list(values.into_iter().map(Node::Number).chain([other]).collect(), depth),
         }
     }
@@ -305,7 +310,7 @@ fn array<T: JsonNumber>(shape: &[usize], values: Vec<T>) -> Node<T> {
     Node::Numbers(ArrayD::from_shape_vec(IxDyn(shape), values).unwrap_or_default())
 }
 
-/// Number of elements that most short rows have room for.
+/// Room for the elements of a row at first, so that short rows are not moved while they grow.
 const FEW_NUMBERS: usize = 16;
 
 /// Number of keys below which comparing them is faster than hashing.
