@@ -4,15 +4,10 @@ use super::args::{self, flag, flag_of, keep_indented_lines, option, text_of, und
 use super::graph;
 use super::request::{self, common_without};
 use super::steps;
-use super::subcommand::{Group, Parse, Subcommand};
 use crate::core::error::Error;
-use crate::run::Command as Run;
 use crate::run::chain_output::Arguments;
+use crate::run::{Command as Run, backward};
 use clap::{Arg, ArgMatches, Command};
-
-/// The command.
-pub(super) const COMMAND: Subcommand =
-    Subcommand { name: "backward", group: Group::Chains, command, parse: Parse::Options(parse) };
 
 const HELP: &str = "\
 Recomputes the forward pass of the tape, then the backward pass from the last layer to the first: the upstream \
@@ -27,13 +22,13 @@ Example:
   [[1 1]
    [2 2]]";
 
-fn command() -> Command {
+/// Declares the options.
+pub(super) fn command(command: Command) -> Command {
     let tape = flag("tape", "write the tape with its gradients in place of the results").conflicts_with("only");
-    let command = Command::new(COMMAND.name)
+    let command = command
         .about("Compute all gradients of a recorded chain")
         .arg(Arg::new("document").value_name("TAPE").help("file of the tape; standard input by default"))
         .arg(dout())
-        .disable_help_flag(true)
         .after_long_help(keep_indented_lines(HELP));
     let modes = [tape, steps::option()].into_iter().chain(graph::options(&["tape"]));
     let command = under("Checks", request::chain_check(), command);
@@ -53,11 +48,13 @@ pub(super) fn parse_chain(matches: &ArgMatches) -> Result<Arguments, Error> {
         request: request::parse(matches)?,
         source: text_of(matches, "document").unwrap_or("-").to_owned(),
         dout: args::dout(matches)?,
-        graph: graph::parse(matches)?,
+        mode: request::mode(matches)?,
         writes_tape: flag_of(matches, "tape"),
     })
 }
 
-fn parse(matches: &ArgMatches) -> Result<Run, Error> {
-    Ok(Run::Backward(Box::new(parse_chain(matches)?)))
+/// Parses the options.
+pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
+    let arguments = parse_chain(matches)?;
+    Ok(Box::new(move |streams| backward::run(&arguments, streams)))
 }

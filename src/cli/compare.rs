@@ -2,16 +2,11 @@
 
 use super::args::{flag, flag_of, keep_indented_lines, option, text_of};
 use super::request::io_options;
-use super::subcommand::{Group, Parse, Subcommand};
 use super::value;
 use crate::core::error::Error;
-use crate::run::Command as Run;
 use crate::run::compare::{Arguments, Tolerances};
+use crate::run::{Command as Run, compare};
 use clap::{Arg, ArgMatches, Command};
-
-/// The command.
-pub(super) const COMMAND: Subcommand =
-    Subcommand { name: "compare", group: Group::Checks, command, parse: Parse::Options(parse) };
 
 const HELP: &str = "\
 Two entries agree if |a − b| ≤ atol + rtol·|b|. The defaults are rtol 1e-10 and atol 1e-12, or 1e-5 and 1e-7 if a \
@@ -25,9 +20,10 @@ Example:
     worst at [2]: a 3.5, b 3, error 0.5 (1125899906842624 ulp)
     |a − b|: mean 0.167, median 0, 90th percentile 0.5, 99th 0.5, maximum 0.5";
 
-fn command() -> Command {
+/// Declares the options.
+pub(super) fn command(command: Command) -> Command {
     let position = |name: &'static str, help: &'static str| Arg::new(name).required(true).value_name(name).help(help);
-    Command::new(COMMAND.name)
+    command
         .about("Compare two results entry by entry")
         .arg(position("A", "result to compare: a file, FILE#KEY, numbers, or - for standard input"))
         .arg(position("B", "result to compare it with, in the same forms"))
@@ -39,18 +35,18 @@ fn command() -> Command {
             flag("pretty", "write indented JSON"),
         ])
         .args(io_options())
-        .disable_help_flag(true)
         .after_long_help(keep_indented_lines(HELP))
 }
 
-fn parse(matches: &ArgMatches) -> Result<Run, Error> {
+/// Parses the options.
+pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
     let tip = "an entry agrees if |a − b| ≤ atol + rtol·|b|, or if it is at most ulp units in the last place apart";
     let tolerance = |name: &'static str| {
         let number = |text: &str| text.parse().ok().filter(|number: &f64| *number >= 0.0);
         value::parse(matches, name, "a non-negative number", tip, number)
     };
     let pretty = flag_of(matches, "pretty");
-    Ok(Run::Compare(Arguments {
+    let arguments = Arguments {
         a: text_of(matches, "A").unwrap_or_default().to_owned(),
         b: text_of(matches, "B").unwrap_or_default().to_owned(),
         tolerances: Tolerances {
@@ -59,5 +55,6 @@ fn parse(matches: &ArgMatches) -> Result<Run, Error> {
             ulp: value::parse(matches, "ulp", "a non-negative integer", tip, |text| text.parse().ok())?,
         },
         json: (pretty || flag_of(matches, "json")).then_some(pretty),
-    }))
+    };
+    Ok(Box::new(move |streams| compare::run(&arguments, streams)))
 }

@@ -3,7 +3,6 @@
 use super::args::{self, choice, flag, flag_of, keep_indented_lines, option, text_of, under};
 use super::layer::{operand, setting, settings};
 use super::request::{check_form, check_format, io_options};
-use super::subcommand::{Group, Parse, Subcommand};
 use super::value;
 use crate::check::inputs;
 use crate::check::program::ProcessLifetime;
@@ -11,18 +10,14 @@ use crate::core::error::{Code, Error, edit_distance};
 use crate::core::name::Name;
 use crate::layer;
 use crate::layer::{LAYERS, LayerSpec, Precision};
-use crate::run::Command as Run;
 use crate::run::check::SEED;
 use crate::run::gradcheck::{Arguments, CUSTOM};
+use crate::run::{Command as Run, gradcheck};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::time::Duration;
-
-/// The command, with the operands and settings of every layer.
-pub(super) const COMMAND: Subcommand =
-    Subcommand { name: "gradcheck", group: Group::Checks, command, parse: Parse::Options(parse) };
 
 const HELP: &str = "\
 Example:
@@ -34,7 +29,8 @@ The program reads one request from its standard input and writes one reply, both
 Two verdicts are given: its forward pass is compared with nnlayer's, and its gradients with nnlayer's and with \
 numerical gradients of its own forward pass. Exit status: 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE.";
 
-fn command() -> Command {
+/// Declares the options.
+pub(super) fn command(command: Command) -> Command {
     let mut names = HashSet::new();
     let mut is_new = |arg: &Arg| names.insert(arg.get_id().clone());
     let operands = LAYERS.iter().flat_map(|spec| spec.slots.iter().map(operand)).filter(&mut is_new);
@@ -42,8 +38,7 @@ fn command() -> Command {
     let settings: Vec<Arg> =
         LAYERS.iter().flat_map(|spec| spec.settings.iter().map(setting)).filter(&mut is_new).collect();
     let settings = settings.into_iter().map(|setting| setting.hide_short_help(true));
-    let command =
-        Command::new(COMMAND.name).about("Check the gradients of a layer or a program numerically").args(own_options());
+    let command = command.about("Check the gradients of a layer or a program numerically").args(own_options());
     let command = under("Operands, random by default", operands, command);
     let command = under("Settings of the layer", settings, command);
     under("Options", io_options(), command)
@@ -55,7 +50,6 @@ fn command() -> Command {
                 .value_parser(value_parser!(OsString))
                 .help("program and its arguments; without a program, nnlayer's own layer is checked"),
         )
-        .disable_help_flag(true)
         .after_long_help(keep_indented_lines(HELP))
 }
 
@@ -80,7 +74,8 @@ fn own_options() -> Vec<Arg> {
     ]
 }
 
-fn parse(matches: &ArgMatches) -> Result<Run, Error> {
+/// Parses the options.
+pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
     let shapes = matches.get_many::<String>("shape").into_iter().flatten();
     let shapes = shapes.map(|text| inputs::parse_shape(text)).collect::<Result<_, _>>()?;
     let tip = "use any non-negative integer";
@@ -95,7 +90,7 @@ fn parse(matches: &ArgMatches) -> Result<Run, Error> {
     if let Some(spec) = spec {
         refuse_other_options(spec, matches)?;
     }
-    Ok(Run::Gradcheck(Box::new(Arguments {
+    let arguments = Arguments {
         layer: spec.map(|spec| Ok::<_, Error>((spec, settings(spec, matches)?))).transpose()?,
         operands: args::operands(matches, LAYERS.iter().flat_map(|spec| spec.slots).map(|slot| &slot.name))?,
         dout: args::dout(matches)?,
@@ -110,7 +105,8 @@ fn parse(matches: &ArgMatches) -> Result<Run, Error> {
         },
         timeout: Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX),
         format: check_form(matches),
-    })))
+    };
+    Ok(Box::new(move |streams| gradcheck::run(&arguments, streams)))
 }
 
 /// Refuses operands and settings of other layers.

@@ -7,23 +7,21 @@ use super::ndjson;
 use super::request;
 use super::request::{check_options, io_options, result_options};
 use super::steps;
-use super::tape;
 use crate::core::error::Error;
 use crate::layer::{Example, Kind, LayerSpec, Precision, ScalarDout, Setting, Settings, Slot};
-use crate::run::Command as Run;
+use crate::run;
 use crate::run::operands::usage;
-use crate::run::request::{LayerMode, LayerRequest};
+use crate::run::request::{LayerRequest, TapeOption};
 use clap::{Arg, ArgMatches, Command};
 
-/// Returns the command of a layer.
-pub(super) fn command(spec: &'static LayerSpec) -> Command {
-    let command = Command::new(spec.name)
+/// Declares the options of a layer.
+pub(super) fn command(spec: &'static LayerSpec, command: Command) -> Command {
+    let command = command
         .about(spec.about)
         .override_usage(format!("{} [OPTIONS]", usage(spec)))
-        .disable_help_flag(true)
         .after_long_help(keep_indented_lines(&after_help(spec)));
     let pictures = graph::options(&["tape", "name", "expect", "ndjson", "steps"]);
-    let modes = [steps::option()].into_iter().chain(pictures).chain(tape::options(spec)).chain(ndjson::options());
+    let modes = [steps::option()].into_iter().chain(pictures).chain(tape_options(spec)).chain(ndjson::options());
     let command = under("Operands", spec.slots.iter().map(operand).chain([dout(spec)]), command);
     let command = under("Settings", spec.settings.iter().map(setting), command);
     let command = under("Results", result_options(), command);
@@ -66,6 +64,30 @@ fn dout(spec: &LayerSpec) -> Arg {
     option("dout", "DOUT", help.split(';').next().unwrap_or_default()).long_help(help)
 }
 
+/// Returns the options of a layer that extends a tape.
+fn tape_options(spec: &LayerSpec) -> [Arg; 2] {
+    [
+        option("tape", "TAPE", "start or extend a tape, and write it in place of the results")
+            .long_help(
+                "start a tape, or extend TAPE or the tape on standard input, and write it in place of the results",
+            )
+            .num_args(0..=1)
+            .default_missing_value(""),
+        option("name", "NAME", "name of the layer in the tape")
+            .long_help(format!("name of the layer in the tape; {0}1, {0}2, … by default", spec.name))
+            .hide_short_help(true),
+    ]
+}
+
+/// Parses `--tape` of a layer command.
+fn tape(matches: &ArgMatches) -> TapeOption {
+    match text_of(matches, "tape") {
+        None => TapeOption::Default,
+        Some("") => TapeOption::Start,
+        Some(source) => TapeOption::Extend(source.to_owned()),
+    }
+}
+
 fn after_help(spec: &LayerSpec) -> String {
     let formulas: String = spec.results().map(|(name, formula)| format!("  {name} = {formula}\n")).collect();
     let shapes: String = spec.slots.iter().map(|slot| format!("  {} {}\n", slot.name, slot.shape)).collect();
@@ -83,33 +105,22 @@ fn after_help(spec: &LayerSpec) -> String {
 }
 
 /// Parses a layer command.
-pub(super) fn parse(spec: &'static LayerSpec, matches: &ArgMatches) -> Result<Run, Error> {
+pub(super) fn parse(spec: &'static LayerSpec, matches: &ArgMatches) -> Result<run::Command, Error> {
     let records = ndjson::parse(matches)?;
-    let common = request::parse(matches)?;
-    let expect = text_of(matches, "expect").map(str::to_owned);
-    let mode = match (graph::parse(matches)?, common.steps, expect) {
-        (Some(graph), ..) => LayerMode::Graph(graph),
-        (None, Some(form), expect) => LayerMode::Steps(form, expect),
-        (None, None, Some(expect)) => LayerMode::Expect(expect),
-        (None, None, None) if flag_of(matches, "jacobian") => LayerMode::Jacobian,
-        (None, None, None) if common.check => LayerMode::Check,
-        (None, None, None) => LayerMode::Results,
-    };
-    let request = Box::new(LayerRequest {
+    let (common, mode) = (request::parse(matches)?, request::mode(matches)?);
+    let request = LayerRequest {
         spec,
         operands: args::operands(matches, spec.slots.iter().map(|slot| &slot.name))?,
         dout: args::dout(matches)?,
         settings: settings(spec, matches)?,
-        tape: tape::parse(matches),
+        tape: tape(matches),
         layer_name: text_of(matches, "name").map(str::to_owned),
         explicit_precision: text_of(matches, "precision").and_then(Precision::named),
         mode,
+        records,
         common,
-    });
-    Ok(match records {
-        Some(records) => Run::LayerRecords(request, records),
-        None => Run::Layer(request),
-    })
+    };
+    Ok(Box::new(move |streams| run::layer::run(&request, streams)))
 }
 
 /// Parses the settings that options give.

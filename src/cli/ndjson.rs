@@ -3,7 +3,7 @@
 use super::args::{flag, flag_of, option, text_of};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
-use crate::run::ndjson::Arguments;
+use crate::run::request::RecordOptions;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches};
 
@@ -45,7 +45,7 @@ const INCOMPATIBLE: &[(&str, &str)] = &[
 ];
 
 /// Parses the options of a record stream, and refuses options that do not apply to records.
-pub(super) fn parse(matches: &ArgMatches) -> Result<Option<Arguments>, Error> {
+pub(super) fn parse(matches: &ArgMatches) -> Result<Option<RecordOptions>, Error> {
     let Some(file) = text_of(matches, "ndjson") else { return Ok(None) };
     let is_given = |option: &str| {
         matches.try_contains_id(option).unwrap_or_default()
@@ -56,7 +56,7 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Option<Arguments>, Error> {
             .with_operand(&Name::new(*option))
             .tip(*tip));
     }
-    Ok(Some(Arguments {
+    Ok(Some(RecordOptions {
         file: file.to_owned(),
         keep_going: flag_of(matches, "keep-going"),
         unbuffered: flag_of(matches, "unbuffered"),

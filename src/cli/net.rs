@@ -6,17 +6,12 @@ use super::graph;
 use super::ndjson;
 use super::request::{self, io_options, result_options};
 use super::steps;
-use super::subcommand::{Group, Parse, Subcommand};
 use super::value;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
-use crate::run::Command as Run;
 use crate::run::net::{Arguments, InitArguments};
+use crate::run::{Command as Run, net};
 use clap::{Arg, ArgMatches, Command};
-
-/// The command.
-pub(super) const COMMAND: Subcommand =
-    Subcommand { name: "net", group: Group::Chains, command, parse: Parse::Options(parse) };
 
 /// Largest number of weights of a new network: a JSON file of more would be impractical.
 const MAX_WEIGHTS: u128 = 100_000_000;
@@ -38,7 +33,8 @@ Examples:
   $ nnlayer net --init 2,3,2 --seed 1 --out net.json
   $ nnlayer net net.json --x '1,2;3,4' --t 0,1 --only dw,loss";
 
-fn command() -> Command {
+/// Declares the options.
+pub(super) fn command(command: Command) -> Command {
     let file = Arg::new("document")
         .value_name("NETWORK")
         .required_unless_present("init")
@@ -56,10 +52,9 @@ fn command() -> Command {
     let modes = modes.chain(graph::options(&["tape", "init", "ndjson"]));
     let modes = modes.chain(ndjson::options().map(|arg| arg.conflicts_with("init")));
     let checks = request::chain_check().map(|arg| arg.conflicts_with_all(["init", "forward"]));
-    let command = Command::new(COMMAND.name)
+    let command = command
         .about("Run a network forward and backward, or create one")
         .arg(file)
-        .disable_help_flag(true)
         .after_long_help(keep_indented_lines(HELP));
     let command = under("Operands", [x, t, dout()], command);
     let command = under("New network", [init, seed().requires("init"), activation], command);
@@ -74,20 +69,23 @@ pub(super) fn seed() -> Arg {
     option("seed", "N", "random seed, 0 by default")
 }
 
-fn parse(matches: &ArgMatches) -> Result<Run, Error> {
+/// Parses the options.
+pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
     if let Some(sizes) = parse_sizes(matches)? {
-        return Ok(Run::NewNetwork(Box::new(InitArguments {
+        let arguments = InitArguments {
             request: request::parse(matches)?,
             sizes,
             activation: text_of(matches, "activation").unwrap_or("relu").to_owned(),
             seed: value::count(matches, "seed", 0, 0)?,
-        })));
+        };
+        return Ok(Box::new(move |streams| net::init(&arguments, streams)));
     }
-    Ok(Run::Net(Box::new(Arguments {
+    let arguments = Arguments {
         output: parse_chain(matches)?,
         operands: args::operands(matches, &[Name::X, Name::T])?,
         ndjson: ndjson::parse(matches)?,
-    })))
+    };
+    Ok(Box::new(move |streams| net::run(&arguments, streams)))
 }
 
 fn parse_sizes(matches: &ArgMatches) -> Result<Option<Vec<usize>>, Error> {

@@ -1,13 +1,15 @@
 //! The options that most commands share, and how they are parsed.
 
 use super::args::{choice, flag, flag_of, option, text_of};
+use super::graph;
+use super::steps;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::format;
 use crate::format::Format;
 use crate::layer::Precision;
 use crate::report::check::CheckFormat;
-use crate::run::request::Request;
+use crate::run::request::{Mode, Request};
 use clap::{Arg, ArgAction, ArgMatches};
 use std::path::Path;
 
@@ -112,12 +114,22 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Request, Error> {
         forward: flag_of(matches, "forward"),
         only: only.map(|names| names.cloned().collect()),
         out,
-        check: flag_of(matches, "check"),
-        check_format: check_form(matches),
-        steps: super::steps::form(matches),
         strict: flag_of(matches, "strict"),
         json: flag_of(matches, "json"),
         pretty: flag_of(matches, "pretty"),
+    })
+}
+
+/// Parses the options of which each replaces the results by another output.
+pub(super) fn mode(matches: &ArgMatches) -> Result<Mode, Error> {
+    let expect = text_of(matches, "expect").map(str::to_owned);
+    Ok(match (graph::parse(matches)?, steps::form(matches), expect) {
+        (Some(graph), ..) => Mode::Graph(graph),
+        (None, Some(form), expect) => Mode::Steps(form, expect),
+        (None, None, Some(expect)) => Mode::Expect(expect),
+        (None, None, None) if flag_of(matches, "jacobian") => Mode::Jacobian,
+        (None, None, None) if flag_of(matches, "check") => Mode::Check(check_form(matches)),
+        (None, None, None) => Mode::Results,
     })
 }
 

@@ -2,25 +2,12 @@
 
 use super::args::{keep_indented_lines, restore_spaces, text_of};
 use super::request::io_options;
-use super::subcommand::{Group, Parse, Subcommand};
 use crate::core::error::Error;
-use crate::run::Command as Run;
 use crate::run::pages::Arguments;
+use crate::run::{Command as Run, pages};
 use clap::{Arg, ArgMatches, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
-
-/// The command `completions`.
-pub(super) const COMPLETIONS: Subcommand = Subcommand {
-    name: "completions",
-    group: Group::Tools,
-    command: completions,
-    parse: Parse::WithTree(parse_completions),
-};
-
-/// The command `man`.
-pub(super) const MAN: Subcommand =
-    Subcommand { name: "man", group: Group::Tools, command: man, parse: Parse::WithTree(parse_man) };
 
 const COMPLETIONS_HELP: &str = "Examples:
   $ nnlayer completions bash > ~/.local/share/bash-completion/completions/nnlayer
@@ -33,8 +20,9 @@ const MAN_HELP: &str = "Examples:
   $ nnlayer man affine | man -l -
   $ nnlayer man --out ~/.local/share/man/man1";
 
-fn completions() -> Command {
-    Command::new(COMPLETIONS.name)
+/// Declares the options of `completions`.
+pub(super) fn completions(command: Command) -> Command {
+    command
         .about("Generate shell completions")
         .arg(
             Arg::new("shell")
@@ -45,12 +33,12 @@ fn completions() -> Command {
                 .help("bash, zsh, fish, powershell or elvish"),
         )
         .args(message_options())
-        .disable_help_flag(true)
         .after_help(keep_indented_lines(COMPLETIONS_HELP))
 }
 
-fn man() -> Command {
-    Command::new(MAN.name)
+/// Declares the options of `man`.
+pub(super) fn man(command: Command) -> Command {
+    command
         .about("Generate manual pages in roff")
         .arg(
             Arg::new("page")
@@ -66,7 +54,6 @@ fn man() -> Command {
                 .help("write all pages into a directory: nnlayer.1, nnlayer-affine.1, …"),
         )
         .args(message_options())
-        .disable_help_flag(true)
         .after_help(keep_indented_lines(MAN_HELP))
 }
 
@@ -75,15 +62,18 @@ fn message_options() -> impl Iterator<Item = Arg> {
     io_options().into_iter().filter(|arg| ["error-format", "color", "help"].contains(&arg.get_id().as_str()))
 }
 
-fn parse_completions(matches: &ArgMatches, mut tree: Command) -> Result<Run, Error> {
+/// Parses the options of `completions`, which generates them for the commands of `tree`.
+pub(super) fn parse_completions(matches: &ArgMatches, mut tree: Command) -> Result<Run, Error> {
     let mut script = Vec::new();
     if let Some(&shell) = matches.get_one::<Shell>("shell") {
         clap_complete::generate(shell, &mut tree, "nnlayer", &mut script);
     }
-    Ok(Run::Pages(Arguments { pages: vec![(String::new(), script)], folder: None }))
+    let arguments = Arguments { pages: vec![(String::new(), script)], folder: None };
+    Ok(Box::new(move |streams| pages::run(&arguments, streams)))
 }
 
-fn parse_man(matches: &ArgMatches, mut tree: Command) -> Result<Run, Error> {
+/// Parses the options of `man`.
+pub(super) fn parse_man(matches: &ArgMatches, mut tree: Command) -> Result<Run, Error> {
     let folder = text_of(matches, "out").map(str::to_owned);
     let page = text_of(matches, "page").map_or("nnlayer".to_owned(), |name| format!("nnlayer-{name}"));
     tree.build();
@@ -95,7 +85,8 @@ fn parse_man(matches: &ArgMatches, mut tree: Command) -> Result<Run, Error> {
     let all = [("nnlayer".to_owned(), tree)].into_iter().chain(subcommands);
     let selected = all.filter(|(name, _)| folder.is_some() || *name == page);
     let pages = selected.map(|(name, command)| (format!("{name}.1"), roff(command))).collect();
-    Ok(Run::Pages(Arguments { pages, folder }))
+    let arguments = Arguments { pages, folder };
+    Ok(Box::new(move |streams| pages::run(&arguments, streams)))
 }
 
 fn roff(page: Command) -> Vec<u8> {

@@ -2,16 +2,11 @@
 
 use super::args::{keep_indented_lines, option, text_of};
 use super::request::{self, common_without};
-use super::subcommand::{Group, Parse, Subcommand};
 use super::value;
 use crate::core::error::Error;
-use crate::run::Command as Run;
 use crate::run::step::Arguments;
+use crate::run::{Command as Run, step};
 use clap::{Arg, ArgMatches, Command};
-
-/// The command.
-pub(super) const COMMAND: Subcommand =
-    Subcommand { name: "step", group: Group::Chains, command, parse: Parse::Options(parse) };
 
 const HELP: &str = "\
 Computes w ← w − lr·dw for every parameter, and writes the updated network without saved values.
@@ -20,8 +15,9 @@ Examples:
   $ nnlayer net net.json --x x.npy --t t.npy --tape | nnlayer step --lr 0.1 --out net.json
   $ nnlayer net net.json --x x.npy --t t.npy --json | nnlayer step net.json --gradients - --lr 0.1";
 
-fn command() -> Command {
-    Command::new(COMMAND.name)
+/// Declares the options.
+pub(super) fn command(command: Command) -> Command {
+    command
         .about("Take one step of gradient descent, from a tape with gradients")
         .arg(
             Arg::new("document")
@@ -35,7 +31,6 @@ fn command() -> Command {
             "gradients by layer, as written by backward --json and net --json, for a network without gradients; - is standard input",
         ))
         .args(common_without(&["forward", "precision", "in-format", "only", "json", "pretty", "strict"]))
-        .disable_help_flag(true)
         .after_long_help(keep_indented_lines(HELP))
 }
 
@@ -51,11 +46,13 @@ pub(super) fn parse_learning_rate(matches: &ArgMatches) -> Result<f64, Error> {
     Ok(lr.unwrap_or(0.1))
 }
 
-fn parse(matches: &ArgMatches) -> Result<Run, Error> {
-    Ok(Run::Step(Box::new(Arguments {
+/// Parses the options.
+pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
+    let arguments = Arguments {
         source: text_of(matches, "document").unwrap_or("-").to_owned(),
         learning_rate: parse_learning_rate(matches)?,
         gradients: text_of(matches, "gradients").map(str::to_owned),
         request: request::parse(matches)?,
-    })))
+    };
+    Ok(Box::new(move |streams| step::run(&arguments, streams)))
 }

@@ -2,15 +2,10 @@
 
 use super::args::keep_indented_lines;
 use super::request::{self, common_without};
-use super::subcommand::{Group, Parse, Subcommand};
 use crate::core::error::Error;
-use crate::run::Command as Run;
 use crate::run::sum::Arguments;
+use crate::run::{Command as Run, sum};
 use clap::{Arg, ArgMatches, Command};
-
-/// The command.
-pub(super) const COMMAND: Subcommand =
-    Subcommand { name: "sum", group: Group::Tools, command, parse: Parse::Options(parse) };
 
 const HELP: &str = "\
 A shard is the output of a layer, backward or net for a part of the rows: .json, .npz, or one JSON object a line. \
@@ -27,19 +22,20 @@ Example:
   [[ 9]
    [12]]";
 
-fn command() -> Command {
+/// Declares the options.
+pub(super) fn command(command: Command) -> Command {
     let shards = Arg::new("shards").value_name("SHARD").num_args(0..);
-    Command::new(COMMAND.name)
+    command
         .about("Add the losses and gradients of shards, rounded once")
         .arg(shards.help("results of a part of the rows; standard input by default, one JSON object a line"))
         .args(common_without(&["forward", "precision", "in-format"]))
         .mut_arg("only", |only| only.help("add only these results, of any kind: loss,dw"))
-        .disable_help_flag(true)
         .after_long_help(keep_indented_lines(HELP))
 }
 
-fn parse(matches: &ArgMatches) -> Result<Run, Error> {
+/// Parses the options.
+pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
     let shards = matches.get_many::<String>("shards").into_iter().flatten();
     let arguments = Arguments { shards: shards.cloned().collect(), request: request::parse(matches)? };
-    Ok(Run::Sum(Box::new(arguments)))
+    Ok(Box::new(move |streams| sum::run(arguments, streams)))
 }

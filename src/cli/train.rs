@@ -4,17 +4,12 @@ use super::args::{flag, flag_of, keep_indented_lines, option, text_of};
 use super::net::seed;
 use super::request::{self, common_without};
 use super::step::{learning_rate, parse_learning_rate};
-use super::subcommand::{Group, Parse, Subcommand};
 use super::value;
 use crate::core::error::Error;
 use crate::network::learn::Training;
-use crate::run::Command as Run;
 use crate::run::train::{Arguments, SampleOptions};
+use crate::run::{Command as Run, train};
 use clap::{Arg, ArgMatches, Command};
-
-/// The command.
-pub(super) const COMMAND: Subcommand =
-    Subcommand { name: "train", group: Group::Chains, command, parse: Parse::Options(parse) };
 
 const HELP: &str = "\
 Batches follow the order of the file or, with --shuffle, a random order for each epoch; the last batch may be \
@@ -27,8 +22,9 @@ Example:
   $ nnlayer net --init 64,32,10 --seed 1 --out net.json
   $ nnlayer train net.json --x x.npy --t t.npy --epochs 20 --batch 32 --lr 0.1 --seed 1 --out trained.json";
 
-fn command() -> Command {
-    Command::new(COMMAND.name)
+/// Declares the options.
+pub(super) fn command(command: Command) -> Command {
+    command
         .about("Train a network by gradient descent")
         .arg(Arg::new("document").value_name("NETWORK").required(true).help("network to start with"))
         .arg(option("x", "X", "samples, one per row").required(true))
@@ -47,14 +43,14 @@ fn command() -> Command {
         .args(common_without(&["forward", "only", "pretty"]))
         .mut_arg("out", |out| out.required(true).help("file of the trained network, .json, written after each epoch"))
         .mut_arg("json", |json| json.help("write one JSON object per epoch, each on a line"))
-        .disable_help_flag(true)
         .after_long_help(keep_indented_lines(HELP))
 }
 
-fn parse(matches: &ArgMatches) -> Result<Run, Error> {
+/// Parses the options.
+pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
     let text = |name: &str| text_of(matches, name).unwrap_or_default().to_owned();
     let samples = |x: &'static str, t: &'static str| SampleOptions { x: (x, text(x)), t: (t, text(t)) };
-    Ok(Run::Train(Box::new(Arguments {
+    let arguments = Arguments {
         request: request::parse(matches)?,
         source: text("document"),
         samples: samples("x", "t"),
@@ -69,5 +65,6 @@ fn parse(matches: &ArgMatches) -> Result<Run, Error> {
         },
         resume: flag_of(matches, "resume"),
         checkpoint: text("out"),
-    })))
+    };
+    Ok(Box::new(move |streams| train::run(&arguments, streams)))
 }

@@ -9,7 +9,6 @@ use super::net;
 use super::request;
 use super::shell;
 use super::step;
-use super::subcommand::{Group, Parse, Subcommand};
 use super::sum;
 use super::train;
 use crate::core::error::Error;
@@ -20,17 +19,45 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgMatches, Command};
 use std::ffi::OsString;
 
+/// A command that is not a layer.
+struct Subcommand {
+    name: &'static str,
+    group: Group,
+    /// Declares the options.
+    command: fn(Command) -> Command,
+    /// Parses the options.
+    parse: fn(&ArgMatches) -> Result<run::Command, Error>,
+}
+
+/// Heading in the list of commands.
+#[derive(Debug, PartialEq)]
+enum Group {
+    Chains,
+    Checks,
+    Tools,
+}
+
 /// The commands that are not layers.
 const COMMANDS: &[Subcommand] = &[
-    net::COMMAND,
-    train::COMMAND,
-    step::COMMAND,
-    backward::COMMAND,
-    gradcheck::COMMAND,
-    compare::COMMAND,
-    sum::COMMAND,
-    shell::COMPLETIONS,
-    shell::MAN,
+    Subcommand { name: "net", group: Group::Chains, command: net::command, parse: net::parse },
+    Subcommand { name: "train", group: Group::Chains, command: train::command, parse: train::parse },
+    Subcommand { name: "step", group: Group::Chains, command: step::command, parse: step::parse },
+    Subcommand { name: "backward", group: Group::Chains, command: backward::command, parse: backward::parse },
+    Subcommand { name: "gradcheck", group: Group::Checks, command: gradcheck::command, parse: gradcheck::parse },
+    Subcommand { name: "compare", group: Group::Checks, command: compare::command, parse: compare::parse },
+    Subcommand { name: "sum", group: Group::Tools, command: sum::command, parse: sum::parse },
+    Subcommand {
+        name: "completions",
+        group: Group::Tools,
+        command: shell::completions,
+        parse: |matches| shell::parse_completions(matches, command()),
+    },
+    Subcommand {
+        name: "man",
+        group: Group::Tools,
+        command: shell::man,
+        parse: |matches| shell::parse_man(matches, command()),
+    },
 ];
 
 const HELP: &str = "\
@@ -77,9 +104,8 @@ fn parse_command(name: &str, matches: &ArgMatches) -> Result<run::Command, Error
     if let Some(spec) = crate::layer::find(name) {
         return layer::parse(spec, matches);
     }
-    match COMMANDS.iter().find(|command| command.name == name).map(|command| &command.parse) {
-        Some(Parse::Options(parse)) => parse(matches),
-        Some(Parse::WithTree(parse)) => parse(matches, command()),
+    match COMMANDS.iter().find(|command| command.name == name) {
+        Some(command) => (command.parse)(matches),
         None => unreachable!("clap knows only registered commands"),
     }
 }
@@ -96,8 +122,9 @@ fn build(named: Option<&str>) -> Command {
     let names = layer_names.chain(COMMANDS.iter().map(|command| command.name));
     let named = named.filter(|named| names.clone().any(|name| name == *named));
     let is_built = |name: &str| named.is_none_or(|named| named == name);
-    let layers = LAYERS.iter().filter(|spec| is_built(spec.name)).map(|spec| layer::command(spec));
-    let others = COMMANDS.iter().filter(|other| is_built(other.name)).map(|other| (other.command)());
+    let new = |name: &'static str| Command::new(name).disable_help_flag(true);
+    let layers = LAYERS.iter().filter(|spec| is_built(spec.name)).map(|spec| layer::command(spec, new(spec.name)));
+    let others = COMMANDS.iter().filter(|other| is_built(other.name)).map(|other| (other.command)(new(other.name)));
     let tree = Command::new("nnlayer")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Compute, check and show forward and backward passes of neural-network layers")
@@ -108,21 +135,19 @@ fn build(named: Option<&str>) -> Command {
         .subcommands(others)
         .after_help("`nnlayer help COMMAND` shows options, formulas, shapes and examples.")
         .after_long_help(keep_indented_lines(HELP));
-    if named.is_none() {
+    let tree = if named.is_some() {
+        tree
+    } else {
         let template = format!(
             "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{}\n{HEADING}Options:{HEADING:#}\n{{options}}{{after-help}}",
             list_commands(&tree)
         );
-        let names = PossibleValuesParser::new(names);
-        return tree
-            .help_template(template)
-            .mut_subcommand(shell::MAN.name, |man| man.mut_arg("page", |page| page.value_parser(names)));
+        tree.help_template(template)
+    };
+    if !is_built("man") {
+        return tree;
     }
-    if named == Some(shell::MAN.name) {
-        let names = PossibleValuesParser::new(names);
-        return tree.mut_subcommand(shell::MAN.name, |man| man.mut_arg("page", |page| page.value_parser(names)));
-    }
-    tree
+    tree.mut_subcommand("man", |man| man.mut_arg("page", |page| page.value_parser(PossibleValuesParser::new(names))))
 }
 
 const HEADING: anstyle::Style = anstyle::Style::new().bold().underline();

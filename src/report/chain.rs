@@ -1,10 +1,8 @@
 //! The results of several layers, grouped by layer.
 
-use super::results::{Report, ResultBlock};
-use super::text;
+use super::results::{ResultBlock, ResultHeader};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
-use crate::format::OutputDtype;
 use crate::format::json::write_nested_object;
 use std::io;
 
@@ -12,8 +10,6 @@ use std::io;
 pub struct ChainReport {
     /// Name and results of each layer, in the order of output.
     pub sections: Vec<(String, Vec<ResultBlock>)>,
-    /// Element type in binary files.
-    pub width: OutputDtype,
 }
 
 impl ChainReport {
@@ -23,7 +19,9 @@ impl ChainReport {
             name == layer || name == result.as_str() || name == format!("{layer}.{result}")
         };
         let is_known = |name: &String| {
-            self.sections.iter().any(|(layer, blocks)| blocks.iter().any(|block| selects(name, layer, &block.name)))
+            self.sections
+                .iter()
+                .any(|(layer, blocks)| blocks.iter().any(|block| selects(name, layer, &block.header.name)))
         };
         if let Some(unknown) = names.iter().find(|name| !is_known(name)) {
             let layers: Vec<&str> = self.sections.iter().map(|(layer, _)| layer.as_str()).collect();
@@ -33,31 +31,28 @@ impl ChainReport {
                 .tip(format!("use dw for every layer, or {first}.dw for one; the layers are {}", layers.join(", "))));
         }
         for (layer, blocks) in &mut self.sections {
-            blocks.retain(|block| names.iter().any(|name| selects(name, layer, &block.name)));
+            blocks.retain(|block| names.iter().any(|name| selects(name, layer, &block.header.name)));
         }
         self.sections.retain(|(_, blocks)| !blocks.is_empty());
         Ok(())
     }
 
     /// Returns all results in one list, named `fc1.dw`.
-    pub fn flatten(self) -> Report {
-        let qualify = |layer: &str, block: ResultBlock| ResultBlock { name: block.name.in_layer(layer), ..block };
-        let blocks = self.sections.into_iter().flat_map(|(layer, blocks)| {
-            blocks.into_iter().map(move |block| qualify(&layer, block)).collect::<Vec<_>>()
-        });
-        Report { blocks: blocks.collect(), width: self.width }
-    }
-
-    /// Writes all results as text, named `fc1.dw`.
-    pub fn write_text(self, out: &mut dyn io::Write) -> io::Result<()> {
-        let (headers, mut arrays) = self.flatten().into_stream();
-        text::write(&headers, &mut arrays, out)
+    pub fn flatten(self) -> Vec<ResultBlock> {
+        let qualified = |(layer, blocks): (String, Vec<ResultBlock>)| {
+            blocks.into_iter().map(move |ResultBlock { header, value }| {
+                let header = ResultHeader { name: header.name.in_layer(&layer), ..header };
+                ResultBlock { header, value }
+            })
+        };
+        self.sections.into_iter().flat_map(qualified).collect()
     }
 
     /// Writes an object that holds an object for each layer.
     pub fn write_json(&self, pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
-        let arrays =
-            |blocks: &'_ [ResultBlock]| blocks.iter().map(|block| (block.name.clone(), block.value.clone())).collect();
+        let arrays = |blocks: &'_ [ResultBlock]| {
+            blocks.iter().map(|block| (block.header.name.clone(), block.value.clone())).collect()
+        };
         let layers: Vec<_> = self.sections.iter().map(|(layer, blocks)| (layer.as_str(), arrays(blocks))).collect();
         write_nested_object(&layers, pretty, out)
     }

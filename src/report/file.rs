@@ -1,18 +1,30 @@
 //! Output files, written completely or not at all.
 
 use crate::core::error::{Code, Error};
+use crate::core::name::Name;
 use crate::core::signals::{self, SignalGuard};
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes a temporary file in the same folder and renames it, so that an error leaves the old file unchanged.
-pub fn write_file(path: &str, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+///
+/// Errors name `option`, unless `content` fails with an [`Error`] of its own.
+pub fn write_file(
+    option: &Name,
+    path: &str,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Error> {
     let write_error = |error: io::Error| {
+        let error = match error.downcast::<Error>() {
+            Ok(error) => return error,
+            Err(error) => error,
+        };
         // tempfile appends the temporary path, which is of no use to the reader.
         let error = error.to_string();
         let reason = error.split(" at path ").next().unwrap_or_default();
         Error::new(Code::WriteFailed, format!("cannot be written: {reason}"))
+            .with_operand(option)
             .with_origin(path)
             .tip("check the free space and the permissions of the directory; an existing file is unchanged")
     };
@@ -20,7 +32,8 @@ pub fn write_file(path: &str, content: impl FnOnce(&mut dyn Write) -> io::Result
     let target = fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
     match fs::metadata(&target) {
         Ok(meta) if meta.is_dir() => {
-            Err(Error::new(Code::WriteFailed, "is a directory").with_origin(path).tip("name a file in the directory"))
+            let error = Error::new(Code::WriteFailed, "is a directory").with_operand(option).with_origin(path);
+            Err(error.tip("name a file in the directory"))
         }
         // A device or pipe cannot be replaced, and has no content to lose.
         Ok(meta) if !meta.is_file() => {

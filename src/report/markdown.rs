@@ -11,7 +11,7 @@ pub(super) fn write(
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     writeln!(out, "### {}\n", worked.title())?;
-    for line in worked.block.before.iter().cloned().chain(definitions(&worked.section)) {
+    for line in worked.block.header.before.iter().cloned().chain(definitions(&worked.section)) {
         writeln!(out, "{line}\n")?;
     }
     let (head, rule) = if has_grades { (" yours |", ":--|") } else { ("", "") };

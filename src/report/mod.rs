@@ -18,5 +18,5 @@ pub mod text;
 pub use chain::ChainReport;
 pub use file::write_file;
 pub use numbers::format_number;
-pub use results::{Report, ResultBlock, ResultHeader};
+pub use results::{ResultBlock, ResultHeader};
 pub use text::format_matrix;

@@ -19,8 +19,8 @@ impl WorkedResult {
     /// Returns name, formula and shape: `y = x·W + b  (3×3)`.
     pub(super) fn title(&self) -> String {
         let WorkedResult { layer, block, .. } = self;
-        let name = layer.as_ref().map_or_else(|| block.name.clone(), |layer| block.name.in_layer(layer));
-        format!("{name} = {}  ({})", block.formula, format_shape(block.value.shape()).trim_matches(['(', ')']))
+        let name = layer.as_ref().map_or_else(|| block.header.name.clone(), |layer| block.header.name.in_layer(layer));
+        format!("{name} = {}  ({})", block.header.formula, format_shape(block.value.shape()).trim_matches(['(', ')']))
     }
 
     /// Returns the shown steps, followed by the `first_wrong` one if it is hidden, each with its number.

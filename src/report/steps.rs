@@ -64,7 +64,7 @@ fn verdict(results: &[WorkedResult], grades: &GradeSummary) -> String {
 
 fn write_text(worked: &WorkedResult, first_wrong: Option<usize>, out: &mut dyn io::Write) -> io::Result<()> {
     let section = &worked.section;
-    if let Some(before) = &worked.block.before {
+    if let Some(before) = &worked.block.header.before {
         writeln!(out, "{before}\n")?;
     }
     writeln!(out, "{}", worked.title())?;
@@ -125,8 +125,8 @@ fn result_to_json(worked: &WorkedResult) -> Value {
     let meanings: Map<String, Value> =
         section.meanings().iter().map(|(name, meaning)| ((*name).to_owned(), Value::from(*meaning))).collect();
     let mut object = json!({
-        "result": block.name.as_str(),
-        "formula": block.formula,
+        "result": block.header.name.as_str(),
+        "formula": block.header.formula,
         "shape": section.shape,
         "names": meanings,
         "steps": section.steps[..section.shown].iter().map(step_to_json).collect::<Value>(),

@@ -2,7 +2,8 @@
 
 use super::chain::read_dout;
 use super::chain_output::{Arguments, write};
-use super::messages::Messages;
+use super::request::Mode;
+use super::session::Streams;
 use super::status::Status;
 use super::tape;
 use crate::core::error::{Code, Error, Note};
@@ -11,34 +12,27 @@ use crate::core::tensors::Tensors;
 use crate::format::DOUBLE_ROUNDING;
 use crate::network;
 use crate::network::{Inputs, Run, Stage, Tape};
-use crate::operand::OperandReader;
 use ndarray::ArrayD;
-use std::io::Write;
 
 /// Relative difference, to the largest output, above which a saved output is reported as stale.
 const STALE_TOLERANCE: f64 = 1e-9;
 
 /// Runs the tape again from its first input, and writes its gradients.
-pub(crate) fn run(
-    arguments: &Arguments,
-    reader: &mut OperandReader<'_>,
-    out: &mut dyn Write,
-    messages: &mut Messages,
-) -> anyhow::Result<Status> {
+pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
     let source = arguments.source.as_str();
-    let tape = tape::read(reader, source, true)?;
+    let tape = tape::read(&mut streams.reader, source, true)?;
     let (x, t) = saved_inputs(&tape).map_err(|error| tape::blame(error, source))?;
     let mut dout = None;
     let mut upstream = |last: &Stage, shape: &[usize]| {
-        dout = Some(read_dout(&arguments.dout, reader, last, shape)?);
+        dout = Some(read_dout(&arguments.dout, &mut streams.reader, last, shape)?);
         Ok(dout.clone())
     };
     let run = network::run(&tape, Inputs { x, t, rounding: &|_| DOUBLE_ROUNDING }, &mut upstream)?;
-    if !arguments.request.check {
+    if !matches!(arguments.mode, Mode::Check(_)) {
         let stale = stale_output(&tape, &run).map(|error| Note::warning(tape::blame(error, source)));
-        messages.notes(stale.as_slice(), arguments.request.strict)?;
+        streams.messages.notes(stale.as_slice(), arguments.request.strict)?;
     }
-    write(tape, run, dout.as_ref(), true, arguments, out, messages)
+    write(tape, run, dout.as_ref(), true, arguments, streams)
 }
 
 /// Returns the first input and the targets that a tape has saved.

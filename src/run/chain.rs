@@ -6,8 +6,7 @@ use super::results::blocks;
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::format::OutputDtype;
-use crate::layer::{Outcome, Precision};
+use crate::layer::Outcome;
 use crate::network::{Record, Run, Stage, Tape};
 use crate::operand::{OperandReader, Operands, Origin};
 use crate::report::{ChainReport, format_number};
@@ -37,10 +36,7 @@ pub(crate) fn sections(tape: &Tape, run: &Run) -> ChainReport {
         let outcome = Outcome { results: run.outputs[n].clone(), gradients };
         (stage.name.clone(), blocks(stage.spec, stage.layer(), &at, None, outcome))
     });
-    ChainReport {
-        sections: layers.collect(),
-        width: if tape.precision == Precision::F32 { OutputDtype::F32 } else { OutputDtype::F64 },
-    }
+    ChainReport { sections: layers.collect() }
 }
 
 /// Returns the line before the gradients: the loss, or that `dout` is ones by default.

@@ -1,13 +1,13 @@
 //! Compares two results entry by entry.
 
+use super::session::Streams;
 use super::status::Status;
-use crate::check::compare::{ArrayComparison, DocumentComparison, Tolerance, compare};
+use crate::check::compare::{DocumentComparison, Tolerance, compare};
 use crate::core::error::{Code, Error, join_names};
 use crate::core::name::Name;
 use crate::operand::{Operand, OperandReader, OperandSet};
 use crate::report::comparison;
 use std::collections::HashMap;
-use std::io::{BufWriter, Write};
 
 /// Arguments of `compare`.
 pub(crate) struct Arguments {
@@ -36,11 +36,7 @@ impl Tolerances {
 }
 
 /// Compares A with B and writes the report.
-pub(crate) fn run(
-    arguments: &Arguments,
-    reader: &mut OperandReader<'_>,
-    out: &mut dyn Write,
-) -> anyhow::Result<Status> {
+pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
     let Arguments { a, b, tolerances, json } = arguments;
     if a.trim() == "-" && b.trim() == "-" {
         return Err(Error::new(Code::StdinTwice, "standard input cannot be both sides")
@@ -48,13 +44,12 @@ pub(crate) fn run(
             .tip("pipe one object and select its keys: compare -#/A -#/B")
             .into());
     }
+    let reader = &mut streams.reader;
     let compared = compare_documents(read(reader, "A", a)?, read(reader, "B", b)?, tolerances)?;
-    let mut out = BufWriter::new(out);
     match json {
-        Some(pretty) => comparison::write_as_json(&compared, *pretty, &mut out)?,
-        None => comparison::write_text(&compared, &mut out)?,
+        Some(pretty) => comparison::write_as_json(&compared, *pretty, &mut streams.out)?,
+        None => comparison::write_text(&compared, &mut streams.out)?,
     }
-    out.flush()?;
     Ok(if compared.agrees() { Status::Done } else { Status::No })
 }
 
@@ -68,16 +63,12 @@ fn read(reader: &mut OperandReader<'_>, side: &str, text: &str) -> Result<Operan
 fn compare_documents(a: OperandSet, b: OperandSet, tolerances: &Tolerances) -> Result<DocumentComparison, Error> {
     let pair = |a: &Operand, b: &Operand| compare(&a.value, &b.value, tolerances.tolerance(a, b));
     let (a, b) = match (a, b) {
-        (OperandSet::Single(a), OperandSet::Single(b)) => return Ok(single_pair(None, pair(&a, &b))),
-        (OperandSet::Named(a), OperandSet::Single(b)) => {
-            let (name, a) = only_array(a, "A")?;
-            return Ok(single_pair(Some(name), pair(&a, &b)));
-        }
-        (OperandSet::Single(a), OperandSet::Named(b)) => {
-            let (name, b) = only_array(b, "B")?;
-            return Ok(single_pair(Some(name), pair(&a, &b)));
-        }
         (OperandSet::Named(a), OperandSet::Named(b)) => (a, b),
+        (a, b) => {
+            let ((name_a, a), (name_b, b)) = (only_array(a, "A")?, only_array(b, "B")?);
+            let pairs = vec![(name_a.or(name_b), pair(&a, &b))];
+            return Ok(DocumentComparison { pairs, only_a: vec![], only_b: vec![] });
+        }
     };
     fn by_name(document: &[(Name, Operand)]) -> HashMap<&Name, &Operand> {
         document.iter().map(|(name, operand)| (name, operand)).collect()
@@ -90,14 +81,15 @@ fn compare_documents(a: OperandSet, b: OperandSet, tolerances: &Tolerances) -> R
     Ok(DocumentComparison { pairs, only_a: missing_from(&in_b, &a), only_b: missing_from(&in_a, &b) })
 }
 
-fn single_pair(name: Option<Name>, comparison: ArrayComparison) -> DocumentComparison {
-    DocumentComparison { pairs: vec![(name, comparison)], only_a: vec![], only_b: vec![] }
-}
-
-/// Returns the only array of a document that is compared with a single array.
-fn only_array(mut document: Vec<(Name, Operand)>, side: &str) -> Result<(Name, Operand), Error> {
+/// Returns the only array of a document, which is compared with a single array.
+fn only_array(document: OperandSet, side: &str) -> Result<(Option<Name>, Operand), Error> {
+    let mut document = match document {
+        OperandSet::Single(operand) => return Ok((None, operand)),
+        OperandSet::Named(document) => document,
+    };
     if document.len() == 1 {
-        return Ok(document.remove(0));
+        let (name, operand) = document.remove(0);
+        return Ok((Some(name), operand));
     }
     let names: Vec<&str> = document.iter().map(|(name, _)| name.as_str()).collect();
     let message =

@@ -48,6 +48,11 @@ impl Dout {
             }))
     }
 
+    /// Takes the array, or the one number that fills it.
+    pub(crate) fn take_value(&mut self) -> ArrayD<f64> {
+        std::mem::take(&mut self.value)
+    }
+
     /// Returns the array; a number that scales local factors remains a number.
     pub(crate) fn into_array(self) -> ArrayD<f64> {
         match self.fill() {

@@ -2,50 +2,60 @@
 
 use super::messages::Messages;
 use super::request::Request;
+use super::session::Streams;
 use super::status::Status;
 use crate::check::expect::{GradedResult, grade};
 use crate::core::error::{Code, Error, Note, edit_distance};
 use crate::core::name::Name;
 use crate::format::decimal::{DecimalArray, DecimalArrays};
 use crate::layer::{LayerSpec, Precision};
-use crate::report::{Report, ResultBlock, expectation};
-use std::io::{BufWriter, Write};
+use crate::report::{ResultBlock, expectation};
 
 /// Name of the option in messages.
 pub(crate) const EXPECT: Name = Name::fixed("expect");
 
 /// An expected value and its name; a value that is not an array is refused only if it is compared.
-pub(crate) type NamedSheet = (Name, Result<DecimalArray, Error>);
+type NamedSheet = (Name, Result<DecimalArray, Error>);
 
 /// Compares the results of a report with expected values and writes the verdicts.
 pub(crate) fn run(
     sheets: DecimalArrays,
     spec: &LayerSpec,
-    report: &Report,
+    blocks: &[ResultBlock],
     request: &Request,
-    out: &mut dyn Write,
-    messages: &mut Messages,
+    streams: &mut Streams<'_>,
 ) -> anyhow::Result<Status> {
-    let named = name_sheets(sheets, &report.blocks)?;
-    let computed: Vec<Name> = report.blocks.iter().map(|block| block.name.clone()).collect();
-    messages.notes(&unused_keys(&named, spec, &computed), request.strict)?;
-    let mut answers: Vec<GradedResult> = Vec::new();
-    for block in &report.blocks {
-        if let Some((_, sheet)) = named.iter().find(|(name, _)| *name == block.name) {
-            let sheet = sheet.as_ref().map_err(|error| error.clone().with_operand(&EXPECT))?;
-            answers.push(grade(&block.name, sheet, &block.value, rounding(request), expectation::MAX_LISTED_ENTRIES));
-        }
-    }
-    if answers.is_empty() {
-        return Err(no_results(&named, &computed).into());
-    }
-    let mut out = BufWriter::new(out);
+    let computed: Vec<Name> = blocks.iter().map(|block| block.header.name.clone()).collect();
+    let sheets = select_sheets(sheets, spec, blocks, &computed, request, &mut streams.messages)?;
+    let answer = |block: &ResultBlock| {
+        let (name, sheet) = sheets.iter().find(|(name, _)| *name == block.header.name)?;
+        Some(grade(name, sheet, &block.value, rounding(request), expectation::MAX_LISTED_ENTRIES))
+    };
+    let answers: Vec<GradedResult> = blocks.iter().filter_map(answer).collect();
     match request.as_json() {
-        Some(pretty) => expectation::write_as_json(&answers, pretty, &mut out)?,
-        None => expectation::write_text(&answers, &mut out)?,
+        Some(pretty) => expectation::write_as_json(&answers, pretty, &mut streams.out)?,
+        None => expectation::write_text(&answers, &mut streams.out)?,
     }
-    out.flush()?;
     Ok(if answers.iter().all(GradedResult::passes) { Status::Done } else { Status::No })
+}
+
+/// Returns the expected values of the results that are `computed`, and warns of keys that are nearly the name of one.
+pub(crate) fn select_sheets(
+    sheets: DecimalArrays,
+    spec: &LayerSpec,
+    blocks: &[ResultBlock],
+    computed: &[Name],
+    request: &Request,
+    messages: &mut Messages,
+) -> Result<Vec<(Name, DecimalArray)>, Error> {
+    let named = name_sheets(sheets, blocks)?;
+    messages.notes(&unused_keys(&named, spec, computed), request.strict)?;
+    let sheet = |name: &Name| {
+        let (_, sheet) = named.iter().find(|(known, _)| known == name)?;
+        Some(sheet.clone().map(|sheet| (name.clone(), sheet)).map_err(|error| error.with_operand(&EXPECT)))
+    };
+    let sheets: Vec<_> = computed.iter().filter_map(sheet).collect::<Result<_, _>>()?;
+    if sheets.is_empty() { Err(no_results(&named, computed)) } else { Ok(sheets) }
 }
 
 /// Returns the unit roundoff of the arithmetic that computes results.
@@ -54,22 +64,22 @@ pub(crate) fn rounding(request: &Request) -> f64 {
 }
 
 /// Returns expected values by name; an array without a name belongs to the only result.
-pub(crate) fn name_sheets(sheets: DecimalArrays, blocks: &[ResultBlock]) -> Result<Vec<NamedSheet>, Error> {
+fn name_sheets(sheets: DecimalArrays, blocks: &[ResultBlock]) -> Result<Vec<NamedSheet>, Error> {
     match (sheets, blocks) {
         (DecimalArrays::Named(named), _) => Ok(named),
-        (DecimalArrays::Single(sheet), [only]) => Ok(vec![(only.name.clone(), Ok(sheet))]),
+        (DecimalArrays::Single(sheet), [only]) => Ok(vec![(only.header.name.clone(), Ok(sheet))]),
         _ => Err(Error::new(Code::KeyMissing, "holds one array without a name, but there are several results")
             .with_operand(&EXPECT)
-            .fact(format!("the results are {}", join(blocks.iter().map(|block| &block.name))))
+            .fact(format!("the results are {}", join(blocks.iter().map(|block| &block.header.name))))
             .tip(format!(
                 "select one with --only {}, or name the arrays as keys of a JSON object",
-                blocks.first().map_or("y", |block| block.name.as_str())
+                blocks.first().map_or("y", |block| block.header.name.as_str())
             ))),
     }
 }
 
 /// Returns warnings for keys that are nearly a result's name, or that of a result that is not `computed`.
-pub(crate) fn unused_keys(named: &[NamedSheet], spec: &LayerSpec, computed: &[Name]) -> Vec<Note> {
+fn unused_keys(named: &[NamedSheet], spec: &LayerSpec, computed: &[Name]) -> Vec<Note> {
     let is_result = |name: &Name| spec.formula(name).is_some();
     let near = |name: &Name| {
         spec.results().map(|(result, _)| result).chain(computed.iter().cloned()).find(|result| {
@@ -93,7 +103,7 @@ pub(crate) fn unused_keys(named: &[NamedSheet], spec: &LayerSpec, computed: &[Na
 }
 
 /// Returns the error for expected values of which none is a result.
-pub(crate) fn no_results(named: &[NamedSheet], computed: &[Name]) -> Error {
+fn no_results(named: &[NamedSheet], computed: &[Name]) -> Error {
     let keys = join(named.iter().map(|(name, _)| name));
     Error::new(Code::KeyMissing, "has no key that is a result")
         .with_operand(&EXPECT)

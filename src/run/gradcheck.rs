@@ -3,6 +3,7 @@
 use super::check::{self, report};
 use super::operands::accepted_keys;
 use super::request::{DoutOption, OperandSpecs};
+use super::session::Streams;
 use super::status::Status;
 use crate::check::inputs;
 use crate::check::inputs::NamedShape;
@@ -17,7 +18,6 @@ use crate::operand::OperandReader;
 use crate::report::check::CheckFormat;
 use ndarray::ArrayD;
 use std::ffi::OsString;
-use std::io::Write;
 use std::time::Duration;
 
 /// Name of a layer that only the program knows.
@@ -80,19 +80,15 @@ impl Arguments {
 }
 
 /// Checks the gradients and writes the report.
-pub(crate) fn run(
-    arguments: &Arguments,
-    reader: &mut OperandReader<'_>,
-    out: &mut dyn Write,
-) -> anyhow::Result<Status> {
+pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
     let (mut checked, is_random) = match &arguments.layer {
-        Some((spec, settings)) => check_layer(spec, settings, arguments, reader)?,
-        None => check_custom(arguments, reader)?,
+        Some((spec, settings)) => check_layer(spec, settings, arguments, &mut streams.reader)?,
+        None => check_custom(arguments, &mut streams.reader)?,
     };
     if is_random {
         checked.seed = Some(arguments.seed);
     }
-    report(&checked, arguments.format, out)
+    report(&checked, arguments.format, streams)
 }
 
 /// Report of a check; the flag is true if operands or dout were drawn.

@@ -2,37 +2,34 @@
 
 use super::dout::{Dout, ones_line};
 use super::job::Job;
-use super::messages::Messages;
-use super::request::{GraphRequest, Request};
+use super::request::GraphRequest;
+use super::session::Streams;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::graph;
-use crate::graph::{ComputedLayer, Graph, Style};
+use crate::graph::{ComputedLayer, Style};
 use crate::layer;
+use crate::layer::Precision;
 use crate::network::{Run, Tape};
 use crate::report::write_file;
 use ndarray::ArrayD;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 
 /// Draws an admitted layer.
 pub(crate) fn layer(
     job: &Job,
-    graph_request: &GraphRequest,
-    request: &Request,
-    out: &mut dyn Write,
-    messages: &Messages,
+    request: &GraphRequest,
+    precision: Precision,
+    streams: &mut Streams<'_>,
 ) -> anyhow::Result<()> {
     let at = &job.operands.values;
     let ones = Dout::ones(&job.layer.output_shape(at));
     let dout = job.dout.as_ref().unwrap_or(&ones).to_array();
-    let outcome = layer::compute(job.layer.as_ref(), at, Some(&dout), request.precision);
+    let outcome = layer::compute(job.layer.as_ref(), at, Some(&dout), precision);
     let stage =
         ComputedLayer { name: None, spec: job.spec, layer: job.layer.as_ref(), at, outcome: &outcome, dout: &dout };
-    let mut graph = graph::build_graph(&[stage], graph_request.level)?;
-    if job.dout.as_ref().is_some_and(|dout| !dout.is_explicit) && !job.spec.is_loss() {
-        graph.notes.push(ones_line(&job.spec.output));
-    }
-    draw(graph, job.dout.is_some(), graph_request, out, messages)
+    let is_explicit = job.dout.as_ref().is_none_or(|dout| dout.is_explicit);
+    draw(&[stage], is_explicit, job.dout.is_some(), request, streams)
 }
 
 /// Draws a chain that was run; gradients begin at `dout` if there is one.
@@ -42,8 +39,7 @@ pub(crate) fn chain(
     dout: Option<&ArrayD<f64>>,
     is_explicit: bool,
     request: &GraphRequest,
-    out: &mut dyn Write,
-    messages: &Messages,
+    streams: &mut Streams<'_>,
 ) -> anyhow::Result<()> {
     let layers = run.layers(tape, dout);
     let shape = |n: usize| layers[n].outcome.results.known(&tape.stages[n].spec.output).raw_dim();
@@ -65,35 +61,32 @@ pub(crate) fn chain(
             dout,
         })
         .collect();
-    let mut graph = graph::build_graph(&stages, request.level)?;
-    if let Some(last) = tape.stages.last().filter(|last| !is_explicit && !last.spec.is_loss()) {
-        graph.notes.push(ones_line(&last.spec.output));
-    }
-    draw(graph, dout.is_some(), request, out, messages)
+    draw(&stages, is_explicit, dout.is_some(), request, streams)
 }
 
 fn draw(
-    mut graph: Graph,
+    stages: &[ComputedLayer<'_>],
+    is_explicit: bool,
     has_gradients: bool,
     request: &GraphRequest,
-    out: &mut dyn Write,
-    messages: &Messages,
+    streams: &mut Streams<'_>,
 ) -> anyhow::Result<()> {
+    let mut graph = graph::build_graph(stages, request.level)?;
+    if let Some(last) = stages.last().filter(|last| !is_explicit && !last.spec.is_loss()) {
+        graph.notes.push(ones_line(&last.spec.output));
+    }
     if !has_gradients {
         graph.clear_gradients();
     }
     match &request.file {
         Some((path, picture)) => {
             let text = (picture.draw)(&graph);
-            Ok(write_file(path, |out| out.write_all(text.as_bytes()))
-                .map_err(|error| error.with_operand(&Name::new("graph")))?)
+            Ok(write_file(&Name::new("graph"), path, |out| out.write_all(text.as_bytes()))?)
         }
         None => {
-            let style =
-                Style { ascii: is_ascii_terminal(), color: request.always_color || messages.stdout_is_terminal };
-            let mut out = BufWriter::new(out);
-            out.write_all(graph::render_terminal(&graph, style).as_bytes())?;
-            Ok(out.flush()?)
+            let color = request.always_color || streams.messages.stdout_is_terminal;
+            let style = Style { ascii: is_ascii_terminal(), color };
+            Ok(streams.out.write_all(graph::render_terminal(&graph, style).as_bytes())?)
         }
     }
 }

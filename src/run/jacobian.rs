@@ -6,17 +6,17 @@ use super::results::{blocks, compute_all};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::layer::{jacobian_name, jacobians};
-use crate::report::{Report, ResultBlock};
+use crate::report::{ResultBlock, ResultHeader};
 
 /// Computes the Jacobians of an admitted layer, with their formulas.
-pub(crate) fn report(job: &Job, request: &Request) -> Result<Report, Error> {
+pub(crate) fn report(job: &Job, request: &Request) -> Result<Vec<ResultBlock>, Error> {
     let at = &job.operands.values;
     let values = jacobians(job.spec, job.layer.as_ref(), at, request.precision)?;
     // The Jacobian of a loss is its gradient as a row, and has the gradient's formula.
     let gradients = blocks(job.spec, job.layer.as_ref(), at, None, compute_all(job, request));
     let formulas = job.layer.jacobians(at);
     let formula = |gradient: &Name| match job.spec.is_loss() {
-        true => gradients.iter().find(|block| block.name == *gradient).map(|block| block.formula.clone()),
+        true => gradients.iter().find(|block| block.header.name == *gradient).map(|block| block.header.formula.clone()),
         false => formulas.iter().find(|(known, _)| known == gradient).map(|(_, formula)| (*formula).to_owned()),
     };
     let block = |gradient: &Name| {
@@ -24,16 +24,12 @@ pub(crate) fn report(job: &Job, request: &Request) -> Result<Report, Error> {
         let value = values.get(&name)?.clone();
         let operand = gradient.operand()?;
         let formula = formula(gradient).map_or_else(String::new, |formula| format!(" = {formula}"));
-        Some(ResultBlock {
-            name, formula: format!("∂{}/∂{operand}{formula}", job.spec.output), value, before: None
-        })
+        let formula = format!("∂{}/∂{operand}{formula}", job.spec.output);
+        Some(ResultBlock { header: ResultHeader { name, formula, before: None }, value })
     };
-    let blocks = job.spec.gradients().filter_map(|(name, _)| block(&name));
-    let mut report = Report { blocks: blocks.collect(), width: request.width() };
-    if let Some(only) = &request.only {
-        report.only(only)?;
-    }
-    Ok(report)
+    let mut blocks = job.spec.gradients().filter_map(|(name, _)| block(&name)).collect();
+    request.select(&mut blocks)?;
+    Ok(blocks)
 }
 
 /// Refuses an upstream gradient and a tape, which a Jacobian does not use.

@@ -3,9 +3,10 @@
 use super::chunked::{self, ChunkedJob};
 use super::expect::EXPECT;
 use super::job::Job;
-use super::messages::Messages;
-use super::request::{LayerMode, LayerRequest, TapeOption};
+use super::ndjson::{self, RecordPlan};
+use super::request::{LayerRequest, Mode, TapeOption};
 use super::results::compute_shown;
+use super::session::Streams;
 use super::status::Status;
 use super::{check, expect, graph, jacobian, steps};
 use crate::core::error::Error;
@@ -13,52 +14,50 @@ use crate::core::tensors::Tensors;
 use crate::layer;
 use crate::layer::Role;
 use crate::network::{Record, Stage, Tape};
-use crate::operand::OperandReader;
 use std::io::Write;
 
 /// Runs a layer command.
-pub(crate) fn run(
-    request: &LayerRequest,
-    reader: &mut OperandReader<'_>,
-    out: &mut dyn Write,
-    messages: &mut Messages,
-) -> anyhow::Result<Status> {
+pub(crate) fn run(request: &LayerRequest, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
     let common = &request.common;
-    if let (LayerMode::Results, TapeOption::Default) = (&request.mode, &request.tape)
-        && let Some(job) = chunked::open(request, reader)?
-        && chunked::run(job, common, reader, out, messages)?
+    if let Some(records) = &request.records {
+        let plan = RecordPlan::for_layer(request, &mut streams.reader)?;
+        return ndjson::run(&plan, records, streams);
+    }
+    if let (Mode::Results, TapeOption::Default) = (&request.mode, &request.tape)
+        && let Some(job) = chunked::open(request, &mut streams.reader)?
+        && chunked::run(job, common, streams)?
     {
         return Ok(Status::Done);
     }
-    let job = Job::prepare(request, reader)?;
+    let job = Job::prepare(request, &mut streams.reader)?;
     admit_mode(&job, &request.mode)?;
-    messages.notes(&job.notes, common.strict)?;
+    streams.messages.notes(&job.notes, common.strict)?;
     match &request.mode {
-        LayerMode::Check => return check::layer(&job, common, out),
-        LayerMode::Expect(file) => {
-            let answers = reader.read_answers(&EXPECT, file)?;
-            return expect::run(answers, job.spec, &compute_shown(&job, common)?, common, out, messages);
+        Mode::Check(format) => return check::layer(&job, common.precision, *format, streams),
+        Mode::Expect(file) => {
+            let answers = streams.reader.read_answers(&EXPECT, file)?;
+            return expect::run(answers, job.spec, &compute_shown(&job, common)?, common, streams);
         }
-        LayerMode::Steps(form, file) => {
-            let answers = file.as_ref().map(|file| reader.read_answers(&EXPECT, file)).transpose()?;
-            return steps::layer(&job, *form, answers, common, out, messages);
+        Mode::Steps(form, file) => {
+            let answers = file.as_ref().map(|file| streams.reader.read_answers(&EXPECT, file)).transpose()?;
+            return steps::layer(&job, *form, answers, common, streams);
         }
-        LayerMode::Graph(graph) => graph::layer(&job, graph, common, out, messages)?,
-        LayerMode::Jacobian => common.write(jacobian::report(&job, common)?, out)?,
-        LayerMode::Results => write_results(job, request, out)?,
+        Mode::Graph(graph) => graph::layer(&job, graph, common.precision, streams)?,
+        Mode::Jacobian => common.write(jacobian::report(&job, common)?, &mut streams.out)?,
+        Mode::Results => write_results(job, request, &mut streams.out)?,
     }
     Ok(Status::Done)
 }
 
 /// Refuses what a mode cannot show: local factors in place of gradients, or a tape.
-fn admit_mode(job: &Job, mode: &LayerMode) -> Result<(), Error> {
+fn admit_mode(job: &Job, mode: &Mode) -> Result<(), Error> {
     let require_gradients = |needed: &str| job.dout.as_ref().map_or(Ok(()), |dout| dout.require_gradients(needed));
     match mode {
-        LayerMode::Check => require_gradients("a check needs gradients"),
-        LayerMode::Expect(_) | LayerMode::Steps(_, Some(_)) => require_gradients("only gradients can be compared"),
-        LayerMode::Graph(_) => graph::admit(job),
-        LayerMode::Jacobian => jacobian::admit(job),
-        LayerMode::Steps(_, None) | LayerMode::Results => Ok(()),
+        Mode::Check(_) => require_gradients("a check needs gradients"),
+        Mode::Expect(_) | Mode::Steps(_, Some(_)) => require_gradients("only gradients can be compared"),
+        Mode::Graph(_) => graph::admit(job),
+        Mode::Jacobian => jacobian::admit(job),
+        Mode::Steps(_, None) | Mode::Results => Ok(()),
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn find_tape(
     request: &LayerRequest,
     reader: &mut OperandReader<'_>,
 ) -> Result<Option<(Tape, Option<Operand>)>, Error> {
-    let is_missing = request.spec.slots.iter().any(|slot| !slot.optional && request.operands.get(&slot.name).is_none());
+    let is_missing = request.spec.slots.iter().any(|slot| !slot.optional && !request.operands.contains_key(&slot.name));
     let source = match &request.tape {
         TapeOption::Extend(source) => Some(source.as_str()),
         _ if is_missing && is_piped(reader) => Some("-"),
@@ -59,7 +59,7 @@ fn input_from(request: &LayerRequest, tape: &Tape, source: &str) -> Result<Opera
             .with_origin(label)
             .tip("use nnlayer net FILE --x … --tape to run it and write a tape"));
     };
-    if request.operands.get(input).is_some() {
+    if request.operands.contains_key(input) {
         return Err(Error::new(Code::Usage, format!("the tape's last layer already provides {input}"))
             .with_operand(input)
             .with_origin(label)

@@ -5,7 +5,6 @@ mod chain;
 pub(crate) mod chain_output;
 pub(crate) mod check;
 pub(crate) mod chunked;
-pub(crate) mod command;
 pub(crate) mod compare;
 pub(crate) mod dout;
 pub(crate) mod expect;
@@ -32,6 +31,6 @@ pub(crate) mod sum;
 pub(crate) mod tape;
 pub(crate) mod train;
 
-pub(crate) use command::Command;
 pub use io::Io;
+pub(crate) use session::Command;
 pub use status::Status;

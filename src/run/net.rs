@@ -3,9 +3,9 @@
 use super::chain::read_dout;
 use super::chain_output;
 use super::layer_tape::is_piped;
-use super::messages::Messages;
 use super::ndjson::{self, RecordPlan};
-use super::request::{OperandSpecs, Request};
+use super::request::{OperandSpecs, RecordOptions, Request};
+use super::session::Streams;
 use super::status::Status;
 use super::tape;
 use crate::core::error::{Code, Error};
@@ -14,13 +14,12 @@ use crate::format::Selector;
 use crate::network;
 use crate::network::{Inputs, Stage, Tape, learn};
 use crate::operand::{Operand, OperandReader, Operands, stdin};
-use std::io::Write;
 
 /// Arguments of `net NETWORK`.
 pub(crate) struct Arguments {
     /// x and t.
     pub(crate) operands: OperandSpecs,
-    pub(crate) ndjson: Option<ndjson::Arguments>,
+    pub(crate) ndjson: Option<RecordOptions>,
     pub(crate) output: chain_output::Arguments,
 }
 
@@ -35,32 +34,28 @@ pub(crate) struct InitArguments {
 }
 
 /// Writes a new network.
-pub(crate) fn init(arguments: &InitArguments, out: &mut dyn Write) -> anyhow::Result<Status> {
+pub(crate) fn init(arguments: &InitArguments, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
     let InitArguments { sizes, activation, seed, request } = arguments;
     let mut tape = learn::init_network(sizes, activation, *seed)?;
     tape::set_precision(&mut tape, request);
-    request.write_document(&tape, out)?;
+    request.write_document(&tape, &mut streams.out)?;
     Ok(Status::Done)
 }
 
 /// Runs a network and writes its results.
-pub(crate) fn run(
-    arguments: &Arguments,
-    reader: &mut OperandReader<'_>,
-    out: &mut dyn Write,
-    messages: &mut Messages,
-) -> anyhow::Result<Status> {
+pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
     let chain_output::Arguments { source, dout: dout_option, request, .. } = &arguments.output;
     if let Some(records) = &arguments.ndjson {
         refuse_shared_stdin(source, &records.file)?;
     }
+    let reader = &mut streams.reader;
     let mut tape = tape::read(reader, source, true)?;
     tape::set_precision(&mut tape, request);
     tape.clear_records();
     if let Some(records) = &arguments.ndjson {
         let label = if source == "-" { stdin::LABEL } else { source };
         let plan = RecordPlan::for_network(tape, label, &arguments.operands, dout_option, request, reader)?;
-        return ndjson::run(&plan, records, reader, out, messages);
+        return ndjson::run(&plan, records, streams);
     }
     let mut operands = read_operands(&arguments.operands, reader, &tape)?;
     let mut dout = None;
@@ -75,8 +70,8 @@ pub(crate) fn run(
     let rounding = |name: &Name| operands.rounding(name);
     let run = network::run(&tape, Inputs { x, t, rounding: &rounding }, &mut upstream);
     let run = run.map_err(|error| tape::blame(reader.locate_in_source(error, &operands), source))?;
-    messages.notes(&run.notes, request.strict)?;
-    chain_output::write(tape, run, dout.as_ref(), false, &arguments.output, out, messages)
+    streams.messages.notes(&run.notes, request.strict)?;
+    chain_output::write(tape, run, dout.as_ref(), false, &arguments.output, streams)
 }
 
 /// Refuses to read both the network and records from standard input.

@@ -36,7 +36,7 @@ pub(crate) fn gather(request: &LayerRequest, reader: &mut OperandReader<'_>) -> 
     }
     let slots = || spec.slots.iter().filter(|slot| from_tape != Some(&slot.name));
     let missing: Vec<&Slot> =
-        slots().filter(|slot| !slot.optional && request.operands.get(&slot.name).is_none()).collect();
+        slots().filter(|slot| !slot.optional && !request.operands.contains_key(&slot.name)).collect();
     let piped = match missing.first() {
         None => Piped::default(),
         Some(slot) if from_tape.is_some() => {
@@ -47,12 +47,8 @@ pub(crate) fn gather(request: &LayerRequest, reader: &mut OperandReader<'_>) -> 
     for slot in slots() {
         let operand = if let Some(spec) = request.operands.get(&slot.name) {
             reader.read_spec(&slot.name, spec.clone(), &accepted_keys(slot))?
-        } else if let Some(key) = piped.key(slot) {
-            gathered.x_was_y |= slot.name == Name::X && key == PipedKey::Named(Name::Y);
-            let selector = match &key {
-                PipedKey::Bare => Selector::Default,
-                PipedKey::Named(key) => Selector::parse(key.as_str()),
-            };
+        } else if let Some(selector) = piped.selector(slot) {
+            gathered.x_was_y |= slot.name == Name::X && selector == Selector::parse(Name::Y.as_str());
             reader.read_stdin(&selector, &[]).map_err(|error| error.with_operand(&slot.name))?
         } else if slot.optional {
             continue;
@@ -93,15 +89,6 @@ struct Piped {
     bare: Option<Name>,
 }
 
-/// Key of an operand in standard input.
-#[derive(PartialEq)]
-enum PipedKey {
-    /// All of it: it is one array without a name.
-    Bare,
-    /// The array of this name.
-    Named(Name),
-}
-
 impl Piped {
     fn read(spec: &LayerSpec, missing: &[&Slot], reader: &mut OperandReader<'_>) -> Result<Piped, Error> {
         if !reader.stdin.is_piped() {
@@ -119,11 +106,11 @@ impl Piped {
         self.names.as_ref().is_some_and(|names| names.iter().any(|name| name == key))
     }
 
-    fn key(&self, slot: &Slot) -> Option<PipedKey> {
+    fn selector(&self, slot: &Slot) -> Option<Selector> {
         if self.bare.as_ref() == Some(&slot.name) {
-            return Some(PipedKey::Bare);
+            return Some(Selector::Default);
         }
-        accepted_keys(slot).into_iter().find(|name| self.has(name.as_str())).map(PipedKey::Named)
+        accepted_keys(slot).iter().find(|name| self.has(name.as_str())).map(|name| Selector::parse(name.as_str()))
     }
 
     fn missing_key(&self, slot: &Slot, missing: &[&Slot]) -> Error {

@@ -1,5 +1,6 @@
 //! Writes texts that describe the command line: shell completions and manual pages.
 
+use super::session::Streams;
 use super::status::Status;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
@@ -17,7 +18,7 @@ pub(crate) struct Arguments {
 }
 
 /// Writes the pages.
-pub(crate) fn run(Arguments { pages, folder }: &Arguments, out: &mut dyn Write) -> anyhow::Result<Status> {
+pub(crate) fn run(Arguments { pages, folder }: &Arguments, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
     let option = Name::new("out");
     if let Some(folder) = folder {
         fs::create_dir_all(folder).map_err(|error| {
@@ -31,10 +32,9 @@ pub(crate) fn run(Arguments { pages, folder }: &Arguments, out: &mut dyn Write) 
         match folder {
             Some(folder) => {
                 let path = Path::new(folder).join(name);
-                write_file(&path.to_string_lossy(), |file| file.write_all(page))
-                    .map_err(|error| error.with_operand(&option))?;
+                write_file(&option, &path.to_string_lossy(), |file| file.write_all(page))?;
             }
-            None => out.write_all(page)?,
+            None => streams.out.write_all(page)?,
         }
     }
     Ok(Status::Done)

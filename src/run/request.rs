@@ -9,9 +9,14 @@ use crate::layer::{LayerSpec, Precision, Settings};
 use crate::network::{Tape, document};
 use crate::operand::grammar::OperandSpec;
 use crate::report::check::CheckFormat;
+use crate::report::results::{check_result_names, into_stream};
 use crate::report::steps::StepsFormat;
-use crate::report::{ChainReport, Report, ResultHeader, text, write_file};
-use std::io::{BufWriter, Write};
+use crate::report::{ChainReport, ResultBlock, ResultHeader, text, write_file};
+use std::collections::HashMap;
+use std::io::Write;
+
+/// The option that names the file of the results.
+pub(crate) const OUT: Name = Name::fixed("out");
 
 /// Options that most commands share, apart from operands and settings.
 pub(crate) struct Request {
@@ -24,12 +29,6 @@ pub(crate) struct Request {
     pub(crate) out: Option<(String, &'static dyn Format)>,
     /// True if warnings are errors.
     pub(crate) strict: bool,
-    /// True if gradients are compared with numerical differentiation.
-    pub(crate) check: bool,
-    /// Format of the report of a check.
-    pub(crate) check_format: CheckFormat,
-    /// Form in which the arithmetic is written out, if it is.
-    pub(crate) steps: Option<StepsFormat>,
     pub(crate) json: bool,
     pub(crate) pretty: bool,
 }
@@ -45,18 +44,30 @@ pub(crate) struct LayerRequest {
     pub(crate) layer_name: Option<String>,
     /// `--precision`, if it is given.
     pub(crate) explicit_precision: Option<Precision>,
-    pub(crate) mode: LayerMode,
+    pub(crate) mode: Mode,
+    /// Options of a stream of records that the layer computes.
+    pub(crate) records: Option<RecordOptions>,
     pub(crate) common: Request,
 }
 
-/// Kind of output of a layer command.
-pub(crate) enum LayerMode {
+/// Options of a stream of records.
+pub(crate) struct RecordOptions {
+    /// File of the records, `-` for standard input.
+    pub(crate) file: String,
+    /// `--keep-going`.
+    pub(crate) keep_going: bool,
+    /// `--unbuffered`.
+    pub(crate) unbuffered: bool,
+}
+
+/// Kind of output of a layer or chain.
+pub(crate) enum Mode {
     /// Results, or a tape if the layer extends one.
     Results,
     /// The Jacobians.
     Jacobian,
-    /// The report of a check of the gradients.
-    Check,
+    /// The report of a check of the gradients against numerical differentiation.
+    Check(CheckFormat),
     /// The comparison of results with those in a file.
     Expect(String),
     /// The arithmetic of each result, compared with the answers in a file.
@@ -66,20 +77,7 @@ pub(crate) enum LayerMode {
 }
 
 /// The operands that options give, each as the parsed text of its option.
-#[derive(Default)]
-pub(crate) struct OperandSpecs(Vec<(Name, OperandSpec)>);
-
-impl OperandSpecs {
-    pub(crate) fn get(&self, name: &Name) -> Option<&OperandSpec> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, spec)| spec)
-    }
-}
-
-impl FromIterator<(Name, OperandSpec)> for OperandSpecs {
-    fn from_iter<T: IntoIterator<Item = (Name, OperandSpec)>>(operands: T) -> Self {
-        OperandSpecs(operands.into_iter().collect())
-    }
-}
+pub(crate) type OperandSpecs = HashMap<Name, OperandSpec>;
 
 /// `--dout`: the upstream gradient.
 pub(crate) enum DoutOption {
@@ -118,11 +116,6 @@ impl Request {
         !self.forward && !self.only.as_ref().is_some_and(|names| names.iter().all(is_output))
     }
 
-    /// Returns the element type of results that are written to binary files.
-    pub(crate) fn width(&self) -> OutputDtype {
-        if self.precision == Precision::F32 { OutputDtype::F32 } else { OutputDtype::F64 }
-    }
-
     /// Returns `Some` if a report is written as JSON, true if it is indented.
     pub(crate) fn as_json(&self) -> Option<bool> {
         (self.json || self.pretty).then_some(self.pretty)
@@ -133,9 +126,16 @@ impl Request {
         self.only.as_ref().is_none_or(|only| only.iter().any(|name| name == result.as_str()))
     }
 
+    /// Retains the results that are shown, in the order of output.
+    pub(crate) fn select(&self, blocks: &mut Vec<ResultBlock>) -> Result<(), Error> {
+        self.admit_only(&blocks.iter().map(|block| block.header.name.as_str()).collect::<Vec<_>>())?;
+        blocks.retain(|block| self.shows(&block.header.name));
+        Ok(())
+    }
+
     /// Refuses names in `--only` that are not results.
     pub(crate) fn admit_only(&self, results: &[&str]) -> Result<(), Error> {
-        self.only.as_ref().map_or(Ok(()), |names| crate::report::results::check_result_names(names, results))
+        self.only.as_ref().map_or(Ok(()), |names| check_result_names(names, results))
     }
 
     /// Refuses more than one result for a file format that holds one array.
@@ -152,54 +152,51 @@ impl Request {
     }
 
     /// Writes results that are in memory.
-    pub(crate) fn write(&self, report: Report, out: &mut dyn Write) -> anyhow::Result<()> {
-        let width = report.width;
-        let (heads, mut arrays) = report.into_stream();
-        self.write_each(&heads, &mut arrays, width, out)
+    pub(crate) fn write(&self, blocks: Vec<ResultBlock>, out: &mut dyn Write) -> anyhow::Result<()> {
+        let (headers, mut arrays) = into_stream(blocks);
+        self.write_each(&headers, &mut arrays, width(self.precision), out)
     }
 
     /// Writes results, each as it is computed.
     pub(crate) fn write_each(
         &self,
-        heads: &[ResultHeader],
+        headers: &[ResultHeader],
         arrays: &mut dyn ArrayStream,
         width: OutputDtype,
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {
-        let Some((path, format)) = &self.out else {
-            let mut out = BufWriter::new(out);
-            match self.as_json() {
-                Some(pretty) => write_object(&[], arrays, pretty, &mut out)?,
-                None => text::write(heads, arrays, &mut out)?,
+        match (&self.out, self.as_json()) {
+            (Some((path, format)), _) => {
+                self.admit_one(headers)?;
+                write_file(&OUT, path, |out| format.write(arrays, width, out))?;
             }
-            return Ok(out.flush()?);
-        };
-        self.admit_one(heads)?;
-        Ok(write_file(path, |out| format.write(arrays, width, out))
-            .map_err(|error| error.with_operand(&Name::new("out")))?)
+            (None, Some(pretty)) => write_object(&[], arrays, pretty, out)?,
+            (None, None) => text::write(headers, arrays, out)?,
+        }
+        Ok(())
     }
 
     /// Writes results by layer.
-    pub(crate) fn write_sections(&self, mut sections: ChainReport, out: &mut dyn Write) -> anyhow::Result<()> {
+    pub(crate) fn write_sections(
+        &self,
+        mut sections: ChainReport,
+        width: OutputDtype,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
         if let Some(only) = &self.only {
             sections.only(only)?;
         }
-        let json = |out: &mut dyn Write| sections.write_json(self.pretty, out);
         match &self.out {
             Some((path, format)) if format.name() == ".json" => {
-                Ok(write_file(path, json).map_err(|error| error.with_operand(&Name::new("out")))?)
+                write_file(&OUT, path, |out| sections.write_json(self.pretty, out))?;
             }
-            Some(_) => self.write(sections.flatten(), out),
-            None => {
-                let mut out = BufWriter::new(out);
-                if self.json || self.pretty {
-                    json(&mut out)?
-                } else {
-                    sections.write_text(&mut out)?
-                }
-                Ok(out.flush()?)
+            None if self.as_json().is_some() => sections.write_json(self.pretty, out)?,
+            _ => {
+                let (headers, mut arrays) = into_stream(sections.flatten());
+                self.write_each(&headers, &mut arrays, width, out)?;
             }
         }
+        Ok(())
     }
 
     /// Refuses to write a tape or network to a file that is not JSON.
@@ -216,15 +213,19 @@ impl Request {
     /// Writes a tape or network.
     pub(crate) fn write_document(&self, tape: &Tape, out: &mut dyn Write) -> anyhow::Result<()> {
         self.admit_document()?;
-        let Some((path, _)) = &self.out else {
-            let mut out = BufWriter::new(out);
-            document::write(tape, &mut out)?;
-            return Ok(out.flush()?);
-        };
-        Ok(write_file(path, |out| document::write(tape, out)).map_err(|error| error.with_operand(&Name::new("out")))?)
+        match &self.out {
+            Some((path, _)) => write_file(&OUT, path, |out| document::write(tape, out))?,
+            None => document::write(tape, out)?,
+        }
+        Ok(())
     }
 }
 
+/// Returns the element type of results of that precision in binary files.
+pub(crate) fn width(precision: Precision) -> OutputDtype {
+    if precision == Precision::F32 { OutputDtype::F32 } else { OutputDtype::F64 }
+}
+
 fn out_error(path: &str, message: String) -> Error {
-    Error::new(Code::OutFormat, message).with_operand(&Name::new("out")).with_origin(path)
+    Error::new(Code::OutFormat, message).with_operand(&OUT).with_origin(path)
 }

@@ -8,10 +8,10 @@ use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer;
 use crate::layer::{AnyLayer, LayerSpec, Outcome, ScalarDout, Wanted};
-use crate::report::{Report, ResultBlock, ResultHeader};
+use crate::report::{ResultBlock, ResultHeader};
 
 /// Computes the results that are shown, and nothing that only others need.
-pub(crate) fn compute_shown(job: &Job, request: &Request) -> Result<Report, Error> {
+pub(crate) fn compute_shown(job: &Job, request: &Request) -> Result<Vec<ResultBlock>, Error> {
     let Some(only) = &request.only else { return report(job, request, compute_all(job, request)) };
     let only: Vec<Name> = only.iter().map(Name::new).collect();
     let (at, dout) = (&job.operands.values, job.dout.as_ref().map(Dout::to_array));
@@ -31,13 +31,11 @@ pub(crate) fn compute_all(job: &Job, request: &Request) -> Outcome {
 }
 
 /// Returns the results that are shown, with their formulas.
-pub(crate) fn report(job: &Job, request: &Request, outcome: Outcome) -> Result<Report, Error> {
+pub(crate) fn report(job: &Job, request: &Request, outcome: Outcome) -> Result<Vec<ResultBlock>, Error> {
     let (at, dout) = (&job.operands.values, job.dout.as_ref());
-    let mut report = Report { blocks: blocks(job.spec, job.layer.as_ref(), at, dout, outcome), width: request.width() };
-    if let Some(only) = &request.only {
-        report.only(only)?;
-    }
-    Ok(report)
+    let mut blocks = blocks(job.spec, job.layer.as_ref(), at, dout, outcome);
+    request.select(&mut blocks)?;
+    Ok(blocks)
 }
 
 /// Returns the heading of each named result: its formula, and before the first gradient a line that `dout` is ones by default.
@@ -82,6 +80,5 @@ pub(crate) fn blocks(
 ) -> Vec<ResultBlock> {
     let headers = headers(spec, layer, at, dout, outcome.results.names().chain(outcome.gradients.names()));
     let values = outcome.results.into_iter().chain(outcome.gradients);
-    let block = |(ResultHeader { name, formula, before }, (_, value))| ResultBlock { name, formula, value, before };
-    headers.into_iter().zip(values).map(block).collect()
+    headers.into_iter().zip(values).map(|(header, (_, value))| ResultBlock { header, value }).collect()
 }

@@ -1,6 +1,5 @@
 //! Runs a command with the streams of the process.
 
-use super::command::Command;
 use super::io::Io;
 use super::messages::Messages;
 use super::progress::{Bar, BarWriter};
@@ -11,8 +10,7 @@ use crate::operand::OperandReader;
 use crate::operand::stdin::Stdin;
 use crate::parallel::progress::with_listener;
 use crate::parallel::scope::with_thread_limit;
-use std::io;
-use std::io::Write;
+use std::io::{self, BufWriter, Write};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -31,12 +29,25 @@ pub(crate) struct Options {
     pub(crate) progress: Option<bool>,
 }
 
+/// The streams of a running command.
+pub(crate) struct Streams<'a> {
+    /// Reader of operands, in files and standard input.
+    pub(crate) reader: OperandReader<'a>,
+    /// Standard output, flushed at the end of the command.
+    pub(crate) out: BufWriter<&'a mut dyn Write>,
+    /// Standard error.
+    pub(crate) messages: Messages,
+}
+
+/// A command with its arguments.
+pub(crate) type Command = Box<dyn FnOnce(&mut Streams<'_>) -> anyhow::Result<Status>>;
+
 /// Runs a command and reports its error.
 pub(crate) fn run(command: Command, options: &Options, as_json: bool, io: Io<'_>) -> Status {
     let Io { stdin, stdin_is_terminal, stdout, stdout_is_terminal, stderr, stderr_is_terminal, .. } = io;
     let has_bar = options.progress.unwrap_or(stderr_is_terminal) && !as_json;
     let bar = has_bar.then(|| Bar::new(Rc::clone(&stderr), BAR_DELAY));
-    let mut messages = Messages { stream: stderr, as_json, stdout_is_terminal };
+    let messages = Messages { stream: stderr, as_json, stdout_is_terminal };
     let mut reader = OperandReader::new(Stdin::new(stdin, stdin_is_terminal));
     reader.stdin.closed = options.no_stdin;
     reader.in_format = options.in_format;
@@ -48,7 +59,11 @@ pub(crate) fn run(command: Command, options: &Options, as_json: bool, io: Io<'_>
         }
         _ => stdout,
     };
-    let work = || command.run(&mut reader, out, &mut messages).unwrap_or_else(|error| report(&error, &mut messages));
+    let mut streams = Streams { reader, out: BufWriter::new(out), messages };
+    let work = || {
+        let status = command(&mut streams).and_then(|status| Ok(streams.out.flush().map(|()| status)?));
+        status.unwrap_or_else(|error| report(&error, &mut streams.messages))
+    };
     with_thread_limit(options.threads, || with_listener(bar.map(Bar::listener), work))
 }
 

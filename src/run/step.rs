@@ -1,6 +1,7 @@
 //! Takes one step of gradient descent: the updated network, from a tape with gradients.
 
 use super::request::Request;
+use super::session::Streams;
 use super::status::Status;
 use super::tape;
 use crate::core::error::{Code, Error};
@@ -9,7 +10,6 @@ use crate::core::tensors::Tensors;
 use crate::format::escape;
 use crate::network::{Stage, Tape, learn};
 use crate::operand::OperandReader;
-use std::io::Write;
 
 /// Arguments of `step`.
 pub(crate) struct Arguments {
@@ -22,13 +22,9 @@ pub(crate) struct Arguments {
 }
 
 /// Updates the parameters and writes the network without saved values.
-pub(crate) fn run(
-    arguments: &Arguments,
-    reader: &mut OperandReader<'_>,
-    out: &mut dyn Write,
-) -> anyhow::Result<Status> {
+pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
     let source = arguments.source.as_str();
-    let mut tape = tape::read(reader, source, true)?;
+    let mut tape = tape::read(&mut streams.reader, source, true)?;
     let gradients = match arguments.gradients.as_deref() {
         Some("-") if source == "-" => {
             return Err(Error::new(Code::StdinTwice, "standard input is already the network")
@@ -36,12 +32,12 @@ pub(crate) fn run(
                 .tip("name the file of the network: nnlayer step net.json --gradients -")
                 .into());
         }
-        Some(file) => read_gradients(&tape, file, reader)?,
+        Some(file) => read_gradients(&tape, file, &mut streams.reader)?,
         None => saved_gradients(&tape).map_err(|error| tape::blame(error, source))?,
     };
     learn::sgd_step(&mut tape, &gradients, arguments.learning_rate).map_err(|error| tape::blame(error, source))?;
     tape.clear_records();
-    arguments.request.write_document(&tape, out)?;
+    arguments.request.write_document(&tape, &mut streams.out)?;
     Ok(Status::Done)
 }
 

@@ -1,15 +1,15 @@
 //! `--steps`: the arithmetic of each result with the numbers filled in.
 
 use super::chain::{line_before_gradients, sections};
-use super::expect::{EXPECT, name_sheets, no_results, rounding, unused_keys};
+use super::expect::{rounding, select_sheets};
 use super::job::Job;
-use super::messages::Messages;
 use super::request::Request;
 use super::results::{compute_all, report};
+use super::session::Streams;
 use super::status::Status;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
-use crate::format::decimal::{DecimalArray, DecimalArrays};
+use crate::format::decimal::DecimalArrays;
 use crate::layer::Precision;
 use crate::network::{Run, Tape};
 use crate::numeric::Scalar;
@@ -17,7 +17,6 @@ use crate::report::steps;
 use crate::report::steps::{StepsFormat, WorkedResult};
 use crate::steps::{GradeSummary, LayerRun, grade, trace};
 use ndarray::ArrayD;
-use std::io::{BufWriter, Write};
 
 /// Writes the steps of a layer, compared with `answers` if there are any.
 pub(crate) fn layer(
@@ -25,8 +24,7 @@ pub(crate) fn layer(
     form: StepsFormat,
     answers: Option<DecimalArrays>,
     request: &Request,
-    out: &mut dyn Write,
-    messages: &mut Messages,
+    streams: &mut Streams<'_>,
 ) -> anyhow::Result<Status> {
     if job.tape.is_some() {
         return Err(Error::new(Code::Usage, "cannot be used with a tape on standard input")
@@ -44,38 +42,24 @@ pub(crate) fn layer(
         dout: dout.map(|dout| dout.to_array().map(round)).as_ref(),
         shows_dout: dout.is_some_and(|dout| dout.is_explicit) || !job.spec.is_loss(),
     })?;
-    let report = report(job, request, outcome)?;
-    sections.retain(|section| report.blocks.iter().any(|block| block.name == section.name));
+    let blocks = report(job, request, outcome)?;
+    sections.retain(|section| blocks.iter().any(|block| block.header.name == section.name));
     let tally = match answers {
         Some(sheets) => {
-            let named = name_sheets(sheets, &report.blocks)?;
             let mut computed: Vec<Name> = Vec::new();
             for step in sections.iter().flat_map(|section| &section.steps) {
                 if !computed.contains(&step.name) {
                     computed.push(step.name.clone());
                 }
             }
-            messages.notes(&unused_keys(&named, job.spec, &computed), request.strict)?;
-            let compared = named.iter().filter(|(name, _)| computed.contains(name));
-            let sheets: Vec<(Name, DecimalArray)> = compared
-                .map(|(name, sheet)| {
-                    Ok((name.clone(), sheet.clone().map_err(|error: Error| error.with_operand(&EXPECT))?))
-                })
-                .collect::<Result<_, Error>>()?;
-            if sheets.is_empty() {
-                return Err(no_results(&named, &computed).into());
-            }
+            let sheets = select_sheets(sheets, job.spec, &blocks, &computed, request, &mut streams.messages)?;
             Some(grade(&mut sections, &sheets, rounding(request)))
         }
         None => None,
     };
-    let worked: Vec<WorkedResult> = report
-        .blocks
-        .into_iter()
-        .zip(sections)
-        .map(|(block, section)| WorkedResult { layer: None, block, section })
-        .collect();
-    write(&worked, tally.as_ref(), form, request, out)?;
+    let worked = |(block, section)| WorkedResult { layer: None, block, section };
+    let worked: Vec<WorkedResult> = blocks.into_iter().zip(sections).map(worked).collect();
+    write(&worked, tally.as_ref(), form, request, streams)?;
     Ok(if tally.is_some_and(|tally| tally.first.is_some()) { Status::No } else { Status::Done })
 }
 
@@ -87,7 +71,7 @@ pub(crate) fn chain(
     is_explicit: bool,
     form: StepsFormat,
     request: &Request,
-    out: &mut dyn Write,
+    streams: &mut Streams<'_>,
 ) -> anyhow::Result<()> {
     let is_loss = tape.stages.last().is_some_and(|last| last.spec.is_loss());
     let before = if is_loss || dout.is_none() { None } else { line_before_gradients(tape, &run, is_explicit) };
@@ -108,20 +92,20 @@ pub(crate) fn chain(
             shows_dout: is_explicit || !is_loss || n + 1 < tape.stages.len(),
         })?;
         let worked = blocks.into_iter().filter_map(|block| {
-            let section = followed.iter().find(|section| section.name == block.name)?.clone();
+            let section = followed.iter().find(|section| section.name == block.header.name)?.clone();
             Some(WorkedResult { layer: Some(layer.clone()), block, section })
         });
         let (gradients, results): (Vec<WorkedResult>, Vec<WorkedResult>) =
-            worked.partition(|worked| stage.spec.is_gradient(&worked.block.name));
+            worked.partition(|worked| stage.spec.is_gradient(&worked.block.header.name));
         forward.extend(results);
         backward.push(gradients);
     }
     backward.reverse();
     if let Some(first) = backward.iter_mut().flatten().next() {
-        first.block.before = before;
+        first.block.header.before = before;
     }
     forward.extend(backward.into_iter().flatten());
-    write(&forward, None, form, request, out)
+    write(&forward, None, form, request, streams)
 }
 
 fn write(
@@ -129,14 +113,13 @@ fn write(
     tally: Option<&GradeSummary>,
     form: StepsFormat,
     request: &Request,
-    out: &mut dyn Write,
+    streams: &mut Streams<'_>,
 ) -> anyhow::Result<()> {
-    let mut out = BufWriter::new(out);
     match request.as_json() {
-        Some(pretty) => steps::write_as_json(worked, tally, pretty, &mut out)?,
-        None => steps::write(worked, tally, form, &mut out)?,
+        Some(pretty) => steps::write_as_json(worked, tally, pretty, &mut streams.out)?,
+        None => steps::write(worked, tally, form, &mut streams.out)?,
     }
-    Ok(out.flush()?)
+    Ok(())
 }
 
 /// Returns the function that rounds an operand to the precision in which a layer reads it.

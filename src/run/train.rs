@@ -1,7 +1,7 @@
 //! Trains a network by gradient descent, and writes a checkpoint after each epoch.
 
-use super::messages::Messages;
 use super::request::Request;
+use super::session::Streams;
 use super::status::Status;
 use super::tape;
 use crate::core::error::{Code, Error, Note};
@@ -10,7 +10,7 @@ use crate::format::json::push_number;
 use crate::layer::{Kind, Value};
 use crate::network::learn::{Samples, Score, Training};
 use crate::network::{Tape, learn};
-use crate::operand::{OperandReader, Operands};
+use crate::operand::Operands;
 use crate::parallel::progress::Progress;
 use crate::report::format_number;
 use std::io::Write;
@@ -39,20 +39,15 @@ pub(crate) struct SampleOptions {
 }
 
 /// Trains, and writes a line for each epoch.
-pub(crate) fn run(
-    arguments: &Arguments,
-    reader: &mut OperandReader<'_>,
-    out: &mut dyn Write,
-    messages: &mut Messages,
-) -> anyhow::Result<Status> {
+pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
     let Arguments { source, epochs, request, .. } = arguments;
     request.admit_document()?;
-    let (mut tape, mut training) = start(arguments, reader, messages)?;
+    let (mut tape, mut training) = start(arguments, streams)?;
     tape::set_precision(&mut tape, request);
     default_to_mean(&mut tape).map_err(|error| tape::blame(error, source))?;
-    let samples = read_samples(arguments, &arguments.samples, &tape, reader, messages)?;
+    let samples = read_samples(arguments, &arguments.samples, &tape, streams)?;
     let held_out = arguments.held_out.as_ref();
-    let held_out = held_out.map(|options| read_samples(arguments, options, &tape, reader, messages)).transpose()?;
+    let held_out = held_out.map(|options| read_samples(arguments, options, &tape, streams)).transpose()?;
     while training.epoch < *epochs {
         let progress = Progress::new(format!("epoch {}/{epochs}", training.epoch + 1), samples.rows());
         let score = learn::train_epoch(&mut tape, &samples, &training, |rows| progress.advance(rows));
@@ -61,23 +56,19 @@ pub(crate) fn run(
         training.epoch += 1;
         let held_out = held_out.as_ref().map(|held_out| learn::evaluate(&tape, held_out)).transpose()?;
         tape.training = Some(training.clone());
-        request.write_document(&tape, out)?;
+        request.write_document(&tape, &mut streams.out)?;
         let line = epoch_line(training.epoch, score, held_out.map(|(score, _)| score), request.json);
-        out.write_all(line.as_bytes())?;
-        out.flush()?;
+        streams.out.write_all(line.as_bytes())?;
+        streams.out.flush()?;
     }
     Ok(Status::Done)
 }
 
 /// Reads the network to start with, or the checkpoint to continue from.
-fn start(
-    arguments: &Arguments,
-    reader: &mut OperandReader<'_>,
-    messages: &mut Messages,
-) -> Result<(Tape, Training), Error> {
+fn start(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(Tape, Training), Error> {
     let Arguments { source, checkpoint, training, resume, .. } = arguments;
     if *resume && Path::new(checkpoint).exists() {
-        let mut tape = tape::read(reader, checkpoint, true)?;
+        let mut tape = tape::read(&mut streams.reader, checkpoint, true)?;
         let saved = tape.training.take().ok_or_else(|| {
             Error::new(Code::Tape, "is not a checkpoint: it does not state how it was trained")
                 .with_origin(checkpoint)
@@ -97,9 +88,9 @@ fn start(
     }
     if *resume {
         let error = Error::new(Code::FileMissing, "no checkpoint exists yet: training starts with the network");
-        messages.note(&Note::info(error.with_origin(checkpoint).tip("name the checkpoint with --out")));
+        streams.messages.note(&Note::info(error.with_origin(checkpoint).tip("name the checkpoint with --out")));
     }
-    let mut tape = tape::read(reader, source, true)?;
+    let mut tape = tape::read(&mut streams.reader, source, true)?;
     tape.clear_records();
     tape.training = None;
     Ok((tape, training.clone()))
@@ -128,9 +119,9 @@ fn read_samples(
     arguments: &Arguments,
     SampleOptions { x, t }: &SampleOptions,
     tape: &Tape,
-    reader: &mut OperandReader<'_>,
-    messages: &mut Messages,
+    streams: &mut Streams<'_>,
 ) -> Result<Samples, Error> {
+    let reader = &mut streams.reader;
     let mut operands = Operands::default();
     for ((option, text), key) in [(x, Name::X), (t, Name::T)] {
         operands.insert(key.clone(), reader.read(&Name::new(*option), text, &[key])?);
@@ -148,7 +139,7 @@ fn read_samples(
     samples.admit().map_err(place)?;
     let (_, notes) = learn::evaluate(tape, &samples).map_err(place)?;
     let notes: Vec<Note> = notes.into_iter().map(|note| Note { error: place(note.error), ..note }).collect();
-    messages.notes(&notes, arguments.request.strict)?;
+    streams.messages.notes(&notes, arguments.request.strict)?;
     Ok(samples)
 }
 

@@ -7,7 +7,6 @@ use crate::core::tensors::Tensors;
 use crate::format::npy::rows::shift_rows;
 use crate::layer;
 use crate::layer::{AllTargets, AnyLayer, Given, LayerSpec, Precision, Role};
-use crate::operand::Operands;
 use crate::report::ResultHeader;
 use crate::run::dout::Dout;
 use crate::run::job::Job;
@@ -22,32 +21,18 @@ const CHUNK_ELEMENTS: usize = 1 << 18;
 /// sums over rows are added in the same order as without chunks.
 const CHUNK_ROWS: usize = 256;
 
-/// The upstream gradient.
-pub(super) enum ChunkedDout {
-    /// No gradients are computed.
-    None,
-    /// One number fills it.
-    Number(f64),
-    /// It has a row for each sample.
-    Rows(RowSource),
-}
-
 /// A layer whose operands are split into chunks of rows.
 pub(crate) struct ChunkedJob {
-    pub(super) spec: &'static LayerSpec,
-    pub(super) layer: Box<dyn AnyLayer>,
-    /// Operands that all rows share, the current rows of the others, and the origin of all.
-    pub(super) operands: Operands,
-    pub(super) sources: Vec<(Name, RowSource)>,
-    pub(super) dout: ChunkedDout,
-    pub(super) is_dout_explicit: bool,
+    /// The layer, the operands that all rows share and the current rows of the others.
+    pub(super) job: Job,
     pub(super) precision: Precision,
+    pub(super) sources: Vec<(Name, RowSource)>,
+    /// The upstream gradient, if gradients are computed: a row for each sample, or one number that fills it.
+    pub(super) dout: Option<RowSource>,
     /// Divisor of the mean over all rows, if the results are divided by one.
     pub(super) divisor: Option<f64>,
     /// True if each chunk is admitted when it is read; false if all rows have been admitted.
     pub(super) admits_chunks: bool,
-    /// Warnings and notes of the chunks that were admitted.
-    pub(super) notes: Vec<Note>,
     pub(super) results: Vec<PendingResult>,
     pub(super) next_row: usize,
     /// The upstream gradient of the previous rows, whose memory is used again.
@@ -65,23 +50,14 @@ pub(super) struct PendingResult {
 
 impl ChunkedJob {
     /// Returns a job without rows.
-    pub(super) fn new(
-        spec: &'static LayerSpec,
-        layer: Box<dyn AnyLayer>,
-        operands: Operands,
-        precision: Precision,
-    ) -> ChunkedJob {
+    pub(super) fn new(job: Job, precision: Precision) -> ChunkedJob {
         ChunkedJob {
-            spec,
-            layer,
-            operands,
-            sources: Vec::new(),
-            dout: ChunkedDout::None,
-            is_dout_explicit: true,
+            job,
             precision,
+            sources: Vec::new(),
+            dout: None,
             divisor: None,
             admits_chunks: false,
-            notes: Vec::new(),
             results: Vec::new(),
             next_row: 0,
             recycled_dout: None,
@@ -89,7 +65,7 @@ impl ChunkedJob {
     }
 
     /// Splits the operands of a job that is in memory; returns the job if it is computed at once.
-    pub(crate) fn in_memory(mut job: Job, request: &Request) -> Result<ChunkedJob, Box<Job>> {
+    pub(crate) fn in_memory(job: Job, request: &Request) -> Result<ChunkedJob, Box<Job>> {
         let at = &job.operands.values;
         let is_row_operand = |role: Role| matches!(role, Role::Input | Role::Target);
         let slots = job.spec.slots.iter().filter(|slot| is_row_operand(slot.role) && at.get(&slot.name).is_some());
@@ -112,20 +88,14 @@ impl ChunkedJob {
         let Some(divisor) = shared_divisor(job.layer.as_ref(), at, all, request.precision) else {
             return Err(Box::new(job));
         };
-        let dout = job.dout.take();
-        let mut chunked = ChunkedJob::new(job.spec, job.layer, job.operands, request.precision);
+        let mut chunked = ChunkedJob::new(job, request.precision);
         for name in names {
-            if let Some(value) = chunked.operands.values.take(&name) {
+            if let Some(value) = chunked.job.operands.values.take(&name) {
                 chunked.sources.push((name, RowSource::in_memory(value)));
             }
         }
         chunked.set_divisor(divisor);
-        chunked.is_dout_explicit = dout.as_ref().is_none_or(|dout| dout.is_explicit);
-        chunked.dout = match dout.map(|dout| (dout.fill(), dout)) {
-            None => ChunkedDout::None,
-            Some((Some(number), _)) => ChunkedDout::Number(number),
-            Some((None, dout)) => ChunkedDout::Rows(RowSource::in_memory(dout.into_array())),
-        };
+        chunked.dout = chunked.job.dout.as_mut().map(|dout| RowSource::in_memory(dout.take_value()));
         chunked.split();
         Ok(chunked)
     }
@@ -133,22 +103,19 @@ impl ChunkedJob {
     /// Splits arrays in memory into the chunks that are computed together, if these are large (copying a small chunk takes no
     /// time) or if each is freed once it has been used.
     fn split(&mut self) {
-        let is_large = self.spec.parameters().next().is_some() && self.precision != Precision::Exact;
+        let is_large = self.job.spec.parameters().next().is_some() && self.precision != Precision::Exact;
         if !is_large && !self.is_single_pass() {
             return;
         }
         let rows = self.chunk_rows();
-        let dout = match &mut self.dout {
-            ChunkedDout::Rows(dout) => Some(dout),
-            _ => None,
-        };
-        self.sources.iter_mut().map(|(_, source)| source).chain(dout).for_each(|source| source.split(rows));
+        let operands = self.sources.iter_mut().map(|(_, source)| source);
+        operands.chain(&mut self.dout).for_each(|source| source.split(rows));
     }
 
     fn set_divisor(&mut self, divisor: Option<f64>) {
         self.divisor = divisor;
         if let Some(divisor) = divisor {
-            self.operands.values.insert(Name::DIVISOR, arr0(divisor).into_dyn());
+            self.job.operands.values.insert(Name::DIVISOR, arr0(divisor).into_dyn());
         }
     }
 
@@ -164,7 +131,7 @@ impl ChunkedJob {
             chunk.map_err(|error| failed = Some(error.with_operand(&Name::T))).ok()
         });
         let all = AllTargets { rows, rank, blocks: &mut chunks };
-        let divisor = shared_divisor(self.layer.as_ref(), &self.operands.values, all, self.precision);
+        let divisor = shared_divisor(self.job.layer.as_ref(), &self.job.operands.values, all, self.precision);
         if let Some(error) = failed {
             return Err(error);
         }
@@ -182,7 +149,7 @@ impl ChunkedJob {
     /// Number of rows that are computed together.
     pub(super) fn chunk_rows(&self) -> usize {
         let width = self.sources.first().map_or(1, |(_, x)| x.shape().get(1).copied().unwrap_or(1));
-        chunk_rows(self.spec, &self.operands.values, width, self.precision)
+        chunk_rows(self.job.spec, &self.job.operands.values, width, self.precision)
     }
 
     /// Computes the results of one row to learn their names and shapes, and keeps those that are shown.
@@ -192,13 +159,13 @@ impl ChunkedJob {
             self.rewind()?;
         }
         let dout = self.advance(1, true)?;
-        let row = layer::compute(self.layer.as_ref(), &self.operands.values, dout.as_ref(), Precision::F64);
+        let row = layer::compute(self.job.layer.as_ref(), &self.job.operands.values, dout.as_ref(), Precision::F64);
         self.recycled_dout = dout;
         let results: Vec<(Name, ArrayD<f64>)> = row.results.into_iter().chain(row.gradients).collect();
         request.admit_only(&results.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>())?;
         let rows = self.rows();
         let pending = |(name, value): (Name, ArrayD<f64>)| {
-            let is_sum = value.ndim() == 0 || self.spec.is_parameter_gradient(&name);
+            let is_sum = value.ndim() == 0 || self.job.spec.is_parameter_gradient(&name);
             let mut shape = value.shape().to_vec();
             if !is_sum {
                 shape[0] = rows;
@@ -217,7 +184,7 @@ impl ChunkedJob {
     /// Returns true if one pass computes all results: an exact result takes so long that nothing is computed twice. Results that
     /// are written later take the place of the operands, which are not read again.
     pub(super) fn is_single_pass(&self) -> bool {
-        self.precision == Precision::Exact && self.spec.parameters().next().is_none()
+        self.precision == Precision::Exact && self.job.spec.parameters().next().is_none()
     }
 
     /// Returns true if results that are written later would have to be kept while the operands are in a file.
@@ -234,11 +201,14 @@ impl ChunkedJob {
     /// reads the upstream gradient too. An exact sum is computed from all rows at once.
     pub(super) fn pass_of_sum(&self, sum: &Name) -> Option<&Name> {
         let row_results = || self.results.iter().filter(|result| !result.is_sum).map(|result| &result.name);
-        if !self.spec.is_gradient(sum) {
+        if !self.job.spec.is_gradient(sum) {
             return row_results().next();
         }
         let shares_pass = self.reads_file() && self.precision != Precision::Exact;
-        row_results().find(|name| self.spec.is_gradient(name)).or_else(|| row_results().next()).filter(|_| shares_pass)
+        row_results()
+            .find(|name| self.job.spec.is_gradient(name))
+            .or_else(|| row_results().next())
+            .filter(|_| shares_pass)
     }
 
     /// Number of chunks that will be computed, in all passes.
@@ -253,32 +223,27 @@ impl ChunkedJob {
 
     /// Returns the headings of the results.
     pub(super) fn headers(&self) -> Vec<ResultHeader> {
-        let dout = match self.dout {
-            ChunkedDout::None => None,
-            _ if self.is_dout_explicit => Some(Dout::ones(&[])),
-            _ => Some(Dout::default_ones(&[])),
-        };
+        let Job { spec, layer, operands, dout, .. } = &self.job;
         let names = self.results.iter().map(|result| &result.name);
-        headers(self.spec, self.layer.as_ref(), &self.operands.values, dout.as_ref(), names)
+        headers(spec, layer.as_ref(), &operands.values, dout.as_ref(), names)
     }
 
     /// Returns to the first row.
     pub(super) fn rewind(&mut self) -> Result<(), Error> {
         self.next_row = 0;
-        for (name, source) in &mut self.sources {
+        let dout_name = Name::DOUT;
+        let operands = self.sources.iter_mut().map(|(name, source)| (&*name, source));
+        for (name, source) in operands.chain(self.dout.as_mut().map(|dout| (&dout_name, dout))) {
             source.rewind().map_err(|error| error.with_operand(name))?;
         }
-        match &mut self.dout {
-            ChunkedDout::Rows(source) => source.rewind().map_err(|error| error.with_operand(&Name::DOUT)),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Moves to the next rows, at most `count`, and returns their upstream gradient if `has_gradients`.
     pub(super) fn advance(&mut self, count: usize, has_gradients: bool) -> Result<Option<ArrayD<f64>>, Error> {
         let begin = self.next_row;
         self.next_row = (begin + count).min(self.rows());
-        let at = &mut self.operands.values;
+        let at = &mut self.job.operands.values;
         for (name, source) in &mut self.sources {
             let recycled = at.take(name);
             at.insert(name.clone(), source.next(begin, count, recycled).map_err(|error| error.with_operand(name))?);
@@ -286,42 +251,37 @@ impl ChunkedJob {
         if self.admits_chunks {
             self.admit(begin)?;
         }
-        let shape = self.layer.output_shape(&self.operands.values);
-        Ok(match &mut self.dout {
-            ChunkedDout::Number(number) if has_gradients => {
-                let recycled = self.recycled_dout.take().filter(|recycled| recycled.shape() == shape);
-                Some(recycled.unwrap_or_else(|| ArrayD::from_elem(shape, *number)))
-            }
-            ChunkedDout::Rows(source) if has_gradients => {
-                let chunk = source.next(begin, count, self.recycled_dout.take());
-                let chunk = chunk.map_err(|error| error.with_operand(&Name::DOUT))?;
-                let dout = Dout::new(self.spec, &shape, chunk, false).map_err(|error| shift_rows(error, begin))?;
-                Some(dout.into_array())
-            }
-            _ => None,
-        })
+        let Some(dout) = self.dout.as_mut().filter(|_| has_gradients) else { return Ok(None) };
+        let (shape, recycled) = (self.job.layer.output_shape(&self.job.operands.values), self.recycled_dout.take());
+        if let Some(number) = dout.number() {
+            let recycled = recycled.filter(|recycled| recycled.shape() == shape);
+            return Ok(Some(recycled.unwrap_or_else(|| ArrayD::from_elem(shape, number))));
+        }
+        let chunk = dout.next(begin, count, recycled).map_err(|error| error.with_operand(&Name::DOUT))?;
+        let dout = Dout::new(self.job.spec, &shape, chunk, false).map_err(|error| shift_rows(error, begin))?;
+        Ok(Some(dout.into_array()))
     }
 
     /// Frees the current rows.
     pub(super) fn free_rows(&mut self) {
         for (name, _) in &self.sources {
-            self.operands.values.take(name);
+            self.job.operands.values.take(name);
         }
-        if matches!(self.dout, ChunkedDout::Rows(_)) {
+        if self.dout.as_ref().is_some_and(|dout| dout.number().is_none()) {
             self.recycled_dout = None;
         }
     }
 
     fn admit(&mut self, begin: usize) -> Result<(), Error> {
-        let rounding = |name: &Name| self.operands.rounding(name);
-        let given = Given { at: &self.operands.values, rounding: &rounding, x_was_y: false };
+        let Job { layer, operands, notes, .. } = &mut self.job;
+        let rounding = |name: &Name| operands.rounding(name);
+        let given = Given { at: &operands.values, rounding: &rounding, x_was_y: false };
         let is_operand = |name: &Name| *name != Name::DIVISOR;
-        for note in
-            layer::admit_new(self.layer.as_ref(), &given, is_operand).map_err(|error| shift_rows(error, begin))?
-        {
+        let admitted = layer::admit_new(layer.as_ref(), &given, is_operand);
+        for note in admitted.map_err(|error| shift_rows(error, begin))? {
             let (code, operand) = (note.error.code, &note.error.operand);
-            if !self.notes.iter().any(|known| known.error.code == code && known.error.operand == *operand) {
-                self.notes.push(Note { error: shift_rows(note.error, begin), ..note });
+            if !notes.iter().any(|known| known.error.code == code && known.error.operand == *operand) {
+                notes.push(Note { error: shift_rows(note.error, begin), ..note });
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::layer::{Precision, Wanted};
 use crate::ops::RunningSum;
 use crate::parallel::pages;
 use crate::parallel::progress::Progress;
-use crate::run::request::Request;
+use crate::run::request::{Request, width};
 use ndarray::{ArrayD, arr0};
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -20,16 +20,16 @@ use std::sync::{Mutex, PoisonError};
 const MIN_PROGRESS_CHUNKS: usize = 21;
 
 /// Computes and writes the results of a job in memory.
-pub(crate) fn write_in_memory(mut job: ChunkedJob, request: &Request, out: &mut dyn Write) -> anyhow::Result<()> {
-    job.infer_results(request)?;
-    let headers = job.headers();
-    request.write_each(&headers, &mut ChunkedResults::new(&mut job), request.width(), out)
+pub(crate) fn write_in_memory(mut chunked: ChunkedJob, request: &Request, out: &mut dyn Write) -> anyhow::Result<()> {
+    chunked.infer_results(request)?;
+    let headers = chunked.headers();
+    request.write_each(&headers, &mut ChunkedResults::new(&mut chunked), width(request.precision), out)
 }
 
 /// Results that are computed as they are asked for: each result with a row for each sample in a pass over all rows, or all of
 /// them in one pass. Sums are computed in one of these passes.
 pub(super) struct ChunkedResults<'a> {
-    job: &'a mut ChunkedJob,
+    chunked: &'a mut ChunkedJob,
     progress: Option<Progress>,
     pending: std::vec::IntoIter<PendingResult>,
     /// The result whose rows this pass computes.
@@ -44,19 +44,17 @@ pub(super) struct ChunkedResults<'a> {
     finished_sums: Vec<(Name, ArrayD<f64>)>,
     /// The sum that is written next.
     next_sum: Option<ArrayD<f64>>,
-    /// The error that ended the computation.
-    pub(super) error: Option<Error>,
 }
 
 impl<'a> ChunkedResults<'a> {
-    pub(super) fn new(job: &'a mut ChunkedJob) -> ChunkedResults<'a> {
+    pub(super) fn new(chunked: &'a mut ChunkedJob) -> ChunkedResults<'a> {
         pages::raise_mmap_threshold();
-        let pending = job.results.clone().into_iter();
-        let open_sums = job.results.iter().filter(|result| result.is_sum).cloned().collect();
-        let chunks = job.chunk_count();
+        let pending = chunked.results.clone().into_iter();
+        let open_sums = chunked.results.iter().filter(|result| result.is_sum).cloned().collect();
+        let chunks = chunked.chunk_count();
         let progress = (chunks >= MIN_PROGRESS_CHUNKS).then(|| Progress::new("computing", chunks));
         ChunkedResults {
-            job,
+            chunked,
             progress,
             pending,
             row_result: None,
@@ -65,7 +63,6 @@ impl<'a> ChunkedResults<'a> {
             running_sums: Vec::new(),
             finished_sums: Vec::new(),
             next_sum: None,
-            error: None,
         }
     }
 
@@ -77,7 +74,7 @@ impl<'a> ChunkedResults<'a> {
             self.begin_pass()?;
         }
         if is_open_sum {
-            while self.job.next_row < self.job.rows() {
+            while self.chunked.next_row < self.chunked.rows() {
                 self.compute_chunk()?;
             }
         }
@@ -90,13 +87,13 @@ impl<'a> ChunkedResults<'a> {
 
     /// Begins a pass over all rows for a result and the sums that belong to its pass, or for all sums that are still open.
     fn begin_pass(&mut self) -> Result<(), Error> {
-        self.job.rewind()?;
-        let (row_result, job) = (self.row_result.as_ref(), &self.job);
-        let belongs = |sum: &mut PendingResult| row_result.is_none() || job.pass_of_sum(&sum.name) == row_result;
+        self.chunked.rewind()?;
+        let (row_result, chunked) = (self.row_result.as_ref(), &self.chunked);
+        let belongs = |sum: &mut PendingResult| row_result.is_none() || chunked.pass_of_sum(&sum.name) == row_result;
         let sums = self.open_sums.extract_if(.., belongs);
-        let is_single = job.precision == Precision::F32;
+        let is_single = chunked.precision == Precision::F32;
         self.running_sums = sums.map(|sum| (sum.name, RunningSum::new(&sum.shape, is_single))).collect();
-        if job.is_single_pass() {
+        if chunked.is_single_pass() {
             let later = self.pending.as_slice().iter().filter(|result| !result.is_sum);
             self.later = later.map(|result| (result.name.clone(), VecDeque::new())).collect();
         }
@@ -104,8 +101,8 @@ impl<'a> ChunkedResults<'a> {
     }
 
     fn end_pass(&mut self) {
-        self.job.admits_chunks = false;
-        let divisor = self.job.divisor;
+        self.chunked.admits_chunks = false;
+        let divisor = self.chunked.divisor;
         self.finished_sums.extend(self.running_sums.drain(..).map(|(name, sum)| {
             let sum = match divisor {
                 Some(divisor) if name == Name::DIVISOR => arr0(divisor).into_dyn(),
@@ -120,11 +117,12 @@ impl<'a> ChunkedResults<'a> {
     fn compute_chunk(&mut self) -> Result<Option<ArrayD<f64>>, Error> {
         let (later, sums) = (self.later.iter().map(|(name, _)| name), self.running_sums.iter().map(|(name, _)| name));
         let names: Vec<Name> = self.row_result.iter().chain(later).chain(sums).cloned().collect();
-        let is_first = self.job.next_row == 0;
-        let is_exact_sum = self.row_result.is_none() && self.job.precision == Precision::Exact;
-        let count = if is_exact_sum { self.job.rows() } else { self.job.chunk_rows() };
-        let dout = self.job.advance(count, names.iter().any(|name| self.job.spec.is_gradient(name)))?;
-        let (layer, at, precision) = (self.job.layer.as_ref(), &self.job.operands.values, self.job.precision);
+        let is_first = self.chunked.next_row == 0;
+        let is_exact_sum = self.row_result.is_none() && self.chunked.precision == Precision::Exact;
+        let count = if is_exact_sum { self.chunked.rows() } else { self.chunked.chunk_rows() };
+        let dout = self.chunked.advance(count, names.iter().any(|name| self.chunked.job.spec.is_gradient(name)))?;
+        let (layer, at, precision) =
+            (self.chunked.job.layer.as_ref(), &self.chunked.job.operands.values, self.chunked.precision);
         let computed = Mutex::new((None, &mut self.later, &mut self.running_sums));
         let row_result = self.row_result.as_ref();
         layer::compute_in_chunks(layer, at, dout.as_ref(), precision, Wanted::Only(&names), &|name, begin, value| {
@@ -138,39 +136,39 @@ impl<'a> ChunkedResults<'a> {
             }
         });
         let rows = computed.into_inner().unwrap_or_else(PoisonError::into_inner).0;
-        self.job.recycled_dout = dout;
-        if self.job.is_single_pass() {
-            self.job.free_rows();
+        self.chunked.recycled_dout = dout;
+        if self.chunked.is_single_pass() {
+            self.chunked.free_rows();
         }
-        if self.job.next_row == self.job.rows() {
+        if self.chunked.next_row == self.chunked.rows() {
             self.end_pass();
         }
         self.progress.iter().for_each(|progress| progress.advance(1));
         Ok(rows)
     }
 
-    /// Keeps an error, which `io::Error` cannot carry.
-    fn keep_error<T>(&mut self, result: Result<T, Error>) -> io::Result<T> {
-        result.map_err(|error| {
-            self.error = Some(error);
-            io::ErrorKind::Other.into()
-        })
+    /// Computes results that are all sums.
+    pub(super) fn compute_sums(&mut self) -> Result<Vec<(Name, ArrayD<f64>)>, Error> {
+        let mut sums = Vec::new();
+        while let Some((name, _)) = self.next_result()? {
+            sums.extend(self.next_sum.take().map(|sum| (name, sum)));
+        }
+        Ok(sums)
     }
 }
 
 impl ArrayStream for ChunkedResults<'_> {
     fn next_array(&mut self) -> io::Result<Option<(Name, Vec<usize>)>> {
-        let next = self.next_result();
-        self.keep_error(next)
+        self.next_result().map_err(io::Error::other)
     }
 
     fn next_rows(&mut self) -> io::Result<Option<Cow<'_, ArrayD<f64>>>> {
         let later = self.later.iter_mut().find(|(name, _)| Some(name) == self.row_result.as_ref());
         let rows = match later {
             Some((_, rows)) => Ok(rows.pop_front()),
-            None if self.row_result.is_some() && self.job.next_row < self.job.rows() => self.compute_chunk(),
+            None if self.row_result.is_some() && self.chunked.next_row < self.chunked.rows() => self.compute_chunk(),
             None => Ok(self.next_sum.take()),
         };
-        Ok(self.keep_error(rows)?.map(Cow::Owned))
+        Ok(rows.map_err(io::Error::other)?.map(Cow::Owned))
     }
 }

@@ -37,6 +37,14 @@ impl RowSource {
         self.shape().len()
     }
 
+    /// Returns the number, if the operand is one.
+    pub(super) fn number(&self) -> Option<f64> {
+        match self {
+            RowSource::Memory { shape, chunks, .. } if shape.is_empty() => chunks[0].first().copied(),
+            _ => None,
+        }
+    }
+
     pub(super) fn rows(&self) -> usize {
         self.shape()[0]
     }

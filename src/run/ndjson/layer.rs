@@ -6,6 +6,7 @@ use crate::core::name::Name;
 use crate::layer;
 use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Settings, Value};
 use crate::network::runner::PreparedParams;
+use crate::report::results::check_result_names;
 use crate::run::request::LayerRequest;
 use ndarray::ArrayD;
 
@@ -14,6 +15,8 @@ pub(super) struct LayerEngine {
     spec: &'static LayerSpec,
     settings: Settings,
     precision: Precision,
+    /// Names of the results that are shown; all if `None`.
+    only: Option<Vec<String>>,
     layer: Box<dyn AnyLayer>,
     /// Layer that computes records as rows; `None` if the results of a record are not those of a row.
     per_row: Option<Box<dyn AnyLayer>>,
@@ -26,12 +29,13 @@ impl LayerEngine {
         // The gradient of a parameter is a sum over rows.
         let sums_rows =
             common.needs_gradients(spec) && spec.parameters().any(|parameter| common.shows(&parameter.name.gradient()));
-        let is_weighted = request.operands.get(&Name::WEIGHT).is_some();
+        let is_weighted = request.operands.contains_key(&Name::WEIGHT);
         let settings_per_row = per_row_settings(spec, settings, is_weighted)
             .filter(|_| common.precision != Precision::Exact && !sums_rows);
         let per_row = settings_per_row.map(|settings| (spec.build)(&settings)).transpose()?;
         let per_row = per_row.filter(|layer| layer.independent_rows());
-        Ok(LayerEngine { spec, settings: settings.clone(), precision: common.precision, layer, per_row })
+        let (settings, only) = (settings.clone(), common.only.clone());
+        Ok(LayerEngine { spec, settings, precision: common.precision, only, layer, per_row })
     }
 
     fn compute_with(&self, layer: &dyn AnyLayer, inputs: RecordInputs<'_>) -> Result<Computed, Error> {
@@ -40,6 +44,15 @@ impl LayerEngine {
         let dout = dout(&layer.output_shape(at))?;
         let outcome = layer::compute(layer, at, dout.as_ref(), self.precision);
         Ok((outcome.results.into_iter().chain(outcome.gradients).collect(), notes))
+    }
+
+    /// Retains the results that are shown.
+    fn select(&self, (mut results, notes): Computed) -> Result<Computed, Error> {
+        if let Some(only) = &self.only {
+            check_result_names(only, &results.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>())?;
+            results.retain(|(name, _)| only.iter().any(|only| only == name.as_str()));
+        }
+        Ok((results, notes))
     }
 }
 
@@ -65,7 +78,7 @@ impl Engine for LayerEngine {
         configured: Option<&dyn AnyLayer>,
         _params: Option<&mut PreparedParams>,
     ) -> Result<Computed, Error> {
-        self.compute_with(configured.unwrap_or(self.layer.as_ref()), inputs)
+        self.select(self.compute_with(configured.unwrap_or(self.layer.as_ref()), inputs)?)
     }
 
     fn can_batch(&self) -> bool {
@@ -79,6 +92,6 @@ impl Engine for LayerEngine {
             let ones = ArrayD::ones(results[loss].1.raw_dim());
             results.insert(loss + 1, (Name::DIVISOR, ones));
         }
-        Some((results, notes))
+        self.select((results, notes)).ok()
     }
 }

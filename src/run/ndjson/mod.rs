@@ -5,12 +5,12 @@
 //! one schema are computed as a batch.
 
 use super::messages::{Messages, wire};
-use super::request::LayerRequest;
+use super::request::RecordOptions;
+use super::session::Streams;
 use super::status::Status;
 use crate::core::error::{Code, Error, Note, Severity, format_count};
 use crate::core::name::Name;
 use crate::format;
-use crate::operand::OperandReader;
 use crate::parallel::pipeline;
 use line_chunks::{CHUNK_BYTES, LineChunk};
 use record::{RecordRef, RecordWorker};
@@ -33,37 +33,10 @@ const UNBUFFERED_BYTES: usize = 1 << 14;
 /// Number of records in a batch; their rows fit the L1 cache.
 const BATCH_RECORDS: usize = 128;
 
-/// Options of a stream of records.
-pub(crate) struct Arguments {
-    /// File of the records, `-` for standard input.
-    pub(crate) file: String,
-    /// `--keep-going`.
-    pub(crate) keep_going: bool,
-    /// `--unbuffered`.
-    pub(crate) unbuffered: bool,
-}
-
-/// Computes the records of a stream with a layer.
-pub(crate) fn run_layer(
-    request: &LayerRequest,
-    arguments: &Arguments,
-    reader: &mut OperandReader<'_>,
-    out: &mut dyn Write,
-    messages: &mut Messages,
-) -> anyhow::Result<Status> {
-    let plan = RecordPlan::for_layer(request, reader)?;
-    run(&plan, arguments, reader, out, messages)
-}
-
 /// Computes the records of a stream and writes their results.
-pub(crate) fn run(
-    plan: &RecordPlan,
-    arguments: &Arguments,
-    reader: &mut OperandReader<'_>,
-    out: &mut dyn Write,
-    messages: &mut Messages,
-) -> anyhow::Result<Status> {
-    let &Arguments { ref file, keep_going, unbuffered } = arguments;
+pub(crate) fn run(plan: &RecordPlan, options: &RecordOptions, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
+    let Streams { reader, out, messages } = streams;
+    let &RecordOptions { ref file, keep_going, unbuffered } = options;
     if reader.stdin.terminal && file == "-" {
         return Err(Error::new(Code::OperandMissing, "reads records from standard input, but that is a terminal")
             .with_operand(&Name::new("ndjson"))
@@ -80,7 +53,6 @@ pub(crate) fn run(
             for line in text.split_inclusive(|&byte| byte == b'\n') {
                 let start = ChunkStart { file: &file, lines: state.lines, keep_going };
                 state.write(process(&mut worker, line, Vec::new(), &start), out, messages)?;
-                out.flush()?;
             }
         }
     } else {
@@ -119,7 +91,6 @@ pub(crate) fn run(
             return Err(error);
         }
     }
-    out.flush()?;
     state.report_totals(messages);
     Ok(if state.bad_records > 0 { Status::No } else { Status::Done })
 }
@@ -262,6 +233,7 @@ impl StreamState<'_> {
         messages: &mut Messages,
     ) -> anyhow::Result<Vec<u8>> {
         out.write_all(&result.out)?;
+        out.flush()?;
         for new in result.warnings {
             let first = new.note.clone();
             if add_note(&mut self.warnings, new) {
@@ -272,7 +244,6 @@ impl StreamState<'_> {
         self.lines += result.lines;
         match result.error {
             Some(error) => {
-                out.flush()?;
                 self.report_totals(messages);
                 Err(error.into())
             }

@@ -26,7 +26,6 @@ pub(crate) struct RecordPlan {
     pub(super) record_settings: Vec<(&'static Setting, usize)>,
     /// Keys that are read.
     pub(super) keys: Vec<String>,
-    pub(super) only: Option<Vec<String>>,
     pub(super) strict: bool,
 }
 
@@ -66,7 +65,7 @@ impl RecordPlan {
         let engine = LayerEngine::new(request)?;
         let results: Vec<Name> = spec.results().map(|(name, _)| name).chain([Name::DIVISOR]).collect();
         common.admit_only(&results.iter().map(Name::as_str).collect::<Vec<_>>())?;
-        let mut plan = RecordPlan::new(Box::new(engine), common.only.clone(), common.strict);
+        let mut plan = RecordPlan::new(Box::new(engine), common.strict);
         let dout = common.needs_gradients(spec).then_some(&request.dout);
         plan.read_operands(spec.slots, &request.operands, dout, reader)?;
         let open = spec.settings.iter().filter(|setting| settings.get(setting.name).is_none());
@@ -88,12 +87,12 @@ impl RecordPlan {
         }
         let network = NetworkEngine::new(tape, label, request)?;
         let (slots, dout) = (network.slots(), network.needs_dout().then_some(dout));
-        let mut plan = RecordPlan::new(Box::new(network), None, request.strict);
+        let mut plan = RecordPlan::new(Box::new(network), request.strict);
         plan.read_operands(&slots, operands, dout, reader)?;
         Ok(plan)
     }
 
-    fn new(engine: Box<dyn Engine>, only: Option<Vec<String>>, strict: bool) -> RecordPlan {
+    fn new(engine: Box<dyn Engine>, strict: bool) -> RecordPlan {
         RecordPlan {
             engine,
             given: Operands::default(),
@@ -101,7 +100,6 @@ impl RecordPlan {
             dout: DoutSource::None,
             record_settings: Vec::new(),
             keys: Vec::new(),
-            only,
             strict,
         }
     }
@@ -196,11 +194,6 @@ impl RecordPlan {
     /// Returns the JSON pointer to a value of a record.
     pub(super) fn pointer(&self, index: usize, key: &RecordKey) -> String {
         format!("/{}{}", escape(&self.keys[index]), key.pointer)
-    }
-
-    /// Returns true if a result is written.
-    pub(super) fn is_shown(&self, name: &Name) -> bool {
-        self.only.as_ref().is_none_or(|only| only.iter().any(|only| only == name.as_str()))
     }
 
     /// Returns true if records can be the rows of a batch, as far as options decide.

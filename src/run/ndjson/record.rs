@@ -10,15 +10,10 @@ use crate::format::json::{self, Carried, Line, Node, parse_line};
 use crate::layer::Slot;
 use crate::network::runner::PreparedParams;
 use crate::operand::Origin;
-use crate::report::results::check_result_names;
 use crate::run::dout::Dout;
 use crate::run::operands::{is_near, unused_key};
 use ndarray::ArrayD;
 use std::borrow::Cow;
-use std::collections::HashMap;
-
-/// Number of key names whose similarity to operands a worker remembers.
-const REMEMBERED_KEYS: usize = 100;
 
 /// A record and its place in the stream.
 pub(super) struct RecordRef<'a> {
@@ -50,8 +45,6 @@ pub(super) struct RecordWorker<'p> {
     pub(super) at: Tensors<f64>,
     /// Operands that the current record gives.
     pub(super) sources: Vec<OperandSource>,
-    /// Operands that keys of earlier records resemble.
-    similar: HashMap<String, Option<Name>>,
 }
 
 /// An operand that a record gives, and the index of its key; `None` if the record is a single array.
@@ -71,7 +64,7 @@ struct RecordValues {
 impl<'p> RecordWorker<'p> {
     pub(super) fn new(plan: &'p RecordPlan) -> RecordWorker<'p> {
         let (params, at) = (plan.engine.prepare_params(), plan.given.values.clone());
-        RecordWorker { plan, params, at, sources: Vec::new(), similar: HashMap::new() }
+        RecordWorker { plan, params, at, sources: Vec::new() }
     }
 
     /// Computes a record and appends its results and a line break to `out`. After an error, `out` may have a part of them.
@@ -117,7 +110,9 @@ impl<'p> RecordWorker<'p> {
         if let Some(warning) = notes.iter().find(|note| plan.strict && note.severity == Severity::Warning) {
             return Err(warning.error.clone());
         }
-        plan.write(results, copied, out)?;
+        let mut arrays = InMemoryArrays::new(results.into_iter().map(|(name, value)| (name, Cow::Owned(value))));
+        // Writing to memory cannot fail.
+        let _ = json::write_object(copied, &mut arrays, false, out);
         Ok(notes)
     }
 
@@ -146,28 +141,15 @@ impl<'p> RecordWorker<'p> {
     }
 
     /// Returns warnings for copied keys that resemble the name of an operand that the record does not give.
-    fn similar_keys(&mut self, copied: &[Carried<'_>]) -> Vec<Note> {
-        let RecordWorker { plan, sources, similar, .. } = self;
-        let operands = plan.record_operands.iter().map(|operand| &operand.slot.name);
-        let missing: Vec<&Name> = operands.filter(|name| !sources.iter().any(|source| source.name == **name)).collect();
-        if missing.is_empty() {
-            return Vec::new();
-        }
-        // Records of one kind have the same keys; if every record has new keys, remembering them would fill memory.
-        if similar.len() > REMEMBERED_KEYS {
-            similar.clear();
-        }
-        let mut notes = Vec::new();
-        for Carried { key, .. } in copied {
-            if !similar.contains_key(&**key) {
-                let name = missing.iter().find(|name| is_near(key, name.as_str())).map(|name| (*name).clone());
-                similar.insert(key.to_string(), name);
-            }
-            if let Some(Some(name)) = similar.get(&**key) {
-                notes.push(Note::warning(unused_key(&sanitize(key), name)));
-            }
-        }
-        notes
+    fn similar_keys(&self, copied: &[Carried<'_>]) -> Vec<Note> {
+        let operands = self.plan.record_operands.iter().map(|operand| &operand.slot.name);
+        let missing: Vec<&Name> =
+            operands.filter(|name| !self.sources.iter().any(|source| source.name == **name)).collect();
+        let similar = |Carried { key, .. }: &Carried<'_>| {
+            let name = missing.iter().find(|name| is_near(key, name.as_str()))?;
+            Some(Note::warning(unused_key(&sanitize(key), name)))
+        };
+        copied.iter().filter_map(similar).collect()
     }
 
     /// Adds the place of an error: in the record, or in a file of an option and which record it occurred with.
@@ -255,6 +237,11 @@ impl RecordPlan {
                 None => None,
             },
         };
+        self.fill_dout(shape, value)
+    }
+
+    /// Returns the upstream gradient of that value, or ones, for an output of that shape.
+    pub(super) fn fill_dout(&self, shape: &[usize], value: Option<ArrayD<f64>>) -> Result<Option<ArrayD<f64>>, Error> {
         let dout = match value {
             Some(value) => Dout::new(self.engine.last_layer(), shape, value, false)?,
             None => Dout::ones(shape),
@@ -288,16 +275,5 @@ impl RecordPlan {
         let name = key.indices.first().map_or("", |index| self.keys[*index].as_str());
         Error::new(Code::KeyMissing, format!("the record has no key `{}`", sanitize(name)))
             .tip("use --keep-going to report such records in their place and continue")
-    }
-
-    fn write(&self, results: Vec<(Name, ArrayD<f64>)>, copied: &[Carried<'_>], out: &mut Vec<u8>) -> Result<(), Error> {
-        if let Some(only) = &self.only {
-            check_result_names(only, &results.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>())?;
-        }
-        let shown = results.into_iter().filter(|(name, _)| self.is_shown(name));
-        let mut arrays = InMemoryArrays::new(shown.map(|(name, value)| (name, Cow::Owned(value))));
-        // Writing to memory cannot fail.
-        let _ = json::write_object(copied, &mut arrays, false, out);
-        Ok(())
     }
 }

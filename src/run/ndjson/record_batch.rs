@@ -7,7 +7,6 @@ use super::record::{RecordRef, RecordWorker};
 use crate::core::name::Name;
 use crate::format::json::{RecordTemplate, push_number, push_row};
 use crate::layer::Role;
-use crate::run::dout::Dout;
 use ndarray::{ArrayD, IxDyn};
 
 /// Largest entry of a row that may be probabilities; the layer's own test of such rows is stricter.
@@ -63,12 +62,9 @@ impl RecordWorker<'_> {
             }
             at.insert(source.name.clone(), value);
         }
-        let mut dout = |shape: &[usize]| match (&plan.dout, dout.take()) {
-            (DoutSource::None, _) => Ok(None),
-            (_, None) => Ok(Some(ArrayD::ones(IxDyn(shape)))),
-            (_, Some(dout)) => {
-                Dout::new(plan.engine.last_layer(), shape, dout, false).map(|dout| Some(dout.into_array()))
-            }
+        let mut dout = |shape: &[usize]| match &plan.dout {
+            DoutSource::None => Ok(None),
+            _ => plan.fill_dout(shape, dout.take()),
         };
         let inputs = RecordInputs {
             at,
@@ -81,9 +77,10 @@ impl RecordWorker<'_> {
         if !notes.is_empty() {
             return None;
         }
-        let results = results.iter().filter(|(name, _)| plan.is_shown(name));
-        let columns: Vec<(&Name, Column<'_>)> =
-            results.map(|(name, value)| Some((name, Column::new(value, records.len())?))).collect::<Option<_>>()?;
+        let columns: Vec<(&Name, Column<'_>)> = results
+            .iter()
+            .map(|(name, value)| Some((name, Column::new(value, records.len())?)))
+            .collect::<Option<_>>()?;
         let quoted = |name: &Name| format!("\"{name}\"").into_bytes();
         let keys = schema.carried().map(<[u8]>::to_vec).chain(columns.iter().map(|(name, _)| quoted(name)));
         // Text before each value of a record.

@@ -1,16 +1,14 @@
 //! Adds the losses and gradients of shards. Sums are exact and rounded once, so the order of the shards changes no bit.
 
-use super::messages::Messages;
-use super::request::Request;
+use super::request::{Request, width};
+use super::session::Streams;
 use super::status::Status;
 use crate::core::error::{Code, Error, Note, format_count, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::format::OutputDtype;
 use crate::layer::{LAYERS, LayerSpec};
 use crate::numeric::Superaccumulator;
-use crate::operand::OperandReader;
-use crate::report::{ChainReport, Report, ResultBlock};
+use crate::report::{ChainReport, ResultBlock, ResultHeader};
 use ndarray::{ArrayD, IxDyn, arr0};
 use std::io::Write;
 
@@ -24,13 +22,8 @@ pub(crate) struct Arguments {
 }
 
 /// Adds the shards and writes the totals.
-pub(crate) fn run(
-    Arguments { shards, mut request }: Arguments,
-    reader: &mut OperandReader<'_>,
-    out: &mut dyn Write,
-    messages: &mut Messages,
-) -> anyhow::Result<Status> {
-    if shards.is_empty() && reader.stdin.terminal {
+pub(crate) fn run(Arguments { shards, mut request }: Arguments, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
+    if shards.is_empty() && streams.reader.stdin.terminal {
         return Err(Error::new(Code::OperandMissing, "no shards are given, and standard input is a terminal")
             .fact("example: nnlayer sum a.json b.json")
             .tip("name the shards, or pipe them in, one JSON object a line")
@@ -39,14 +32,16 @@ pub(crate) fn run(
     let mut sum = ShardSum { only: request.only.take(), ..ShardSum::default() };
     let stdin = ["-".to_owned()];
     for text in if shards.is_empty() { &stdin[..] } else { &shards } {
-        shard::for_each(text, reader, &mut |shard, label| sum.add(shard, label))?;
+        shard::for_each(text, &mut streams.reader, &mut |shard, label| sum.add(shard, label))?;
     }
     if !sum.skipped.is_empty() {
         let verb = if sum.skipped.len() == 1 { "is" } else { "are" };
         let message = format!("{} {verb} not summed: each row has its own", sum.skipped.join(", "));
-        messages.note(&Note::info(Error::new(Code::LeftOut, message).tip("name the results to add with --only")));
+        streams
+            .messages
+            .note(&Note::info(Error::new(Code::LeftOut, message).tip("name the results to add with --only")));
     }
-    sum.write(&request, out)?;
+    sum.write(&request, &mut streams.out)?;
     Ok(Status::Done)
 }
 
@@ -206,8 +201,8 @@ impl ShardSum {
         }
         let divisor_block = || {
             let (name, total) = self.divisor.as_ref()?;
-            let value = arr0(total.round()).into_dyn();
-            Some(ResultBlock { name: name.clone(), formula: format!("Σ of {shards}"), value, before: None })
+            let header = ResultHeader { name: name.clone(), formula: format!("Σ of {shards}"), before: None };
+            Some(ResultBlock { header, value: arr0(total.round()).into_dyn() })
         };
         let mut blocks = Vec::new();
         for ResultTotal { name, shape, totals } in self.results {
@@ -220,11 +215,11 @@ impl ShardSum {
                 None => format!("Σ of {shards}"),
             };
             let is_loss = is_loss(&name);
-            blocks.push(ResultBlock { formula, name, value, before: None });
+            blocks.push(ResultBlock { header: ResultHeader { name, formula, before: None }, value });
             // The divisor follows the loss, as in the results of a layer.
             blocks.extend(divisor_block().filter(|_| is_loss));
         }
-        if !blocks.iter().any(|block| is_loss(&block.name)) {
+        if !blocks.iter().any(|block| is_loss(&block.header.name)) {
             blocks.splice(..0, divisor_block());
         }
         Ok(blocks)
@@ -233,20 +228,20 @@ impl ShardSum {
     /// Writes the totals, by layer if the shards were.
     fn write(self, request: &Request, out: &mut dyn Write) -> anyhow::Result<()> {
         let blocks = self.blocks()?;
-        if !blocks.iter().all(|block| block.name.as_str().contains('.')) {
-            return request.write(Report { blocks, width: OutputDtype::F64 }, out);
+        if !blocks.iter().all(|block| block.header.name.as_str().contains('.')) {
+            return request.write(blocks, out);
         }
         let mut sections: Vec<(String, Vec<ResultBlock>)> = Vec::new();
         for block in blocks {
-            let name = block.name.to_string();
+            let name = block.header.name.to_string();
             let (layer, result) = name.rsplit_once('.').unwrap_or_default();
-            let block = ResultBlock { name: Name::new(result), ..block };
+            let block = ResultBlock { header: ResultHeader { name: Name::new(result), ..block.header }, ..block };
             match sections.iter_mut().find(|(known, _)| known == layer) {
                 Some((_, blocks)) => blocks.push(block),
                 None => sections.push((layer.to_owned(), vec![block])),
             }
         }
-        request.write_sections(ChainReport { sections, width: OutputDtype::F64 }, out)
+        request.write_sections(ChainReport { sections }, width(request.precision), out)
     }
 }
 
