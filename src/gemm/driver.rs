@@ -24,14 +24,7 @@ const THREAD_PRODUCTS: usize = 1 << 23;
 
 /// Returns the product a·b of an (N, K) and a (K, M) matrix.
 pub fn multiply<T: Element>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>) -> Array2<T> {
-    multiply_with(microkernels_for(Isa::current()), a, b)
-}
-
-fn multiply_with<T: Element>(
-    kernels: &'static Microkernels<T>,
-    a: ArrayView2<'_, T>,
-    b: ArrayView2<'_, T>,
-) -> Array2<T> {
+    let kernels = microkernels_for(Isa::current());
     let (rows, depth, columns) = (a.nrows(), a.ncols(), b.ncols());
     // A row times a matrix is computed as bᵀ·aᵀ if the elements of b are then read in the order of memory, or if there are too
     // few columns to fill vectors; likewise a matrix times a column.
@@ -61,10 +54,7 @@ fn multiply_with<T: Element>(
         // SAFETY: the capacity is rows·columns, and the blocks, which cover all entries, have each been written.
         unsafe { values.set_len(rows * columns) };
     }
-    match Array2::from_shape_vec((rows, columns), values) {
-        Ok(product) => product,
-        Err(_) => unreachable!("rows·columns values"),
-    }
+    Array2::from_shape_vec((rows, columns), values).unwrap_or_else(|_| unreachable!("rows·columns values"))
 }
 
 /// Returns the number of products of two elements.
@@ -88,7 +78,7 @@ struct Block<T> {
     row_stride: usize,
 }
 
-// SAFETY: `split` makes the blocks of a result disjoint, and `multiply_with` gives each to one thread.
+// SAFETY: `split` makes the blocks of a result disjoint, and `multiply` gives each to one thread.
 unsafe impl<T: Send> Send for Block<T> {}
 
 impl<T: Element> Block<T> {
@@ -189,6 +179,7 @@ impl<T: Element> Block<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::dispatch::{IsaLevel, with_isa_limit};
     use ndarray::s;
     use proptest::prelude::*;
 
@@ -199,11 +190,6 @@ mod tests {
                 |steps: Span| (steps.start..steps.end).fold(0.0, |sum, k| f64::mul_add(a[[r, k]], b[[k, c]], sum));
             (Span { start: 0, end: a.ncols() }).chunks(KC).map(block).reduce(|total, sum| total + sum).unwrap_or(0.0)
         })
-    }
-
-    /// Returns the microkernels that this CPU has.
-    fn available<T: Element>() -> impl Iterator<Item = &'static Microkernels<T>> {
-        Isa::available().map(microkernels_for)
     }
 
     /// Returns a matrix whose products depend on the order of addition.
@@ -241,11 +227,11 @@ mod tests {
         let (a_columns, b_columns) = (column_major(&a), column_major(&b));
         let padded =
             Array2::from_shape_fn((rows + 2, depth + 3), |(r, c)| if r < rows && c < depth { a[[r, c]] } else { 9.0 });
-        for kernels in available::<f64>() {
+        for isa in IsaLevel::available() {
             for a in [a.view(), a_columns.t(), padded.slice(s![..rows, ..depth])] {
                 for b in [b.view(), b_columns.t()] {
-                    let found = multiply_with(kernels, a, b);
-                    assert_eq!(bits(&found), expected, "{:?}: {rows}×{depth}·{depth}×{columns}", kernels.isa_level);
+                    let found = with_isa_limit(isa, || multiply(a, b));
+                    assert_eq!(bits(&found), expected, "{isa:?}: {rows}×{depth}·{depth}×{columns}");
                 }
             }
         }
@@ -291,13 +277,13 @@ mod tests {
     fn single_precision_equals_the_definition() {
         for (rows, columns) in [(13, 75), (1, 9), (9, 1)] {
             let (a, b) = (matrix(rows, 300, 1).mapv(|v| v as f32), matrix(300, columns, 2).mapv(|v| v as f32));
-            for kernels in available::<f32>() {
-                for ((r, c), &found) in multiply_with(kernels, a.view(), b.view()).indexed_iter() {
+            for isa in IsaLevel::available() {
+                for ((r, c), &found) in with_isa_limit(isa, || multiply(a.view(), b.view())).indexed_iter() {
                     let block = |start: usize, end: usize| {
                         (start..end).fold(0.0, |sum, k| f32::mul_add(a[[r, k]], b[[k, c]], sum))
                     };
                     let expected = block(0, KC) + block(KC, 300);
-                    assert_eq!(found.to_bits(), expected.to_bits(), "{:?}", kernels.isa_level);
+                    assert_eq!(found.to_bits(), expected.to_bits(), "{isa:?}");
                 }
             }
         }
@@ -305,11 +291,11 @@ mod tests {
 
     #[test]
     fn infinity_times_zero_is_nan_in_the_entries_that_it_reaches_only() {
-        for kernels in available::<f64>() {
+        for isa in IsaLevel::available() {
             let (mut a, b) = (matrix(9, 4, 1), Array2::from_shape_fn((4, 9), |(_, c)| c as f64));
             a[[2, 1]] = f64::INFINITY;
             a[[3, 1]] = f64::NAN;
-            for ((r, c), value) in multiply_with(kernels, a.view(), b.view()).indexed_iter() {
+            for ((r, c), value) in with_isa_limit(isa, || multiply(a.view(), b.view())).indexed_iter() {
                 match (r, c) {
                     (2, 0) | (3, _) => assert!(value.is_nan()),
                     (2, _) => assert_eq!(*value, f64::INFINITY),

@@ -11,10 +11,8 @@ pub(super) fn rows<S>(value: &ArrayD<S>) -> ArrayView2<'_, S> {
         [n, c] => (*n, *c),
         other => unreachable!("rank {} is refused when read", other.len()),
     };
-    match value.view().into_shape_with_order((n, c)) {
-        Ok(view) => view,
-        Err(_) => unreachable!("operands are in standard layout"),
-    }
+    let rows = value.view().into_shape_with_order((n, c));
+    rows.unwrap_or_else(|_| unreachable!("operands are in standard layout"))
 }
 
 /// Returns rows as an array of that rank: the inverse of [`rows`].
@@ -25,10 +23,8 @@ pub(super) fn with_rank<S: ArrayOps>(rows: Array2<S>, rank: usize) -> ArrayD<S> 
         _ => vec![rows.nrows(), rows.ncols()],
     };
     let values = if rows.is_standard_layout() { rows } else { rows.as_standard_layout().into_owned() };
-    match values.into_shape_with_order(IxDyn(&shape)) {
-        Ok(array) => array,
-        Err(_) => unreachable!("a row has as many values as a vector"),
-    }
+    let array = values.into_shape_with_order(IxDyn(&shape));
+    array.unwrap_or_else(|_| unreachable!("a row has as many values as a vector"))
 }
 
 /// Returns an array of rank 0.
@@ -53,8 +49,6 @@ pub(super) fn map<S: ArrayOps, const N: usize>(
     let mapped = S::fill_chunks(slices[0].len(), CHUNK_ELEMENTS, |n, out| {
         S::map_elements(kernel, slices.map(|slice| &slice[n * CHUNK_ELEMENTS..][..out.len()]), out, &formula);
     });
-    match ArrayD::from_shape_vec(inputs[0].raw_dim(), mapped) {
-        Ok(array) => array,
-        Err(_) => unreachable!("there is an element for each place"),
-    }
+    let array = ArrayD::from_shape_vec(inputs[0].raw_dim(), mapped);
+    array.unwrap_or_else(|_| unreachable!("there is an element for each place"))
 }

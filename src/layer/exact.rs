@@ -7,7 +7,7 @@ use super::run::{Outcome, run_in_chunks};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::numeric::{Exact, Scalar, exact};
-use crate::parallel::{progress, scope};
+use crate::parallel::{fill, progress::Progress};
 use ndarray::{ArrayD, Axis, Slice};
 use std::sync::{Mutex, PoisonError};
 
@@ -35,25 +35,14 @@ pub(super) fn compute(
         let end = ((n + 1) * rows).min(all.len_of(Axis(0)));
         all.slice_axis(Axis(0), Slice::from(n * rows..end)).to_owned()
     };
-    join(map_blocks(x.len_of(Axis(0)).div_ceil(rows), |n| {
-        let dout = dout.map(|dout| block(dout, n));
-        compute_block(layer, &Tensors::new().with(name.clone(), block(x, n)), dout.as_ref(), wanted)
-    }))
-}
-
-/// Returns the results of `work` for each block, in order, computed on all threads with expressions of its own.
-fn map_blocks<R: Send>(count: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
-    let threads = scope::thread_limit();
-    let progress = progress::Progress::new("computing", count);
-    let block = |n: usize| {
-        let result = exact::with_expressions(|| work(n));
+    let count = x.len_of(Axis(0)).div_ceil(rows);
+    let progress = Progress::new("computing", count);
+    join(fill::map_rows(count, usize::MAX, |n| {
+        let (at, dout) = (Tensors::new().with(name.clone(), block(x, n)), dout.map(|dout| block(dout, n)));
+        let computed = exact::with_expressions(|| compute_block(layer, &at, dout.as_ref(), wanted));
         progress.advance(1);
-        result
-    };
-    let share = |thread: usize| (count * thread / threads)..(count * (thread + 1) / threads);
-    let shares = (0..threads).map(share).filter(|share| !share.is_empty()).collect();
-    let results = scope::map_parts(shares, |share| share.map(block).collect::<Vec<R>>());
-    results.into_iter().flatten().collect()
+        computed
+    }))
 }
 
 /// Computes results and gradients and passes each to `take`, large gradients of parameters in chunks of rows: only the expressions

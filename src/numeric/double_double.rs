@@ -82,10 +82,6 @@ impl DoubleDouble {
         }
     }
 
-    fn from_double(value: f64) -> DoubleDouble {
-        DoubleDouble { high: value, low: 0.0 }
-    }
-
     /// Returns x·2^k, exactly if nothing underflows.
     fn scaled(self, k: i32) -> DoubleDouble {
         let (half, rest) = (2f64.powi(k / 2), 2f64.powi(k - k / 2));
@@ -103,29 +99,29 @@ impl DoubleDouble {
         let tail = [3_628_800.0, 362_880.0, 40_320.0, 5040.0, 720.0]
             .iter()
             .fold(0.0, |sum, factorial| sum * x + 1.0 / factorial);
-        let head = INVERSE_FACTORIALS.iter().fold(DoubleDouble::from_double(tail), |sum, &term| sum * self + term);
+        let head = INVERSE_FACTORIALS.iter().fold(DoubleDouble::from_f64(tail), |sum, &term| sum * self + term);
         self + self * self * head
     }
 
     /// Returns log x for x between 1/√2 and √2: near 1 by the series, elsewhere by a step of Newton's method.
     fn ln_near_one(self) -> DoubleDouble {
-        let above = self - DoubleDouble::from_double(1.0);
+        let above = self - DoubleDouble::one();
         if above.high.abs() < 0.05 {
             return above.ln_1p_small();
         }
-        let first = DoubleDouble::from_double(Scalar::ln(self.high));
-        first + (self * (-first).exp() - DoubleDouble::from_double(1.0))
+        let first = DoubleDouble::from_f64(Scalar::ln(self.high));
+        first + (self * (-first).exp() - DoubleDouble::one())
     }
 
     /// Returns log(1 + x) = 2·artanh(x/(2 + x)) for |x| below 0.05, by the series.
     fn ln_1p_small(self) -> DoubleDouble {
-        let s = self / (self + DoubleDouble::from_double(2.0));
+        let s = self / (self + DoubleDouble::from_f64(2.0));
         let square = s * s;
         let (mut power, mut sum, mut n) = (s, s, 1.0);
         while power.high.abs() > sum.high.abs() * 1e-34 && n < 60.0 {
             n += 2.0;
             power = power * square;
-            sum = sum + power / DoubleDouble::from_double(n);
+            sum = sum + power / DoubleDouble::from_f64(n);
         }
         sum + sum
     }
@@ -136,7 +132,7 @@ impl Add for DoubleDouble {
     fn add(self, other: DoubleDouble) -> DoubleDouble {
         let (high, error) = two_sum(self.high, other.high);
         if !high.is_finite() {
-            return DoubleDouble::from_double(high);
+            return DoubleDouble::from_f64(high);
         }
         let (low, rest) = two_sum(self.low, other.low);
         let first = DoubleDouble::new(high, error + low);
@@ -163,7 +159,7 @@ impl Mul for DoubleDouble {
     fn mul(self, other: DoubleDouble) -> DoubleDouble {
         let (high, error) = two_product(self.high, other.high);
         if !high.is_finite() {
-            return DoubleDouble::from_double(high);
+            return DoubleDouble::from_f64(high);
         }
         DoubleDouble::new(high, error + (self.high * other.low + self.low * other.high))
     }
@@ -174,18 +170,18 @@ impl Div for DoubleDouble {
     fn div(self, other: DoubleDouble) -> DoubleDouble {
         let first = self.high / other.high;
         if !first.is_finite() || !other.high.is_finite() {
-            return DoubleDouble::from_double(first);
+            return DoubleDouble::from_f64(first);
         }
-        let rest = self - other * DoubleDouble::from_double(first);
+        let rest = self - other * DoubleDouble::from_f64(first);
         let second = rest.high / other.high;
-        let rest = rest - other * DoubleDouble::from_double(second);
-        DoubleDouble::new(first, second) + DoubleDouble::from_double(rest.high / other.high)
+        let rest = rest - other * DoubleDouble::from_f64(second);
+        DoubleDouble::new(first, second) + DoubleDouble::from_f64(rest.high / other.high)
     }
 }
 
 impl Scalar for DoubleDouble {
     fn from_f64(value: f64) -> Self {
-        DoubleDouble::from_double(value)
+        DoubleDouble { high: value, low: 0.0 }
     }
 
     fn to_f64(self) -> f64 {
@@ -194,7 +190,7 @@ impl Scalar for DoubleDouble {
 
     fn exp(self) -> Self {
         if self.high.is_nan() || self.high > 710.0 || self.high < -746.0 {
-            return DoubleDouble::from_double(Scalar::exp(self.high));
+            return DoubleDouble::from_f64(Scalar::exp(self.high));
         }
         let k = (self.high / LN_2[0]).round();
         let mut above = self.minus_multiple_of_ln_2(k).scaled(-HALVINGS).exp_m1_small();
@@ -203,14 +199,14 @@ impl Scalar for DoubleDouble {
             above = above + above + above * above;
         }
         #[allow(clippy::cast_possible_truncation)] // between −1077 and 1025
-        let scaled = (above + DoubleDouble::from_double(1.0)).scaled(k as i32);
-        if scaled.high.is_finite() { scaled } else { DoubleDouble::from_double(scaled.high) }
+        let scaled = (above + DoubleDouble::one()).scaled(k as i32);
+        if scaled.high.is_finite() { scaled } else { DoubleDouble::from_f64(scaled.high) }
     }
 
     fn ln(self) -> Self {
         // Also 0, negative numbers, NaN.
         if self.high.is_nan() || self.high <= 0.0 || self.high == f64::INFINITY {
-            return DoubleDouble::from_double(Scalar::ln(self.high));
+            return DoubleDouble::from_f64(Scalar::ln(self.high));
         }
         let (value, already) = if self.high < 1e-290 { (self.scaled(200), -200) } else { (self, 0) };
         #[allow(clippy::cast_possible_truncation)] // an exponent
@@ -220,7 +216,7 @@ impl Scalar for DoubleDouble {
     }
 
     fn ln_1p(self) -> Self {
-        if self.high.abs() < 0.05 { self.ln_1p_small() } else { (DoubleDouble::from_double(1.0) + self).ln() }
+        if self.high.abs() < 0.05 { self.ln_1p_small() } else { (DoubleDouble::one() + self).ln() }
     }
 }
 
@@ -261,7 +257,7 @@ mod tests {
 
     #[test]
     fn infinities_and_nan_behave_as_in_doubles() {
-        let d = DoubleDouble::from_double;
+        let d = DoubleDouble::from_f64;
         let (inf, zero) = (d(f64::INFINITY), d(0.0));
         for (got, want) in [
             (d(f64::NEG_INFINITY).exp(), 0.0),
@@ -288,8 +284,8 @@ mod tests {
     #[test]
     fn a_dot_product_is_the_sum_of_its_products() {
         let number = |n: usize| {
-            DoubleDouble::from_double(1.0) / DoubleDouble::from_double(n as f64 * 0.37 - 5.0)
-                * DoubleDouble::from_double(10f64.powi(n as i32 % 9))
+            DoubleDouble::one() / DoubleDouble::from_f64(n as f64 * 0.37 - 5.0)
+                * DoubleDouble::from_f64(10f64.powi(n as i32 % 9))
         };
         let a = ndarray::Array1::from_iter((0..60).map(number));
         let b = ndarray::Array1::from_iter((60..120).map(number));
@@ -297,21 +293,18 @@ mod tests {
         let magnitude: f64 = products.iter().map(|product| product.to_f64().abs()).sum();
         let off = DoubleDouble::dot(a.view(), b.view()) - DoubleDouble::sum(products.into_iter());
         assert!(off.abs().to_f64() <= 1e-29 * magnitude, "{off:?}");
-        let infinite = ndarray::arr1(&[DoubleDouble::from_double(f64::INFINITY), DoubleDouble::from_double(1.0)]);
+        let infinite = ndarray::arr1(&[DoubleDouble::from_f64(f64::INFINITY), DoubleDouble::one()]);
         assert_eq!(
-            DoubleDouble::dot(infinite.view(), ndarray::arr1(&[DoubleDouble::from_double(1.0); 2]).view()).to_f64(),
+            DoubleDouble::dot(infinite.view(), ndarray::arr1(&[DoubleDouble::one(); 2]).view()).to_f64(),
             f64::INFINITY
         );
     }
 
     #[test]
     fn comparison_and_conversion_use_both_parts() {
-        let above = DoubleDouble::from_double(1.0) + DoubleDouble::from_double(1e-25);
-        assert!(
-            above > DoubleDouble::from_double(1.0)
-                && above - DoubleDouble::from_double(1.0) == DoubleDouble::from_double(1e-25)
-        );
+        let above = DoubleDouble::one() + DoubleDouble::from_f64(1e-25);
+        assert!(above > DoubleDouble::one() && above - DoubleDouble::one() == DoubleDouble::from_f64(1e-25));
         assert!(DoubleDouble::from_f64(-0.0).to_f64().is_sign_negative());
-        assert_eq!(DoubleDouble::from_double(-2.0).abs(), DoubleDouble::from_double(2.0));
+        assert_eq!(DoubleDouble::from_f64(-2.0).abs(), DoubleDouble::from_f64(2.0));
     }
 }

@@ -30,11 +30,6 @@ pub fn with_expressions<R>(work: impl FnOnce() -> R) -> R {
 }
 
 impl Exact {
-    /// Returns the number of a double, which may be NaN or infinite.
-    fn from_double(value: f64) -> Exact {
-        Exact(Handle::double(value))
-    }
-
     fn as_double(self) -> Option<f64> {
         self.0.as_double()
     }
@@ -57,7 +52,7 @@ impl Exact {
     /// Returns the result of an operation, recorded by `record` unless it is a double.
     fn result(enclosure: Enclosure, record: impl FnOnce(Enclosure) -> Handle) -> Exact {
         if enclosure.is_double() && enclosure.high.is_finite() {
-            Exact::from_double(enclosure.high)
+            Exact::from_f64(enclosure.high)
         } else {
             Exact(record(enclosure))
         }
@@ -82,7 +77,7 @@ impl Exact {
 
     fn function(self, op: Op, of_double: fn(f64) -> f64, of_enclosure: fn(Enclosure) -> Enclosure) -> Exact {
         match self.as_non_finite() {
-            Some(value) => Exact::from_double(of_double(value)),
+            Some(value) => Exact::from_f64(of_double(value)),
             None => Exact::result(of_enclosure(self.enclosure()), |value| expression::record(op, [self.0; 2], value)),
         }
     }
@@ -107,7 +102,7 @@ impl Add for Exact {
     type Output = Exact;
     fn add(self, other: Exact) -> Exact {
         if self.is_non_finite() || other.is_non_finite() {
-            return Exact::from_double(self.stand_in() + other.stand_in());
+            return Exact::from_f64(self.stand_in() + other.stand_in());
         }
         if other.as_double() == Some(0.0) && self.as_double().is_none() {
             return self;
@@ -121,7 +116,7 @@ impl Neg for Exact {
     type Output = Exact;
     fn neg(self) -> Exact {
         match self.as_double() {
-            Some(value) => Exact::from_double(-value),
+            Some(value) => Exact::from_f64(-value),
             None => Exact(expression::record(Op::Negate, [self.0; 2], self.enclosure().negated())),
         }
     }
@@ -138,7 +133,7 @@ impl Mul for Exact {
     type Output = Exact;
     fn mul(self, other: Exact) -> Exact {
         if self.is_non_finite() || other.is_non_finite() {
-            return Exact::from_double(self.stand_in() * other.stand_in());
+            return Exact::from_f64(self.stand_in() * other.stand_in());
         }
         let product = self.enclosure().times(other.enclosure());
         Exact::result(product, |product| expression::record(Op::Multiply, [self.0, other.0], product))
@@ -149,7 +144,7 @@ impl Div for Exact {
     type Output = Exact;
     fn div(self, other: Exact) -> Exact {
         if self.is_non_finite() || other.is_non_finite() || other.sign() == 0.0 {
-            return Exact::from_double(self.stand_in() / other.stand_in());
+            return Exact::from_f64(self.stand_in() / other.stand_in());
         }
         let quotient = self.enclosure().over(other.enclosure());
         Exact::result(quotient, |quotient| expression::record(Op::Divide, [self.0, other.0], quotient))
@@ -158,7 +153,7 @@ impl Div for Exact {
 
 impl Scalar for Exact {
     fn from_f64(value: f64) -> Exact {
-        Exact::from_double(value)
+        Exact(Handle::double(value))
     }
 
     /// Returns the nearest double, ties to even; of a number that is within a thousandth of a unit in the last place of a tie,
@@ -176,7 +171,7 @@ impl Scalar for Exact {
 
     /// Returns the nearest double: every layer is computed exactly from the doubles that are shown.
     fn round_between_layers(self) -> Exact {
-        Exact::from_double(self.to_f64())
+        Exact::from_f64(self.to_f64())
     }
 
     fn exp(self) -> Exact {
@@ -186,14 +181,14 @@ impl Scalar for Exact {
     fn ln(self) -> Exact {
         match self.sign() {
             sign if sign > 0.0 => self.function(Op::Ln, <f64 as Scalar>::ln, Enclosure::ln),
-            sign => Exact::from_double(Scalar::ln(sign)),
+            sign => Exact::from_f64(Scalar::ln(sign)),
         }
     }
 
     fn ln_1p(self) -> Exact {
         match (self + Exact::one()).sign() {
             sign if sign > 0.0 => self.function(Op::Ln1p, <f64 as Scalar>::ln_1p, Enclosure::ln_1p),
-            sign => Exact::from_double(Scalar::ln(sign)),
+            sign => Exact::from_f64(Scalar::ln(sign)),
         }
     }
 
@@ -204,7 +199,7 @@ impl Scalar for Exact {
     fn sum(terms: impl Iterator<Item = Exact>) -> Exact {
         let terms: Vec<Exact> = terms.collect();
         if let Some(sum) = terms.iter().filter_map(|term| term.as_non_finite()).reduce(|a, b| a + b) {
-            return Exact::from_double(sum);
+            return Exact::from_f64(sum);
         }
         let sum = terms.iter().fold(Enclosure::exactly(0.0), |sum, term| sum.plus(term.enclosure()));
         Exact::result(sum, |sum| expression::record_terms(terms.iter().map(|term| term.0), sum))

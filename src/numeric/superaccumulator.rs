@@ -2,12 +2,12 @@
 //!
 //! The digits have 32 bits each and are allocated as the terms need them: a few for numbers of similar size.
 
+use num_bigint::{BigInt, Sign};
+
 /// Number of additions after which carries must be passed on; each adds less than 2³² to a digit, which is an i64.
 const ADDITIONS_BEFORE_CARRY: u32 = 1 << 28;
 /// Exponent of the last bit of the smallest double.
 const SMALLEST_EXPONENT: i32 = -1074;
-/// Number of bits of a double's significand.
-const SIGNIFICAND_BITS: i32 = 53;
 
 /// A sum without rounding: Σ digits[k]·2^(32·(low + k)), and the sum of the terms that are not finite.
 #[derive(Clone, Debug, Default)]
@@ -114,24 +114,11 @@ impl Superaccumulator {
         if self.non_finite != 0.0 {
             return self.non_finite;
         }
-        let (is_negative, digits, lowest_exponent) = self.to_digits();
-        let Some(top) = digits.iter().rposition(|&digit| digit != 0) else {
-            return if self.has_terms && !self.is_not_minus_zero { -0.0 } else { 0.0 };
-        };
-        let bit = |at: i32| -> u64 {
-            let at = at - lowest_exponent;
-            let (place, shift) = (at.div_euclid(32), at.rem_euclid(32));
-            let digit = usize::try_from(place).ok().and_then(|place| digits.get(place));
-            digit.map_or(0, |digit| u64::from(digit >> shift & 1))
-        };
-        let length = 32 - i32::try_from(digits[top].leading_zeros()).unwrap_or_default();
-        let highest = lowest_exponent + 32 * i32::try_from(top).unwrap_or(i32::MAX / 64) + length - 1;
-        let lowest = (highest - SIGNIFICAND_BITS + 1).max(SMALLEST_EXPONENT);
-        let significand = (lowest..=highest).rev().fold(0, |significand, at| significand << 1 | bit(at));
-        let has_lower_bits = (lowest_exponent..lowest - 1).any(|at| bit(at) != 0);
-        let rounds_up = bit(lowest - 1) == 1 && (has_lower_bits || significand & 1 == 1);
-        let value = compose(significand + u64::from(rounds_up), lowest);
-        if is_negative { -value } else { value }
+        let (sum, exponent) = self.to_integer();
+        if sum == BigInt::ZERO && self.has_terms && !self.is_not_minus_zero {
+            return -0.0;
+        }
+        nearest_double(&sum, exponent)
     }
 
     /// Returns the sum over a divisor, rounded once but for 10⁻¹⁵ of a unit in the last place.
@@ -145,8 +132,8 @@ impl Superaccumulator {
         first + remainder.round() / divisor
     }
 
-    /// Returns the sum of the finite terms as a sign, 32-bit digits from the lowest, and the exponent of the first digit.
-    pub(crate) fn to_digits(&self) -> (bool, Vec<u32>, i32) {
+    /// Returns the sum of the finite terms as an integer times two to an exponent.
+    pub(crate) fn to_integer(&self) -> (BigInt, i64) {
         let mut sum = self.clone();
         sum.carry();
         let is_negative = sum.digits.last().is_some_and(|&digit| digit < 0);
@@ -155,27 +142,51 @@ impl Superaccumulator {
             sum.carry();
         }
         let digits = sum.digits.into_iter().map(|digit| u32::try_from(digit).unwrap_or_default());
-        (is_negative, digits.collect(), 32 * sum.low)
+        let sign = if is_negative { Sign::Minus } else { Sign::Plus };
+        (BigInt::new(sign, digits.collect()), i64::from(sum.low) * 32)
     }
 }
 
-/// Returns significand·2^exponent, for at most 54 bits of which none is lost; infinite beyond the largest double.
-fn compose(significand: u64, exponent: i32) -> f64 {
-    if significand == 0 {
-        return 0.0;
+/// Returns the number of bits of the magnitude.
+pub(crate) fn bit_length(value: &BigInt) -> i64 {
+    i64::try_from(value.bits()).unwrap_or(i64::MAX)
+}
+
+/// Returns the double nearest to value·2^scale, ties to even; infinite beyond the largest double.
+pub(crate) fn nearest_double(value: &BigInt, scale: i64) -> f64 {
+    let negative = value.sign() == Sign::Minus;
+    let magnitude = value.magnitude();
+    let length = bit_length(value);
+    let signed = |value: f64| if negative { -value } else { value };
+    if length == 0 || length.saturating_add(scale) < -1075 {
+        return signed(0.0);
     }
-    let length = 64 - i32::try_from(significand.leading_zeros()).unwrap_or_default();
-    if exponent + length > 1024 {
-        return f64::INFINITY;
+    if length.saturating_add(scale) > 1025 {
+        return signed(f64::INFINITY);
     }
-    // A significand of 54 bits is 2^53.
-    let (significand, exponent) =
-        if length > SIGNIFICAND_BITS { (significand >> 1, exponent + 1) } else { (significand, exponent) };
-    let missing = (SIGNIFICAND_BITS - length).clamp(0, exponent - SMALLEST_EXPONENT);
-    let (significand, exponent) = (significand << missing, exponent - missing);
-    let field =
-        if significand >> 52 == 0 { 0 } else { u64::try_from(exponent - SMALLEST_EXPONENT + 1).unwrap_or_default() };
-    f64::from_bits(field << 52 | significand & ((1 << 52) - 1))
+    // The exponent of the last bit of a double of that size.
+    let last = (length + scale - 53).max(-1074);
+    let drop = last - scale;
+    let kept = if drop <= 0 {
+        magnitude << drop.unsigned_abs()
+    } else {
+        let kept = magnitude >> drop.unsigned_abs();
+        let half_bit = drop.unsigned_abs() - 1;
+        let tie = magnitude.trailing_zeros() == Some(half_bit);
+        let up = magnitude.bit(half_bit) && (!tie || kept.bit(0));
+        if up { kept + 1u32 } else { kept }
+    };
+    let fraction = kept.iter_u64_digits().next().unwrap_or_default();
+    // An integer of at most 53 bits (or 2⁵³) times a power of two: the steps are exact, except for overflow.
+    #[allow(clippy::cast_precision_loss)]
+    let fraction = fraction as f64;
+    let half = last / 2;
+    signed(fraction * power_of_two(half) * power_of_two(last - half))
+}
+
+/// Returns 2^exponent, for an exponent in the normal range.
+fn power_of_two(exponent: i64) -> f64 {
+    f64::from_bits(u64::try_from(1023 + exponent).unwrap_or_default() << 52)
 }
 
 #[cfg(test)]
@@ -252,8 +263,8 @@ mod tests {
         let mut terms = [-1.0; 1000];
         terms[500] = 1024.0;
         assert_eq!(sum(&terms), 25.0);
-        assert_eq!(total(&[2f64.powi(40), -1.0]).to_digits(), (false, vec![u32::MAX, 255], 0));
-        assert_eq!(total(&[-2f64.powi(40), 1.0]).to_digits(), (true, vec![u32::MAX, 255, 0], 0));
+        assert_eq!(total(&[2f64.powi(40), -1.0]).to_integer(), (((1i64 << 40) - 1).into(), 0));
+        assert_eq!(total(&[-2f64.powi(40), 1.0]).to_integer(), ((1 - (1i64 << 40)).into(), 0));
     }
 
     proptest! {

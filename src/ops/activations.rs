@@ -2,7 +2,7 @@
 //!
 //! Exponentials and denominators are sums of two doubles up to the last operation. docs/accuracy.md states the error bounds.
 
-use crate::simd::dispatch::{Isa, dispatch};
+use crate::simd::dispatch::dispatch;
 use crate::simd::error_free::{UPPER_HALF, approximate_reciprocal, fast_two_sum, quotient};
 use crate::simd::exp::{INTEGER_SHIFT, exp_fraction, exp_minus_one, scale_by_power_of_two};
 use crate::simd::f64x8::{F64x8, SimdF64};
@@ -14,47 +14,31 @@ const MAGNITUDE: u64 = !(1 << 63);
 /// For arguments e^−x up to this x, the low part of the exponential is a normal number.
 const MAX_NORMAL_ARGUMENT: f64 = 600.0;
 
-/// y = 1/(1 + e⁻ˣ).
-pub fn sigmoid(x: &[f64], y: &mut [f64]) {
-    sigmoid_with(Isa::current(), x, y);
-}
-
-/// dx = dout·e^−|x|/(1 + e^−|x|)².
-pub fn sigmoid_gradient(x: &[f64], dout: &[f64], dx: &mut [f64]) {
-    sigmoid_gradient_with(Isa::current(), x, dout, dx);
-}
-
-/// y = tanh x.
-pub fn tanh(x: &[f64], y: &mut [f64]) {
-    tanh_with(Isa::current(), x, y);
-}
-
-/// dx = dout·4·e^−2|x|/(1 + e^−2|x|)².
-pub fn tanh_gradient(x: &[f64], dout: &[f64], dx: &mut [f64]) {
-    tanh_gradient_with(Isa::current(), x, dout, dx);
-}
-
 dispatch! {
-    fn sigmoid_with<V>(x: &[f64], y: &mut [f64]) {
-        values::<V, Sigmoid>(x, y);
+    /// y = 1/(1 + e⁻ˣ).
+    pub fn sigmoid<V>(x: &[f64], y: &mut [f64]) {
+        map::<V, _, 1>(&ActivationMap::<Sigmoid>::new::<V>(x), [x], y);
     }
 }
 
 dispatch! {
-    fn sigmoid_gradient_with<V>(x: &[f64], dout: &[f64], dx: &mut [f64]) {
-        gradients::<V, Sigmoid>(x, dout, dx);
+    /// dx = dout·e^−|x|/(1 + e^−|x|)².
+    pub fn sigmoid_gradient<V>(x: &[f64], dout: &[f64], dx: &mut [f64]) {
+        map::<V, _, 2>(&ActivationMap::<Sigmoid>::new::<V>(x), [x, dout], dx);
     }
 }
 
 dispatch! {
-    fn tanh_with<V>(x: &[f64], y: &mut [f64]) {
-        values::<V, Tanh>(x, y);
+    /// y = tanh x.
+    pub fn tanh<V>(x: &[f64], y: &mut [f64]) {
+        map::<V, _, 1>(&ActivationMap::<Tanh>::new::<V>(x), [x], y);
     }
 }
 
 dispatch! {
-    fn tanh_gradient_with<V>(x: &[f64], dout: &[f64], dx: &mut [f64]) {
-        gradients::<V, Tanh>(x, dout, dx);
+    /// dx = dout·4·e^−2|x|/(1 + e^−2|x|)².
+    pub fn tanh_gradient<V>(x: &[f64], dout: &[f64], dx: &mut [f64]) {
+        map::<V, _, 2>(&ActivationMap::<Tanh>::new::<V>(x), [x, dout], dx);
     }
 }
 
@@ -106,13 +90,21 @@ impl Activation for Tanh {
     }
 }
 
-/// An activation, elementwise.
-struct Value<A> {
+/// An activation, elementwise; of two inputs, the second times the derivative at the first.
+struct ActivationMap<A> {
     may_underflow: bool,
     activation: PhantomData<A>,
 }
 
-impl<A: Activation> Elementwise<1> for Value<A> {
+impl<A: Activation> ActivationMap<A> {
+    /// Returns the map for some arguments.
+    #[inline(always)]
+    fn new<V: F64x8>(x: &[f64]) -> Self {
+        ActivationMap { may_underflow: may_underflow::<V>(x, A::FACTOR), activation: PhantomData }
+    }
+}
+
+impl<A: Activation> Elementwise<1> for ActivationMap<A> {
     const PREFETCH_DISTANCE_ELEMENTS: usize = 1 << 9;
     #[inline(always)]
     fn apply<V: SimdF64>(&self, [x]: [V; 1]) -> V {
@@ -120,30 +112,12 @@ impl<A: Activation> Elementwise<1> for Value<A> {
     }
 }
 
-/// dout times the derivative of an activation, elementwise.
-struct Gradient<A> {
-    may_underflow: bool,
-    activation: PhantomData<A>,
-}
-
-impl<A: Activation> Elementwise<2> for Gradient<A> {
+impl<A: Activation> Elementwise<2> for ActivationMap<A> {
     const PREFETCH_DISTANCE_ELEMENTS: usize = 1 << 9;
     #[inline(always)]
     fn apply<V: SimdF64>(&self, [x, dout]: [V; 2]) -> V {
         dout * derivative::<V, A>(x, self.may_underflow)
     }
-}
-
-#[inline(always)]
-fn values<V: F64x8, A: Activation>(x: &[f64], y: &mut [f64]) {
-    let may_underflow = may_underflow::<V>(x, A::FACTOR);
-    map::<V, _, 1>(&Value { may_underflow, activation: PhantomData::<A> }, [x], y);
-}
-
-#[inline(always)]
-fn gradients<V: F64x8, A: Activation>(x: &[f64], dout: &[f64], dx: &mut [f64]) {
-    let may_underflow = may_underflow::<V>(x, A::FACTOR);
-    map::<V, _, 2>(&Gradient { may_underflow, activation: PhantomData::<A> }, [x, dout], dx);
 }
 
 #[inline(always)]
@@ -181,19 +155,20 @@ fn may_underflow<V: F64x8>(x: &[f64], factor: f64) -> bool {
 mod tests {
     use super::*;
     use crate::numeric::{DoubleDouble, Scalar};
+    use crate::simd::dispatch::{IsaLevel, with_isa_limit};
     use proptest::prelude::*;
 
     type Results = (Vec<f64>, Vec<f64>);
 
     /// Returns sigmoid and tanh of each x, each with dout times its derivative.
-    fn results(isa: Isa, x: &[f64], dout: &[f64]) -> [Results; 2] {
-        let run = |value: fn(Isa, &[f64], &mut [f64]), gradient: fn(Isa, &[f64], &[f64], &mut [f64])| {
+    fn results(x: &[f64], dout: &[f64]) -> [Results; 2] {
+        let run = |value: fn(&[f64], &mut [f64]), gradient: fn(&[f64], &[f64], &mut [f64])| {
             let (mut y, mut dx) = (vec![9.0; x.len()], vec![9.0; x.len()]);
-            value(isa, x, &mut y);
-            gradient(isa, x, dout, &mut dx);
+            value(x, &mut y);
+            gradient(x, dout, &mut dx);
             (y, dx)
         };
-        [run(sigmoid_with, sigmoid_gradient_with), run(tanh_with, tanh_gradient_with)]
+        [run(sigmoid, sigmoid_gradient), run(tanh, tanh_gradient)]
     }
 
     /// Returns the distance of a result from a double-double in ulps. Double-doubles below the normal numbers have few digits.
@@ -211,14 +186,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn isa_levels_and_neighbours_change_no_bit(x in every_magnitude(), dout in -9.0..9.0f64) {
-            let douts = vec![dout; x.len()];
-            let expected = results(Isa::current(), &x, &douts);
-            for isa in Isa::available() {
-                prop_assert_eq!(&expected, &results(isa, &x, &douts), "{:?}", isa);
-            }
+        fn neighbours_change_no_bit(x in every_magnitude(), dout in -9.0..9.0f64) {
+            let expected = results(&x, &vec![dout; x.len()]);
             for (n, &x) in x.iter().enumerate() {
-                for (expected, found) in expected.iter().zip(results(Isa::current(), &[x], &[dout])) {
+                for (expected, found) in expected.iter().zip(results(&[x], &[dout])) {
                     prop_assert!(found == (vec![expected.0[n]], vec![expected.1[n]]), "{x}: {found:?}");
                 }
             }
@@ -233,7 +204,7 @@ mod tests {
         let magnitudes = (0..4000).flat_map(|n| [1e-3, 0.7, 20.0, 700.0].map(|scale| scale * f64::from(n) / 3999.0));
         let x: Vec<f64> = magnitudes.flat_map(|x| [x, -x]).chain(largest_errors).collect();
         let one = DoubleDouble::one();
-        let [sigmoid, tanh] = results(Isa::current(), &x, &vec![1.0; x.len()]);
+        let [sigmoid, tanh] = results(&x, &vec![1.0; x.len()]);
         for (n, &x) in x.iter().enumerate() {
             let exp = |factor: f64| DoubleDouble::from_f64(-factor * x.abs()).exp();
             let (q, q_squared) = (exp(1.0), exp(2.0));
@@ -250,8 +221,8 @@ mod tests {
     #[test]
     fn limits_are_exact_and_nan_stays_in_its_place() {
         let x = [0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, 1e308, -1e308, 800.0, -800.0, 5e-324, f64::NAN, 1e-310];
-        for isa in Isa::available() {
-            let [sigmoid, tanh] = results(isa, &x, &[4.0; 11]);
+        for isa in IsaLevel::available() {
+            let [sigmoid, tanh] = with_isa_limit(isa, || results(&x, &[4.0; 11]));
             assert_eq!(sigmoid.0[..9], [0.5, 0.5, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.5], "{isa:?}");
             assert_eq!(sigmoid.1[..9], [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], "{isa:?}");
             assert_eq!(tanh.0[..9], [0.0, -0.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 5e-324], "{isa:?}");
@@ -265,6 +236,6 @@ mod tests {
 
     #[test]
     fn empty_inputs_give_empty_results() {
-        assert!(results(Isa::current(), &[], &[]).iter().all(|(y, dx)| y.is_empty() && dx.is_empty()));
+        assert!(results(&[], &[]).iter().all(|(y, dx)| y.is_empty() && dx.is_empty()));
     }
 }

@@ -65,7 +65,8 @@ pub trait ArrayOps: Scalar {
 
     /// Returns true if an element is NaN.
     fn has_nan(elements: &[Self]) -> bool {
-        elements.iter().any(|element| element.is_nan())
+        // Without a branch, so that the loop is vectorized.
+        elements.iter().fold(false, |found, element| found | element.is_nan())
     }
 
     /// Returns the matrix product a·b, (N, K)·(K, M) → (N, M).
@@ -197,15 +198,17 @@ pub(crate) fn log_probability<S: ArrayOps>(x: S, max: S, log_sum: S, y: S) -> S 
     S::stable_or_textbook(|| S::log_shifted(x, max, log_sum), || y.ln())
 }
 
+/// Returns a matrix of elements in row-major order.
+pub(super) fn matrix<S>(dim: (usize, usize), elements: Vec<S>) -> Array2<S> {
+    Array2::from_shape_vec(dim, elements).unwrap_or_else(|_| unreachable!("there is an element for each place"))
+}
+
 /// Returns a matrix whose rows are computed independently of each other.
 pub(crate) fn fill_rows<S: ArrayOps>(
     (rows, width): (usize, usize),
     fill: impl Fn(usize, &mut [S]) + Sync,
 ) -> Array2<S> {
-    match Array2::from_shape_vec((rows, width), S::fill_chunks(rows * width, width, fill)) {
-        Ok(matrix) => matrix,
-        Err(_) => unreachable!("there is an element for each place"),
-    }
+    matrix((rows, width), S::fill_chunks(rows * width, width, fill))
 }
 
 #[cfg(test)]

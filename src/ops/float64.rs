@@ -1,6 +1,6 @@
 //! f64: fast kernels, on all threads.
 
-use super::array_ops::{ArrayOps, Kernel};
+use super::array_ops::{ArrayOps, Kernel, matrix};
 use super::loss::{Scale, Target};
 use super::{activations, loss, softmax};
 use crate::gemm;
@@ -43,10 +43,6 @@ impl ArrayOps for f64 {
 
     fn sum_each_row<T: Iterator<Item = f64>>(rows: usize, width: usize, terms: impl Fn(usize) -> T + Sync) -> Vec<f64> {
         fill::map_rows(rows, width, |n| f64::sum(terms(n)))
-    }
-
-    fn has_nan(elements: &[f64]) -> bool {
-        loss::has_nan(elements)
     }
 
     fn matmul(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
@@ -93,13 +89,6 @@ impl ArrayOps for f64 {
 /// Returns the elements row by row.
 fn elements<'a>(matrix: &'a CowArray<'_, f64, Ix2>) -> &'a [f64] {
     matrix.as_slice().unwrap_or_default()
-}
-
-fn matrix(dim: (usize, usize), elements: Vec<f64>) -> Array2<f64> {
-    match Array2::from_shape_vec(dim, elements) {
-        Ok(matrix) => matrix,
-        Err(_) => unreachable!("there is an element for each place"),
-    }
 }
 
 #[cfg(test)]

@@ -59,10 +59,8 @@ impl RunningSum {
 }
 
 fn zeros(shape: &[usize]) -> ArrayD<f64> {
-    match ArrayD::from_shape_vec(shape, pages::zeros(shape.iter().product())) {
-        Ok(zeros) => zeros,
-        Err(_) => unreachable!("there is an element for each place"),
-    }
+    let zeros = ArrayD::from_shape_vec(shape, pages::zeros(shape.iter().product()));
+    zeros.unwrap_or_else(|_| unreachable!("there is an element for each place"))
 }
 
 #[allow(clippy::cast_possible_truncation)] // rounding to f32 is what it is for

@@ -3,8 +3,8 @@
 //! Every number is a sum of two doubles up to the last operation: x − max, its exponential, and the sum of the exponentials.
 //! docs/accuracy.md states the error bounds.
 
-use crate::parallel::{pages, scope};
-use crate::simd::dispatch::{Isa, dispatch};
+use crate::parallel::{fill, pages, scope};
+use crate::simd::dispatch::dispatch;
 use crate::simd::error_free::{Reciprocal, two_sum};
 use crate::simd::exp::{MIN_NORMAL_ARGUMENT, exp};
 use crate::simd::f64x8::{F64x8, F64x8Pair, SimdF64, zero_padded};
@@ -17,8 +17,6 @@ pub use gradient::log_softmax_gradient;
 pub use gradient::softmax_gradient;
 pub use log::log_softmax_rows;
 
-/// Elements per thread that are worth starting it.
-const THREAD_ELEMENTS: usize = 1 << 15;
 /// Rows up to this width are computed eight at a time, each in its own element of the vectors.
 const MAX_NARROW_WIDTH: usize = 64;
 /// Greatest distance of the logits that are prefetched, in elements: a prefetched row must stay in the cache.
@@ -26,11 +24,7 @@ const MAX_PREFETCH_DISTANCE_ELEMENTS: usize = 1 << 14;
 
 /// Returns the softmax of each row of `width` logits, and for each row (max, Σ), the sum of e^(x − max) over all but one maximum.
 pub fn softmax_rows(x: &[f64], width: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
-    softmax_rows_with(Isa::current(), x, width)
-}
-
-fn softmax_rows_with(isa: Isa, x: &[f64], width: usize) -> (Vec<f64>, Vec<(f64, f64)>) {
-    fill_rows(x, width, |x, y, sums| softmax_of_rows(isa, x, y, width, sums))
+    fill_rows(x, width, |x, y, sums| softmax_of_rows(x, y, width, sums))
 }
 
 /// Returns an array of the size of x and a pair of each row, which `compute` fills for some rows at a time.
@@ -45,8 +39,7 @@ fn fill_rows(
     if rows == 0 {
         return (y, sums);
     }
-    let parts = if x.len() < 2 * THREAD_ELEMENTS { 1 } else { scope::thread_limit().min(x.len() / THREAD_ELEMENTS) };
-    let part_rows = rows.div_ceil(parts);
+    let part_rows = rows.div_ceil(fill::part_count(x.len()));
     let part_len = part_rows * width;
     let parts = x.chunks(part_len).zip(y.chunks_mut(part_len)).zip(sums.chunks_mut(part_rows)).collect();
     scope::map_parts(parts, |((x, y), sums)| compute(x, y, sums));
@@ -268,6 +261,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::numeric::{DoubleDouble, Scalar};
     use crate::ops::ArrayOps;
+    use crate::simd::dispatch::{IsaLevel, with_isa_limit};
     use ndarray::ArrayView2;
     use proptest::prelude::*;
 
@@ -310,26 +304,18 @@ pub(crate) mod tests {
                 prop_assert!(log.to_f64() < 1e-280 || ulps(others.ln_1p(), log) < 2.0, "{} {:?}", others, log);
             }
         }
-
-        #[test]
-        fn isa_levels_change_no_bit((width, x) in every_width_and_spread()) {
-            let (y, sums) = softmax_rows(&x, width);
-            let bits = |values: &[f64]| -> Vec<u64> {
-                values.iter().map(|value| if value.is_nan() { 0 } else { value.to_bits() }).collect()
-            };
-            for isa in Isa::available() {
-                let (again, again_sums) = softmax_rows_with(isa, &x, width);
-                prop_assert_eq!(bits(&y), bits(&again), "{:?}", isa);
-                prop_assert_eq!(format!("{sums:?}"), format!("{again_sums:?}"), "{:?}", isa);
-            }
-        }
     }
 
     #[test]
     fn the_number_of_threads_changes_no_bit() {
-        let x: Vec<f64> = (0..300_000).map(|n| (f64::from(n) * 0.618).sin() * 9.0).collect();
-        let one = scope::with_thread_limit(1, || softmax_rows(&x, 1000));
-        assert!(one == scope::with_thread_limit(3, || softmax_rows(&x, 1000)));
+        let [x, dout] =
+            [9.0, 1.0].map(|scale| (0..300_000).map(|n| (f64::from(n) * 0.618).sin() * scale).collect::<Vec<f64>>());
+        let run = || {
+            let ((y, _), (log, sums)) = (softmax_rows(&x, 1000), log_softmax_rows(&x, 1000));
+            let gradient = softmax_gradient(&y, &dout, 1000);
+            (y, log, gradient, log_softmax_gradient(&x, &sums, &dout, 1000), sums)
+        };
+        assert!(scope::with_thread_limit(1, run) == scope::with_thread_limit(3, run));
     }
 
     #[test]
@@ -349,10 +335,11 @@ pub(crate) mod tests {
         for width in [1, 7, 8, 20, 64, 65, 72, 77, 80, 87, 100] {
             for at in 0..width {
                 let row = |value: f64| (0..width).map(|n| if n == at { value } else { 0.0 }).collect::<Vec<f64>>();
-                for isa in Isa::available() {
-                    let (y, sums) = softmax_rows_with(isa, &row(800.0), width);
+                for isa in IsaLevel::available() {
+                    let softmax = |x: &[f64]| with_isa_limit(isa, || softmax_rows(x, width));
+                    let (y, sums) = softmax(&row(800.0));
                     assert!(sums == [(800.0, 0.0)] && y == row(1.0), "{width} {at} {isa:?}: {sums:?} {y:?}");
-                    let (y, _) = softmax_rows_with(isa, &row(-800.0), width);
+                    let (y, _) = softmax(&row(-800.0));
                     assert!(width == 1 || y[at] == 0.0, "{width} {at} {isa:?}: {y:?}");
                 }
             }

@@ -8,7 +8,7 @@ use std::ops::Range;
 const THREAD_ELEMENTS: usize = 1 << 15;
 
 /// Returns into how many parts work on `elements` elements is split.
-fn part_count(elements: usize) -> usize {
+pub fn part_count(elements: usize) -> usize {
     if elements < 2 * THREAD_ELEMENTS { 1 } else { scope::thread_limit().min(elements / THREAD_ELEMENTS) }
 }
 

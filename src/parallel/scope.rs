@@ -42,20 +42,29 @@ pub(super) fn worker<T, R>(work: impl Fn(T) -> R) -> impl Fn(T) -> R {
 /// the order of the parts.
 pub fn map_parts<T: Send, R: Send>(parts: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     let run = worker(work);
-    let mut parts = parts.into_iter();
-    let Some(first) = parts.next() else { return Vec::new() };
-    if parts.len() == 0 {
-        return vec![run(first)];
+    if parts.len() < 2 {
+        return parts.into_iter().map(run).collect();
     }
+    let mut results: Vec<Option<R>> = parts.iter().map(|_| None).collect();
+    let tasks = parts.into_iter().zip(&mut results);
+    run_tasks(tasks.map(|(part, result)| -> Task<'_> { Box::new(|| *result = Some(run(part))) }).collect());
+    results.into_iter().flatten().collect()
+}
+
+/// Work that is run once. A trait object, so that the code that starts threads is compiled once.
+pub(super) type Task<'a> = Box<dyn FnOnce() + Send + 'a>;
+
+/// Runs the first task on this thread and each other one on a thread of its own.
+fn run_tasks(tasks: Vec<Task<'_>>) {
     thread::scope(|scope| {
-        let run = &run;
-        let workers: Vec<_> = parts.map(|part| scope.spawn(move || run(part))).collect();
-        let mut results = vec![run(first)];
+        let mut tasks = tasks.into_iter();
+        let first = tasks.next();
+        let workers: Vec<_> = tasks.map(|task| scope.spawn(task)).collect();
+        first.into_iter().for_each(|task| task());
         for worker in workers {
-            results.push(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
-        results
-    })
+    });
 }
 
 #[cfg(test)]

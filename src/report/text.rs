@@ -42,10 +42,9 @@ fn collect_edges(arrays: &mut dyn ArrayStream) -> io::Result<ArrayD<f64>> {
             edges = shorten(rows);
         } else {
             let rows = shorten(rows);
-            edges = match concatenate(Axis(0), &[edges.view(), rows.view()]) {
-                Ok(both) => shorten(Cow::Owned(both)),
-                Err(_) => unreachable!("chunks of rows have the same columns"),
-            };
+            let both = concatenate(Axis(0), &[edges.view(), rows.view()]);
+            let both = both.unwrap_or_else(|_| unreachable!("chunks of rows have the same columns"));
+            edges = shorten(Cow::Owned(both));
         }
     }
     Ok(edges)

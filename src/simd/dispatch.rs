@@ -67,23 +67,17 @@ impl Isa {
     pub(crate) fn level(self) -> IsaLevel {
         self.0
     }
-
-    /// Returns a proof of each level of this CPU.
-    #[cfg(test)]
-    pub(crate) fn available() -> impl Iterator<Item = Isa> {
-        IsaLevel::available().map(Isa)
-    }
 }
 
-/// Defines a function over [`F64x8`](super::f64x8::F64x8) whose body is compiled once for each [`IsaLevel`]; the first argument
-/// selects one. The functions that the body calls must be `inline(always)`, and no closure may compute with vectors: a closure
-/// is a function of its own, compiled without the instructions.
+/// Defines a function over [`F64x8`](super::f64x8::F64x8) whose body is compiled once for each [`IsaLevel`]; a call runs the best.
+/// The functions that the body calls must be `inline(always)`, and no closure may compute with vectors: a closure is a function
+/// of its own, compiled without the instructions.
 macro_rules! dispatch {
-    ($(#[$doc:meta])* fn $name:ident<$vector:ident>($($argument:ident: $type:ty),* $(,)?) $body:block) => {
+    ($(#[$doc:meta])* $visibility:vis fn $name:ident<$vector:ident>($($argument:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$doc])*
         #[allow(unsafe_code)]
-        fn $name(isa: $crate::simd::dispatch::Isa, $($argument: $type),*) {
-            use $crate::simd::{dispatch::IsaLevel, f64x8};
+        $visibility fn $name($($argument: $type),*) {
+            use $crate::simd::{dispatch::{Isa, IsaLevel}, f64x8};
             #[inline(always)]
             fn body<$vector: f64x8::F64x8>($($argument: $type),*) $body
             #[cfg(target_arch = "x86_64")]
@@ -96,11 +90,11 @@ macro_rules! dispatch {
             fn avx2($($argument: $type),*) {
                 body::<f64x8::Avx2>($($argument),*)
             }
-            match isa.level() {
-                // SAFETY: `isa` proves that the CPU has AVX-512F.
+            match Isa::current().level() {
+                // SAFETY: an `Isa` proves that the CPU has AVX-512F.
                 #[cfg(target_arch = "x86_64")]
                 IsaLevel::Avx512 => unsafe { avx512($($argument),*) },
-                // SAFETY: `isa` proves that the CPU has AVX2 and FMA.
+                // SAFETY: an `Isa` proves that the CPU has AVX2 and FMA.
                 #[cfg(target_arch = "x86_64")]
                 IsaLevel::Avx2 => unsafe { avx2($($argument),*) },
                 _ => body::<f64x8::Portable>($($argument),*),

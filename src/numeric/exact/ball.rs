@@ -4,7 +4,7 @@
 //! precision widen it. The integers are exact, so no bound depends on the rounding of another library.
 
 use super::enclosure::Enclosure;
-use crate::numeric::superaccumulator::decompose;
+use crate::numeric::superaccumulator::{bit_length, decompose, nearest_double};
 use num_bigint::{BigInt, Sign};
 
 /// The real numbers between (middle − radius)·2^scale and (middle + radius)·2^scale.
@@ -13,11 +13,6 @@ pub(crate) struct Ball {
     pub(crate) middle: BigInt,
     pub(crate) radius: BigInt,
     pub(crate) scale: i64,
-}
-
-/// Returns the number of bits of the magnitude.
-fn bit_length(value: &BigInt) -> i64 {
-    i64::try_from(value.bits()).unwrap_or(i64::MAX)
 }
 
 /// Returns value·2^by, rounded down.
@@ -199,43 +194,6 @@ pub(crate) fn absolute(value: &BigInt) -> BigInt {
 fn ulp_exponent(value: f64) -> i64 {
     let exponent = i64::from(u32::try_from(value.to_bits() >> 52 & 0x7ff).unwrap_or_default());
     exponent.clamp(1, 2046) - 1075
-}
-
-/// Returns the double nearest to value·2^scale, ties to even; infinite beyond the largest double.
-fn nearest_double(value: &BigInt, scale: i64) -> f64 {
-    let negative = value.sign() == Sign::Minus;
-    let magnitude = value.magnitude();
-    let length = bit_length(value);
-    let signed = |value: f64| if negative { -value } else { value };
-    if length == 0 || length.saturating_add(scale) < -1075 {
-        return signed(0.0);
-    }
-    if length.saturating_add(scale) > 1025 {
-        return signed(f64::INFINITY);
-    }
-    // The exponent of the last bit of a double of that size.
-    let last = (length + scale - 53).max(-1074);
-    let drop = last - scale;
-    let kept = if drop <= 0 {
-        magnitude << drop.unsigned_abs()
-    } else {
-        let kept = magnitude >> drop.unsigned_abs();
-        let half_bit = drop.unsigned_abs() - 1;
-        let tie = magnitude.trailing_zeros() == Some(half_bit);
-        let up = magnitude.bit(half_bit) && (!tie || kept.bit(0));
-        if up { kept + 1u32 } else { kept }
-    };
-    let fraction = kept.iter_u64_digits().next().unwrap_or_default();
-    // An integer of at most 53 bits (or 2⁵³) times a power of two: the steps are exact, except for overflow.
-    #[allow(clippy::cast_precision_loss)]
-    let fraction = fraction as f64;
-    let half = last / 2;
-    signed(fraction * power_of_two(half) * power_of_two(last - half))
-}
-
-/// Returns 2^exponent, for an exponent in the normal range.
-fn power_of_two(exponent: i64) -> f64 {
-    f64::from_bits(u64::try_from(1023 + exponent).unwrap_or_default() << 52)
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use super::elementary;
 use super::enclosure::Enclosure;
 use crate::numeric::superaccumulator::Superaccumulator;
 use ndarray::Array2;
-use num_bigint::{BigInt, Sign};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -236,8 +235,8 @@ impl Expressions {
 
 /// Returns the exact sum.
 fn to_ball(sum: &Superaccumulator) -> Ball {
-    let (is_negative, digits, scale) = sum.to_digits();
-    Ball::new(BigInt::from_slice(if is_negative { Sign::Minus } else { Sign::Plus }, &digits), scale.into())
+    let (value, scale) = sum.to_integer();
+    Ball::new(value, scale)
 }
 
 /// Evaluates the number with more and more bits, until `answer` returns something. Its second argument is true if there are

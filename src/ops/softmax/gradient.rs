@@ -4,7 +4,7 @@
 
 use super::{compensated_sum, index_of, min_and_max, shifted_exponential};
 use crate::parallel::fill;
-use crate::simd::dispatch::{Isa, dispatch};
+use crate::simd::dispatch::dispatch;
 use crate::simd::error_free::Reciprocal;
 use crate::simd::exp::MIN_NORMAL_ARGUMENT;
 use crate::simd::f64x8::{F64x8, SimdF64};
@@ -15,28 +15,20 @@ const CHUNK_ELEMENTS: usize = 1 << 10;
 
 /// Returns the gradient of softmax for each row of `width` elements.
 pub fn softmax_gradient(y: &[f64], dout: &[f64], width: usize) -> Vec<f64> {
-    softmax_gradient_with(Isa::current(), y, dout, width)
-}
-
-fn softmax_gradient_with(isa: Isa, y: &[f64], dout: &[f64], width: usize) -> Vec<f64> {
     let chunk_len = chunk_len(width);
     fill::fill_chunks(y.len(), chunk_len, |n, dx| {
         let (y, dout) = (&y[n * chunk_len..][..dx.len()], &dout[n * chunk_len..][..dx.len()]);
-        softmax_gradient_of_rows(isa, y, dout, width, dx);
+        softmax_gradient_of_rows(y, dout, width, dx);
     })
 }
 
 /// Returns the gradient of log-softmax for each row of x; `sums` is what [`log_softmax_rows`](super::log_softmax_rows) returned.
 pub fn log_softmax_gradient(x: &[f64], sums: &[(f64, f64)], dout: &[f64], width: usize) -> Vec<f64> {
-    log_softmax_gradient_with(Isa::current(), x, sums, dout, width)
-}
-
-fn log_softmax_gradient_with(isa: Isa, x: &[f64], sums: &[(f64, f64)], dout: &[f64], width: usize) -> Vec<f64> {
     let chunk_len = chunk_len(width);
     fill::fill_chunks(x.len(), chunk_len, |n, dx| {
         let (x, dout) = (&x[n * chunk_len..][..dx.len()], &dout[n * chunk_len..][..dx.len()]);
         let sums = &sums[n * (chunk_len / width)..][..dx.len() / width];
-        log_softmax_gradient_of_rows(isa, x, sums, dout, width, dx);
+        log_softmax_gradient_of_rows(x, sums, dout, width, dx);
     })
 }
 
@@ -124,14 +116,13 @@ mod tests {
     use crate::ops::ArrayOps;
     use crate::ops::softmax::tests::every_width_and_spread;
     use crate::ops::softmax::{log_softmax_rows, softmax_rows};
-    use crate::parallel::scope;
     use ndarray::ArrayView2;
     use proptest::prelude::*;
 
     /// Returns the gradients of softmax and log-softmax of rows of x.
-    fn gradients(isa: Isa, x: &[f64], dout: &[f64], width: usize) -> [Vec<f64>; 2] {
+    fn gradients(x: &[f64], dout: &[f64], width: usize) -> [Vec<f64>; 2] {
         let ((y, _), (_, sums)) = (softmax_rows(x, width), log_softmax_rows(x, width));
-        [softmax_gradient_with(isa, &y, dout, width), log_softmax_gradient_with(isa, x, &sums, dout, width)]
+        [softmax_gradient(&y, dout, width), log_softmax_gradient(x, &sums, dout, width)]
     }
 
     fn with_dout() -> impl Strategy<Value = (usize, Vec<f64>, Vec<f64>)> {
@@ -155,7 +146,7 @@ mod tests {
                 DoubleDouble::softmax_gradient(wide_x, y.view(), wide_dout),
                 DoubleDouble::log_softmax_gradient(wide_x, y.view(), wide_dout),
             ];
-            let [gradient, log_gradient] = gradients(Isa::current(), &x, &dout, width);
+            let [gradient, log_gradient] = gradients(&x, &dout, width);
             for (n, y) in y.iter().enumerate() {
                 // Of y∘(d − Σ d∘y) with |d| ≤ 10; and of dout − y·Σ dout with |Σ dout| ≤ 5·width.
                 let (real, log_real) = (real[0].as_slice().unwrap()[n], real[1].as_slice().unwrap()[n]);
@@ -170,18 +161,15 @@ mod tests {
         }
 
         #[test]
-        fn isa_levels_and_neighbours_change_no_bit((width, x, dout) in with_dout()) {
-            let found = gradients(Isa::current(), &x, &dout, width);
-            for isa in Isa::available() {
-                prop_assert_eq!(&found, &gradients(isa, &x, &dout, width), "{:?}", isa);
-            }
-            let alone = gradients(Isa::current(), &x[..width], &dout[..width], width);
+        fn neighbours_change_no_bit((width, x, dout) in with_dout()) {
+            let found = gradients(&x, &dout, width);
+            let alone = gradients(&x[..width], &dout[..width], width);
             prop_assert_eq!(alone, found.map(|found| found[..width].to_vec()));
         }
 
         #[test]
         fn the_gradient_of_a_constant_dout_is_zero((width, x, _) in with_dout(), constant in -1e300..1e300f64) {
-            let [gradient, _] = gradients(Isa::current(), &x, &vec![constant; x.len()], width);
+            let [gradient, _] = gradients(&x, &vec![constant; x.len()], width);
             prop_assert!(gradient.iter().all(|&dx| dx == 0.0));
         }
     }
@@ -209,18 +197,11 @@ mod tests {
             let x = vec![0.5; 3 * width];
             let mut dout = vec![1.0; 3 * width];
             (dout[width + 1], dout[width + 2]) = (f64::INFINITY, f64::NAN);
-            for found in gradients(Isa::current(), &x, &dout, width) {
+            for found in gradients(&x, &dout, width) {
                 assert!(found[width..2 * width].iter().all(|dx| dx.is_nan()), "{found:?}");
                 assert!(found[..width].iter().chain(&found[2 * width..]).all(|dx| dx.is_finite()), "{found:?}");
             }
         }
-    }
-
-    #[test]
-    fn the_number_of_threads_changes_no_bit() {
-        let wave = |scale: f64| (0..300_000).map(|n| (f64::from(n) * 0.618).sin() * scale).collect::<Vec<f64>>();
-        let run = || gradients(Isa::current(), &wave(9.0), &wave(1.0), 1000);
-        assert!(scope::with_thread_limit(1, run) == scope::with_thread_limit(3, run));
     }
 
     #[test]
