@@ -70,7 +70,8 @@ fn a_checkpoint_is_whole_when_training_is_killed_and_goes_on_to_the_same_bits() 
     let data = ["train", "net.json", "--x", "x.csv", "--t", "t.csv", "--out", "trained.json", "--epochs"];
     kill_when(folder.path(), &[&data[..], &["1000000000"]].concat(), || checkpoint.exists());
     let between = std::fs::read(&checkpoint).unwrap();
-    let read = nnlayer::network::document::read(&between, "trained.json", None);
+    let node = nnlayer::format::json::parse(&between, "trained.json").unwrap();
+    let read = nnlayer::network::document::from_json(&node, None);
     assert!(read.is_ok(), "{:?}", read.err());
     let document: serde_json::Value = serde_json::from_slice(&between).unwrap();
     let epochs = (document["training"]["epoch"].as_u64().unwrap() + 3).to_string();

@@ -20,6 +20,13 @@ pub struct LoadedArray {
     pub pointer: String,
 }
 
+impl LoadedArray {
+    /// Returns an array of doubles without a name.
+    pub fn unnamed(value: ArrayD<f64>) -> LoadedArray {
+        LoadedArray { value, rounding: DOUBLE_ROUNDING, pointer: String::new() }
+    }
+}
+
 /// Element type of results in binary formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputDtype {

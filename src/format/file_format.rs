@@ -7,7 +7,7 @@ use crate::core::error::Error;
 use crate::core::name::Name;
 use std::io;
 
-/// A file format that holds one or several arrays. The errors of its `decode` functions need not name the file.
+/// A file format that holds one or several arrays. The caller adds the file's name to an error.
 pub trait Format: Sync {
     /// Returns the file extension with its point, which is also the name in messages: `.npy`.
     fn name(&self) -> &'static str;
@@ -24,32 +24,16 @@ pub trait Format: Sync {
         true
     }
     /// Reads the selected array, or without a selector the first that has one of `names`.
-    fn decode(&self, source: Source<'_>, select: &Selector, names: &[Name]) -> Result<LoadedArray, Error>;
+    fn read(&self, source: Source<'_>, select: &Selector, names: &[Name]) -> Result<LoadedArray, Error>;
     /// Reads the names of the arrays; empty for a format without names.
-    fn decode_names(&self, _source: Source<'_>) -> Result<Vec<String>, Error> {
+    fn read_names(&self, _source: Source<'_>) -> Result<Vec<String>, Error> {
         Ok(Vec::new())
     }
     /// Reads every named array in one pass; empty for a format without names.
-    fn decode_all(&self, _source: Source<'_>) -> Result<Vec<LoadedArray>, Error> {
+    fn read_all_arrays(&self, _source: Source<'_>) -> Result<Vec<LoadedArray>, Error> {
         Ok(Vec::new())
     }
     /// Writes all arrays; a format without names writes them one after the other. Text formats ignore `dtype` and write
     /// all digits of the double.
     fn write(&self, arrays: &mut dyn ArrayStream, dtype: OutputDtype, out: &mut dyn io::Write) -> io::Result<()>;
-
-    /// Reads one array with [`decode`](Self::decode); errors name the file.
-    fn read(&self, source: Source<'_>, select: &Selector, names: &[Name]) -> Result<LoadedArray, Error> {
-        let label = source.label;
-        self.decode(source, select, names).map_err(|error| error.with_origin(label))
-    }
-    /// Reads the names of the arrays; errors name the file.
-    fn read_names(&self, source: Source<'_>) -> Result<Vec<String>, Error> {
-        let label = source.label;
-        self.decode_names(source).map_err(|error| error.with_origin(label))
-    }
-    /// Reads every named array; errors name the file.
-    fn read_all_arrays(&self, source: Source<'_>) -> Result<Vec<LoadedArray>, Error> {
-        let label = source.label;
-        self.decode_all(source).map_err(|error| error.with_origin(label))
-    }
 }

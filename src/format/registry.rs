@@ -1,6 +1,6 @@
 //! The list of file formats.
 
-use super::csv::{Csv, Tsv};
+use super::csv::{CSV, TSV};
 use super::file_format::Format;
 use super::json::Json;
 use super::npy::Npy;
@@ -8,7 +8,7 @@ use super::npz::Npz;
 use super::safetensors::Safetensors;
 
 /// Every format, in the order in which first bytes are tried.
-pub const FORMATS: &[&dyn Format] = &[&Npy, &Npz, &Safetensors, &Json, &Csv, &Tsv];
+pub const FORMATS: &[&dyn Format] = &[&Npy, &Npz, &Safetensors, &Json, &CSV, &TSV];
 
 /// Returns the format with that extension, in any case.
 pub fn find_by_extension(extension: &str) -> Option<&'static dyn Format> {

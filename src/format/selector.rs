@@ -19,6 +19,14 @@ impl Selector {
         }
     }
 
+    /// Returns the JSON pointer; without a selector that of the whole document.
+    pub fn pointer(&self) -> &str {
+        match self {
+            Selector::Default => "",
+            Selector::Pointer(pointer) => pointer,
+        }
+    }
+
     /// Returns the array's name in an archive: `/layers/0/w` selects `layers/0/w`.
     pub fn name(&self) -> Option<String> {
         match self {

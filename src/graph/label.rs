@@ -2,6 +2,7 @@
 
 use super::model::{Edge, Graph, Level, NodeKind};
 use crate::core::error::format_shape;
+use crate::core::non_finite::{json_name, numpy_name};
 use ndarray::{ArrayD, ArrayViewD, Axis};
 
 /// Number of rows and columns of a matrix in a label; of a larger matrix, the last one is an ellipsis.
@@ -65,11 +66,7 @@ pub(super) fn abbreviate(name: &str) -> String {
 
 /// Formats a number with as many digits as identify the double.
 pub(super) fn full_precision(value: f64) -> String {
-    match value {
-        v if v.is_nan() => "NaN".to_owned(),
-        v if v.is_infinite() => if v > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
-        v => format!("{v:?}"),
-    }
+    json_name(value).map_or_else(|| format!("{value:?}"), str::to_owned)
 }
 
 /// Formats all entries of an array like JSON; `None` if there are more than 64.
@@ -85,11 +82,8 @@ pub(super) fn array_text(value: &ArrayD<f64>) -> Option<String> {
 
 /// Formats a number with at most five significant digits; an integer below 10⁷ keeps all of its digits.
 pub(super) fn five_digits(value: f64) -> String {
-    if value.is_nan() {
-        return "nan".to_owned();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
+    if let Some(name) = numpy_name(value) {
+        return name.to_owned();
     }
     if value == 0.0 {
         return if value.is_sign_negative() { "-0" } else { "0" }.to_owned();

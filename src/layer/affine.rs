@@ -145,34 +145,16 @@ impl Admit for Affine {
         let value = Layer::<f64>::forward(self, &without_b).results.known(&Name::Y).clone();
         let mut operations = vec![dot(product.clone(), Some((value, dout.clone())))];
         let y = results.known(&Name::Y);
-        let rows = b.broadcast(y.raw_dim()).filter(|_| y.ndim() == 2 && y.shape()[0] > 1);
-        let repeated = Name::fixed("b in every row");
-        if let Some(rows) = rows {
+        let mut addend = Name::B;
+        if let Some(rows) = b.broadcast(y.raw_dim()).filter(|_| y.ndim() == 2 && y.shape()[0] > 1) {
+            addend = Name::fixed("b in every row");
             let inner = Some((rows.to_owned(), dout.clone()));
             let note = Some("b is repeated in every row, so db is the sum of the gradients of the rows");
-            operations.push(MatrixOperation {
-                op: "repeat",
-                note,
-                reads: vec![Name::B],
-                gives: repeated.clone(),
-                inner,
-            });
-            operations.push(MatrixOperation {
-                op: "+",
-                note: None,
-                reads: vec![product, repeated],
-                gives: Name::Y,
-                inner: None,
-            });
-        } else {
-            operations.push(MatrixOperation {
-                op: "+",
-                note: None,
-                reads: vec![product, Name::B],
-                gives: Name::Y,
-                inner: None,
-            });
+            let (reads, gives) = (vec![Name::B], addend.clone());
+            operations.push(MatrixOperation { op: "repeat", note, reads, gives, inner });
         }
+        let reads = vec![product, addend];
+        operations.push(MatrixOperation { op: "+", note: None, reads, gives: Name::Y, inner: None });
         operations
     }
 

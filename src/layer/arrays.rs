@@ -27,6 +27,12 @@ pub(super) fn with_rank<S: ArrayOps>(rows: Array2<S>, rank: usize) -> ArrayD<S> 
     array.unwrap_or_else(|_| unreachable!("a row has as many values as a vector"))
 }
 
+/// Returns a number of rows or classes.
+#[allow(clippy::cast_precision_loss)] // fewer than 2⁵³ fit in memory
+pub(super) fn count(rows_or_classes: usize) -> f64 {
+    rows_or_classes as f64
+}
+
 /// Returns an array of rank 0.
 pub(super) fn scalar<S>(value: S) -> ArrayD<S> {
     ndarray::arr0(value).into_dyn()

@@ -19,7 +19,7 @@
 //! # Ok::<(), nnlayer::core::error::Error>(())
 //! ```
 
-use super::arrays::{elements, rows, with_rank};
+use super::arrays::{count, elements, rows, with_rank};
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AllTargets, AnyLayer, Given, Layer, MatrixOperation};
 use super::precision::Precision;
@@ -119,15 +119,14 @@ impl SoftmaxXent {
     /// Returns the divisor of a mean.
     fn compute_divisor<S: ArrayOps>(&self, at: &Tensors<S>) -> Divisor<S> {
         Divisor::new(at, || match Targets::new(at.known(&Name::T), self.kind(at), self.ignore) {
-            Targets::Dense(t) => row_count(t.nrows()),
+            Targets::Dense(t) => S::from_f64(count(t.nrows())),
             Targets::Index(classes) => total_weight(classes.into_iter().flatten(), at.get(&Name::WEIGHT)),
         })
     }
 
     fn terms<'a, S: ArrayOps>(&self, at: &'a Tensors<S>) -> Terms<'a, S> {
         let smoothing = S::from_f64(self.smoothing);
-        #[allow(clippy::cast_precision_loss)] // fewer classes than 2⁵³ fit in memory
-        let classes = S::from_f64(rows(at.known(&Name::X)).ncols() as f64);
+        let classes = S::from_f64(count(rows(at.known(&Name::X)).ncols()));
         Terms {
             t: Targets::new(at.known(&Name::T), self.kind(at), self.ignore),
             weight: at.get(&Name::WEIGHT),
@@ -163,19 +162,12 @@ impl<S: ArrayOps> Terms<'_, S> {
 }
 
 /// Returns the divisor of a mean with class indices: the sum of the weights of the rows that are not ignored.
-#[allow(clippy::cast_precision_loss)] // fewer rows than 2⁵³ fit in memory
 fn total_weight<S: ArrayOps>(kept: impl Iterator<Item = usize>, weight: Option<&ArrayD<S>>) -> S {
     match weight {
         // A class that is out of range is refused when its row is admitted.
         Some(weight) => S::sum(kept.map(|class| elements(weight).get(class).copied().unwrap_or_else(S::zero))),
-        None => S::from_f64(kept.count() as f64),
+        None => S::from_f64(count(kept.count())),
     }
-}
-
-/// Returns the divisor of a mean with dense targets: the number of rows.
-#[allow(clippy::cast_precision_loss)] // fewer rows than 2⁵³ fit in memory
-fn row_count<S: Scalar>(rows: usize) -> S {
-    S::from_f64(rows as f64)
 }
 
 impl Admit for SoftmaxXent {
@@ -209,7 +201,7 @@ impl Admit for SoftmaxXent {
             return None;
         }
         if self.kind.unwrap_or_else(|| TargetKind::by_rank(all.rank, 2)) == TargetKind::Dense {
-            return Some(row_count(all.rows));
+            return Some(count(all.rows));
         }
         let kept = all.blocks.flat_map(|t| targets::classes(&t, self.ignore)).flatten();
         let weight = at.get(&Name::WEIGHT);

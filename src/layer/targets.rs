@@ -1,6 +1,6 @@
 //! Targets of losses: one-hot or soft rows of the output's shape, or one class index per row.
 
-use super::arrays::rows;
+use super::arrays::{count, rows};
 use super::interface::Given;
 use super::settings::{Kind, Setting, Settings};
 use crate::core::error::{Code, Error, Note, format_shape};
@@ -163,18 +163,16 @@ pub(super) fn warn_of_non_distribution(name: &Name, value: &ArrayD<f64>, toleran
     Some(Note::warning(if value.ndim() == 2 { error.at_index(&[n]) } else { error }))
 }
 
+/// Returns an error of targets with both shapes.
+fn mismatch(code: Code, message: String, t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name) -> Error {
+    let error = Error::new(code, message).with_operand(&Name::T);
+    error.with_shape(&Name::T, t.shape()).with_shape(of, output.shape())
+}
+
 fn dense_mismatch(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name) -> Error {
-    let error = Error::new(
-        Code::Shape,
-        format!(
-            "expected the shape of {of}, {}, for dense targets, got {}",
-            format_shape(output.shape()),
-            format_shape(t.shape())
-        ),
-    )
-    .with_operand(&Name::T)
-    .with_shape(&Name::T, t.shape())
-    .with_shape(of, output.shape());
+    let (shape, expected) = (format_shape(t.shape()), format_shape(output.shape()));
+    let message = format!("expected the shape of {of}, {expected}, for dense targets, got {shape}");
+    let error = mismatch(Code::Shape, message, t, output, of);
     match (t.shape(), output.shape()) {
         ([n, 1], [rows, _]) if n == rows => error.tip(format!(
             "use --t-kind index for a column of class indices, or write them as one row of {n} values: 0,2,1"
@@ -190,13 +188,9 @@ fn index_mismatch(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, samples: usi
         0 => (format!("a vector of {indices}"), "a scalar".to_owned()),
         _ => (indices, t.len().to_string()),
     };
-    let error = Error::new(
-        Code::Shape,
-        format!("expected {expected}, one for each row of {of} {}, got {got}", format_shape(output.shape())),
-    )
-    .with_operand(&Name::T)
-    .with_shape(&Name::T, t.shape())
-    .with_shape(of, output.shape());
+    let shape = format_shape(output.shape());
+    let message = format!("expected {expected}, one for each row of {of} {shape}, got {got}");
+    let error = mismatch(Code::Shape, message, t, output, of);
     match (t.shape(), output.shape()) {
         ([], [_, _]) => error.tip("write the class of a matrix of one row as a vector: [0]"),
         ([c], [_, classes]) if c == classes => {
@@ -215,44 +209,28 @@ fn admit_classes(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, ignore: Optio
         }
         let row = at.first().copied().unwrap_or(0);
         if value.fract() != 0.0 || !value.is_finite() {
-            return Err(Error::new(
-                Code::IndexFraction,
-                format!("row {row} contains {value}, which is not a class index"),
-            )
-            .with_operand(&Name::T)
-            .at_index(at)
-            .with_shape(&Name::T, t.shape())
-            .with_shape(of, output.shape())
-            .tip(if t.ndim() == 1 && output.ndim() == 2 {
+            let message = format!("row {row} contains {value}, which is not a class index");
+            let error = mismatch(Code::IndexFraction, message, t, output, of).at_index(at);
+            return Err(error.tip(if t.ndim() == 1 && output.ndim() == 2 {
                 "give soft targets the output's shape: with one rank less they are class indices"
             } else {
                 "use integers from 0 as class indices"
             }));
         }
-        #[allow(clippy::cast_precision_loss)] // fewer classes than 2⁵³ fit in memory
-        if value < 0.0 || value >= classes as f64 {
-            return Err(out_of_range(t, at, value, of, classes, ignore)
-                .with_shape(&Name::T, t.shape())
-                .with_shape(of, output.shape()));
+        if value < 0.0 || value >= count(classes) {
+            return Err(out_of_range(t, output, of, at, ignore));
         }
     }
     Ok(())
 }
 
-#[allow(clippy::cast_precision_loss)] // fewer classes than 2⁵³ fit in memory
-fn out_of_range(t: &ArrayD<f64>, at: &[usize], value: f64, of: &Name, classes: usize, ignore: Option<i64>) -> Error {
+fn out_of_range(t: &ArrayD<f64>, output: &ArrayD<f64>, of: &Name, at: &[usize], ignore: Option<i64>) -> Error {
+    let (value, classes) = (t[at], rows(output).ncols());
     let row = at.first().map_or_else(String::new, |row| format!(" in row {row}"));
-    let last = classes.saturating_sub(1);
-    let error = Error::new(
-        Code::IndexRange,
-        format!(
-            "class index {value}{row} is out of range: {of} has {}, 0 to {last}",
-            if classes == 1 { "1 class".to_owned() } else { format!("{classes} classes") }
-        ),
-    )
-    .with_operand(&Name::T)
-    .at_index(at);
-    let one_based = value == classes as f64 && !t.iter().any(|&class| class == 0.0);
+    let (noun, last) = (if classes == 1 { "class" } else { "classes" }, classes.saturating_sub(1));
+    let message = format!("class index {value}{row} is out of range: {of} has {classes} {noun}, 0 to {last}");
+    let error = mismatch(Code::IndexRange, message, t, output, of).at_index(at);
+    let one_based = value == count(classes) && !t.iter().any(|&class| class == 0.0);
     if one_based {
         error.tip("subtract 1 from each label: classes count from 0, and these seem to count from 1")
     } else if value < 0.0 && ignore.is_none() {

@@ -20,7 +20,7 @@
 //! # Ok::<(), nnlayer::core::error::Error>(())
 //! ```
 
-use super::arrays::{elements, rows, with_rank};
+use super::arrays::{count, elements, rows, with_rank};
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AllTargets, AnyLayer, Given, Layer};
 use super::precision::Precision;
@@ -141,11 +141,6 @@ impl Admit for Xent {
 /// Returns the divisor of a mean: the number of rows.
 fn divisor<S: ArrayOps>(at: &Tensors<S>) -> Divisor<S> {
     Divisor::new(at, || S::from_f64(count(rows(at.known(&Name::Y)).nrows())))
-}
-
-#[allow(clippy::cast_precision_loss)] // fewer rows than 2⁵³ fit in memory
-fn count(rows: usize) -> f64 {
-    rows as f64
 }
 
 impl<S: ArrayOps> Layer<S> for Xent {

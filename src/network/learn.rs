@@ -131,10 +131,6 @@ impl Samples {
         }
         Ok(())
     }
-
-    fn select(&self, rows: &[usize]) -> (ArrayD<f64>, ArrayD<f64>) {
-        (self.x.select(Axis(0), rows), self.t.select(Axis(0), rows))
-    }
 }
 
 /// Returns the order of an epoch's rows: that of the file, or a permutation drawn from the seed and the epoch's number.
@@ -192,7 +188,7 @@ impl Totals {
         rows: &[usize],
         with_gradients: bool,
     ) -> Result<Vec<Tensors<f64>>, Error> {
-        let (x, t) = samples.select(rows);
+        let (x, t) = (samples.x.select(Axis(0), rows), samples.t.select(Axis(0), rows));
         let inputs = Inputs { x, t: Some(t.clone()), rounding: &|_| samples.rounding };
         let mut ones = |_: &Stage, shape: &[usize]| Ok(with_gradients.then(|| ArrayD::from_elem(IxDyn(shape), 1.0)));
         let run = run(tape, inputs, &mut ones)?;

@@ -18,16 +18,12 @@ mod enclosure;
 mod expression;
 
 pub(crate) use enclosure::Enclosure;
+pub use expression::with_expressions;
 use expression::{Handle, Op};
 
 /// A real number: a double, or a handle to a recorded expression.
 #[derive(Clone, Copy, Debug)]
 pub struct Exact(Handle);
-
-/// Runs `work` with expressions of its own. Numbers of it must be rounded before it ends.
-pub fn with_expressions<R>(work: impl FnOnce() -> R) -> R {
-    expression::with_new(work)
-}
 
 impl Exact {
     fn as_double(self) -> Option<f64> {

@@ -65,7 +65,7 @@ impl OperandReader<'_> {
 
     fn read_decimal(&mut self, label: &str, selector: &Selector) -> Result<DecimalArrays, Error> {
         let node = json::read(self.open_text(label)?)?;
-        decimal::decimal_arrays(node, pointer(selector), |error| self.locate(error, label))
+        decimal::decimal_arrays(node, selector.pointer(), |error| self.locate(error, label))
     }
 
     /// Reads all arrays of a document with names in one pass; `None` for anything else.
@@ -81,7 +81,8 @@ impl OperandReader<'_> {
                 self.document(label, selector)?.remaining(selector).map(|document| read_values(document, selector));
             read.transpose().map_err(|error| self.locate(error, label))?.flatten()
         } else if format.has_names() && *selector == Selector::Default {
-            Some(format.read_all_arrays(self.open_text(label)?)?)
+            let arrays = format.read_all_arrays(self.open_text(label)?);
+            Some(arrays.map_err(|error| error.with_origin(label))?)
         } else {
             None
         };
@@ -103,7 +104,7 @@ impl OperandReader<'_> {
 
 /// Returns the arrays of an object with their pointers; `None` if the value is not an object.
 fn read_values(document: &json::Node, selector: &Selector) -> Result<Option<Vec<LoadedArray>>, Error> {
-    let parent = pointer(selector);
+    let parent = selector.pointer();
     let node = document.find(parent)?;
     let json::Node::Object(entries) = &*node else { return Ok(None) };
     let arrays = entries.iter().map(|(key, node)| {
@@ -111,11 +112,4 @@ fn read_values(document: &json::Node, selector: &Selector) -> Result<Option<Vec<
         Ok(LoadedArray { value: node.matrix(&pointer)?, rounding: DOUBLE_ROUNDING, pointer })
     });
     arrays.collect::<Result<_, _>>().map(Some)
-}
-
-fn pointer(selector: &Selector) -> &str {
-    match selector {
-        Selector::Default => "",
-        Selector::Pointer(pointer) => pointer,
-    }
 }

@@ -66,7 +66,8 @@ impl<'a> OperandReader<'a> {
         if read_first_bytes(self.open_text(&label)?)?.trim_ascii().is_empty() {
             return Err(empty_error(&label));
         }
-        Ok((json::read(self.open_text(&label)?)?, label))
+        let node = json::read(self.open_text(&label)?)?;
+        Ok((node, label))
     }
 
     /// Opens a file or standard input by its name in messages.
@@ -90,10 +91,11 @@ impl<'a> OperandReader<'a> {
     fn read_file(&mut self, path: &str, selector: &Selector, keys: &[Name]) -> Result<Operand, Error> {
         let format = self.format_of(path)?;
         let array = if is_json(format) {
-            self.take_array(path, selector, keys).map_err(|error| self.locate(error, path))?
+            self.take_array(path, selector, keys)
         } else {
-            format.read(self.open(path)?, selector, keys)?
+            format.read(self.open(path)?, selector, keys)
         };
+        let array = array.map_err(|error| self.locate(error, path))?;
         Ok(Operand::new(array, |pointer| Origin::File(path.to_owned(), pointer)))
     }
 
@@ -136,7 +138,7 @@ impl<'a> OperandReader<'a> {
 
     /// Takes an array out of a document, which is read again if the array has been taken before.
     fn take_array(&mut self, label: &str, selector: &Selector, keys: &[Name]) -> Result<LoadedArray, Error> {
-        match self.document(label, selector)?.take(selector, keys, label)? {
+        match self.document(label, selector)?.take(selector, keys)? {
             Some(array) => Ok(array),
             None => {
                 self.documents.retain(|(known, _)| known != label);
@@ -166,16 +168,11 @@ impl<'a> OperandReader<'a> {
     /// Reads an operand from standard input.
     pub fn read_stdin(&mut self, selector: &Selector, keys: &[Name]) -> Result<Operand, Error> {
         let array = match self.stdin_format()? {
-            Some(format) if is_json(format) => {
-                let array = self.take_array(stdin::LABEL, selector, keys);
-                array.map_err(|error| self.locate(error, stdin::LABEL))?
-            }
-            Some(format) => format.read(self.stdin.source()?, selector, keys)?,
-            None => {
-                let value = self.parse_stdin_literal(selector)?;
-                LoadedArray { value, rounding: DOUBLE_ROUNDING, pointer: String::new() }
-            }
+            Some(format) if is_json(format) => self.take_array(stdin::LABEL, selector, keys),
+            Some(format) => format.read(self.stdin.source()?, selector, keys),
+            None => self.parse_stdin_literal(selector).map(LoadedArray::unnamed),
         };
+        let array = array.map_err(|error| self.locate(error, stdin::LABEL))?;
         Ok(Operand::new(array, Origin::Stdin))
     }
 
@@ -188,22 +185,21 @@ impl<'a> OperandReader<'a> {
     }
 
     fn parse_stdin_literal(&mut self, selector: &Selector) -> Result<ArrayD<f64>, Error> {
-        let bytes = &*self.stdin.source()?.read_all()?;
+        let mut bytes = Vec::new();
+        self.stdin.source()?.read_to_end(&mut bytes).map_err(|error| read_error(stdin::LABEL, &error))?;
         if let Selector::Pointer(pointer) = selector {
             let error = Error::new(Code::KeyMissing, format!("has no {pointer}: it is not a JSON object"));
-            return Err(error.with_origin(stdin::LABEL).tip("use - without a selector"));
+            return Err(error.tip("use - without a selector"));
         }
-        let text = std::str::from_utf8(bytes).map_err(|_| format_error(stdin::LABEL, bytes))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| format_error(stdin::LABEL, &bytes))?;
         if text.trim().is_empty() {
             return Err(empty_error(stdin::LABEL));
         }
         let text = text.trim_start_matches('\u{feff}').trim();
-        match literal::parse(text).map_err(|error| error.with_origin(stdin::LABEL))? {
+        match literal::parse(text)? {
             Some(values) => Ok(values),
-            None if literal::resembles_number(text) && text.len() < 80 => {
-                Err(literal::invalid_literal(text).with_origin(stdin::LABEL))
-            }
-            None => Err(format_error(stdin::LABEL, bytes)),
+            None if literal::resembles_number(text) && text.len() < 80 => Err(literal::invalid_literal(text)),
+            None => Err(format_error(stdin::LABEL, &bytes)),
         }
     }
 
@@ -216,7 +212,10 @@ impl<'a> OperandReader<'a> {
                     _ => None,
                 })
             }
-            Some(format) if format.has_names() => format.read_names(self.stdin.source()?).map(Some),
+            Some(format) if format.has_names() => {
+                let names = format.read_names(self.stdin.source()?);
+                names.map(Some).map_err(|error| error.with_origin(stdin::LABEL))
+            }
             _ => Ok(None),
         }
     }

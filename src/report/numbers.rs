@@ -1,5 +1,6 @@
 //! Numbers, verbs and verdicts in reports, as text and as JSON.
 
+use crate::core::non_finite::{json_name, numpy_name};
 use serde_json::Value;
 use std::io;
 
@@ -8,17 +9,7 @@ pub fn format_number(value: f64) -> String {
     if value.is_finite() && value.fract() == 0.0 && value.abs() < 1e16 {
         format!("{value}")
     } else {
-        non_finite_name(value).map_or_else(|| format!("{value:?}"), str::to_owned)
-    }
-}
-
-/// Returns NumPy's name of a number that is not finite.
-pub(super) fn non_finite_name(value: f64) -> Option<&'static str> {
-    match value {
-        v if v.is_nan() => Some("nan"),
-        f64::INFINITY => Some("inf"),
-        f64::NEG_INFINITY => Some("-inf"),
-        _ => None,
+        numpy_name(value).map_or_else(|| format!("{value:?}"), str::to_owned)
     }
 }
 
@@ -44,11 +35,7 @@ pub(super) fn pass_or_fail(passes: bool) -> &'static str {
 
 /// Returns a number as JSON; one that is not finite as a string.
 pub(super) fn json_number(value: f64) -> Value {
-    match value {
-        v if v.is_finite() => Value::from(v),
-        v if v.is_nan() => Value::from("NaN"),
-        v => Value::from(if v > 0.0 { "Infinity" } else { "-Infinity" }),
-    }
+    json_name(value).map_or_else(|| Value::from(value), Value::from)
 }
 
 /// Writes an object on one line, or indented.

@@ -1,8 +1,9 @@
 //! Results as text: name, formula and shape, then the values as NumPy prints them.
 
-use super::numbers::{format_number, non_finite_name};
+use super::numbers::format_number;
 use super::results::ResultHeader;
 use crate::core::error::format_shape;
+use crate::core::non_finite::numpy_name;
 use crate::format::ArrayStream;
 use ndarray::{ArrayD, ArrayView1, Axis, Slice, concatenate};
 use std::borrow::Cow;
@@ -184,7 +185,7 @@ impl Notation {
     }
 
     fn format(&self, value: f64) -> Cell {
-        if let Some(word) = non_finite_name(value) {
+        if let Some(word) = numpy_name(value) {
             return Cell::Word(word.to_owned());
         }
         match self {

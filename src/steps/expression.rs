@@ -1,6 +1,7 @@
 //! Writes an entry of a trace as arithmetic with the numbers filled in. Named entries appear as numbers, others as
 //! sub-expressions.
 
+use crate::core::non_finite::numpy_name;
 use crate::numeric::Scalar;
 use crate::numeric::traced::{Entry, Op, Operand};
 
@@ -263,11 +264,8 @@ pub(super) fn write_number(value: f64) -> (String, bool) {
 }
 
 fn number_text(value: f64) -> String {
-    if value.is_nan() {
-        return "nan".to_owned();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
+    if let Some(name) = numpy_name(value) {
+        return name.to_owned();
     }
     let magnitude = value.abs();
     if value.fract() == 0.0 && magnitude < 1e16 {

@@ -3,10 +3,9 @@
 use super::node::Node;
 use crate::core::error::Error;
 use crate::core::name::Name;
-use crate::format::arrays::{DOUBLE_ROUNDING, LoadedArray};
+use crate::format::arrays::LoadedArray;
 use crate::format::errors::missing_array;
 use crate::format::selector::Selector;
-use ndarray::ArrayD;
 
 /// Document, and the pointers to the matrices that were moved out of it.
 #[derive(Debug)]
@@ -23,10 +22,7 @@ impl Document {
 
     /// Returns the document, unless the selected value or a part of it was moved out; then the file has to be read again.
     pub fn remaining(&self, select: &Selector) -> Option<&Node> {
-        let pointer = match select {
-            Selector::Default => "",
-            Selector::Pointer(pointer) => pointer,
-        };
+        let pointer = select.pointer();
         let inside = |outer: &str, inner: &str| {
             inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
@@ -38,40 +34,32 @@ impl Document {
     }
 
     /// Moves the selected matrix out; returns `None` if it was moved out before. Of an object, the first of `names` is taken.
-    pub fn take(&mut self, select: &Selector, names: &[Name], label: &str) -> Result<Option<LoadedArray>, Error> {
+    pub fn take(&mut self, select: &Selector, names: &[Name]) -> Result<Option<LoadedArray>, Error> {
         if self.remaining(select).is_none() {
             return Ok(None);
         }
-        let pointer = selected_pointer(&self.node, select, names, label)?;
+        let pointer = selected_pointer(&self.node, select.pointer(), names)?;
         if self.remaining(&Selector::Pointer(pointer.clone())).is_none() {
             return Ok(None);
         }
         let value = match self.node.get_mut(&pointer) {
             Some(Node::Numbers(numbers)) => std::mem::take(numbers),
-            _ => return self.node.find(&pointer)?.matrix(&pointer).map(|value| Some(loaded(value, pointer))),
+            _ => self.node.find(&pointer)?.matrix(&pointer)?,
         };
         self.moved.push(pointer.clone());
-        Ok(Some(loaded(value, pointer)))
+        Ok(Some(LoadedArray { pointer, ..LoadedArray::unnamed(value) }))
     }
 }
 
-fn loaded(value: ArrayD<f64>, pointer: String) -> LoadedArray {
-    LoadedArray { value, rounding: DOUBLE_ROUNDING, pointer }
-}
-
 /// Returns the pointer of the selected value, or in an object that of the first of `names` that is a key.
-fn selected_pointer(node: &Node, select: &Selector, names: &[Name], label: &str) -> Result<String, Error> {
-    let pointer = match select {
-        Selector::Default => String::new(),
-        Selector::Pointer(pointer) => pointer.clone(),
-    };
-    let chosen = node.find(&pointer).map_err(|error| error.with_origin(label))?;
-    let Node::Object(entries) = &*chosen else { return Ok(pointer) };
+fn selected_pointer(node: &Node, pointer: &str, names: &[Name]) -> Result<String, Error> {
+    let chosen = node.find(pointer)?;
+    let Node::Object(entries) = &*chosen else { return Ok(pointer.to_owned()) };
     match names.iter().find(|name| entries.iter().any(|(key, _)| key == name.as_str())) {
         Some(name) => Ok(format!("{pointer}/{name}")),
         None => {
             let choices: Vec<String> = names.iter().map(|name| format!("{pointer}/{name}")).collect();
-            Err(missing_array(&choices.join(" or "), &chosen.child_pointers(&pointer)).with_origin(label))
+            Err(missing_array(&choices.join(" or "), &chosen.child_pointers(pointer)))
         }
     }
 }

@@ -50,9 +50,8 @@ impl Format for Json {
         matches!(text.trim_ascii_start().first(), Some(b'[' | b'{'))
     }
 
-    fn decode(&self, source: Source<'_>, select: &Selector, names: &[Name]) -> Result<LoadedArray, Error> {
-        let label = source.label;
-        let found = Document::new(read(source)?).take(select, names, label)?;
+    fn read(&self, source: Source<'_>, select: &Selector, names: &[Name]) -> Result<LoadedArray, Error> {
+        let found = Document::new(tree::read(source)?).take(select, names)?;
         Ok(found.unwrap_or_else(|| unreachable!("a new document is complete")))
     }
 
@@ -72,8 +71,6 @@ mod tests {
     use super::tree::Parser;
     use super::*;
     use crate::core::error::Code;
-    use crate::core::tensors::Tensors;
-    use crate::format::InMemoryArrays;
     use crate::format::decimal::OptionalDecimal;
     use crate::parallel::scope::with_thread_limit;
     use proptest::prelude::*;
@@ -172,44 +169,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn documents_that_are_not_json_are_refused() {
-        for (text, code) in [
-            ("", Code::EmptyValue),
-            ("[1,2", Code::JsonSyntax),
-            ("[1,]", Code::JsonSyntax),
-            ("[1] 2", Code::JsonSyntax),
-            ("[01]", Code::JsonSyntax),
-            ("[.5]", Code::JsonSyntax),
-            ("[+1]", Code::JsonSyntax),
-            ("[1e400]", Code::NumberRange),
-            ("[-1e400]", Code::NumberRange),
-            ("{\"a\":1,\"a\":2}", Code::DuplicateKey),
-            (&"[".repeat(100_000), Code::JsonDepth),
-            (&"{\"a\":".repeat(100_000), Code::JsonDepth),
-        ] {
-            assert_eq!(parse(text.as_bytes(), "t").unwrap_err().code, code, "{:.20}", text);
-        }
-    }
-
-    #[test]
-    fn long_and_large_numbers_are_read_to_nearest() {
-        for text in [
-            "9007199254740993",
-            "123456789012345678901234567890",
-            "0.1000000000000000055511151231257827021181583404541015625",
-            "2.2250738585072011e-308",
-            "4.9e-324",
-            "1.7976931348623157e308",
-            "8.988465674311580e307",
-            "100000000000000016777215.0",
-            "9007199254740992.99999999999999999999999999999999999999999",
-        ] {
-            let Node::Number(number) = parse(text.as_bytes(), "").unwrap() else { panic!("{text}") };
-            assert_eq!(number.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
-        }
-    }
-
     fn number_text() -> impl Strategy<Value = String> {
         prop_oneof![
             6 => any::<f64>().prop_filter("finite", |v| v.is_finite()).prop_map(|v| format!("{v:?}")),
@@ -271,30 +230,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn every_double_is_read_as_it_was_written(bits: u64) {
-            let number = f64::from_bits(bits);
-            prop_assume!(number.is_finite());
-            for text in [format!("[{number:e}]"), format!("[{number:.17e}]"), format!("[{number}]"), format!("[{number:.25e}]")] {
-                let Node::Numbers(read) = parse(text.as_bytes(), "").unwrap() else { panic!("{text}") };
-                prop_assert_eq!(read[[0]].to_bits(), number.to_bits(), "{}", text);
-            }
-        }
-
-        #[test]
-        fn written_arrays_are_read_back_bit_for_bit(bits in prop::collection::vec(any::<u64>(), 1..20), pretty: bool) {
-            let values: Vec<f64> = bits.into_iter().map(f64::from_bits).map(|v| if v.is_nan() { f64::NAN } else { v }).collect();
-            let matrix = ndarray::Array2::from_shape_vec((1, values.len()), values.clone()).unwrap().into_dyn();
-            let mut text = Vec::new();
-            write_object(&[], &mut InMemoryArrays::from(&Tensors::new().with(Name::Y, matrix.clone())), pretty, &mut text).unwrap();
-            let node = parse(&text, "").unwrap();
-            let read = node.find("/y").unwrap().matrix("").unwrap();
-            prop_assert_eq!(read.shape(), matrix.shape());
-            for (read, written) in read.iter().zip(&values) {
-                prop_assert_eq!(read.to_bits(), written.to_bits());
-            }
-        }
-
         #[test]
         fn no_text_causes_a_panic(bytes: Vec<u8>, near in r#"[\[\]{},:"0-9eE.+\- a-z\\]{0,60}"#) {
             let _ = parse(&bytes, "");

@@ -161,15 +161,7 @@ fn skip_any_value(lexer: &mut Lexer<'_>) -> Option<()> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    fn key_use(key: &str) -> KeyUse {
-        match key {
-            "x" => KeyUse { slot: Some(0), is_carried: false },
-            "t" => KeyUse { slot: Some(1), is_carried: true },
-            "y" => KeyUse::default(),
-            _ => KeyUse { slot: None, is_carried: true },
-        }
-    }
+    use crate::format::json::records::tests::key_use;
 
     #[test]
     fn a_record_that_fits_is_appended() {

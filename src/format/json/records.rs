@@ -76,16 +76,16 @@ fn record_or_value<'a>(bytes: &'a [u8], slots: usize, key_use: impl Fn(&str) -> 
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::core::error::Code;
     use proptest::prelude::*;
 
-    fn key_use(key: &str) -> KeyUse {
+    pub(in crate::format::json) fn key_use(key: &str) -> KeyUse {
         match key {
             "x" => KeyUse { slot: Some(0), is_carried: false },
-            "both" => KeyUse { slot: Some(1), is_carried: true },
-            "drop" => KeyUse::default(),
+            "t" => KeyUse { slot: Some(1), is_carried: true },
+            "y" => KeyUse::default(),
             _ => KeyUse { slot: None, is_carried: true },
         }
     }
@@ -102,11 +102,11 @@ mod tests {
 
     #[test]
     fn used_values_are_parsed_and_carried_ones_keep_their_text() {
-        let text = "{ \"a\\\"b\" : {\"c\": [1e0, null]} ,\"x\":[1,2],\"drop\":3,\"both\":-0.50, \"é\":\"\\u0041\" }\r";
+        let text = "{ \"a\\\"b\" : {\"c\": [1e0, null]} ,\"x\":[1,2],\"y\":3,\"t\":-0.50, \"é\":\"\\u0041\" }\r";
         let line = read(text).unwrap();
         assert_eq!(
             carried(&line),
-            [("\"a\\\"b\"", "{\"c\": [1e0, null]}"), ("\"both\"", "-0.50"), ("\"é\"", "\"\\u0041\"")]
+            [("\"a\\\"b\"", "{\"c\": [1e0, null]}"), ("\"t\"", "-0.50"), ("\"é\"", "\"\\u0041\"")]
         );
         let Line::Record { values, .. } = &line else { panic!() };
         assert_eq!(values[0], Some(Node::Numbers(ndarray::arr1(&[1.0, 2.0]).into_dyn())));

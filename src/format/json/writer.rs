@@ -2,6 +2,7 @@
 //! Large arrays are formatted in chunks, in parallel, and written in order.
 
 use super::records::Carried;
+use crate::core::non_finite::json_name;
 use crate::core::tensors::Tensors;
 use crate::format::arrays::{ArrayStream, InMemoryArrays};
 use crate::parallel::pipeline;
@@ -24,20 +25,9 @@ const CHUNK_VALUES: usize = 1 << 15;
 /// ```
 #[inline]
 pub fn push_number(number: f64, text: &mut Vec<u8>) {
-    match non_finite_name(number) {
+    match json_name(number) {
         None => push_digits(zmij::Buffer::new().format_finite(number).as_bytes(), text),
         Some(name) => [b"\"", name.as_bytes(), b"\""].iter().for_each(|part| text.extend_from_slice(part)),
-    }
-}
-
-/// Returns the string that stands for a number that is not finite.
-#[inline]
-fn non_finite_name(number: f64) -> Option<&'static str> {
-    match number {
-        number if number.is_finite() => None,
-        f64::INFINITY => Some("Infinity"),
-        f64::NEG_INFINITY => Some("-Infinity"),
-        _ => Some("NaN"),
     }
 }
 
@@ -227,7 +217,7 @@ struct Number(f64);
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match non_finite_name(self.0) {
+        match json_name(self.0) {
             None => serializer.serialize_f64(self.0),
             Some(name) => serializer.serialize_str(name),
         }

@@ -16,6 +16,6 @@ mod read;
 mod schema;
 mod write;
 
-pub use read::{LoadArray, from_json, read};
+pub use read::{LoadArray, from_json};
 pub use schema::KEY;
 pub use write::write;

@@ -5,7 +5,6 @@ use super::schema::{KEY, VERSION, output_reference};
 use crate::core::error::{Code, Error, Place, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::format::json;
 use crate::format::json::Node;
 use crate::format::{DOUBLE_ROUNDING, escape};
 use crate::layer;
@@ -19,23 +18,7 @@ const RECORD_TIP: &str = "a tape has inputs and outputs for every layer, a netwo
 /// Reads an array from the file that a network names by a string, such as `params.npz#fc1.w`.
 pub type LoadArray<'a> = &'a mut dyn FnMut(&Name, &str) -> Result<ArrayD<f64>, Error>;
 
-/// Reads and validates a document. Without `load_array`, strings in place of arrays are refused.
-pub fn read(bytes: &[u8], label: &str, load_array: Option<LoadArray<'_>>) -> Result<Tape, Error> {
-    from_json(&json::parse(bytes, label)?, load_array).map_err(|error| match (&error.origin, &error.at) {
-        (None, Some(Place::Pointer(pointer))) => {
-            let pointer = pointer.clone();
-            let error = error.with_origin(label);
-            match json::locate(bytes, &pointer) {
-                Some((line, column)) => error.at(Place::Text { line, column, pointer }),
-                None => error,
-            }
-        }
-        (None, _) => error.with_origin(label),
-        _ => error,
-    })
-}
-
-/// Validates a parsed document.
+/// Reads a document and validates it. Without `load_array`, strings in place of arrays are refused.
 ///
 /// # Errors
 /// An error without an origin is one of the document, and has a JSON pointer as its place.

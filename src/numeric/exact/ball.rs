@@ -16,7 +16,7 @@ pub(crate) struct Ball {
 }
 
 /// Returns value·2^by, rounded down.
-fn shifted(value: &BigInt, by: i64) -> BigInt {
+pub(super) fn shifted(value: &BigInt, by: i64) -> BigInt {
     if by >= 0 { value << by.unsigned_abs() } else { value >> by.unsigned_abs() }
 }
 
@@ -40,11 +40,7 @@ impl Ball {
     /// Returns the ball with its ends rounded outward to `bits` bits.
     pub(crate) fn round_to(self, bits: i64) -> Ball {
         let drop = bit_length(&self.middle).max(bit_length(&self.radius)) - bits;
-        if drop <= 0 { self } else { self.rescaled(self.scale_plus(drop)) }
-    }
-
-    fn scale_plus(&self, by: i64) -> i64 {
-        self.scale.saturating_add(by)
+        if drop <= 0 { self } else { self.rescaled(self.scale.saturating_add(drop)) }
     }
 
     /// Returns the ball as multiples of 2^scale, its ends rounded outward.

@@ -1,6 +1,6 @@
 //! Elementary functions of [`Ball`]s: exp, log, log1p and tanh, by series in fixed point whose truncation errors are bounded.
 
-use super::ball::{Ball, absolute};
+use super::ball::{Ball, absolute, shifted};
 use crate::numeric::scalar::Scalar;
 use num_bigint::{BigInt, Sign};
 use std::cell::RefCell;
@@ -39,17 +39,6 @@ fn ln_2(bits: i64) -> BigInt {
     value
 }
 
-/// Returns log 2 as a ball.
-fn ln_2_ball(bits: i64) -> Ball {
-    Ball { middle: ln_2(bits), radius: BigInt::from(2), scale: -bits }
-}
-
-/// Returns value·2^scale in fixed point with `bits` bits after the point, rounded down.
-fn to_fixed_point(value: &BigInt, scale: i64, bits: i64) -> BigInt {
-    let by = bits + scale;
-    if by >= 0 { value << by.unsigned_abs() } else { value >> by.unsigned_abs() }
-}
-
 /// Returns e^x, unless it is out of range.
 pub(crate) fn exp(x: &Ball, bits: i64) -> Option<Ball> {
     if x.is_zero() {
@@ -76,7 +65,7 @@ pub(crate) fn exp(x: &Ball, bits: i64) -> Option<Ball> {
 fn exp_exact(value: &BigInt, scale: i64, bits: i64) -> Ball {
     let halvings = 4 + i64::try_from((bits.unsigned_abs() / 2).isqrt()).unwrap_or_default();
     let point = bits + halvings + MAX_EXPONENT + 40;
-    let x = to_fixed_point(value, scale, point);
+    let x = shifted(value, point + scale);
     let ln_2 = ln_2(point);
     let k = (&x + (&ln_2 >> 1u32)) / &ln_2;
     // x is too small by less than 1 unit, log 2 by less than 2: the rest is off by 1 + 2k units at most, before it is halved.
@@ -123,7 +112,9 @@ pub(crate) fn ln(x: &Ball, bits: i64) -> Option<Ball> {
         scaled = scaled.scaled(1);
     }
     let above = scaled.minus(&Ball::from_integer(1), bits + length + 2);
-    let multiple_of_ln_2 = ln_2_ball(bits + 70).times(&Ball::from_integer(k), bits + 70);
+    let deep = bits + 70;
+    let ln_2 = Ball { middle: ln_2(deep), radius: BigInt::from(2), scale: -deep };
+    let multiple_of_ln_2 = ln_2.times(&Ball::from_integer(k), deep);
     if above.is_zero() {
         return Some(multiple_of_ln_2.round_to(bits));
     }

@@ -88,8 +88,8 @@ thread_local! {
     static REFINED_SUMS: RefCell<RefinedSums> = RefCell::default();
 }
 
-/// Runs `work` with expressions of its own, which are dropped when it ends.
-pub(crate) fn with_new<R>(work: impl FnOnce() -> R) -> R {
+/// Runs `work` with expressions of its own. Numbers of it must be rounded before it ends.
+pub fn with_expressions<R>(work: impl FnOnce() -> R) -> R {
     struct Restore(Expressions, RefinedSums);
     impl Drop for Restore {
         fn drop(&mut self) {
