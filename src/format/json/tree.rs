@@ -120,7 +120,7 @@ impl<'a> Parser<'a> {
         if self.input.peek() == Some(b'[') {
             return self.matrix(depth);
         }
-        let mut values = Vec::with_capacity(if self.input.peek() == Some(b']') { 0 } else { FEW_NUMBERS });
+        let mut values = Vec::with_capacity(FEW_NUMBERS);
         match self.elements(&mut values, depth)? {
             None => {
                 if values.len() < FEW_NUMBERS {
