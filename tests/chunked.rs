@@ -266,7 +266,7 @@ fn ctrl_c_leaves_no_file_behind() {
     file.set_len((header.len() + 8 * shape[0] * shape[1]) as u64).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_nnlayer"));
     command.args(["relu", "--x", "x.npy", "--out", "y.npz"]).current_dir(folder.path());
-    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let names = || -> Vec<String> {
         std::fs::read_dir(folder.path())
             .unwrap()
@@ -279,6 +279,7 @@ fn ctrl_c_leaves_no_file_behind() {
     }
     let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(interrupted.success());
-    assert_eq!(child.wait().unwrap().signal(), Some(2));
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!((ended.status.signal(), ended.stderr), (Some(2), vec![]));
     assert_eq!(names(), ["x.npy"]);
 }

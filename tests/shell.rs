@@ -102,5 +102,5 @@ fn a_folder_that_cannot_be_created_is_refused() {
     let folder = folder();
     std::fs::write(folder.path().join("file"), "").unwrap();
     let ran = shell_in(folder.path(), "nnlayer man --out file/man1");
-    assert!(ran.refusal().starts_with("error: --out file/man1: the folder cannot be created"), "{}", ran.stderr);
+    assert!(ran.refusal().starts_with("error: --out file/man1: the directory cannot be created"), "{}", ran.stderr);
 }

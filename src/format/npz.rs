@@ -72,9 +72,7 @@ impl Format for Npz {
     }
 
     fn write(&self, arrays: &mut dyn ArrayStream, dtype: OutputDtype, out: &mut dyn Write) -> io::Result<()> {
-        let mut sink = Sink { out, error: None };
-        write_entries(arrays, dtype, &mut sink)?;
-        sink.error.map_or(Ok(()), Err)
+        write_entries(arrays, dtype, &mut Sink { out, has_failed: false })
     }
 }
 
@@ -159,25 +157,25 @@ fn entry_options(shape: &[usize], dtype: OutputDtype) -> SimpleFileOptions {
         .large_file(file_size(shape, dtype) >= u64::from(u32::MAX))
 }
 
-/// A writer that stores the first error and discards later writes; `ZipWriter` prints errors in its destructor to stderr.
+/// A writer that returns its first error and discards later writes, so that the destructor of `ZipWriter`, which ends the archive,
+/// has no error to print.
 struct Sink<'a> {
     out: &'a mut dyn Write,
-    error: Option<io::Error>,
+    has_failed: bool,
 }
 
 impl Write for Sink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.error.is_none() {
-            self.error = self.out.write_all(bytes).err();
+        if !self.has_failed {
+            self.has_failed = true;
+            self.out.write_all(bytes)?;
+            self.has_failed = false;
         }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.error.is_none() {
-            self.error = self.out.flush().err();
-        }
-        Ok(())
+        if self.has_failed { Ok(()) } else { self.out.flush() }
     }
 }
 
