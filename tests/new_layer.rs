@@ -124,8 +124,7 @@ fn build(folder: &Path) -> PathBuf {
     // The program must not replace the one that the other tests run.
     let named = replace(package, "name = \"nnlayer\"", "name = \"nnlayer-with-new-layer\"\nautobins = false");
     let targets = "[lib]\nname = \"nnlayer\"\n[[bin]]\nname = \"nnlayer-with-new-layer\"\npath = \"src/main.rs\"\n[workspace]\n\n";
-    let rest = replace(&manifest[lints..], "opt-level = 1", "opt-level = 0\nincremental = true");
-    fs::write(folder.join("Cargo.toml"), format!("{named}{targets}{rest}")).unwrap();
+    fs::write(folder.join("Cargo.toml"), format!("{named}{targets}{}", &manifest[lints..])).unwrap();
 
     fs::write(folder.join("src/layer/scale_shift.rs"), LAYER).unwrap();
     let registry = fs::read_to_string(folder.join("src/layer/mod.rs")).unwrap();
@@ -138,6 +137,8 @@ fn build(folder: &Path) -> PathBuf {
     let built = Command::new(cargo)
         .args(["build", "--offline", "--bins", "--quiet", "--target-dir"])
         .arg(target)
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
+        .env("CARGO_INCREMENTAL", "1")
         .current_dir(folder)
         .output()
         .unwrap();

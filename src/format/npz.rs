@@ -187,6 +187,7 @@ mod tests {
     use crate::format::arrays::InMemoryArrays;
     use crate::format::npy::Npy;
     use ndarray::{ArrayD, arr0, arr1, arr2};
+    use std::borrow::Cow;
 
     fn arrays() -> Tensors<f64> {
         Tensors::new()
@@ -220,6 +221,17 @@ mod tests {
 
     fn bits(array: &ArrayD<f64>) -> Vec<u64> {
         array.iter().map(|number| number.to_bits()).collect()
+    }
+
+    #[test]
+    fn no_array_is_requested_after_an_error() {
+        let values = arrays();
+        let mut requested = 0;
+        let stream = values.iter().inspect(|_| requested += 1);
+        let mut stream = InMemoryArrays::new(stream.map(|(name, value)| (name.clone(), Cow::Borrowed(value))));
+        let error = Npz.write(&mut stream, OutputDtype::F64, &mut &mut [0; 100][..]).unwrap_err();
+        drop(stream);
+        assert_eq!((error.kind(), requested), (io::ErrorKind::WriteZero, 1));
     }
 
     #[test]
