@@ -45,7 +45,22 @@ pub fn write_file(
     }
 }
 
+/// Replaces a file. A signal ends this process only when the temporary file has been renamed or removed.
 fn replace(
+    target: &Path,
+    permissions: Option<fs::Permissions>,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let guard = SignalGuard::new();
+    let replaced = write_and_rename(target, permissions, content);
+    drop(guard);
+    if let Some(signal) = signals::received() {
+        signals::terminate_by(signal);
+    }
+    replaced
+}
+
+fn write_and_rename(
     target: &Path,
     permissions: Option<fs::Permissions>,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -56,15 +71,7 @@ fn replace(
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let temporary = builder.tempfile_in(folder)?;
-    let guard = SignalGuard::new();
-    let written = write_buffered(InterruptibleFile(temporary.as_file()), content);
-    drop(guard);
-    if let Some(signal) = signals::received() {
-        drop(temporary);
-        signals::terminate_by(signal);
-        return Err(io::ErrorKind::Interrupted.into());
-    }
-    written?;
+    write_buffered(InterruptibleFile(temporary.as_file()), content)?;
     if let Some(permissions) = permissions {
         temporary.as_file().set_permissions(permissions)?;
         // The old file is replaced only after the new one is on the disk.
