@@ -30,8 +30,8 @@ fn npy(path: &Path, shape: [usize; 2], big_endian: bool, number: impl Fn(usize) 
     }
 }
 
-/// Differs from entry to entry, and is 0.1·something: nothing that is exact in a sum.
-fn uneven(n: usize) -> f64 {
+/// Returns entry `n` of an array of different numbers, whose sums are not exact.
+fn inexact(n: usize) -> f64 {
     0.1 * ((n * 2_654_435_761) % 1009) as f64 - 50.0
 }
 
@@ -41,10 +41,10 @@ fn a_large_batch_gives_the_same_bytes_as_its_rows_do_in_memory() {
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     // Just above what is computed at once.
     let (rows, columns) = (65_700, 128);
-    npy(&folder.path().join("x.npy"), [rows, columns], false, uneven);
-    npy(&folder.path().join("dout.npy"), [rows, 3], true, |n| uneven(n + 7));
+    npy(&folder.path().join("x.npy"), [rows, columns], false, inexact);
+    npy(&folder.path().join("dout.npy"), [rows, 3], true, |n| inexact(n + 7));
     npy(&folder.path().join("t.npy"), [rows, 0], false, |n| (n % columns) as f64);
-    npy(&folder.path().join("w.npy"), [columns, 3], false, |n| uneven(n + 3));
+    npy(&folder.path().join("w.npy"), [columns, 3], false, |n| inexact(n + 3));
     let x = path("x.npy");
     // Standard input has no rows to read: x comes from memory.
     let through = |args: &[&str], out: &str| {
@@ -63,7 +63,6 @@ fn a_large_batch_gives_the_same_bytes_as_its_rows_do_in_memory() {
         &["softmax", "--only", "y"],
         &["softmax-xent", "--t", &path("t.npy"), "--reduction", "none"],
         &[&mean[..], &["--only", "y,divisor,dx"]].concat(),
-        &[&mean[..], &["--only", "divisor", "--precision", "f32"]].concat(),
     ] {
         let (here, there) = (path("here.npz"), path("there.npz"));
         nnlayer(&[args, &["--x", &x, "--out", &here]].concat()).quiet();
@@ -133,17 +132,17 @@ fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
     // A little more than a chunk of rows.
     let (rows, columns, outputs) = (1600, 200, 7);
     let at: Tensors<f64> = [
-        (Name::X, operand(folder.path(), "x", &[rows, columns], uneven)),
-        (Name::Y, operand(folder.path(), "y", &[rows, columns], |n| (uneven(n) + 50.1) / 2000.0)),
-        (Name::W, operand(folder.path(), "w", &[columns, outputs], |n| uneven(n + 3))),
-        (Name::B, operand(folder.path(), "b", &[outputs], uneven)),
+        (Name::X, operand(folder.path(), "x", &[rows, columns], inexact)),
+        (Name::Y, operand(folder.path(), "y", &[rows, columns], |n| (inexact(n) + 50.1) / 2000.0)),
+        (Name::W, operand(folder.path(), "w", &[columns, outputs], |n| inexact(n + 3))),
+        (Name::B, operand(folder.path(), "b", &[outputs], inexact)),
         (Name::T, operand(folder.path(), "t", &[rows], |n| (n % columns) as f64)),
     ]
     .into_iter()
     .collect();
     let douts = [columns, outputs].map(|width| {
         let name = format!("dout{width}");
-        (path(&format!("{name}.npy")), operand(folder.path(), &name, &[rows, width], |n| uneven(n + 5)))
+        (path(&format!("{name}.npy")), operand(folder.path(), &name, &[rows, width], |n| inexact(n + 5)))
     });
     for spec in LAYERS {
         let mut given: Vec<String> = vec![spec.name.to_owned()];
@@ -221,7 +220,7 @@ fn losses(folder: &Path, layer: &str, words: &[&str], at: &Tensors<f64>) -> [Vec
 fn a_mean_over_blocks_divides_by_what_all_rows_make_the_divisor() {
     let folder = folder();
     let (rows, columns) = (3100, 200);
-    let x = operand(folder.path(), "x", &[rows, columns], |n| uneven(n) / 9.0);
+    let x = operand(folder.path(), "x", &[rows, columns], |n| inexact(n) / 9.0);
     let y = operand(folder.path(), "y", &[rows, columns], |_| 1.0 / 200.0);
     // Classes 0 to 3 for the first 2900 rows, so that there are whole blocks of rows that count for nothing.
     let t = operand(folder.path(), "t", &[rows], |n| if n < 2900 { (n % 4) as f64 } else { 7.0 });

@@ -7,7 +7,7 @@ use crate::parallel::{fill, pages, scope};
 use crate::simd::dispatch::dispatch;
 use crate::simd::error_free::{Reciprocal, two_sum};
 use crate::simd::exp::{MIN_NORMAL_ARGUMENT, exp};
-use crate::simd::f64x8::{F64x8, F64x8Pair, SimdF64, zero_padded};
+use crate::simd::f64x8::{F64x8, F64x8Pair, SimdF64, load_first, store_first};
 use crate::simd::prefetch::prefetch;
 
 mod gradient;
@@ -69,13 +69,9 @@ dispatch! {
 fn softmax_of_row<V: F64x8>(x: &[f64], y: &mut [f64], low: &mut [f64]) -> (f64, f64) {
     let (max, max_index, (sum, sum_low)) = exponentials::<V>(x, y, low);
     let reciprocal = Reciprocal::of_sum(y[max_index], sum, sum_low).splat::<V>();
-    let ((chunks, rest), (low_chunks, low_rest)) = (y.as_chunks_mut(), low.as_chunks());
-    for (y, low) in chunks.iter_mut().zip(low_chunks) {
-        reciprocal.times(V::load(y), V::load(low)).store(y);
+    for (y, low) in y.chunks_mut(8).zip(low.chunks(8)) {
+        store_first(reciprocal.times(load_first(y, 0.0), load_first::<V>(low, 0.0)), y);
     }
-    let mut last = zero_padded(rest);
-    reciprocal.times(V::load(&last), V::load(&zero_padded(low_rest))).store(&mut last);
-    rest.copy_from_slice(&last[..rest.len()]);
     (max, sum + sum_low)
 }
 
@@ -149,32 +145,23 @@ fn softmax_of_eight_rows<V: F64x8>(
 #[inline(always)]
 fn shifted_exponentials<V: F64x8>(x: &[f64], max: f64, y: &mut [f64], low: &mut [f64], may_underflow: bool) {
     let prefetch_distance = x.len().min(MAX_PREFETCH_DISTANCE_ELEMENTS);
-    let ((mut x, x_rest), (mut y, y_rest), (mut low, low_rest)) =
-        (x.as_chunks(), y.as_chunks_mut(), low.as_chunks_mut());
+    let mut begin = 0;
     if V::HAS_REGISTERS_FOR_PAIRS {
-        let ((x_pairs, x_odd), (y_pairs, y_odd), (low_pairs, low_odd)) =
-            (x.as_chunks(), y.as_chunks_mut(), low.as_chunks_mut());
-        for ((x, y), low) in x_pairs.iter().zip(y_pairs).zip(low_pairs) {
-            x.iter().for_each(|chunk| prefetch(chunk.as_ptr().wrapping_add(prefetch_distance)));
+        let (x, y, low) = (x.as_chunks().0, y.as_chunks_mut().0, low.as_chunks_mut().0);
+        let (x, y, low) = (x.as_chunks().0, y.as_chunks_mut().0, low.as_chunks_mut().0);
+        begin = 16 * x.len();
+        for ((x, y), low) in x.iter().zip(y).zip(low) {
+            x.iter().for_each(|chunk: &[f64; 8]| prefetch(chunk.as_ptr().wrapping_add(prefetch_distance)));
             let (upper, rest) = shifted_exponential(F64x8Pair::<V>::load(x), F64x8Pair::splat(-max), may_underflow);
             upper.store(y);
             rest.store(low);
         }
-        (x, y, low) = (x_odd, y_odd, low_odd);
     }
-    for ((x, y), low) in x.iter().zip(y).zip(low) {
-        let (upper, rest) = shifted_exponential(V::load(x), V::splat(-max), may_underflow);
-        upper.store(y);
-        rest.store(low);
-    }
-    if !x_rest.is_empty() {
-        let (mut x, mut low) = ([max; 8], [0.0; 8]);
-        x[..x_rest.len()].copy_from_slice(x_rest);
-        let (upper, rest) = shifted_exponential(V::load(&x), V::splat(-max), may_underflow);
-        upper.store(&mut x);
-        rest.store(&mut low);
-        y_rest.copy_from_slice(&x[..y_rest.len()]);
-        low_rest.copy_from_slice(&low[..low_rest.len()]);
+    for ((x, y), low) in x[begin..].chunks(8).zip(y[begin..].chunks_mut(8)).zip(low[begin..].chunks_mut(8)) {
+        // The padding has the difference 0 from the maximum.
+        let (upper, rest) = shifted_exponential::<V>(load_first(x, max), V::splat(-max), may_underflow);
+        store_first(upper, y);
+        store_first(rest, low);
     }
 }
 

@@ -39,12 +39,30 @@ pub(crate) unsafe trait F64x8: SimdF64 {
     fn any_eq(self, other: Self) -> bool;
 }
 
-/// Returns fewer than eight numbers, filled up with zeros.
+/// Reads the first eight numbers, or all of fewer, filled up with `padding`.
 #[inline(always)]
-pub(crate) fn zero_padded(numbers: &[f64]) -> [f64; 8] {
-    let mut eight = [0.0; 8];
-    eight[..numbers.len()].copy_from_slice(numbers);
-    eight
+pub(crate) fn load_first<V: F64x8>(numbers: &[f64], padding: f64) -> V {
+    match numbers.first_chunk() {
+        Some(eight) => V::load(eight),
+        None => {
+            let mut eight = [padding; 8];
+            eight[..numbers.len()].copy_from_slice(numbers);
+            V::load(&eight)
+        }
+    }
+}
+
+/// Writes the elements to the first eight numbers, or as many of them as there are numbers.
+#[inline(always)]
+pub(crate) fn store_first<V: F64x8>(vector: V, numbers: &mut [f64]) {
+    match numbers.first_chunk_mut() {
+        Some(eight) => vector.store(eight),
+        None => {
+            let mut eight = [0.0; 8];
+            vector.store(&mut eight);
+            numbers.copy_from_slice(&eight[..numbers.len()]);
+        }
+    }
 }
 
 /// Two interleaved vectors: while one waits for a result, the CPU computes with the other.

@@ -1,6 +1,6 @@
 //! Elementwise functions of arrays.
 
-use super::f64x8::{F64x8, F64x8Pair, SimdF64, zero_padded};
+use super::f64x8::{F64x8, F64x8Pair, SimdF64, load_first, store_first};
 use super::prefetch::prefetch;
 
 /// A function of `N` numbers, written for any number of them at a time.
@@ -16,34 +16,28 @@ pub(crate) trait Elementwise<const N: usize> {
 pub(crate) fn map<V: F64x8, F: Elementwise<N>, const N: usize>(function: &F, inputs: [&[f64]; N], output: &mut [f64]) {
     let len = output.len();
     let inputs = inputs.map(|input| &input[..len]);
-    let singles = if V::HAS_REGISTERS_FOR_PAIRS { len / 16 * 16 } else { 0 };
-    let (pairs, rest) = output.split_at_mut(singles);
-    for (n, output) in pairs.as_chunks_mut::<8>().0.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-        let mut vectors = [F64x8Pair::<V>::splat(0.0); N];
-        for (vector, input) in vectors.iter_mut().zip(inputs) {
-            let input = &input[..singles].as_chunks::<8>().0.as_chunks::<2>().0[n];
-            if F::PREFETCH_DISTANCE_ELEMENTS > 0 {
-                input.iter().for_each(|eight| prefetch(eight.as_ptr().wrapping_add(F::PREFETCH_DISTANCE_ELEMENTS)));
+    let mut begin = 0;
+    if V::HAS_REGISTERS_FOR_PAIRS {
+        let pairs = output.as_chunks_mut::<8>().0.as_chunks_mut::<2>().0;
+        begin = 16 * pairs.len();
+        for (n, output) in pairs.iter_mut().enumerate() {
+            let mut vectors = [F64x8Pair::<V>::splat(0.0); N];
+            for (vector, input) in vectors.iter_mut().zip(inputs) {
+                let input = &input[..begin].as_chunks::<8>().0.as_chunks::<2>().0[n];
+                if F::PREFETCH_DISTANCE_ELEMENTS > 0 {
+                    input.iter().for_each(|eight| prefetch(eight.as_ptr().wrapping_add(F::PREFETCH_DISTANCE_ELEMENTS)));
+                }
+                *vector = F64x8Pair::load(input);
             }
-            *vector = F64x8Pair::load(input);
+            function.apply(vectors).store(output);
         }
-        function.apply(vectors).store(output);
     }
-    let inputs = inputs.map(|input| input[singles..].as_chunks::<8>());
-    let (eights, last) = rest.as_chunks_mut::<8>();
-    for (n, output) in eights.iter_mut().enumerate() {
+    while begin < len {
         let mut vectors = [V::splat(0.0); N];
-        for (vector, (eights, _)) in vectors.iter_mut().zip(inputs) {
-            *vector = V::load(&eights[n]);
+        for (vector, input) in vectors.iter_mut().zip(inputs) {
+            *vector = load_first(&input[begin..], 0.0);
         }
-        function.apply(vectors).store(output);
-    }
-    if !last.is_empty() {
-        let (mut vectors, mut padded) = ([V::splat(0.0); N], [0.0; 8]);
-        for (vector, (_, last)) in vectors.iter_mut().zip(inputs) {
-            *vector = V::load(&zero_padded(last));
-        }
-        function.apply(vectors).store(&mut padded);
-        last.copy_from_slice(&padded[..last.len()]);
+        store_first(function.apply(vectors), &mut output[begin..]);
+        begin += 8;
     }
 }
