@@ -73,7 +73,7 @@ fn a_large_batch_gives_the_same_bytes_as_its_rows_do_in_memory() {
     nnlayer(&["relu", "--forward", "--x", &x, "--out", &here]).quiet();
     through(&["relu", "--forward"], &there);
     assert!(std::fs::read(here).unwrap() == std::fs::read(there).unwrap());
-    // A loss is rounded once a block; sums alone go anywhere.
+    // A loss is rounded once for each block. Sums alone can be printed as text.
     for loss in [&["softmax-xent", "--t", &t][..], &mean] {
         let near = |ran: &str| serde_json::from_str::<serde_json::Value>(ran).unwrap()["loss"].as_f64().unwrap();
         let here = near(nnlayer(&[loss, &["--only", "loss", "--json", "--x", &x]].concat()).quiet());
@@ -114,7 +114,7 @@ fn a_place_in_a_large_batch_is_that_in_the_whole() {
     assert!(refused.refusal().contains("unknown result `z`"), "{}", refused.stderr);
     let refused = nnlayer(&["relu", "--x", &x, "--out", &path("y.npy")]);
     assert!(refused.refusal().contains(".npy holds one array, but there are 2 results: y, dx"), "{}", refused.stderr);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing half-written stays");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "an incomplete file remains");
 }
 
 /// An operand, and the file of its name that holds it.

@@ -213,7 +213,7 @@ fn tables() -> String {
         let options: Vec<String> =
             RIGHT.iter().filter(|(layer, _)| *layer == spec.name).map(|(_, options)| code(options)).collect();
         let named: Vec<&str> =
-            options.iter().map(|options| if options.is_empty() { "as drawn" } else { options.trim() }).collect();
+            options.iter().map(|options| if options.is_empty() { "default" } else { options.trim() }).collect();
         let _ = writeln!(text, "| {} | {} |", spec.name, named.join(" · "));
     }
     text

@@ -1,4 +1,4 @@
-//! Files that are written: the old one or the new one, whole, whatever happens in between.
+//! An interrupted command leaves the old file or the complete new one.
 #![cfg(unix)]
 
 use crate::support::{folder, shell_in};
@@ -11,7 +11,7 @@ fn start(folder: &Path, args: &[&str]) -> Child {
     command.spawn().unwrap()
 }
 
-/// Kills the command as soon as `is_time`, which must come true while it runs or after it.
+/// Kills the command as soon as `is_time`, which becomes true while it runs or after it.
 fn kill_when(folder: &Path, args: &[&str], is_time: impl Fn() -> bool) {
     let mut child = start(folder, args);
     while !is_time() {
@@ -34,7 +34,7 @@ fn a_result_is_the_old_file_or_the_new_one_when_the_program_is_killed() {
     let target = folder.path().join("y.json");
     assert!(start(folder.path(), &args).wait().unwrap().success());
     let new = std::fs::read(&target).unwrap();
-    // Killed at once, at the first sight of the temporary file, and at that of the result.
+    // Killed at once, when the temporary file appears, and when the result appears.
     let moments: [&dyn Fn() -> bool; 3] = [
         &|| true,
         &|| {
@@ -48,7 +48,7 @@ fn a_result_is_the_old_file_or_the_new_one_when_the_program_is_killed() {
         kill_when(folder.path(), &args, is_time);
         let now = std::fs::read(&target).unwrap();
         assert!(now == b"old" || now == new, "round {n}: {} bytes of {}", now.len(), new.len());
-        // What a killed program leaves is hidden beside the file, under a name of its own.
+        // A killed program may leave its temporary file, which has a name of its own.
         for left in names(folder.path()) {
             if left.starts_with(".nnlayer-") {
                 std::fs::remove_file(folder.path().join(left)).unwrap();
@@ -66,7 +66,7 @@ fn a_checkpoint_is_whole_when_training_is_killed_and_goes_on_to_the_same_bits() 
     std::fs::write(folder.path().join("t.csv"), "0\n1\n1\n0\n".repeat(5)).unwrap();
     assert_eq!(shell_in(folder.path(), "nnlayer net --init 2,8,2 --seed 1 --out net.json").status, 0);
     let checkpoint = folder.path().join("trained.json");
-    // More epochs than any machine trains before it sees the first checkpoint.
+    // More epochs than any machine completes before the first checkpoint appears.
     let data = ["train", "net.json", "--x", "x.csv", "--t", "t.csv", "--out", "trained.json", "--epochs"];
     kill_when(folder.path(), &[&data[..], &["1000000000"]].concat(), || checkpoint.exists());
     let between = std::fs::read(&checkpoint).unwrap();
@@ -85,7 +85,7 @@ fn a_checkpoint_is_whole_when_training_is_killed_and_goes_on_to_the_same_bits() 
     assert!(train(&[]) == resumed);
 }
 
-/// Runs a line that cannot write `y.json`, and looks whether it is as it was.
+/// Runs a line that cannot write `y.json`, and checks that the file did not change.
 fn stays(folder: &Path, line: &str, why: &str) {
     let ran = shell_in(folder, line);
     assert!(ran.refusal_of(line).contains("cannot be written: "), "{line}: {}", ran.stderr);
@@ -97,7 +97,7 @@ fn a_full_disk_is_said_and_leaves_the_old_file() {
     let folder = folder();
     std::fs::write(folder.path().join("y.json"), "old").unwrap();
     std::fs::write(folder.path().join("x.csv"), "0.1,0.2\n".repeat(5000)).unwrap();
-    // No file may be longer than a few blocks: the same failure as a full disk, and no disk is needed for it.
+    // A limit of a few blocks on the size of files: writing fails as on a full disk.
     let limited = "ulimit -f 8; nnlayer softmax --x x.csv --only y --out y.json";
     stays(folder.path(), limited, "File too large");
     assert_eq!(std::fs::read(folder.path().join("y.json")).unwrap(), b"old");
@@ -108,7 +108,7 @@ fn a_full_disk_is_said_and_leaves_the_old_file() {
         let ran = shell_in(folder.path(), "nnlayer softmax --x x.csv --json > /dev/full");
         assert!(ran.refusal().contains("standard output: cannot be written: No space left"), "{}", ran.stderr);
     }
-    // A real one, where this user may mount one.
+    // A disk that is really full, if this user may mount one.
     let mount =
         "unshare -rm sh -c 'mkdir disk && mount -t tmpfs -o size=64k none disk && echo old > disk/y.json && RUN'";
     if shell_in(folder.path(), &mount.replace("RUN", "true")).status == 0 {
@@ -128,7 +128,7 @@ fn a_folder_that_may_not_be_written_is_said_and_leaves_the_old_file() {
     stays(folder.path(), &format!("{run} file/y.json"), "Not a directory");
     stays(folder.path(), &format!("{run} absent/y.json"), "No such file or directory");
     shell_in(folder.path(), "mkdir shut && echo old > shut/y.json && chmod 755 . && chmod 555 shut");
-    // To root nothing is shut; nobody else is asked then.
+    // Root may write to every directory, so the case is tested for other users only.
     let nobody = if shell_in(folder.path(), "touch shut/y.json && id -u").text() == "0\n" {
         "setpriv --reuid 65534 --clear-groups "
     } else {
