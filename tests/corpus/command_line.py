@@ -73,6 +73,8 @@ def precisions_of(layer, variant):
     if variant == "right":
         return layer.precisions
     of_mistake = layer.mistakes[variant].precisions if variant in layer.mistakes else precisions(variant)
+    if variant in layer.hidden_in_bf16.split():
+        of_mistake = [precision for precision in of_mistake if precision != "bf16"]
     return [precision for precision in layer.precisions if precision in of_mistake]
 
 

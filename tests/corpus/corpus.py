@@ -45,6 +45,7 @@ class Layer:
     draw: dict = field(default_factory=dict)  # operand → (shape, lowest, highest): drawn by run.py
     output: str = "y"
     wrong: str = ""  # mistakes of mistakes.py that any layer can have
+    hidden_in_bf16: str = ""  # those of them that the rounding of bf16 can hide
     mistakes: dict = field(default_factory=dict)
     cases: dict = field(default_factory=dict)
     precisions: tuple = PRECISIONS

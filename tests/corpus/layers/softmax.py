@@ -74,6 +74,7 @@ LAYERS = [
         layers=("softmax", "custom"),
         wrong="sign factor=0.25 zero dout-ignored rows-reversed rows-shifted columns-shifted entry row column tail "
         "accumulated stale stale-first integers precision",
+        hidden_in_bf16="rows-reversed rows-shifted columns-shifted",
         mistakes={
             "diagonal": Mistake("diagonal", lambda i, d: {"dx": rows(diagonal, softmax(i), d)}),
             "without-y": Mistake("term", lambda i, d: {"dx": rows(lambda y, g: [v - dot(g, y) for v in g], softmax(i), d)}),
