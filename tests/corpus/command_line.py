@@ -35,13 +35,13 @@ class Check:
         mistake = self.layer.mistakes.get(self.variant)
         return mistake.kind if mistake else kind(self.variant)
 
-    def options(self, seed):
+    def options(self, seed, detect_precision=False):
         """Returns the options of `nnlayer gradcheck`, without the program."""
         operands = given_options(self.layer, self.case, seed)
         shapes = [f"--shape={name}={shape}" for name, shape in drawn_shapes(self.layer, self.case).items() if name not in operands]
         values = [f"--{name}={value}" if value is not None else f"--{name}" for name, value in operands.items()]
         settings = shlex.split(self.layer.settings) if self.known_as != "custom" else []
-        precision = [] if self.precision == "f64" else [f"--precision={self.precision}"]
+        precision = [] if detect_precision else [f"--precision={self.precision}"]
         return [f"--layer={self.known_as}", f"--seed={seed}", *settings, *precision, *shapes, *values]
 
     def arguments(self):

@@ -82,6 +82,7 @@ OTHERS = {
     "stale": "stale",
     "stale-first": "stale",
     "precision": "precision",
+    "precision-all": "precision",
 }
 
 
@@ -91,7 +92,7 @@ def kind(variant):
 
 
 def precisions(variant):
-    return tuple(LOWER) if parse(variant)[0] == "precision" else ("f64", "f32", "f16", "bf16")
+    return tuple(LOWER) if parse(variant)[0].startswith("precision") else ("f64", "f32", "f16", "bf16")
 
 
 class Wrong:
@@ -107,8 +108,8 @@ class Wrong:
         key = tuple((name, len(flat(array))) for name, array in inputs.items())
         if self.word == "dout-ignored":
             return self.chosen(inputs, dout, self.layer.backward(inputs, constant(dout, 1)))
-        if self.word == "precision":
-            return self.chosen(inputs, dout, self.in_lower_precision(inputs, dout))
+        if self.word.startswith("precision"):
+            return self.chosen(inputs, dout, self.in_lower_precision(self.layer.backward, inputs, dout))
         if self.word == "stale":
             cached = self.kept.get(key, inputs)
             self.kept[key] = inputs
@@ -132,9 +133,17 @@ class Wrong:
             return wrong
         return {**self.layer.backward(inputs, dout), self.gradient: wrong[self.gradient]}
 
-    def in_lower_precision(self, inputs, dout):
+    def forward(self, inputs):
+        """The outputs, in a lower precision too for `precision-all`."""
+        if self.word == "precision-all":
+            return self.in_lower_precision(lambda lower: self.layer.outputs(self.layer.forward(lower)), inputs)
+        return self.layer.forward(inputs)
+
+    def in_lower_precision(self, function, inputs, *dout):
+        def to_type(array):
+            return each(lambda v: number(v.value), array)
+
         rounded.use(LOWER[self.precision])
-        lower = {name: each(lambda v: number(v.value), array) for name, array in inputs.items()}
-        result = self.layer.backward(lower, each(lambda v: number(v.value), dout))
+        result = function({name: to_type(array) for name, array in inputs.items()}, *map(to_type, dout))
         rounded.use(self.precision)
-        return {name: each(lambda v: number(v.value), array) for name, array in result.items()}
+        return {name: to_type(array) for name, array in result.items()}

@@ -34,7 +34,7 @@ KINDS = {
     "entry": "entry|entries",
     "row": "row",
     "column": "column",
-    "tail": "tail|last|remainder",
+    "tail": "tail|last|remainder|one row",
     "unsummed": "not summed|shape",
     "accumulated": "accumul|state|call",
     "stale": "stale|previous|cache|call|state",
@@ -65,7 +65,7 @@ def run_check(check, seed, options):
     program = [options.python, str(PROGRAM), *check.arguments()]
     if options.accumulate and check.precision != "f64":
         program += ["--accumulate", options.accumulate]
-    command = [options.nnlayer, "gradcheck", *check.options(seed), "--format=json", "--no-stdin", "--error-format=json"]
+    command = [options.nnlayer, "gradcheck", *check.options(seed, options.detect_precision), "--format=json", "--no-stdin", "--error-format=json"]
     if options.accumulate and check.precision != "f64":
         command.append(f"--accumulate={options.accumulate}")
     if not options.one_start_a_request:
@@ -96,6 +96,8 @@ def run_check(check, seed, options):
 def refused_precisions(options):
     """Returns the precisions that this nnlayer has no option for."""
     refused = set()
+    if options.detect_precision:
+        return refused
     for precision in ("f32", "f16", "bf16"):
         command = [options.nnlayer, "gradcheck", "--layer=relu", "--x=1", "--no-stdin", f"--precision={precision}"]
         text = subprocess.run([*command, "--", options.python, str(PROGRAM), "relu", "right", precision], capture_output=True, text=True).stderr
@@ -154,10 +156,12 @@ def parse_arguments():
     parser.add_argument("--jobs", type=int, default=1, help="checks to run at once (default 1)")
     parser.add_argument("--timeout", type=float, default=120, help="seconds for one check")
     parser.add_argument("--accumulate", help="carry the sums of programs below f64 in this type, as in f32")
+    parser.add_argument("--detect-precision", action="store_true", help="leave out --precision, so that nnlayer finds it")
     parser.add_argument("--one-start-a-request", action="store_true", help="start the program for each request")
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON")
     parser.add_argument("--quiet", action="store_true", help="print only programs with a problem")
     parser.add_argument("--list", action="store_true", help="print the programs and run none")
+    parser.add_argument("--table", action="store_true", help="print the layers and their wrong variants as a table and run none")
     return parser.parse_args()
 
 
@@ -172,6 +176,10 @@ def main():
     if options.list:
         for check in chosen:
             print(describe(check))
+        return 0
+
+    if options.table:
+        print(table(chosen))
         return 0
 
     refused = refused_precisions(options)
@@ -197,6 +205,16 @@ def main():
     if options.json:
         Path(options.json).write_text(json.dumps({"totals": totals, "programs": records}, ensure_ascii=False, indent=1) + "\n")
     return 1 if totals["false pass"] or totals["false accusation"] or totals["error"] else 0
+
+
+def table(chosen):
+    """Returns a Markdown table of the layers."""
+    lines = ["| layer | `--layer` | right, also with | wrong |", "|---|---|---|---|"]
+    for layer in {check.layer.name: check.layer for check in chosen}.values():
+        wrong = ", ".join(variant for variant in layer.variants() + layer.variants_of_cases() if variant != "right")
+        cases = (", ".join(layer.cases) or "–") if layer.right else "never"
+        lines.append(f"| {layer.name} | {', '.join(layer.layers)} | {cases} | {wrong} |")
+    return "\n".join(lines)
 
 
 def record(check, outcomes, found):

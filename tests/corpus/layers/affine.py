@@ -19,11 +19,8 @@ def affine_backward(i, dout):
 
 AFFINE_WRONG = (
     "sign@dx factor=0.25@dw factor=0.2@db zero@dw dout-ignored@dx rows-reversed@dx rows-shifted@dx entry@dx row@dw "
-    "column@dw tail@dw tail@dx accumulated@dw accumulated@db stale@dw stale-first@dx integers@dw precision@dw"
+    "column@dw tail@dw tail@dx accumulated@dw accumulated@db stale@dw stale-first@dx integers@dw precision@dw precision-all"
 )
-
-# One sample and one output, a scalar b, W as PyTorch stores it, no b, and a square W that can be confused
-# with its transpose.
 
 
 def affine_out_in(i):
@@ -151,11 +148,10 @@ LAYERS = [
     ),
     Layer(
         "affine-square",
-        linear,
-        linear_backward,
-        shapes="x=3x3 w=3x3",
+        affine,
+        affine_backward,
+        shapes="x=3x3 w=3x3 b=3",
         layers=("affine", "custom"),
-        options="",
         wrong="transposed@dw transposed@dx columns-reversed@dw factor=2",
         mistakes={
             "dx-without-transpose": Mistake("transposed-weight", lambda i, d: {"dx": matmul(d, i["w"])}),

@@ -3,7 +3,7 @@
 from arrays import each, rows, scale, sum_all
 from corpus import Case, Layer, Mistake
 from layers.softmax import columns_softmax, log_softmax_row, softmax, softmax_row
-from rounded import log, number, total
+from rounded import dot, log, number, total
 
 EPS = 1e-10
 ONE_HOT = "--t 1,0,0;0,0,1;0,1,0;1,0,0"
@@ -116,6 +116,16 @@ def softmax_xent(mean=False, smoothing=0.0, ignored=None):
     return forward, backward
 
 
+def losses_of_rows(i):
+    """The loss of each row, for a reduction of none."""
+    losses = [-dot(t, log_softmax_row(row)) for row, t in zip(i["x"], i["t"])]
+    return {"y": softmax(i), "loss": losses}
+
+
+def losses_of_rows_backward(i, dout):
+    return {"dx": [[d * (p - q) for p, q in zip(softmax_row(row), t)] for row, t, d in zip(i["x"], i["t"], dout)]}
+
+
 def only_loss(forward):
     return lambda i: {"loss": forward(i)["loss"]}
 
@@ -157,7 +167,17 @@ def softmax_xent_layers():
             "--reduction mean",
             SOFT,
             "sign factor=0.25 factor=1.3333333333333333",
-            {"sum": Mistake("setting", SUM_BACKWARD)},
+            {"sum": Mistake("setting", SUM_BACKWARD), "forward-sum": Mistake("forward", SUM_BACKWARD, SUM)},
+        ),
+        (
+            "softmax-xent-none",
+            both,
+            losses_of_rows,
+            losses_of_rows_backward,
+            "--reduction none",
+            SOFT,
+            "sign dout-ignored tail",
+            {"divided-by-rows": Mistake("factor", lambda i, d: {"dx": scale(losses_of_rows_backward(i, d)["dx"], 0.25)})},
         ),
         ("softmax-xent-index", ("softmax-xent",), SUM, SUM_BACKWARD, "", "--t 0,2,1,0", "sign row", COMMON),
         (

@@ -164,7 +164,7 @@ LAYERS = [
             "applied-twice": ("twice", lambda x: sigmoid_slope(sigmoid(x))),
             "slope-of-tanh": ("term", tanh_slope),
         },
-        "sign factor=4 zero dout-ignored row tail stale precision",
+        "sign factor=4 zero dout-ignored row tail stale precision precision-all",
         layers=("sigmoid", "custom"),
         mistakes={
             "as-tanh": Mistake("forward", lambda i, d: {"dx": each(lambda x, g: g * tanh_slope(x), i["x"], d)}, lambda i: each(tanh, i["x"]))
@@ -186,7 +186,7 @@ LAYERS = [
             "not-squared": ("term", lambda x: 1 - tanh(x)),
             "x-for-y": ("term", lambda x: 1 - x * x),
         },
-        "sign zero dout-ignored factor=0.5 column tail accumulated precision",
+        "sign zero dout-ignored factor=0.5 column tail accumulated precision precision-all",
         layers=("tanh", "custom"),
         mistakes={
             "as-sigmoid": Mistake(

@@ -73,7 +73,7 @@ LAYERS = [
         softmax_backward,
         layers=("softmax", "custom"),
         wrong="sign factor=0.25 zero dout-ignored rows-reversed rows-shifted columns-shifted entry row column tail "
-        "accumulated stale stale-first integers precision",
+        "accumulated stale stale-first integers precision precision-all",
         hidden_in_bf16="rows-reversed rows-shifted columns-shifted",
         mistakes={
             "diagonal": Mistake("diagonal", lambda i, d: {"dx": rows(diagonal, softmax(i), d)}),
