@@ -31,6 +31,7 @@ mod train; // training, against NumPy and on real digits
 
 mod article; // the numbers of the source article
 mod chunked; // batches computed in chunks of rows
+mod corpus; // right and wrong programs that judge the gradient check
 mod digits; // handwritten digits through a pipe
 mod docs; // console blocks of README, docs and help
 mod help; // summaries, full help, and what each names

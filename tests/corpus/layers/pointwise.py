@@ -10,7 +10,7 @@ SQRT_HALF = math.sqrt(0.5)
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
-KINKS = "--x 0,1,-1;-0.0,0.5,-2"
+KINKS = "--x 0,0,1,-1;-0.0,0.5,-2,2"
 
 
 def pointwise(name, value, slope, slopes=(), wrong="sign", **more):
