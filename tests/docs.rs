@@ -2,7 +2,7 @@
 
 use crate::support::console;
 use crate::support::console::printed;
-use crate::support::has_program;
+use crate::support::{folder, has_program};
 use nnlayer::layer::LAYERS;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +44,13 @@ fn the_commands_of_the_comparison_print_what_it_shows() {
 fn the_commands_of_the_page_on_checking_print_what_it_shows() {
     if has_program("python3") {
         console::run(&root().join("docs/gradcheck.md"), &root());
+    }
+}
+
+#[test]
+fn the_commands_of_the_tutorial_on_checking_print_what_it_shows() {
+    if has_program("python3") && has_program("cc") {
+        console::run(&root().join("docs/gradcheck-tutorial.md"), folder().path());
     }
 }
 

@@ -27,6 +27,7 @@ mod picture; // drawings of graphs, parsed
 mod program; // the protocol of docs/gradcheck-protocol.md
 mod steps; // worked steps with the numbers filled in
 mod tape; // layers that extend a tape over a pipe
+mod templates; // programs that gradcheck --template prints
 mod train; // training, against NumPy and on real digits
 
 mod article; // the numbers of the source article

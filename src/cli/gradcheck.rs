@@ -12,7 +12,9 @@ use crate::layer;
 use crate::layer::{LAYERS, LayerSpec, Precision};
 use crate::run::check::SEED;
 use crate::run::gradcheck::{Arguments, CUSTOM};
-use crate::run::{Command as Run, gradcheck};
+use crate::run::template::TEMPLATES;
+use crate::run::{Command as Run, gradcheck, template};
+use clap::builder::PossibleValuesParser;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::collections::HashSet;
@@ -20,12 +22,13 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 const HELP: &str = "\
-Example:
+Examples:
+  $ nnlayer gradcheck --template c > affine.c
   $ nnlayer gradcheck --layer tanh --x 0.5,-1
   PASS dx (2): all 2 entries agree with the numerical gradient (maximum error 5.55e-17)
   PASS: dx of tanh is correct
 
-The program reads one request from its standard input and writes one reply, both JSON: docs/gradcheck-protocol.md. \
+The first prints a program to start from. A program reads one request from its standard input and writes one reply, both JSON: docs/gradcheck-protocol.md. \
 Two verdicts are given: its forward pass is compared with nnlayer's, and its gradients with nnlayer's and with \
 numerical gradients of its own forward pass. Exit status: 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE.";
 
@@ -37,8 +40,11 @@ pub(super) fn command(command: Command) -> Command {
     let operands: Vec<Arg> = operands.chain([option("dout", "DOUT", "upstream gradient; random by default")]).collect();
     let settings: Vec<Arg> =
         LAYERS.iter().flat_map(|spec| spec.settings.iter().map(setting)).filter(&mut is_new).collect();
-    let settings = settings.into_iter().map(|setting| setting.hide_short_help(true));
-    let command = command.about("Check the gradients of a layer or a program numerically").args(own_options());
+    let settings: Vec<Arg> = settings.into_iter().map(|setting| setting.hide_short_help(true)).collect();
+    let arguments = operands.iter().chain(&settings).map(|arg| arg.get_id().clone());
+    let template = template_option().conflicts_with_all(arguments);
+    let command = command.about("Check the gradients of a layer or a program numerically");
+    let command = command.args(own_options()).arg(template);
     let command = under("Operands, random by default", operands, command);
     let command = under("Settings of the layer", settings, command);
     under("Options", io_options(), command)
@@ -56,7 +62,7 @@ pub(super) fn command(command: Command) -> Command {
 fn own_options() -> Vec<Arg> {
     vec![
         option("layer", "LAYER", "layer: the name of a layer command, or custom for one that only your program knows")
-            .required(true),
+            .required_unless_present("template"),
         option(
             "shape",
             "NAME=RxC",
@@ -74,6 +80,17 @@ fn own_options() -> Vec<Arg> {
     ]
 }
 
+fn template_option() -> Arg {
+    option("template", "LANG", "print a program to start from: python, numpy, c, cuda, js, rust or go")
+        .long_help(
+            "print a program to start from, in python, numpy, c, cuda, js, rust or go. For affine (default) and softmax it is \
+             complete; for any other --layer, custom too, two functions are to be filled in",
+        )
+        .value_parser(PossibleValuesParser::new(TEMPLATES.iter().map(|template| template.language)))
+        .hide_possible_values(true)
+        .conflicts_with_all(["program", "seed", "precision", "persistent", "timeout", "json", "pretty", "format"])
+}
+
 /// Parses the options.
 pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
     let shapes = matches.get_many::<String>("shape").into_iter().flatten();
@@ -83,10 +100,16 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
     let seconds = |text: &str| text.parse().ok().filter(|seconds: &f64| *seconds > 0.0 && seconds.is_finite());
     let tip = "use a value such as --timeout 60";
     let timeout = value::parse(matches, "timeout", "a positive number of seconds", tip, seconds)?.unwrap_or(10.0);
-    let spec = match text_of(matches, "layer").unwrap_or_default() {
+    // Only a template needs no name.
+    let spec = match text_of(matches, "layer").unwrap_or("affine") {
         CUSTOM => None,
         name => Some(layer::find(name).ok_or_else(|| unknown_layer(name))?),
     };
+    let language = text_of(matches, "template");
+    if let Some(template) = TEMPLATES.iter().find(|template| Some(template.language) == language) {
+        let arguments = template::Arguments { template, layer: spec, shapes };
+        return Ok(Box::new(move |streams| template::run(&arguments, streams)));
+    }
     if let Some(spec) = spec {
         refuse_other_options(spec, matches)?;
     }

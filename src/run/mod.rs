@@ -29,6 +29,7 @@ pub(crate) mod step;
 pub(crate) mod steps;
 pub(crate) mod sum;
 pub(crate) mod tape;
+pub(crate) mod template;
 pub(crate) mod train;
 
 pub use io::Io;

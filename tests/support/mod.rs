@@ -115,12 +115,27 @@ pub fn shell_in(folder: &std::path::Path, line: &str) -> RunOutput {
 /// True if a program that a test needs is on this machine. Its absence skips the test and says so, past the capture of
 /// the test's output; where `CI` is set it is a failure.
 pub fn has_program(name: &str) -> bool {
-    if Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()) {
-        return true;
+    let question = if name == "go" { "version" } else { "--version" };
+    skip_unless(succeeds(name, &[question]), name)
+}
+
+/// A Python that has NumPy: the first on the path, or that of the system, for which its packages are.
+pub fn python_with_numpy() -> Option<&'static str> {
+    let found = ["python3", "/usr/bin/python3"].into_iter().find(|python| succeeds(python, &["-c", "import numpy"]));
+    skip_unless(found.is_some(), "NumPy");
+    found
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+}
+
+fn skip_unless(is_installed: bool, name: &str) -> bool {
+    if !is_installed {
+        assert!(std::env::var_os("CI").is_none(), "{name} is not installed");
+        let _ = writeln!(std::io::stderr(), "skipped what needs {name}, which is not installed");
     }
-    assert!(std::env::var_os("CI").is_none(), "{name} is not installed");
-    let _ = writeln!(std::io::stderr(), "skipped what needs {name}, which is not installed");
-    false
+    is_installed
 }
 
 /// The path of a fixture.
