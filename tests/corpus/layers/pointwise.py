@@ -144,7 +144,7 @@ LAYERS = [
             ),
         },
         cases={
-            "empty": Case("--x ''"),
+            "empty": Case("", shapes="x=0"),
             "one-number": Case("--x -1.5"),
             "small-and-huge": Case("--x 1e-300,-1e-300,1e300,-0.0", ("f64",)),
             "near-5000": Case("--x 5000,-5001,4999;5002,-4998,5003", ("f64", "f32"), wrong="integers sign"),
@@ -172,7 +172,7 @@ LAYERS = [
         cases={
             "saturated": Case("--x 40,-40,0,700,-700", ("f64", "f32")),
             "small-and-huge": Case("--x 1e-300,1e300,-1e300", ("f64",)),
-            "empty": Case("--x ''"),
+            "empty": Case("", shapes="x=0"),
             "nine-digits": Case("", ("f64", "f32"), digits=9),
         },
     ),
@@ -193,7 +193,7 @@ LAYERS = [
                 "forward", lambda i, d: {"dx": each(lambda x, g: g * sigmoid_slope(x), i["x"], d)}, lambda i: each(sigmoid, i["x"])
             )
         },
-        cases={"saturated": Case("--x 1e-9,20,-20,0", ("f64", "f32")), "empty": Case("--x ''")},
+        cases={"saturated": Case("--x 1e-9,20,-20,0", ("f64", "f32")), "empty": Case("", shapes="x=0")},
     ),
     *random_scales("tanh", tanh, tanh_slope),
     pointwise(

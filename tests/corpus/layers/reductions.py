@@ -121,7 +121,9 @@ LAYERS = [
         lambda i: sum_all(i["x"]),
         lambda i, d: {"dx": each(lambda _: d, i["x"])},
         shapes="x=4x3",
-        wrong="sign factor=0.5 zero dout-ignored tail",
+        wrong="sign factor=0.5 zero tail",
+        # The upstream gradient of a single number may be 1, which hides that it is ignored.
+        cases={"dout-2.5": Case("--dout 2.5", wrong="dout-ignored")},
     ),
     Layer(
         "mean",

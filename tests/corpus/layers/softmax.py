@@ -94,6 +94,7 @@ LAYERS = [
             "two-columns": Case("", shapes="x=5x2"),
             "one-column": Case("", shapes="x=4x1"),
             "one-number": Case("", shapes="x=1x1"),
+            "empty": Case("", shapes="x=0x3"),
             "many-columns": Case("", shapes="x=2x17", wrong="tail"),
             "six-digits": Case("", ("f64", "f32"), digits=6),
             "nine-digits": Case("", ("f64", "f32"), digits=9),
