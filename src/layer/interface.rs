@@ -5,7 +5,7 @@ use super::precision::Precision;
 use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::numeric::{DoubleDouble, Exact, Traced};
+use crate::numeric::{Bounded, DoubleDouble, Exact, Traced};
 use ndarray::{ArrayD, Dimension};
 
 /// The input of [`Admit::admit`].
@@ -101,11 +101,19 @@ pub trait Layer<S> {
 
 /// A layer in every scalar.
 pub trait AnyLayer:
-    Admit + Layer<f64> + Layer<f32> + Layer<DoubleDouble> + Layer<Exact> + Layer<Traced> + Send + Sync
+    Admit + Layer<f64> + Layer<f32> + Layer<DoubleDouble> + Layer<Exact> + Layer<Bounded> + Layer<Traced> + Send + Sync
 {
 }
-impl<L: Admit + Layer<f64> + Layer<f32> + Layer<DoubleDouble> + Layer<Exact> + Layer<Traced> + Send + Sync> AnyLayer
-    for L
+impl<L> AnyLayer for L where
+    L: Admit
+        + Layer<f64>
+        + Layer<f32>
+        + Layer<DoubleDouble>
+        + Layer<Exact>
+        + Layer<Bounded>
+        + Layer<Traced>
+        + Send
+        + Sync
 {
 }
 

@@ -1,16 +1,20 @@
 //! The numbers that formulas are written in: [`Scalar`] and what implements it. f64 and f32 compute, [`DoubleDouble`] takes
-//! numerical derivatives, [`Exact`] rounds correctly, and [`Traced`] records the operations for graphs and worked steps.
+//! numerical derivatives, [`Exact`] rounds correctly, [`Bounded`] bounds rounding errors, and [`Traced`] records the operations for graphs and worked steps.
 
+mod bounded;
 mod double_double;
 pub mod exact;
 mod float32;
 pub(crate) mod float64;
+mod float_type;
 mod scalar;
 mod superaccumulator;
 pub mod traced;
 
+pub use bounded::{Arithmetic, Bounded, ErrorBound};
 pub use double_double::DoubleDouble;
 pub use exact::Exact;
+pub use float_type::FloatType;
 pub use scalar::Scalar;
 pub use superaccumulator::Superaccumulator;
 pub use traced::Traced;

@@ -2,6 +2,7 @@
 
 pub mod activations;
 mod array_ops;
+mod bounded;
 mod double_double;
 mod exact;
 mod float32;

@@ -1,0 +1,247 @@
+//! Numbers with a bound on their rounding error.
+//!
+//! Running error analysis: next to each number stands a bound, to first order, of the error that a program makes that computes the
+//! same formula in a floating-point type (N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., section 3.3).
+//! Where a formula has a more exact form than the textbook's, the bound is that of the textbook's form, so that both are within it.
+
+use super::float_type::FloatType;
+use super::scalar::Scalar;
+use std::cmp::Ordering;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+/// Unit roundoffs by which a program's exp, log and tanh may be off: libraries for GPUs allow a few units in the last place.
+const FUNCTION_ROUNDINGS: f64 = 4.0;
+
+/// The arithmetic of a program.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Arithmetic {
+    /// The type of inputs, intermediate numbers and results.
+    pub float_type: FloatType,
+    /// The type that sums are accumulated in.
+    pub accumulator: FloatType,
+}
+
+/// A bound of an error, as coefficients of what it depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ErrorBound {
+    /// Coefficient of the type's unit roundoff.
+    roundings: f64,
+    /// Coefficient of the accumulator's unit roundoff.
+    accumulations: f64,
+    /// Coefficient of the type's smallest normal number, by which numbers that underflow are off.
+    underflows: f64,
+}
+
+impl ErrorBound {
+    /// Returns the bound in an arithmetic.
+    pub fn in_arithmetic(self, arithmetic: Arithmetic) -> f64 {
+        self.roundings * arithmetic.float_type.unit_roundoff()
+            + self.accumulations * arithmetic.accumulator.unit_roundoff()
+            + self.underflows * arithmetic.float_type.smallest_normal()
+    }
+
+    fn scaled(self, factor: f64) -> ErrorBound {
+        // A factor of 0 removes even an infinite error.
+        let scale =
+            |coefficient: f64| if factor == 0.0 || coefficient == 0.0 { 0.0 } else { coefficient * factor.abs() };
+        ErrorBound {
+            roundings: scale(self.roundings),
+            accumulations: scale(self.accumulations),
+            underflows: scale(self.underflows),
+        }
+    }
+
+    fn plus(self, other: ErrorBound) -> ErrorBound {
+        ErrorBound {
+            roundings: self.roundings + other.roundings,
+            accumulations: self.accumulations + other.accumulations,
+            underflows: self.underflows + other.underflows,
+        }
+    }
+}
+
+/// A number with a bound on its rounding error. Compared by its value.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounded {
+    value: f64,
+    error: ErrorBound,
+}
+
+impl Bounded {
+    /// Returns an input, which is rounded if the type does not hold it.
+    pub fn input(value: f64, float_type: FloatType) -> Bounded {
+        if float_type.holds(value) { Bounded::exact(value) } else { Bounded::exact(value).rounded(1.0) }
+    }
+
+    /// Returns the bound of the number's error.
+    pub fn error(self) -> ErrorBound {
+        self.error
+    }
+
+    fn exact(value: f64) -> Bounded {
+        Bounded { value, error: ErrorBound::default() }
+    }
+
+    /// Returns a number with the error of `units` roundings more.
+    fn rounded(mut self, units: f64) -> Bounded {
+        self.error.roundings += units * self.value.abs();
+        self
+    }
+
+    /// Returns a function's value, given its derivative.
+    fn function(self, value: f64, derivative: f64) -> Bounded {
+        let mut result = Bounded { value, error: self.error.scaled(derivative) }.rounded(FUNCTION_ROUNDINGS);
+        result.error.underflows += 1.0;
+        result
+    }
+}
+
+impl Add for Bounded {
+    type Output = Bounded;
+    fn add(self, other: Bounded) -> Bounded {
+        Bounded { value: self.value + other.value, error: self.error.plus(other.error) }.rounded(1.0)
+    }
+}
+
+impl Sub for Bounded {
+    type Output = Bounded;
+    fn sub(self, other: Bounded) -> Bounded {
+        self + -other
+    }
+}
+
+impl Mul for Bounded {
+    type Output = Bounded;
+    fn mul(self, other: Bounded) -> Bounded {
+        let error = self.error.scaled(other.value).plus(other.error.scaled(self.value));
+        let mut product = Bounded { value: self.value * other.value, error };
+        // A product by 0, 1 or −1 is exact.
+        if ![self.value, other.value].iter().any(|factor| *factor == 0.0 || factor.abs() == 1.0) {
+            product = product.rounded(1.0);
+            product.error.underflows += 1.0;
+        }
+        product
+    }
+}
+
+impl Div for Bounded {
+    type Output = Bounded;
+    fn div(self, other: Bounded) -> Bounded {
+        let value = self.value / other.value;
+        let error = self.error.plus(other.error.scaled(value)).scaled(1.0 / other.value);
+        let mut quotient = Bounded { value, error };
+        if self.value != 0.0 && other.value.abs() != 1.0 {
+            // A quotient may be computed as a product by the reciprocal.
+            quotient = quotient.rounded(2.0);
+            quotient.error.underflows += 1.0;
+        }
+        quotient
+    }
+}
+
+impl Neg for Bounded {
+    type Output = Bounded;
+    fn neg(self) -> Bounded {
+        Bounded { value: -self.value, error: self.error }
+    }
+}
+
+impl PartialEq for Bounded {
+    fn eq(&self, other: &Bounded) -> bool {
+        self.value == other.value
+    }
+}
+
+impl PartialOrd for Bounded {
+    fn partial_cmp(&self, other: &Bounded) -> Option<Ordering> {
+        self.value.partial_cmp(&other.value)
+    }
+}
+
+impl Scalar for Bounded {
+    /// Returns a constant of a formula, which is rounded unless every type holds it.
+    fn from_f64(value: f64) -> Self {
+        let is_exact = FloatType::ALL.into_iter().all(|float_type| float_type.holds(value));
+        if is_exact { Bounded::exact(value) } else { Bounded::exact(value).rounded(1.0) }
+    }
+    fn to_f64(self) -> f64 {
+        self.value
+    }
+    fn exp(self) -> Self {
+        let value = Scalar::exp(self.value);
+        self.function(value, value)
+    }
+    fn ln(self) -> Self {
+        self.function(Scalar::ln(self.value), 1.0 / self.value)
+    }
+    /// As log(1 + x), where the sum is rounded.
+    fn ln_1p(self) -> Self {
+        let sum = Bounded::exact(1.0) + self;
+        sum.function(Scalar::ln_1p(self.value), 1.0 / sum.value)
+    }
+    /// As (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ), whose numerator cancels near 0.
+    fn tanh(self) -> Self {
+        let value = Scalar::tanh(self.value);
+        let mut result = self.function(value, 1.0 - value * value);
+        result.error.roundings += FUNCTION_ROUNDINGS;
+        result
+    }
+    /// In any order: each of the additions is off by at most a rounding of the sum of magnitudes.
+    fn sum(terms: impl Iterator<Item = Self>) -> Self {
+        let (mut sum, mut magnitude, mut count) = (Bounded::exact(0.0), 0.0, 0.0);
+        for term in terms {
+            sum = Bounded { value: sum.value + term.value, error: sum.error.plus(term.error) };
+            magnitude += term.value.abs();
+            count += 1.0;
+        }
+        if count > 1.0 {
+            sum.error.accumulations += (count - 1.0) * magnitude;
+            sum = sum.rounded(1.0);
+        }
+        sum
+    }
+    /// Returns the stable form's value with the larger of both errors. What underflows in the textbook's form is no excuse where
+    /// the stable form has a value.
+    fn stable_or_textbook(stable: impl FnOnce() -> Self, textbook: impl FnOnce() -> Self) -> Self {
+        let (mut stable, textbook) = (stable(), textbook());
+        stable.error.roundings = stable.error.roundings.max(textbook.error.roundings);
+        stable.error.accumulations = stable.error.accumulations.max(textbook.error.accumulations);
+        stable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SINGLE: Arithmetic = Arithmetic { float_type: FloatType::F32, accumulator: FloatType::F32 };
+
+    proptest! {
+        /// The same formulas in single precision are within the bound.
+        #[test]
+        fn a_formula_in_single_precision_is_within_its_bound(x in prop::collection::vec(-20.0..20.0f32, 1..30), a in -8.0..8.0f32) {
+            fn formula<S: Scalar>(x: &[S], a: S) -> S {
+                let total = S::sum(x.iter().map(|&x| x * a));
+                let ratio = total / (S::one() + (total * total));
+                (ratio - a).exp() * S::tanh(total) - (S::one() + a * a).ln()
+            }
+            let single = formula::<f32>(&x, a);
+            let wide: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+            let exact = formula::<f64>(&wide, f64::from(a));
+            let bounded: Vec<Bounded> = wide.iter().map(|&x| Bounded::input(x, FloatType::F32)).collect();
+            let bound = formula(&bounded, Bounded::input(f64::from(a), FloatType::F32)).error().in_arithmetic(SINGLE);
+            prop_assert!((f64::from(single) - exact).abs() <= bound, "{} {} {}", single, exact, bound);
+        }
+    }
+
+    #[test]
+    fn the_bound_of_a_cancellation_is_that_of_its_operands() {
+        let y = Bounded::input(0.1, FloatType::F64) / Bounded::exact(0.3);
+        let difference = y - Bounded::exact(1.0 / 3.0);
+        let bound =
+            difference.error().in_arithmetic(Arithmetic { float_type: FloatType::F64, accumulator: FloatType::F64 });
+        assert!(difference.to_f64().abs() < 1e-16 && (0.5e-16..5e-16).contains(&bound), "{bound}");
+        assert_eq!((y * Bounded::exact(0.0)).error(), ErrorBound::default());
+    }
+}
