@@ -72,7 +72,7 @@ fn check_programs(name: &str, settings: &Settings, points: &[Point]) {
     for command in commands(&name.replace('-', "_"), folder.path()) {
         for lifetime in [ProcessLifetime::PerRequest, ProcessLifetime::Persistent] {
             let what = format!("{command:?} {lifetime:?}");
-            let mut program = Program::new(&command, name, settings, lifetime, Duration::from_secs(60), Precision::F64);
+            let mut program = Program::new(&command, name, settings, lifetime, Duration::from_secs(60));
             for _ in 0..2 {
                 let replies = program.evaluate(points).unwrap_or_else(|error| panic!("{what}: {error:?}"));
                 for (reply, point) in replies.iter().zip(points) {
@@ -143,14 +143,7 @@ fn the_wrong_program_is_wrong_in_one_gradient_only() {
     }
     let command = ["python3".into(), example("affine_wrong.py").into()];
     let settings = Settings::default();
-    let mut program = Program::new(
-        &command,
-        "affine",
-        &settings,
-        ProcessLifetime::PerRequest,
-        Duration::from_secs(60),
-        Precision::F64,
-    );
+    let mut program = Program::new(&command, "affine", &settings, ProcessLifetime::PerRequest, Duration::from_secs(60));
     let point = point(
         &[
             (Name::X, array![[1.0], [2.0]].into_dyn()),

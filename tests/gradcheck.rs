@@ -12,6 +12,7 @@ use nnlayer::core::rng::SplitMix64;
 use nnlayer::core::tensors::Tensors;
 use nnlayer::layer;
 use nnlayer::layer::{AnyLayer, LAYERS, Precision, Settings};
+use nnlayer::numeric::FloatType;
 use std::fmt::Write;
 
 mod mistakes;
@@ -31,14 +32,10 @@ impl Implementation for PlantedProgram<'_> {
             if point.dout.is_some() {
                 (self.plant)(point, &mut evaluation);
             }
-            let round = |v: &f64| check::round_to(*v, self.precision);
+            let round = |v: &f64| self.precision.float_type().round(*v);
             Evaluation { outputs: evaluation.outputs.map(round), gradients: evaluation.gradients.map(round) }
         };
         Ok(points.iter().map(evaluate).collect())
-    }
-
-    fn precision(&self) -> Precision {
-        self.precision
     }
 }
 
@@ -65,7 +62,7 @@ fn case(command: &str, options: &str, precision: Precision, seed: u64) -> (Case,
     let layer = (spec.build)(&settings).unwrap();
     let shape = layer.output_shape(&operands);
     let dout = if shape.is_empty() { None } else { Some(inputs::draw_numbers(&shape, &mut rng)) };
-    (Case::new(spec, &settings, &operands, dout.as_ref(), precision).unwrap(), layer)
+    (Case::new(spec, &settings, &operands, dout.as_ref(), precision.float_type()).unwrap(), layer)
 }
 
 fn check_planted(
@@ -76,7 +73,7 @@ fn check_planted(
 ) -> CheckReport {
     let (case, layer) = case(command, options, precision, 1);
     let mut program = PlantedProgram { layer: layer.as_ref(), precision, plant };
-    check::check(&mut program, &case, &CheckOptions::new(&case, 1, false)).unwrap()
+    check::check(&mut program, &case, &CheckOptions::program(&case, 1, Some(precision.float_type()))).unwrap()
 }
 
 /// Right implementations: every layer, its settings, and shapes of every rank.
@@ -157,7 +154,8 @@ fn every_right_layer_passes_in_both_precisions() {
             let as_program = check_planted(layer, options, precision, &|_, _| {});
             let (case, built) = case(layer, options, precision, 1);
             let mut builtin = BuiltinLayer { layer: built.as_ref(), precision };
-            let as_builtin = check::check(&mut builtin, &case, &CheckOptions::new(&case, 1, true)).unwrap();
+            let as_builtin =
+                check::check(&mut builtin, &case, &CheckOptions::own(&case, 1, precision.float_type())).unwrap();
             for (report, role) in [(as_program, "as a program"), (as_builtin, "as a builtin layer")] {
                 if report.verdict() != Verdict::Pass {
                     let _ = writeln!(failed, "{layer} {options} ({name}) {role}\n  {}", outline(&report));
@@ -178,7 +176,12 @@ fn no_right_program_fails_against_numerical_gradients_alone_whatever_is_drawn() 
                 case.reference = None;
                 case.targets.retain(|target| target.surrogate.is_none());
                 let mut program = PlantedProgram { layer: layer.as_ref(), precision, plant: &|_, _| {} };
-                let report = check::check(&mut program, &case, &CheckOptions::new(&case, seed, false)).unwrap();
+                let report = check::check(
+                    &mut program,
+                    &case,
+                    &CheckOptions::program(&case, seed, Some(precision.float_type())),
+                )
+                .unwrap();
                 if report.verdict() == Verdict::Fail {
                     let _ = writeln!(failed, "{command} {options} ({name}), seed {seed}\n  {}", outline(&report));
                 }
@@ -246,10 +249,6 @@ impl Implementation for QuantisedProgram<'_> {
         evaluations.iter_mut().for_each(|evaluation| evaluation.outputs = evaluation.outputs.map(quantise));
         Ok(evaluations)
     }
-
-    fn precision(&self) -> Precision {
-        self.program.precision
-    }
 }
 
 #[test]
@@ -263,7 +262,9 @@ fn no_right_program_with_quantised_outputs_fails_against_numerical_gradients() {
                 case.reference = None;
                 let program = PlantedProgram { layer: layer.as_ref(), precision: Precision::F64, plant: &|_, _| {} };
                 let mut quantised = QuantisedProgram { program, steps };
-                let report = check::check(&mut quantised, &case, &CheckOptions::new(&case, seed, false)).unwrap();
+                let report =
+                    check::check(&mut quantised, &case, &CheckOptions::program(&case, seed, Some(FloatType::F64)))
+                        .unwrap();
                 if report.verdict() == Verdict::Fail {
                     let _ = writeln!(failed, "{command} in steps of 1/{steps}, seed {seed}: {}", outline(&report));
                 }

@@ -7,7 +7,7 @@ use nnlayer::check::{Evaluation, Implementation, Point};
 use nnlayer::core::error::{Code, Error};
 use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
-use nnlayer::layer::{Precision, Settings, Value};
+use nnlayer::layer::{Settings, Value};
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const SHORT_TIMEOUT: Duration = Duration::from_millis(300);
 
 fn program(command: &[&str], lifetime: ProcessLifetime, timeout: Duration) -> Program {
     let command: Vec<OsString> = command.iter().map(OsString::from).collect();
-    Program::new(&command, "affine", &Settings::default(), lifetime, timeout, Precision::F64)
+    Program::new(&command, "affine", &Settings::default(), lifetime, timeout)
 }
 
 fn sh(script: &str) -> Program {
@@ -58,9 +58,7 @@ fn a_request_contains_exact_numbers() {
     let script =
         format!("cat > '{}'; echo '{{\"points\":[{{\"outputs\":{{}}}},{{\"outputs\":{{}}}}]}}'", request.display());
     let command = ["sh", "-c", &script].map(OsString::from);
-    let mut program =
-        Program::new(&command, "affine", &settings, ProcessLifetime::PerRequest, LONG_TIMEOUT, Precision::F32);
-    assert_eq!(program.precision(), Precision::F32);
+    let mut program = Program::new(&command, "affine", &settings, ProcessLifetime::PerRequest, LONG_TIMEOUT);
     let points = [
         Point {
             operands: Tensors::new()

@@ -1,13 +1,14 @@
 //! The case of a check: operands, upstream gradient, and the function that each gradient is the derivative of.
 
-use super::arrays::max_abs;
-use super::precision::round_to;
+use super::implementation::Point;
+use super::inputs;
 use crate::core::error::{Code, Error, format_shape};
 use crate::core::name::Name;
+use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
 use crate::layer;
 use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Settings};
-use crate::numeric::{DoubleDouble, Scalar};
+use crate::numeric::{DoubleDouble, FloatType, Scalar};
 use ndarray::{ArrayD, IxDyn};
 
 /// The layer, or chain of layers, of nnlayer that an implementation is compared with.
@@ -40,9 +41,6 @@ pub struct Case {
     pub targets: Vec<GradientTarget>,
     /// The reference, for a layer that nnlayer knows.
     pub reference: Option<Reference>,
-    /// Magnitude of the terms whose difference is the gradient of a loss: |dout| times the largest class weight over the
-    /// divisor. 0 for other layers.
-    pub cancellation_scale: f64,
 }
 
 /// A gradient to check, and the function that it is the derivative of.
@@ -78,6 +76,12 @@ impl GradientTarget {
         let broadcast = is_broadcast.then(|| ArrayD::from_elem(gradient.raw_dim(), value[[]]));
         GradientTarget { name, operand, broadcast, surrogate: None }
     }
+
+    /// Returns the shape of the gradient, given the right one if it is known.
+    pub(super) fn shape(&self, case: &Case, right: Option<&ArrayD<f64>>) -> Vec<usize> {
+        let like = right.or(self.broadcast.as_ref()).or_else(|| case.operands.get(&self.operand));
+        like.map(|value| value.shape().to_vec()).unwrap_or_default()
+    }
 }
 
 impl Case {
@@ -87,24 +91,20 @@ impl Case {
         settings: &Settings,
         operands: &Tensors<f64>,
         dout: Option<&ArrayD<f64>>,
-        precision: Precision,
+        float_type: FloatType,
     ) -> Result<Case, Error> {
         let layer = (spec.build)(settings)?;
-        let operands = operands.map(|&v| round_to(v, precision));
+        let operands = operands.map(|&v| float_type.round(v));
         let exact = |_: &Name| f64::EPSILON / 2.0;
         layer.admit(&Given { at: &operands, rounding: &exact, x_was_y: false })?;
         let output_shape = layer.output_shape(&operands);
         let dout = match dout {
-            Some(dout) if dout.shape() == output_shape => dout.map(|&v| round_to(v, precision)),
+            Some(dout) if dout.shape() == output_shape => dout.map(|&v| float_type.round(v)),
             Some(dout) if dout.ndim() == 0 => return Err(scalar_dout_error(dout[[]])),
             Some(dout) => return Err(dout_shape_error(&spec.output, &output_shape, dout.shape())),
             None => ArrayD::from_elem(IxDyn(&output_shape), 1.0),
         };
         let outcome = layer::compute(layer.as_ref(), &operands, Some(&dout), Precision::F64);
-        let divisor = outcome.results.get(&Name::DIVISOR).map_or(1.0, |divisor| divisor[[]]);
-        let weight = operands.get(&Name::WEIGHT).map_or(1.0, |weight| max_abs(weight).max(1.0));
-        let is_divided_loss = spec.is_loss() && divisor != 0.0;
-        let cancellation_scale = if is_divided_loss { max_abs(&dout) * weight / divisor.abs() } else { 0.0 };
         let mut targets = Vec::new();
         for (name, gradient) in outcome.gradients.iter() {
             let Some(operand) = name.operand() else { continue };
@@ -115,7 +115,7 @@ impl Case {
         }
         let config = Some(LayerConfig { spec, settings: settings.clone() });
         let reference = Some(Reference { name: spec.name, layer, config });
-        Ok(Case { operands, dout, output: spec.output.clone(), targets, reference, cancellation_scale })
+        Ok(Case { operands, dout, output: spec.output.clone(), targets, reference })
     }
 
     /// Returns a case for a layer that nnlayer does not know, with the gradients that its program returns.
@@ -126,8 +126,30 @@ impl Case {
             Some(GradientTarget { name: name.clone(), operand, broadcast: None, surrogate: None })
         };
         let targets = gradients.iter().filter_map(target).collect();
-        let cancellation_scale = if dout.ndim() == 0 { dout[[]].abs() } else { 0.0 };
-        Case { operands, dout, output, targets, reference: None, cancellation_scale }
+        Case { operands, dout, output, targets, reference: None }
+    }
+
+    /// Returns the layer's command, or `custom`.
+    pub fn layer_name(&self) -> &'static str {
+        self.reference.as_ref().map_or("custom", |reference| reference.name)
+    }
+
+    /// Returns another point, at which a program is asked between two calls at the point of the case: other values and, for a layer
+    /// of the registry, a row more. `None` if the layer refuses it.
+    pub(super) fn other_point(&self, float_type: FloatType, rng: &mut SplitMix64) -> Option<Point> {
+        let Some(config) = self.reference.as_ref().and_then(|reference| reference.config.as_ref()) else {
+            // Whole numbers may be class indices.
+            let mut change =
+                |&v: &f64| if v.fract() == 0.0 { v } else { float_type.round(v * (1.0 + rng.dyadic() / 8.0)) };
+            return Some(Point { operands: self.operands.map(&mut change), dout: Some(self.dout.map(change)) });
+        };
+        let shapes = inputs::with_another_row(config.spec, &self.operands);
+        let operands = inputs::draw_operands(config.spec, &config.settings, &Tensors::new(), &shapes, rng).ok()?;
+        let operands = operands.map(|&v| float_type.round(v));
+        let layer = (config.spec.build)(&config.settings).ok()?;
+        layer.admit(&Given { at: &operands, rounding: &|_| f64::EPSILON / 2.0, x_was_y: false }).ok()?;
+        let shape = layer.output_shape(&operands);
+        Some(Point { dout: Some(inputs::draw_numbers(&shape, rng)), operands })
     }
 
     /// Returns the number of rows and of columns of the first operand.

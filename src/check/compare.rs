@@ -51,7 +51,8 @@ impl Tolerance {
         (a - b).abs() <= self.allowed(b) || is_near
     }
 
-    fn allowed(&self, b: f64) -> f64 {
+    /// Returns the largest accepted error of a value whose right value is b.
+    pub(super) fn allowed(&self, b: f64) -> f64 {
         self.atol + self.rtol * b.abs()
     }
 

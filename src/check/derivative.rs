@@ -151,7 +151,7 @@ impl<'a> Derivative<'a> {
     pub fn one_sided(&mut self, direction: &Direction) -> Result<[Estimate; 2], Error> {
         let mut best = [Estimate::NONE; 2];
         let sequence = self.function.step_sequence();
-        let base = Sample { outputs: self.base.clone(), length: DoubleDouble::zero() };
+        let base = Sample { outputs: self.base.clone(), length: DoubleDouble::zero(), changes: Vec::new() };
         for size in SIZES {
             for (side, best) in [-1.0, 1.0].into_iter().zip(&mut best) {
                 let steps: Vec<Step<'_>> = sequence

@@ -6,13 +6,18 @@ use super::derivative::{Derivative, Direction};
 use super::extrapolation::Estimate;
 use super::finding::{EntryCheck, Finding, Verdict};
 use crate::core::error::{Error, format_index};
-use crate::numeric::Scalar;
+use crate::numeric::{FloatType, Scalar};
 use ndarray::{ArrayD, Axis};
 
 /// Number of kinks after which no more are looked for.
 const MAX_KINKS: usize = 1000;
 /// Number of kinks that the report names.
 const SHOWN_KINKS: usize = 5;
+
+/// Returns the relative error that a gradient may have: 1e-10, or 1e-4 in single precision.
+pub(super) fn relative_tolerance(float_type: FloatType) -> f64 {
+    if float_type == FloatType::F64 { 1e-10 } else { 1e-4 }
+}
 
 /// A gradient whose entries are compared with numerical derivatives along directions.
 pub(super) struct GradientEntries<'a> {

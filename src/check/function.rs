@@ -1,12 +1,11 @@
 //! Functions to differentiate: layers of nnlayer in double-double, and implementations in their own precision.
 
 use super::implementation::{Implementation, Point};
-use super::precision::{round_to, unit_roundoff};
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::layer::{Layer, Precision};
-use crate::numeric::{DoubleDouble, Scalar};
+use crate::layer::Layer;
+use crate::numeric::{DoubleDouble, FloatType, Scalar};
 use ndarray::ArrayD;
 
 /// A step along a direction: entries of one operand change by their weight times the length.
@@ -25,8 +24,10 @@ pub struct Step<'a> {
 pub struct Sample {
     /// The outputs, flat.
     pub outputs: Vec<DoubleDouble>,
-    /// The length of the step, as far as the operand's precision allowed it.
+    /// The length of the step, as far as the operand's type allowed it.
     pub length: DoubleDouble,
+    /// Flat index and change of each entry, as rounded to the operand's type.
+    pub changes: Vec<(usize, DoubleDouble)>,
 }
 
 /// A function of named arrays.
@@ -88,7 +89,7 @@ impl Function for LayerFunction<'_> {
             let forward = self.layer.forward(&operands);
             (self.on_forward)();
             let outputs = forward.results.get(&self.output).map(|value| value.iter().copied().collect());
-            Sample { outputs: outputs.unwrap_or_default(), length }
+            Sample { outputs: outputs.unwrap_or_default(), length, changes: Vec::new() }
         });
         Ok(samples.collect())
     }
@@ -110,26 +111,27 @@ pub struct ImplementationFunction<'a> {
     pub operands: &'a Tensors<f64>,
     /// The output that is differentiated.
     pub output: Name,
+    /// The type that the implementation computes in.
+    pub float_type: FloatType,
     /// Called after each forward pass.
     pub on_forward: &'a dyn Fn(),
 }
 
 impl Function for ImplementationFunction<'_> {
     fn evaluate(&mut self, steps: &[Step<'_>]) -> Result<Vec<Sample>, Error> {
-        let precision = self.implementation.precision();
-        let (points, lengths): (Vec<Point>, Vec<DoubleDouble>) =
-            steps.iter().map(|step| apply_step(self.operands, step, precision)).unzip();
+        let (points, changes): (Vec<Point>, Vec<(DoubleDouble, Changes)>) =
+            steps.iter().map(|step| apply_step(self.operands, step, self.float_type)).unzip();
         let evaluations = self.implementation.evaluate(&points)?;
         points.iter().for_each(|_| (self.on_forward)());
-        let samples = evaluations.iter().zip(lengths).map(|(evaluation, length)| {
+        let samples = evaluations.iter().zip(changes).map(|(evaluation, (length, changes))| {
             let outputs = evaluation.outputs.get(&self.output).map(|value| value.iter().copied());
-            Sample { outputs: outputs.into_iter().flatten().map(DoubleDouble::from_f64).collect(), length }
+            Sample { outputs: outputs.into_iter().flatten().map(DoubleDouble::from_f64).collect(), length, changes }
         });
         Ok(samples.collect())
     }
 
     fn unit_roundoff(&self) -> f64 {
-        unit_roundoff(self.implementation.precision())
+        self.float_type.unit_roundoff()
     }
 
     fn step_sequence(&self) -> StepSequence {
@@ -137,20 +139,24 @@ impl Function for ImplementationFunction<'_> {
     }
 }
 
-/// Returns the point after a step, rounded to a precision, and the rounded length of the step.
-fn apply_step(operands: &Tensors<f64>, step: &Step<'_>, precision: Precision) -> (Point, DoubleDouble) {
+/// Flat index and change of each entry.
+type Changes = Vec<(usize, DoubleDouble)>;
+
+/// Returns the point after a step, rounded to a type, with the length of the step and the changes as rounded.
+fn apply_step(operands: &Tensors<f64>, step: &Step<'_>, float_type: FloatType) -> (Point, (DoubleDouble, Changes)) {
     let mut operands = operands.clone();
-    let mut length = DoubleDouble::from_f64(step.length);
+    let (mut length, mut changes) = (DoubleDouble::from_f64(step.length), Vec::with_capacity(step.entries.len()));
     if let Some(values) = operands.get_mut(step.operand).and_then(ArrayD::as_slice_mut) {
         for &(entry, weight) in step.entries {
             let before = values[entry];
-            let after = round_to(before + weight * step.length, precision);
+            let after = float_type.round(before + weight * step.length);
+            let change = DoubleDouble::from_f64(after) - DoubleDouble::from_f64(before);
             if step.entries.len() == 1 {
-                let change = DoubleDouble::from_f64(after) - DoubleDouble::from_f64(before);
                 length = change / DoubleDouble::from_f64(weight);
             }
+            changes.push((entry, change));
             values[entry] = after;
         }
     }
-    (Point { operands, dout: None }, length)
+    (Point { operands, dout: None }, (length, changes))
 }

@@ -124,6 +124,20 @@ pub fn draw_operands(
     Ok(operands)
 }
 
+/// Returns the shapes of a layer's operands for a batch with a row more.
+pub(super) fn with_another_row(spec: &LayerSpec, operands: &Tensors<f64>) -> Vec<NamedShape> {
+    let is_batch = |slot: &Slot| slot.shape.starts_with("(N") || slot.role == Role::Target;
+    let rank = first_shape(operands).len();
+    let shape = |slot: &Slot| {
+        let mut shape = operands.get(&slot.name)?.shape().to_vec();
+        if let (true, true, Some(rows)) = (rank == 2, is_batch(slot), shape.first_mut()) {
+            *rows += 1;
+        }
+        Some((slot.name.clone(), shape))
+    };
+    spec.slots.iter().filter_map(shape).collect()
+}
+
 fn first_shape(operands: &Tensors<f64>) -> Vec<usize> {
     operands.iter().next().map(|(_, first)| first.shape().to_vec()).unwrap_or_default()
 }

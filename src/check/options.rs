@@ -1,14 +1,22 @@
 //! Options of a check, and how many entries fit its time budget.
 
 use super::case::{Case, GradientTarget};
+use super::compare::Tolerance;
+use crate::numeric::FloatType;
 
 /// Options of a check.
 #[derive(Clone, Copy)]
 pub struct CheckOptions<'a> {
-    /// Seed of perturbations, sampled entries and random directions.
+    /// Seed of sampled entries, random directions and further points.
     pub seed: u64,
     /// True to differentiate the reference's forward pass in double-double, false for the implementation's own.
     pub differentiates_reference: bool,
+    /// The type that the implementation computes in; `None` to find it from the results.
+    pub float_type: Option<FloatType>,
+    /// The type that sums are accumulated in; that of the implementation if `None`.
+    pub accumulator: Option<FloatType>,
+    /// The tolerance in place of the bound of rounding errors.
+    pub tolerance: Option<Tolerance>,
     /// Number of entries per gradient up to which each is checked; of more, a sample is.
     pub max_entries: usize,
     /// Number of random directions to check if entries are sampled.
@@ -18,17 +26,29 @@ pub struct CheckOptions<'a> {
 }
 
 impl CheckOptions<'_> {
-    /// Number of points that differ from the checked one by rounding errors only.
-    pub(super) const PERTURBATIONS: usize = 4;
     /// Number of multiplications that take a few seconds in double-double.
     const MULTIPLICATION_BUDGET: usize = 200_000_000;
 
-    /// Returns options under which the check takes a few seconds at most.
-    pub fn new(case: &Case, seed: u64, differentiates_reference: bool) -> CheckOptions<'static> {
+    /// Returns options to check nnlayer's own layer or records of it, so that the check takes a few seconds at most.
+    pub fn own(case: &Case, seed: u64, float_type: FloatType) -> CheckOptions<'static> {
+        let options = CheckOptions::program(case, seed, Some(float_type));
+        CheckOptions { differentiates_reference: true, ..options }
+    }
+
+    /// Returns options to check a program.
+    pub fn program(case: &Case, seed: u64, float_type: Option<FloatType>) -> CheckOptions<'static> {
         let per_entry = CheckOptions::forward_cost(case).saturating_mul(8 * case.targets.len().max(1));
         let max_entries = (CheckOptions::MULTIPLICATION_BUDGET / per_entry.max(1)).clamp(4, 5000);
-        let directions = max_entries.clamp(2, 6);
-        CheckOptions { seed, differentiates_reference, max_entries, directions, on_forward: &|| {} }
+        CheckOptions {
+            seed,
+            differentiates_reference: false,
+            float_type,
+            accumulator: None,
+            tolerance: None,
+            max_entries,
+            directions: max_entries.clamp(2, 6),
+            on_forward: &|| {},
+        }
     }
 
     /// Returns about how many multiplications a forward pass takes: each input times each output of its row, or one

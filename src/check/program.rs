@@ -5,7 +5,7 @@ use super::implementation::{Evaluation, Implementation, Point};
 use crate::core::error::{Code, Error, sanitize};
 use crate::core::signals;
 use crate::format::json;
-use crate::layer::{Precision, Settings, Value};
+use crate::layer::{Settings, Value};
 use serde_json::json;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -26,7 +26,6 @@ pub struct Program {
     request_head: String,
     lifetime: ProcessLifetime,
     timeout: Duration,
-    precision: Precision,
     /// The running process, if it is persistent.
     process: Option<ChildProcess>,
 }
@@ -40,14 +39,13 @@ impl Program {
         settings: &Settings,
         lifetime: ProcessLifetime,
         timeout: Duration,
-        precision: Precision,
     ) -> Program {
         let settings: serde_json::Map<String, serde_json::Value> =
             settings.iter().map(|(name, value)| (name.to_owned(), setting_json(value))).collect();
         let (layer, settings) = (json!(layer), json!(settings));
         let request_head =
             format!(r#"{{"nnlayer":{PROTOCOL_VERSION},"layer":{layer},"settings":{settings},"points":["#);
-        Program { command: command.to_vec(), request_head, lifetime, timeout, precision, process: None }
+        Program { command: command.to_vec(), request_head, lifetime, timeout, process: None }
     }
 
     /// Returns the command as it was typed, by which messages name the program.
@@ -113,10 +111,6 @@ impl Implementation for Program {
         })?;
         let reply = self.exchange(request).map_err(|error| error.with_origin(&label))?;
         reply::parse(&reply, points, &label)
-    }
-
-    fn precision(&self) -> Precision {
-        self.precision
     }
 }
 

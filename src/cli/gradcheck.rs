@@ -4,12 +4,14 @@ use super::args::{self, choice, flag, flag_of, keep_indented_lines, option, text
 use super::layer::{operand, setting, settings};
 use super::request::{check_form, check_format, io_options};
 use super::value;
+use crate::check::compare::Tolerance;
 use crate::check::inputs;
 use crate::check::program::ProcessLifetime;
 use crate::core::error::{Code, Error, edit_distance};
 use crate::core::name::Name;
 use crate::layer;
-use crate::layer::{LAYERS, LayerSpec, Precision};
+use crate::layer::{LAYERS, LayerSpec};
+use crate::numeric::FloatType;
 use crate::run::check::SEED;
 use crate::run::gradcheck::{Arguments, CUSTOM};
 use crate::run::template::TEMPLATES;
@@ -31,6 +33,8 @@ Examples:
 The first prints a program to start from. A program reads one request from its standard input and writes one reply, both JSON: docs/gradcheck-protocol.md. \
 Two verdicts are given: its forward pass is compared with nnlayer's, and its gradients with nnlayer's and with \
 numerical gradients of its own forward pass. Exit status: 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE.";
+
+const TYPES: &[&str] = &["f64", "f32", "f16", "bf16"];
 
 /// Declares the options.
 pub(super) fn command(command: Command) -> Command {
@@ -71,7 +75,15 @@ fn own_options() -> Vec<Arg> {
         .action(ArgAction::Append)
         .num_args(1..),
         option("seed", "N", "random seed (default 1)"),
-        choice("precision", "TYPE", &["f64", "f32"], "precision of the program: f64 (default) or f32"),
+        choice("precision", "TYPE", TYPES, "type that the program computes in; found from its replies by default"),
+        choice(
+            "accumulate",
+            "TYPE",
+            TYPES,
+            "type that the program accumulates sums in; that of --precision by default",
+        ),
+        option("rtol", "N", "accept errors up to atol + rtol·|right value|, in place of the bound of rounding errors"),
+        option("atol", "N", "absolute part of that tolerance (default 0)"),
         flag("persistent", "start the program once; it replies to each line with one line"),
         option("timeout", "SECONDS", "time limit for each request (default 10)"),
         flag("json", "write one JSON object on one line"),
@@ -119,7 +131,9 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
         dout: args::dout(matches)?,
         shapes,
         seed: seed.unwrap_or(SEED),
-        precision: text_of(matches, "precision").and_then(Precision::named).unwrap_or_default(),
+        float_type: text_of(matches, "precision").and_then(FloatType::named),
+        accumulator: text_of(matches, "accumulate").and_then(FloatType::named),
+        tolerance: tolerance(matches)?,
         program: matches.get_many("program").into_iter().flatten().cloned().collect(),
         lifetime: if flag_of(matches, "persistent") {
             ProcessLifetime::Persistent
@@ -130,6 +144,17 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
         format: check_form(matches),
     };
     Ok(Box::new(move |streams| gradcheck::run(&arguments, streams)))
+}
+
+/// Returns the tolerance that `--rtol` and `--atol` set.
+fn tolerance(matches: &ArgMatches) -> Result<Option<Tolerance>, Error> {
+    let number = |name: &'static str| {
+        let is_tolerance = |text: &str| text.parse().ok().filter(|v: &f64| *v >= 0.0 && v.is_finite());
+        value::parse(matches, name, "a non-negative number", "use a value such as 1e-6", is_tolerance)
+    };
+    let (rtol, atol) = (number("rtol")?, number("atol")?);
+    let is_given = rtol.is_some() || atol.is_some();
+    Ok(is_given.then_some(Tolerance { rtol: rtol.unwrap_or(0.0), atol: atol.unwrap_or(0.0), ulp: None }))
 }
 
 /// Refuses operands and settings of other layers.

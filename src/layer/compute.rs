@@ -7,7 +7,7 @@ use super::precision::Precision;
 use super::run::{Outcome, run, run_in_chunks};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::numeric::Scalar;
+use crate::numeric::{Bounded, Scalar};
 use ndarray::ArrayD;
 
 /// Computes an admitted layer forward and, if there is a `dout`, backward.
@@ -32,6 +32,15 @@ pub fn compute_only(
         }
         Precision::Exact => exact::compute(layer, at, dout, wanted),
     }
+}
+
+/// Computes an admitted layer with a bound on the rounding error of each number.
+pub fn compute_bounded(
+    layer: &dyn AnyLayer,
+    at: &Tensors<Bounded>,
+    dout: Option<&ArrayD<Bounded>>,
+) -> Outcome<Bounded> {
+    run::<Bounded>(layer, at, dout, Wanted::All)
 }
 
 /// Computes the wanted results of an admitted layer and passes each to `take` with 0; a large gradient of a parameter in chunks of

@@ -23,7 +23,7 @@ mod tanh;
 mod targets;
 mod xent;
 
-pub use compute::{compute, compute_in_chunks, compute_only};
+pub use compute::{compute, compute_bounded, compute_in_chunks, compute_only};
 pub use gradients::{Forward, Gradients, Run, Wanted};
 pub use interface::{Admit, AllTargets, AnyLayer, Given, Layer, MatrixOperation, admit, admit_new};
 pub use jacobian::{jacobian_name, jacobians};

@@ -9,8 +9,8 @@ use super::chain::{Record, Stage, Tape};
 use super::forward::{Inputs, forward, output};
 use super::run::Run;
 use crate::check::{
-    BuiltinLayer, Case, CheckOptions, CheckReport, Evaluation, Finding, GradientTarget, Implementation, RecordedLayer,
-    Reference, Verdict, check,
+    Case, CheckOptions, CheckReport, Evaluation, Finding, GradientTarget, Implementation, RecordedLayer, Reference,
+    Verdict, check,
 };
 use crate::core::error::{Error, Note};
 use crate::core::name::Name;
@@ -154,9 +154,8 @@ pub fn check_chain(
     let gradients = claim.gradients();
     let case = case(&stages, claim, &gradients);
     let recorded = Evaluation { outputs: Tensors::new(), gradients: end_to_end(&stages, gradients) };
-    let chain = Chain(Arc::clone(&stages));
-    let layer = BuiltinLayer { layer: &chain, precision };
-    let mut checked = watch(&mut RecordedLayer { layer, recorded }, &case, CheckOptions::new(&case, seed, true))?;
+    let mut checked =
+        watch(&mut RecordedLayer { recorded }, &case, CheckOptions::own(&case, seed, precision.float_type()))?;
     if let Some(records) = &claim.recorded {
         layer_by_layer(&stages, claim, records, precision, &mut checked)?;
     }
@@ -182,10 +181,9 @@ fn case(stages: &Arc<Vec<Stage>>, claim: &Claim, gradients: &[Tensors<f64>]) -> 
             }
         }
     }
-    let cancellation_scale = if stages.last().is_some_and(|last| last.spec.is_loss()) { 1.0 } else { 0.0 };
     let layer: Box<dyn AnyLayer> = Box::new(Chain(Arc::clone(stages)));
     let reference = Some(Reference { name: "the chain", layer, config: None });
-    Case { operands: at, dout: claim.dout.clone(), output: output_name(stages), targets, reference, cancellation_scale }
+    Case { operands: at, dout: claim.dout.clone(), output: output_name(stages), targets, reference }
 }
 
 /// Adds the findings of each layer on its own. Recorded results may follow from the recorded inputs, or be correct even
@@ -235,15 +233,14 @@ fn failures(
 ) -> Result<Vec<Finding>, Error> {
     let mut at = stage.params.clone();
     at.extend(inputs.clone());
-    let case = Case::new(stage.spec, &stage.settings, &at, Some(dout), precision);
+    let case = Case::new(stage.spec, &stage.settings, &at, Some(dout), precision.float_type());
     let case = case.map_err(|error| stage.document_error(n, error))?;
-    let layer = BuiltinLayer { layer: stage.layer(), precision };
     let gradients = match record.gradients.is_empty() {
         true => layer::compute(stage.layer(), &at, Some(dout), precision).gradients,
         false => record.gradients.clone(),
     };
     let recorded = Evaluation { outputs: record.outputs.clone(), gradients };
-    let found = check(&mut RecordedLayer { layer, recorded }, &case, &CheckOptions::new(&case, 0, true))?;
+    let found = check(&mut RecordedLayer { recorded }, &case, &CheckOptions::own(&case, 0, precision.float_type()))?;
     let failed = found.findings.into_iter().filter(|finding| finding.verdict == Verdict::Fail);
     Ok(failed.map(|finding| Finding { result: finding.result.in_layer(&stage.name), ..finding }).collect())
 }

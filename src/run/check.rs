@@ -24,9 +24,9 @@ pub(crate) fn layer(
     streams: &mut Streams<'_>,
 ) -> anyhow::Result<Status> {
     let dout = job.dout.as_ref().map(Dout::to_array);
-    let case = Case::new(job.spec, &job.settings, &job.operands.values, dout.as_deref(), precision)?;
+    let case = Case::new(job.spec, &job.settings, &job.operands.values, dout.as_deref(), precision.float_type())?;
     let mut own = BuiltinLayer { layer: job.layer.as_ref(), precision };
-    let checked = run(&mut own, &case, CheckOptions::new(&case, SEED, true))?;
+    let checked = run(&mut own, &case, CheckOptions::own(&case, SEED, precision.float_type()))?;
     report(&checked, format, streams)
 }
 

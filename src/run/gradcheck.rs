@@ -5,15 +5,17 @@ use super::operands::accepted_keys;
 use super::request::{DoutOption, OperandSpecs};
 use super::session::Streams;
 use super::status::Status;
+use crate::check::compare::Tolerance;
 use crate::check::inputs;
 use crate::check::inputs::NamedShape;
 use crate::check::program::{ProcessLifetime, Program};
-use crate::check::{BuiltinLayer, Case, CheckOptions, CheckReport, Implementation, Point, round_to};
+use crate::check::{BuiltinLayer, Case, CheckOptions, CheckReport, Implementation, Point};
 use crate::core::error::{Code, Error, format_shape};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
 use crate::layer::{Given, LAYERS, LayerSpec, Precision, Settings, Slot};
+use crate::numeric::FloatType;
 use crate::operand::OperandReader;
 use crate::report::check::CheckFormat;
 use ndarray::ArrayD;
@@ -33,7 +35,12 @@ pub(crate) struct Arguments {
     /// Shapes of inputs to draw.
     pub(crate) shapes: Vec<NamedShape>,
     pub(crate) seed: u64,
-    pub(crate) precision: Precision,
+    /// The type that the program computes in; found from its replies if `None`.
+    pub(crate) float_type: Option<FloatType>,
+    /// The type that sums are accumulated in.
+    pub(crate) accumulator: Option<FloatType>,
+    /// The tolerance in place of the bound of rounding errors.
+    pub(crate) tolerance: Option<Tolerance>,
     /// The program and its arguments; empty to check nnlayer's own layer.
     pub(crate) program: Vec<OsString>,
     pub(crate) lifetime: ProcessLifetime,
@@ -45,8 +52,13 @@ impl Arguments {
     fn program(&self) -> Option<Program> {
         let default = Settings::default();
         let (name, settings) = self.layer.as_ref().map_or((CUSTOM, &default), |(spec, settings)| (spec.name, settings));
-        let new = || Program::new(&self.program, name, settings, self.lifetime, self.timeout, self.precision);
+        let new = || Program::new(&self.program, name, settings, self.lifetime, self.timeout);
         (!self.program.is_empty()).then(new)
+    }
+
+    fn options(&self, case: &Case) -> CheckOptions<'static> {
+        let options = CheckOptions::program(case, self.seed, self.float_type);
+        CheckOptions { accumulator: self.accumulator, tolerance: self.tolerance, ..options }
     }
 
     fn read_operands(&self, reader: &mut OperandReader<'_>) -> Result<Tensors<f64>, Error> {
@@ -107,12 +119,27 @@ fn check_layer(
     let layer = (spec.build)(settings)?;
     layer.admit(&Given { at: &at, rounding: &|_| f64::EPSILON / 2.0, x_was_y: false })?;
     let (dout, is_drawn) = arguments.dout(&layer.output_shape(&at), reader, &mut random)?;
-    let case = Case::new(spec, settings, &at, Some(&dout), arguments.precision)?;
+    let case = Case::new(spec, settings, &at, Some(&dout), arguments.float_type.unwrap_or_default())?;
     let mut program = arguments.program();
-    let mut own = BuiltinLayer { layer: layer.as_ref(), precision: arguments.precision };
-    let is_own = program.is_none();
+    let precision = match (arguments.float_type.unwrap_or_default(), &program) {
+        (FloatType::F32, _) => Precision::F32,
+        (FloatType::F64, _) | (_, Some(_)) => Precision::F64,
+        (half, None) => {
+            return Err(Error::new(
+                Code::Setting,
+                format!("nnlayer's own layers compute in f64 or f32, not in {}", half.name()),
+            )
+            .with_operand(&Name::new("precision"))
+            .tip("name a program that computes in this type after --"));
+        }
+    };
+    let mut own = BuiltinLayer { layer: layer.as_ref(), precision };
+    let options = match program {
+        Some(_) => arguments.options(&case),
+        None => CheckOptions::own(&case, arguments.seed, precision.float_type()),
+    };
     let implementation: &mut dyn Implementation = program.as_mut().map_or(&mut own, |program| program);
-    let checked = check::run(implementation, &case, CheckOptions::new(&case, arguments.seed, is_own))?;
+    let checked = check::run(implementation, &case, options)?;
     Ok((checked, is_drawn || given.len() < at.len()))
 }
 
@@ -134,7 +161,7 @@ fn check_custom(arguments: &Arguments, reader: &mut OperandReader<'_>) -> Result
             .with_operand(&Name::new("shape"))
             .tip("use --shape x=4x3 w=3x2, or --x FILE"));
     }
-    let at = at.map(|&value| round_to(value, arguments.precision));
+    let at = at.map(|&value| arguments.float_type.unwrap_or_default().round(value));
     let evaluations = program.evaluate(&[Point { operands: at.clone(), dout: None }])?;
     let outputs = evaluations.first().map(|evaluation| &evaluation.outputs);
     let output = outputs.and_then(|outputs| {
@@ -160,6 +187,6 @@ fn check_custom(arguments: &Arguments, reader: &mut OperandReader<'_>) -> Result
     let is_random = is_drawn || at.len() > given;
     let gradients: Vec<Name> = at.names().map(Name::gradient).collect();
     let case = Case::custom(at, dout, output.clone(), &gradients);
-    let checked = check::run(&mut program, &case, CheckOptions::new(&case, arguments.seed, false))?;
+    let checked = check::run(&mut program, &case, arguments.options(&case))?;
     Ok((checked, is_random))
 }

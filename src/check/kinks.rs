@@ -1,0 +1,59 @@
+//! Subgradients: at a kink, any value between the derivatives to the left and to the right is right.
+
+use super::arrays::{flat_entry, unravel_index};
+use super::derivative::{Derivative, Direction};
+use super::finding::{EntryCheck, Finding};
+use super::reference::ReferenceResults;
+use super::sampling::step_scale;
+use crate::core::error::{Error, format_index};
+use crate::core::name::Name;
+use ndarray::ArrayD;
+
+/// Number of kinks after which no more are looked for.
+const MAX_KINKS: usize = 1000;
+/// Number of kinks that the report names.
+const SHOWN_KINKS: usize = 5;
+
+/// Returns the finding without the entries that are subgradients at a kink of the reference.
+pub(super) fn accept_subgradients(
+    finding: Finding,
+    reference: &ReferenceResults,
+    name: &Name,
+    gradient: &ArrayD<f64>,
+    operand: &ArrayD<f64>,
+    derivative: &mut Derivative<'_>,
+) -> Result<Finding, Error> {
+    let Some(right) = reference.values.get(name) else { return Ok(finding) };
+    let mut accepted = Finding::new(name, true, finding.baseline, gradient.shape());
+    accepted.notes = finding.notes;
+    let (mut kinks, mut tried) = (Vec::new(), 0);
+    for (n, (&analytic, &numeric)) in gradient.iter().zip(right).enumerate() {
+        let allowed = reference.allowed(name, n, numeric);
+        let index = unravel_index(n, gradient.shape());
+        let entry = EntryCheck { index: Some(index), analytic, numeric, error_bar: allowed, allowed, step: 0.0 };
+        accepted.checked += 1;
+        if entry.excess() > 1.0 && tried < MAX_KINKS && flat_entry(operand, n).is_finite() {
+            tried += 1;
+            let direction = Direction { entries: vec![(n, 1.0)], size: step_scale(operand, n) };
+            let [left, right] = derivative.one_sided(&direction)?;
+            let bar = left.error_bar + right.error_bar;
+            let (low, high) = (left.value.min(right.value), left.value.max(right.value));
+            if high - low > 2.0 * bar && analytic >= low - bar - allowed && analytic <= high + bar + allowed {
+                kinks.push(format_index(&unravel_index(n, gradient.shape())));
+                continue;
+            }
+        }
+        accepted.record(entry);
+    }
+    accepted.notes.extend(describe_kinks(&kinks));
+    Ok(accepted)
+}
+
+/// Returns a note with the first places of kinks.
+pub(super) fn describe_kinks(kinks: &[String]) -> Option<String> {
+    let shown = kinks.iter().take(SHOWN_KINKS).cloned().collect::<Vec<_>>().join(", ");
+    let hidden = kinks.len().saturating_sub(SHOWN_KINKS);
+    let more = if hidden > 0 { format!(" and {hidden} more") } else { String::new() };
+    let note = format!("kink at {shown}{more}: any value between the two one-sided derivatives is accepted");
+    (!kinks.is_empty()).then_some(note)
+}

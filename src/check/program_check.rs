@@ -1,0 +1,422 @@
+//! Checks a program.
+//!
+//! A layer that nnlayer knows is compared with nnlayer's results, within a bound of rounding errors; numerical derivatives of the
+//! program's own forward pass then tell a wrong backward pass from a wrong forward pass. Of a layer that only the program knows, the
+//! gradients are compared with those derivatives. The point is asked again after others, so that a program that keeps values of an
+//! earlier call is noticed.
+
+use super::arrays::{is_same, max_abs};
+use super::case::{Case, GradientTarget};
+use super::derivative::Derivative;
+use super::diagnosis::{Diagnosis, WrongGradient};
+use super::finding::{Baseline, CheckReport, EntryCheck, Finding, Verdict};
+use super::function::LayerFunction;
+use super::gradient_check::{compare_with_reference, no_gradients, wrong_shape};
+use super::implementation::{Evaluation, Implementation, Point};
+use super::kinks::accept_subgradients;
+use super::mistakes::diagnose;
+use super::number_format::NumberFormat;
+use super::numerical::{Numerical, compare_with_own_forward};
+use super::options::CheckOptions;
+use super::reference::{ReferenceResults, needs_long_numbers, right_results};
+use crate::core::error::{Code, Error, edit_distance};
+use crate::core::name::Name;
+use crate::core::rng::SplitMix64;
+use crate::core::tensors::Tensors;
+use crate::numeric::{DoubleDouble, FloatType, Scalar};
+use ndarray::ArrayD;
+
+/// Kind of the mistake that a gradient contains those of earlier calls.
+pub(super) const ACCUMULATED: &str = "accumulated since the last call";
+/// Kind of the mistake that a gradient depends on the inputs of earlier calls.
+pub(super) const STALE: &str = "stale input of an earlier call";
+
+/// Unit roundoffs that the explanation of a wrong gradient may be off, relative to the largest entry, and the most in any type.
+const EXPLAINED_ROUNDINGS: f64 = 16384.0;
+const MAX_EXPLAINED_ERROR: f64 = 0.02;
+
+/// A point that was asked, and the program's reply.
+struct Call {
+    point: Point,
+    evaluation: Evaluation,
+    /// The right results, for a layer that nnlayer knows.
+    reference: Option<ReferenceResults>,
+}
+
+/// Checks a program on a case.
+pub(super) fn check_program(
+    implementation: &mut dyn Implementation,
+    case: &Case,
+    options: &CheckOptions<'_>,
+) -> Result<CheckReport, Error> {
+    let mut rng = SplitMix64::new(options.seed);
+    let point = Point { operands: case.operands.clone(), dout: Some(case.dout.clone()) };
+    let other = case.other_point(options.float_type.unwrap_or_default(), &mut rng);
+    let mut notes = Vec::new();
+    let (points, evaluations) = ask(implementation, point, other, &mut notes)?;
+    if evaluations.is_empty() {
+        return Err(
+            Error::new(Code::ReplyPoints, "the reply contains no points").tip("reply with one object for each point")
+        );
+    }
+    let format = recognise_format(case, options, &points, &evaluations);
+    let reference = |point: &Point| {
+        let layer = case.reference.as_ref()?.layer.as_ref();
+        Some(ReferenceResults::new(layer, point, format, options.accumulator, options.tolerance))
+    };
+    let calls: Vec<Call> = points
+        .into_iter()
+        .zip(evaluations)
+        .map(|(point, evaluation)| Call { reference: reference(&point), point, evaluation })
+        .collect();
+    let first = &calls[0].evaluation;
+    if case.targets.iter().all(|target| first.gradients.get(&target.name).is_none()) {
+        return Err(misnamed_gradient(case, first).unwrap_or_else(|| no_gradients(case)));
+    }
+    if let Some(error) = misnamed_gradient(case, first) {
+        return Err(error);
+    }
+    require_determinism(&calls)?;
+    let mut checker = ProgramChecker { implementation, case, options, calls: &calls, format, rng, has_sampled: false };
+    let mut findings = checker.check_forward();
+    let forward_is_wrong = findings.iter().any(|finding| finding.verdict == Verdict::Fail);
+    if let Some(note) = describe_format(options, format) {
+        notes.push(note);
+    }
+    for target in &case.targets {
+        let Some(gradient) = first.gradients.get(&target.name) else {
+            notes.push(format!("{} is missing from the reply and was not checked", target.name));
+            continue;
+        };
+        for finding in checker.check_gradient(target, gradient, forward_is_wrong)? {
+            if finding.is_skipped() {
+                notes.extend(finding.notes.iter().map(|note| format!("{}: {note}", finding.result)));
+            } else {
+                findings.push(finding);
+            }
+        }
+    }
+    let seed = checker.has_sampled.then_some(options.seed);
+    let layer = case.layer_name().to_owned();
+    Ok(CheckReport { layer, differentiates_implementation: true, findings, seed, notes })
+}
+
+/// Asks a point twice, another, and the first again. A program that fails with the other point is asked without it.
+fn ask(
+    implementation: &mut dyn Implementation,
+    point: Point,
+    other: Option<Point>,
+    notes: &mut Vec<String>,
+) -> Result<(Vec<Point>, Vec<Evaluation>), Error> {
+    let alone = vec![point.clone(), point.clone()];
+    let Some(other) = other else {
+        let evaluations = implementation.evaluate(&alone)?;
+        return Ok((alone, evaluations));
+    };
+    let points = vec![point.clone(), point.clone(), other, point];
+    match implementation.evaluate(&points) {
+        Ok(evaluations) => Ok((points, evaluations)),
+        Err(error) => {
+            let evaluations = implementation.evaluate(&alone).map_err(|_| error)?;
+            notes.push("the program fails with a batch of another size, so only one point was checked".to_owned());
+            Ok((alone, evaluations))
+        }
+    }
+}
+
+/// Returns the format of the program's numbers.
+fn recognise_format(
+    case: &Case,
+    options: &CheckOptions<'_>,
+    points: &[Point],
+    evaluations: &[Evaluation],
+) -> NumberFormat {
+    let arrays = evaluations.iter().flat_map(|evaluation| evaluation.outputs.iter().chain(evaluation.gradients.iter()));
+    let numbers: Vec<f64> = arrays.flat_map(|(_, value)| value.iter().copied()).collect();
+    let needs_long = case.reference.as_ref().is_some_and(|reference| {
+        needs_long_numbers(&right_results(reference.layer.as_ref(), &points[0], FloatType::F32))
+    });
+    NumberFormat::recognise(&numbers, options.float_type, needs_long)
+}
+
+/// Returns a note if type or digits were found from the replies.
+fn describe_format(options: &CheckOptions<'_>, format: NumberFormat) -> Option<String> {
+    let found = options.float_type.is_none() && format.float_type != FloatType::F64;
+    let digits = format.digits.map(|(significant, _)| format!("printed with {significant} digits"));
+    match (found, digits) {
+        (false, None) => None,
+        (false, Some(digits)) => {
+            Some(format!("the replies are {digits}, so half a unit of the last digit is accepted"))
+        }
+        (true, None) => Some(format!("the replies are numbers of {0}: taken as {0}", format.float_type.name())),
+        (true, Some(digits)) => Some(format!(
+            "the replies are {digits}: taken as {}, and half a unit of the last digit is accepted",
+            format.float_type.name()
+        )),
+    }
+}
+
+/// Returns the error for a gradient that is missing while one of a similar name is in the reply.
+fn misnamed_gradient(case: &Case, evaluation: &Evaluation) -> Option<Error> {
+    let plain = |name: &str| name.replace(['_', '-'], "").to_lowercase();
+    let is_known = |name: &Name| case.targets.iter().any(|target| target.name == *name);
+    case.targets.iter().filter(|target| evaluation.gradients.get(&target.name).is_none()).find_map(|target| {
+        let expected = target.name.as_str();
+        let is_similar = |name: &&Name| {
+            let distance = edit_distance(name.as_str(), expected);
+            plain(name.as_str()) == plain(expected) || expected.len() > 3 && distance.is_some_and(|slips| slips <= 1)
+        };
+        let found = evaluation.gradients.names().filter(|name| !is_known(name)).find(is_similar)?;
+        let message = format!("the reply has the gradient {found}, but expected {expected}");
+        Some(Error::new(Code::ReplyKeyMissing, message).tip(format!("rename {found} to {expected} in the reply")))
+    })
+}
+
+fn is_equal(a: &Tensors<f64>, b: &Tensors<f64>) -> bool {
+    a.iter().all(|(name, a)| {
+        b.get(name).is_some_and(|b| a.shape() == b.shape() && a.iter().zip(b).all(|(&a, &b)| is_same(a, b)))
+    })
+}
+
+/// Refuses a program whose outputs differ between two calls at the same point, one after the other. Numerical derivatives of a
+/// function that is not deterministic have no meaning.
+fn require_determinism(calls: &[Call]) -> Result<(), Error> {
+    let [first, second, ..] = calls else { return Ok(()) };
+    let doubled = |(name, value): (&Name, &ArrayD<f64>)| {
+        let again = second.evaluation.gradients.get(name);
+        again.is_some_and(|again| again.shape() == value.shape() && (value == again || is_near(again, &(value * 2.0))))
+    };
+    let is_steady = is_equal(&first.evaluation.outputs, &second.evaluation.outputs)
+        && (is_equal(&first.evaluation.gradients, &second.evaluation.gradients)
+            || first.evaluation.gradients.iter().all(doubled));
+    if is_steady {
+        return Ok(());
+    }
+    Err(Error::new(Code::ReplyUnsteady, "the program returned different results for the same point")
+        .tip("remove or seed what is random, such as dropout, and keep no state between points"))
+}
+
+/// Returns true if two arrays of the same shape are equal up to rounding.
+fn is_near(a: &ArrayD<f64>, b: &ArrayD<f64>) -> bool {
+    let scale = max_abs(b);
+    a.iter().zip(b).all(|(&a, &b)| is_same(a, b) || (a - b).abs() <= 1e-2 * scale)
+}
+
+struct ProgramChecker<'a> {
+    implementation: &'a mut dyn Implementation,
+    case: &'a Case,
+    options: &'a CheckOptions<'a>,
+    calls: &'a [Call],
+    format: NumberFormat,
+    rng: SplitMix64,
+    has_sampled: bool,
+}
+
+impl ProgramChecker<'_> {
+    /// Compares the forward results of each call with those of the reference.
+    fn check_forward(&self) -> Vec<Finding> {
+        let names = self.calls[0].evaluation.outputs.names();
+        let compare = |call: &Call, name: &Name| {
+            compare_with_reference(call.reference.as_ref()?, name, false, call.evaluation.outputs.get(name)?)
+        };
+        names
+            .filter_map(|name| {
+                let mut calls = self.calls.iter().filter_map(|call| compare(call, name));
+                let first = calls.next()?;
+                Some(if first.verdict == Verdict::Pass { self.or_later(first, calls) } else { first })
+            })
+            .collect()
+    }
+
+    /// Returns the first finding of a later call that fails, or else that of the first call.
+    fn or_later(&self, first: Finding, later: impl Iterator<Item = Finding>) -> Finding {
+        let failed = later.enumerate().find(|(_, finding)| finding.verdict == Verdict::Fail);
+        let Some((n, mut failed)) = failed else { return first };
+        failed.notes.push(format!("the first call is correct; this is call {} of the same process", n + 2));
+        failed
+    }
+
+    fn check_gradient(
+        &mut self,
+        target: &GradientTarget,
+        gradient: &ArrayD<f64>,
+        forward_is_wrong: bool,
+    ) -> Result<Vec<Finding>, Error> {
+        let calls = self.calls;
+        let right = calls[0].reference.as_ref().and_then(|reference| reference.values.get(&target.name));
+        let expected = target.shape(self.case, right);
+        if gradient.shape() != expected {
+            let mut finding = wrong_shape(&target.name, true, gradient, &expected);
+            finding.diagnoses = right.map(|right| self.diagnose(target, gradient, right, None)).unwrap_or_default();
+            return Ok(vec![finding]);
+        }
+        let Some(right) = right else { return self.check_custom_gradient(target, gradient) };
+        let mut finding = self
+            .compare_call(&calls[0], target)?
+            .unwrap_or_else(|| Finding::new(&target.name, true, Baseline::Reference, gradient.shape()));
+        if finding.verdict == Verdict::Pass {
+            finding = self.check_later_calls(target, finding)?;
+            if finding.verdict == Verdict::Pass && !forward_is_wrong {
+                return Ok(vec![finding]);
+            }
+        } else {
+            finding.diagnoses = self.diagnose(target, gradient, right, finding.worst.as_ref());
+        }
+        let mut findings = vec![finding];
+        if target.surrogate.is_none() {
+            let mut numerical = self.compare_with_own_forward(target, &calls[0], gradient)?.0;
+            if numerical.verdict == Verdict::Inconclusive {
+                findings[0].notes.append(&mut numerical.notes);
+            } else {
+                findings.insert(0, numerical);
+            }
+        }
+        Ok(findings)
+    }
+
+    fn diagnose(
+        &self,
+        target: &GradientTarget,
+        wrong: &ArrayD<f64>,
+        right: &ArrayD<f64>,
+        worst: Option<&EntryCheck>,
+    ) -> Vec<Diagnosis> {
+        let rounding = EXPLAINED_ROUNDINGS * self.format.float_type.unit_roundoff();
+        let bound = worst.map_or(0.0, |worst| 4.0 * worst.allowed / max_abs(right).max(f64::MIN_POSITIVE));
+        let tolerance = rounding.max(bound).min(MAX_EXPLAINED_ERROR);
+        diagnose(&WrongGradient { name: &target.name, right, wrong, case: self.case, tolerance })
+    }
+
+    /// Compares a gradient of a call with the reference. At a kink any subgradient is right.
+    fn compare_call(&self, call: &Call, target: &GradientTarget) -> Result<Option<Finding>, Error> {
+        let (Some(reference), Some(gradient)) = (&call.reference, call.evaluation.gradients.get(&target.name)) else {
+            return Ok(None);
+        };
+        let Some(finding) = compare_with_reference(reference, &target.name, true, gradient) else { return Ok(None) };
+        let (Some(layer), Some(operand), Some(dout), None) =
+            (&self.case.reference, call.point.operands.get(&target.operand), &call.point.dout, &target.surrogate)
+        else {
+            return Ok(Some(finding));
+        };
+        if finding.verdict != Verdict::Fail || finding.worst.is_none() || operand.shape() != gradient.shape() {
+            return Ok(Some(finding));
+        }
+        let operands = call.point.operands.map(|&v| DoubleDouble::from_f64(v));
+        let output = self.case.output.clone();
+        let mut function = LayerFunction { layer: layer.layer.as_ref(), operands, output, on_forward: &|| {} };
+        let around = super::derivative::Direction { entries: Vec::new(), size: 1.0 };
+        let mut derivative = Derivative::new(&mut function, &target.operand, dout, &around)?;
+        accept_subgradients(finding, reference, &target.name, gradient, operand, &mut derivative).map(Some)
+    }
+
+    /// Compares the gradients of the later calls with the reference, and names what was kept between calls.
+    fn check_later_calls(&self, target: &GradientTarget, first: Finding) -> Result<Finding, Error> {
+        for n in 1..self.calls.len() {
+            let call = &self.calls[n];
+            let Some(mut finding) = self.compare_call(call, target)? else { continue };
+            if finding.verdict != Verdict::Fail {
+                continue;
+            }
+            let (gradient, right) = (call.evaluation.gradients.get(&target.name), call.reference.as_ref());
+            let right = right.and_then(|reference| reference.values.get(&target.name));
+            if let (Some(gradient), Some(right)) = (gradient, right) {
+                finding.diagnoses.push(self.diagnose_state(target, n, gradient, right));
+            }
+            return Ok(finding);
+        }
+        Ok(first)
+    }
+
+    /// Names what a program kept from the calls before call `n`.
+    fn diagnose_state(
+        &self,
+        target: &GradientTarget,
+        n: usize,
+        gradient: &ArrayD<f64>,
+        right: &ArrayD<f64>,
+    ) -> Diagnosis {
+        let before = self.calls[n - 1].evaluation.gradients.get(&target.name);
+        let is_sum = before.is_some_and(|before| {
+            before.shape() == right.shape() && gradient.shape() == right.shape() && is_near(gradient, &(before + right))
+        });
+        let call = n + 1;
+        let (kind, explanation) = if is_sum {
+            (
+                ACCUMULATED,
+                format!(
+                    "in call {call} of the same process it is the sum of the correct gradient and that of the call before; clear it before each call"
+                ),
+            )
+        } else {
+            (
+                STALE,
+                format!(
+                    "the first call is correct, but not call {call} of the same process; does it use values that were saved in an earlier call?"
+                ),
+            )
+        };
+        Diagnosis { kind, explanation }
+    }
+
+    fn compare_with_own_forward(
+        &mut self,
+        target: &GradientTarget,
+        call: &Call,
+        gradient: &ArrayD<f64>,
+    ) -> Result<(Finding, Option<ArrayD<f64>>), Error> {
+        let numerical = Numerical {
+            case: self.case,
+            options: self.options,
+            format: self.format,
+            point: &call.point,
+            outputs: &call.evaluation.outputs,
+            target,
+            gradient,
+        };
+        let (finding, right) = compare_with_own_forward(&numerical, self.implementation, &mut self.rng)?;
+        self.has_sampled |= finding.directions > 0;
+        Ok((finding, right))
+    }
+
+    /// Compares a gradient of a layer that only the program knows.
+    fn check_custom_gradient(
+        &mut self,
+        target: &GradientTarget,
+        gradient: &ArrayD<f64>,
+    ) -> Result<Vec<Finding>, Error> {
+        let calls = self.calls;
+        let (mut finding, right) = self.compare_with_own_forward(target, &calls[0], gradient)?;
+        if let (Verdict::Fail, Some(right), Some(worst)) = (finding.verdict, &right, &finding.worst) {
+            finding.diagnoses = self.diagnose(target, gradient, right, Some(worst));
+        }
+        if finding.verdict != Verdict::Pass {
+            return Ok(vec![finding]);
+        }
+        // The same point asked again gives the same gradient.
+        for n in [1, calls.len() - 1] {
+            let again = calls[n].evaluation.gradients.get(&target.name);
+            if let Some(again) = again.filter(|again| again.shape() != gradient.shape() || *again != gradient) {
+                let finding = Finding::new(&target.name, true, Baseline::NumericalGradient, gradient.shape());
+                let note = format!("call {} at the same point gives another gradient than the first", n + 1);
+                let diagnosis = self.diagnose_state(target, n, again, gradient);
+                return Ok(vec![Finding {
+                    verdict: Verdict::Fail,
+                    wrong: gradient.len(),
+                    notes: vec![note],
+                    diagnoses: vec![diagnosis],
+                    ..finding
+                }]);
+            }
+        }
+        if let [_, _, other, _] = calls
+            && let Some(gradient) = other.evaluation.gradients.get(&target.name)
+        {
+            let (mut later, right) = self.compare_with_own_forward(target, other, gradient)?;
+            if later.verdict == Verdict::Fail {
+                later.diagnoses = right.iter().map(|right| self.diagnose_state(target, 2, gradient, right)).collect();
+                return Ok(vec![later]);
+            }
+        }
+        Ok(vec![finding])
+    }
+}

@@ -1,0 +1,82 @@
+//! What is right for a layer that nnlayer knows: its results, and how far a right program may be off.
+
+use super::compare::Tolerance;
+use super::implementation::Point;
+use super::number_format::NumberFormat;
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::layer;
+use crate::layer::{AnyLayer, Precision, Wanted};
+use crate::numeric::{Arithmetic, Bounded, FloatType};
+use ndarray::ArrayD;
+
+/// Factor of the bounds, for terms of second order and for programs that order operations in another way.
+const BOUND_FACTOR: f64 = 4.0;
+/// Number of elements of the operands up to which doubles are compared with exact results.
+const MAX_EXACT_ELEMENTS: usize = 1 << 12;
+
+/// The right results of a layer at a point.
+pub(super) struct ReferenceResults {
+    /// Forward results and gradients.
+    pub(super) values: Tensors<f64>,
+    /// Bounds of the rounding error of a program.
+    bounds: Tensors<f64>,
+    format: NumberFormat,
+    tolerance: Option<Tolerance>,
+}
+
+impl ReferenceResults {
+    /// Computes the results, and the bounds for a program whose numbers have a format.
+    pub(super) fn new(
+        layer: &dyn AnyLayer,
+        point: &Point,
+        format: NumberFormat,
+        accumulator: Option<FloatType>,
+        tolerance: Option<Tolerance>,
+    ) -> ReferenceResults {
+        let arithmetic =
+            Arithmetic { float_type: format.float_type, accumulator: accumulator.unwrap_or(format.float_type) };
+        let input = |&value: &f64| Bounded::input(value, arithmetic.float_type);
+        let (at, dout) = (point.operands.map(input), point.dout.as_ref().map(|dout| dout.map(input)));
+        let bounded = layer::compute_bounded(layer, &at, dout.as_ref());
+        let bounds = bounded.results.into_iter().chain(bounded.gradients);
+        let bounds = bounds.map(|(name, value)| (name, value.map(|v| v.error().in_arithmetic(arithmetic)))).collect();
+        let values = right_results(layer, point, format.float_type);
+        ReferenceResults { values, bounds, format, tolerance }
+    }
+
+    /// Returns the largest accepted error of an entry of a result.
+    pub(super) fn allowed(&self, name: &Name, entry: usize, right: f64) -> f64 {
+        let printing = self.format.printing_error(right);
+        match self.tolerance {
+            Some(tolerance) => tolerance.allowed(right) + printing,
+            None => {
+                let bound = self.bounds.get(name).and_then(|bounds| bounds.as_slice()?.get(entry)).copied();
+                let float_type = self.format.float_type;
+                let result = float_type.unit_roundoff() * right.abs() + float_type.smallest_normal();
+                BOUND_FACTOR * (bound.unwrap_or(0.0) + result) + printing
+            }
+        }
+    }
+
+    /// Returns true if a value is right: within its bound, or infinite where the right value is beyond the type's largest.
+    pub(super) fn overflows(&self, value: f64, right: f64, allowed: f64) -> bool {
+        let largest = self.format.float_type.largest();
+        value.is_infinite() && value.signum() == right.signum() && right.abs() + allowed >= largest
+    }
+}
+
+/// Returns the results and gradients at a point: exact ones where a double's rounding error would count.
+pub(super) fn right_results(layer: &dyn AnyLayer, point: &Point, float_type: FloatType) -> Tensors<f64> {
+    let elements: usize = point.operands.iter().map(|(_, value)| value.len()).sum();
+    let is_exact = float_type == FloatType::F64 && elements <= MAX_EXACT_ELEMENTS;
+    let precision = if is_exact { Precision::Exact } else { Precision::F64 };
+    let outcome = layer::compute_only(layer, &point.operands, point.dout.as_ref(), precision, Wanted::All);
+    outcome.results.into_iter().chain(outcome.gradients).collect()
+}
+
+/// Returns true if some results have more bits than a half type holds.
+pub(super) fn needs_long_numbers(values: &Tensors<f64>) -> bool {
+    let is_long = |v: &f64| v.is_finite() && !FloatType::F16.holds(*v) && !FloatType::Bf16.holds(*v);
+    values.iter().flat_map(|(_, value): (&Name, &ArrayD<f64>)| value.iter()).filter(|v| is_long(v)).count() >= 3
+}

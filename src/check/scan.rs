@@ -1,0 +1,204 @@
+//! Numerical derivatives of a program from steps of many sizes.
+//!
+//! Along each direction the program is evaluated at ±h for a geometric sequence of h, from the size of the operand down to where
+//! its rounding errors dominate; the ratio is no power of two, so that a periodic function cannot repeat at every step. What the
+//! gradient under test predicts for the steps as rounded is subtracted, so the derivative of the rest is its error. The derivative
+//! is extrapolated from each three neighbouring step sizes, and accepted where these agree and no smaller step contradicts them.
+
+use super::derivative::Direction;
+use super::extrapolation::Estimate;
+use super::function::{Function, Step};
+use crate::core::error::Error;
+use crate::core::name::Name;
+use crate::numeric::{DoubleDouble, Scalar};
+use ndarray::ArrayD;
+
+/// Quotient of each step size and the next.
+const RATIO: f64 = 2.6;
+/// The largest step, relative to the size of the operand.
+const FIRST: f64 = 0.4;
+/// Power of the unit roundoff that the smallest step is, relative to the size of the operand.
+const LAST_POWER: f64 = 0.75;
+/// Most step sizes of a direction.
+const MAX_LEVELS: usize = 60;
+/// Number of orders of the truncation error that extrapolation removes.
+const ORDERS: usize = 3;
+/// Roundings of an output: those of its last operations.
+const ROUNDINGS: f64 = 2.0;
+
+/// The derivatives along a direction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slopes {
+    /// From steps to both sides.
+    pub(super) central: Estimate,
+    /// From steps to the left and to the right.
+    pub(super) one_sided: [Estimate; 2],
+}
+
+impl Slopes {
+    /// Returns true if the derivatives to the left and to the right differ by more than their error bars.
+    pub(super) fn has_kink(&self) -> bool {
+        let [left, right] = &self.one_sided;
+        (left.value - right.value).abs() > 2.0 * (left.error_bar + right.error_bar)
+    }
+}
+
+/// Scans L = Σ dout∘output along directions.
+pub(super) struct Scan<'a> {
+    pub(super) function: &'a mut dyn Function,
+    pub(super) operand: &'a Name,
+    pub(super) dout: &'a ArrayD<f64>,
+    /// The gradient under test.
+    pub(super) gradient: &'a ArrayD<f64>,
+    /// The outputs without a step.
+    pub(super) base: &'a ArrayD<f64>,
+    /// Largest size of an entry of the operand.
+    pub(super) typical: f64,
+    /// Error of an output of this size by printing few digits.
+    pub(super) printing_error: &'a dyn Fn(f64) -> f64,
+}
+
+/// The outputs after a step, and the change that the gradient predicts.
+struct Point {
+    outputs: Vec<f64>,
+    predicted: DoubleDouble,
+    length: f64,
+}
+
+impl Scan<'_> {
+    /// Returns the derivatives along each direction.
+    pub(super) fn estimate(&mut self, directions: &[Direction]) -> Result<Vec<Slopes>, Error> {
+        let lengths: Vec<Vec<f64>> = directions.iter().map(|direction| self.lengths(direction.size)).collect();
+        let mut steps = Vec::new();
+        for (direction, lengths) in directions.iter().zip(&lengths) {
+            for length in lengths.iter().flat_map(|&length| [length, -length]) {
+                steps.push(Step { operand: self.operand, entries: &direction.entries, length });
+            }
+        }
+        let samples = self.function.evaluate(&steps)?;
+        let mut points = samples.iter().zip(&steps).map(|(sample, step)| {
+            let gradient = self.gradient.as_slice().unwrap_or_default();
+            let product = |&(entry, change): &(usize, DoubleDouble)| {
+                let slope = gradient.get(entry).copied().filter(|slope| slope.is_finite()).unwrap_or(0.0);
+                change * DoubleDouble::from_f64(slope)
+            };
+            let predicted = DoubleDouble::sum(sample.changes.iter().map(product));
+            Point { outputs: sample.outputs.iter().map(|v| v.to_f64()).collect(), predicted, length: step.length }
+        });
+        let scanned: Vec<Vec<Point>> =
+            lengths.iter().map(|lengths| points.by_ref().take(2 * lengths.len()).collect()).collect();
+        let quantum = self.quantum(scanned.iter().flatten());
+        let slopes = directions.iter().zip(&scanned).map(|(direction, points)| self.slopes(direction, points, quantum));
+        Ok(slopes.collect())
+    }
+
+    /// Returns the step sizes for an entry of this size, the largest first.
+    fn lengths(&self, size: f64) -> Vec<f64> {
+        let first = FIRST * size.max(self.typical.min(1.0));
+        let last = size * libm::pow(self.function.unit_roundoff(), LAST_POWER);
+        let lengths = (0..MAX_LEVELS).scan(first, |length, _| Some(std::mem::replace(length, *length / RATIO)));
+        lengths.take_while(|length| *length >= last && *length > 0.0).collect()
+    }
+
+    /// Returns the smallest change of an output. It is far above rounding errors if outputs are multiples of some unit, as in fixed
+    /// point.
+    fn quantum<'p>(&self, points: impl Iterator<Item = &'p Point>) -> f64 {
+        let base = self.base.as_slice().unwrap_or_default();
+        let changes =
+            points.flat_map(|point| point.outputs.iter().zip(base).map(|(after, before)| (after - before).abs()));
+        let smallest = changes.filter(|change| *change > 0.0).fold(f64::INFINITY, f64::min);
+        if smallest.is_finite() { smallest } else { 0.0 }
+    }
+
+    /// Returns the slopes from points after steps +h and −h, the largest h first.
+    fn slopes(&self, direction: &Direction, points: &[Point], quantum: f64) -> Slopes {
+        let base = self.base.as_slice().unwrap_or_default();
+        let dout = self.dout.as_slice().unwrap_or_default();
+        let gradient = self.gradient.as_slice().unwrap_or_default();
+        let projected = f64::sum(direction.entries.iter().map(|&(entry, weight)| {
+            gradient.get(entry).copied().filter(|slope| slope.is_finite()).unwrap_or(0.0) * weight
+        }));
+        // A dout of 0 excludes an output, even an infinite one.
+        let is_active = |n: usize| dout[n] != 0.0 && points.iter().any(|point| point.outputs.get(n) != base.get(n));
+        let active: Vec<usize> = (0..base.len().min(dout.len())).filter(|&n| is_active(n)).collect();
+        let unit = self.function.unit_roundoff();
+        let noise = |n: usize| {
+            let rounding = ROUNDINGS * unit * base[n].abs() + (self.printing_error)(base[n]);
+            if dout[n] == 0.0 { 0.0 } else { dout[n].abs() * (rounding + quantum / 2.0) }
+        };
+        // Constant outputs may depend on other entries only, or change by less than they are rounded: the noisiest stands for all.
+        let constant = (0..base.len().min(dout.len())).filter(|&n| !is_active(n) && base[n].is_finite());
+        let constant_noise = constant.map(noise).fold(0.0, f64::max);
+        let floor =
+            active.iter().map(|&n| noise(n)).sum::<f64>() + if active.is_empty() { 0.0 } else { constant_noise };
+        // The change of L beyond what the gradient predicts.
+        let rest = |point: &Point| {
+            if point.outputs.len() != base.len() {
+                return f64::NAN;
+            }
+            let change = active.iter().map(|&n| {
+                let (after, before) = (DoubleDouble::from_f64(point.outputs[n]), DoubleDouble::from_f64(base[n]));
+                DoubleDouble::from_f64(dout[n]) * (after - before)
+            });
+            (DoubleDouble::sum(change) - point.predicted).to_f64()
+        };
+        let levels: Vec<[f64; 3]> =
+            points.chunks(2).map(|pair| [pair[0].length, rest(&pair[0]), rest(&pair[1])]).collect();
+        let fine = &levels[levels.len() / 2..];
+        let wavering = fine.iter().map(|[_, ahead, behind]| (ahead - behind).abs() / 2.0);
+        let noise = wavering.filter(|noise| noise.is_finite()).fold(floor, f64::max);
+        let quotients = |of: &dyn Fn(&[f64; 3]) -> f64| -> Vec<[f64; 3]> {
+            levels.iter().map(|level| [level[0], of(level) / level[0], noise / level[0]]).collect()
+        };
+        let shift = |estimate: Estimate| Estimate { value: estimate.value + projected, ..estimate };
+        let central = quotients(&|[_, ahead, behind]| (ahead - behind) / 2.0);
+        let [left, right] = [quotients(&|[_, _, behind]| -behind), quotients(&|[_, ahead, _]| *ahead)];
+        Slopes {
+            central: shift(extrapolate(&central, RATIO * RATIO, RATIO * RATIO)),
+            one_sided: [left, right].map(|side| shift(extrapolate(&side, RATIO, RATIO))),
+        }
+    }
+}
+
+/// Extrapolates quotients, each with its step size and noise, to step size 0. Their truncation error has terms that are smaller by
+/// `first`, `first`·`more`, … from one step size to the next.
+fn extrapolate(quotients: &[[f64; 3]], first: f64, more: f64) -> Estimate {
+    let mut columns: Vec<Vec<[f64; 3]>> = vec![quotients.to_vec()];
+    let mut factor = first;
+    for order in 0..ORDERS {
+        let combined = columns[order].windows(2).map(|pair| {
+            let [[_, coarse, coarse_noise], [length, fine, fine_noise]] = [pair[0], pair[1]];
+            let value = fine + (fine - coarse) / (factor - 1.0);
+            [length, value, (factor * fine_noise + coarse_noise) / (factor - 1.0)]
+        });
+        let combined = combined.collect();
+        columns.push(combined);
+        factor *= more;
+    }
+    let mut candidates: Vec<(usize, Estimate)> = Vec::new();
+    for (order, column) in columns.iter().enumerate() {
+        for (n, triple) in column.windows(3).enumerate() {
+            let values = triple.iter().map(|[_, value, _]| *value);
+            let (low, high) =
+                values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+            let is_usable = triple.iter().all(|[_, value, _]| value.is_finite());
+            if is_usable {
+                let error_bar = 2.0 * (high - low) + 2.0 * triple[2][2];
+                candidates.push((n + order + 2, Estimate { value: triple[1][1], error_bar, step: triple[2][0] }));
+            }
+        }
+    }
+    candidates.sort_by(|a, b| a.1.error_bar.total_cmp(&b.1.error_bar));
+    // The truncation error of smaller steps is below that of the last that was used.
+    let is_contradicted = |(last, estimate): &(usize, Estimate)| {
+        let truncation = (quotients[*last][1] - estimate.value).abs();
+        let finer = quotients[last + 1..].iter().filter(|[_, value, _]| value.is_finite());
+        finer
+            .clone()
+            .any(|[_, value, noise]| (value - estimate.value).abs() > estimate.error_bar + truncation + 2.0 * noise)
+    };
+    candidates
+        .into_iter()
+        .find(|candidate| !is_contradicted(candidate))
+        .map_or(Estimate::NONE, |(_, estimate)| estimate)
+}
