@@ -2,14 +2,21 @@
 
 use super::implementation::Point;
 use super::inputs;
+use super::inputs::NamedShape;
 use crate::core::error::{Code, Error, format_shape};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
 use crate::layer;
-use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Settings};
+use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Role, Settings, Slot};
 use crate::numeric::{DoubleDouble, FloatType, Scalar};
 use ndarray::{ArrayD, IxDyn};
+
+/// Whole numbers from here on are no class indices.
+const LARGE_WHOLE: f64 = 1_048_576.0;
+
+/// Factor of drawn numbers that makes products and sums inexact in every type.
+const INEXACT: f64 = 0.731_058_578_630_004_9;
 
 /// The layer, or chain of layers, of nnlayer that an implementation is compared with.
 pub struct Reference {
@@ -134,22 +141,72 @@ impl Case {
         self.reference.as_ref().map_or("custom", |reference| reference.name)
     }
 
-    /// Returns another point, at which a program is asked between two calls at the point of the case: other values and, for a layer
-    /// of the registry, a row more. `None` if the layer refuses it.
+    /// Returns another point of the same shapes, at which a program is asked between two calls at the point of the case. `None` if
+    /// the layer refuses it.
     pub(super) fn other_point(&self, float_type: FloatType, rng: &mut SplitMix64) -> Option<Point> {
-        let Some(config) = self.reference.as_ref().and_then(|reference| reference.config.as_ref()) else {
-            // Whole numbers may be class indices.
-            let mut change =
-                |&v: &f64| if v.fract() == 0.0 { v } else { float_type.round(v * (1.0 + rng.dyadic() / 8.0)) };
-            return Some(Point { operands: self.operands.map(&mut change), dout: Some(self.dout.map(change)) });
+        let point = if self.reference.as_ref().is_some_and(|reference| reference.config.is_some()) {
+            let shapes: Vec<_> =
+                self.operands.iter().map(|(name, value)| (name.clone(), value.shape().to_vec())).collect();
+            self.draw_point(&shapes, float_type, rng)
+        } else {
+            None
         };
-        let shapes = inputs::with_another_row(config.spec, &self.operands);
-        let operands = inputs::draw_operands(config.spec, &config.settings, &Tensors::new(), &shapes, rng).ok()?;
-        let operands = operands.map(|&v| float_type.round(v));
+        Some(point.unwrap_or_else(|| self.rearranged_point(float_type, rng)))
+    }
+
+    /// Returns a point of a batch with a row more, for a layer of the registry that admits it.
+    pub(super) fn larger_point(&self, float_type: FloatType, rng: &mut SplitMix64) -> Option<Point> {
+        let config = self.reference.as_ref()?.config.as_ref()?;
+        self.draw_point(&inputs::with_another_row(config.spec, &self.operands), float_type, rng)
+    }
+
+    /// Returns the point with the entries of each operand in reverse order and, but for whole numbers, which may be class indices,
+    /// of other sizes.
+    fn rearranged_point(&self, float_type: FloatType, rng: &mut SplitMix64) -> Point {
+        let mut change = |value: &ArrayD<f64>| {
+            let entries: Vec<f64> = value.iter().copied().collect();
+            let reversed = entries
+                .into_iter()
+                .rev()
+                .map(|v| if v.fract() == 0.0 { v } else { float_type.round(v * (1.0 + rng.dyadic() / 8.0)) });
+            ArrayD::from_shape_vec(value.raw_dim(), reversed.collect()).unwrap_or_else(|_| value.clone())
+        };
+        let operands = self.operands.iter().map(|(name, value)| (name.clone(), change(value))).collect();
+        let dout = inputs::draw_numbers(self.dout.shape(), rng).mapv(|v| float_type.round(v * INEXACT));
+        Point { operands, dout: Some(dout) }
+    }
+
+    /// Returns points that differ from that of the case by a rounding of each entry that is no whole number.
+    pub(super) fn perturbed_points(&self, float_type: FloatType, rng: &mut SplitMix64) -> Vec<Point> {
+        let unit = 2.0 * float_type.unit_roundoff();
+        let mut perturb = |v: &f64| {
+            if v.fract() == 0.0 && v.abs() < LARGE_WHOLE || !v.is_finite() {
+                *v
+            } else {
+                float_type.round(v * (1.0 + rng.sign() * unit))
+            }
+        };
+        let mut point = || Point { operands: self.operands.map(&mut perturb), dout: Some(self.dout.map(&mut perturb)) };
+        vec![point(), point()]
+    }
+
+    fn draw_point(&self, shapes: &[NamedShape], float_type: FloatType, rng: &mut SplitMix64) -> Option<Point> {
+        let config = self.reference.as_ref()?.config.as_ref()?;
+        let operands = inputs::draw_operands(config.spec, &config.settings, &Tensors::new(), shapes, rng).ok()?;
+        let inexact = |v: f64| float_type.round(v * INEXACT);
+        let mut operands = operands.map(|&v| float_type.round(v));
+        let is_number = |slot: &&Slot| match slot.role {
+            Role::Input => !config.spec.is_loss() || slot.name != Name::Y,
+            Role::Parameter | Role::Constant => true,
+            Role::Target => false,
+        };
+        for slot in config.spec.slots.iter().filter(is_number) {
+            operands.get_mut(&slot.name).into_iter().for_each(|value| value.mapv_inplace(inexact));
+        }
         let layer = (config.spec.build)(&config.settings).ok()?;
         layer.admit(&Given { at: &operands, rounding: &|_| f64::EPSILON / 2.0, x_was_y: false }).ok()?;
         let shape = layer.output_shape(&operands);
-        Some(Point { dout: Some(inputs::draw_numbers(&shape, rng)), operands })
+        Some(Point { dout: Some(inputs::draw_numbers(&shape, rng).mapv(inexact)), operands })
     }
 
     /// Returns the number of rows and of columns of the first operand.

@@ -2,11 +2,13 @@
 
 use super::arrays::{is_same, max_abs};
 use super::case::{Case, LayerConfig};
+use super::implementation::Point;
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer;
 use crate::layer::{Given, Precision, Settings};
+use crate::numeric::FloatType;
 use ndarray::{ArrayD, IxDyn};
 
 /// A mistake that produces a wrong gradient.
@@ -36,8 +38,16 @@ pub struct WrongGradient<'a> {
     pub wrong: &'a ArrayD<f64>,
     /// The case.
     pub case: &'a Case,
+    /// The point at which the gradient is wrong.
+    pub point: &'a Point,
     /// The error that an explanation may have, relative to the largest entry.
     pub tolerance: f64,
+    /// The numerical gradient for a dout of ones, of a layer that only the program knows.
+    pub for_ones: Option<&'a ArrayD<f64>>,
+    /// The largest accepted error of an entry.
+    pub allowed: f64,
+    /// The type that the implementation computes in.
+    pub float_type: FloatType,
 }
 
 /// Returns the largest distance between entries of two arrays of the same shape; NaN counts as infinite.
@@ -60,12 +70,18 @@ impl WrongGradient<'_> {
         let same_shape = self.wrong.shape() == self.right.shape();
         let distance = max_distance(self.wrong, candidate);
         let error = if same_shape { max_distance(self.wrong, self.right) } else { f64::MAX };
-        distance <= self.tolerance * max_abs(candidate).max(f64::MIN_POSITIVE) && distance <= 0.05 * error
+        let nearness = if self.tolerance > 1e-3 { 0.25 } else { 0.05 };
+        distance <= self.tolerance * max_abs(candidate).max(f64::MIN_POSITIVE) && distance <= nearness * error
+    }
+
+    /// Returns the upstream gradient.
+    pub(super) fn dout(&self) -> &ArrayD<f64> {
+        self.point.dout.as_ref().unwrap_or(&self.case.dout)
     }
 
     /// Returns true if two entries differ by more than rounding.
     pub(super) fn differs(&self, wrong: f64, right: f64) -> bool {
-        let is_near = (wrong - right).abs() <= 0.01 * self.tolerance * max_abs(self.right);
+        let is_near = (wrong - right).abs() <= self.allowed;
         !(is_near || is_same(wrong, right))
     }
 
@@ -77,12 +93,12 @@ impl WrongGradient<'_> {
     /// Returns a forward result of the reference.
     pub(super) fn output(&self, name: &Name) -> Option<ArrayD<f64>> {
         let layer = &self.case.reference.as_ref()?.layer;
-        layer::compute(layer.as_ref(), &self.case.operands, None, Precision::F64).results.get(name).cloned()
+        layer::compute(layer.as_ref(), &self.point.operands, None, Precision::F64).results.get(name).cloned()
     }
 
     /// Returns the reference's gradient for other settings or operands; `None` if the layer refuses them.
     pub(super) fn recompute(&self, change: impl FnOnce(&mut Settings, &mut Tensors<f64>)) -> Option<ArrayD<f64>> {
-        self.recompute_with_dout(change, &self.case.dout)
+        self.recompute_with_dout(change, self.dout())
     }
 
     /// Returns the reference's gradient for another dout.
@@ -92,7 +108,7 @@ impl WrongGradient<'_> {
         dout: &ArrayD<f64>,
     ) -> Option<ArrayD<f64>> {
         let config = self.config()?;
-        let (mut settings, mut operands) = (config.settings.clone(), self.case.operands.clone());
+        let (mut settings, mut operands) = (config.settings.clone(), self.point.operands.clone());
         change(&mut settings, &mut operands);
         let recompute = || -> Result<Option<ArrayD<f64>>, Error> {
             let layer = (config.spec.build)(&settings)?;
@@ -124,7 +140,7 @@ impl WrongGradient<'_> {
             return None;
         }
         // y is halved, or replaced by the y of equal logits.
-        let (operand, y, other, value) = match self.case.operands.get(&Name::Y).cloned() {
+        let (operand, y, other, value) = match self.point.operands.get(&Name::Y).cloned() {
             Some(y) => (Name::Y, y.clone(), y.map(|y| y / 2.0), y.map(|y| y / 2.0)),
             None => {
                 let y = self.output(&Name::Y)?;

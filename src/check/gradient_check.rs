@@ -1,6 +1,6 @@
 //! Checks the forward pass and the gradients of an implementation.
 
-use super::arrays::unravel_index;
+use super::arrays::{max_abs, unravel_index};
 use super::case::{Case, GradientTarget};
 use super::derivative::{Derivative, Direction};
 use super::diagnosis::WrongGradient;
@@ -47,7 +47,7 @@ fn check_own(
     });
     let rng = SplitMix64::new(options.seed);
     let mut checker =
-        Checker { implementation, case, options, evaluation: &evaluation, reference, rng, has_sampled: false };
+        Checker { implementation, case, options, point, evaluation: &evaluation, reference, rng, has_sampled: false };
     // nnlayer's own forward pass equals the reference: only a difference is a finding.
     let mut findings = checker.check_forward();
     findings.retain(|finding| finding.verdict == Verdict::Fail);
@@ -73,6 +73,7 @@ struct Checker<'a> {
     implementation: &'a mut dyn Implementation,
     case: &'a Case,
     options: &'a CheckOptions<'a>,
+    point: Point,
     evaluation: &'a Evaluation,
     reference: Option<ReferenceResults>,
     rng: SplitMix64,
@@ -102,7 +103,17 @@ impl Checker<'_> {
         if let (Verdict::Fail, Some(right)) = (finding.verdict, &right) {
             let tolerance = if self.float_type() == FloatType::F32 { 1e-3 } else { 1e-8 };
             let (name, wrong) = (&target.name, gradient);
-            finding.diagnoses = diagnose(&WrongGradient { name, right, wrong, case: self.case, tolerance });
+            finding.diagnoses = diagnose(&WrongGradient {
+                name,
+                right,
+                wrong,
+                case: self.case,
+                point: &self.point,
+                tolerance,
+                for_ones: None,
+                allowed: 0.01 * tolerance * max_abs(right),
+                float_type: self.float_type(),
+            });
         }
         Ok(finding)
     }

@@ -9,6 +9,7 @@ mod values;
 pub const MISTAKES: &[Mistake] = &[
     Mistake { kind: "not summed over the batch", explain: values::not_summed },
     Mistake { kind: "wrong shape", explain: values::wrong_shape },
+    Mistake { kind: "cut to whole numbers", explain: values::cut_to_integers },
     Mistake { kind: "all zero", explain: values::all_zero },
     Mistake { kind: "wrong sign", explain: values::wrong_sign },
     Mistake { kind: "dout ignored", explain: formula::dout_ignored },
@@ -23,9 +24,14 @@ pub const MISTAKES: &[Mistake] = &[
     Mistake { kind: "transposed", explain: values::transposed },
     Mistake { kind: "constant factor", explain: values::constant_factor },
     Mistake { kind: "rows in another order", explain: values::rows_reordered },
+    Mistake { kind: "columns in another order", explain: values::columns_reordered },
+    Mistake { kind: "last entries wrong", explain: values::tail_wrong },
     Mistake { kind: "one entry wrong", explain: values::one_entry_wrong },
     Mistake { kind: "one row wrong", explain: values::one_row_wrong },
     Mistake { kind: "one column wrong", explain: values::one_column_wrong },
+    Mistake { kind: "several rows wrong", explain: values::several_rows_wrong },
+    Mistake { kind: "several columns wrong", explain: values::several_columns_wrong },
+    Mistake { kind: "lower precision inside", explain: values::lower_precision },
 ];
 
 /// Returns every known mistake that explains a wrong gradient, the most specific first.

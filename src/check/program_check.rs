@@ -33,7 +33,10 @@ pub(super) const STALE: &str = "stale input of an earlier call";
 
 /// Unit roundoffs that the explanation of a wrong gradient may be off, relative to the largest entry, and the most in any type.
 const EXPLAINED_ROUNDINGS: f64 = 16384.0;
-const MAX_EXPLAINED_ERROR: f64 = 0.02;
+const MAX_EXPLAINED_ERROR: f64 = 0.1;
+
+/// Factor of the changes of a gradient between points that differ by rounding.
+const PERTURBATION_FACTOR: f64 = 4.0;
 
 /// A point that was asked, and the program's reply.
 struct Call {
@@ -49,11 +52,22 @@ pub(super) fn check_program(
     case: &Case,
     options: &CheckOptions<'_>,
 ) -> Result<CheckReport, Error> {
-    let mut rng = SplitMix64::new(options.seed);
+    // Other numbers than those that the operands may have been drawn from.
+    let mut rng = SplitMix64::new(!options.seed);
     let point = Point { operands: case.operands.clone(), dout: Some(case.dout.clone()) };
-    let other = case.other_point(options.float_type.unwrap_or_default(), &mut rng);
+    let float_type = options.float_type.unwrap_or_default();
+    let other = case.other_point(float_type, &mut rng);
+    let mut points: Vec<Point> =
+        [Some(point.clone()), Some(point.clone()), other, Some(point)].into_iter().flatten().collect();
+    let repeated = points.len();
+    let further = if case.reference.is_none() {
+        case.perturbed_points(float_type, &mut rng)
+    } else {
+        case.larger_point(float_type, &mut rng).into_iter().collect()
+    };
+    points.extend(further);
     let mut notes = Vec::new();
-    let (points, evaluations) = ask(implementation, point, other, &mut notes)?;
+    let mut evaluations = ask(implementation, &mut points, repeated, &mut notes)?;
     if evaluations.is_empty() {
         return Err(
             Error::new(Code::ReplyPoints, "the reply contains no points").tip("reply with one object for each point")
@@ -64,6 +78,8 @@ pub(super) fn check_program(
         let layer = case.reference.as_ref()?.layer.as_ref();
         Some(ReferenceResults::new(layer, point, format, options.accumulator, options.tolerance))
     };
+    let perturbed =
+        if case.reference.is_none() { evaluations.split_off(repeated.min(evaluations.len())) } else { Vec::new() };
     let calls: Vec<Call> = points
         .into_iter()
         .zip(evaluations)
@@ -77,7 +93,16 @@ pub(super) fn check_program(
         return Err(error);
     }
     require_determinism(&calls)?;
-    let mut checker = ProgramChecker { implementation, case, options, calls: &calls, format, rng, has_sampled: false };
+    let mut checker = ProgramChecker {
+        implementation,
+        case,
+        options,
+        calls: &calls,
+        perturbed: &perturbed,
+        format,
+        rng,
+        has_sampled: false,
+    };
     let mut findings = checker.check_forward();
     let forward_is_wrong = findings.iter().any(|finding| finding.verdict == Verdict::Fail);
     if let Some(note) = describe_format(options, format) {
@@ -101,27 +126,28 @@ pub(super) fn check_program(
     Ok(CheckReport { layer, differentiates_implementation: true, findings, seed, notes })
 }
 
-/// Asks a point twice, another, and the first again. A program that fails with the other point is asked without it.
+/// Asks the points. A program that fails is asked without those after the first `repeated`, and then only the first two.
 fn ask(
     implementation: &mut dyn Implementation,
-    point: Point,
-    other: Option<Point>,
+    points: &mut Vec<Point>,
+    repeated: usize,
     notes: &mut Vec<String>,
-) -> Result<(Vec<Point>, Vec<Evaluation>), Error> {
-    let alone = vec![point.clone(), point.clone()];
-    let Some(other) = other else {
-        let evaluations = implementation.evaluate(&alone)?;
-        return Ok((alone, evaluations));
+) -> Result<Vec<Evaluation>, Error> {
+    let error = match implementation.evaluate(points) {
+        Ok(evaluations) => return Ok(evaluations),
+        Err(error) if points.len() > 2 => error,
+        Err(error) => return Err(error),
     };
-    let points = vec![point.clone(), point.clone(), other, point];
-    match implementation.evaluate(&points) {
-        Ok(evaluations) => Ok((points, evaluations)),
-        Err(error) => {
-            let evaluations = implementation.evaluate(&alone).map_err(|_| error)?;
-            notes.push("the program fails with a batch of another size, so only one point was checked".to_owned());
-            Ok((alone, evaluations))
+    for (count, what) in [(repeated, "a batch of another size"), (2, "other inputs")] {
+        if count < points.len() {
+            points.truncate(count);
+            if let Ok(evaluations) = implementation.evaluate(points) {
+                notes.push(format!("the program fails with {what}, so it was not checked with them"));
+                return Ok(evaluations);
+            }
         }
     }
+    Err(error)
 }
 
 /// Returns the format of the program's numbers.
@@ -207,6 +233,8 @@ struct ProgramChecker<'a> {
     case: &'a Case,
     options: &'a CheckOptions<'a>,
     calls: &'a [Call],
+    /// The replies at points that differ from the first by rounding.
+    perturbed: &'a [Evaluation],
     format: NumberFormat,
     rng: SplitMix64,
     has_sampled: bool,
@@ -247,7 +275,8 @@ impl ProgramChecker<'_> {
         let expected = target.shape(self.case, right);
         if gradient.shape() != expected {
             let mut finding = wrong_shape(&target.name, true, gradient, &expected);
-            finding.diagnoses = right.map(|right| self.diagnose(target, gradient, right, None)).unwrap_or_default();
+            finding.diagnoses =
+                right.map(|right| self.diagnose(target, &calls[0], gradient, right, None, None)).unwrap_or_default();
             return Ok(vec![finding]);
         }
         let Some(right) = right else { return self.check_custom_gradient(target, gradient) };
@@ -260,7 +289,7 @@ impl ProgramChecker<'_> {
                 return Ok(vec![finding]);
             }
         } else {
-            finding.diagnoses = self.diagnose(target, gradient, right, finding.worst.as_ref());
+            finding.diagnoses = self.diagnose(target, &calls[0], gradient, right, finding.worst.as_ref(), None);
         }
         let mut findings = vec![finding];
         if target.surrogate.is_none() {
@@ -277,14 +306,28 @@ impl ProgramChecker<'_> {
     fn diagnose(
         &self,
         target: &GradientTarget,
+        call: &Call,
         wrong: &ArrayD<f64>,
         right: &ArrayD<f64>,
         worst: Option<&EntryCheck>,
+        for_ones: Option<&ArrayD<f64>>,
     ) -> Vec<Diagnosis> {
         let rounding = EXPLAINED_ROUNDINGS * self.format.float_type.unit_roundoff();
         let bound = worst.map_or(0.0, |worst| 4.0 * worst.allowed / max_abs(right).max(f64::MIN_POSITIVE));
         let tolerance = rounding.max(bound).min(MAX_EXPLAINED_ERROR);
-        diagnose(&WrongGradient { name: &target.name, right, wrong, case: self.case, tolerance })
+        let allowed = worst.map_or(rounding * max_abs(right), |worst| worst.allowed);
+        let float_type = self.format.float_type;
+        diagnose(&WrongGradient {
+            name: &target.name,
+            right,
+            wrong,
+            case: self.case,
+            point: &call.point,
+            tolerance,
+            for_ones,
+            allowed,
+            float_type,
+        })
     }
 
     /// Compares a gradient of a call with the reference. At a kink any subgradient is right.
@@ -320,42 +363,56 @@ impl ProgramChecker<'_> {
             let (gradient, right) = (call.evaluation.gradients.get(&target.name), call.reference.as_ref());
             let right = right.and_then(|reference| reference.values.get(&target.name));
             if let (Some(gradient), Some(right)) = (gradient, right) {
-                finding.diagnoses.push(self.diagnose_state(target, n, gradient, right));
+                finding.diagnoses = self.diagnose_later(target, n, gradient, right, &finding);
             }
             return Ok(finding);
         }
         Ok(first)
     }
 
-    /// Names what a program kept from the calls before call `n`.
-    fn diagnose_state(
+    /// Names the mistake in call `n`: what a program kept from the calls before, or one of any call.
+    fn diagnose_later(
         &self,
         target: &GradientTarget,
         n: usize,
         gradient: &ArrayD<f64>,
         right: &ArrayD<f64>,
-    ) -> Diagnosis {
-        let before = self.calls[n - 1].evaluation.gradients.get(&target.name);
-        let is_sum = before.is_some_and(|before| {
-            before.shape() == right.shape() && gradient.shape() == right.shape() && is_near(gradient, &(before + right))
-        });
-        let call = n + 1;
-        let (kind, explanation) = if is_sum {
-            (
-                ACCUMULATED,
-                format!(
-                    "in call {call} of the same process it is the sum of the correct gradient and that of the call before; clear it before each call"
-                ),
-            )
-        } else {
-            (
-                STALE,
-                format!(
-                    "the first call is correct, but not call {call} of the same process; does it use values that were saved in an earlier call?"
-                ),
-            )
-        };
-        Diagnosis { kind, explanation }
+        finding: &Finding,
+    ) -> Vec<Diagnosis> {
+        let (call, before) = (&self.calls[n], &self.calls[n - 1]);
+        let number = n + 1;
+        let sum = before.evaluation.gradients.get(&target.name).filter(|before| before.shape() == right.shape());
+        if gradient.shape() == right.shape() && sum.is_some_and(|before| is_near(gradient, &(before + right))) {
+            let explanation = format!(
+                "in call {number} of the same process it is the sum of the correct gradient and that of the call before; clear it before each call"
+            );
+            return vec![Diagnosis { kind: ACCUMULATED, explanation }];
+        }
+        let explanation =
+            format!("in call {number} of the same process it is the gradient at the inputs of an earlier call");
+        let stale = Diagnosis { kind: STALE, explanation };
+        if self.calls[..n].iter().any(|earlier| self.is_gradient_at(target, earlier, call, gradient)) {
+            return vec![stale];
+        }
+        let mut diagnoses = self.diagnose(target, call, gradient, right, finding.worst.as_ref(), None);
+        if diagnoses.is_empty() {
+            let explanation = format!(
+                "the first call is correct, but not call {number} of the same process; does it use values that were saved in an earlier call?"
+            );
+            diagnoses.push(Diagnosis { explanation, ..stale });
+        }
+        diagnoses
+    }
+
+    /// Returns true if a gradient of a call is that at the inputs of an earlier call.
+    fn is_gradient_at(&self, target: &GradientTarget, earlier: &Call, call: &Call, gradient: &ArrayD<f64>) -> bool {
+        let (Some(reference), Some(dout)) = (&self.case.reference, &call.point.dout) else { return false };
+        if reference.layer.output_shape(&earlier.point.operands) != dout.shape() {
+            return false;
+        }
+        let point = Point { operands: earlier.point.operands.clone(), dout: Some(dout.clone()) };
+        let stale = right_results(reference.layer.as_ref(), &point, FloatType::F32).take(&target.name);
+        stale.is_some_and(|stale| stale.shape() == gradient.shape() && is_near(gradient, &stale))
     }
 
     fn compare_with_own_forward(
@@ -372,10 +429,35 @@ impl ProgramChecker<'_> {
             outputs: &call.evaluation.outputs,
             target,
             gradient,
+            rounding: &self.rounding(target, gradient),
         };
         let (finding, right) = compare_with_own_forward(&numerical, self.implementation, &mut self.rng)?;
         self.has_sampled |= finding.directions > 0;
         Ok((finding, right))
+    }
+
+    /// Returns the changes of a gradient between points that differ by rounding: its own rounding errors are of that size.
+    fn rounding(&self, target: &GradientTarget, gradient: &ArrayD<f64>) -> Vec<f64> {
+        let mut rounding = vec![0.0f64; gradient.len()];
+        for perturbed in self.perturbed.iter().filter_map(|evaluation| evaluation.gradients.get(&target.name)) {
+            for (rounding, (a, b)) in rounding.iter_mut().zip(perturbed.iter().zip(gradient)) {
+                let change = PERTURBATION_FACTOR * (a - b).abs();
+                *rounding = if change.is_finite() { rounding.max(change) } else { *rounding };
+            }
+        }
+        rounding
+    }
+
+    /// Returns the numerical gradient at the first point for a dout of ones.
+    fn gradient_for_ones(
+        &mut self,
+        target: &GradientTarget,
+        gradient: &ArrayD<f64>,
+    ) -> Result<Option<ArrayD<f64>>, Error> {
+        let first = &self.calls[0];
+        let point = Point { dout: first.point.dout.as_ref().map(|dout| dout.mapv(|_| 1.0)), ..first.point.clone() };
+        let call = Call { point, evaluation: first.evaluation.clone(), reference: None };
+        Ok(self.compare_with_own_forward(target, &call, gradient)?.1)
     }
 
     /// Compares a gradient of a layer that only the program knows.
@@ -385,35 +467,39 @@ impl ProgramChecker<'_> {
         gradient: &ArrayD<f64>,
     ) -> Result<Vec<Finding>, Error> {
         let calls = self.calls;
-        let (mut finding, right) = self.compare_with_own_forward(target, &calls[0], gradient)?;
-        if let (Verdict::Fail, Some(right), Some(worst)) = (finding.verdict, &right, &finding.worst) {
-            finding.diagnoses = self.diagnose(target, gradient, right, Some(worst));
-        }
-        if finding.verdict != Verdict::Pass {
-            return Ok(vec![finding]);
-        }
         // The same point asked again gives the same gradient.
-        for n in [1, calls.len() - 1] {
-            let again = calls[n].evaluation.gradients.get(&target.name);
+        for n in [1, 3] {
+            let Some(call) = calls.get(n) else { continue };
+            let again = call.evaluation.gradients.get(&target.name);
             if let Some(again) = again.filter(|again| again.shape() != gradient.shape() || *again != gradient) {
                 let finding = Finding::new(&target.name, true, Baseline::NumericalGradient, gradient.shape());
                 let note = format!("call {} at the same point gives another gradient than the first", n + 1);
-                let diagnosis = self.diagnose_state(target, n, again, gradient);
-                return Ok(vec![Finding {
-                    verdict: Verdict::Fail,
-                    wrong: gradient.len(),
-                    notes: vec![note],
-                    diagnoses: vec![diagnosis],
-                    ..finding
-                }]);
+                let mut diagnoses = self.diagnose_later(target, n, again, gradient, &finding);
+                diagnoses.retain(|diagnosis| [ACCUMULATED, STALE].contains(&diagnosis.kind));
+                if diagnoses.is_empty() {
+                    let explanation = "does it use values that were saved in an earlier call?".to_owned();
+                    diagnoses.push(Diagnosis { kind: STALE, explanation });
+                }
+                let (verdict, wrong, notes) = (Verdict::Fail, gradient.len(), vec![note]);
+                return Ok(vec![Finding { verdict, wrong, notes, diagnoses, ..finding }]);
             }
+        }
+        let (mut finding, right) = self.compare_with_own_forward(target, &calls[0], gradient)?;
+        if let (Verdict::Fail, Some(right), Some(worst)) = (finding.verdict, &right, &finding.worst) {
+            let for_ones = self.gradient_for_ones(target, gradient)?;
+            finding.diagnoses = self.diagnose(target, &calls[0], gradient, right, Some(worst), for_ones.as_ref());
+        }
+        if finding.verdict != Verdict::Pass {
+            return Ok(vec![finding]);
         }
         if let [_, _, other, _] = calls
             && let Some(gradient) = other.evaluation.gradients.get(&target.name)
         {
             let (mut later, right) = self.compare_with_own_forward(target, other, gradient)?;
             if later.verdict == Verdict::Fail {
-                later.diagnoses = right.iter().map(|right| self.diagnose_state(target, 2, gradient, right)).collect();
+                let right = right.as_ref();
+                later.diagnoses =
+                    right.map(|right| self.diagnose_later(target, 2, gradient, right, &later)).unwrap_or_default();
                 return Ok(vec![later]);
             }
         }

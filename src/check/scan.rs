@@ -41,6 +41,20 @@ impl Slopes {
         let [left, right] = &self.one_sided;
         (left.value - right.value).abs() > 2.0 * (left.error_bar + right.error_bar)
     }
+
+    /// Returns true if the derivatives to the left and to the right differ by a good part of their error bars.
+    pub(super) fn may_have_kink(&self) -> bool {
+        let [left, right] = &self.one_sided;
+        (left.value - right.value).abs() > 0.5 * left.error_bar.max(right.error_bar)
+    }
+
+    /// Returns true if a value is between the derivatives to the left and to the right, with their error bars and another.
+    pub(super) fn is_between(&self, value: f64, error_bar: f64) -> bool {
+        let [left, right] = &self.one_sided;
+        let low = (left.value - left.error_bar).min(right.value - right.error_bar) - error_bar;
+        let high = (left.value + left.error_bar).max(right.value + right.error_bar) + error_bar;
+        (low..=high).contains(&value)
+    }
 }
 
 /// Scans L = Σ dout∘output along directions.
@@ -129,8 +143,9 @@ impl Scan<'_> {
         // Constant outputs may depend on other entries only, or change by less than they are rounded: the noisiest stands for all.
         let constant = (0..base.len().min(dout.len())).filter(|&n| !is_active(n) && base[n].is_finite());
         let constant_noise = constant.map(noise).fold(0.0, f64::max);
-        let floor =
-            active.iter().map(|&n| noise(n)).sum::<f64>() + if active.is_empty() { 0.0 } else { constant_noise };
+        // Rounding errors of different outputs are independent.
+        let squares: f64 = active.iter().map(|&n| noise(n) * noise(n)).sum();
+        let floor = libm::sqrt(squares) + if active.is_empty() { 0.0 } else { constant_noise };
         // The change of L beyond what the gradient predicts.
         let rest = |point: &Point| {
             if point.outputs.len() != base.len() {
@@ -144,7 +159,8 @@ impl Scan<'_> {
         };
         let levels: Vec<[f64; 3]> =
             points.chunks(2).map(|pair| [pair[0].length, rest(&pair[0]), rest(&pair[1])]).collect();
-        let fine = &levels[levels.len() / 2..];
+        // The smallest steps show the rounding errors of the outputs.
+        let fine = &levels[levels.len() - (levels.len() / 4).max(3).min(levels.len())..];
         let wavering = fine.iter().map(|[_, ahead, behind]| (ahead - behind).abs() / 2.0);
         let noise = wavering.filter(|noise| noise.is_finite()).fold(floor, f64::max);
         let quotients = |of: &dyn Fn(&[f64; 3]) -> f64| -> Vec<[f64; 3]> {

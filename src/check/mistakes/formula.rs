@@ -7,8 +7,8 @@ use crate::numeric::Scalar;
 use ndarray::{ArrayD, Axis, Dimension};
 
 pub(super) fn dout_ignored(gradient: &WrongGradient<'_>) -> Option<String> {
-    let ones = gradient.case.dout.mapv(|_| 1.0);
-    let ignored = gradient.recompute_with_dout(|_, _| {}, &ones)?;
+    let ones = gradient.dout().mapv(|_| 1.0);
+    let ignored = gradient.for_ones.cloned().or_else(|| gradient.recompute_with_dout(|_, _| {}, &ones))?;
     gradient.matches(&ignored).then(|| format!("it is the gradient for {} = 1 everywhere; is {0} ignored?", Name::DOUT))
 }
 
@@ -21,7 +21,7 @@ pub(super) fn wrong_eps(gradient: &WrongGradient<'_>) -> Option<String> {
         return Some("it is the gradient for eps = 0; is eps missing?".to_owned());
     }
     // dy = −t/(y + eps) is largest where y is smallest; the eps that explains it there has to explain the others.
-    let y = gradient.case.operands.get(&Name::Y)?;
+    let y = gradient.point.operands.get(&Name::Y)?;
     if without.shape() != gradient.wrong.shape() || y.shape() != without.shape() {
         return None;
     }
@@ -46,7 +46,7 @@ pub(super) fn wrong_axis(gradient: &WrongGradient<'_>) -> Option<String> {
         };
         return [0, 1].into_iter().find(is_along).and_then(explanation);
     }
-    let x = gradient.case.operands.get(&Name::X).filter(|x| x.ndim() == 2)?;
+    let x = gradient.point.operands.get(&Name::X).filter(|x| x.ndim() == 2)?;
     let other = gradient.replace_probabilities(&softmax_of_columns(x))?;
     if gradient.matches(&other) { explanation(0) } else { None }
 }
@@ -87,7 +87,7 @@ pub(super) fn wrong_setting(gradient: &WrongGradient<'_>) -> Option<String> {
             }
         }
     }
-    let operands = &gradient.case.operands;
+    let operands = &gradient.point.operands;
     for slot in config.spec.slots.iter().filter(|slot| slot.optional && operands.get(&slot.name).is_some()) {
         let without = gradient.recompute(|_, operands| {
             operands.take(&slot.name);
@@ -107,14 +107,14 @@ pub(super) fn applied_twice(gradient: &WrongGradient<'_>) -> Option<String> {
 }
 
 pub(super) fn softmax_missing(gradient: &WrongGradient<'_>) -> Option<String> {
-    let x = gradient.case.operands.get(&Name::X)?;
+    let x = gradient.point.operands.get(&Name::X)?;
     let other = gradient.replace_probabilities(x)?;
     gradient.matches(&other).then(|| "it uses x instead of y = softmax(x); is the softmax missing?".to_owned())
 }
 
 pub(super) fn unnormalised_targets(gradient: &WrongGradient<'_>) -> Option<String> {
     let (y, factor) = gradient.probabilities_and_factor()?;
-    let t = gradient.case.operands.get(&Name::T).filter(|t| t.shape() == y.shape())?;
+    let t = gradient.point.operands.get(&Name::T).filter(|t| t.shape() == y.shape())?;
     let last = Axis(t.ndim().checked_sub(1)?);
     let sums = t.sum_axis(last);
     let other = ArrayD::from_shape_fn(y.raw_dim(), |at| {
@@ -127,7 +127,7 @@ pub(super) fn unnormalised_targets(gradient: &WrongGradient<'_>) -> Option<Strin
 
 pub(super) fn diagonal_only(gradient: &WrongGradient<'_>) -> Option<String> {
     const MAX_ENTRIES: usize = 400;
-    let dout = &gradient.case.dout;
+    let dout = gradient.dout();
     if dout.shape() != gradient.right.shape() || dout.len() > MAX_ENTRIES || dout.ndim() == 0 {
         return None;
     }
@@ -143,7 +143,7 @@ pub(super) fn diagonal_only(gradient: &WrongGradient<'_>) -> Option<String> {
 
 pub(super) fn operand_not_transposed(gradient: &WrongGradient<'_>) -> Option<String> {
     let is_square = |value: &ArrayD<f64>| matches!(value.shape(), [rows, columns] if rows == columns && *rows > 1);
-    let operands = gradient.case.operands.iter();
+    let operands = gradient.point.operands.iter();
     for (name, value) in operands.filter(|(name, value)| name.gradient() != *gradient.name && is_square(value)) {
         let transposed = value.t().as_standard_layout().into_owned();
         let other = gradient.recompute(|_, operands| operands.insert(name.clone(), transposed));

@@ -4,8 +4,11 @@ use super::super::arrays::{max_abs, unravel_index};
 use super::super::diagnosis::WrongGradient;
 use crate::core::error::{format_index, format_shape};
 use crate::core::name::Name;
-use crate::numeric::Scalar;
+use crate::numeric::{FloatType, Scalar};
 use ndarray::{ArrayD, Axis};
+
+/// Unit roundoffs of a lower precision that a gradient may be off which is computed in it.
+const LOWER_ROUNDINGS: f64 = 32.0;
 
 /// Returns true if values are equal pairwise up to an absolute tolerance. NaN is equal to everything.
 fn all_near<'a>(a: impl IntoIterator<Item = &'a f64>, b: impl IntoIterator<Item = &'a f64>, tolerance: f64) -> bool {
@@ -75,7 +78,7 @@ pub(super) fn constant_factor(gradient: &WrongGradient<'_>) -> Option<String> {
     let (batch, classes) = gradient.case.batch_and_classes();
     let (n, c) = (batch as f64, classes as f64);
     let has_classes =
-        gradient.case.operands.get(&Name::T).is_some() || gradient.right.shape() == gradient.case.dout.shape();
+        gradient.point.operands.get(&Name::T).is_some() || gradient.right.shape() == gradient.dout().shape();
     let class = if has_classes { "the number of classes" } else { "the number of columns" };
     let mut known = vec![
         (n, "the batch size (is a division by it, or a mean, missing?)".to_owned()),
@@ -89,7 +92,7 @@ pub(super) fn constant_factor(gradient: &WrongGradient<'_>) -> Option<String> {
         (2.0, "a doubling (is it added twice, or is the ½ of a square missing?)".to_owned()),
         (0.5, "a halving".to_owned()),
     ];
-    let near = 1e-3_f64.min(gradient.tolerance * 10.0);
+    let near = (gradient.tolerance * 10.0).clamp(1e-7, 0.05);
     known.retain(|(value, _)| *value != 1.0 && (factor - value).abs() <= near * value.abs());
     known.dedup_by(|a, b| a.1 == b.1);
     let origins: Vec<String> = known.into_iter().map(|(_, origin)| origin).collect();
@@ -111,13 +114,85 @@ fn format_factor(factor: f64) -> String {
 }
 
 pub(super) fn rows_reordered(gradient: &WrongGradient<'_>) -> Option<String> {
-    let [rows, _] = *gradient.right.shape() else { return None };
-    let is_order = |order: Vec<usize>| gradient.matches(&gradient.right.select(Axis(0), &order));
-    if rows > 1 && is_order((0..rows).rev().collect()) {
-        return Some("it has the correct rows in reverse order".to_owned());
+    reordered(gradient, Axis(0), "rows")
+}
+
+pub(super) fn columns_reordered(gradient: &WrongGradient<'_>) -> Option<String> {
+    reordered(gradient, Axis(1), "columns")
+}
+
+fn reordered(gradient: &WrongGradient<'_>, axis: Axis, what: &str) -> Option<String> {
+    if gradient.right.ndim() != 2 {
+        return None;
     }
-    let by = (1..rows).find(|by| is_order((0..rows).map(|n| (n + by) % rows).collect()))?;
-    Some(format!("it has the correct rows, shifted by {by}"))
+    let count = gradient.right.len_of(axis);
+    let is_order = |order: Vec<usize>| gradient.matches(&gradient.right.select(axis, &order));
+    if count > 1 && is_order((0..count).rev().collect()) {
+        return Some(format!("it has the correct {what} in reverse order"));
+    }
+    let by = (1..count).find(|by| is_order((0..count).map(|n| (n + by) % count).collect()))?;
+    Some(format!("it has the correct {what}, shifted by {by}"))
+}
+
+pub(super) fn cut_to_integers(gradient: &WrongGradient<'_>) -> Option<String> {
+    if gradient.wrong.shape() != gradient.right.shape() || gradient.wrong.iter().all(|v| *v == 0.0) {
+        return None;
+    }
+    let is_whole = gradient.wrong.iter().all(|v| v.fract() == 0.0);
+    let is_cut = gradient.wrong.iter().zip(gradient.right).all(|(a, b)| (a - b).abs() < 1.0 + gradient.allowed);
+    let has_fractions = gradient.right.iter().filter(|v| (*v - v.round()).abs() > gradient.allowed).count();
+    let explanation =
+        "its entries are whole numbers near the correct ones; is there an integer type or a conversion to one?";
+    (is_whole && is_cut && 2 * has_fractions > gradient.right.len()).then(|| explanation.to_owned())
+}
+
+pub(super) fn tail_wrong(gradient: &WrongGradient<'_>) -> Option<String> {
+    if gradient.wrong.shape() != gradient.right.shape() {
+        return None;
+    }
+    let differs: Vec<bool> = gradient.wrong.iter().zip(gradient.right).map(|(a, b)| gradient.differs(*a, *b)).collect();
+    let first = differs.iter().position(|differs| *differs)?;
+    let wrong = differs.len() - first;
+    let is_tail = differs[first..].iter().all(|differs| *differs) && 3 * wrong <= differs.len() && differs.len() > 3;
+    is_tail.then(|| {
+        format!(
+            "only the last {wrong} of {} entries are wrong; is the rest of a vectorised loop missing?",
+            differs.len()
+        )
+    })
+}
+
+pub(super) fn several_rows_wrong(gradient: &WrongGradient<'_>) -> Option<String> {
+    several_wrong(gradient, 0, "rows")
+}
+
+pub(super) fn several_columns_wrong(gradient: &WrongGradient<'_>) -> Option<String> {
+    several_wrong(gradient, 1, "columns")
+}
+
+/// Recognises rows or columns whose entries are all wrong, where all others are right.
+fn several_wrong(gradient: &WrongGradient<'_>, axis: usize, what: &str) -> Option<String> {
+    let [rows, columns] = *gradient.right.shape() else { return None };
+    let wrong = wrong_entries(gradient);
+    let (count, across) = if axis == 0 { (rows, columns) } else { (columns, rows) };
+    let mut lines: Vec<usize> = wrong.iter().map(|at| at[axis]).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    let is_whole = wrong.len() == lines.len() * across && across > 1;
+    let names = lines.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    (is_whole && lines.len() > 1 && 2 * lines.len() <= count).then(|| format!("only {what} {names} are wrong"))
+}
+
+pub(super) fn lower_precision(gradient: &WrongGradient<'_>) -> Option<String> {
+    if gradient.wrong.shape() != gradient.right.shape() || gradient.wrong.is_empty() {
+        return None;
+    }
+    let errors = gradient.wrong.iter().zip(gradient.right).map(|(a, b)| (a - b).abs());
+    let relative = errors.fold(0.0, f64::max) / max_abs(gradient.right);
+    let types = FloatType::ALL.into_iter().skip_while(|known| *known != gradient.float_type).skip(1);
+    let lower = types.into_iter().find(|lower| relative <= LOWER_ROUNDINGS * lower.unit_roundoff())?;
+    let name = lower.name();
+    Some(format!("its errors are as large as the rounding errors of {name}; is a part of it computed in {name}?"))
 }
 
 /// Returns the indices of the wrong entries.
