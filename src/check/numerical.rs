@@ -182,7 +182,9 @@ impl Numerical<'_> {
                 continue;
             }
             let uncertain = allowed - cancellation * weights;
-            if entry.excess() <= 1.0 && uncertain > max_error_bar * scale * weights {
+            let largest_error = max_error_bar * scale * weights;
+            let error = (analytic - estimate.value).abs();
+            if entry.excess() <= 1.0 && (uncertain > largest_error || error > uncertain && error > largest_error) {
                 undecided += 1;
                 widest = widest.max(uncertain);
             }
