@@ -1,20 +1,20 @@
 //! Checks the forward pass and the gradients of an implementation.
 
-use super::arrays::{max_abs, unravel_index};
+use super::arrays::max_abs;
 use super::case::{Case, GradientTarget};
 use super::derivative::{Derivative, Direction};
 use super::diagnosis::WrongGradient;
 use super::entries::{GradientEntries, relative_tolerance};
-use super::finding::{Baseline, CheckReport, EntryCheck, Finding, Verdict};
+use super::finding::{Baseline, CheckReport, Finding, Verdict};
 use super::function::{Function, ImplementationFunction, LayerFunction};
 use super::implementation::{Evaluation, Implementation, Point};
 use super::mistakes::diagnose;
 use super::number_format::NumberFormat;
 use super::options::CheckOptions;
 use super::program_check::check_program;
-use super::reference::ReferenceResults;
+use super::reference::{ReferenceResults, compare_with_reference, wrong_shape};
 use super::sampling::{differentiable_entries, draw_directions, step_scale};
-use crate::core::error::{Code, Error, format_shape};
+use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::numeric::{DoubleDouble, FloatType, Scalar};
@@ -185,41 +185,4 @@ impl Checker<'_> {
         }
         Ok(finding)
     }
-}
-
-/// Compares a result with that of the reference; `None` if it has none of that name.
-pub(super) fn compare_with_reference(
-    reference: &ReferenceResults,
-    name: &Name,
-    is_gradient: bool,
-    value: &ArrayD<f64>,
-) -> Option<Finding> {
-    let right = reference.values.get(name)?;
-    if value.shape() != right.shape() {
-        return Some(wrong_shape(name, is_gradient, value, right.shape()));
-    }
-    let mut finding = Finding::new(name, is_gradient, Baseline::Reference, value.shape());
-    for (n, (&analytic, &numeric)) in value.iter().zip(right).enumerate() {
-        finding.checked += 1;
-        let allowed = reference.allowed(name, n, numeric);
-        if !(analytic.is_nan() && numeric.is_nan() || reference.overflows(analytic, numeric, allowed)) {
-            let index = Some(unravel_index(n, &finding.shape));
-            finding.record(EntryCheck { index, analytic, numeric, error_bar: allowed, allowed, step: 0.0 });
-        }
-    }
-    Some(finding)
-}
-
-/// Returns the finding for a result of the wrong shape.
-pub(super) fn wrong_shape(name: &Name, is_gradient: bool, value: &ArrayD<f64>, expected: &[usize]) -> Finding {
-    let finding = Finding::new(name, is_gradient, Baseline::Reference, value.shape());
-    let note = format!("expected shape {}, got {}", format_shape(expected), format_shape(value.shape()));
-    Finding { verdict: Verdict::Fail, wrong: value.len(), notes: vec![note], ..finding }
-}
-
-/// Returns the error for a reply without gradients.
-pub(super) fn no_gradients(case: &Case) -> Error {
-    let names: Vec<&str> = case.targets.iter().map(|target| target.name.as_str()).collect();
-    Error::new(Code::ReplyKeyMissing, format!("the reply contains no gradient; expected {}", names.join(", ")))
-        .tip("for each point with a dout, reply with \"gradients\" that has a key for each gradient")
 }

@@ -5,6 +5,7 @@
 //! forward pass with an error bar ([`derivative`]), and, for a layer that nnlayer knows, a reference.
 
 mod arrays;
+mod calls;
 mod case;
 pub mod compare;
 pub mod derivative;

@@ -30,7 +30,8 @@ impl NumberFormat {
         let nonzero = || numbers.iter().filter(|v| **v != 0.0 && v.is_finite());
         if long.len() < MIN_EVIDENCE.max(nonzero().count() / MIN_EVIDENCE_PART) {
             let is_half = |half: &FloatType| nonzero().count() >= MIN_EVIDENCE && nonzero().all(|&v| half.holds(v));
-            let half = [FloatType::F16, FloatType::Bf16].into_iter().find(is_half).filter(|_| needs_long);
+            // Short numbers of bf16 are also numbers of f16.
+            let half = [FloatType::Bf16, FloatType::F16].into_iter().find(is_half).filter(|_| needs_long);
             return NumberFormat { float_type: declared.or(half).unwrap_or_default(), digits: None };
         }
         let printed: Vec<Printed> = long.iter().map(|&v| Printed::shortest(v)).collect();
@@ -42,6 +43,23 @@ impl NumberFormat {
             || significant == MAX_SINGLE_DIGITS && long.iter().all(|&v| is_rounded_single(v));
         let float_type = declared.unwrap_or(if is_single { FloatType::F32 } else { FloatType::F64 });
         NumberFormat { float_type, digits: (significant <= MAX_DIGITS).then_some((significant, places)) }
+    }
+
+    /// Returns a note if type or digits were found from the replies.
+    pub(super) fn describe(self, declared: Option<FloatType>) -> Option<String> {
+        let found = declared.is_none() && self.float_type != FloatType::F64;
+        let digits = self.digits.map(|(significant, _)| format!("printed with {significant} digits"));
+        match (found, digits) {
+            (false, None) => None,
+            (false, Some(digits)) => {
+                Some(format!("the replies are {digits}, so half a unit of the last digit is accepted"))
+            }
+            (true, None) => Some(format!("the replies are numbers of {0}: taken as {0}", self.float_type.name())),
+            (true, Some(digits)) => Some(format!(
+                "the replies are {digits}: taken as {}, and half a unit of the last digit is accepted",
+                self.float_type.name()
+            )),
+        }
     }
 
     /// Returns the largest error that printing makes: half a unit of the last digit.

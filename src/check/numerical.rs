@@ -138,7 +138,7 @@ impl Numerical<'_> {
         // Terms of the size of dout may cancel, as in y − t.
         let operand = self.point.operands.get(&self.target.operand).map_or(0.0, max_abs);
         let cancellation = GRADIENT_ROUNDINGS * unit * self.point.dout.as_ref().map_or(0.0, max_abs) / operand.max(1.0);
-        let (mut kinks, mut undecided, mut widest) = (Vec::new(), 0, 0.0f64);
+        let (mut kinks, mut undecided, mut largest_bar) = (Vec::new(), 0, 0.0f64);
         for ((direction, slopes), estimate) in directions.iter().zip(slopes).zip(&estimates) {
             let terms = direction.entries.iter().map(|&(n, weight)| weight * flat_entry(self.gradient, n));
             let analytic: f64 = terms.sum();
@@ -186,14 +186,14 @@ impl Numerical<'_> {
             let error = (analytic - estimate.value).abs();
             if entry.excess() <= 1.0 && (uncertain > largest_error || error > uncertain && error > largest_error) {
                 undecided += 1;
-                widest = widest.max(uncertain);
+                largest_bar = largest_bar.max(uncertain);
             }
             finding.record(entry);
         }
         finding.notes.extend(describe_kinks(&kinks));
         if undecided > 0 && finding.verdict == Verdict::Pass {
             finding.verdict = Verdict::Inconclusive;
-            finding.notes.push(undecided_note(undecided, widest, scale, max_error_bar));
+            finding.notes.push(undecided_note(undecided, largest_bar, scale, max_error_bar));
         }
         let values = estimates.iter().map(|estimate| estimate.value).collect();
         ArrayD::from_shape_vec(self.gradient.raw_dim(), values).ok().filter(|right| right.iter().all(|v| v.is_finite()))
@@ -222,10 +222,10 @@ fn best_estimate(slopes: &Slopes) -> Estimate {
     }
 }
 
-fn undecided_note(undecided: usize, widest: f64, scale: f64, max_error_bar: f64) -> String {
-    if widest > 0.0 {
+fn undecided_note(undecided: usize, largest_bar: f64, scale: f64, max_error_bar: f64) -> String {
+    if largest_bar > 0.0 {
         format!(
-            "the error bar {widest:.1e} exceeds {max_error_bar:.2} of the largest entry {scale:.2e}: the output is too noisy for a reliable numerical gradient"
+            "the error bar {largest_bar:.1e} exceeds {max_error_bar:.2} of the largest entry {scale:.2e}: the output is too noisy for a reliable numerical gradient"
         )
     } else {
         format!("no step sizes give a reliable numerical gradient for {undecided} of the entries or directions")

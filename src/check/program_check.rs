@@ -5,24 +5,23 @@
 //! gradients are compared with those derivatives. The point is asked again after others, so that a program that keeps values of an
 //! earlier call is noticed.
 
-use super::arrays::{is_same, max_abs};
+use super::arrays::max_abs;
+use super::calls::{Call, ask, is_near, require_determinism, require_gradients};
 use super::case::{Case, GradientTarget};
 use super::derivative::Derivative;
 use super::diagnosis::{Diagnosis, WrongGradient};
 use super::finding::{Baseline, CheckReport, EntryCheck, Finding, Verdict};
 use super::function::LayerFunction;
-use super::gradient_check::{compare_with_reference, no_gradients, wrong_shape};
 use super::implementation::{Evaluation, Implementation, Point};
 use super::kinks::accept_subgradients;
 use super::mistakes::diagnose;
 use super::number_format::NumberFormat;
 use super::numerical::{Numerical, compare_with_own_forward};
 use super::options::CheckOptions;
-use super::reference::{ReferenceResults, needs_long_numbers, right_results};
-use crate::core::error::{Code, Error, edit_distance};
+use super::reference::{ReferenceResults, compare_with_reference, needs_long_numbers, right_results, wrong_shape};
+use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
-use crate::core::tensors::Tensors;
 use crate::numeric::{DoubleDouble, FloatType, Scalar};
 use ndarray::ArrayD;
 
@@ -37,14 +36,6 @@ const MAX_EXPLAINED_ERROR: f64 = 0.1;
 
 /// Factor of the changes of a gradient between points that differ by rounding.
 const PERTURBATION_FACTOR: f64 = 4.0;
-
-/// A point that was asked, and the program's reply.
-struct Call {
-    point: Point,
-    evaluation: Evaluation,
-    /// The right results, for a layer that nnlayer knows.
-    reference: Option<ReferenceResults>,
-}
 
 /// Checks a program on a case.
 pub(super) fn check_program(
@@ -86,12 +77,7 @@ pub(super) fn check_program(
         .map(|(point, evaluation)| Call { reference: reference(&point), point, evaluation })
         .collect();
     let first = &calls[0].evaluation;
-    if case.targets.iter().all(|target| first.gradients.get(&target.name).is_none()) {
-        return Err(misnamed_gradient(case, first).unwrap_or_else(|| no_gradients(case)));
-    }
-    if let Some(error) = misnamed_gradient(case, first) {
-        return Err(error);
-    }
+    require_gradients(case, first)?;
     require_determinism(&calls)?;
     let mut checker = ProgramChecker {
         implementation,
@@ -105,9 +91,7 @@ pub(super) fn check_program(
     };
     let mut findings = checker.check_forward();
     let forward_is_wrong = findings.iter().any(|finding| finding.verdict == Verdict::Fail);
-    if let Some(note) = describe_format(options, format) {
-        notes.push(note);
-    }
+    notes.extend(format.describe(options.float_type));
     for target in &case.targets {
         let Some(gradient) = first.gradients.get(&target.name) else {
             notes.push(format!("{} is missing from the reply and was not checked", target.name));
@@ -126,30 +110,6 @@ pub(super) fn check_program(
     Ok(CheckReport { layer, differentiates_implementation: true, findings, seed, notes })
 }
 
-/// Asks the points. A program that fails is asked without those after the first `repeated`, and then only the first two.
-fn ask(
-    implementation: &mut dyn Implementation,
-    points: &mut Vec<Point>,
-    repeated: usize,
-    notes: &mut Vec<String>,
-) -> Result<Vec<Evaluation>, Error> {
-    let error = match implementation.evaluate(points) {
-        Ok(evaluations) => return Ok(evaluations),
-        Err(error) if points.len() > 2 => error,
-        Err(error) => return Err(error),
-    };
-    for (count, what) in [(repeated, "a batch of another size"), (2, "other inputs")] {
-        if count < points.len() {
-            points.truncate(count);
-            if let Ok(evaluations) = implementation.evaluate(points) {
-                notes.push(format!("the program fails with {what}, so it was not checked with them"));
-                return Ok(evaluations);
-            }
-        }
-    }
-    Err(error)
-}
-
 /// Returns the format of the program's numbers.
 fn recognise_format(
     case: &Case,
@@ -163,69 +123,6 @@ fn recognise_format(
         needs_long_numbers(&right_results(reference.layer.as_ref(), &points[0], FloatType::F32))
     });
     NumberFormat::recognise(&numbers, options.float_type, needs_long)
-}
-
-/// Returns a note if type or digits were found from the replies.
-fn describe_format(options: &CheckOptions<'_>, format: NumberFormat) -> Option<String> {
-    let found = options.float_type.is_none() && format.float_type != FloatType::F64;
-    let digits = format.digits.map(|(significant, _)| format!("printed with {significant} digits"));
-    match (found, digits) {
-        (false, None) => None,
-        (false, Some(digits)) => {
-            Some(format!("the replies are {digits}, so half a unit of the last digit is accepted"))
-        }
-        (true, None) => Some(format!("the replies are numbers of {0}: taken as {0}", format.float_type.name())),
-        (true, Some(digits)) => Some(format!(
-            "the replies are {digits}: taken as {}, and half a unit of the last digit is accepted",
-            format.float_type.name()
-        )),
-    }
-}
-
-/// Returns the error for a gradient that is missing while one of a similar name is in the reply.
-fn misnamed_gradient(case: &Case, evaluation: &Evaluation) -> Option<Error> {
-    let plain = |name: &str| name.replace(['_', '-'], "").to_lowercase();
-    let is_known = |name: &Name| case.targets.iter().any(|target| target.name == *name);
-    case.targets.iter().filter(|target| evaluation.gradients.get(&target.name).is_none()).find_map(|target| {
-        let expected = target.name.as_str();
-        let is_similar = |name: &&Name| {
-            let distance = edit_distance(name.as_str(), expected);
-            plain(name.as_str()) == plain(expected) || expected.len() > 3 && distance.is_some_and(|slips| slips <= 1)
-        };
-        let found = evaluation.gradients.names().filter(|name| !is_known(name)).find(is_similar)?;
-        let message = format!("the reply has the gradient {found}, but expected {expected}");
-        Some(Error::new(Code::ReplyKeyMissing, message).tip(format!("rename {found} to {expected} in the reply")))
-    })
-}
-
-fn is_equal(a: &Tensors<f64>, b: &Tensors<f64>) -> bool {
-    a.iter().all(|(name, a)| {
-        b.get(name).is_some_and(|b| a.shape() == b.shape() && a.iter().zip(b).all(|(&a, &b)| is_same(a, b)))
-    })
-}
-
-/// Refuses a program whose outputs differ between two calls at the same point, one after the other. Numerical derivatives of a
-/// function that is not deterministic have no meaning.
-fn require_determinism(calls: &[Call]) -> Result<(), Error> {
-    let [first, second, ..] = calls else { return Ok(()) };
-    let doubled = |(name, value): (&Name, &ArrayD<f64>)| {
-        let again = second.evaluation.gradients.get(name);
-        again.is_some_and(|again| again.shape() == value.shape() && (value == again || is_near(again, &(value * 2.0))))
-    };
-    let is_steady = is_equal(&first.evaluation.outputs, &second.evaluation.outputs)
-        && (is_equal(&first.evaluation.gradients, &second.evaluation.gradients)
-            || first.evaluation.gradients.iter().all(doubled));
-    if is_steady {
-        return Ok(());
-    }
-    Err(Error::new(Code::ReplyUnsteady, "the program returned different results for the same point")
-        .tip("remove or seed what is random, such as dropout, and keep no state between points"))
-}
-
-/// Returns true if two arrays of the same shape are equal up to rounding.
-fn is_near(a: &ArrayD<f64>, b: &ArrayD<f64>) -> bool {
-    let scale = max_abs(b);
-    a.iter().zip(b).all(|(&a, &b)| is_same(a, b) || (a - b).abs() <= 1e-2 * scale)
 }
 
 struct ProgramChecker<'a> {
@@ -243,7 +140,8 @@ struct ProgramChecker<'a> {
 impl ProgramChecker<'_> {
     /// Compares the forward results of each call with those of the reference.
     fn check_forward(&self) -> Vec<Finding> {
-        let names = self.calls[0].evaluation.outputs.names();
+        let Some(reference) = &self.calls[0].reference else { return Vec::new() };
+        let names = reference.values.names();
         let compare = |call: &Call, name: &Name| {
             compare_with_reference(call.reference.as_ref()?, name, false, call.evaluation.outputs.get(name)?)
         };

@@ -1,8 +1,11 @@
-//! What is right for a layer that nnlayer knows: its results, and how far a right program may be off.
+//! The right results of a layer that nnlayer knows, and how far those of a right program may be off.
 
+use super::arrays::unravel_index;
 use super::compare::Tolerance;
+use super::finding::{Baseline, EntryCheck, Finding, Verdict};
 use super::implementation::Point;
 use super::number_format::NumberFormat;
+use crate::core::error::format_shape;
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer;
@@ -79,4 +82,34 @@ pub(super) fn right_results(layer: &dyn AnyLayer, point: &Point, float_type: Flo
 pub(super) fn needs_long_numbers(values: &Tensors<f64>) -> bool {
     let is_long = |v: &f64| v.is_finite() && !FloatType::F16.holds(*v) && !FloatType::Bf16.holds(*v);
     values.iter().flat_map(|(_, value): (&Name, &ArrayD<f64>)| value.iter()).filter(|v| is_long(v)).count() >= 3
+}
+
+/// Compares a result with that of the reference; `None` if it has none of that name.
+pub(super) fn compare_with_reference(
+    reference: &ReferenceResults,
+    name: &Name,
+    is_gradient: bool,
+    value: &ArrayD<f64>,
+) -> Option<Finding> {
+    let right = reference.values.get(name)?;
+    if value.shape() != right.shape() {
+        return Some(wrong_shape(name, is_gradient, value, right.shape()));
+    }
+    let mut finding = Finding::new(name, is_gradient, Baseline::Reference, value.shape());
+    for (n, (&analytic, &numeric)) in value.iter().zip(right).enumerate() {
+        finding.checked += 1;
+        let allowed = reference.allowed(name, n, numeric);
+        if !(analytic.is_nan() && numeric.is_nan() || reference.overflows(analytic, numeric, allowed)) {
+            let index = Some(unravel_index(n, &finding.shape));
+            finding.record(EntryCheck { index, analytic, numeric, error_bar: allowed, allowed, step: 0.0 });
+        }
+    }
+    Some(finding)
+}
+
+/// Returns the finding for a result of the wrong shape.
+pub(super) fn wrong_shape(name: &Name, is_gradient: bool, value: &ArrayD<f64>, expected: &[usize]) -> Finding {
+    let finding = Finding::new(name, is_gradient, Baseline::Reference, value.shape());
+    let note = format!("expected shape {}, got {}", format_shape(expected), format_shape(value.shape()));
+    Finding { verdict: Verdict::Fail, wrong: value.len(), notes: vec![note], ..finding }
 }

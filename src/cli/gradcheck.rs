@@ -82,8 +82,9 @@ fn own_options() -> Vec<Arg> {
             TYPES,
             "type that the program accumulates sums in; that of --precision by default",
         ),
-        option("rtol", "N", "accept errors up to atol + rtol·|right value|, in place of the bound of rounding errors"),
-        option("atol", "N", "absolute part of that tolerance (default 0)"),
+        option("rtol", "N", "accept errors up to atol + rtol·|right value|, in place of the bound of rounding errors")
+            .hide_short_help(true),
+        option("atol", "N", "absolute part of that tolerance (default 0)").hide_short_help(true),
         flag("persistent", "start the program once; it replies to each line with one line"),
         option("timeout", "SECONDS", "time limit for each request (default 10)"),
         flag("json", "write one JSON object on one line"),

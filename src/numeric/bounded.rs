@@ -218,7 +218,6 @@ mod tests {
     const SINGLE: Arithmetic = Arithmetic { float_type: FloatType::F32, accumulator: FloatType::F32 };
 
     proptest! {
-        /// The same formulas in single precision are within the bound.
         #[test]
         fn a_formula_in_single_precision_is_within_its_bound(x in prop::collection::vec(-20.0..20.0f32, 1..30), a in -8.0..8.0f32) {
             fn formula<S: Scalar>(x: &[S], a: S) -> S {

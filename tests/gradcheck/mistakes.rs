@@ -6,6 +6,7 @@ use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
 use nnlayer::layer;
 use nnlayer::layer::{Precision, Settings};
+use nnlayer::numeric::FloatType;
 
 /// Changes the right results at a point to wrong ones.
 pub(super) type Plant = Box<dyn Fn(&Point, &mut Evaluation)>;
@@ -71,6 +72,22 @@ fn scale_entry(name: &'static str, index: [usize; 2], factor: f64) -> Plant {
 
 fn reorder_rows(name: &'static str, order: &'static [usize]) -> Plant {
     edit(name, move |gradient| gradient.select(Axis(0), order))
+}
+
+fn reorder_columns(name: &'static str, order: &'static [usize]) -> Plant {
+    edit(name, move |gradient| gradient.select(Axis(1), order))
+}
+
+/// Adds to the entries from the flat index `first` on.
+fn off_from(mut gradient: ArrayD<f64>, first: usize) -> ArrayD<f64> {
+    gradient.iter_mut().skip(first).for_each(|v| *v += 1.5);
+    gradient
+}
+
+/// Adds to the entries of two rows (axis 0) or columns (axis 1).
+fn off_in(mut gradient: ArrayD<f64>, axis: usize, lines: [usize; 2]) -> ArrayD<f64> {
+    lines.into_iter().for_each(|line| gradient.index_axis_mut(Axis(axis), line).mapv_inplace(|v| v + 1.5));
+    gradient
 }
 
 /// Replaces y in the formula dx = y − t of a loss.
@@ -183,6 +200,12 @@ fn affine_mistakes() -> Vec<Mistake> {
         affine("", "dx: one entry off by 1 %", "one entry wrong", scale_entry("dx", [2, 1], 1.01)),
         affine("", "dx: rows in reverse", "rows in another order", reorder_rows("dx", &[3, 2, 1, 0])),
         affine("", "dx: rows shifted by one", "rows in another order", reorder_rows("dx", &[1, 2, 3, 0])),
+        affine("", "dw: columns in reverse", "columns in another order", reorder_columns("dw", &[4, 3, 2, 1, 0])),
+        affine("", "dx: the last entries wrong", "last entries wrong", edit("dx", |g| off_from(g, 10))),
+        affine("x=6x3", "dx: two rows wrong", "several rows wrong", edit("dx", |g| off_in(g, 0, [1, 4]))),
+        affine("", "dw: two columns wrong", "several columns wrong", edit("dw", |g| off_in(g, 1, [0, 2]))),
+        affine("", "dw cut to whole numbers", "cut to whole numbers", edit("dw", |g| g.mapv(f64::trunc))),
+        affine("", "dw in bf16", "lower precision inside", edit("dw", |g| g.mapv(|v| FloatType::Bf16.round(v)))),
         affine("w-layout=out-in", "dw transposed", "wrong shape", edit("dw", transpose)),
     ]
 }
