@@ -48,13 +48,16 @@ pub(crate) fn select_sheets(
     request: &Request,
     messages: &mut Messages,
 ) -> Result<Vec<(Name, DecimalArray)>, Error> {
-    let named = name_sheets(sheets, blocks)?;
+    let mut named = name_sheets(sheets, blocks)?;
     messages.notes(&unused_keys(&named, spec, computed), request.strict)?;
-    let sheet = |name: &Name| {
-        let (_, sheet) = named.iter().find(|(known, _)| known == name)?;
-        Some(sheet.clone().map(|sheet| (name.clone(), sheet)).map_err(|error| error.with_operand(&EXPECT)))
-    };
-    let sheets: Vec<_> = computed.iter().filter_map(sheet).collect::<Result<_, _>>()?;
+    let mut sheets = Vec::new();
+    for name in computed {
+        // A sheet may be as large as a result, so it is moved.
+        if let Some(at) = named.iter().position(|(known, _)| known == name) {
+            let (name, sheet) = named.swap_remove(at);
+            sheets.push((name, sheet.map_err(|error| error.with_operand(&EXPECT))?));
+        }
+    }
     if sheets.is_empty() { Err(no_results(&named, computed)) } else { Ok(sheets) }
 }
 
