@@ -168,7 +168,7 @@ impl Case {
             let reversed = entries
                 .into_iter()
                 .rev()
-                .map(|v| if v.fract() == 0.0 { v } else { float_type.round(v * (1.0 + rng.dyadic() / 8.0)) });
+                .map(|v| if v.fract() == 0.0 { v } else { float_type.round(v * INEXACT * (1.0 + rng.dyadic() / 8.0)) });
             ArrayD::from_shape_vec(value.raw_dim(), reversed.collect()).unwrap_or_else(|_| value.clone())
         };
         let operands = self.operands.iter().map(|(name, value)| (name.clone(), change(value))).collect();
@@ -176,18 +176,17 @@ impl Case {
         Point { operands, dout: Some(dout) }
     }
 
-    /// Returns points that differ from that of the case by a rounding of each entry that is no whole number.
-    pub(super) fn perturbed_points(&self, float_type: FloatType, rng: &mut SplitMix64) -> Vec<Point> {
+    /// Returns two points that differ from a point by a rounding of each entry that is no class index.
+    pub(super) fn perturbed_points(point: &Point, float_type: FloatType, rng: &mut SplitMix64) -> [Point; 2] {
         let unit = 2.0 * float_type.unit_roundoff();
         let mut perturb = |v: &f64| {
-            if v.fract() == 0.0 && v.abs() < LARGE_WHOLE || !v.is_finite() {
-                *v
-            } else {
-                float_type.round(v * (1.0 + rng.sign() * unit))
-            }
+            let is_index = v.fract() == 0.0 && v.abs() < LARGE_WHOLE;
+            if is_index || !v.is_finite() { *v } else { float_type.round(v * (1.0 + rng.sign() * unit)) }
         };
-        let mut point = || Point { operands: self.operands.map(&mut perturb), dout: Some(self.dout.map(&mut perturb)) };
-        vec![point(), point()]
+        [(); 2].map(|()| Point {
+            operands: point.operands.map(&mut perturb),
+            dout: point.dout.as_ref().map(|dout| dout.map(&mut perturb)),
+        })
     }
 
     fn draw_point(&self, shapes: &[NamedShape], float_type: FloatType, rng: &mut SplitMix64) -> Option<Point> {

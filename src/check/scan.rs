@@ -145,7 +145,7 @@ impl Scan<'_> {
         let constant_noise = constant.map(noise).fold(0.0, f64::max);
         // Rounding errors of different outputs are independent.
         let squares: f64 = active.iter().map(|&n| noise(n) * noise(n)).sum();
-        let floor = libm::sqrt(squares) + if active.is_empty() { 0.0 } else { constant_noise };
+        let floor = libm::sqrt(squares) + constant_noise;
         // The change of L beyond what the gradient predicts.
         let rest = |point: &Point| {
             if point.outputs.len() != base.len() {
