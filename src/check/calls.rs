@@ -17,7 +17,7 @@ pub(super) struct Call {
     pub(super) reference: Option<ReferenceResults>,
 }
 
-/// Asks the points. A program that fails is asked without those after the first `repeated`, and then only the first two.
+/// Asks the points. A program that crashes is asked without those after the first `repeated`, and then only the first two.
 pub(super) fn ask(
     implementation: &mut dyn Implementation,
     points: &mut Vec<Point>,
@@ -26,14 +26,14 @@ pub(super) fn ask(
 ) -> Result<Vec<Evaluation>, Error> {
     let error = match implementation.evaluate(points) {
         Ok(evaluations) => return Ok(evaluations),
-        Err(error) if points.len() > 2 => error,
+        Err(error) if points.len() > 2 && error.code == Code::ProgramCrash => error,
         Err(error) => return Err(error),
     };
     for (count, what) in [(repeated, "a batch of another size"), (2, "other inputs")] {
         if count < points.len() {
             points.truncate(count);
             if let Ok(evaluations) = implementation.evaluate(points) {
-                notes.push(format!("the program fails with {what}, so it was not checked with them"));
+                notes.push(format!("the program crashes with {what}, so it was not checked with them"));
                 return Ok(evaluations);
             }
         }

@@ -69,8 +69,9 @@ pub(super) fn compare_with_own_forward(
     };
     let is_finite = base.iter().zip(dout).all(|(out, dout)| *dout == 0.0 || (out * dout).is_finite());
     if base.shape() != dout.shape() || !is_finite {
+        let fault = if is_finite { "has another shape than dout" } else { "is not finite" };
         finding.verdict = Verdict::Inconclusive;
-        finding.notes.push(format!("{} is not finite, so it has no derivative here", case.output));
+        finding.notes.push(format!("{} {fault}, so it has no derivative here", case.output));
         return Ok((finding, None));
     }
     let open = differentiable_entries(target, &operand, gradient, &mut finding);
