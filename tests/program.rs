@@ -96,6 +96,42 @@ fn a_reply_may_contain_arrays_of_any_shape() {
 }
 
 #[test]
+fn points_go_together_in_requests_of_at_most_8_mb() {
+    let folder = folder();
+    let sizes = folder.path().join("sizes");
+    // The program replies to each point by its number of inputs named x.
+    let script = format!(
+        r#"cat >request; wc -c <request >>'{}'; printf '{{"points":['; grep -o '"x"' request |
+        sed 's/.*/{{"outputs":{{"y":1}}}}/' | paste -sd, | tr -d '\n'; echo ']}}'"#,
+        sizes.display()
+    );
+    let script = format!("cd '{}'; {script}", folder.path().display());
+    // "0.5," has four bytes: three points of 2.8 MB fit only by twos, and one of 12 MB goes alone.
+    let half = |entries: usize| point(ArrayD::from_elem(vec![entries], 0.5));
+    let points: Vec<Point> = [700_000, 700_000, 700_000, 3_000_000, 10, 20].map(half).into();
+    assert_eq!(sh(&script).evaluate(&points).unwrap_or_else(|error| panic!("{error:?}")).len(), 6);
+    let sizes = std::fs::read_to_string(sizes).unwrap();
+    let sizes: Vec<usize> = sizes.lines().map(|line| line.trim().parse().unwrap()).collect();
+    let head = r#"{"nnlayer":1,"layer":"affine","settings":{},"points":["#.len() + "]}\n".len();
+    let size = |entries: &[usize]| {
+        head + entries.iter().map(|n| 4 * n + 1 + r#"{"inputs":{"x":}}"#.len()).sum::<usize>() + entries.len() - 1
+    };
+    assert_eq!(sizes, [size(&[700_000, 700_000]), size(&[700_000]), size(&[3_000_000]), size(&[10, 20])]);
+}
+
+#[test]
+fn the_time_limit_is_for_each_point() {
+    let reply = |points: usize| format!(r#"{{"points":[{}]}}"#, vec![r#"{"outputs":{"y":1}}"#; points].join(","));
+    let script = format!("cat >/dev/null; sleep 1; echo '{}'", reply(40));
+    let points = vec![one_point().remove(0); 40];
+    let mut slow = program(&["sh", "-c", &script], ProcessLifetime::PerRequest, SHORT_TIMEOUT);
+    assert_eq!(slow.evaluate(&points).unwrap_or_else(|error| panic!("{error:?}")).len(), 40);
+    let mut hanging = program(&["sh", "-c", "sleep 300"], ProcessLifetime::PerRequest, Duration::from_millis(100));
+    let error = hanging.evaluate(&points[..3]).unwrap_err();
+    assert_eq!(error.message, "did not reply within 0.3 s (0.1 s for each of 3 points)");
+}
+
+#[test]
 fn a_timeout_kills_the_program_and_its_children() {
     let folder = folder();
     let file = folder.path().join("pid");

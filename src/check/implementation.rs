@@ -26,7 +26,7 @@ pub struct Evaluation {
 
 /// An implementation of a layer: one of nnlayer's own, or an external program.
 pub trait Implementation {
-    /// Evaluates every point, in order. A program receives all of them in one request.
+    /// Evaluates every point, in order. A program receives as many in one request as fit into 8 MB.
     fn evaluate(&mut self, points: &[Point]) -> Result<Vec<Evaluation>, Error>;
 }
 

@@ -86,7 +86,7 @@ fn own_options() -> Vec<Arg> {
             .hide_short_help(true),
         option("atol", "N", "absolute part of that tolerance (default 0)").hide_short_help(true),
         flag("persistent", "start the program once; it replies to each line with one line"),
-        option("timeout", "SECONDS", "time limit for each request (default 10)"),
+        option("timeout", "SECONDS", "time limit for each point that is asked (default 10)"),
         flag("json", "write one JSON object on one line"),
         flag("pretty", "write indented JSON"),
         check_format(),

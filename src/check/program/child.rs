@@ -1,6 +1,7 @@
 //! A child process with a thread for each of its pipes. All three are written or read at the same time, so that the two
 //! processes cannot deadlock. The process is always waited for.
 
+use super::time_limit::TimeLimit;
 use crate::core::error::{Code, Error, sanitize};
 use crate::core::signals;
 #[cfg(unix)]
@@ -92,11 +93,11 @@ impl ChildProcess {
         self.output.try_recv().ok()
     }
 
-    /// Waits for output; returns `None` at the deadline.
-    pub(super) fn receive(&mut self, deadline: Instant) -> Option<Output> {
+    /// Waits for output; returns `None` when the time is up.
+    pub(super) fn receive(&mut self, limit: &TimeLimit) -> Option<Output> {
         loop {
             self.handle_signals();
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = limit.deadline.saturating_duration_since(Instant::now());
             match self.output.recv_timeout(left.min(SIGNAL_INTERVAL)) {
                 Ok(output) => return Some(output),
                 Err(RecvTimeoutError::Disconnected) => return Some(Output::End),
@@ -124,17 +125,17 @@ impl ChildProcess {
     }
 
     /// Waits for exit status 0.
-    pub(super) fn wait_for_success(&mut self, deadline: Instant, timeout: Duration) -> Result<(), Error> {
-        match self.wait(deadline) {
+    pub(super) fn wait_for_success(&mut self, limit: &TimeLimit) -> Result<(), Error> {
+        match self.wait(limit.deadline) {
             Some(status) if status.success() => Ok(()),
-            Some(_) => Err(self.explain_end(deadline, timeout)),
-            None => Err(self.kill_after_timeout(timeout)),
+            Some(_) => Err(self.explain_end(limit)),
+            None => Err(self.kill_after_timeout(limit)),
         }
     }
 
     /// Returns the error for a process that exited without a reply or failed.
-    pub(super) fn explain_end(&mut self, deadline: Instant, timeout: Duration) -> Error {
-        let Some(status) = self.wait(deadline) else { return self.kill_after_timeout(timeout) };
+    pub(super) fn explain_end(&mut self, limit: &TimeLimit) -> Error {
+        let Some(status) = self.wait(limit.deadline) else { return self.kill_after_timeout(limit) };
         let error = if status.success() {
             Error::new(Code::ProgramCrash, "exited without a reply")
                 .tip("reply with one line of JSON to each line of standard input, as docs/gradcheck-protocol.md says")
@@ -146,9 +147,9 @@ impl ChildProcess {
     }
 
     /// Kills the process because its time is up.
-    pub(super) fn kill_after_timeout(&mut self, timeout: Duration) -> Error {
+    pub(super) fn kill_after_timeout(&mut self, limit: &TimeLimit) -> Error {
         self.kill();
-        let error = Error::new(Code::ProgramTimeout, format!("did not reply within {} s", timeout.as_secs_f64()));
+        let error = Error::new(Code::ProgramTimeout, format!("did not reply within {limit}"));
         self.add_stderr(error)
             .tip("use --timeout SECONDS for a longer limit; check that the program reads its input and then ends")
     }
