@@ -1,5 +1,6 @@
 """Layers, their command lines, and their wrong variants; the files in layers/ list them."""
 
+import functools
 import importlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +65,7 @@ class Layer:
         return [word for word in dict.fromkeys(words) if word not in self.variants()]
 
 
+@functools.cache
 def all_layers():
     """Returns the layers of every file in layers/, by name."""
     layers = {}

@@ -50,21 +50,25 @@ def reply(program, point, digits):
     return answer
 
 
-def main():
+def serve(arguments, requests, replies):
+    """Replies to each line of requests with one line, as the arguments of the command line say."""
+    arguments = parse(arguments)
+    rounded.use(arguments.precision, arguments.accumulate)
+    program = Program(all_layers()[arguments.layer], arguments.variant, arguments.precision)
+    for line in requests:
+        points = json.loads(line)["points"]
+        print(json.dumps({"points": [reply(program, point, arguments.digits) for point in points]}), file=replies, flush=True)
+
+
+def parse(arguments):
     parser = argparse.ArgumentParser(description="replies to the requests of nnlayer gradcheck")
     parser.add_argument("layer")
     parser.add_argument("variant")
     parser.add_argument("precision", choices=rounded.TYPES)
     parser.add_argument("--digits", type=int, default=0, help="significant digits to print")
     parser.add_argument("--accumulate", choices=rounded.TYPES, help="the type that sums are carried in")
-    arguments = parser.parse_args()
-
-    rounded.use(arguments.precision, arguments.accumulate)
-    program = Program(all_layers()[arguments.layer], arguments.variant, arguments.precision)
-    for line in sys.stdin:
-        points = json.loads(line)["points"]
-        print(json.dumps({"points": [reply(program, point, arguments.digits) for point in points]}), flush=True)
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
-    main()
+    serve(sys.argv[1:], sys.stdin, sys.stdout)

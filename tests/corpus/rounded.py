@@ -185,26 +185,26 @@ class Number:
         return other.value if isinstance(other, Number) else self.round(other)
 
     def __add__(self, other):
-        return type(self)(self.value + self.operand(other))
+        return type(self)(self.value + (other.value if isinstance(other, Number) else self.round(other)))
 
     __radd__ = __add__
 
     def __sub__(self, other):
-        return type(self)(self.value - self.operand(other))
+        return type(self)(self.value - (other.value if isinstance(other, Number) else self.round(other)))
 
     def __rsub__(self, other):
-        return type(self)(self.operand(other) - self.value)
+        return type(self)((other.value if isinstance(other, Number) else self.round(other)) - self.value)
 
     def __mul__(self, other):
-        return type(self)(self.value * self.operand(other))
+        return type(self)(self.value * (other.value if isinstance(other, Number) else self.round(other)))
 
     __rmul__ = __mul__
 
     def __truediv__(self, other):
-        return type(self)(self.functions.divide(self.value, self.operand(other)))
+        return type(self)(self.functions.divide(self.value, (other.value if isinstance(other, Number) else self.round(other))))
 
     def __rtruediv__(self, other):
-        return type(self)(self.functions.divide(self.operand(other), self.value))
+        return type(self)(self.functions.divide((other.value if isinstance(other, Number) else self.round(other)), self.value))
 
     def __neg__(self):
         return type(self)(-self.value)
@@ -294,18 +294,19 @@ def number(value):
 def total(numbers):
     """Returns the sum of the numbers, in a plain loop."""
     carry = Arithmetic.accumulator or Arithmetic.type
-    result = carry(0)
-    for each in numbers:
-        result = result + each
-    return number(result.value)
+    result = carry(0).value
+    for entry in numbers:
+        result = carry.round(result + entry.value)
+    return number(result)
 
 
 def dot(a, b):
     """Returns Σ aᵢ·bᵢ, in a plain loop; an accumulator also takes the products."""
-    carry = Arithmetic.accumulator
-    if carry is None:
-        return total(x * y for x, y in zip(a, b))
-    return total(carry(x.value) * y for x, y in zip(a, b))
+    carry = Arithmetic.accumulator or Arithmetic.type
+    result = carry(0).value
+    for x, y in zip(a, b):
+        result = carry.round(result + carry.round(x.value * y.value))
+    return number(result)
 
 
 def _function(name):

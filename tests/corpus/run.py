@@ -9,14 +9,16 @@ failed, or a check ended with an error.
 import argparse
 import json
 import re
+import shlex
 import subprocess
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from command_line import checks
+from forked import forked
 
 PROGRAM = Path(__file__).parent / "program.py"
 
@@ -47,13 +49,15 @@ KINDS = {
     "forward": "",
 }
 
+FALSE = {"false pass", "false accusation", "error"}
 STATEFUL = ("accumulated", "stale", "noise")
 
 
 class Outcome:
-    """The verdict of one run, and the kinds of mistake that it reported."""
+    """The verdict of one run, and the kinds of mistake that it reported; `command` repeats it."""
 
-    def __init__(self, verdict, seconds, kinds=(), wrong_results=(), detail=""):
+    def __init__(self, command, verdict, seconds, kinds=(), wrong_results=(), detail=""):
+        self.command = command
         self.verdict = verdict
         self.seconds = seconds
         self.kinds = sorted(set(kinds))
@@ -62,20 +66,28 @@ class Outcome:
 
 
 def run_check(check, seed, options):
-    program = [options.python, str(PROGRAM), *check.arguments()]
+    arguments = check.arguments()
+    gradcheck = [options.nnlayer, "gradcheck", *check.options(seed, options.detect_precision)]
     if options.accumulate and check.precision != "f64":
-        program += ["--accumulate", options.accumulate]
-    command = [options.nnlayer, "gradcheck", *check.options(seed, options.detect_precision), "--format=json", "--no-stdin", "--error-format=json"]
-    if options.accumulate and check.precision != "f64":
-        command.append(f"--accumulate={options.accumulate}")
-    if not options.one_start_a_request:
-        command.append("--persistent")
-    command += ["--", *program]
+        arguments += ["--accumulate", options.accumulate]
+        gradcheck.append(f"--accumulate={options.accumulate}")
+    program = [options.python, str(PROGRAM)]
+    if options.one_start_a_request:
+        command = [*gradcheck, "--", *program, *arguments]
+        return run_nnlayer(check, options, shlex.join(command), command)
+    gradcheck.append("--persistent")
+    shown = shlex.join([*gradcheck, "--", *program, *arguments])
+    with forked(program, arguments) as start:
+        return run_nnlayer(check, options, shown, [*gradcheck, "--", *start])
+
+
+def run_nnlayer(check, options, shown, command):
+    command[2:2] = ["--format=json", "--no-stdin", "--error-format=json"]
     start = time.monotonic()
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=options.timeout)
     except subprocess.TimeoutExpired:
-        return Outcome("ERROR", time.monotonic() - start, detail=f"no verdict within {options.timeout} s")
+        return Outcome(shown, "ERROR", time.monotonic() - start, detail=f"no verdict within {options.timeout} s")
     seconds = time.monotonic() - start
     try:
         report = json.loads(result.stdout.splitlines()[-1])
@@ -83,9 +95,10 @@ def run_check(check, seed, options):
     except (IndexError, KeyError, ValueError):
         # A program whose reply depends on the points before is also found out if nnlayer refuses it for that.
         verdict = "UNSTEADY" if '"reply-unsteady"' in result.stderr and check.kind in STATEFUL else "ERROR"
-        return Outcome(verdict, seconds, detail=result.stderr.strip()[:300])
+        return Outcome(shown, verdict, seconds, detail=result.stderr.strip()[:300])
     failed = [finding for finding in findings if finding["verdict"] == "FAIL"]
     return Outcome(
+        shown,
         report["verdict"],
         seconds,
         kinds=[diagnosis["kind"] for finding in failed for diagnosis in finding["diagnoses"]],
@@ -143,6 +156,29 @@ def select(options):
     return chosen
 
 
+def split_by_precision(options):
+    """Returns the selected checks in precisions that this nnlayer has no option for, and the others."""
+    chosen = select(options)
+    refused = refused_precisions(options)
+    return [check for check in chosen if check.precision in refused], [check for check in chosen if check.precision not in refused]
+
+
+class Worker:
+    """A process that runs checks; it selects them again, since the functions of a layer cannot be sent to it."""
+
+    @staticmethod
+    def prepare(options):
+        Worker.options = options
+        Worker.checks = split_by_precision(options)[1]
+
+    @staticmethod
+    def run(number):
+        """Returns the outcomes of a check, one for each seed."""
+        options = Worker.options
+        seeds = range(options.first_seed, options.first_seed + options.seeds)
+        return [run_check(Worker.checks[number], seed, options) for seed in seeds]
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nnlayer", default="nnlayer", help="the binary to run")
@@ -182,29 +218,25 @@ def main():
         print(table(chosen))
         return 0
 
-    refused = refused_precisions(options)
-    skipped = [check for check in chosen if check.precision in refused]
-    chosen = [check for check in chosen if check.precision not in refused]
-    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    skipped, chosen = split_by_precision(options)
     totals = Counter()
     records = []
-
-    def run_seeds(check):
-        return check, [run_check(check, seed, options) for seed in seeds]
-
-    with ThreadPoolExecutor(options.jobs) as pool:
-        for check, outcomes in pool.map(run_seeds, chosen):
+    with ProcessPoolExecutor(options.jobs, initializer=Worker.prepare, initargs=(options,)) as pool:
+        for check, outcomes in zip(chosen, pool.map(Worker.run, range(len(chosen)))):
             found = [problem for outcome in outcomes for problem in problems(check, outcome)]
             totals.update(found)
             totals["runs"] += len(outcomes)
+            totals["failed with a known kind"] += sum(outcome.verdict == "FAIL" and check.kind in KINDS for outcome in outcomes)
             records.append(record(check, outcomes, found))
             if found or not options.quiet:
                 print(line(check, outcomes, found), flush=True)
+            if options.quiet and len(records) % 200 == 0:
+                print(f"{len(records)} of {len(chosen)} programs", file=sys.stderr, flush=True)
 
     print(summary(chosen, skipped, totals))
     if options.json:
         Path(options.json).write_text(json.dumps({"totals": totals, "programs": records}, ensure_ascii=False, indent=1) + "\n")
-    return 1 if totals["false pass"] or totals["false accusation"] or totals["error"] else 0
+    return 1 if any(totals[words] for words in FALSE) else 0
 
 
 def table(chosen):
@@ -241,7 +273,8 @@ def line(check, outcomes, found):
     seconds = sum(outcome.seconds for outcome in outcomes) / len(outcomes)
     words = ", ".join(f"{problem}×{count}" for problem, count in Counter(found).items())
     errors = "".join(f"\n    {outcome.detail}" for outcome in outcomes[:1] if outcome.verdict == "ERROR")
-    return f"{describe(check)}: {verdicts}{f' ({kinds})' if kinds else ''} {seconds:.2f} s{f'  <- {words}' if words else ''}{errors}"
+    commands = "".join(f"\n    {outcome.command}" for outcome in outcomes if FALSE & set(problems(check, outcome)))
+    return f"{describe(check)}: {verdicts}{f' ({kinds})' if kinds else ''} {seconds:.2f} s{f'  <- {words}' if words else ''}{errors}{commands}"
 
 
 def summary(chosen, skipped, totals):
@@ -250,7 +283,8 @@ def summary(chosen, skipped, totals):
     text = [
         f"{len(chosen)} programs of {layers} layers, {right} right and {len(chosen) - right} wrong, {totals['runs']} runs",
         f"false passes: {totals['false pass']}, false accusations: {totals['false accusation']}, errors: {totals['error']}",
-        f"undecided: {totals['undecided']}, wrong kinds: {totals['wrong kind']}, failed without a kind: {totals['no kind']}",
+        f"undecided: {totals['undecided']}, wrong kinds: {totals['wrong kind']}, failed without a kind: {totals['no kind']}"
+        f" (of {totals['failed with a known kind']} runs that failed for a mistake of a known kind)",
     ]
     if skipped:
         text.append(f"skipped, as nnlayer has no such precision: {len(skipped)}")
