@@ -15,6 +15,7 @@ mod tanh;
 mod xent;
 
 mod chain; // gradient checks of chains of layers
+mod custom; // inputs of a custom layer by name
 mod exact; // correctly rounded results, against arbitrary precision
 mod examples; // programs under test in several languages
 mod expect; // results compared with worked answers

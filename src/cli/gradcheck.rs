@@ -7,11 +7,13 @@ use super::value;
 use crate::check::compare::Tolerance;
 use crate::check::inputs;
 use crate::check::program::ProcessLifetime;
-use crate::core::error::{Code, Error, edit_distance};
+use crate::core::error::{Code, Error, edit_distance, sanitize};
 use crate::core::name::Name;
 use crate::layer;
 use crate::layer::{LAYERS, LayerSpec};
 use crate::numeric::FloatType;
+use crate::operand::grammar;
+use crate::operand::grammar::OperandSpec;
 use crate::run::check::SEED;
 use crate::run::gradcheck::{Arguments, CUSTOM};
 use crate::run::template::TEMPLATES;
@@ -65,7 +67,8 @@ pub(super) fn command(command: Command) -> Command {
 
 fn own_options() -> Vec<Arg> {
     vec![
-        option("layer", "LAYER", "layer: the name of a layer command, or custom for one that only your program knows")
+        option("layer", "LAYER", "name of a layer command, or custom for your own layer")
+            .long_help("the name of a layer command, or custom for a layer that only your program knows")
             .required_unless_present("template"),
         option(
             "shape",
@@ -74,6 +77,13 @@ fn own_options() -> Vec<Arg> {
         )
         .action(ArgAction::Append)
         .num_args(1..),
+        option("input", "NAME=X", "any operand by name, as in gamma=gamma.json")
+            .long_help(
+                "any operand by name, also one of a custom layer, as in gamma=gamma.json mask=1,0,1; what is after = is \
+                 written as after --x",
+            )
+            .action(ArgAction::Append)
+            .num_args(1..),
         option("seed", "N", "random seed (default 1)"),
         choice("precision", "TYPE", TYPES, "type that the program computes in; found from its replies by default"),
         choice(
@@ -86,7 +96,7 @@ fn own_options() -> Vec<Arg> {
             .hide_short_help(true),
         option("atol", "N", "absolute part of that tolerance (default 0)").hide_short_help(true),
         flag("persistent", "start the program once; it replies to each line with one line"),
-        option("timeout", "SECONDS", "time limit for each point that is asked (default 10)"),
+        option("timeout", "SECONDS", "time limit for each point (default 10)"),
         flag("json", "write one JSON object on one line"),
         flag("pretty", "write indented JSON"),
         check_format(),
@@ -101,7 +111,17 @@ fn template_option() -> Arg {
         )
         .value_parser(PossibleValuesParser::new(TEMPLATES.iter().map(|template| template.language)))
         .hide_possible_values(true)
-        .conflicts_with_all(["program", "seed", "precision", "persistent", "timeout", "json", "pretty", "format"])
+        .conflicts_with_all([
+            "program",
+            "input",
+            "seed",
+            "precision",
+            "persistent",
+            "timeout",
+            "json",
+            "pretty",
+            "format",
+        ])
 }
 
 /// Parses the options.
@@ -129,6 +149,7 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
     let arguments = Arguments {
         layer: spec.map(|spec| Ok::<_, Error>((spec, settings(spec, matches)?))).transpose()?,
         operands: args::operands(matches, LAYERS.iter().flat_map(|spec| spec.slots).map(|slot| &slot.name))?,
+        inputs: parse_inputs(spec, matches)?,
         dout: args::dout(matches)?,
         shapes,
         seed: seed.unwrap_or(SEED),
@@ -145,6 +166,38 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
         format: check_form(matches),
     };
     Ok(Box::new(move |streams| gradcheck::run(&arguments, streams)))
+}
+
+/// Parses `--input`: the name and the value of operands, in the order of the command line.
+fn parse_inputs(spec: Option<&LayerSpec>, matches: &ArgMatches) -> Result<Vec<(Name, OperandSpec)>, Error> {
+    let mut inputs: Vec<(Name, OperandSpec)> = Vec::new();
+    for text in matches.get_many::<String>("input").into_iter().flatten() {
+        let refuse = |message: String| Error::new(Code::Usage, message).with_operand(&Name::new("input"));
+        let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.trim().is_empty()) else {
+            return Err(refuse(format!("expected NAME=VALUE, got {:?}", sanitize(text)))
+                .tip("give a name, = and a file or numbers: --input gamma=gamma.json beta=1,2"));
+        };
+        let name = Name::new(name.trim());
+        let shown = sanitize(name.as_str());
+        if let Some(spec) = spec.filter(|spec| spec.slots.iter().all(|slot| slot.name != name)) {
+            let names: Vec<&str> = spec.slots.iter().map(|slot| slot.name.as_str()).collect();
+            return Err(refuse(format!("{} has no operand {shown}", spec.name))
+                .tip(format!("use one of its operands: {}", names.join(", "))));
+        }
+        if name == Name::DOUT {
+            return Err(refuse("dout is not an operand, but the upstream gradient".to_owned()).tip("use --dout"));
+        }
+        if inputs.iter().any(|(known, _)| *known == name) {
+            return Err(refuse(format!("{shown} is given twice")).tip("remove one of them"));
+        }
+        let is_option = LAYERS.iter().flat_map(|spec| spec.slots).any(|slot| slot.name == name);
+        if is_option && text_of(matches, name.as_str()).is_some() {
+            return Err(refuse(format!("{shown} is given by --{name} too")).tip("remove one of them"));
+        }
+        let value = grammar::parse(value).map_err(|error| error.with_operand(&gradcheck::input_option(&name)))?;
+        inputs.push((name, value));
+    }
+    Ok(inputs)
 }
 
 /// Returns the tolerance that `--rtol` and `--atol` set.

@@ -62,9 +62,11 @@ impl<'a> Stdin<'a> {
     pub fn claim(&mut self, operand: &Name) -> Result<(), Error> {
         match &self.claimed_by {
             Some(first) if first != operand => {
-                Err(Error::new(Code::StdinTwice, format!("standard input is already read by --{first}"))
+                Err(Error::new(Code::StdinTwice, format!("standard input is already read for {first}"))
                     .with_operand(operand)
-                    .tip(format!("pipe one object and select its keys: --{first} -#/{first} --{operand} -#/{operand}")))
+                    .tip(format!(
+                        "pipe one object and select its keys: -#/{first} for {first}, -#/{operand} for {operand}"
+                    )))
             }
             _ => {
                 self.claimed_by = Some(operand.clone());

@@ -17,6 +17,7 @@ use crate::core::tensors::Tensors;
 use crate::layer::{Given, LAYERS, LayerSpec, Precision, Settings, Slot};
 use crate::numeric::FloatType;
 use crate::operand::OperandReader;
+use crate::operand::grammar::OperandSpec;
 use crate::report::check::CheckFormat;
 use ndarray::ArrayD;
 use std::ffi::OsString;
@@ -25,12 +26,19 @@ use std::time::Duration;
 /// Name of a layer that only the program knows.
 pub(crate) const CUSTOM: &str = "custom";
 
+/// Returns the option that gives an operand by name, for messages.
+pub(crate) fn input_option(name: &Name) -> Name {
+    Name::new(format!("input {name}"))
+}
+
 /// Arguments of `gradcheck`.
 pub(crate) struct Arguments {
     /// The layer and its settings; `None` for a custom one.
     pub(crate) layer: Option<(&'static LayerSpec, Settings)>,
     /// Operands that options give.
     pub(crate) operands: OperandSpecs,
+    /// Operands that `--input` gives by name.
+    pub(crate) inputs: Vec<(Name, OperandSpec)>,
     pub(crate) dout: DoutOption,
     /// Shapes of inputs to draw.
     pub(crate) shapes: Vec<NamedShape>,
@@ -73,7 +81,19 @@ impl Arguments {
                 at.insert(slot.name.clone(), reader.read_spec(&slot.name, spec.clone(), &keys)?.value);
             }
         }
-        Ok(at)
+        for (name, spec) in &self.inputs {
+            let slot = self.layer.as_ref().and_then(|(layer, _)| layer.slots.iter().find(|slot| slot.name == *name));
+            let keys = slot.map_or_else(|| vec![name.clone()], accepted_keys);
+            let operand = reader.read_spec(name, spec.clone(), &keys);
+            let operand = operand.map_err(|error| error.update(|error| error.operand = Some(input_option(name))))?;
+            at.insert(name.clone(), operand.value);
+        }
+        match self.shapes.iter().find(|(name, _)| at.get(name).is_some()) {
+            Some((name, _)) => Err(Error::new(Code::Usage, format!("{name} is given, so that none is drawn"))
+                .with_operand(&Name::new("shape"))
+                .tip("give an operand or the shape of a random one, not both")),
+            None => Ok(at),
+        }
     }
 
     /// Reads or draws the upstream gradient; that of a loss is 1 by default. The flag is true if it was drawn.
@@ -159,7 +179,7 @@ fn check_custom(arguments: &Arguments, reader: &mut OperandReader<'_>) -> Result
     if at.is_empty() {
         return Err(Error::new(Code::OperandMissing, "is required for a custom layer without inputs")
             .with_operand(&Name::new("shape"))
-            .tip("use --shape x=4x3 w=3x2, or --x FILE"));
+            .tip("use --shape x=4x3 w=3x2, or --input x=FILE"));
     }
     let at = at.map(|&value| arguments.float_type.unwrap_or_default().round(value));
     let evaluations = program.evaluate(&[Point { operands: at.clone(), dout: None }])?;
