@@ -1,5 +1,6 @@
 //! `nnlayer gradcheck` and `--check`: right implementations pass, wrong ones fail with the kind of their mistake.
 
+use crate::support::compare_section;
 use mistakes::{UNNORMALISED, mistakes};
 use ndarray::Array2;
 use nnlayer::check;
@@ -224,16 +225,7 @@ fn tables() -> String {
 
 #[test]
 fn the_documentation_lists_the_tested_mistakes() {
-    let path = format!("{}/docs/gradcheck.md", env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = page.split_once("<!-- tables -->\n").unwrap();
-    let (_, after) = rest.split_once("<!-- end of tables -->").unwrap();
-    let expected = format!("{before}<!-- tables -->\n{}<!-- end of tables -->{after}", tables());
-    if std::env::var_os("UPDATE").is_some() && page != expected {
-        std::fs::write(&path, &expected).unwrap();
-    } else {
-        assert_eq!(page, expected, "docs/gradcheck.md does not list what the tests plant");
-    }
+    compare_section("docs/gradcheck.md", "tables", &tables());
 }
 
 /// A program whose outputs are multiples of 1/steps.

@@ -51,6 +51,7 @@ class Layer:
     cases: dict = field(default_factory=dict)
     precisions: tuple = PRECISIONS
     right: bool = True  # false for a layer that has no right gradient
+    family: str = ""  # the name of its file, set by all_layers
 
     def outputs(self, result):
         return result if isinstance(result, dict) else {self.output: result}
@@ -73,5 +74,6 @@ def all_layers():
         for layer in importlib.import_module(f"layers.{path.stem}").LAYERS:
             if layer.name in layers:
                 raise ValueError(f"two layers have the name {layer.name}")
+            layer.family = path.stem
             layers[layer.name] = layer
     return layers

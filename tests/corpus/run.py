@@ -17,7 +17,8 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from command_line import checks
+from command_line import checks, evenly_spaced
+from corpus import PRECISIONS
 from forked import forked
 
 PROGRAM = Path(__file__).parent / "program.py"
@@ -150,10 +151,7 @@ def select(options):
         chosen = [check for check in chosen if check.variant in options.variant]
     if options.precision:
         chosen = [check for check in chosen if check.precision in options.precision]
-    if options.sample and options.sample < len(chosen):
-        # Evenly spaced, so that it has many layers, mistakes and precisions.
-        chosen = [chosen[k * len(chosen) // options.sample] for k in range(options.sample)]
-    return chosen
+    return evenly_spaced(chosen, options.sample)
 
 
 def split_by_precision(options):
@@ -197,7 +195,7 @@ def parse_arguments():
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON")
     parser.add_argument("--quiet", action="store_true", help="print only programs with a problem")
     parser.add_argument("--list", action="store_true", help="print the programs and run none")
-    parser.add_argument("--table", action="store_true", help="print the layers and their wrong variants as a table and run none")
+    parser.add_argument("--table", action="store_true", help="print a table of the layers and run none")
     return parser.parse_args()
 
 
@@ -240,13 +238,22 @@ def main():
 
 
 def table(chosen):
-    """Returns a Markdown table of the layers."""
-    lines = ["| layer | `--layer` | right, also with | wrong |", "|---|---|---|---|"]
-    for layer in {check.layer.name: check.layer for check in chosen}.values():
-        wrong = ", ".join(variant for variant in layer.variants() + layer.variants_of_cases() if variant != "right")
-        cases = (", ".join(layer.cases) or "–") if layer.right else "never"
-        lines.append(f"| {layer.name} | {', '.join(layer.layers)} | {cases} | {wrong} |")
+    """Returns a Markdown table of the layers and the number of programs: one row for each file of layers/."""
+    programs = {(check.layer.name, check.variant, check.precision): check for check in chosen}.values()
+    lines = [f"| family | layers | right | wrong | {' | '.join(PRECISIONS)} |", "|---|---|" + "---:|" * (2 + len(PRECISIONS))]
+    for family in sorted({check.layer.family for check in programs}):
+        members = [check for check in programs if check.layer.family == family]
+        layers = ", ".join(dict.fromkeys(check.layer.name for check in members))
+        lines.append(f"| {family.replace('_', ' ')} | {layers} | {counts(members)} |")
+    lines.append(f"| all | {len({check.layer.name for check in programs})} layers | {counts(programs)} |")
     return "\n".join(lines)
+
+
+def counts(programs):
+    """Returns the numbers of right programs, wrong programs, and programs in each precision."""
+    right = sum(check.is_right for check in programs)
+    each = [sum(check.precision == precision for check in programs) for precision in PRECISIONS]
+    return " | ".join(f"{number:,}" for number in [right, len(programs) - right, *each])
 
 
 def record(check, outcomes, found):

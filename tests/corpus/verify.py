@@ -14,7 +14,7 @@ from decimal import Decimal
 
 import rounded
 from arrays import each, fill, flat, largest
-from command_line import NO_CASE, checks_of, operands
+from command_line import NO_CASE, checks_of, evenly_spaced, operands
 from corpus import all_layers
 from program import Program
 from rounded import TYPES, Exact, number
@@ -137,10 +137,11 @@ def main():
     parser = argparse.ArgumentParser(description="verifies the corpus without nnlayer")
     parser.add_argument("layers", nargs="*", help="names of layers; all by default")
     parser.add_argument("--seeds", type=int, default=3, help="number of random inputs (default 3)")
+    parser.add_argument("--sample", type=int, help="verify only this many layers, evenly spaced")
     arguments = parser.parse_args()
     layers = all_layers()
     failures = []
-    for name in arguments.layers or layers:
+    for name in arguments.layers or evenly_spaced(list(layers), arguments.sample):
         found = check_layer(layers[name], arguments.seeds)
         failures += found
         print("\n".join(found) if found else f"{name}: holds", flush=True)

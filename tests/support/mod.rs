@@ -182,3 +182,20 @@ pub fn ulps(a: f64, b: f64) -> u64 {
     };
     if a.is_nan() || b.is_nan() { u64::MAX } else { u64::try_from((ordered(a) - ordered(b)).abs()).unwrap_or(u64::MAX) }
 }
+
+/// Compares the lines of a page between `<!-- name -->` and `<!-- end of name -->` with those that a test lists. With
+/// `UPDATE` set it writes them.
+#[track_caller]
+pub fn compare_section(page: &str, name: &str, listed: &str) {
+    let path = format!("{}/{page}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
+    let (before, rest) = text.split_once(&begin).unwrap();
+    let (_, after) = rest.split_once(&end).unwrap();
+    let expected = format!("{before}{begin}{listed}{end}{after}");
+    if std::env::var_os("UPDATE").is_some() && text != expected {
+        std::fs::write(&path, &expected).unwrap();
+    } else {
+        assert_eq!(text, expected, "{page} does not have the {name} that the test lists");
+    }
+}
