@@ -25,6 +25,16 @@ fn costs(times: usize, size: usize, run: impl FnOnce() -> RunOutput) -> RunOutpu
     ran
 }
 
+#[test]
+fn a_reply_in_base64_costs_its_size_whatever_shape_it_declares() {
+    for shape in ["[1099511627776]", "[1572864]", "[0,1099511627776]"] {
+        let y = format!(r#"{{"shape":{shape},"dtype":"f16","base64":"{}"}}"#, "AAAA".repeat(1 << 19));
+        let file = File::new("reply", format!(r#"{{"points":[{{"outputs":{{"y":{y}}}}}]}}"#));
+        let program = ["gradcheck", "--layer", "custom", "--x", "1", "--", "cat", file.path()];
+        costs(TEXT, file.size, || nnlayer(&program));
+    }
+}
+
 /// A file in a temporary folder.
 struct File {
     _folder: tempfile::TempDir,

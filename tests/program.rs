@@ -267,7 +267,7 @@ fn the_example_in_the_protocol_matches_nnlayer() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/gradcheck-protocol.md")).unwrap();
     let lines: Vec<serde_json::Value> =
         text.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
-    let [request, reply] = &lines[..] else { panic!("a request and a reply") };
+    let [request, reply, ..] = &lines[..] else { panic!("a request and a reply") };
     for (point, evaluation) in request["points"].as_array().unwrap().iter().zip(reply["points"].as_array().unwrap()) {
         let option = |name: &str| point["inputs"][name].to_string();
         let (x, w, b) = (option("x"), option("w"), option("b"));

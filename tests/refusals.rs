@@ -70,6 +70,10 @@ fn files() -> tempfile::TempDir {
     write("forward.sh", points([r#"{"outputs":{"y":[1]}}"#; 5]).as_bytes());
     write("keyless.sh", b"cat >/dev/null; echo '{\"a\":1}'\n");
     write("pointless.sh", b"cat >/dev/null; echo '{\"points\":[]}'\n");
+    write("hello.sh", b"read -r line; echo '{\"nnlayer\":2,\"layers\":[\"affine\",\"tanh\"]}'\n");
+    write("hello3.sh", b"read -r line; echo '{\"nnlayer\":3}'\n");
+    let short = r#"{"outputs":{"y":{"shape":[2],"dtype":"f32","base64":"AACAPw=="}}}"#;
+    write("short.sh", points([short; 5]).as_bytes());
     write("word.sh", points([r#"{"outputs":{"y":["one"]}}"#; 5]).as_bytes());
     write("cut.safetensors", b"\xff\x00\x00\x00\x00\x00\x00\x00{\"w\":");
     let saved = shell_in(folder.path(), "nnlayer affine --x 1,2 --w '1;2' --only y,dw --out whole.npz");

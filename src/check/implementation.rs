@@ -28,6 +28,11 @@ pub struct Evaluation {
 pub trait Implementation {
     /// Evaluates every point, in order. A program receives as many in one request as fit into 8 MB.
     fn evaluate(&mut self, points: &[Point]) -> Result<Vec<Evaluation>, Error>;
+
+    /// Returns the version of the protocol that its replies follow. In version 2, a name that was not asked for is an error.
+    fn protocol_version(&self) -> u32 {
+        1
+    }
 }
 
 /// A layer of nnlayer.

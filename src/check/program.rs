@@ -4,23 +4,29 @@
 use super::implementation::{Evaluation, Implementation, Point};
 use crate::core::error::{Code, Error, sanitize};
 use crate::layer::Settings;
+use crate::numeric::FloatType;
 use std::ffi::OsString;
 use std::time::Duration;
 
+mod array_form;
 mod child;
 mod connection;
+mod hello;
 mod reply;
 mod request;
 mod time_limit;
 
 pub use child::ProcessLifetime;
 use connection::Connection;
+use hello::Hello;
 use request::RequestFormat;
 
 /// A program that computes a layer.
 pub struct Program {
     connection: Connection,
     request_format: RequestFormat,
+    /// True if a persistent program is started with a request without points.
+    can_say_hello: bool,
 }
 
 impl Program {
@@ -34,7 +40,14 @@ impl Program {
         timeout: Duration,
     ) -> Program {
         let connection = Connection::new(command, lifetime, timeout);
-        Program { connection, request_format: RequestFormat::new(layer, settings) }
+        Program { connection, request_format: RequestFormat::new(layer, settings), can_say_hello: true }
+    }
+
+    /// Sets the type that the program computes in, which requests then name.
+    #[must_use]
+    pub fn with_precision(mut self, float_type: FloatType) -> Program {
+        self.request_format.float_type = Some(float_type);
+        self
     }
 
     /// Returns the command as it was typed, by which messages name the program.
@@ -43,11 +56,30 @@ impl Program {
             self.connection.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         sanitize(&words.join(" "))
     }
+
+    /// Sends the request without points and reads the hello. A program that fails then is started again without that request,
+    /// since a program of version 1 need not expect it.
+    fn receive_hello(&mut self) -> Result<(), Error> {
+        let reply = match self.connection.exchange(self.request_format.request_without_points(), 0) {
+            Err(error) if error.code == Code::ProgramTimeout => return Err(error),
+            reply => reply.ok(),
+        };
+        let hello = reply.map(|reply| Hello::parse(&reply, &self.request_format.layer)).transpose()?.flatten();
+        if hello.is_none() {
+            self.connection.stop();
+            self.can_say_hello = false;
+        }
+        self.request_format.hello = hello.unwrap_or(Hello::VERSION_1);
+        Ok(())
+    }
 }
 
 impl Implementation for Program {
     fn evaluate(&mut self, points: &[Point]) -> Result<Vec<Evaluation>, Error> {
         let label = self.label();
+        if self.can_say_hello && self.connection.starts_with_next_request() {
+            self.receive_hello().map_err(|error| error.with_origin(&label))?;
+        }
         let mut evaluations = Vec::with_capacity(points.len());
         for request in self.request_format.requests(points) {
             let request = request.map_err(|error| {
@@ -58,5 +90,9 @@ impl Implementation for Program {
             evaluations.extend(reply::parse(&reply, request.points, &label)?);
         }
         Ok(evaluations)
+    }
+
+    fn protocol_version(&self) -> u32 {
+        self.request_format.hello.version
     }
 }

@@ -32,9 +32,31 @@ Examples:
   PASS dx (2): all 2 entries agree with the numerical gradient (maximum error 5.55e-17)
   PASS: dx of tanh is correct
 
-The first prints a program to start from. A program reads one request from its standard input and writes one reply, both JSON: docs/gradcheck-protocol.md. \
-Two verdicts are given: its forward pass is compared with nnlayer's, and its gradients with nnlayer's and with \
-numerical gradients of its own forward pass. Exit status: 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE.";
+The first prints a program to start from. Two verdicts are given: the forward
+pass of the program is compared with nnlayer's, and its gradients with nnlayer's
+and with numerical gradients of its own forward pass. Exit status: 0 for PASS,
+1 for FAIL, 3 for INCONCLUSIVE.
+
+A program reads a request from standard input and writes a reply to standard
+output, each one line of JSON. For --layer relu --precision f32:
+  {\"nnlayer\":1,\"layer\":\"relu\",\"settings\":{},\"precision\":\"f32\",
+   \"points\":[{\"inputs\":{\"x\":[1,-2]},\"dout\":[3,4]}]}
+  {\"points\":[{\"outputs\":{\"y\":[1,0]},\"gradients\":{\"dx\":[3,0]}}]}
+A reply has one object for each point, in the same order. A point without dout
+needs no gradients. An array is a number or nested lists; \"NaN\", \"Infinity\" and
+\"-Infinity\" are written as strings. The program ignores keys that it does not
+know. It is started for each request, or with --persistent once: it then replies
+to each line with one line, which it flushes, until its input ends.
+
+With --persistent, the first request has no points. A program of version 1
+replies {\"points\":[]}. A program of version 2 replies with a hello, which may
+list its layers and ask for arrays in base64:
+  {\"nnlayer\":2,\"layers\":[\"relu\"],\"arrays\":\"base64\"}
+An array in base64, which any reply may contain, has a dtype of f64, f32, f16 or
+bf16, and its numbers in row-major order with the lowest byte first:
+  {\"shape\":[2],\"dtype\":\"f32\",\"base64\":\"AACAPwAAAMA=\"}
+In version 2, a name in outputs or gradients that was not asked for is an error.
+docs/gradcheck-protocol.md has all rules.";
 
 const TYPES: &[&str] = &["f64", "f32", "f16", "bf16"];
 

@@ -61,7 +61,11 @@ impl Arguments {
         let default = Settings::default();
         let (name, settings) = self.layer.as_ref().map_or((CUSTOM, &default), |(spec, settings)| (spec.name, settings));
         let new = || Program::new(&self.program, name, settings, self.lifetime, self.timeout);
-        (!self.program.is_empty()).then(new)
+        let program = (!self.program.is_empty()).then(new);
+        match self.float_type {
+            Some(float_type) => program.map(|program| program.with_precision(float_type)),
+            None => program,
+        }
     }
 
     fn options(&self, case: &Case) -> CheckOptions<'static> {

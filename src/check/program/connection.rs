@@ -23,6 +23,16 @@ impl Connection {
         Connection { command: command.to_vec(), lifetime, timeout, process: None }
     }
 
+    /// Returns true if the next request starts a process that serves all requests.
+    pub(super) fn starts_with_next_request(&self) -> bool {
+        self.lifetime == ProcessLifetime::Persistent && self.process.is_none()
+    }
+
+    /// Ends the process, so that the next request starts it again.
+    pub(super) fn stop(&mut self) {
+        self.process = None;
+    }
+
     /// Sends a request of that many points and waits for the reply.
     pub(super) fn exchange(&mut self, request: Vec<u8>, points: usize) -> Result<Vec<u8>, Error> {
         let limit = TimeLimit::start(self.timeout, points);

@@ -1,5 +1,6 @@
 //! Parses a program's reply. Arrays of numbers may have any shape and rank; the check reports wrong shapes.
 
+use super::array_form::read_base64;
 use crate::check::implementation::{Evaluation, Point};
 use crate::core::error::{Code, Error, Place, sanitize};
 use crate::core::name::Name;
@@ -13,6 +14,9 @@ use ndarray::{ArrayD, Axis, IxDyn};
 const SHOWN_CHARS: usize = 120;
 
 const REPLY_FORMAT: &str = r#"reply with {"points":[{"outputs":{"y":…},"gradients":{"dx":…}}, …]}"#;
+
+const BASE64_FORMAT: &str =
+    r#"write nested lists, or an object such as {"shape":[2],"dtype":"f32","base64":"AACAPwAAAMA="}"#;
 
 /// Parses the reply to a request for these points.
 pub(super) fn parse(bytes: &[u8], points: &[Point], label: &str) -> Result<Vec<Evaluation>, Error> {
@@ -73,7 +77,13 @@ fn parse_arrays(node: Node, pointer: &str) -> Result<Tensors<f64>, Error> {
     named
         .map(|(name, node)| {
             let pointer = format!("{pointer}/{}", escape(&name));
-            Ok((Name::new(name), parse_array(node, &pointer)?))
+            let value = match node {
+                Node::Object(entries) => read_base64(&entries).map_err(|message| {
+                    Error::new(Code::ReplyValue, message).at(Place::Pointer(pointer.clone())).tip(BASE64_FORMAT)
+                })?,
+                lists => parse_array(lists, &pointer)?,
+            };
+            Ok((Name::new(name), value))
         })
         .collect()
 }

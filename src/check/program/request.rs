@@ -1,12 +1,14 @@
 //! Writes requests: points as JSON, as many in a request as fit.
 
+use super::array_form::{ArrayForm, write_base64};
+use super::hello::Hello;
 use crate::check::implementation::Point;
 use crate::format::json;
 use crate::layer::{Settings, Value};
+use crate::numeric::FloatType;
+use ndarray::ArrayD;
 use serde_json::json;
 use std::io::{self, Write};
-
-const PROTOCOL_VERSION: u32 = 1;
 
 /// Longest request in bytes, unless a single point is longer.
 const MAX_REQUEST_BYTES: usize = 8 << 20;
@@ -16,8 +18,13 @@ const REQUEST_END: &[u8] = b"]}\n";
 
 /// The part of a request that is the same for all points.
 pub(super) struct RequestFormat {
-    /// The request up to its points.
-    head: String,
+    /// The layer that the program is asked for.
+    pub(super) layer: String,
+    settings: serde_json::Value,
+    /// The type that the program computes in, if it is declared.
+    pub(super) float_type: Option<FloatType>,
+    /// The properties that the program states in its hello.
+    pub(super) hello: Hello,
 }
 
 /// A request, and the points that it asks.
@@ -31,15 +38,47 @@ impl RequestFormat {
     pub(super) fn new(layer: &str, settings: &Settings) -> RequestFormat {
         let settings: serde_json::Map<String, serde_json::Value> =
             settings.iter().map(|(name, value)| (name.to_owned(), setting_json(value))).collect();
-        let (layer, settings) = (json!(layer), json!(settings));
-        RequestFormat {
-            head: format!(r#"{{"nnlayer":{PROTOCOL_VERSION},"layer":{layer},"settings":{settings},"points":["#),
-        }
+        let settings = json!(settings);
+        RequestFormat { layer: layer.to_owned(), settings, float_type: None, hello: Hello::VERSION_1 }
+    }
+
+    /// Returns the request without points, to which a program of version 2 says hello.
+    pub(super) fn request_without_points(&self) -> Vec<u8> {
+        [self.head(1).as_bytes(), REQUEST_END].concat()
     }
 
     /// Returns the requests for these points, none of them longer than 8 MB unless it has a single point.
     pub(super) fn requests<'a>(&'a self, points: &'a [Point]) -> Requests<'a> {
         Requests { format: self, points, postponed: Vec::new() }
+    }
+
+    /// Returns a request up to its points.
+    fn head(&self, version: u32) -> String {
+        let (layer, settings) = (json!(self.layer), &self.settings);
+        let precision = self.float_type.map(|float_type| format!(r#""precision":"{}","#, float_type.name()));
+        let precision = precision.unwrap_or_default();
+        format!(r#"{{"nnlayer":{version},"layer":{layer},"settings":{settings},{precision}"points":["#)
+    }
+
+    fn write_point(&self, point: &Point, text: &mut Vec<u8>) -> io::Result<()> {
+        text.write_all(b"{\"inputs\":{")?;
+        for (n, (name, value)) in point.operands.iter().enumerate() {
+            write!(text, "{}{}:", if n == 0 { "" } else { "," }, json!(name.as_str()))?;
+            self.write_array(value, text)?;
+        }
+        text.write_all(b"}")?;
+        if let Some(dout) = &point.dout {
+            text.write_all(b",\"dout\":")?;
+            self.write_array(dout, text)?;
+        }
+        text.write_all(b"}")
+    }
+
+    fn write_array(&self, value: &ArrayD<f64>, text: &mut Vec<u8>) -> io::Result<()> {
+        match self.hello.arrays {
+            ArrayForm::Lists => json::write_value(value, text),
+            ArrayForm::Base64 => write_base64(value, self.float_type.unwrap_or_default(), text),
+        }
     }
 }
 
@@ -54,7 +93,7 @@ pub(super) struct Requests<'a> {
 
 impl<'a> Requests<'a> {
     fn write(&mut self) -> io::Result<Request<'a>> {
-        let mut text = self.format.head.clone().into_bytes();
+        let mut text = self.format.head(self.format.hello.version).into_bytes();
         let mut count = usize::from(!self.postponed.is_empty());
         text.append(&mut self.postponed);
         for point in &self.points[count..] {
@@ -63,7 +102,7 @@ impl<'a> Requests<'a> {
                 text.push(b',');
             }
             let begin = text.len();
-            write_point(point, &mut text)?;
+            self.format.write_point(point, &mut text)?;
             if count > 0 && text.len() + REQUEST_END.len() > MAX_REQUEST_BYTES {
                 self.postponed = text.split_off(begin);
                 text.truncate(end);
@@ -84,20 +123,6 @@ impl<'a> Iterator for Requests<'a> {
     fn next(&mut self) -> Option<io::Result<Request<'a>>> {
         (!self.points.is_empty()).then(|| self.write())
     }
-}
-
-fn write_point(point: &Point, text: &mut Vec<u8>) -> io::Result<()> {
-    text.write_all(b"{\"inputs\":{")?;
-    for (n, (name, value)) in point.operands.iter().enumerate() {
-        write!(text, "{}{}:", if n == 0 { "" } else { "," }, json!(name.as_str()))?;
-        json::write_value(value, text)?;
-    }
-    text.write_all(b"}")?;
-    if let Some(dout) = &point.dout {
-        text.write_all(b",\"dout\":")?;
-        json::write_value(dout, text)?;
-    }
-    text.write_all(b"}")
 }
 
 fn setting_json(value: &Value) -> serde_json::Value {
