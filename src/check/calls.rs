@@ -1,10 +1,9 @@
 //! The calls of a program: the points that it is asked, and its replies.
 
 use super::arrays::{is_same, max_abs};
-use super::case::{Case, GradientTarget};
 use super::implementation::{Evaluation, Implementation, Point};
 use super::reference::ReferenceResults;
-use crate::core::error::{Code, Error, edit_distance};
+use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use ndarray::ArrayD;
@@ -69,37 +68,4 @@ pub(super) fn require_determinism(calls: &[Call]) -> Result<(), Error> {
 pub(super) fn is_near(a: &ArrayD<f64>, b: &ArrayD<f64>) -> bool {
     let scale = max_abs(b);
     a.iter().zip(b).all(|(&a, &b)| is_same(a, b) || (a - b).abs() <= 1e-2 * scale)
-}
-
-/// Refuses a reply without gradients, or with one whose name is nearly that of a missing one.
-pub(super) fn require_gradients(case: &Case, evaluation: &Evaluation) -> Result<(), Error> {
-    let is_missing = |target: &GradientTarget| evaluation.gradients.get(&target.name).is_none();
-    match misnamed_gradient(case, evaluation) {
-        Some(error) => Err(error),
-        None if case.targets.iter().all(is_missing) => Err(no_gradients(case)),
-        None => Ok(()),
-    }
-}
-
-/// Returns the error for a gradient that is missing while one of a similar name is in the reply.
-fn misnamed_gradient(case: &Case, evaluation: &Evaluation) -> Option<Error> {
-    let plain = |name: &str| name.replace(['_', '-'], "").to_lowercase();
-    let is_known = |name: &Name| case.targets.iter().any(|target| target.name == *name);
-    case.targets.iter().filter(|target| evaluation.gradients.get(&target.name).is_none()).find_map(|target| {
-        let expected = target.name.as_str();
-        let is_similar = |name: &&Name| {
-            let distance = edit_distance(name.as_str(), expected);
-            plain(name.as_str()) == plain(expected) || expected.len() > 3 && distance.is_some_and(|slips| slips <= 1)
-        };
-        let found = evaluation.gradients.names().filter(|name| !is_known(name)).find(is_similar)?;
-        let message = format!("the reply has the gradient {found}, but expected {expected}");
-        Some(Error::new(Code::ReplyKeyMissing, message).tip(format!("rename {found} to {expected} in the reply")))
-    })
-}
-
-/// Returns the error for a reply without gradients.
-fn no_gradients(case: &Case) -> Error {
-    let names: Vec<&str> = case.targets.iter().map(|target| target.name.as_str()).collect();
-    Error::new(Code::ReplyKeyMissing, format!("the reply contains no gradient; expected {}", names.join(", ")))
-        .tip("for each point with a dout, reply with \"gradients\" that has a key for each gradient")
 }

@@ -27,6 +27,7 @@ mod options;
 pub mod program;
 mod program_check;
 mod reference;
+mod reply_names;
 mod sampling;
 mod scan;
 

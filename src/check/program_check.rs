@@ -6,7 +6,7 @@
 //! earlier call is noticed.
 
 use super::arrays::max_abs;
-use super::calls::{Call, ask, is_near, require_determinism, require_gradients};
+use super::calls::{Call, ask, is_near, require_determinism};
 use super::case::{Case, GradientTarget};
 use super::derivative::Derivative;
 use super::diagnosis::{Diagnosis, WrongGradient};
@@ -19,6 +19,7 @@ use super::number_format::NumberFormat;
 use super::numerical::{Numerical, compare_with_own_forward};
 use super::options::CheckOptions;
 use super::reference::{ReferenceResults, compare_with_reference, needs_long_numbers, right_results, wrong_shape};
+use super::reply_names::check_names;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
@@ -78,7 +79,7 @@ pub(super) fn check_program(
         .map(|(point, evaluation)| Call { reference: reference(&point), point, evaluation })
         .collect();
     let first = &calls[0].evaluation;
-    require_gradients(case, first)?;
+    notes.extend(check_names(case, &calls[0], implementation.protocol_version())?);
     require_determinism(&calls)?;
     let mut checker = ProgramChecker {
         implementation,
