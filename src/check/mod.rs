@@ -10,6 +10,7 @@ mod case;
 pub mod compare;
 pub mod derivative;
 pub mod diagnosis;
+mod directions;
 mod entries;
 pub mod expect;
 mod extrapolation;
