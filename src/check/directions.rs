@@ -16,7 +16,7 @@ use crate::core::rng::SplitMix64;
 use crate::numeric::{DoubleDouble, Scalar};
 use ndarray::ArrayD;
 
-/// Number of random directions of a gradient.
+/// Number of random directions of a gradient: one with the signs of the gradient, and one with random signs.
 pub(super) const DIRECTIONS: usize = 2;
 /// Number of entries that are checked one by one beside them.
 pub(super) const SAMPLED_ENTRIES: usize = 1;
@@ -149,8 +149,8 @@ impl Sampled<'_> {
         let mut failing = None;
         if self.open.len() > SAMPLED_ENTRIES + DIRECTIONS {
             let smooth = self.without_kinks(loss, finding, rng)?;
-            for _ in 0..DIRECTIONS {
-                let direction = random_direction(self.operand, &smooth, rng);
+            for signs in [Some(self.entries.gradient), None] {
+                let direction = random_direction(self.operand, &smooth, signs, rng);
                 if let Some(estimate) = self.check_direction(&direction, loss, finding)? {
                     failing = failing.or_else(|| self.fails(&direction, &estimate).then_some(checked.len()));
                     checked.push((direction, estimate));
@@ -246,7 +246,7 @@ impl Sampled<'_> {
     ) -> Result<Vec<usize>, Error> {
         let is_zero = |n: &usize| self.operand.as_slice().is_some_and(|operand| operand[*n] == 0.0);
         let (zeros, others): (Vec<usize>, Vec<usize>) = self.open.iter().partition(|n| is_zero(n));
-        if zeros.is_empty() || !loss.has_kink(&random_direction(self.operand, &zeros, rng))? {
+        if zeros.is_empty() || !loss.has_kink(&random_direction(self.operand, &zeros, None, rng))? {
             return Ok(self.open.to_vec());
         }
         let count = zeros.len();
@@ -276,7 +276,6 @@ mod tests {
     use crate::core::tensors::Tensors;
     use crate::layer;
     use crate::layer::{Precision, Settings};
-    use crate::numeric::FloatType;
     use std::cell::Cell;
 
     const SHAPE: [usize; 2] = [60, 40];
@@ -288,35 +287,42 @@ mod tests {
     }
 
     /// Checks a record of a layer of x whose gradient was changed. Returns the number of forward passes too.
-    fn check_recorded(name: &str, x: ArrayD<f64>, change: impl FnOnce(&mut ArrayD<f64>)) -> (CheckReport, usize) {
+    fn check_recorded(
+        name: &str,
+        precision: Precision,
+        x: ArrayD<f64>,
+        change: impl FnOnce(&mut ArrayD<f64>),
+    ) -> (CheckReport, usize) {
+        let float_type = precision.float_type();
         let (spec, dout) = (layer::find(name).unwrap(), numbers(2));
         let operands = Tensors::new().with(Name::X, x);
-        let case = Case::new(spec, &Settings::default(), &operands, Some(&dout), FloatType::F64).unwrap();
+        let case = Case::new(spec, &Settings::default(), &operands, Some(&dout), float_type).unwrap();
         let layer = &case.reference.as_ref().unwrap().layer;
-        let outcome = layer::compute(layer.as_ref(), &case.operands, Some(&dout), Precision::F64);
+        let outcome = layer::compute(layer.as_ref(), &case.operands, Some(&dout), precision);
         let mut recorded = Evaluation { outputs: outcome.results, gradients: outcome.gradients };
         change(recorded.gradients.get_mut(&Name::DX).unwrap());
         let passes = Cell::new(0);
         let count = || passes.set(passes.get() + 1);
-        let options = CheckOptions { on_forward: &count, ..CheckOptions::own(&case, 1, FloatType::F64) };
+        let options = CheckOptions { on_forward: &count, ..CheckOptions::own(&case, 1, float_type) };
         let report = check(&mut RecordedLayer { recorded }, &case, &options).unwrap();
         (report, passes.get())
     }
 
     #[test]
     fn a_right_gradient_of_many_entries_passes_with_few_forward_passes() {
-        for name in ["relu", "softmax"] {
-            let (report, passes) = check_recorded(name, numbers(1), |_| {});
+        for (name, precision) in [("relu", Precision::F64), ("softmax", Precision::F64), ("softmax", Precision::F32)] {
+            let (report, passes) = check_recorded(name, precision, numbers(1), |_| {});
             let finding = &report.findings[0];
             assert_eq!((finding.verdict, finding.checked, finding.directions), (Verdict::Pass, 1, 2), "{finding:?}");
-            assert_eq!((passes, report.seed), (12, Some(1)));
+            assert_eq!((passes, report.seed, finding.unnoticed.len()), (12, Some(1), 0));
         }
     }
 
     #[test]
     fn a_wrong_entry_is_named_even_if_it_is_lost_in_the_sum_of_a_direction() {
         for factor in [-1.0, 1.01, 1.0 + 1e-8] {
-            let (report, passes) = check_recorded("relu", numbers(1).mapv(f64::abs), |dx| dx[[23, 35]] *= factor);
+            let (report, passes) =
+                check_recorded("relu", Precision::F64, numbers(1).mapv(f64::abs), |dx| dx[[23, 35]] *= factor);
             let finding = &report.findings[0];
             assert_eq!(finding.verdict, Verdict::Fail);
             assert_eq!(finding.worst.as_ref().unwrap().index, Some(vec![23, 35]));
@@ -333,13 +339,14 @@ mod tests {
             x
         };
         for (name, has_kink) in [("relu", true), ("tanh", false)] {
-            let finding = check_recorded(name, with_zeros(), |_| {}).0.findings.remove(0);
+            let finding = check_recorded(name, Precision::F64, with_zeros(), |_| {}).0.findings.remove(0);
             assert_eq!(finding.verdict, Verdict::Pass, "{finding:?}");
             assert_eq!(finding.notes.iter().any(|note| note.starts_with("kink at 0: ")), has_kink, "{finding:?}");
         }
         // Any value from 0 to dout is right at a kink, but no other.
         for (slope, verdict) in [(0.5, Verdict::Pass), (1.5, Verdict::Fail)] {
-            let (report, _) = check_recorded("relu", with_zeros(), |dx| dx[[0, 0]] = slope * numbers(2)[[0, 0]]);
+            let (report, _) =
+                check_recorded("relu", Precision::F64, with_zeros(), |dx| dx[[0, 0]] = slope * numbers(2)[[0, 0]]);
             assert_eq!(report.verdict(), verdict);
         }
     }

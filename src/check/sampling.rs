@@ -50,11 +50,18 @@ pub(super) fn entry_direction(operand: &ArrayD<f64>, entry: usize) -> Direction 
 /// Part of an entry that a step must change, or it would be lost in rounding.
 const SMALLEST_PART: f64 = 1.0 / (1u64 << 40) as f64;
 
-/// Returns a direction that changes each of the entries by a random part, from a half to all, of its size or of 1.
-pub(super) fn random_direction(operand: &ArrayD<f64>, entries: &[usize], rng: &mut SplitMix64) -> Direction {
+/// Returns a direction that changes each of the entries by a random part, from a half to all, of its size or of 1. Its signs are
+/// random, or those of a gradient, along which an error in scale is largest.
+pub(super) fn random_direction(
+    operand: &ArrayD<f64>,
+    entries: &[usize],
+    gradient: Option<&ArrayD<f64>>,
+    rng: &mut SplitMix64,
+) -> Direction {
     let weight = |&n: &usize| {
-        let size = step_scale(operand, n);
-        (n, rng.sign() * (0.75 + rng.dyadic() / 8.0) * size.min(1.0).max(size * SMALLEST_PART))
+        let (size, part, random_sign) = (step_scale(operand, n), 0.75 + rng.dyadic() / 8.0, rng.sign());
+        let sign = gradient.map(|gradient| flat_entry(gradient, n)).filter(|g| g.abs() > 0.0);
+        (n, sign.map_or(random_sign, f64::signum) * part * size.min(1.0).max(size * SMALLEST_PART))
     };
     Direction { entries: entries.iter().map(weight).collect(), size: 1.0 }
 }
