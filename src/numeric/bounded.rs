@@ -79,13 +79,13 @@ impl Bounded {
     }
 
     /// Returns the value, and the coefficients of its error: of the unit roundoff, of the accumulator's and of underflow.
-    pub(crate) fn parts(self) -> [f64; 4] {
+    pub(crate) fn components(self) -> [f64; 4] {
         let ErrorBound { roundings, accumulations, underflows } = self.error;
         [self.value, roundings, accumulations, underflows]
     }
 
-    /// Returns the number with these parts.
-    pub(crate) fn from_parts([value, roundings, accumulations, underflows]: [f64; 4]) -> Bounded {
+    /// Returns the number with these components.
+    pub(crate) fn from_components([value, roundings, accumulations, underflows]: [f64; 4]) -> Bounded {
         Bounded { value, error: ErrorBound { roundings, accumulations, underflows } }
     }
 

@@ -10,7 +10,8 @@ const LARGE_PRODUCTS: usize = 1 << 18;
 
 impl ArrayOps for Bounded {
     fn matmul(a: ArrayView2<'_, Bounded>, b: ArrayView2<'_, Bounded>) -> Array2<Bounded> {
-        let is_finite = |m: ArrayView2<'_, Bounded>| m.iter().all(|v| v.parts().iter().all(|part| part.is_finite()));
+        let is_finite =
+            |m: ArrayView2<'_, Bounded>| m.iter().all(|v| v.components().iter().all(|part| part.is_finite()));
         let is_large = a.ncols() > 1 && a.len().saturating_mul(b.ncols()) >= LARGE_PRODUCTS;
         if is_large && is_finite(a) && is_finite(b) { multiply_large(a, b) } else { matmul(a, b) }
     }
@@ -37,7 +38,7 @@ fn multiply_large(a: ArrayView2<'_, Bounded>, b: ArrayView2<'_, Bounded>) -> Arr
     add(2, a.ncols() as f64 - 1.0, multiply(&magnitude, &magnitude));
     add(3, 1.0, multiply(&is_inexact, &is_inexact));
     for part in 1..4 {
-        let error = |v: Bounded| v.parts()[part];
+        let error = |v: Bounded| v.components()[part];
         if a.iter().any(|&v| error(v) != 0.0) {
             add(part, 1.0, multiply(&error, &magnitude));
         }
@@ -45,7 +46,7 @@ fn multiply_large(a: ArrayView2<'_, Bounded>, b: ArrayView2<'_, Bounded>) -> Arr
             add(part, 1.0, multiply(&magnitude, &error));
         }
     }
-    products.mapv(Bounded::from_parts)
+    products.mapv(Bounded::from_components)
 }
 
 #[cfg(test)]
@@ -59,7 +60,7 @@ mod tests {
         let a = Array2::from_shape_fn((4, 30), |(n, k)| number(n * 30 + k) * number(n + k));
         let b = Array2::from_shape_fn((30, 5), |(k, m)| number(7 + k * 5 + m) / number(3 + m));
         for (found, defined) in multiply_large(a.view(), b.view()).iter().zip(matmul(a.view(), b.view())) {
-            for (found, defined) in found.parts().into_iter().zip(defined.parts()) {
+            for (found, defined) in found.components().into_iter().zip(defined.components()) {
                 assert!((found - defined).abs() <= 1e-12 * (1.0 + defined.abs()), "{found} {defined}");
             }
         }
