@@ -63,18 +63,18 @@ fn files() -> tempfile::TempDir {
     write("terabytes.npy", &npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000), }\n", &[0; 8]));
     write("cube.npy", &npy("{'descr': '|u1', 'fortran_order': False, 'shape': (1, 2, 1), }\n", &[0; 2]));
     write("x.npy", &npy("{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }\n", &[1, 2]));
-    let points = |answers: [&str; 5]| format!("cat >/dev/null; echo '{{\"points\":[{}]}}'\n", answers.join(","));
+    let points = |answers: [&str; 6]| format!("cat >/dev/null; echo '{{\"points\":[{}]}}'\n", answers.join(","));
     let (one, two) =
         (r#"{"outputs":{"y":[1]},"gradients":{"dx":[1]}}"#, r#"{"outputs":{"y":[2]},"gradients":{"dx":[1]}}"#);
-    write("unsteady.sh", points([one, two, one, one, one]).as_bytes());
-    write("forward.sh", points([r#"{"outputs":{"y":[1]}}"#; 5]).as_bytes());
+    write("unsteady.sh", points([one, two, one, one, one, one]).as_bytes());
+    write("forward.sh", points([r#"{"outputs":{"y":[1]}}"#; 6]).as_bytes());
     write("keyless.sh", b"cat >/dev/null; echo '{\"a\":1}'\n");
     write("pointless.sh", b"cat >/dev/null; echo '{\"points\":[]}'\n");
     write("hello.sh", b"read -r line; echo '{\"nnlayer\":2,\"layers\":[\"affine\",\"tanh\"]}'\n");
     write("hello3.sh", b"read -r line; echo '{\"nnlayer\":3}'\n");
     let short = r#"{"outputs":{"y":{"shape":[2],"dtype":"f32","base64":"AACAPw=="}}}"#;
-    write("short.sh", points([short; 5]).as_bytes());
-    write("word.sh", points([r#"{"outputs":{"y":["one"]}}"#; 5]).as_bytes());
+    write("short.sh", points([short; 6]).as_bytes());
+    write("word.sh", points([r#"{"outputs":{"y":["one"]}}"#; 6]).as_bytes());
     write("cut.safetensors", b"\xff\x00\x00\x00\x00\x00\x00\x00{\"w\":");
     let saved = shell_in(folder.path(), "nnlayer affine --x 1,2 --w '1;2' --only y,dw --out whole.npz");
     assert_eq!(saved.status, 0, "{}", saved.stderr);

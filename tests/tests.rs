@@ -34,6 +34,7 @@ mod templates; // programs that gradcheck --template prints
 mod train; // training, against NumPy and on real digits
 
 mod article; // the numbers of the source article
+mod checked_programs;
 mod chunked; // batches computed in chunks of rows
 mod corpus; // right and wrong programs that judge the gradient check
 mod digits; // handwritten digits through a pipe

@@ -160,6 +160,32 @@ impl Case {
         self.draw_point(&inputs::with_another_row(config.spec, &self.operands), float_type, rng)
     }
 
+    /// Returns a point that shows an overflow, a loss of small differences or a forgotten rest of a vector loop: some rows are far
+    /// from 0, one is spread. `None` if the layer refuses the shapes.
+    pub(super) fn stress_point(
+        &self,
+        shapes: &[NamedShape],
+        float_type: FloatType,
+        rng: &mut SplitMix64,
+    ) -> Option<Point> {
+        let config = self.reference.as_ref()?.config.as_ref()?;
+        let mut point = self.draw_point(shapes, float_type, rng)?;
+        let slot = config.spec.slots.iter().find(|slot| slot.role == Role::Input && slot.name == Name::X)?;
+        let x = point.operands.get_mut(&slot.name).filter(|x| x.ndim() > 0)?;
+        let far = if float_type == FloatType::F64 { 1000.0 } else { 100.0 };
+        let changes: [fn(f64, f64) -> f64; 4] = [|v, _| v, |v, far| v + far, |v, far| v - far, |v, _| v * 16.0];
+        for (mut row, change) in x.rows_mut().into_iter().zip(changes.into_iter().cycle()) {
+            row.mapv_inplace(|v| float_type.round(change(v, far)));
+        }
+        Some(point)
+    }
+
+    /// Returns two points of small shapes, for a layer of the registry.
+    pub(super) fn small_points(&self, float_type: FloatType, rng: &mut SplitMix64) -> Option<[Point; 2]> {
+        let mut draw = || self.draw_point(&[], float_type, rng);
+        Some([draw()?, draw()?])
+    }
+
     /// Returns the point with the entries of each operand in reverse order and, but for whole numbers, which may be class indices,
     /// of other sizes.
     fn rearranged_point(&self, float_type: FloatType, rng: &mut SplitMix64) -> Point {

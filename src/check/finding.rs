@@ -1,5 +1,6 @@
 //! The findings of a check.
 
+use super::accuracy::Accuracy;
 use super::diagnosis::Diagnosis;
 use crate::core::name::Name;
 
@@ -96,6 +97,8 @@ pub struct Finding {
     pub wrong: usize,
     /// The entry with the largest excess.
     pub worst: Option<EntryCheck>,
+    /// How accurate the entries are, for a program.
+    pub accuracy: Option<Accuracy>,
     /// Remarks for the report.
     pub notes: Vec<String>,
     /// Known mistakes that produce this result, the most specific first.
@@ -117,6 +120,7 @@ impl Finding {
             directions: 0,
             wrong: 0,
             worst: None,
+            accuracy: None,
             notes: Vec::new(),
             diagnoses: Vec::new(),
             unnoticed: Vec::new(),
@@ -131,6 +135,9 @@ impl Finding {
     /// Adds an entry to the verdict, and remembers it if it is the worst.
     pub(super) fn record(&mut self, entry: EntryCheck) {
         let excess = entry.excess();
+        if let (Some(accuracy), Some(_)) = (&mut self.accuracy, &entry.index) {
+            accuracy.add(&entry);
+        }
         if excess > 1.0 {
             self.wrong += 1;
             self.verdict = Verdict::Fail;
@@ -150,6 +157,8 @@ pub struct CheckReport {
     pub differentiates_implementation: bool,
     /// The findings, in the order of results.
     pub findings: Vec<Finding>,
+    /// What could not be checked, in words.
+    pub unchecked: Vec<String>,
     /// Seed of the random numbers; `None` if there were none.
     pub seed: Option<u64>,
     /// Remarks on the check as a whole.

@@ -29,6 +29,11 @@ pub trait Implementation {
     /// Evaluates every point, in order. A program receives as many in one request as fit into 8 MB.
     fn evaluate(&mut self, points: &[Point]) -> Result<Vec<Evaluation>, Error>;
 
+    /// Returns how many more requests it should get; `None` if their number does not matter.
+    fn requests_left(&self) -> Option<usize> {
+        None
+    }
+
     /// Returns the version of the protocol that its replies follow. In version 2, a name that was not asked for is an error.
     fn protocol_version(&self) -> u32 {
         1

@@ -124,6 +124,11 @@ pub fn draw_operands(
     Ok(operands)
 }
 
+/// Returns the shape of a layer's first operand that no vector length divides, and whose axes differ from all usual ones.
+pub fn odd_shapes(spec: &LayerSpec) -> Vec<NamedShape> {
+    spec.slots.first().map(|slot| (slot.name.clone(), vec![17, 33])).into_iter().collect()
+}
+
 /// Returns the shapes of a layer's operands for a batch with a row more.
 pub(super) fn with_another_row(spec: &LayerSpec, operands: &Tensors<f64>) -> Vec<NamedShape> {
     let is_batch = |slot: &Slot| slot.shape.starts_with("(N") || slot.role == Role::Target;

@@ -1,5 +1,6 @@
 //! Subgradients: at a kink, any value between the derivatives to the left and to the right is right.
 
+use super::accuracy::Accuracy;
 use super::arrays::{flat_entry, unravel_index};
 use super::derivative::{Derivative, Direction};
 use super::finding::{EntryCheck, Finding};
@@ -26,6 +27,7 @@ pub(super) fn accept_subgradients(
     let Some(right) = reference.values.get(name) else { return Ok(finding) };
     let mut accepted = Finding::new(name, true, finding.baseline, gradient.shape());
     accepted.notes = finding.notes;
+    accepted.accuracy = finding.accuracy.map(|accuracy| Accuracy::new(accuracy.float_type));
     let (mut kinks, mut tried) = (Vec::new(), 0);
     for (n, (&analytic, &numeric)) in gradient.iter().zip(right).enumerate() {
         let allowed = reference.allowed(name, n, numeric);

@@ -9,6 +9,7 @@ mod values;
 pub const MISTAKES: &[Mistake] = &[
     Mistake { kind: "not summed over the batch", explain: values::not_summed },
     Mistake { kind: "wrong shape", explain: values::wrong_shape },
+    Mistake { kind: "not finite", explain: values::not_finite },
     Mistake { kind: "cut to whole numbers", explain: values::cut_to_integers },
     Mistake { kind: "all zero", explain: values::all_zero },
     Mistake { kind: "wrong sign", explain: values::wrong_sign },
@@ -33,6 +34,9 @@ pub const MISTAKES: &[Mistake] = &[
     Mistake { kind: "several columns wrong", explain: values::several_columns_wrong },
     Mistake { kind: "lower precision inside", explain: values::lower_precision },
 ];
+
+/// The kinds of mistakes that are seen along any directions, as they are in the entries.
+pub(super) const LINEAR_MISTAKES: [&str; 3] = ["all zero", "wrong sign", "constant factor"];
 
 /// Returns every known mistake that explains a wrong gradient, the most specific first.
 pub(super) fn diagnose(gradient: &WrongGradient<'_>) -> Vec<Diagnosis> {

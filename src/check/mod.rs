@@ -4,13 +4,13 @@
 //! The checker knows no layer. It has an [`Implementation`] that is evaluated at points, numerical derivatives of its
 //! forward pass with an error bar ([`derivative`]), and, for a layer that nnlayer knows, a reference.
 
+mod accuracy;
 mod arrays;
 mod calls;
 mod case;
 pub mod compare;
 pub mod derivative;
 pub mod diagnosis;
-mod directions;
 mod entries;
 pub mod expect;
 mod extrapolation;
@@ -19,7 +19,9 @@ pub mod function;
 mod gradient_check;
 mod implementation;
 pub mod inputs;
+mod kept;
 mod kinks;
+mod localise;
 mod mistakes;
 mod noise;
 mod number_format;
@@ -29,9 +31,11 @@ pub mod program;
 mod program_check;
 mod reference;
 mod reply_names;
+mod requests;
 mod sampling;
 mod scan;
 
+pub use accuracy::Accuracy;
 pub use case::{Case, GradientTarget, Reference, scalar_dout_error};
 pub use finding::{Baseline, CheckReport, EntryCheck, Finding, Verdict};
 pub use gradient_check::check;

@@ -1,5 +1,6 @@
 //! Compares a gradient with numerical derivatives of the program's own forward pass.
 
+use super::accuracy::Accuracy;
 use super::arrays::{flat_entry, max_abs, unravel_index};
 use super::case::{Case, GradientTarget};
 use super::derivative::Direction;
@@ -8,14 +9,16 @@ use super::finding::{Baseline, EntryCheck, Finding, Verdict};
 use super::function::ImplementationFunction;
 use super::implementation::{Implementation, Point};
 use super::kinks::describe_kinks;
+use super::localise::find_wrong_entry;
 use super::number_format::NumberFormat;
 use super::options::CheckOptions;
+use super::requests::points_per_request;
 use super::sampling::{differentiable_entries, step_scale};
 use super::scan::{Scan, Slopes};
 use crate::core::error::{Error, format_index};
 use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
-use ndarray::ArrayD;
+use ndarray::{ArrayD, IxDyn};
 
 /// Unit roundoffs of the largest entry that an entry of a gradient may be off.
 const GRADIENT_ROUNDINGS: f64 = 64.0;
@@ -24,15 +27,20 @@ const MAX_ERROR_BAR: f64 = 0.02;
 const MAX_ERROR_BAR_ROUNDINGS: f64 = 64.0;
 /// Part of the natural size of a derivative below which it counts as 0.
 const NEGLIGIBLE: f64 = 1e-4;
-/// Size of a request in bytes, and of a number in it.
-const REQUEST_BYTES: usize = 8 << 20;
-const NUMBER_BYTES: usize = 24;
-/// Number of requests for all gradients together.
-const MAX_REQUESTS: usize = 12;
 /// About the number of points for a direction.
 const POINTS_PER_DIRECTION: usize = 60;
+/// Largest number of sampled entries and random directions.
+const MAX_SAMPLED: usize = 12;
 /// Number of random directions if there are more entries than can be checked.
 const RANDOM_DIRECTIONS: usize = 4;
+/// Least and largest number of step sizes of a direction if there are more entries than can be checked.
+const MIN_LEVELS: usize = 6;
+const SAMPLED_LEVELS: usize = 20;
+/// Remark on a wrong direction whose entries were not looked for.
+const NOT_LOCALISED: &str =
+    "which entries are wrong would take more starts of the program; --persistent starts it once and finds one";
+/// Standard deviations of a sum of independent rounding errors that are allowed.
+const DEVIATIONS: f64 = 6.0;
 
 /// A gradient of a program at a point.
 pub(super) struct Numerical<'a> {
@@ -46,16 +54,39 @@ pub(super) struct Numerical<'a> {
     pub(super) gradient: &'a ArrayD<f64>,
     /// Rounding error of each entry.
     pub(super) rounding: &'a [f64],
+    /// Number of requests for the comparison.
+    pub(super) requests: usize,
+    /// Number of further requests to find a wrong entry.
+    pub(super) more_requests: usize,
 }
 
-/// Compares the gradient with numerical derivatives. Returns these too, if there is one for each entry.
+/// A gradient compared with numerical derivatives.
+pub(super) struct Comparison {
+    pub(super) finding: Finding,
+    /// The numerical derivatives, if there is one for each entry.
+    pub(super) right: Option<ArrayD<f64>>,
+    /// The gradient and the numerical derivatives along the directions that were compared.
+    pub(super) sample: [ArrayD<f64>; 2],
+}
+
+impl Comparison {
+    /// Returns a comparison that decides nothing.
+    pub(super) fn undecided(target: &GradientTarget, gradient: &ArrayD<f64>, reason: String) -> Comparison {
+        let finding = Finding::new(&target.name, true, Baseline::NumericalGradient, gradient.shape());
+        let finding = Finding { verdict: Verdict::Inconclusive, notes: vec![reason], ..finding };
+        Comparison { finding, right: None, sample: [(); 2].map(|()| ArrayD::zeros(IxDyn(&[0]))) }
+    }
+}
+
+/// Compares the gradient with numerical derivatives.
 pub(super) fn compare_with_own_forward(
     numerical: &Numerical<'_>,
     implementation: &mut dyn Implementation,
     rng: &mut SplitMix64,
-) -> Result<(Finding, Option<ArrayD<f64>>), Error> {
+) -> Result<Comparison, Error> {
     let Numerical { case, options, point, target, gradient, .. } = numerical;
     let mut finding = Finding::new(&target.name, true, Baseline::NumericalGradient, gradient.shape());
+    finding.accuracy = case.reference.is_none().then(|| Accuracy::new(numerical.format.float_type));
     let mut operands = point.operands.clone();
     if let Some(value) = &target.broadcast {
         operands.insert(target.operand.clone(), value.clone());
@@ -63,26 +94,24 @@ pub(super) fn compare_with_own_forward(
     let (Some(operand), Some(dout), Some(base)) =
         (operands.get(&target.operand).cloned(), &point.dout, numerical.outputs.get(&case.output))
     else {
-        finding.verdict = Verdict::Inconclusive;
-        finding.notes.push(format!("the reply has no {} to differentiate numerically", case.output));
-        return Ok((finding, None));
+        let reason = format!("the reply has no {} to differentiate numerically", case.output);
+        return Ok(Comparison::undecided(target, gradient, reason));
     };
     let is_finite = base.iter().zip(dout).all(|(out, dout)| *dout == 0.0 || (out * dout).is_finite());
     if base.shape() != dout.shape() || !is_finite {
         let fault = if is_finite { "has another shape than dout" } else { "is not finite" };
-        finding.verdict = Verdict::Inconclusive;
-        finding.notes.push(format!("{} {fault}, so it has no derivative here", case.output));
-        return Ok((finding, None));
+        let reason = format!("{} {fault}, so it has no derivative here", case.output);
+        return Ok(Comparison::undecided(target, gradient, reason));
     }
     let open = differentiable_entries(target, &operand, gradient, &mut finding);
-    let point_bytes = NUMBER_BYTES * operands.iter().map(|(_, value)| value.len()).sum::<usize>().max(1);
-    let points_per_request = (REQUEST_BYTES / point_bytes).max(1);
-    let requests = (MAX_REQUESTS / case.targets.len().max(1)).max(1);
-    let max_directions = (points_per_request * requests / POINTS_PER_DIRECTION).max(1).min(options.max_entries.max(1));
-    let directions = draw(&open, &operand, max_directions, rng);
+    let points_at_once = points_per_request(&operands, numerical.format.float_type);
+    let points = points_at_once.saturating_mul(numerical.requests);
+    let max_entries = (points / POINTS_PER_DIRECTION).min(options.max_entries.max(1));
+    let max_sampled = (points / (2 * SAMPLED_LEVELS)).clamp(1, MAX_SAMPLED);
+    let directions = draw(&open, &operand, max_entries, max_sampled, rng);
     let entries = directions.iter().filter(|direction| direction.entries.len() == 1).count();
-    finding.checked += if open.len() <= max_directions { open.len() } else { entries };
-    finding.directions = if open.len() <= max_directions { 0 } else { directions.len() - entries };
+    finding.checked += entries;
+    finding.directions = directions.len() - entries;
     let mut function = ImplementationFunction {
         implementation,
         operands: &operands,
@@ -98,23 +127,37 @@ pub(super) fn compare_with_own_forward(
         base,
         typical: max_abs(&operand),
         printing_error: &|value| numerical.format.printing_error(value),
+        points_at_once,
+        max_levels: if finding.directions == 0 {
+            usize::MAX
+        } else {
+            (points / (2 * directions.len())).clamp(MIN_LEVELS, SAMPLED_LEVELS)
+        },
     };
-    let mut slopes = Vec::with_capacity(directions.len());
-    for batch in directions.chunks((points_per_request / POINTS_PER_DIRECTION).max(1)) {
-        slopes.extend(scan.estimate(batch)?);
+    let slopes = scan.estimate(&directions)?;
+    let Decision { right, sample, wrong_direction } = numerical.decide(&mut finding, &directions, &slopes);
+    if let (Some(n), Some(worst)) = (wrong_direction, finding.worst.as_ref().filter(|worst| worst.index.is_none())) {
+        match find_wrong_entry(&mut scan, &directions[n].entries, worst.step, numerical.more_requests)? {
+            Some(n) => {
+                let direction = Direction { entries: vec![(n, 1.0)], size: step_scale(&operand, n) };
+                let slopes = scan.estimate(std::slice::from_ref(&direction))?;
+                let mut found = Finding::new(&target.name, true, finding.baseline, gradient.shape());
+                numerical.decide(&mut found, &[direction], &slopes);
+                finding.checked += 1;
+                finding.wrong += found.wrong;
+                finding.worst = if found.verdict == Verdict::Fail { found.worst } else { finding.worst };
+            }
+            None => finding.notes.push(NOT_LOCALISED.to_owned()),
+        }
     }
-    let right = numerical.decide(&mut finding, &directions, &slopes);
-    Ok((finding, right.filter(|_| open.len() == gradient.len() && finding_is_complete(&directions, gradient))))
-}
-
-fn finding_is_complete(directions: &[Direction], gradient: &ArrayD<f64>) -> bool {
-    directions.len() == gradient.len() && directions.iter().all(|direction| direction.entries.len() == 1)
+    let is_complete = finding.directions == 0 && directions.len() == gradient.len();
+    Ok(Comparison { finding, right: right.filter(|_| is_complete), sample })
 }
 
 /// Returns every entry as a direction, or a sample of them and random directions.
-fn draw(open: &[usize], operand: &ArrayD<f64>, max: usize, rng: &mut SplitMix64) -> Vec<Direction> {
+fn draw(open: &[usize], operand: &ArrayD<f64>, max_entries: usize, max: usize, rng: &mut SplitMix64) -> Vec<Direction> {
     let entry = |n: usize| Direction { entries: vec![(n, 1.0)], size: step_scale(operand, n) };
-    if open.len() <= max {
+    if open.len() <= max_entries {
         return open.iter().map(|&n| entry(n)).collect();
     }
     let random = RANDOM_DIRECTIONS.min(max);
@@ -126,9 +169,19 @@ fn draw(open: &[usize], operand: &ArrayD<f64>, max: usize, rng: &mut SplitMix64)
     sample.into_iter().map(entry).chain(random).collect()
 }
 
+/// What the numerical derivatives decide.
+struct Decision {
+    /// The derivatives, if there is one for each entry.
+    right: Option<ArrayD<f64>>,
+    /// The gradient and the derivatives along each direction.
+    sample: [ArrayD<f64>; 2],
+    /// The random direction along which the gradient is wrong by most.
+    wrong_direction: Option<usize>,
+}
+
 impl Numerical<'_> {
-    /// Records each direction in the finding. Returns the numerical derivatives.
-    fn decide(&self, finding: &mut Finding, directions: &[Direction], slopes: &[Slopes]) -> Option<ArrayD<f64>> {
+    /// Records each direction in the finding.
+    fn decide(&self, finding: &mut Finding, directions: &[Direction], slopes: &[Slopes]) -> Decision {
         let unit = self.format.float_type.unit_roundoff();
         let largest = max_abs(self.gradient);
         let max_error_bar = MAX_ERROR_BAR.max(MAX_ERROR_BAR_ROUNDINGS * unit);
@@ -140,18 +193,22 @@ impl Numerical<'_> {
         let operand = self.point.operands.get(&self.target.operand).map_or(0.0, max_abs);
         let cancellation = GRADIENT_ROUNDINGS * unit * self.point.dout.as_ref().map_or(0.0, max_abs) / operand.max(1.0);
         let (mut kinks, mut undecided, mut largest_bar) = (Vec::new(), 0, 0.0f64);
-        for ((direction, slopes), estimate) in directions.iter().zip(slopes).zip(&estimates) {
+        let (mut worst_excess, mut wrong_direction, mut projected) = (1.0, None, Vec::new());
+        for (number, ((direction, slopes), estimate)) in directions.iter().zip(slopes).zip(&estimates).enumerate() {
             let terms = direction.entries.iter().map(|&(n, weight)| weight * flat_entry(self.gradient, n));
             let analytic: f64 = terms.sum();
-            let weights: f64 = direction.entries.iter().map(|(_, weight)| weight.abs()).sum();
-            let rounding = direction.entries.iter().map(|&(n, weight)| {
+            projected.push(analytic);
+            // The signs of a random direction make the errors of its entries independent.
+            let weights = sum_independent(direction.entries.iter().map(|(_, weight)| *weight));
+            let rounding = sum_independent(direction.entries.iter().map(|&(n, weight)| {
                 let rounding = self.rounding.get(n).copied().unwrap_or(0.0);
-                weight.abs() * (rounding + self.format.printing_error(flat_entry(self.gradient, n)))
-            });
+                let printing = self.format.printing_error(flat_entry(self.gradient, n));
+                weight * (rounding + printing + self.options.nondeterminism)
+            }));
             let own = match self.options.tolerance {
                 Some(tolerance) => tolerance.allowed(estimate.value),
                 None => (GRADIENT_ROUNDINGS * unit * largest + cancellation) * weights,
-            } + rounding.sum::<f64>();
+            } + rounding;
             let index = match direction.entries[..] {
                 [(n, 1.0)] => Some(unravel_index(n, self.gradient.shape())),
                 _ => None,
@@ -189,6 +246,9 @@ impl Numerical<'_> {
                 undecided += 1;
                 largest_bar = largest_bar.max(uncertain);
             }
+            if entry.index.is_none() && entry.excess() > worst_excess {
+                (worst_excess, wrong_direction) = (entry.excess(), Some(number));
+            }
             finding.record(entry);
         }
         finding.notes.extend(describe_kinks(&kinks));
@@ -196,8 +256,10 @@ impl Numerical<'_> {
             finding.verdict = Verdict::Inconclusive;
             finding.notes.push(undecided_note(undecided, largest_bar, scale, max_error_bar));
         }
-        let values = estimates.iter().map(|estimate| estimate.value).collect();
-        ArrayD::from_shape_vec(self.gradient.raw_dim(), values).ok().filter(|right| right.iter().all(|v| v.is_finite()))
+        let values: Vec<f64> = estimates.iter().map(|estimate| estimate.value).collect();
+        let right = ArrayD::from_shape_vec(self.gradient.raw_dim(), values.clone()).ok();
+        let sample = [projected, values].map(|values| ArrayD::from_shape_fn(IxDyn(&[values.len()]), |n| values[n[0]]));
+        Decision { right: right.filter(|right| right.iter().all(|v| v.is_finite())), sample, wrong_direction }
     }
 
     /// Returns the size of a derivative if the output changed by its own size over that of the operand.
@@ -207,6 +269,13 @@ impl Numerical<'_> {
         let sum: f64 = outputs.zip(self.point.dout.iter().flatten()).map(|(out, dout)| (out * dout).abs()).sum();
         if operand > 0.0 { sum / operand } else { sum }
     }
+}
+
+/// Returns about the largest sum of independent errors of these sizes.
+fn sum_independent(errors: impl Iterator<Item = f64>) -> f64 {
+    let (sum, squares) =
+        errors.fold((0.0, 0.0), |(sum, squares), error: f64| (sum + error.abs(), squares + error * error));
+    f64::min(sum, DEVIATIONS * libm::sqrt(squares))
 }
 
 /// Returns the derivative from both sides, or that on which the two sides agree.

@@ -2,6 +2,7 @@
 //! (`docs/gradcheck-protocol.md`).
 
 use super::implementation::{Evaluation, Implementation, Point};
+use super::requests::MAX_STARTS;
 use crate::core::error::{Code, Error, sanitize};
 use crate::layer::Settings;
 use crate::numeric::FloatType;
@@ -25,6 +26,8 @@ use request::RequestFormat;
 pub struct Program {
     connection: Connection,
     request_format: RequestFormat,
+    /// Number of requests that were sent.
+    requests: usize,
     /// True if a persistent program is started with a request without points.
     can_say_hello: bool,
 }
@@ -40,7 +43,7 @@ impl Program {
         timeout: Duration,
     ) -> Program {
         let connection = Connection::new(command, lifetime, timeout);
-        Program { connection, request_format: RequestFormat::new(layer, settings), can_say_hello: true }
+        Program { connection, request_format: RequestFormat::new(layer, settings), requests: 0, can_say_hello: true }
     }
 
     /// Sets the type that the program computes in, which requests then name.
@@ -85,11 +88,17 @@ impl Implementation for Program {
             let request = request.map_err(|error| {
                 Error::new(Code::WriteFailed, format!("the request cannot be written: {error}")).with_origin(&label)
             })?;
+            self.requests += 1;
             let reply = self.connection.exchange(request.text, request.points.len());
             let reply = reply.map_err(|error| error.with_origin(&label))?;
             evaluations.extend(reply::parse(&reply, request.points, &label)?);
         }
         Ok(evaluations)
+    }
+
+    fn requests_left(&self) -> Option<usize> {
+        let is_restarted = self.connection.lifetime == ProcessLifetime::PerRequest;
+        is_restarted.then(|| MAX_STARTS.saturating_sub(self.requests))
     }
 
     fn protocol_version(&self) -> u32 {

@@ -6,34 +6,35 @@
 //! earlier call is noticed.
 
 use super::arrays::max_abs;
-use super::calls::{Call, ask, is_near, require_determinism};
+use super::calls::{Call, Points, ask, choose_points, is_within, require_determinism};
 use super::case::{Case, GradientTarget};
 use super::derivative::Derivative;
 use super::diagnosis::{Diagnosis, WrongGradient};
 use super::finding::{Baseline, CheckReport, EntryCheck, Finding, Verdict};
 use super::function::LayerFunction;
 use super::implementation::{Evaluation, Implementation, Point};
+use super::kept::{ACCUMULATED, STALE, kept_between_calls};
 use super::kinks::accept_subgradients;
-use super::mistakes::diagnose;
+use super::mistakes::{LINEAR_MISTAKES, diagnose};
 use super::number_format::NumberFormat;
-use super::numerical::{Numerical, compare_with_own_forward};
+use super::numerical::{Comparison, Numerical, compare_with_own_forward};
 use super::options::CheckOptions;
 use super::reference::{ReferenceResults, compare_with_reference, needs_long_numbers, right_results, wrong_shape};
 use super::reply_names::check_names;
-use crate::core::error::{Code, Error};
+use super::requests::points_per_request;
+use crate::core::error::{Code, Error, format_shape};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::numeric::{DoubleDouble, FloatType, Scalar};
 use ndarray::ArrayD;
 
-/// Kind of the mistake that a gradient contains those of earlier calls.
-pub(super) const ACCUMULATED: &str = "accumulated since the last call";
-/// Kind of the mistake that a gradient depends on the inputs of earlier calls.
-pub(super) const STALE: &str = "stale input of an earlier call";
-
 /// Unit roundoffs that the explanation of a wrong gradient may be off, relative to the largest entry, and the most in any type.
 const EXPLAINED_ROUNDINGS: f64 = 16384.0;
 const MAX_EXPLAINED_ERROR: f64 = 0.1;
+
+/// Most requests for all comparisons with numerical derivatives, each taking one at least, and to find a wrong entry.
+const MAX_REQUESTS: usize = 12;
+const MAX_MORE_REQUESTS: usize = 64;
 
 /// Factor of the changes of a gradient between points that differ by rounding.
 const PERTURBATION_FACTOR: f64 = 4.0;
@@ -46,21 +47,12 @@ pub(super) fn check_program(
 ) -> Result<CheckReport, Error> {
     // Other numbers than those that the operands may have been drawn from.
     let mut rng = SplitMix64::new(!options.seed);
-    let point = Point { operands: case.operands.clone(), dout: Some(case.dout.clone()) };
     let float_type = options.float_type.unwrap_or_default();
-    let other = case.other_point(float_type, &mut rng);
-    let mut points: Vec<Point> =
-        [Some(point.clone()), Some(point.clone()), other, Some(point)].into_iter().flatten().collect();
-    let repeated = points.len();
-    let further: Vec<Point> = if case.reference.is_none() {
-        let perturbed = |point: &Point| Case::perturbed_points(point, float_type, &mut rng);
-        [0, 2].into_iter().filter_map(|n| points.get(n)).flat_map(perturbed).collect()
-    } else {
-        case.larger_point(float_type, &mut rng).into_iter().collect()
-    };
-    points.extend(further);
-    let mut notes = Vec::new();
-    let mut evaluations = ask(implementation, &mut points, repeated, &mut notes)?;
+    let mut points = choose_points(case, options.stress_shapes, float_type, &mut rng);
+    let requests = implementation.requests_left();
+    let (mut notes, mut unchecked) = (Vec::new(), Vec::new());
+    let mut evaluations = ask(implementation, &mut points, &mut unchecked)?;
+    let Points { points, repeated, stress } = points;
     if evaluations.is_empty() {
         return Err(
             Error::new(Code::ReplyPoints, "the reply contains no points").tip("reply with one object for each point")
@@ -69,18 +61,29 @@ pub(super) fn check_program(
     let format = recognise_format(case, options, &points, &evaluations);
     let reference = |point: &Point| {
         let layer = case.reference.as_ref()?.layer.as_ref();
-        Some(ReferenceResults::new(layer, point, format, options.accumulator, options.tolerance))
+        Some(ReferenceResults::new(layer, point, format, options))
     };
     let perturbed =
         if case.reference.is_none() { evaluations.split_off(repeated.min(evaluations.len())) } else { Vec::new() };
     let calls: Vec<Call> = points
         .into_iter()
         .zip(evaluations)
-        .map(|(point, evaluation)| Call { reference: reference(&point), point, evaluation })
+        .enumerate()
+        .map(|(n, (point, evaluation))| Call {
+            reference: reference(&point),
+            point,
+            evaluation,
+            is_stress: stress == Some(n),
+        })
         .collect();
+    if case.reference.is_none() && requests.is_some() && points_per_request(&case.operands, float_type) == 1 {
+        unchecked.push("whether it keeps values between calls needs --persistent".to_owned());
+    }
     let first = &calls[0].evaluation;
     notes.extend(check_names(case, &calls[0], implementation.protocol_version())?);
-    require_determinism(&calls)?;
+    require_determinism(&calls, options.nondeterminism)?;
+    // A gradient is compared with numerical derivatives at two points if there is no reference.
+    let comparisons = case.targets.len() * if case.reference.is_none() { 2 } else { 1 };
     let mut checker = ProgramChecker {
         implementation,
         case,
@@ -90,13 +93,15 @@ pub(super) fn check_program(
         format,
         rng,
         has_sampled: false,
+        max_requests: (MAX_REQUESTS / comparisons.max(1)).max(1),
+        comparisons,
     };
     let mut findings = checker.check_forward();
     let forward_is_wrong = findings.iter().any(|finding| finding.verdict == Verdict::Fail);
     notes.extend(format.describe(options.float_type));
     for target in &case.targets {
         let Some(gradient) = first.gradients.get(&target.name) else {
-            notes.push(format!("{} is missing from the reply and was not checked", target.name));
+            unchecked.push(format!("{} is missing from the reply and was not checked", target.name));
             continue;
         };
         for finding in checker.check_gradient(target, gradient, forward_is_wrong)? {
@@ -109,7 +114,7 @@ pub(super) fn check_program(
     }
     let seed = checker.has_sampled.then_some(options.seed);
     let layer = case.layer_name().to_owned();
-    Ok(CheckReport { layer, differentiates_implementation: true, findings, seed, notes })
+    Ok(CheckReport { layer, differentiates_implementation: true, findings, unchecked, seed, notes })
 }
 
 /// Returns the format of the program's numbers.
@@ -137,6 +142,10 @@ struct ProgramChecker<'a> {
     format: NumberFormat,
     rng: SplitMix64,
     has_sampled: bool,
+    /// Number of comparisons with numerical derivatives that may follow.
+    comparisons: usize,
+    /// Most requests for a comparison.
+    max_requests: usize,
 }
 
 impl ProgramChecker<'_> {
@@ -156,11 +165,24 @@ impl ProgramChecker<'_> {
             .collect()
     }
 
+    /// Says how a later call differs from the first, which is correct.
+    fn describe_call(&self, n: usize) -> String {
+        let call = &self.calls[n];
+        match call.point.operands.iter().next() {
+            Some((name, value)) if call.is_stress => format!(
+                "other calls are correct; in this one {name} is {}, and its largest entry is {}",
+                format_shape(value.shape()),
+                max_abs(value)
+            ),
+            _ => format!("the first call is correct; this is call {} of the same process", n + 1),
+        }
+    }
+
     /// Returns the first finding of a later call that fails, or else that of the first call.
     fn or_later(&self, first: Finding, later: impl Iterator<Item = Finding>) -> Finding {
         let failed = later.enumerate().find(|(_, finding)| finding.verdict == Verdict::Fail);
         let Some((n, mut failed)) = failed else { return first };
-        failed.notes.push(format!("the first call is correct; this is call {} of the same process", n + 2));
+        failed.notes.push(self.describe_call(n + 1));
         failed
     }
 
@@ -194,7 +216,7 @@ impl ProgramChecker<'_> {
         }
         let mut findings = vec![finding];
         if target.surrogate.is_none() {
-            let mut numerical = self.compare_with_own_forward(target, &calls[0], gradient)?.0;
+            let mut numerical = self.compare_with_own_forward(target, &calls[0], gradient)?.finding;
             if numerical.verdict == Verdict::Inconclusive {
                 findings[0].notes.append(&mut numerical.notes);
             } else {
@@ -266,6 +288,7 @@ impl ProgramChecker<'_> {
             if let (Some(gradient), Some(right)) = (gradient, right) {
                 finding.diagnoses = self.diagnose_later(target, n, gradient, right, &finding);
             }
+            finding.notes.push(self.describe_call(n));
             return Ok(finding);
         }
         Ok(first)
@@ -280,40 +303,16 @@ impl ProgramChecker<'_> {
         right: &ArrayD<f64>,
         finding: &Finding,
     ) -> Vec<Diagnosis> {
-        let (call, before) = (&self.calls[n], &self.calls[n - 1]);
-        let number = n + 1;
-        let sum = before.evaluation.gradients.get(&target.name).filter(|before| before.shape() == right.shape());
-        if gradient.shape() == right.shape() && sum.is_some_and(|before| is_near(gradient, &(before + right))) {
-            let explanation = format!(
-                "in call {number} of the same process it is the sum of the correct gradient and that of the call before; clear it before each call"
-            );
-            return vec![Diagnosis { kind: ACCUMULATED, explanation }];
+        if let Some(kept) = kept_between_calls(self.case, self.calls, n, target, gradient, right) {
+            return vec![kept];
         }
-        let explanation =
-            format!("in call {number} of the same process it is the gradient at the inputs of an earlier call");
-        let stale = Diagnosis { kind: STALE, explanation };
-        if self.calls[..n].iter().any(|earlier| self.is_gradient_at(target, earlier, call, gradient)) {
-            return vec![stale];
-        }
+        let call = &self.calls[n];
         let mut diagnoses = self.diagnose(target, call, gradient, right, finding.worst.as_ref(), None);
-        if diagnoses.is_empty() {
-            let explanation = format!(
-                "the first call is correct, but not call {number} of the same process; does it use values that were saved in an earlier call?"
-            );
-            diagnoses.push(Diagnosis { explanation, ..stale });
+        if diagnoses.is_empty() && !call.is_stress {
+            let explanation = format!("does call {} use values that were saved in an earlier call?", n + 1);
+            diagnoses.push(Diagnosis { kind: STALE, explanation });
         }
         diagnoses
-    }
-
-    /// Returns true if a gradient of a call is that at the inputs of an earlier call.
-    fn is_gradient_at(&self, target: &GradientTarget, earlier: &Call, call: &Call, gradient: &ArrayD<f64>) -> bool {
-        let (Some(reference), Some(dout)) = (&self.case.reference, &call.point.dout) else { return false };
-        if reference.layer.output_shape(&earlier.point.operands) != dout.shape() {
-            return false;
-        }
-        let point = Point { operands: earlier.point.operands.clone(), dout: Some(dout.clone()) };
-        let stale = right_results(reference.layer.as_ref(), &point, FloatType::F32).take(&target.name);
-        stale.is_some_and(|stale| stale.shape() == gradient.shape() && is_near(gradient, &stale))
     }
 
     fn compare_with_own_forward(
@@ -321,8 +320,17 @@ impl ProgramChecker<'_> {
         target: &GradientTarget,
         call: &Call,
         gradient: &ArrayD<f64>,
-    ) -> Result<(Finding, Option<ArrayD<f64>>), Error> {
+    ) -> Result<Comparison, Error> {
+        let left = self.implementation.requests_left().unwrap_or(usize::MAX);
+        if left == 0 {
+            let reason = "the program would have to be started more often; --persistent starts it once".to_owned();
+            return Ok(Comparison::undecided(target, gradient, reason));
+        }
+        let requests = self.max_requests.min(left / self.comparisons.max(1)).max(1);
+        self.comparisons = self.comparisons.saturating_sub(1);
         let numerical = Numerical {
+            requests,
+            more_requests: (left - requests).saturating_sub(self.comparisons).min(MAX_MORE_REQUESTS),
             case: self.case,
             options: self.options,
             format: self.format,
@@ -332,9 +340,9 @@ impl ProgramChecker<'_> {
             gradient,
             rounding: &self.rounding(target, call, gradient),
         };
-        let (finding, right) = compare_with_own_forward(&numerical, self.implementation, &mut self.rng)?;
-        self.has_sampled |= finding.directions > 0;
-        Ok((finding, right))
+        let comparison = compare_with_own_forward(&numerical, self.implementation, &mut self.rng)?;
+        self.has_sampled |= comparison.finding.directions > 0;
+        Ok(comparison)
     }
 
     /// Returns the changes of a gradient between points that differ by rounding: its own rounding errors are of that size.
@@ -359,8 +367,8 @@ impl ProgramChecker<'_> {
     ) -> Result<Option<ArrayD<f64>>, Error> {
         let first = &self.calls[0];
         let point = Point { dout: first.point.dout.as_ref().map(|dout| dout.mapv(|_| 1.0)), ..first.point.clone() };
-        let call = Call { point, evaluation: first.evaluation.clone(), reference: None };
-        Ok(self.compare_with_own_forward(target, &call, gradient)?.1)
+        let call = Call { point, evaluation: first.evaluation.clone(), reference: None, is_stress: false };
+        Ok(self.compare_with_own_forward(target, &call, gradient)?.right)
     }
 
     /// Compares a gradient of a layer that only the program knows.
@@ -374,7 +382,8 @@ impl ProgramChecker<'_> {
         for n in [1, 3] {
             let Some(call) = calls.get(n) else { continue };
             let again = call.evaluation.gradients.get(&target.name);
-            if let Some(again) = again.filter(|again| again.shape() != gradient.shape() || *again != gradient) {
+            let is_steady = |again: &&ArrayD<f64>| is_within(again, gradient, self.options.nondeterminism);
+            if let Some(again) = again.filter(|again| !is_steady(again)) {
                 let finding = Finding::new(&target.name, true, Baseline::NumericalGradient, gradient.shape());
                 let note = format!("call {} at the same point gives another gradient than the first", n + 1);
                 let mut diagnoses = self.diagnose_later(target, n, again, gradient, &finding);
@@ -387,18 +396,25 @@ impl ProgramChecker<'_> {
                 return Ok(vec![Finding { verdict, wrong, notes, diagnoses, ..finding }]);
             }
         }
-        let (mut finding, right) = self.compare_with_own_forward(target, &calls[0], gradient)?;
-        if let (Verdict::Fail, Some(right), Some(worst)) = (finding.verdict, &right, &finding.worst) {
-            let for_ones = self.gradient_for_ones(target, gradient)?;
-            finding.diagnoses = self.diagnose(target, &calls[0], gradient, right, Some(worst), for_ones.as_ref());
+        let Comparison { mut finding, right, sample } = self.compare_with_own_forward(target, &calls[0], gradient)?;
+        if let (Verdict::Fail, Some(worst)) = (finding.verdict, &finding.worst) {
+            finding.diagnoses = if let Some(right) = &right {
+                let for_ones = self.gradient_for_ones(target, gradient)?;
+                self.diagnose(target, &calls[0], gradient, right, Some(worst), for_ones.as_ref())
+            } else {
+                let [projected, right] = &sample;
+                let diagnoses = self.diagnose(target, &calls[0], projected, right, Some(worst), None);
+                diagnoses.into_iter().filter(|diagnosis| LINEAR_MISTAKES.contains(&diagnosis.kind)).collect()
+            };
         }
         if finding.verdict != Verdict::Pass {
             return Ok(vec![finding]);
         }
-        if let [_, _, other, _] = calls
+        if let Some(other) = calls.get(2)
             && let Some(gradient) = other.evaluation.gradients.get(&target.name)
         {
-            let (mut later, right) = self.compare_with_own_forward(target, other, gradient)?;
+            let Comparison { finding: mut later, right, .. } =
+                self.compare_with_own_forward(target, other, gradient)?;
             if later.verdict == Verdict::Fail {
                 let right = right.as_ref();
                 later.diagnoses =

@@ -7,7 +7,7 @@
 
 use super::derivative::Direction;
 use super::extrapolation::Estimate;
-use super::function::{Function, Step};
+use super::function::{Function, Sample, Step};
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::numeric::{DoubleDouble, Scalar};
@@ -70,98 +70,136 @@ pub(super) struct Scan<'a> {
     pub(super) typical: f64,
     /// Error of an output of this size by printing few digits.
     pub(super) printing_error: &'a dyn Fn(f64) -> f64,
+    /// Number of points that are evaluated at once.
+    pub(super) points_at_once: usize,
+    /// Most step sizes of a direction.
+    pub(super) max_levels: usize,
 }
 
-/// The outputs after a step, and the change that the gradient predicts.
-struct Point {
-    outputs: Vec<f64>,
-    predicted: DoubleDouble,
-    length: f64,
+/// What steps along a direction show.
+struct Trace {
+    lengths: Vec<f64>,
+    /// The change of L beyond what the gradient predicts, after a step ahead and one behind of each length.
+    changes: Vec<f64>,
+    /// The outputs that some step changes.
+    is_active: Vec<bool>,
+    /// The smallest change of an output.
+    smallest_change: f64,
+}
+
+impl Trace {
+    /// Returns each length with the changes ahead and behind.
+    fn levels(&self) -> Vec<[f64; 3]> {
+        self.lengths.iter().zip(self.changes.chunks(2)).map(|(&length, pair)| [length, pair[0], pair[1]]).collect()
+    }
 }
 
 impl Scan<'_> {
     /// Returns the derivatives along each direction.
     pub(super) fn estimate(&mut self, directions: &[Direction]) -> Result<Vec<Slopes>, Error> {
-        let lengths: Vec<Vec<f64>> = directions.iter().map(|direction| self.lengths(direction.size)).collect();
+        let lengths = directions.iter().map(|direction| self.lengths(direction.size)).collect();
+        let traces = self.trace(directions, lengths)?;
+        // Outputs that are multiples of some unit, as in fixed point, change by far more than their rounding errors.
+        let smallest = traces.iter().map(|trace| trace.smallest_change).fold(f64::INFINITY, f64::min);
+        let quantum = if smallest.is_finite() { smallest } else { 0.0 };
+        Ok(directions.iter().zip(&traces).map(|(direction, trace)| self.slopes(direction, trace, quantum)).collect())
+    }
+
+    /// Returns the errors of the gradient along each direction by one central difference with that step.
+    pub(super) fn errors(&mut self, directions: &[Direction], step: f64) -> Result<Vec<f64>, Error> {
+        let traces = self.trace(directions, vec![vec![step]; directions.len()])?;
+        let error = |trace: &Trace| match trace.changes[..] {
+            [ahead, behind] => (ahead - behind) / (2.0 * step),
+            _ => f64::NAN,
+        };
+        Ok(traces.iter().map(error).collect())
+    }
+
+    /// Takes steps of these lengths along each direction.
+    fn trace(&mut self, directions: &[Direction], lengths: Vec<Vec<f64>>) -> Result<Vec<Trace>, Error> {
+        let outputs = self.base.len();
+        let new = |lengths| Trace {
+            lengths,
+            changes: Vec::new(),
+            is_active: vec![false; outputs],
+            smallest_change: f64::INFINITY,
+        };
+        let mut traces: Vec<Trace> = lengths.into_iter().map(new).collect();
         let mut steps = Vec::new();
-        for (direction, lengths) in directions.iter().zip(&lengths) {
-            for length in lengths.iter().flat_map(|&length| [length, -length]) {
-                steps.push(Step { operand: self.operand, entries: &direction.entries, length });
+        for (n, (direction, trace)) in directions.iter().zip(&traces).enumerate() {
+            for length in trace.lengths.iter().flat_map(|&length| [length, -length]) {
+                steps.push((n, Step { operand: self.operand, entries: &direction.entries, length }));
             }
         }
-        let samples = self.function.evaluate(&steps)?;
-        let mut points = samples.iter().zip(&steps).map(|(sample, step)| {
-            let gradient = self.gradient.as_slice().unwrap_or_default();
-            let product = |&(entry, change): &(usize, DoubleDouble)| {
-                let slope = gradient.get(entry).copied().filter(|slope| slope.is_finite()).unwrap_or(0.0);
-                change * DoubleDouble::from_f64(slope)
-            };
-            let predicted = DoubleDouble::sum(sample.changes.iter().map(product));
-            Point { outputs: sample.outputs.iter().map(|v| v.to_f64()).collect(), predicted, length: step.length }
+        for some in steps.chunks(self.points_at_once.max(1)) {
+            let at_once: Vec<Step<'_>> = some.iter().map(|(_, step)| *step).collect();
+            for (sample, (n, _)) in self.function.evaluate(&at_once)?.iter().zip(some) {
+                self.observe(sample, &mut traces[*n]);
+            }
+        }
+        Ok(traces)
+    }
+
+    fn observe(&self, sample: &Sample, trace: &mut Trace) {
+        if sample.outputs.len() != self.base.len() {
+            trace.changes.push(f64::NAN);
+            return;
+        }
+        let gradient = self.gradient.as_slice().unwrap_or_default();
+        let predicted = |&(entry, change): &(usize, DoubleDouble)| {
+            let slope = gradient.get(entry).copied().filter(|slope| slope.is_finite()).unwrap_or(0.0);
+            change * DoubleDouble::from_f64(slope)
+        };
+        let predicted = DoubleDouble::sum(sample.changes.iter().map(predicted));
+        let outputs = sample.outputs.iter().zip(self.base).zip(self.dout).enumerate();
+        let change = outputs.filter_map(|(n, ((after, before), dout))| {
+            let change = *after - DoubleDouble::from_f64(*before);
+            // A dout of 0 excludes an output, even an infinite one.
+            if *dout == 0.0 || after.to_f64() == *before {
+                return None;
+            }
+            trace.is_active[n] = true;
+            trace.smallest_change = trace.smallest_change.min(change.to_f64().abs());
+            Some(DoubleDouble::from_f64(*dout) * change)
         });
-        let scanned: Vec<Vec<Point>> =
-            lengths.iter().map(|lengths| points.by_ref().take(2 * lengths.len()).collect()).collect();
-        let quantum = self.quantum(scanned.iter().flatten());
-        let slopes = directions.iter().zip(&scanned).map(|(direction, points)| self.slopes(direction, points, quantum));
-        Ok(slopes.collect())
+        let change = DoubleDouble::sum(change);
+        trace.changes.push((change - predicted).to_f64());
     }
 
     /// Returns the step sizes for an entry of this size, the largest first.
     fn lengths(&self, size: f64) -> Vec<f64> {
         let first = FIRST * size.max(self.typical.min(1.0));
         let last = size * libm::pow(self.function.unit_roundoff(), LAST_POWER);
-        let lengths = (0..MAX_LEVELS).scan(first, |length, _| Some(std::mem::replace(length, *length / RATIO)));
+        let lengths = (0..MAX_LEVELS.min(self.max_levels))
+            .scan(first, |length, _| Some(std::mem::replace(length, *length / RATIO)));
         lengths.take_while(|length| *length >= last && *length > 0.0).collect()
     }
 
-    /// Returns the smallest change of an output. It is far above rounding errors if outputs are multiples of some unit, as in fixed
-    /// point.
-    fn quantum<'p>(&self, points: impl Iterator<Item = &'p Point>) -> f64 {
-        let base = self.base.as_slice().unwrap_or_default();
-        let changes =
-            points.flat_map(|point| point.outputs.iter().zip(base).map(|(after, before)| (after - before).abs()));
-        let smallest = changes.filter(|change| *change > 0.0).fold(f64::INFINITY, f64::min);
-        if smallest.is_finite() { smallest } else { 0.0 }
-    }
-
-    /// Returns the slopes from points after steps +h and −h, the largest h first.
-    fn slopes(&self, direction: &Direction, points: &[Point], quantum: f64) -> Slopes {
+    /// Returns the slopes from what the steps along a direction show, and the smallest change of an output in all directions.
+    fn slopes(&self, direction: &Direction, trace: &Trace, quantum: f64) -> Slopes {
         let base = self.base.as_slice().unwrap_or_default();
         let dout = self.dout.as_slice().unwrap_or_default();
         let gradient = self.gradient.as_slice().unwrap_or_default();
         let projected = f64::sum(direction.entries.iter().map(|&(entry, weight)| {
             gradient.get(entry).copied().filter(|slope| slope.is_finite()).unwrap_or(0.0) * weight
         }));
-        // A dout of 0 excludes an output, even an infinite one.
-        let is_active = |n: usize| dout[n] != 0.0 && points.iter().any(|point| point.outputs.get(n) != base.get(n));
-        let active: Vec<usize> = (0..base.len().min(dout.len())).filter(|&n| is_active(n)).collect();
         let unit = self.function.unit_roundoff();
         let noise = |n: usize| {
             let rounding = ROUNDINGS * unit * base[n].abs() + (self.printing_error)(base[n]);
             if dout[n] == 0.0 { 0.0 } else { dout[n].abs() * (rounding + quantum / 2.0) }
         };
+        let outputs = 0..base.len().min(dout.len());
         // Constant outputs may depend on other entries only, or change by less than they are rounded: the noisiest stands for all.
-        let constant = (0..base.len().min(dout.len())).filter(|&n| !is_active(n) && base[n].is_finite());
+        let constant = outputs.clone().filter(|&n| !trace.is_active[n] && base[n].is_finite());
         let constant_noise = constant.map(noise).fold(0.0, f64::max);
         // Rounding errors of different outputs are independent.
-        let squares: f64 = active.iter().map(|&n| noise(n) * noise(n)).sum();
+        let squares: f64 = outputs.filter(|&n| trace.is_active[n]).map(|n| noise(n) * noise(n)).sum();
         let floor = libm::sqrt(squares) + constant_noise;
-        // The change of L beyond what the gradient predicts.
-        let rest = |point: &Point| {
-            if point.outputs.len() != base.len() {
-                return f64::NAN;
-            }
-            let change = active.iter().map(|&n| {
-                let (after, before) = (DoubleDouble::from_f64(point.outputs[n]), DoubleDouble::from_f64(base[n]));
-                DoubleDouble::from_f64(dout[n]) * (after - before)
-            });
-            (DoubleDouble::sum(change) - point.predicted).to_f64()
-        };
-        let levels: Vec<[f64; 3]> =
-            points.chunks(2).map(|pair| [pair[0].length, rest(&pair[0]), rest(&pair[1])]).collect();
-        // The smallest steps show the rounding errors of the outputs.
+        let levels = trace.levels();
+        // The smallest steps show the rounding errors of the outputs: in their even part if the error of the gradient still counts.
         let fine = &levels[levels.len() - (levels.len() / 4).max(3).min(levels.len())..];
-        let wavering = fine.iter().map(|[_, ahead, behind]| (ahead - behind).abs() / 2.0);
+        let sign = if levels.len() < self.max_levels { -1.0 } else { 1.0 };
+        let wavering = fine.iter().map(|[_, ahead, behind]| (ahead + sign * behind).abs() / 2.0);
         let noise = wavering.filter(|noise| noise.is_finite()).fold(floor, f64::max);
         let quotients = |of: &dyn Fn(&[f64; 3]) -> f64| -> Vec<[f64; 3]> {
             levels.iter().map(|level| [level[0], of(level) / level[0], noise / level[0]]).collect()

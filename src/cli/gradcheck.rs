@@ -117,6 +117,12 @@ fn own_options() -> Vec<Arg> {
         option("rtol", "N", "accept errors up to atol + rtol·|right value|, in place of the bound of rounding errors")
             .hide_short_help(true),
         option("atol", "N", "absolute part of that tolerance (default 0)").hide_short_help(true),
+        option(
+            "nondet-tol",
+            "N",
+            "accept gradients that differ by up to N between calls at the same point (default 0)",
+        )
+        .hide_short_help(true),
         flag("persistent", "start the program once; it replies to each line with one line"),
         option("timeout", "SECONDS", "time limit for each point (default 10)"),
         flag("json", "write one JSON object on one line"),
@@ -177,6 +183,7 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
         seed: seed.unwrap_or(SEED),
         float_type: text_of(matches, "precision").and_then(FloatType::named),
         accumulator: text_of(matches, "accumulate").and_then(FloatType::named),
+        nondeterminism: non_negative(matches, "nondet-tol")?.unwrap_or(0.0),
         tolerance: tolerance(matches)?,
         program: matches.get_many("program").into_iter().flatten().cloned().collect(),
         lifetime: if flag_of(matches, "persistent") {
@@ -224,13 +231,14 @@ fn parse_inputs(spec: Option<&LayerSpec>, matches: &ArgMatches) -> Result<Vec<(N
 
 /// Returns the tolerance that `--rtol` and `--atol` set.
 fn tolerance(matches: &ArgMatches) -> Result<Option<Tolerance>, Error> {
-    let number = |name: &'static str| {
-        let is_tolerance = |text: &str| text.parse().ok().filter(|v: &f64| *v >= 0.0 && v.is_finite());
-        value::parse(matches, name, "a non-negative number", "use a value such as 1e-6", is_tolerance)
-    };
-    let (rtol, atol) = (number("rtol")?, number("atol")?);
+    let (rtol, atol) = (non_negative(matches, "rtol")?, non_negative(matches, "atol")?);
     let is_given = rtol.is_some() || atol.is_some();
     Ok(is_given.then_some(Tolerance { rtol: rtol.unwrap_or(0.0), atol: atol.unwrap_or(0.0), ulp: None }))
+}
+
+fn non_negative(matches: &ArgMatches, name: &'static str) -> Result<Option<f64>, Error> {
+    let is_tolerance = |text: &str| text.parse().ok().filter(|v: &f64| *v >= 0.0 && v.is_finite());
+    value::parse(matches, name, "a non-negative number", "use a value such as 1e-6", is_tolerance)
 }
 
 /// Refuses operands and settings of other layers.

@@ -65,6 +65,13 @@ impl FloatType {
         }
     }
 
+    /// Returns the unit in the last place: the distance of the numbers around a value.
+    pub fn ulp(self, value: f64) -> f64 {
+        let magnitude = value.abs().clamp(self.smallest_normal(), self.largest());
+        let power_of_two = f64::from_bits(magnitude.to_bits() & !((1 << 52) - 1));
+        2.0 * self.unit_roundoff() * power_of_two
+    }
+
     /// Returns the number of the type that is nearest to a double.
     #[allow(clippy::cast_possible_truncation)] // the cast is the rounding
     pub fn round(self, value: f64) -> f64 {
@@ -105,6 +112,7 @@ mod tests {
         assert!(bf16.iter().all(|&(value, rounded)| FloatType::Bf16.round(value) == rounded));
         assert_eq!([FloatType::F16, FloatType::Bf16].map(FloatType::unit_roundoff), [2f64.powi(-11), 2f64.powi(-8)]);
         assert_eq!(FloatType::F16.smallest_normal(), 2f64.powi(-14));
+        assert_eq!([1.5, 2.0, 0.0].map(|v| FloatType::F16.ulp(v)), [-10, -9, -24].map(|power| 2f64.powi(power)));
         assert!(FloatType::ALL.into_iter().all(|float_type| FloatType::named(float_type.name()) == Some(float_type)));
     }
 }

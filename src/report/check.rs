@@ -77,6 +77,7 @@ fn to_json(report: &CheckReport) -> Value {
         "verdict": report.verdict().as_str(),
         "layer": report.layer,
         "findings": report.findings.iter().map(finding_to_json).collect::<Vec<_>>(),
+        "unchecked": report.unchecked,
         "notes": report.notes,
         "seed": report.seed,
     })
@@ -93,6 +94,16 @@ fn finding_to_json(finding: &Finding) -> Value {
             "step": json_number(worst.step),
         })
     });
+    let accuracy = finding.accuracy.as_ref().map(|accuracy| {
+        json!({
+            "type": accuracy.float_type.name(),
+            "ulps": json_number(accuracy.ulps),
+            "allowed_ulps": json_number(accuracy.allowed_ulps),
+            "rtol": json_number(accuracy.rtol),
+            "atol": json_number(accuracy.atol),
+            "insensitive": accuracy.insensitive,
+        })
+    });
     let diagnoses =
         finding.diagnoses.iter().map(|diagnosis| json!({"kind": diagnosis.kind, "words": diagnosis.explanation}));
     json!({
@@ -104,6 +115,7 @@ fn finding_to_json(finding: &Finding) -> Value {
         "directions": finding.directions,
         "wrong": finding.wrong,
         "worst": worst,
+        "accuracy": accuracy,
         "diagnoses": diagnoses.collect::<Vec<_>>(),
         "notes": finding.notes,
         "unnoticed": finding.unnoticed,

@@ -1,7 +1,7 @@
 //! The sentences of a check's report.
 
 use super::numbers::{differ, format_number, format_short, is_or_are};
-use crate::check::{Baseline, CheckReport, EntryCheck, Finding, Verdict};
+use crate::check::{Accuracy, Baseline, CheckReport, EntryCheck, Finding, Verdict};
 use crate::core::error::{format_index, format_shape};
 use std::io;
 
@@ -46,7 +46,9 @@ fn baseline(baseline: Baseline) -> &'static str {
 /// Returns how well entries agree with their baseline.
 pub(super) fn describe_agreement(finding: &Finding) -> String {
     let baseline = baseline(finding.baseline);
-    match finding.worst.as_ref().map_or(0.0, |worst| (worst.analytic - worst.numeric).abs()) {
+    let error = |worst: &EntryCheck| (worst.analytic - worst.numeric).abs();
+    let worst = finding.worst.as_ref().map_or(0.0, error);
+    match finding.accuracy.map_or(worst, |accuracy| accuracy.atol.max(worst)) {
         0.0 => format!("exactly with {baseline}"),
         error => format!("with {baseline} (maximum error {})", format_short(error)),
     }
@@ -58,13 +60,55 @@ pub(super) fn details(finding: &Finding) -> Vec<String> {
     if let (Verdict::Fail | Verdict::Inconclusive, Some(worst)) = (finding.verdict, &finding.worst) {
         lines.push(describe_worst(worst, finding.baseline));
     }
+    lines.extend(finding.accuracy.as_ref().and_then(|accuracy| describe_accuracy(accuracy, finding)));
     lines.extend(finding.diagnoses.iter().map(|diagnosis| diagnosis.explanation.clone()));
     let in_summary = usize::from(finding.verdict == Verdict::Fail && finding.worst.is_none());
     lines.extend(finding.notes.iter().skip(in_summary).cloned());
+    lines.extend(finding.accuracy.as_ref().and_then(|accuracy| describe_sensitivity(accuracy, finding)));
     if !finding.unnoticed.is_empty() {
         lines.push(format!("this check cannot detect {}", finding.unnoticed.join(", ")));
     }
     lines
+}
+
+/// Says how large the errors are, and which tolerances accept them.
+fn describe_accuracy(accuracy: &Accuracy, finding: &Finding) -> Option<String> {
+    if finding.verdict == Verdict::Inconclusive
+        || finding.directions > 0
+        || accuracy.atol == 0.0
+        || accuracy.atol.is_infinite()
+    {
+        return None;
+    }
+    let rtol =
+        if accuracy.rtol.is_finite() { format!("rtol {} or ", format_short(accuracy.rtol)) } else { String::new() };
+    let tolerances = format!("{rtol}atol {}", format_short(accuracy.atol));
+    let name = accuracy.float_type.name();
+    Some(match (finding.verdict, finding.baseline) {
+        (Verdict::Pass, Baseline::Reference) => format!(
+            "largest error {} ulp of {name} ({} accepted); smallest tolerance that passes: {tolerances}",
+            format_ulps(accuracy.ulps),
+            format_ulps(accuracy.allowed_ulps)
+        ),
+        _ => format!("smallest tolerance that passes: {tolerances}"),
+    })
+}
+
+fn format_ulps(ulps: f64) -> String {
+    if (0.1..1e4).contains(&ulps) { format!("{ulps:.1}") } else { format_short(ulps) }
+}
+
+/// Says in how many entries an error of 1 % would pass, and in which type it would not.
+fn describe_sensitivity(accuracy: &Accuracy, finding: &Finding) -> Option<String> {
+    if finding.verdict != Verdict::Pass || accuracy.insensitive == 0 {
+        return None;
+    }
+    let remedy = match accuracy.sufficient_type() {
+        Some(float_type) => format!("computed in {}, it would not", float_type.name()),
+        None => "they are small beside the terms that cancel in them".to_owned(),
+    };
+    let (entries, checked) = (accuracy.insensitive, finding.checked);
+    Some(format!("an error of 1 % would not be noticed in {entries} of {checked} entries; {remedy}"))
 }
 
 fn describe_worst(worst: &EntryCheck, baseline: Baseline) -> String {
@@ -111,7 +155,8 @@ pub(super) fn write_conclusion(report: &CheckReport, out: &mut dyn io::Write) ->
         },
         Verdict::Fail => format!("{} wrong{}", list(&names(Verdict::Fail)), wrong_pass(report)),
     };
-    writeln!(out, "{}: {conclusion}", report.verdict().as_str())
+    let unchecked: String = report.unchecked.iter().map(|what| format!("; {what}")).collect();
+    writeln!(out, "{}: {conclusion}{unchecked}", report.verdict().as_str())
 }
 
 /// Returns the results with that verdict, each once.

@@ -47,6 +47,8 @@ pub(crate) struct Arguments {
     pub(crate) float_type: Option<FloatType>,
     /// The type that sums are accumulated in.
     pub(crate) accumulator: Option<FloatType>,
+    /// The largest accepted difference of a gradient between calls at the same point.
+    pub(crate) nondeterminism: f64,
     /// The tolerance in place of the bound of rounding errors.
     pub(crate) tolerance: Option<Tolerance>,
     /// The program and its arguments; empty to check nnlayer's own layer.
@@ -70,7 +72,8 @@ impl Arguments {
 
     fn options(&self, case: &Case) -> CheckOptions<'static> {
         let options = CheckOptions::program(case, self.seed, self.float_type);
-        CheckOptions { accumulator: self.accumulator, tolerance: self.tolerance, ..options }
+        let Arguments { accumulator, nondeterminism, tolerance, .. } = *self;
+        CheckOptions { accumulator, nondeterminism, tolerance, ..options }
     }
 
     fn read_operands(&self, reader: &mut OperandReader<'_>) -> Result<Tensors<f64>, Error> {
@@ -158,8 +161,13 @@ fn check_layer(
         }
     };
     let mut own = BuiltinLayer { layer: layer.as_ref(), precision };
+    let odd_shapes = inputs::odd_shapes(spec);
+    let stress_shapes = if arguments.shapes.is_empty() { &odd_shapes } else { &arguments.shapes };
     let options = match program {
-        Some(_) => arguments.options(&case),
+        Some(_) => CheckOptions {
+            stress_shapes: given.is_empty().then_some(stress_shapes.as_slice()),
+            ..arguments.options(&case)
+        },
         None => CheckOptions::own(&case, arguments.seed, precision.float_type()),
     };
     let implementation: &mut dyn Implementation = program.as_mut().map_or(&mut own, |program| program);

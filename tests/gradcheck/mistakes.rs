@@ -272,6 +272,7 @@ fn elementwise_mistakes() -> Vec<Mistake> {
         mistake("sigmoid", "x=6", "applied twice", "softmax applied twice", at_output("sigmoid")),
         mistake("tanh", "", "1 − y², dout forgotten", "dout ignored", without_dout),
         mistake("tanh", "", "all zero", "all zero", scale("dx", 0.0)),
+        mistake("softmax", "", "NaN in a row of dx", "not finite", fill("dx", 0, 1, f64::NAN)),
     ]
 }
 

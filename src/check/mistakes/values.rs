@@ -43,6 +43,16 @@ pub(super) fn wrong_shape(gradient: &WrongGradient<'_>) -> Option<String> {
         .then(|| format!("its values are correct, but its shape is not: expected {expected}, got {got}"))
 }
 
+pub(super) fn not_finite(gradient: &WrongGradient<'_>) -> Option<String> {
+    let pairs = || gradient.wrong.iter().zip(gradient.right);
+    let count = pairs().filter(|(wrong, right)| !wrong.is_finite() && right.is_finite()).count();
+    (count > 0 && gradient.wrong.shape() == gradient.right.shape()).then(|| {
+        format!(
+            "{count} of its entries are infinite or NaN where the correct ones are finite; does an intermediate result overflow, such as exp without the row's maximum subtracted?"
+        )
+    })
+}
+
 pub(super) fn all_zero(gradient: &WrongGradient<'_>) -> Option<String> {
     let is_zero = gradient.wrong.iter().all(|v| *v == 0.0) && !gradient.wrong.is_empty();
     is_zero.then(|| "it is 0 everywhere; was it never computed, or cleared?".to_owned())
@@ -191,7 +201,7 @@ pub(super) fn lower_precision(gradient: &WrongGradient<'_>) -> Option<String> {
         return None;
     }
     let errors = gradient.wrong.iter().zip(gradient.right).map(|(a, b)| (a - b).abs());
-    let relative = errors.fold(0.0, f64::max) / max_abs(gradient.right);
+    let relative = errors.max_by(f64::total_cmp)? / max_abs(gradient.right);
     let types = FloatType::ALL.into_iter().skip_while(|known| *known != gradient.float_type).skip(1);
     let lower = types.into_iter().find(|lower| relative <= LOWER_ROUNDINGS * lower.unit_roundoff())?;
     let name = lower.name();

@@ -3,15 +3,13 @@
 use super::array_form::{ArrayForm, write_base64};
 use super::hello::Hello;
 use crate::check::implementation::Point;
+use crate::check::requests::REQUEST_BYTES;
 use crate::format::json;
 use crate::layer::{Settings, Value};
 use crate::numeric::FloatType;
 use ndarray::ArrayD;
 use serde_json::json;
 use std::io::{self, Write};
-
-/// Longest request in bytes, unless a single point is longer.
-const MAX_REQUEST_BYTES: usize = 8 << 20;
 
 /// Text after the points of a request.
 const REQUEST_END: &[u8] = b"]}\n";
@@ -103,7 +101,7 @@ impl<'a> Requests<'a> {
             }
             let begin = text.len();
             self.format.write_point(point, &mut text)?;
-            if count > 0 && text.len() + REQUEST_END.len() > MAX_REQUEST_BYTES {
+            if count > 0 && text.len() + REQUEST_END.len() > REQUEST_BYTES {
                 self.postponed = text.split_off(begin);
                 text.truncate(end);
                 break;

@@ -1,0 +1,122 @@
+//! `nnlayer gradcheck` of programs: what is asked of them, and what the report says.
+
+use crate::support::{RunOutput, folder, has_program, shell_in};
+use serde_json::Value;
+use std::path::Path;
+
+/// A program in Python with the layers of this file. Its arguments are a mistake and a file for the size of each request.
+const PROGRAM: &str = r#"
+import json, math, sys
+
+mistake, log = sys.argv[1:]
+calls = 0
+
+def exp(v):
+    return math.exp(v) if v < 709 else math.inf
+
+def softmax(row):
+    highest = 0 if mistake in ("no maximum", "crash") else max(row)
+    e = [exp(v - highest) for v in row]
+    s = sum(e)
+    if mistake == "crash" and s == math.inf:
+        raise OverflowError
+    return [v / s if 0 < s < math.inf else math.nan for v in e]
+
+def softmax_backward(y, d):
+    dot = sum(a * b for a, b in zip(y, d))
+    dx = [a * (b - dot) for a, b in zip(y, d)]
+    done = len(dx) // 8 * 8 if mistake == "rest of the loop" and len(dx) > 8 else len(dx)
+    return dx[:done] + [0.0] * (len(dx) - done)
+
+def compute_softmax(x, dout):
+    y = [softmax(row) for row in x]
+    return {"y": y}, dout and {"dx": [softmax_backward(a, d) for a, d in zip(y, dout)]}
+
+def compute_scale(x, g, dout):
+    y = [[a * b * b for a, b in zip(row, g)] for row in x]
+    if dout is None:
+        return {"y": y}, None
+    dx = [[d * b * b for d, b in zip(row, g)] for row in dout]
+    if mistake == "one entry":
+        dx[7][3] *= 1.5
+    if mistake == "wavering":
+        dx[0][0] += 1e-9 * calls
+    dg = [sum(2 * row[k] * d[k] * b for row, d in zip(x, dout)) for k, b in enumerate(g)]
+    return {"y": y}, {"dx": dx} if mistake == "no dg" else {"dx": dx, "dg": dg}
+
+for line in sys.stdin:
+    request, points = json.loads(line), []
+    with open(log, "a") as file:
+        print(len(line), file=file)
+    for point in request["points"]:
+        calls += 1
+        inputs, dout = point["inputs"], point.get("dout")
+        if request["layer"] == "softmax":
+            outputs, gradients = compute_softmax(inputs["x"], dout)
+        else:
+            outputs, gradients = compute_scale(inputs["x"], inputs["g"], dout)
+        points.append({"outputs": outputs, "gradients": gradients})
+    print(json.dumps({"points": points}), flush=True)
+"#;
+
+/// Checks the program in a folder; `None` without Python.
+fn check(folder: &Path, options: &str, mistake: &str) -> Option<RunOutput> {
+    std::fs::write(folder.join("program.py"), PROGRAM).unwrap();
+    let command = format!("nnlayer gradcheck {options} -- python3 program.py '{mistake}' requests");
+    has_program("python3").then(|| shell_in(folder, &command))
+}
+
+#[test]
+fn large_values_and_odd_shapes_show_an_overflow_and_a_forgotten_rest() {
+    let folder = folder();
+    let Some(right) = check(folder.path(), "--layer softmax", "none") else { return };
+    assert_eq!(right.status, 0, "{}", right.text());
+    let overflow = check(folder.path(), "--layer softmax", "no maximum").unwrap();
+    assert_eq!(overflow.status, 1);
+    assert!(overflow.text().contains("entries are infinite or NaN where the correct ones are finite"));
+    assert!(overflow.text().contains("in this one x is (17×33)"), "{}", overflow.text());
+    let rest = check(folder.path(), "--layer softmax", "rest of the loop").unwrap();
+    assert!(rest.status == 1 && rest.text().contains("only column 32 is wrong"), "{}", rest.text());
+    let crash = check(folder.path(), "--layer softmax", "crash").unwrap();
+    assert!(crash.text().ends_with("; it crashes with large values or a batch of another shape\n"), "{}", crash.text());
+    // Where inputs are given, only they and numbers of their size are asked.
+    let given = check(folder.path(), "--layer softmax --x '1,2,3;4,5,6'", "no maximum").unwrap();
+    assert_eq!(given.status, 0, "{}", given.text());
+}
+
+#[test]
+fn a_wrong_entry_of_a_large_array_is_found_with_few_starts_and_small_requests() {
+    let folder = folder();
+    let Some(wrong) = check(folder.path(), "--layer custom --shape x=50x40 g=40", "one entry") else { return };
+    assert!(wrong.status == 1 && wrong.text().contains("worst at [7,3]: "), "{}", wrong.text());
+    assert!(wrong.text().contains("PASS dg (40)"), "{}", wrong.text());
+    let requests = std::fs::read_to_string(folder.path().join("requests")).unwrap();
+    let sizes: Vec<usize> = requests.lines().map(|size| size.parse().unwrap()).collect();
+    assert!(sizes.len() <= 20 && sizes.iter().all(|&size| size <= 8 << 20), "{sizes:?}");
+}
+
+#[test]
+fn a_gradient_that_wavers_needs_a_tolerance() {
+    let folder = folder();
+    let options = "--layer custom --shape x=3x2 g=2 --persistent";
+    let Some(refused) = check(folder.path(), options, "wavering") else { return };
+    assert!(refused.status == 2 && refused.stderr.contains("--nondet-tol"), "{}", refused.stderr);
+    let accepted = check(folder.path(), &format!("{options} --nondet-tol 1e-6"), "wavering").unwrap();
+    assert_eq!(accepted.status, 0, "{}{}", accepted.text(), accepted.stderr);
+}
+
+#[test]
+fn the_report_says_what_is_missing_how_accurate_results_are_and_what_would_pass() {
+    let folder = folder();
+    let Some(missing) = check(folder.path(), "--layer custom --shape x=3x2 g=2", "no dg") else { return };
+    let line = "PASS: dx of custom is correct; dg is missing from the reply and was not checked\n";
+    assert!(missing.status == 0 && missing.text().ends_with(line), "{}", missing.text());
+    let single = check(folder.path(), "--layer softmax --shape x=4x3 --precision bf16", "none").unwrap();
+    assert!(single.text().contains("an error of 1 % would not be noticed in "), "{}", single.text());
+    assert!(single.text().contains("ulp of bf16"), "{}", single.text());
+    let json = check(folder.path(), "--layer softmax --json", "rest of the loop").unwrap();
+    let json: Value = serde_json::from_str(json.text()).unwrap();
+    let findings = json["findings"].as_array().unwrap();
+    let wrong = findings.iter().find(|finding| finding["verdict"] == "FAIL").unwrap();
+    assert!(wrong["accuracy"]["rtol"] == 1.0 && wrong["accuracy"]["type"] == "f64", "{json}");
+}
