@@ -27,6 +27,9 @@ const ROUNDINGS: f64 = 2.0;
 /// Number of directions whose samples are in memory at the same time.
 const BATCH_DIRECTIONS: usize = 64;
 
+/// Error bar of a one-sided derivative, relative to it, at which no other step sizes are tried.
+const PRECISE: f64 = 1e-12;
+
 /// Sizes at which sequences of steps begin, from the operand's own size.
 const SIZES: &[fn(f64) -> f64] = &[
     |size| size,
@@ -153,6 +156,9 @@ impl<'a> Derivative<'a> {
         let sequence = self.function.step_sequence();
         let base = Sample { outputs: self.base.clone(), length: DoubleDouble::zero(), changes: Vec::new() };
         for size in SIZES {
+            if best.iter().all(|estimate| estimate.error_bar <= PRECISE * estimate.value.abs()) {
+                break;
+            }
             for (side, best) in [-1.0, 1.0].into_iter().zip(&mut best) {
                 let steps: Vec<Step<'_>> = sequence
                     .lengths(side * size(direction.size))
