@@ -1,12 +1,11 @@
-//! How accurate the entries of a result are.
+//! The accuracy of a result: its largest errors, and the tolerances that accept them.
 
-use super::finding::EntryCheck;
 use crate::numeric::FloatType;
 
 /// The relative error of which a check says in how many entries it would pass.
 const SMALL_MISTAKE: f64 = 0.01;
 
-/// How accurate the entries of a program's result are that were compared one by one.
+/// The accuracy of the entries of a program's result that were compared one by one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Accuracy {
     /// The type that the program computes in.
@@ -31,20 +30,19 @@ impl Accuracy {
         Accuracy { float_type, ulps: 0.0, allowed_ulps: 0.0, rtol: 0.0, atol: 0.0, insensitive: 0, allowed_part: 0.0 }
     }
 
-    /// Adds an entry.
-    pub(super) fn add(&mut self, entry: &EntryCheck) {
-        let right = entry.numeric.abs();
-        let error = if entry.analytic == entry.numeric { 0.0 } else { (entry.analytic - entry.numeric).abs() };
+    /// Adds an entry with its right value and the largest accepted difference.
+    pub(super) fn add(&mut self, value: f64, right: f64, allowed: f64) {
+        let error = if value == right { 0.0 } else { (value - right).abs() };
         let error = if error.is_nan() { f64::INFINITY } else { error };
-        let ulp = self.float_type.ulp(entry.numeric);
+        let (ulp, right) = (self.float_type.ulp(right), right.abs());
         if error / ulp > self.ulps || self.allowed_ulps == 0.0 {
-            (self.ulps, self.allowed_ulps) = (error / ulp, entry.allowed / ulp);
+            (self.ulps, self.allowed_ulps) = (error / ulp, allowed / ulp);
         }
         self.rtol = self.rtol.max(if error == 0.0 { 0.0 } else { error / right });
         self.atol = self.atol.max(error);
         if right > 0.0 {
-            self.insensitive += usize::from(entry.allowed > SMALL_MISTAKE * right);
-            self.allowed_part = self.allowed_part.max(entry.allowed / right);
+            self.insensitive += usize::from(allowed > SMALL_MISTAKE * right);
+            self.allowed_part = self.allowed_part.max(allowed / right);
         }
     }
 

@@ -97,7 +97,7 @@ pub struct Finding {
     pub wrong: usize,
     /// The entry with the largest excess.
     pub worst: Option<EntryCheck>,
-    /// How accurate the entries are, for a program.
+    /// The accuracy of the entries, for a program.
     pub accuracy: Option<Accuracy>,
     /// Remarks for the report.
     pub notes: Vec<String>,
@@ -136,7 +136,7 @@ impl Finding {
     pub(super) fn record(&mut self, entry: EntryCheck) {
         let excess = entry.excess();
         if let (Some(accuracy), Some(_)) = (&mut self.accuracy, &entry.index) {
-            accuracy.add(&entry);
+            accuracy.add(entry.analytic, entry.numeric, entry.allowed);
         }
         if excess > 1.0 {
             self.wrong += 1;
@@ -157,7 +157,7 @@ pub struct CheckReport {
     pub differentiates_implementation: bool,
     /// The findings, in the order of results.
     pub findings: Vec<Finding>,
-    /// What could not be checked, in words.
+    /// Sentences about what could not be checked.
     pub unchecked: Vec<String>,
     /// Seed of the random numbers; `None` if there were none.
     pub seed: Option<u64>,

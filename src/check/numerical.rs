@@ -169,7 +169,7 @@ fn draw(open: &[usize], operand: &ArrayD<f64>, max_entries: usize, max: usize, r
     sample.into_iter().map(entry).chain(random).collect()
 }
 
-/// What the numerical derivatives decide.
+/// The decision by numerical derivatives.
 struct Decision {
     /// The derivatives, if there is one for each entry.
     right: Option<ArrayD<f64>>,

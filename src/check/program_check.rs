@@ -19,13 +19,13 @@ use super::mistakes::{LINEAR_MISTAKES, diagnose};
 use super::number_format::NumberFormat;
 use super::numerical::{Comparison, Numerical, compare_with_own_forward};
 use super::options::CheckOptions;
-use super::reference::{ReferenceResults, compare_with_reference, needs_long_numbers, right_results, wrong_shape};
+use super::reference::{ReferenceResults, compare_with_reference, recognise_format, wrong_shape};
 use super::reply_names::check_names;
 use super::requests::points_per_request;
 use crate::core::error::{Code, Error, format_shape};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
-use crate::numeric::{DoubleDouble, FloatType, Scalar};
+use crate::numeric::{DoubleDouble, Scalar};
 use ndarray::ArrayD;
 
 /// Unit roundoffs that the explanation of a wrong gradient may be off, relative to the largest entry, and the most in any type.
@@ -115,21 +115,6 @@ pub(super) fn check_program(
     let seed = checker.has_sampled.then_some(options.seed);
     let layer = case.layer_name().to_owned();
     Ok(CheckReport { layer, differentiates_implementation: true, findings, unchecked, seed, notes })
-}
-
-/// Returns the format of the program's numbers.
-fn recognise_format(
-    case: &Case,
-    options: &CheckOptions<'_>,
-    points: &[Point],
-    evaluations: &[Evaluation],
-) -> NumberFormat {
-    let arrays = evaluations.iter().flat_map(|evaluation| evaluation.outputs.iter().chain(evaluation.gradients.iter()));
-    let numbers: Vec<f64> = arrays.flat_map(|(_, value)| value.iter().copied()).collect();
-    let needs_long = case.reference.as_ref().is_some_and(|reference| {
-        needs_long_numbers(&right_results(reference.layer.as_ref(), &points[0], FloatType::F32))
-    });
-    NumberFormat::recognise(&numbers, options.float_type, needs_long)
 }
 
 struct ProgramChecker<'a> {

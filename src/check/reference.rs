@@ -2,9 +2,10 @@
 
 use super::accuracy::Accuracy;
 use super::arrays::unravel_index;
+use super::case::Case;
 use super::compare::Tolerance;
 use super::finding::{Baseline, EntryCheck, Finding, Verdict};
-use super::implementation::Point;
+use super::implementation::{Evaluation, Point};
 use super::number_format::NumberFormat;
 use super::options::CheckOptions;
 use crate::core::error::format_shape;
@@ -83,8 +84,23 @@ pub(super) fn right_results(layer: &dyn AnyLayer, point: &Point, float_type: Flo
     outcome.results.into_iter().chain(outcome.gradients).collect()
 }
 
+/// Returns the format of the program's numbers.
+pub(super) fn recognise_format(
+    case: &Case,
+    options: &CheckOptions<'_>,
+    points: &[Point],
+    evaluations: &[Evaluation],
+) -> NumberFormat {
+    let arrays = evaluations.iter().flat_map(|evaluation| evaluation.outputs.iter().chain(evaluation.gradients.iter()));
+    let numbers: Vec<f64> = arrays.flat_map(|(_, value)| value.iter().copied()).collect();
+    let needs_long = case.reference.as_ref().is_some_and(|reference| {
+        needs_long_numbers(&right_results(reference.layer.as_ref(), &points[0], FloatType::F32))
+    });
+    NumberFormat::recognise(&numbers, options.float_type, needs_long)
+}
+
 /// Returns true if some results have more bits than a half type holds.
-pub(super) fn needs_long_numbers(values: &Tensors<f64>) -> bool {
+fn needs_long_numbers(values: &Tensors<f64>) -> bool {
     let is_long = |v: &f64| v.is_finite() && !FloatType::F16.holds(*v) && !FloatType::Bf16.holds(*v);
     values.iter().flat_map(|(_, value): (&Name, &ArrayD<f64>)| value.iter()).filter(|v| is_long(v)).count() >= 3
 }

@@ -1,4 +1,4 @@
-//! How much a check asks of a program: the number of requests and their size.
+//! The number and the size of requests to a program.
 
 use crate::core::tensors::Tensors;
 use crate::numeric::FloatType;

@@ -76,7 +76,7 @@ pub(super) struct Scan<'a> {
     pub(super) max_levels: usize,
 }
 
-/// What steps along a direction show.
+/// The outcome of steps along a direction.
 struct Trace {
     lengths: Vec<f64>,
     /// The change of L beyond what the gradient predicts, after a step ahead and one behind of each length.
