@@ -5,8 +5,8 @@
 //! other sizes follow only for entries whose error bar is not yet small.
 
 use super::extrapolation::{Estimate, Quotient, extrapolate};
-use super::function::{Function, LayerFunction, Sample, Step};
-use super::noise::{fourth_difference_noise, quantisation_step};
+use super::function::{Function, Sample, Step};
+use super::noise::fourth_difference_noise;
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::numeric::{DoubleDouble, Scalar};
@@ -24,8 +24,10 @@ pub struct Direction {
 /// Number of roundings in an output: those of its last operation and of a library's exp or log.
 const ROUNDINGS: f64 = 2.0;
 
-/// Number of directions whose samples are in memory at the same time.
-const BATCH_DIRECTIONS: usize = 64;
+/// The first step size relative to the size of the operand, the quotient of each and the next, and their number.
+const FIRST: f64 = 1.0 / 4096.0;
+const RATIO: f64 = 4.0;
+const LEVELS: i32 = 4;
 
 /// Error bar of a one-sided derivative, relative to it, at which no other step sizes are tried.
 const PRECISE: f64 = 1e-12;
@@ -75,37 +77,7 @@ impl<'a> Derivative<'a> {
             })
             .collect();
         let dout = dout.iter().map(|&v| DoubleDouble::from_f64(v)).collect();
-        let mut derivative = Derivative { function, operand, dout, noise, base };
-        if unit > LayerFunction::UNIT_ROUNDOFF {
-            derivative.add_quantisation_noise(around)?;
-        }
-        Ok(derivative)
-    }
-
-    /// Counts half a quantisation step as noise. Outputs are quantised if they were printed with few digits or computed in
-    /// fixed point. The steps show in windows of some width and along some direction only, so several are tried.
-    fn add_quantisation_noise(&mut self, around: &Direction) -> Result<(), Error> {
-        let direction = |k: usize| -> Vec<(usize, f64)> {
-            let sign = |n: usize| if k == 0 || (n >> (k / 2)).is_multiple_of(2) { 1.0 } else { -1.0 };
-            around.entries.iter().enumerate().map(|(n, &(entry, weight))| (entry, weight * sign(n))).collect()
-        };
-        let directions: Vec<Vec<(usize, f64)>> = (0..4).map(direction).collect();
-        let lengths = |k: usize| {
-            let width = around.size / if k.is_multiple_of(2) { 2.0 } else { 4.0 };
-            (0..13).flat_map(move |level| (-4i32..=4).map(move |n| width / 4f64.powi(level) * f64::from(n) / 4.0))
-        };
-        let steps: Vec<Step<'_>> = directions
-            .iter()
-            .enumerate()
-            .flat_map(|(k, entries)| lengths(k).map(|length| Step { operand: self.operand, entries, length }))
-            .collect();
-        let samples = self.function.evaluate(&steps)?;
-        for window in samples.chunks(9) {
-            for (n, noise) in self.noise.iter_mut().enumerate() {
-                *noise = noise.max(quantisation_step(&output(window, n)) / 2.0);
-            }
-        }
-        Ok(())
+        Ok(Derivative { function, operand, dout, noise, base })
     }
 
     /// Returns true if L is finite.
@@ -119,54 +91,39 @@ impl<'a> Derivative<'a> {
         for size in SIZES {
             let largest = best.iter().map(|e| e.value.abs()).filter(|v| v.is_finite()).fold(0.0, f64::max);
             let is_open = |e: &Estimate| !(e.error_bar <= precision * largest.max(e.value.abs()) || e.error_bar == 0.0);
-            let open: Vec<usize> = (0..best.len()).filter(|&n| is_open(&best[n])).collect();
-            for batch in open.chunks(BATCH_DIRECTIONS) {
-                for (&n, estimate) in batch.iter().zip(self.central_differences(directions, batch, *size)?) {
-                    best[n].improve(estimate);
-                }
+            for (direction, estimate) in directions.iter().zip(&mut best).filter(|(_, estimate)| is_open(estimate)) {
+                estimate.improve(self.central_differences(direction, *size)?);
             }
         }
         Ok(best)
     }
 
-    fn central_differences(
-        &mut self,
-        directions: &[Direction],
-        open: &[usize],
-        size: fn(f64) -> f64,
-    ) -> Result<Vec<Estimate>, Error> {
-        let sequence = self.function.step_sequence();
-        let mut steps = Vec::new();
-        for direction in open.iter().map(|&n| &directions[n]) {
-            for length in sequence.lengths(size(direction.size.min(4.0))).flat_map(|length| [length, -length]) {
-                steps.push(Step { operand: self.operand, entries: &direction.entries, length });
-            }
-        }
-        let samples = self.function.evaluate(&steps)?;
-        let estimate = |samples: &[Sample]| {
-            let quotients: Vec<Quotient> = samples.chunks(2).map(|pair| self.quotient(&pair[0], &pair[1])).collect();
-            extrapolate(&quotients, sequence.ratio * sequence.ratio)
-        };
-        Ok(samples.chunks(2 * sequence.levels).map(estimate).collect())
+    fn central_differences(&mut self, direction: &Direction, size: fn(f64) -> f64) -> Result<Estimate, Error> {
+        let lengths = step_lengths(size(direction.size.min(4.0))).flat_map(|length| [length, -length]);
+        let samples = self.samples(direction, lengths)?;
+        let quotients: Vec<Quotient> = samples.chunks(2).map(|pair| self.quotient(&pair[0], &pair[1])).collect();
+        Ok(extrapolate(&quotients, RATIO * RATIO))
+    }
+
+    /// Evaluates the function after steps along a direction.
+    fn samples(&mut self, direction: &Direction, lengths: impl Iterator<Item = f64>) -> Result<Vec<Sample>, Error> {
+        let step = |length| Step { operand: self.operand, entries: &direction.entries, length };
+        let steps: Vec<Step<'_>> = lengths.map(step).collect();
+        self.function.evaluate(&steps)
     }
 
     /// Returns the derivatives to the left and to the right of the operands.
     pub fn one_sided(&mut self, direction: &Direction) -> Result<[Estimate; 2], Error> {
         let mut best = [Estimate::NONE; 2];
-        let sequence = self.function.step_sequence();
         let base = Sample { outputs: self.base.clone(), length: DoubleDouble::zero(), changes: Vec::new() };
         for size in SIZES {
             if best.iter().all(|estimate| estimate.error_bar <= PRECISE * estimate.value.abs()) {
                 break;
             }
             for (side, best) in [-1.0, 1.0].into_iter().zip(&mut best) {
-                let steps: Vec<Step<'_>> = sequence
-                    .lengths(side * size(direction.size))
-                    .map(|length| Step { operand: self.operand, entries: &direction.entries, length })
-                    .collect();
-                let samples = self.function.evaluate(&steps)?;
+                let samples = self.samples(direction, step_lengths(side * size(direction.size)))?;
                 let quotients: Vec<Quotient> = samples.iter().map(|sample| self.quotient(sample, &base)).collect();
-                best.improve(extrapolate(&quotients, sequence.ratio));
+                best.improve(extrapolate(&quotients, RATIO));
             }
         }
         Ok(best)
@@ -196,6 +153,11 @@ impl<'a> Derivative<'a> {
         let step_size = step.to_f64().abs();
         Quotient { value: rise / step, noise: 2.0 * noise / step_size, step: step_size / 2.0 }
     }
+}
+
+/// Returns the step sizes for an operand of that size, the largest first.
+fn step_lengths(size: f64) -> impl Iterator<Item = f64> {
+    (0..LEVELS).map(move |level| size * FIRST / RATIO.powi(level))
 }
 
 /// Returns output `n` of each sample.

@@ -2,22 +2,24 @@
 
 use super::arrays::{flat_entry, unravel_index};
 use super::case::GradientTarget;
-use super::derivative::{Derivative, Direction};
+use super::derivative::Direction;
 use super::extrapolation::Estimate;
 use super::finding::{EntryCheck, Finding, Verdict};
+use super::kinks::describe_kinks;
 use crate::core::error::{Error, format_index};
 use crate::numeric::{FloatType, Scalar};
 use ndarray::{ArrayD, Axis};
 
 /// Number of kinks after which no more are looked for.
 const MAX_KINKS: usize = 1000;
-/// Number of kinks that the report names.
-const SHOWN_KINKS: usize = 5;
 
 /// Returns the relative error that a gradient may have: 1e-10, or 1e-4 in single precision.
 pub(super) fn relative_tolerance(float_type: FloatType) -> f64 {
     if float_type == FloatType::F64 { 1e-10 } else { 1e-4 }
 }
+
+/// A function that returns the derivatives along a direction to the left and to the right.
+pub(super) type OneSided<'a> = dyn FnMut(&Direction) -> Result<[Estimate; 2], Error> + 'a;
 
 /// A gradient whose entries are compared with numerical derivatives along directions.
 pub(super) struct GradientEntries<'a> {
@@ -27,14 +29,17 @@ pub(super) struct GradientEntries<'a> {
     pub(super) target: &'a GradientTarget,
     /// The accepted relative error.
     pub(super) tolerance: f64,
-    pub(super) directions: &'a [Direction],
-    /// The numerical derivative along each direction.
-    pub(super) estimates: &'a [Estimate],
+    /// The upstream gradient.
+    pub(super) dout: &'a ArrayD<f64>,
 }
 
 impl GradientEntries<'_> {
-    /// Compares the projection of a gradient on a direction with its numerical derivative.
-    fn check(&self, gradient: &ArrayD<f64>, direction: &Direction, estimate: &Estimate) -> EntryCheck {
+    /// Compares the projection of the gradient on a direction with its numerical derivative.
+    pub(super) fn check(&self, direction: &Direction, estimate: &Estimate) -> EntryCheck {
+        self.check_gradient(self.gradient, direction, estimate)
+    }
+
+    fn check_gradient(&self, gradient: &ArrayD<f64>, direction: &Direction, estimate: &Estimate) -> EntryCheck {
         let shape = self.gradient.shape();
         let columns = shape.last().copied().unwrap_or(1).max(1);
         let slack = |n: usize, g: f64| {
@@ -43,24 +48,28 @@ impl GradientEntries<'_> {
         };
         let terms = direction.entries.iter().map(|&(n, weight)| (n, weight, flat_entry(gradient, n)));
         let analytic = f64::sum(terms.clone().map(|(_, weight, g)| weight * g));
-        let magnitude: f64 = terms.clone().map(|(_, weight, g)| (weight * g).abs()).sum();
         let rounding: f64 = terms.map(|(n, weight, g)| weight.abs() * (self.rounding[n] + slack(n, g))).sum();
         let error_bar = estimate.error_bar + rounding;
         let index = match direction.entries[..] {
             [(n, 1.0)] => Some(unravel_index(n, shape)),
             _ => None,
         };
-        let allowed = self.tolerance * magnitude + error_bar;
+        let allowed = self.tolerance * magnitude(gradient, direction) + error_bar;
         EntryCheck { index, analytic, numeric: estimate.value, error_bar, allowed, step: estimate.step }
     }
 
     /// Records every direction in the finding. At a kink any value between the two one-sided derivatives is accepted.
-    pub(super) fn check_all(&self, finding: &mut Finding, derivative: &mut Derivative<'_>) -> Result<(), Error> {
+    pub(super) fn record_all(
+        &self,
+        checked: &[(Direction, Estimate)],
+        finding: &mut Finding,
+        one_sided: &mut OneSided<'_>,
+    ) -> Result<(), Error> {
         let mut kinks = Vec::new();
-        for (direction, estimate) in self.directions.iter().zip(self.estimates) {
-            let entry = self.check(self.gradient, direction, estimate);
+        for (direction, estimate) in checked {
+            let entry = self.check(direction, estimate);
             if let (true, Some(at)) = (entry.excess() > 1.0 && kinks.len() < MAX_KINKS, &entry.index) {
-                let [left, right] = derivative.one_sided(direction)?;
+                let [left, right] = one_sided(direction)?;
                 let bar = left.error_bar + right.error_bar;
                 let (low, high) = (left.value.min(right.value), left.value.max(right.value));
                 if high - low > 2.0 * bar && entry.analytic >= low - bar && entry.analytic <= high + bar {
@@ -70,26 +79,30 @@ impl GradientEntries<'_> {
             }
             finding.record(entry);
         }
-        if !kinks.is_empty() {
-            let shown = kinks.iter().take(SHOWN_KINKS).cloned().collect::<Vec<_>>().join(", ");
-            let hidden = kinks.len().saturating_sub(SHOWN_KINKS);
-            let more = if hidden > 0 { format!(" and {hidden} more") } else { String::new() };
-            finding
-                .notes
-                .push(format!("kink at {shown}{more}: any value between the two one-sided derivatives is accepted"));
-        }
+        finding.notes.extend(describe_kinks(&kinks));
         Ok(())
     }
 
+    /// Returns the size of an entry below which differences do not matter: that of the largest, or of dout if all are 0.
+    fn scale(&self) -> f64 {
+        let largest =
+            |values: &ArrayD<f64>| values.iter().map(|v| v.abs()).filter(|v| v.is_finite()).fold(0.0, f64::max);
+        let (scale, upstream) = (largest(self.gradient), largest(self.dout));
+        if scale <= 1e-12 * upstream { upstream } else { scale }
+    }
+
+    /// Returns the size of the projection on a direction below which differences do not matter.
+    pub(super) fn scale_along(&self, direction: &Direction) -> f64 {
+        self.scale().max(magnitude(self.gradient, direction))
+    }
+
     /// Turns a pass into INCONCLUSIVE if the error bars are too large for the pass to mean anything.
-    pub(super) fn require_small_error_bars(&self, finding: &mut Finding, dout: &ArrayD<f64>) {
-        let largest = |values: &mut dyn Iterator<Item = f64>| values.filter(|v| v.is_finite()).fold(0.0, f64::max);
-        let upstream = largest(&mut dout.iter().map(|v| v.abs()));
-        let mut scale = largest(&mut self.gradient.iter().map(|v| v.abs()));
-        if scale <= 1e-12 * upstream {
-            scale = upstream;
-        }
-        let bar = self.estimates.iter().map(|e| e.error_bar).fold(0.0, f64::max);
+    pub(super) fn require_small_error_bars(&self, checked: &[(Direction, Estimate)], finding: &mut Finding) {
+        let scale = self.scale();
+        let relative = |(direction, estimate): &(Direction, Estimate)| {
+            estimate.error_bar * (scale / scale.max(magnitude(self.gradient, direction)))
+        };
+        let bar = checked.iter().map(relative).fold(0.0, f64::max);
         if finding.verdict == Verdict::Pass && bar > self.tolerance * scale {
             finding.verdict = Verdict::Inconclusive;
             finding.notes.push(format!(
@@ -100,7 +113,7 @@ impl GradientEntries<'_> {
     }
 
     /// Returns the mistakes that would have passed along all directions.
-    pub(super) fn unnoticed_mistakes(&self) -> Vec<&'static str> {
+    pub(super) fn unnoticed_mistakes(&self, checked: &[(Direction, Estimate)]) -> Vec<&'static str> {
         let right = self.gradient;
         let mut mistakes = vec![("an all-zero gradient", right.mapv(|_| 0.0)), ("a scale error of 1 %", right * 1.01)];
         if let [rows, columns] = *right.shape() {
@@ -114,9 +127,14 @@ impl GradientEntries<'_> {
             }
         }
         let passes = |wrong: &ArrayD<f64>| {
-            let mut checked = self.directions.iter().zip(self.estimates);
-            checked.all(|(direction, estimate)| self.check(wrong, direction, estimate).excess() <= 1.0)
+            let mut checked = checked.iter();
+            checked.all(|(direction, estimate)| self.check_gradient(wrong, direction, estimate).excess() <= 1.0)
         };
         mistakes.into_iter().filter(|(_, wrong)| passes(wrong)).map(|(name, _)| name).collect()
     }
+}
+
+/// Returns the sum of the magnitudes that the projection on a direction adds up.
+fn magnitude(gradient: &ArrayD<f64>, direction: &Direction) -> f64 {
+    direction.entries.iter().map(|&(n, weight)| (weight * flat_entry(gradient, n)).abs()).sum()
 }

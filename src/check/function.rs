@@ -36,27 +36,6 @@ pub trait Function {
     fn evaluate(&mut self, steps: &[Step<'_>]) -> Result<Vec<Sample>, Error>;
     /// Returns the unit roundoff of an output.
     fn unit_roundoff(&self) -> f64;
-    /// Returns the step sizes that suit the precision.
-    fn step_sequence(&self) -> StepSequence;
-}
-
-/// A geometric sequence of step sizes.
-#[derive(Clone, Copy, Debug)]
-pub struct StepSequence {
-    /// The first step size, relative to the size of the operand.
-    first: f64,
-    /// The quotient of each step size and the next.
-    pub(super) ratio: f64,
-    /// Number of step sizes.
-    pub(super) levels: usize,
-}
-
-impl StepSequence {
-    /// Returns the step sizes for an operand of that size, the largest first.
-    pub(super) fn lengths(self, size: f64) -> impl Iterator<Item = f64> + Clone {
-        let powers = (0..self.levels).map(move |level| self.ratio.powi(i32::try_from(level).unwrap_or(0)));
-        powers.map(move |power| size * self.first / power)
-    }
 }
 
 /// A layer of nnlayer in double-double.
@@ -73,20 +52,35 @@ pub struct LayerFunction<'a> {
 
 impl LayerFunction<'_> {
     /// Unit roundoff of double-double, with a few bits to spare.
-    pub(super) const UNIT_ROUNDOFF: f64 = 1.0 / (1u128 << 100) as f64;
+    const UNIT_ROUNDOFF: f64 = 1.0 / (1u128 << 100) as f64;
+
+    /// Changes the entries of a step. Returns their values before.
+    fn step(&mut self, step: &Step<'_>, length: DoubleDouble) -> Vec<DoubleDouble> {
+        let Some(values) = self.operands.get_mut(step.operand).and_then(ArrayD::as_slice_mut) else {
+            return Vec::new();
+        };
+        let change = |&(entry, weight): &(usize, f64)| {
+            let after = values[entry] + DoubleDouble::from_f64(weight) * length;
+            std::mem::replace(&mut values[entry], after)
+        };
+        step.entries.iter().map(change).collect()
+    }
+
+    /// Restores the entries of a step.
+    fn undo(&mut self, step: &Step<'_>, before: &[DoubleDouble]) {
+        if let Some(values) = self.operands.get_mut(step.operand).and_then(ArrayD::as_slice_mut) {
+            step.entries.iter().zip(before).for_each(|(&(entry, _), &value)| values[entry] = value);
+        }
+    }
 }
 
 impl Function for LayerFunction<'_> {
     fn evaluate(&mut self, steps: &[Step<'_>]) -> Result<Vec<Sample>, Error> {
         let samples = steps.iter().map(|step| {
-            let mut operands = self.operands.clone();
             let length = DoubleDouble::from_f64(step.length);
-            if let Some(values) = operands.get_mut(step.operand).and_then(ArrayD::as_slice_mut) {
-                for &(entry, weight) in step.entries {
-                    values[entry] = values[entry] + DoubleDouble::from_f64(weight) * length;
-                }
-            }
-            let forward = self.layer.forward(&operands);
+            let before = self.step(step, length);
+            let forward = self.layer.forward(&self.operands);
+            self.undo(step, &before);
             (self.on_forward)();
             let outputs = forward.results.get(&self.output).map(|value| value.iter().copied().collect());
             Sample { outputs: outputs.unwrap_or_default(), length, changes: Vec::new() }
@@ -96,10 +90,6 @@ impl Function for LayerFunction<'_> {
 
     fn unit_roundoff(&self) -> f64 {
         LayerFunction::UNIT_ROUNDOFF
-    }
-
-    fn step_sequence(&self) -> StepSequence {
-        StepSequence { first: 2f64.powi(-12), ratio: 4.0, levels: 4 }
     }
 }
 
@@ -132,10 +122,6 @@ impl Function for ImplementationFunction<'_> {
 
     fn unit_roundoff(&self) -> f64 {
         self.float_type.unit_roundoff()
-    }
-
-    fn step_sequence(&self) -> StepSequence {
-        StepSequence { first: 0.5, ratio: 2.0, levels: 6 }
     }
 }
 

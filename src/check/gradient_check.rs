@@ -1,19 +1,21 @@
 //! Checks the forward pass and the gradients of an implementation.
 
-use super::arrays::max_abs;
+use super::arrays::{flat_entry, max_abs};
 use super::case::{Case, GradientTarget};
 use super::derivative::{Derivative, Direction};
 use super::diagnosis::WrongGradient;
+use super::directions::{Loss, Sampled};
 use super::entries::{GradientEntries, relative_tolerance};
+use super::extrapolation::Estimate;
 use super::finding::{Baseline, CheckReport, Finding, Verdict};
-use super::function::{Function, ImplementationFunction, LayerFunction};
+use super::function::LayerFunction;
 use super::implementation::{Evaluation, Implementation, Point};
 use super::mistakes::diagnose;
 use super::number_format::NumberFormat;
 use super::options::CheckOptions;
 use super::program_check::check_program;
 use super::reference::{ReferenceResults, compare_with_reference, wrong_shape};
-use super::sampling::{differentiable_entries, draw_directions, step_scale};
+use super::sampling::{differentiable_entries, entry_direction, step_scale};
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
@@ -47,8 +49,7 @@ fn check_own(
         .as_ref()
         .map(|reference| ReferenceResults::new(reference.layer.as_ref(), &point, format, options));
     let rng = SplitMix64::new(options.seed);
-    let mut checker =
-        Checker { implementation, case, options, point, evaluation: &evaluation, reference, rng, has_sampled: false };
+    let mut checker = Checker { case, options, point, evaluation: &evaluation, reference, rng, has_sampled: false };
     // nnlayer's own forward pass equals the reference: only a difference is a finding.
     let mut findings = checker.check_forward();
     findings.retain(|finding| finding.verdict == Verdict::Fail);
@@ -71,7 +72,6 @@ fn check_own(
 }
 
 struct Checker<'a> {
-    implementation: &'a mut dyn Implementation,
     case: &'a Case,
     options: &'a CheckOptions<'a>,
     point: Point,
@@ -121,69 +121,70 @@ impl Checker<'_> {
 
     fn compare_with_numerical(&mut self, target: &GradientTarget, gradient: &ArrayD<f64>) -> Result<Finding, Error> {
         let mut finding = Finding::new(&target.name, true, Baseline::NumericalGradient, gradient.shape());
-        let mut operands = self.case.operands.clone();
-        if let Some(value) = &target.broadcast {
-            operands.insert(target.operand.clone(), value.clone());
-        }
-        let (name, operand) = match &target.surrogate {
-            Some(surrogate) => (Name::X, surrogate.operands.get(&Name::X).map(|x| x.map(|v| v.to_f64()))),
-            None => (target.operand.clone(), operands.get(&target.operand).cloned()),
+        let (name, operands, layer) = match &target.surrogate {
+            Some(surrogate) => (&Name::X, surrogate.operands.clone(), Some(surrogate.layer.as_ref())),
+            None => {
+                let mut operands = self.case.operands.map(|&v| DoubleDouble::from_f64(v));
+                if let Some(value) = &target.broadcast {
+                    operands.insert(target.operand.clone(), value.map(|&v| DoubleDouble::from_f64(v)));
+                }
+                let layer = self.case.reference.as_ref().map(|reference| reference.layer.as_ref());
+                (&target.operand, operands, layer)
+            }
         };
-        let Some(operand) = operand else { return Ok(finding) };
+        let operand = operands.get(name).map(|operand| operand.map(|v| v.to_f64()));
+        let (Some(operand), Some(layer)) = (operand, layer) else { return Ok(finding) };
         if let Some(surrogate) = &target.surrogate {
             finding.notes.push(surrogate.description.to_owned());
             finding.notes.extend(surrogate.skipped_rows.iter().map(|(_, reason)| format!("not checked: {reason}")));
         }
         let open = differentiable_entries(target, &operand, gradient, &mut finding);
-        let (entries, random) = draw_directions(&open, &operand, self.options, &mut self.rng);
-        self.has_sampled |= !random.is_empty();
-        finding.checked += entries.len();
-        finding.directions = random.len();
-        let directions: &Vec<Direction> = &entries.into_iter().chain(random).collect();
-        let rounding: Vec<f64> = match &self.reference {
-            Some(reference) => {
-                gradient.iter().enumerate().map(|(n, &v)| reference.allowed(&target.name, n, v)).collect()
+        let output = if target.surrogate.is_some() { Name::LOSS } else { self.case.output.clone() };
+        let mut function = LayerFunction { layer, operands, output, on_forward: self.options.on_forward };
+        let allowed = |n: usize, v: f64| self.reference.as_ref().map_or(0.0, |right| right.allowed(&target.name, n, v));
+        let rounding: Vec<f64> = gradient.iter().enumerate().map(|(n, &v)| allowed(n, v)).collect();
+        let (tolerance, dout) = (relative_tolerance(self.float_type()), &self.case.dout);
+        let entries = GradientEntries { gradient, rounding: &rounding, target, tolerance, dout };
+        let checked = if open.len() > self.options.max_entries {
+            self.has_sampled = true;
+            let suspect = self.suspect(target, gradient, &rounding, &open);
+            let sampled = Sampled { entries: &entries, operand: &operand, open: &open, suspect };
+            let mut loss = Loss { function: &mut function, operand: name, output: &self.case.output, dout };
+            sampled.check(&mut loss, &mut finding, &mut self.rng)?
+        } else {
+            let around = open.iter().map(|&n| (n, self.rng.sign() * step_scale(&operand, n))).collect();
+            let around = Direction { entries: around, size: 1.0 };
+            let mut derivative = Derivative::new(&mut function, name, dout, &around)?;
+            if !derivative.is_finite() {
+                finding.verdict = Verdict::Inconclusive;
+                finding.notes.push(format!("{} is not finite, so it has no derivative here", self.case.output));
+                return Ok(finding);
             }
-            None => vec![0.0; gradient.len()],
+            let directions: Vec<Direction> = open.iter().map(|&n| entry_direction(&operand, n)).collect();
+            let estimates = derivative.estimate(&directions, 1e-14)?;
+            let checked: Vec<(Direction, Estimate)> = directions.into_iter().zip(estimates).collect();
+            finding.checked += open.len();
+            entries.record_all(&checked, &mut finding, &mut |direction| derivative.one_sided(direction))?;
+            checked
         };
-        let entries = open.iter().map(|&n| (n, self.rng.sign() * step_scale(&operand, n))).collect();
-        let around = Direction { entries, size: 1.0 };
-        let (output, on_forward) = (self.case.output.clone(), self.options.on_forward);
-        let tolerance = relative_tolerance(self.float_type());
-        let mut of_layer;
-        let mut of_implementation;
-        let function: &mut dyn Function = match (&target.surrogate, &self.case.reference) {
-            (Some(surrogate), _) => {
-                let (layer, operands) = (surrogate.layer.as_ref(), surrogate.operands.clone());
-                of_layer = LayerFunction { layer, operands, output: Name::LOSS, on_forward };
-                &mut of_layer
-            }
-            (None, Some(reference)) => {
-                let operands = operands.map(|&v| DoubleDouble::from_f64(v));
-                of_layer = LayerFunction { layer: reference.layer.as_ref(), operands, output, on_forward };
-                &mut of_layer
-            }
-            (None, None) => {
-                let (implementation, float_type) =
-                    (&mut *self.implementation, self.options.float_type.unwrap_or_default());
-                of_implementation =
-                    ImplementationFunction { implementation, operands: &operands, output, float_type, on_forward };
-                &mut of_implementation
-            }
-        };
-        let mut derivative = Derivative::new(function, &name, &self.case.dout, &around)?;
-        if !derivative.is_finite() {
-            finding.verdict = Verdict::Inconclusive;
-            finding.notes.push(format!("{} is not finite, so it has no derivative here", self.case.output));
-            return Ok(finding);
-        }
-        let estimates = &derivative.estimate(directions, 1e-14)?;
-        let entries = GradientEntries { gradient, rounding: &rounding, target, tolerance, directions, estimates };
-        entries.check_all(&mut finding, &mut derivative)?;
-        entries.require_small_error_bars(&mut finding, &self.case.dout);
+        entries.require_small_error_bars(&checked, &mut finding);
         if finding.verdict == Verdict::Pass {
-            finding.unnoticed = entries.unnoticed_mistakes();
+            finding.unnoticed = entries.unnoticed_mistakes(&checked);
         }
         Ok(finding)
+    }
+
+    /// Returns the entry that differs most from nnlayer's backward pass, of those that differ.
+    fn suspect(
+        &self,
+        target: &GradientTarget,
+        gradient: &ArrayD<f64>,
+        rounding: &[f64],
+        open: &[usize],
+    ) -> Option<usize> {
+        let right = self.reference.as_ref()?.values.get(&target.name)?;
+        let excess = |n: usize| (flat_entry(gradient, n) - flat_entry(right, n)).abs() / rounding[n];
+        let differing = open.iter().map(|&n| (n, excess(n))).filter(|(_, excess)| *excess > 0.0);
+        differing.max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(n, _)| n)
     }
 }

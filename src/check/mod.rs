@@ -11,6 +11,7 @@ mod case;
 pub mod compare;
 pub mod derivative;
 pub mod diagnosis;
+mod directions;
 mod entries;
 pub mod expect;
 mod extrapolation;

@@ -2,6 +2,7 @@
 
 use super::case::{Case, GradientTarget};
 use super::compare::Tolerance;
+use super::directions::{DIRECTIONS, PASSES_PER_DERIVATIVE, SAMPLED_ENTRIES};
 use super::inputs::NamedShape;
 use crate::numeric::FloatType;
 
@@ -22,10 +23,8 @@ pub struct CheckOptions<'a> {
     pub tolerance: Option<Tolerance>,
     /// Shapes of a further point with large values, for a layer of the registry whose operands were all drawn.
     pub stress_shapes: Option<&'a [NamedShape]>,
-    /// Number of entries per gradient up to which each is checked; of more, a sample is.
+    /// Number of entries per gradient up to which each is checked; of more, a sample and random directions are.
     pub max_entries: usize,
-    /// Number of random directions to check if entries are sampled.
-    pub directions: usize,
     /// Called after each forward pass.
     pub on_forward: &'a dyn Fn(),
 }
@@ -33,17 +32,17 @@ pub struct CheckOptions<'a> {
 impl CheckOptions<'_> {
     /// Number of multiplications that take a few seconds in double-double.
     const MULTIPLICATION_BUDGET: usize = 200_000_000;
+    const MAX_ENTRIES: usize = 5000;
 
     /// Returns options to check nnlayer's own layer or records of it, so that the check takes a few seconds at most.
     pub fn own(case: &Case, seed: u64, float_type: FloatType) -> CheckOptions<'static> {
+        let max_entries = CheckOptions::affordable_entries(case).min(CheckOptions::MAX_ENTRIES);
         let options = CheckOptions::program(case, seed, Some(float_type));
-        CheckOptions { differentiates_reference: true, ..options }
+        CheckOptions { differentiates_reference: true, max_entries, ..options }
     }
 
     /// Returns options to check a program.
     pub fn program(case: &Case, seed: u64, float_type: Option<FloatType>) -> CheckOptions<'static> {
-        let per_entry = CheckOptions::forward_cost(case).saturating_mul(8 * case.targets.len().max(1));
-        let max_entries = (CheckOptions::MULTIPLICATION_BUDGET / per_entry.max(1)).clamp(4, 5000);
         CheckOptions {
             seed,
             differentiates_reference: false,
@@ -52,10 +51,15 @@ impl CheckOptions<'_> {
             nondeterminism: 0.0,
             tolerance: None,
             stress_shapes: None,
-            max_entries,
-            directions: max_entries.clamp(2, 6),
+            max_entries: CheckOptions::affordable_entries(case).clamp(4, CheckOptions::MAX_ENTRIES),
             on_forward: &|| {},
         }
+    }
+
+    /// Returns the number of entries per gradient that can be checked one by one.
+    fn affordable_entries(case: &Case) -> usize {
+        let per_entry = CheckOptions::forward_cost(case).saturating_mul(8 * case.targets.len().max(1));
+        CheckOptions::MULTIPLICATION_BUDGET / per_entry.max(1)
     }
 
     /// Returns about how many multiplications a forward pass takes: each input times each output of its row, or one
@@ -73,10 +77,14 @@ impl CheckOptions<'_> {
 
     /// Returns about how many forward passes the check takes.
     pub fn count_forward_passes(&self, case: &Case) -> usize {
-        let directions = |target: &GradientTarget| {
+        let passes = |target: &GradientTarget| {
             let entries = case.operands.get(&target.operand).map_or(1, ndarray::ArrayBase::len);
-            if entries > self.max_entries { self.max_entries + self.directions } else { entries }
+            if entries > self.max_entries {
+                PASSES_PER_DERIVATIVE * (SAMPLED_ENTRIES + DIRECTIONS)
+            } else {
+                7 + 8 * entries
+            }
         };
-        case.targets.iter().map(|target| 7 + 8 * directions(target)).sum()
+        case.targets.iter().map(passes).sum()
     }
 }

@@ -4,7 +4,6 @@ use super::arrays::{flat_entry, unravel_index};
 use super::case::GradientTarget;
 use super::derivative::Direction;
 use super::finding::{EntryCheck, Finding};
-use super::options::CheckOptions;
 use crate::core::rng::SplitMix64;
 use ndarray::ArrayD;
 
@@ -43,23 +42,28 @@ pub(super) fn differentiable_entries(
     open
 }
 
-/// Returns every open entry as a direction, or a sample of them and random directions.
-pub(super) fn draw_directions(
-    open: &[usize],
+/// Returns the direction of one entry.
+pub(super) fn entry_direction(operand: &ArrayD<f64>, entry: usize) -> Direction {
+    Direction { entries: vec![(entry, 1.0)], size: step_scale(operand, entry) }
+}
+
+/// Part of an entry that a step must change, or it would be lost in rounding.
+const SMALLEST_PART: f64 = 1.0 / (1u64 << 40) as f64;
+
+/// Returns a direction that changes each of the entries by a random part, from a half to all, of its size or of 1. Its signs are
+/// random, or those of a gradient, along which an error in scale is largest.
+pub(super) fn random_direction(
     operand: &ArrayD<f64>,
-    options: &CheckOptions<'_>,
+    entries: &[usize],
+    gradient: Option<&ArrayD<f64>>,
     rng: &mut SplitMix64,
-) -> (Vec<Direction>, Vec<Direction>) {
-    let entry = |&n: &usize| Direction { entries: vec![(n, 1.0)], size: step_scale(operand, n) };
-    if open.len() <= options.max_entries {
-        return (open.iter().map(entry).collect(), Vec::new());
-    }
-    let mut sample: Vec<usize> = (0..options.max_entries).map(|_| open[rng.index(open.len())]).collect();
-    sample.sort_unstable();
-    sample.dedup();
-    let mut random = || open.iter().map(|&n| (n, rng.sign() * step_scale(operand, n).min(1.0))).collect();
-    let random = (0..options.directions).map(|_| Direction { entries: random(), size: 1.0 }).collect();
-    (sample.iter().map(entry).collect(), random)
+) -> Direction {
+    let weight = |&n: &usize| {
+        let (size, part, random_sign) = (step_scale(operand, n), 0.75 + rng.dyadic() / 8.0, rng.sign());
+        let sign = gradient.map(|gradient| flat_entry(gradient, n)).filter(|g| g.abs() > 0.0);
+        (n, sign.map_or(random_sign, f64::signum) * part * size.min(1.0).max(size * SMALLEST_PART))
+    };
+    Direction { entries: entries.iter().map(weight).collect(), size: 1.0 }
 }
 
 /// Returns the magnitude of an entry, which step sizes are relative to; 1 if it is 0.

@@ -78,6 +78,22 @@ impl Bounded {
         self.error
     }
 
+    /// Returns the value, and the coefficients of its error: of the unit roundoff, of the accumulator's and of underflow.
+    pub(crate) fn components(self) -> [f64; 4] {
+        let ErrorBound { roundings, accumulations, underflows } = self.error;
+        [self.value, roundings, accumulations, underflows]
+    }
+
+    /// Returns the number with these components.
+    pub(crate) fn from_components([value, roundings, accumulations, underflows]: [f64; 4]) -> Bounded {
+        Bounded { value, error: ErrorBound { roundings, accumulations, underflows } }
+    }
+
+    /// Returns true for 0, 1 and −1, by which products are exact.
+    pub(crate) fn is_exact_factor(self) -> bool {
+        self.value == 0.0 || self.value.abs() == 1.0
+    }
+
     fn exact(value: f64) -> Bounded {
         Bounded { value, error: ErrorBound::default() }
     }
@@ -115,8 +131,7 @@ impl Mul for Bounded {
     fn mul(self, other: Bounded) -> Bounded {
         let error = self.error.scaled(other.value).plus(other.error.scaled(self.value));
         let mut product = Bounded { value: self.value * other.value, error };
-        // A product by 0, 1 or −1 is exact.
-        if ![self.value, other.value].iter().any(|factor| *factor == 0.0 || factor.abs() == 1.0) {
+        if !self.is_exact_factor() && !other.is_exact_factor() {
             product = product.rounded(1.0);
             product.error.underflows += 1.0;
         }

@@ -88,6 +88,11 @@ impl DoubleDouble {
         DoubleDouble { high: self.high * half * rest, low: self.low * half * rest }
     }
 
+    /// Returns 2x.
+    fn doubled(self) -> DoubleDouble {
+        DoubleDouble { high: 2.0 * self.high, low: 2.0 * self.low }
+    }
+
     /// Returns x − k·log 2, without rounding k·log 2.
     fn minus_multiple_of_ln_2(self, k: f64) -> DoubleDouble {
         LN_2.iter().fold(self, |x, &part| x - DoubleDouble::product(k, part))
@@ -101,6 +106,12 @@ impl DoubleDouble {
             .fold(0.0, |sum, factorial| sum * x + 1.0 / factorial);
         let head = INVERSE_FACTORIALS.iter().fold(DoubleDouble::from_f64(tail), |sum, &term| sum * self + term);
         self + self * self * head
+    }
+
+    /// Returns e^x − 1 for |x| below 2^halvings/1000, from e^(x/2^halvings) − 1.
+    fn exp_m1(self, halvings: i32) -> DoubleDouble {
+        // (1 + a)² − 1 = 2a + a²: 1 is added only at the end, so no digit of a is lost.
+        (0..halvings).fold(self.scaled(-halvings).exp_m1_small(), |above, _| above.doubled() + above * above)
     }
 
     /// Returns log x for x between 1/√2 and √2: near 1 by the series, elsewhere by a step of Newton's method.
@@ -193,11 +204,7 @@ impl Scalar for DoubleDouble {
             return DoubleDouble::from_f64(Scalar::exp(self.high));
         }
         let k = (self.high / LN_2[0]).round();
-        let mut above = self.minus_multiple_of_ln_2(k).scaled(-HALVINGS).exp_m1_small();
-        for _ in 0..HALVINGS {
-            // (1 + a)² − 1 = 2a + a²: 1 is added only at the end, so no digit of a is lost.
-            above = above + above + above * above;
-        }
+        let above = self.minus_multiple_of_ln_2(k).exp_m1(HALVINGS);
         #[allow(clippy::cast_possible_truncation)] // between −1077 and 1025
         let scaled = (above + DoubleDouble::one()).scaled(k as i32);
         if scaled.high.is_finite() { scaled } else { DoubleDouble::from_f64(scaled.high) }
@@ -213,6 +220,17 @@ impl Scalar for DoubleDouble {
         let k = libm::log2(value.high).round() as i32;
         let near = value.scaled(-k).ln_near_one();
         near.minus_multiple_of_ln_2(-f64::from(k + already))
+    }
+
+    /// As (1 − q)/(1 + q) with q = e^−2|x|, whose numerator is computed without cancellation.
+    fn tanh(self) -> Self {
+        if self.high == 0.0 {
+            return self;
+        }
+        let power = self.abs().doubled();
+        let above = if power.high < 2.0 { (-power).exp_m1(HALVINGS + 2) } else { (-power).exp() - DoubleDouble::one() };
+        let magnitude = -above / (above + DoubleDouble::from_f64(2.0));
+        if self.high < 0.0 { -magnitude } else { magnitude }
     }
 
     fn ln_1p(self) -> Self {
