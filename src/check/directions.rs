@@ -9,19 +9,13 @@ use super::entries::GradientEntries;
 use super::extrapolation::{Estimate, Quotient, extrapolate};
 use super::finding::{Finding, Verdict};
 use super::function::{Function, Step};
+use super::options::{DIRECTIONS, SAMPLED_ENTRIES};
 use super::sampling::{entry_direction, random_direction};
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::numeric::{DoubleDouble, Scalar};
 use ndarray::ArrayD;
-
-/// Number of random directions of a gradient: one with the signs of the gradient, and one with random signs.
-pub(super) const DIRECTIONS: usize = 2;
-/// Number of entries that are checked one by one beside them.
-pub(super) const SAMPLED_ENTRIES: usize = 1;
-/// Number of forward passes of a derivative.
-pub(super) const PASSES_PER_DERIVATIVE: usize = 4;
 
 /// The larger step relative to the size of the operand, and its quotient by the smaller.
 const FIRST: f64 = 1.0 / (1u64 << 24) as f64;

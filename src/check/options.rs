@@ -2,9 +2,15 @@
 
 use super::case::{Case, GradientTarget};
 use super::compare::Tolerance;
-use super::directions::{DIRECTIONS, PASSES_PER_DERIVATIVE, SAMPLED_ENTRIES};
 use super::inputs::NamedShape;
 use crate::numeric::FloatType;
+
+/// Number of random directions of a gradient: one with the signs of the gradient, and one with random signs.
+pub(super) const DIRECTIONS: usize = 2;
+/// Number of entries that are checked one by one beside them.
+pub(super) const SAMPLED_ENTRIES: usize = 1;
+/// Number of forward passes of a derivative.
+pub(super) const PASSES_PER_DERIVATIVE: usize = 4;
 
 /// Options of a check.
 #[derive(Clone, Copy)]
