@@ -59,7 +59,7 @@ fn case(command: &str, options: &str, precision: Precision, seed: u64) -> (Case,
         }
     }
     let mut rng = SplitMix64::new(seed);
-    let operands = inputs::draw_operands(spec, &settings, &given, &shapes, &mut rng).unwrap();
+    let operands = inputs::draw_operands(spec, &settings, &given, &shapes, precision.float_type(), &mut rng).unwrap();
     let layer = (spec.build)(&settings).unwrap();
     let shape = layer.output_shape(&operands);
     let dout = if shape.is_empty() { None } else { Some(inputs::draw_numbers(&shape, &mut rng)) };

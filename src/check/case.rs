@@ -10,13 +10,16 @@ use crate::core::tensors::Tensors;
 use crate::layer;
 use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Role, Settings, Slot};
 use crate::numeric::{DoubleDouble, FloatType, Scalar};
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, ArrayView1, IxDyn};
 
 /// Whole numbers from here on are no class indices.
 const LARGE_WHOLE: f64 = 1_048_576.0;
 
 /// Factor of drawn numbers that makes products and sums inexact in every type.
 const INEXACT: f64 = 0.731_058_578_630_004_9;
+
+/// Distance of a row's sum from 1 up to which it may be a distribution, rounded to a half type.
+const MAX_SUM_ERROR: f64 = 0.02;
 
 /// The layer, or chain of layers, of nnlayer that an implementation is compared with.
 pub struct Reference {
@@ -186,15 +189,16 @@ impl Case {
         Some([draw()?, draw()?])
     }
 
-    /// Returns the point with the entries of each operand in reverse order and, but for whole numbers, which may be class indices,
-    /// of other sizes.
+    /// Returns the point with the entries of each operand in reverse order and of other sizes, but for whole numbers, which may be
+    /// class indices, and for probabilities.
     fn rearranged_point(&self, float_type: FloatType, rng: &mut SplitMix64) -> Point {
         let mut change = |value: &ArrayD<f64>| {
+            let is_fixed = has_probabilities(value);
             let entries: Vec<f64> = value.iter().copied().collect();
-            let reversed = entries
-                .into_iter()
-                .rev()
-                .map(|v| if v.fract() == 0.0 { v } else { float_type.round(v * INEXACT * (1.0 + rng.dyadic() / 8.0)) });
+            let reversed = entries.into_iter().rev().map(|v| {
+                let other = float_type.round(v * INEXACT * (1.0 + rng.dyadic() / 8.0));
+                if is_fixed || v.fract() == 0.0 { v } else { other }
+            });
             ArrayD::from_shape_vec(value.raw_dim(), reversed.collect()).unwrap_or_else(|_| value.clone())
         };
         let operands = self.operands.iter().map(|(name, value)| (name.clone(), change(value))).collect();
@@ -217,7 +221,8 @@ impl Case {
 
     fn draw_point(&self, shapes: &[NamedShape], float_type: FloatType, rng: &mut SplitMix64) -> Option<Point> {
         let config = self.reference.as_ref()?.config.as_ref()?;
-        let operands = inputs::draw_operands(config.spec, &config.settings, &Tensors::new(), shapes, rng).ok()?;
+        let operands =
+            inputs::draw_operands(config.spec, &config.settings, &Tensors::new(), shapes, float_type, rng).ok()?;
         let inexact = |v: f64| float_type.round(v * INEXACT);
         let mut operands = operands.map(|&v| float_type.round(v));
         let is_number = |slot: &&Slot| match slot.role {
@@ -242,6 +247,14 @@ impl Case {
             _ => (1, 1),
         }
     }
+}
+
+/// Returns true if the rows are probabilities: none is negative, and they sum to 1 up to rounding.
+fn has_probabilities(rows: &ArrayD<f64>) -> bool {
+    let is_distribution = |row: ArrayView1<'_, f64>| {
+        row.len() > 1 && row.iter().all(|v| *v >= 0.0) && (f64::sum(row.iter().copied()) - 1.0).abs() < MAX_SUM_ERROR
+    };
+    rows.ndim() > 0 && !rows.is_empty() && rows.rows().into_iter().all(is_distribution)
 }
 
 /// Returns the gradient of a loss of probabilities by the logits whose softmax they are. It is checked as that of

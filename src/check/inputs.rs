@@ -6,6 +6,7 @@ use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
 use crate::layer::{LayerSpec, Role, Settings, Slot, Value};
+use crate::numeric::FloatType;
 use ndarray::{ArrayD, IxDyn};
 
 /// The name of an operand and its shape.
@@ -72,12 +73,13 @@ fn shape_pattern<'a>(slot: &'a Slot, settings: &Settings) -> Vec<&'a str> {
     letters
 }
 
-/// Returns the operands of a layer: the given ones, and random ones in the place of those that are absent.
+/// Returns the operands of a layer: the given ones, and random ones, for a type, in the place of those that are absent.
 pub fn draw_operands(
     spec: &LayerSpec,
     settings: &Settings,
     given: &Tensors<f64>,
     shapes: &[NamedShape],
+    float_type: FloatType,
     rng: &mut SplitMix64,
 ) -> Result<Tensors<f64>, Error> {
     let unknown = shapes.iter().find(|(name, _)| spec.slots.iter().all(|slot| slot.name != *name));
@@ -118,7 +120,7 @@ pub fn draw_operands(
             Role::Input => letters[letters.len() - rank.min(letters.len())..].iter().map(|l| lengths.get(l)).collect(),
             _ => letters.iter().map(|letter| lengths.get(letter)).collect(),
         });
-        let value = draw_operand(spec, slot, &shape, &operands, rng);
+        let value = draw_operand(spec, slot, &shape, &operands, float_type, rng);
         operands.insert(slot.name.clone(), value);
     }
     Ok(operands)
@@ -157,6 +159,7 @@ fn draw_operand(
     slot: &Slot,
     shape: &[usize],
     operands: &Tensors<f64>,
+    float_type: FloatType,
     rng: &mut SplitMix64,
 ) -> ArrayD<f64> {
     let input = first_shape(operands);
@@ -167,7 +170,9 @@ fn draw_operand(
             fill(shape, || rng.index(classes) as f64)
         }
         Role::Target => draw_distributions(shape, rng),
-        Role::Input if spec.is_loss() && slot.name == Name::Y => move_near_eps(draw_distributions(shape, rng)),
+        Role::Input if spec.is_loss() && slot.name == Name::Y => {
+            move_near_eps(draw_distributions(shape, rng), float_type)
+        }
         Role::Constant => fill(shape, || 0.5 + rng.dyadic().abs() / 2.0),
         _ => draw_numbers(shape, rng),
     }
@@ -199,9 +204,10 @@ fn draw_distributions(shape: &[usize], rng: &mut SplitMix64) -> ArrayD<f64> {
     rows
 }
 
-/// Gives the first two rows an entry near 1e-10, where eps matters; the rest of it is added to the row's largest.
-fn move_near_eps(mut rows: ArrayD<f64>) -> ArrayD<f64> {
-    let tiny = 2f64.powi(-33);
+/// Gives the first two rows an entry near 1e-10, where eps matters, or near the smallest number of a type that holds none so small;
+/// the rest of it is added to the row's largest.
+fn move_near_eps(mut rows: ArrayD<f64>, float_type: FloatType) -> ArrayD<f64> {
+    let tiny = float_type.smallest_normal().max(2f64.powi(-33));
     for mut row in rows.rows_mut().into_iter().take(2).filter(|row| row.len() > 1) {
         let largest = (0..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
         let other = if largest == 0 { 1 } else { 0 };

@@ -5,6 +5,9 @@ use super::diagnosis::{Diagnosis, Mistake, WrongGradient};
 mod formula;
 mod values;
 
+/// Kind of the mistake that a part is computed in another type than the rest.
+pub(super) const LOWER_PRECISION: &str = "lower precision inside";
+
 /// Every known kind of mistake.
 pub const MISTAKES: &[Mistake] = &[
     Mistake { kind: "not summed over the batch", explain: values::not_summed },
@@ -32,7 +35,7 @@ pub const MISTAKES: &[Mistake] = &[
     Mistake { kind: "one column wrong", explain: values::one_column_wrong },
     Mistake { kind: "several rows wrong", explain: values::several_rows_wrong },
     Mistake { kind: "several columns wrong", explain: values::several_columns_wrong },
-    Mistake { kind: "lower precision inside", explain: values::lower_precision },
+    Mistake { kind: LOWER_PRECISION, explain: values::lower_precision },
 ];
 
 /// The kinds of mistakes that are seen along any directions, as they are in the entries.

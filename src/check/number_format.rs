@@ -73,6 +73,12 @@ impl NumberFormat {
     }
 }
 
+/// Returns true if numbers that need not be short are all numbers of single precision.
+pub(super) fn are_single(numbers: &[f64]) -> bool {
+    let long = || numbers.iter().filter(|v| v.is_finite() && significant_bits(**v) > SHORT_BITS);
+    long().count() >= MIN_EVIDENCE && long().all(|v| FloatType::F32.holds(*v))
+}
+
 /// A number in decimal.
 struct Printed {
     /// Number of significant digits.

@@ -28,7 +28,7 @@ const MAX_ERROR_BAR_ROUNDINGS: f64 = 64.0;
 /// Part of the natural size of a derivative below which it counts as 0.
 const NEGLIGIBLE: f64 = 1e-4;
 /// About the number of points for a direction.
-const POINTS_PER_DIRECTION: usize = 60;
+const POINTS_PER_DIRECTION: usize = 80;
 /// Largest number of sampled entries and random directions.
 const MAX_SAMPLED: usize = 12;
 /// Number of random directions if there are more entries than can be checked.

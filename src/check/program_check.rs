@@ -15,8 +15,8 @@ use super::function::LayerFunction;
 use super::implementation::{Evaluation, Implementation, Point};
 use super::kept::{ACCUMULATED, STALE, kept_between_calls};
 use super::kinks::accept_subgradients;
-use super::mistakes::{LINEAR_MISTAKES, diagnose};
-use super::number_format::NumberFormat;
+use super::mistakes::{LINEAR_MISTAKES, LOWER_PRECISION, diagnose};
+use super::number_format::{NumberFormat, are_single};
 use super::numerical::{Comparison, Numerical, compare_with_own_forward};
 use super::options::CheckOptions;
 use super::reference::{ReferenceResults, compare_with_reference, recognise_format, wrong_shape};
@@ -25,7 +25,7 @@ use super::requests::points_per_request;
 use crate::core::error::{Code, Error, format_shape};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
-use crate::numeric::{DoubleDouble, Scalar};
+use crate::numeric::{DoubleDouble, FloatType, Scalar};
 use ndarray::ArrayD;
 
 /// Unit roundoffs that the explanation of a wrong gradient may be off, relative to the largest entry, and the most in any type.
@@ -405,6 +405,13 @@ impl ProgramChecker<'_> {
                 later.diagnoses =
                     right.map(|right| self.diagnose_later(target, 2, gradient, right, &later)).unwrap_or_default();
                 return Ok(vec![later]);
+            }
+            // The point has numbers that only doubles hold.
+            let values: Vec<f64> = gradient.iter().copied().collect();
+            if self.options.float_type == Some(FloatType::F64) && are_single(&values) {
+                let explanation = "all of its entries are numbers of f32; is a part of it computed in f32?".to_owned();
+                finding.diagnoses = vec![Diagnosis { kind: LOWER_PRECISION, explanation }];
+                (finding.verdict, finding.wrong) = (Verdict::Fail, finding.checked);
             }
         }
         Ok(vec![finding])

@@ -17,8 +17,9 @@ use ndarray::ArrayD;
 const RATIO: f64 = 2.6;
 /// The largest step, relative to the size of the operand.
 const FIRST: f64 = 0.4;
-/// Power of the unit roundoff that the smallest step is, relative to the size of the operand.
-const LAST_POWER: f64 = 0.75;
+/// Unit roundoffs that the smallest step is, relative to the size of the operand: a unit in the last place, since a function may vary
+/// over a few of them only.
+const LAST_ROUNDINGS: f64 = 2.0;
 /// Most step sizes of a direction.
 const MAX_LEVELS: usize = 60;
 /// Number of orders of the truncation error that extrapolation removes.
@@ -169,7 +170,7 @@ impl Scan<'_> {
     /// Returns the step sizes for an entry of this size, the largest first.
     fn lengths(&self, size: f64) -> Vec<f64> {
         let first = FIRST * size.max(self.typical.min(1.0));
-        let last = size * libm::pow(self.function.unit_roundoff(), LAST_POWER);
+        let last = size * LAST_ROUNDINGS * self.function.unit_roundoff();
         let lengths = (0..MAX_LEVELS.min(self.max_levels))
             .scan(first, |length, _| Some(std::mem::replace(length, *length / RATIO)));
         lengths.take_while(|length| *length >= last && *length > 0.0).collect()

@@ -142,7 +142,8 @@ fn check_layer(
 ) -> Result<Outcome, Error> {
     let given = arguments.read_operands(reader)?;
     let mut random = SplitMix64::new(arguments.seed);
-    let at = inputs::draw_operands(spec, settings, &given, &arguments.shapes, &mut random)?;
+    let float_type = arguments.float_type.unwrap_or_default();
+    let at = inputs::draw_operands(spec, settings, &given, &arguments.shapes, float_type, &mut random)?;
     let layer = (spec.build)(settings)?;
     layer.admit(&Given { at: &at, rounding: &|_| f64::EPSILON / 2.0, x_was_y: false })?;
     let (dout, is_drawn) = arguments.dout(&layer.output_shape(&at), reader, &mut random)?;

@@ -115,7 +115,11 @@ LAYERS = [
         layers=("softmax-xent",),
         options="--x 0,16.4 --t 1",
         output="loss",
-        cases={"class-0": Case("--x 0,16.4 --t 0"), "moderate": Case("--x 0,1.5,-1 --t 1", wrong="sign")},
+        # In f16 the smaller probability underflows, and the loss is off by 1 %.
+        cases={
+            "class-0": Case("--x 0,16.4 --t 0", precisions=("f64", "f32", "bf16")),
+            "moderate": Case("--x 0,1.5,-1 --t 1", wrong="sign"),
+        },
     ),
     # No gradient of noise is right: the check may fail or stay undecided, and must not pass.
     Layer(
