@@ -16,6 +16,7 @@ mod entries;
 pub mod expect;
 mod extrapolation;
 mod finding;
+mod fit;
 pub mod function;
 mod gradient_check;
 mod implementation;

@@ -18,13 +18,18 @@ use super::scan::{Scan, Slopes};
 use crate::core::error::{Error, format_index};
 use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
+use crate::numeric::FloatType;
 use ndarray::{ArrayD, IxDyn};
 
-/// Unit roundoffs of the largest entry that an entry of a gradient may be off.
+/// Unit roundoffs of the largest entry that an entry of a gradient may be off, and for half types.
 const GRADIENT_ROUNDINGS: f64 = 64.0;
+const HALF_GRADIENT_ROUNDINGS: f64 = 24.0;
+/// Error in accepted errors from which an entry of a half type is wrong.
+const HALF_CERTAIN_EXCESS: f64 = 3.0;
 /// Largest error bar, relative to the largest entry, of an estimate that decides; in unit roundoffs for half types.
 const MAX_ERROR_BAR: f64 = 0.02;
-const MAX_ERROR_BAR_ROUNDINGS: f64 = 64.0;
+const MAX_ERROR_BAR_ROUNDINGS: f64 = 128.0;
+const MAX_HALF_ERROR_BAR: f64 = 0.3;
 /// Part of the natural size of a derivative below which it counts as 0.
 const NEGLIGIBLE: f64 = 1e-4;
 /// About the number of points for a direction.
@@ -183,15 +188,17 @@ impl Numerical<'_> {
     /// Records each direction in the finding.
     fn decide(&self, finding: &mut Finding, directions: &[Direction], slopes: &[Slopes]) -> Decision {
         let unit = self.format.float_type.unit_roundoff();
+        let is_half = [FloatType::F16, FloatType::Bf16].contains(&self.format.float_type);
+        let roundings = if is_half { HALF_GRADIENT_ROUNDINGS } else { GRADIENT_ROUNDINGS };
         let largest = max_abs(self.gradient);
-        let max_error_bar = MAX_ERROR_BAR.max(MAX_ERROR_BAR_ROUNDINGS * unit);
+        let max_error_bar = MAX_ERROR_BAR.max((MAX_ERROR_BAR_ROUNDINGS * unit).min(MAX_HALF_ERROR_BAR));
         let estimates: Vec<Estimate> = slopes.iter().map(best_estimate).collect();
         let found = estimates.iter().filter(|estimate| estimate.value.is_finite());
         let mut scale = found.map(|estimate| estimate.value.abs()).fold(largest, f64::max);
         scale = scale.max(NEGLIGIBLE * self.natural_scale());
         // Terms of the size of dout may cancel, as in y − t.
         let operand = self.point.operands.get(&self.target.operand).map_or(0.0, max_abs);
-        let cancellation = GRADIENT_ROUNDINGS * unit * self.point.dout.as_ref().map_or(0.0, max_abs) / operand.max(1.0);
+        let cancellation = roundings * unit * self.point.dout.as_ref().map_or(0.0, max_abs) / operand.max(1.0);
         let (mut kinks, mut undecided, mut largest_bar) = (Vec::new(), 0, 0.0f64);
         let (mut worst_excess, mut wrong_direction, mut projected) = (1.0, None, Vec::new());
         for (number, ((direction, slopes), estimate)) in directions.iter().zip(slopes).zip(&estimates).enumerate() {
@@ -207,7 +214,7 @@ impl Numerical<'_> {
             }));
             let own = match self.options.tolerance {
                 Some(tolerance) => tolerance.allowed(estimate.value),
-                None => (GRADIENT_ROUNDINGS * unit * largest + cancellation) * weights,
+                None => (roundings * unit * largest + cancellation) * weights,
             } + rounding;
             let index = match direction.entries[..] {
                 [(n, 1.0)] => Some(unravel_index(n, self.gradient.shape())),
@@ -231,7 +238,9 @@ impl Numerical<'_> {
                 }
                 continue;
             }
-            if entry.excess() > 1.0 && is_subgradient && slopes.may_have_kink() {
+            // A fit of few bits may be off by a little more than its error bar where a kink is near.
+            let is_near = entry.excess() > 1.0 && is_half && entry.excess() <= HALF_CERTAIN_EXCESS;
+            if entry.excess() > 1.0 && is_subgradient && slopes.may_have_kink() || is_near {
                 undecided += 1;
                 continue;
             }

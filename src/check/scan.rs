@@ -7,6 +7,7 @@
 
 use super::derivative::Direction;
 use super::extrapolation::Estimate;
+use super::fit::fit;
 use super::function::{Function, Sample, Step};
 use crate::core::error::Error;
 use crate::core::name::Name;
@@ -17,6 +18,12 @@ use ndarray::ArrayD;
 const RATIO: f64 = 2.6;
 /// The largest step, relative to the size of the operand.
 const FIRST: f64 = 0.4;
+/// The same for half types, whose rounding errors only many large steps average out.
+const HALF_RATIO: f64 = 1.12;
+const HALF_FIRST: f64 = 0.8;
+const HALF_LAST_ROUNDINGS: f64 = 4.0;
+/// Least unit roundoff of a half type.
+const HALF_ROUNDOFF: f64 = 1.0 / 4096.0;
 /// Unit roundoffs that the smallest step is, relative to the size of the operand: a unit in the last place, since a function may vary
 /// over a few of them only.
 const LAST_ROUNDINGS: f64 = 2.0;
@@ -24,6 +31,10 @@ const LAST_ROUNDINGS: f64 = 2.0;
 const MAX_LEVELS: usize = 60;
 /// Number of orders of the truncation error that extrapolation removes.
 const ORDERS: usize = 3;
+/// Roundings of an output from which its noise is more than that of a usual formula.
+const MANY_ROUNDINGS: f64 = 16.0;
+/// Part of the largest change of L from which noise hides every derivative.
+const LARGE_NOISE: f64 = 0.1;
 /// Roundings of an output: those of its last operations.
 const ROUNDINGS: f64 = 2.0;
 
@@ -82,10 +93,14 @@ struct Trace {
     lengths: Vec<f64>,
     /// The change of L beyond what the gradient predicts, after a step ahead and one behind of each length.
     changes: Vec<f64>,
+    /// The rounding errors of the outputs after each step.
+    noises: Vec<f64>,
     /// The outputs that some step changes.
     is_active: Vec<bool>,
     /// The smallest change of an output.
     smallest_change: f64,
+    /// The largest change of L.
+    largest_change: f64,
 }
 
 impl Trace {
@@ -122,8 +137,10 @@ impl Scan<'_> {
         let new = |lengths| Trace {
             lengths,
             changes: Vec::new(),
+            noises: Vec::new(),
             is_active: vec![false; outputs],
             smallest_change: f64::INFINITY,
+            largest_change: 0.0,
         };
         let mut traces: Vec<Trace> = lengths.into_iter().map(new).collect();
         let mut steps = Vec::new();
@@ -144,6 +161,7 @@ impl Scan<'_> {
     fn observe(&self, sample: &Sample, trace: &mut Trace) {
         if sample.outputs.len() != self.base.len() {
             trace.changes.push(f64::NAN);
+            trace.noises.push(f64::NAN);
             return;
         }
         let gradient = self.gradient.as_slice().unwrap_or_default();
@@ -153,6 +171,7 @@ impl Scan<'_> {
         };
         let predicted = DoubleDouble::sum(sample.changes.iter().map(predicted));
         let outputs = sample.outputs.iter().zip(self.base).zip(self.dout).enumerate();
+        let mut squares = 0.0;
         let change = outputs.filter_map(|(n, ((after, before), dout))| {
             let change = *after - DoubleDouble::from_f64(*before);
             // A dout of 0 excludes an output, even an infinite one.
@@ -160,19 +179,28 @@ impl Scan<'_> {
                 return None;
             }
             trace.is_active[n] = true;
+            squares += (dout * after.to_f64()).powi(2);
             trace.smallest_change = trace.smallest_change.min(change.to_f64().abs());
             Some(DoubleDouble::from_f64(*dout) * change)
         });
         let change = DoubleDouble::sum(change);
+        trace.noises.push(ROUNDINGS * self.function.unit_roundoff() * libm::sqrt(squares));
+        trace.largest_change = trace.largest_change.max(change.to_f64().abs());
         trace.changes.push((change - predicted).to_f64());
+    }
+
+    fn is_half(&self) -> bool {
+        self.function.unit_roundoff() >= HALF_ROUNDOFF
     }
 
     /// Returns the step sizes for an entry of this size, the largest first.
     fn lengths(&self, size: f64) -> Vec<f64> {
-        let first = FIRST * size.max(self.typical.min(1.0));
-        let last = size * LAST_ROUNDINGS * self.function.unit_roundoff();
+        let (first, ratio) = if self.is_half() { (HALF_FIRST, HALF_RATIO) } else { (FIRST, RATIO) };
+        let first = first * size.max(self.typical.min(1.0));
+        let last = if self.is_half() { HALF_LAST_ROUNDINGS } else { LAST_ROUNDINGS };
+        let last = last * size * self.function.unit_roundoff();
         let lengths = (0..MAX_LEVELS.min(self.max_levels))
-            .scan(first, |length, _| Some(std::mem::replace(length, *length / RATIO)));
+            .scan(first, |length, _| Some(std::mem::replace(length, *length / ratio)));
         lengths.take_while(|length| *length >= last && *length > 0.0).collect()
     }
 
@@ -195,23 +223,39 @@ impl Scan<'_> {
         let constant_noise = constant.map(noise).fold(0.0, f64::max);
         // Rounding errors of different outputs are independent.
         let squares: f64 = outputs.filter(|&n| trace.is_active[n]).map(|n| noise(n) * noise(n)).sum();
-        let floor = libm::sqrt(squares) + constant_noise;
+        let active_noise = libm::sqrt(squares);
+        let floor = active_noise + constant_noise;
         let levels = trace.levels();
         // The smallest steps show the rounding errors of the outputs: in their even part if the error of the gradient still counts.
         let fine = &levels[levels.len() - (levels.len() / 4).max(3).min(levels.len())..];
         let sign = if levels.len() < self.max_levels { -1.0 } else { 1.0 };
         let wavering = fine.iter().map(|[_, ahead, behind]| (ahead + sign * behind).abs() / 2.0);
-        let noise = wavering.filter(|noise| noise.is_finite()).fold(floor, f64::max);
+        let wavering = wavering.filter(|noise| noise.is_finite()).fold(0.0, f64::max);
+        let noise = wavering.max(floor);
+        let is_lost = noise > MANY_ROUNDINGS * floor && noise > LARGE_NOISE * trace.largest_change;
+        if is_lost {
+            return Slopes { central: Estimate::NONE, one_sided: [Estimate::NONE; 2] };
+        }
+        let shift = |estimate: Estimate| Estimate { value: estimate.value + projected, ..estimate };
+        let odd = |[_, ahead, behind]: &[f64; 3]| (ahead - behind) / 2.0;
+        let (ahead, behind) = (|level: &[f64; 3]| level[1], |level: &[f64; 3]| -level[2]);
+        if self.is_half() {
+            let fit = |of: &dyn Fn(&[f64; 3]) -> f64, powers: &[i32]| {
+                let noise = |n: usize| wavering.max(active_noise).max(trace.noises[2 * n]).max(trace.noises[2 * n + 1]);
+                let changes = levels.iter().enumerate().map(|(n, level)| [level[0], of(level), noise(n)]);
+                let mut estimate = fit(&changes.collect::<Vec<_>>(), powers);
+                estimate.error_bar += levels.first().map_or(0.0, |level| constant_noise / level[0]);
+                shift(estimate)
+            };
+            // All steps to one side share the rounding error of the outputs without a step.
+            let one_sided = [fit(&behind, &[0, 1, 2, 3, 4]), fit(&ahead, &[0, 1, 2, 3, 4])];
+            return Slopes { central: fit(&odd, &[1, 3, 5, 7]), one_sided };
+        }
         let quotients = |of: &dyn Fn(&[f64; 3]) -> f64| -> Vec<[f64; 3]> {
             levels.iter().map(|level| [level[0], of(level) / level[0], noise / level[0]]).collect()
         };
-        let shift = |estimate: Estimate| Estimate { value: estimate.value + projected, ..estimate };
-        let central = quotients(&|[_, ahead, behind]| (ahead - behind) / 2.0);
-        let [left, right] = [quotients(&|[_, _, behind]| -behind), quotients(&|[_, ahead, _]| *ahead)];
-        Slopes {
-            central: shift(extrapolate(&central, RATIO * RATIO, RATIO * RATIO)),
-            one_sided: [left, right].map(|side| shift(extrapolate(&side, RATIO, RATIO))),
-        }
+        let one_sided = [quotients(&behind), quotients(&ahead)].map(|side| shift(extrapolate(&side, RATIO, RATIO)));
+        Slopes { central: shift(extrapolate(&quotients(&odd), RATIO * RATIO, RATIO * RATIO)), one_sided }
     }
 }
 
