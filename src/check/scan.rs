@@ -18,7 +18,7 @@ use ndarray::ArrayD;
 const RATIO: f64 = 2.6;
 /// The largest step, relative to the size of the operand.
 const FIRST: f64 = 0.4;
-/// The same for half types, whose rounding errors only many large steps average out.
+/// Quotient and largest step of a half type, whose rounding errors average out over many large steps.
 const HALF_RATIO: f64 = 1.12;
 const HALF_FIRST: f64 = 0.8;
 const HALF_LAST_ROUNDINGS: f64 = 4.0;
