@@ -38,6 +38,10 @@ const POINTS_PER_DIRECTION: usize = 80;
 const MAX_SAMPLED: usize = 12;
 /// Number of random directions if there are more entries than can be checked.
 const RANDOM_DIRECTIONS: usize = 4;
+/// Least weight of an entry in a random direction, relative to that of the largest: smaller ones would hide its error.
+const LEAST_WEIGHT: f64 = 0.1;
+/// Unit roundoffs of the largest entry that the entries are off on average.
+const DIRECTION_ROUNDINGS: f64 = 8.0;
 /// Least and largest number of step sizes of a direction if there are more entries than can be checked.
 const MIN_LEVELS: usize = 6;
 const SAMPLED_LEVELS: usize = 20;
@@ -140,11 +144,12 @@ pub(super) fn compare_with_own_forward(
         },
     };
     let slopes = scan.estimate(&directions)?;
-    let Decision { right, sample, wrong_direction } = numerical.decide(&mut finding, &directions, &slopes);
+    let Decision { right, sample, wrong_direction, noticed } = numerical.decide(&mut finding, &directions, &slopes);
     if let (Some(n), Some(worst)) = (wrong_direction, finding.worst.as_ref().filter(|worst| worst.index.is_none())) {
         match find_wrong_entry(&mut scan, &directions[n].entries, worst.step, numerical.more_requests)? {
             Some(n) => {
                 let direction = Direction { entries: vec![(n, 1.0)], size: step_scale(&operand, n) };
+                scan.max_levels = usize::MAX;
                 let slopes = scan.estimate(std::slice::from_ref(&direction))?;
                 let mut found = Finding::new(&target.name, true, finding.baseline, gradient.shape());
                 numerical.decide(&mut found, &[direction], &slopes);
@@ -154,6 +159,9 @@ pub(super) fn compare_with_own_forward(
             }
             None => finding.notes.push(NOT_LOCALISED.to_owned()),
         }
+    }
+    if finding.directions > 0 && finding.verdict == Verdict::Pass {
+        finding.notes.push(format!("a single wrong entry shows if its error is above about {noticed:.0e}"));
     }
     let is_complete = finding.directions == 0 && directions.len() == gradient.len();
     Ok(Comparison { finding, right: right.filter(|_| is_complete), sample })
@@ -169,7 +177,8 @@ fn draw(open: &[usize], operand: &ArrayD<f64>, max_entries: usize, max: usize, r
     let mut sample: Vec<usize> = (random..max).map(|_| open[rng.index(open.len())]).collect();
     sample.sort_unstable();
     sample.dedup();
-    let mut weights = || open.iter().map(|&n| (n, rng.sign() * step_scale(operand, n).min(1.0))).collect();
+    let least = LEAST_WEIGHT * max_abs(operand).min(1.0);
+    let mut weights = || open.iter().map(|&n| (n, rng.sign() * step_scale(operand, n).clamp(least, 1.0))).collect();
     let random: Vec<Direction> = (0..random).map(|_| Direction { entries: weights(), size: 1.0 }).collect();
     sample.into_iter().map(entry).chain(random).collect()
 }
@@ -182,6 +191,8 @@ struct Decision {
     sample: [ArrayD<f64>; 2],
     /// The random direction along which the gradient is wrong by most.
     wrong_direction: Option<usize>,
+    /// The least error of a single entry that shows in a random direction.
+    noticed: f64,
 }
 
 impl Numerical<'_> {
@@ -201,6 +212,7 @@ impl Numerical<'_> {
         let cancellation = roundings * unit * self.point.dout.as_ref().map_or(0.0, max_abs) / operand.max(1.0);
         let (mut kinks, mut undecided, mut largest_bar) = (Vec::new(), 0, 0.0f64);
         let (mut worst_excess, mut wrong_direction, mut projected) = (1.0, None, Vec::new());
+        let mut noticed = f64::INFINITY;
         for (number, ((direction, slopes), estimate)) in directions.iter().zip(slopes).zip(&estimates).enumerate() {
             let terms = direction.entries.iter().map(|&(n, weight)| weight * flat_entry(self.gradient, n));
             let analytic: f64 = terms.sum();
@@ -212,6 +224,7 @@ impl Numerical<'_> {
                 let printing = self.format.printing_error(flat_entry(self.gradient, n));
                 weight * (rounding + printing + self.options.nondeterminism)
             }));
+            let roundings = if direction.entries.len() > 1 { roundings.min(DIRECTION_ROUNDINGS) } else { roundings };
             let own = match self.options.tolerance {
                 Some(tolerance) => tolerance.allowed(estimate.value),
                 None => (roundings * unit * largest + cancellation) * weights,
@@ -229,6 +242,10 @@ impl Numerical<'_> {
                 allowed,
                 step: estimate.step,
             };
+            if entry.index.is_none() {
+                let least = direction.entries.iter().map(|(_, weight)| weight.abs()).fold(f64::INFINITY, f64::min);
+                noticed = noticed.min(allowed / least);
+            }
             let is_subgradient = slopes.is_between(analytic, own);
             if slopes.has_kink() {
                 if is_subgradient {
@@ -268,7 +285,7 @@ impl Numerical<'_> {
         let values: Vec<f64> = estimates.iter().map(|estimate| estimate.value).collect();
         let right = ArrayD::from_shape_vec(self.gradient.raw_dim(), values.clone()).ok();
         let sample = [projected, values].map(|values| ArrayD::from_shape_fn(IxDyn(&[values.len()]), |n| values[n[0]]));
-        Decision { right: right.filter(|right| right.iter().all(|v| v.is_finite())), sample, wrong_direction }
+        Decision { right: right.filter(|right| right.iter().all(|v| v.is_finite())), sample, wrong_direction, noticed }
     }
 
     /// Returns the size of a derivative if the output changed by its own size over that of the operand.

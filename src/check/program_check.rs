@@ -389,7 +389,10 @@ impl ProgramChecker<'_> {
             } else {
                 let [projected, right] = &sample;
                 let diagnoses = self.diagnose(target, &calls[0], projected, right, Some(worst), None);
-                diagnoses.into_iter().filter(|diagnosis| LINEAR_MISTAKES.contains(&diagnosis.kind)).collect()
+                diagnoses
+                    .into_iter()
+                    .filter(|diagnosis| right.len() > 2 && LINEAR_MISTAKES.contains(&diagnosis.kind))
+                    .collect()
             };
         }
         if finding.verdict != Verdict::Pass {

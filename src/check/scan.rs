@@ -226,11 +226,18 @@ impl Scan<'_> {
         let active_noise = libm::sqrt(squares);
         let floor = active_noise + constant_noise;
         let levels = trace.levels();
-        // The smallest steps show the rounding errors of the outputs: in their even part if the error of the gradient still counts.
+        // The smallest steps show the rounding errors of the outputs: in their odd part or, if there are few steps, so that the error
+        // of the gradient counts, in what is left of the even part without curvature.
         let fine = &levels[levels.len() - (levels.len() / 4).max(3).min(levels.len())..];
-        let sign = if levels.len() < self.max_levels { -1.0 } else { 1.0 };
-        let wavering = fine.iter().map(|[_, ahead, behind]| (ahead + sign * behind).abs() / 2.0);
-        let wavering = wavering.filter(|noise| noise.is_finite()).fold(0.0, f64::max);
+        let even = |[_, ahead, behind]: &[f64; 3]| (ahead + behind) / 2.0;
+        let curvature = RATIO * RATIO;
+        let uneven = |pair: &[[f64; 3]]| (even(&pair[0]) - curvature * even(&pair[1])).abs() / (1.0 + curvature);
+        let wavering: Vec<f64> = if levels.len() < self.max_levels {
+            fine.iter().map(|[_, ahead, behind]| (ahead - behind).abs() / 2.0).collect()
+        } else {
+            fine.windows(2).map(uneven).collect()
+        };
+        let wavering = wavering.into_iter().filter(|noise| noise.is_finite()).fold(0.0, f64::max);
         let noise = wavering.max(floor);
         let is_lost = noise > MANY_ROUNDINGS * floor && noise > LARGE_NOISE * trace.largest_change;
         if is_lost {
