@@ -128,8 +128,17 @@ impl Finding {
     }
 
     /// Returns true if there were entries and none of them could be checked.
-    pub fn is_skipped(&self) -> bool {
+    fn is_skipped(&self) -> bool {
         self.verdict == Verdict::Pass && self.checked + self.directions == 0 && !self.shape.contains(&0)
+    }
+
+    /// Adds the finding to those of a report, or only its remarks if nothing could be checked.
+    pub(super) fn add_to(self, findings: &mut Vec<Finding>, notes: &mut Vec<String>) {
+        if self.is_skipped() {
+            notes.extend(self.notes.iter().map(|note| format!("{}: {note}", self.result)));
+        } else {
+            findings.push(self);
+        }
     }
 
     /// Adds an entry to the verdict, and remembers it if it is the worst.

@@ -60,11 +60,7 @@ fn check_own(
             continue;
         };
         let finding = checker.check_gradient(target, gradient)?;
-        if finding.is_skipped() {
-            notes.extend(finding.notes.iter().map(|note| format!("{}: {note}", finding.result)));
-        } else {
-            findings.push(finding);
-        }
+        finding.add_to(&mut findings, &mut notes);
     }
     let seed = checker.has_sampled.then_some(options.seed);
     let layer = case.layer_name().to_owned();

@@ -77,7 +77,7 @@ pub(super) fn check_program(
         })
         .collect();
     if case.reference.is_none() && requests.is_some() && points_per_request(&case.operands, float_type) == 1 {
-        unchecked.push("whether it keeps values between calls needs --persistent".to_owned());
+        unchecked.push("values kept between calls were not looked for, which takes --persistent".to_owned());
     }
     let first = &calls[0].evaluation;
     notes.extend(check_names(case, &calls[0], implementation.protocol_version())?);
@@ -105,11 +105,7 @@ pub(super) fn check_program(
             continue;
         };
         for finding in checker.check_gradient(target, gradient, forward_is_wrong)? {
-            if finding.is_skipped() {
-                notes.extend(finding.notes.iter().map(|note| format!("{}: {note}", finding.result)));
-            } else {
-                findings.push(finding);
-            }
+            finding.add_to(&mut findings, &mut notes);
         }
     }
     let seed = checker.has_sampled.then_some(options.seed);

@@ -98,14 +98,14 @@ fn format_ulps(ulps: f64) -> String {
     if (0.1..1e4).contains(&ulps) { format!("{ulps:.1}") } else { format_short(ulps) }
 }
 
-/// Says in how many entries an error of 1 % would pass, and in which type it would not.
+/// Says in how many entries an error of 1 % would pass, and in which type it would be noticed.
 fn describe_sensitivity(accuracy: &Accuracy, finding: &Finding) -> Option<String> {
     if finding.verdict != Verdict::Pass || accuracy.insensitive == 0 {
         return None;
     }
     let remedy = match accuracy.sufficient_type() {
-        Some(float_type) => format!("computed in {}, it would not", float_type.name()),
-        None => "they are small beside the terms that cancel in them".to_owned(),
+        Some(float_type) => format!("in {} it would be", float_type.name()),
+        None => "the terms that cancel in them are much larger".to_owned(),
     };
     let (entries, checked) = (accuracy.insensitive, finding.checked);
     Some(format!("an error of 1 % would not be noticed in {entries} of {checked} entries; {remedy}"))
