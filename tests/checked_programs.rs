@@ -38,7 +38,7 @@ def compute_scale(x, g, dout):
         return {"y": y}, None
     dx = [[d * b * b for d, b in zip(row, g)] for row in dout]
     if mistake == "one entry":
-        dx[7][3] *= 1.5
+        dx[17][11] *= 1.5
     if mistake == "wavering":
         dx[0][0] += 1e-9 * calls
     dg = [sum(2 * row[k] * d[k] * b for row, d in zip(x, dout)) for k, b in enumerate(g)]
@@ -88,7 +88,7 @@ fn large_values_and_odd_shapes_show_an_overflow_and_a_forgotten_rest() {
 fn a_wrong_entry_of_a_large_array_is_found_with_few_starts_and_small_requests() {
     let folder = folder();
     let Some(wrong) = check(folder.path(), "--layer custom --shape x=24x20 g=20", "one entry") else { return };
-    assert!(wrong.status == 1 && wrong.text().contains("worst at [7,3]: "), "{}", wrong.text());
+    assert!(wrong.status == 1 && wrong.text().contains("worst at [17,11]: "), "{}", wrong.text());
     assert!(wrong.text().contains("PASS dg (20)"), "{}", wrong.text());
     let requests = std::fs::read_to_string(folder.path().join("requests")).unwrap();
     let sizes: Vec<usize> = requests.lines().map(|size| size.parse().unwrap()).collect();
