@@ -285,7 +285,7 @@ fn one_by_one(layer: &str, text: &str, more: &[&str]) -> RunOutput {
 #[test]
 fn records_computed_as_a_batch_give_the_same_bytes_as_one_by_one() {
     for layer in LAYERS.iter().map(|spec| spec.name) {
-        let text = records(layer, 300);
+        let text = records(layer, 80);
         let output = if LAYERS.iter().any(|spec| spec.name == layer && spec.is_loss()) { "2" } else { "[1,-2,0.5]" };
         let with_dout = text.replace("\"id\"", &format!("\"dout\":{output},\"id\""));
         let dense = text.replace("\"t\":", "\"t\":[0.25,0.25,0.5],\"class\":");
@@ -308,7 +308,7 @@ fn records_computed_as_a_batch_give_the_same_bytes_as_one_by_one() {
 
 #[test]
 fn settings_that_combine_rows_do_not_combine_records() {
-    let text = records("softmax-xent", 300);
+    let text = records("softmax-xent", 80);
     let dense = text.replace("\"t\"", "\"class\"");
     for (layer, text, more) in [
         ("softmax", &text, &["--axis", "0"][..]),
@@ -329,7 +329,7 @@ fn settings_that_combine_rows_do_not_combine_records() {
 
 #[test]
 fn an_unusual_record_among_others_gives_the_same_results_as_alone() {
-    let plain = records("softmax-xent", 300);
+    let plain = records("softmax-xent", 80);
     for unusual in [
         "{\"id\":0,\"x\":[1,null,3],\"t\":0}",
         "{\"id\":0,\"x\":[1,2],\"t\":0}",
@@ -350,7 +350,7 @@ fn an_unusual_record_among_others_gives_the_same_results_as_alone() {
         "{broken",
         "",
     ] {
-        for at in [0, 130, 299] {
+        for at in [0, 35, 79] {
             let mut lines: Vec<&str> = plain.lines().collect();
             lines.insert(at, unusual);
             let text = lines.join("\n");

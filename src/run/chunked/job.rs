@@ -14,8 +14,9 @@ use crate::run::request::Request;
 use crate::run::results::headers;
 use ndarray::{ArrayD, Axis, arr0};
 
-/// Number of elements of a chunk; a chunk of each operand and result fits the L2 cache.
-const CHUNK_ELEMENTS: usize = 1 << 18;
+/// Number of elements of a chunk; a chunk of each operand and result fits the L2 cache. Chunks are small in debug builds, whose
+/// tests need several.
+const CHUNK_ELEMENTS: usize = if cfg!(debug_assertions) { 1 << 13 } else { 1 << 18 };
 
 /// Number of rows that chunks of a layer with parameters are a multiple of: the depth of one panel of the matrix product, so that
 /// sums over rows are added in the same order as without chunks.

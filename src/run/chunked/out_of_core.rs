@@ -21,8 +21,8 @@ use crate::run::session::Streams;
 use std::borrow::Cow;
 use std::io;
 
-/// Minimum size of a file that is read in chunks.
-const MIN_FILE_BYTES: u64 = 1 << 26;
+/// Minimum size of a file that is read in chunks; small in debug builds, whose tests read such files.
+const MIN_FILE_BYTES: u64 = if cfg!(debug_assertions) { 1 << 20 } else { 1 << 26 };
 
 /// Opens the batch of a command. Returns `None` if it must be read into memory: for any reason, since only that way reports
 /// every error.

@@ -30,8 +30,8 @@ pub(crate) use plan::RecordPlan;
 
 /// Size of a read if each record is answered before the next one is read, in bytes.
 const UNBUFFERED_BYTES: usize = 1 << 14;
-/// Number of records in a batch; their rows fit the L1 cache.
-const BATCH_RECORDS: usize = 128;
+/// Number of records in a batch; their rows fit the L1 cache. Batches are small in debug builds, whose tests need several.
+const BATCH_RECORDS: usize = if cfg!(debug_assertions) { 32 } else { 128 };
 
 /// Computes the records of a stream and writes their results.
 pub(crate) fn run(plan: &RecordPlan, options: &RecordOptions, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
