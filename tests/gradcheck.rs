@@ -172,7 +172,7 @@ fn no_right_program_fails_against_numerical_gradients_alone_whatever_is_drawn() 
     let mut failed = String::new();
     for (command, options) in RIGHT {
         for (precision, name) in PRECISIONS {
-            for seed in 2..7 {
+            for seed in 2..4 {
                 let (mut case, layer) = case(command, options, precision, seed);
                 case.reference = None;
                 case.targets.retain(|target| target.surrogate.is_none());
@@ -249,7 +249,7 @@ fn no_right_program_with_quantised_outputs_fails_against_numerical_gradients() {
     for command in ["sigmoid", "softmax", "softmax-xent", "tanh", "affine"] {
         // As printed by printf's %f, with two and four digits, and in fixed point.
         for steps in [1e6, 1e4, 1e2, 937.0, 256.0, 65536.0] {
-            for seed in 1..6 {
+            for seed in 1..3 {
                 let (mut case, layer) = case(command, "", Precision::F64, seed);
                 case.reference = None;
                 let program = PlantedProgram { layer: layer.as_ref(), precision: Precision::F64, plant: &|_, _| {} };
