@@ -42,6 +42,8 @@ def compute_scale(x, g, dout):
     if mistake == "wavering":
         dx[0][0] += 1e-9 * calls
     dg = [sum(2 * row[k] * d[k] * b for row, d in zip(x, dout)) for k, b in enumerate(g)]
+    if mistake == "dg not summed":
+        dg = [[2 * a * c * b for a, c, b in zip(row, d, g)] for row, d in zip(x, dout)]
     return {"y": y}, {"dx": dx} if mistake == "no dg" else {"dx": dx, "dg": dg}
 
 for line in sys.stdin:
@@ -51,7 +53,7 @@ for line in sys.stdin:
     for point in request["points"]:
         calls += 1
         inputs, dout = point["inputs"], point.get("dout")
-        if request["layer"] == "softmax":
+        if "g" not in inputs:
             outputs, gradients = compute_softmax(inputs["x"], dout)
         else:
             outputs, gradients = compute_scale(inputs["x"], inputs["g"], dout)
@@ -82,6 +84,27 @@ fn large_values_and_odd_shapes_show_an_overflow_and_a_forgotten_rest() {
     // Where inputs are given, only they and numbers of their size are asked.
     let given = check(folder.path(), "--layer softmax --x '1,2,3;4,5,6'", "no maximum").unwrap();
     assert_eq!(given.status, 0, "{}", given.text());
+}
+
+#[test]
+fn an_overflow_in_a_custom_layer_at_large_values_is_noted() {
+    let folder = folder();
+    let options = "--layer custom --shape x=4x3 --persistent";
+    let Some(overflow) = check(folder.path(), options, "no maximum") else { return };
+    let note =
+        "y has 6 infinite or NaN entries where rows of x are near 1000 and -1000; if the formula is finite there, an";
+    assert!(overflow.status == 0 && overflow.text().contains(note), "{}", overflow.text());
+    let right = check(folder.path(), options, "none").unwrap();
+    assert!(right.status == 0 && !right.text().contains("infinite"), "{}", right.text());
+}
+
+#[test]
+fn a_gradient_of_a_custom_layer_in_another_shape_is_named_too() {
+    let folder = folder();
+    let Some(wrong) = check(folder.path(), "--layer custom --shape x=5x2 g=2", "dg not summed") else { return };
+    let text =
+        "FAIL dg (5×2): expected shape (2), got (5×2)\n  it has one row for each of the 5 samples; sum over the batch";
+    assert!(wrong.status == 1 && wrong.text().contains(text), "{}", wrong.text());
 }
 
 #[test]

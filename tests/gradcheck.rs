@@ -202,6 +202,12 @@ fn every_layer_and_every_kind_of_mistake_is_tested() {
     for mistake in check::MISTAKES {
         assert!(wrong.iter().any(|planted| planted.kind == mistake.kind), "no planted mistake is {}", mistake.kind);
     }
+    for spec in LAYERS {
+        for convention in spec.conventions {
+            let is_it = |planted: &&mistakes::Mistake| planted.layer == spec.name && planted.kind == convention.kind;
+            assert!(wrong.iter().any(|planted| is_it(&planted)), "{}: no planted {}", spec.name, convention.kind);
+        }
+    }
 }
 
 /// Returns the two tables of `docs/gradcheck.md`.

@@ -36,6 +36,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     ],
     settings: &[],
     scalar_dout: ScalarDout::Fills,
+    conventions: &[],
     examples: &[],
     source: "a test",
     build: |_| Ok(Box::new(ScaleShift) as Box<dyn AnyLayer>),

@@ -1,7 +1,7 @@
 //! The calls of a program: the points that it is asked, and its replies.
 
 use super::arrays::{is_same, max_abs};
-use super::case::Case;
+use super::case::{Case, far_from_zero};
 use super::implementation::{Evaluation, Implementation, Point};
 use super::inputs::NamedShape;
 use super::reference::ReferenceResults;
@@ -37,7 +37,7 @@ pub(super) struct Points {
 
 /// Returns the points to ask. The first ones are: the case twice; another point of the same shapes; and the case again. A known layer
 /// is also asked a batch with a row more and a point with large values, and a custom one points that differ from the first and third
-/// by rounding. Where points are large, the state of a process is looked at with small ones, or not if none can be drawn.
+/// by rounding and a point with large values. Where points are large, the state of a process is looked at with small ones, or not if none can be drawn.
 pub(super) fn choose_points(
     case: &Case,
     stress_shapes: Option<&[NamedShape]>,
@@ -68,6 +68,10 @@ pub(super) fn choose_points(
         let further: Vec<Point> =
             [0, 2].into_iter().flat_map(|n| Case::perturbed_points(&points[n], float_type, rng)).collect();
         points.extend(further);
+        if let Some(point) = stress_shapes.and_then(|_| case.far_point(float_type)) {
+            stress = Some(points.len());
+            points.push(point);
+        }
     } else {
         points.extend(Case::perturbed_points(&points[0], float_type, rng).into_iter().take(1));
     }
@@ -102,6 +106,17 @@ pub(super) fn ask(
         }
     }
     Err(error)
+}
+
+/// Describes the results of a custom layer that are not finite at the point with large values, where its formula may allow that.
+pub(super) fn describe_overflow(case: &Case, evaluation: &Evaluation, float_type: FloatType) -> Option<String> {
+    let (input, _) = case.operands.iter().next()?;
+    let mut results = evaluation.outputs.iter().chain(evaluation.gradients.iter());
+    let (name, value) = results.find(|(_, value)| !value.iter().all(|v| v.is_finite()))?;
+    let (count, far) = (value.iter().filter(|v| !v.is_finite()).count(), far_from_zero(float_type));
+    Some(format!(
+        "{name} has {count} infinite or NaN entries where rows of {input} are near {far} and -{far}; if the formula is finite there, an intermediate result overflows, such as exp without the row's maximum subtracted"
+    ))
 }
 
 /// Returns true if two arrays have the same shape, and entries that are NaN or differ by a tolerance at most.

@@ -174,13 +174,16 @@ impl Case {
         let config = self.reference.as_ref()?.config.as_ref()?;
         let mut point = self.draw_point(shapes, float_type, rng)?;
         let slot = config.spec.slots.iter().find(|slot| slot.role == Role::Input && slot.name == Name::X)?;
-        let x = point.operands.get_mut(&slot.name).filter(|x| x.ndim() > 0)?;
-        let far = if float_type == FloatType::F64 { 1000.0 } else { 100.0 };
-        let changes: [fn(f64, f64) -> f64; 4] = [|v, _| v, |v, far| v + far, |v, far| v - far, |v, _| v * 16.0];
-        for (mut row, change) in x.rows_mut().into_iter().zip(changes.into_iter().cycle()) {
-            row.mapv_inplace(|v| float_type.round(change(v, far)));
-        }
+        move_rows(point.operands.get_mut(&slot.name).filter(|x| x.ndim() > 0)?, float_type);
         Some(point)
+    }
+
+    /// Returns the point of a custom layer with rows of its first input far from 0; `None` if it has no rows.
+    pub(super) fn far_point(&self, float_type: FloatType) -> Option<Point> {
+        let mut operands = self.operands.clone();
+        let name = operands.names().next()?.clone();
+        move_rows(operands.get_mut(&name).filter(|x| x.ndim() > 0)?, float_type);
+        Some(Point { operands, dout: Some(self.dout.clone()) })
     }
 
     /// Returns two points of small shapes, for a layer of the registry.
@@ -246,6 +249,20 @@ impl Case {
             Some(&[c]) => (1, c),
             _ => (1, 1),
         }
+    }
+}
+
+/// Returns the distance from 0 at which exp overflows, and that most layers compute exactly enough.
+pub(super) fn far_from_zero(float_type: FloatType) -> f64 {
+    if float_type == FloatType::F64 { 1000.0 } else { 100.0 }
+}
+
+/// Moves every second and third row of four far from 0 and spreads the fourth.
+fn move_rows(x: &mut ArrayD<f64>, float_type: FloatType) {
+    let far = far_from_zero(float_type);
+    let changes: [fn(f64, f64) -> f64; 4] = [|v, _| v, |v, far| v + far, |v, far| v - far, |v, _| v * 16.0];
+    for (mut row, change) in x.rows_mut().into_iter().zip(changes.into_iter().cycle()) {
+        row.mapv_inplace(|v| float_type.round(change(v, far)));
     }
 }
 

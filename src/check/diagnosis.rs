@@ -3,18 +3,19 @@
 use super::arrays::{is_same, max_abs};
 use super::case::{Case, LayerConfig};
 use super::implementation::Point;
-use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::layer;
-use crate::layer::{Given, Precision, Settings};
+use crate::layer::{GradientCase, Settings};
 use crate::numeric::FloatType;
-use ndarray::{ArrayD, IxDyn};
+use ndarray::ArrayD;
+
+/// Unit roundoffs of an entry that it may differ by.
+const ENTRY_ROUNDINGS: f64 = 64.0;
 
 /// A mistake that produces a wrong gradient.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diagnosis {
-    /// The kind of the mistake: the name of its row in [`super::MISTAKES`].
+    /// The kind of the mistake: the name of its row in [`super::MISTAKES`], or of one of the layer's conventions.
     pub kind: &'static str,
     /// The explanation.
     pub explanation: String,
@@ -81,7 +82,9 @@ impl WrongGradient<'_> {
 
     /// Returns true if two entries differ by more than rounding.
     pub(super) fn differs(&self, wrong: f64, right: f64) -> bool {
-        let is_near = (wrong - right).abs() <= self.allowed;
+        // The accepted error is that of the worst entry; larger entries may be off by more.
+        let rounding = ENTRY_ROUNDINGS * self.float_type.unit_roundoff() * right.abs();
+        let is_near = (wrong - right).abs() <= self.allowed + rounding;
         !(is_near || is_same(wrong, right))
     }
 
@@ -90,77 +93,20 @@ impl WrongGradient<'_> {
         self.case.reference.as_ref()?.config.as_ref()
     }
 
-    /// Returns a forward result of the reference.
-    pub(super) fn output(&self, name: &Name) -> Option<ArrayD<f64>> {
-        let layer = &self.case.reference.as_ref()?.layer;
-        layer::compute(layer.as_ref(), &self.point.operands, None, Precision::F64).results.get(name).cloned()
+    /// Returns this gradient of the reference, for the conventions of its layer; `None` for a chain.
+    pub(super) fn case_of_layer(&self) -> Option<GradientCase<'_>> {
+        self.case_with_dout(self.dout())
+    }
+
+    /// Returns this gradient of the reference for another dout.
+    pub(super) fn case_with_dout<'b>(&'b self, dout: &'b ArrayD<f64>) -> Option<GradientCase<'b>> {
+        let LayerConfig { spec, settings } = self.config()?;
+        let (operands, name, right) = (&self.point.operands, self.name, self.right);
+        Some(GradientCase { build: spec.build, settings, operands, dout, name, right })
     }
 
     /// Returns the reference's gradient for other settings or operands; `None` if the layer refuses them.
     pub(super) fn recompute(&self, change: impl FnOnce(&mut Settings, &mut Tensors<f64>)) -> Option<ArrayD<f64>> {
-        self.recompute_with_dout(change, self.dout())
-    }
-
-    /// Returns the reference's gradient for another dout.
-    pub(super) fn recompute_with_dout(
-        &self,
-        change: impl FnOnce(&mut Settings, &mut Tensors<f64>),
-        dout: &ArrayD<f64>,
-    ) -> Option<ArrayD<f64>> {
-        let config = self.config()?;
-        let (mut settings, mut operands) = (config.settings.clone(), self.point.operands.clone());
-        change(&mut settings, &mut operands);
-        let recompute = || -> Result<Option<ArrayD<f64>>, Error> {
-            let layer = (config.spec.build)(&settings)?;
-            layer.admit(&Given { at: &operands, rounding: &|_| f64::EPSILON, x_was_y: false })?;
-            if layer.output_shape(&operands) != dout.shape() {
-                return Ok(None);
-            }
-            let outcome = layer::compute(layer.as_ref(), &operands, Some(dout), Precision::F64);
-            Ok(outcome.gradients.get(self.name).cloned())
-        };
-        recompute().ok().flatten()
-    }
-
-    /// Returns the right gradient with other probabilities in the place of y in its formula y·s − E.
-    pub(super) fn replace_probabilities(&self, other: &ArrayD<f64>) -> Option<ArrayD<f64>> {
-        let (y, factor) = self.probabilities_and_factor()?;
-        if other.shape() != y.shape() {
-            return None;
-        }
-        let replaced = |at: IxDyn| self.right[&at] + (other[&at] - y[&at]) * factor[&at];
-        Some(ArrayD::from_shape_fn(y.raw_dim(), replaced))
-    }
-
-    /// Returns the probabilities y of a loss and their factor s in each entry of its gradient dx = y·s − E: the change of the
-    /// gradient divided by that of y.
-    pub(super) fn probabilities_and_factor(&self) -> Option<(ArrayD<f64>, ArrayD<f64>)> {
-        self.config()?.spec.formula(&Name::LOSS)?;
-        if *self.name != Name::DX {
-            return None;
-        }
-        // y is halved, or replaced by the y of equal logits.
-        let (operand, y, other, value) = match self.point.operands.get(&Name::Y).cloned() {
-            Some(y) => (Name::Y, y.clone(), y.map(|y| y / 2.0), y.map(|y| y / 2.0)),
-            None => {
-                let y = self.output(&Name::Y)?;
-                #[allow(clippy::cast_precision_loss)] // fewer classes than 2⁵³ fit in memory
-                let equal = 1.0 / y.shape().last().copied().unwrap_or(1).max(1) as f64;
-                (Name::X, y.clone(), y.map(|_| equal), y.map(|_| 0.0))
-            }
-        };
-        let changed = self.recompute(|_, operands| operands.insert(operand, value))?;
-        if changed.shape() != y.shape() {
-            return None;
-        }
-        let quotient = |at: IxDyn| (self.right[&at] - changed[&at]) / (y[&at] - other[&at]);
-        let mut factor = ArrayD::from_shape_fn(y.raw_dim(), quotient);
-        // The factor is the same along a row: entries where y did not change take the row's largest.
-        for mut row in factor.rows_mut() {
-            let finite = row.iter().copied().filter(|s| s.is_finite());
-            let largest = finite.fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
-            row.mapv_inplace(|s| if s.is_finite() { s } else { largest });
-        }
-        Some((y, factor))
+        self.case_of_layer()?.recompute(change)
     }
 }

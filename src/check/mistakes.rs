@@ -1,6 +1,7 @@
-//! The registry of known mistakes, the most specific first.
+//! The registry of known mistakes of any layer, the most specific first. Those of one layer are in its registry row.
 
 use super::diagnosis::{Diagnosis, Mistake, WrongGradient};
+use crate::layer::Convention;
 
 mod formula;
 mod values;
@@ -18,11 +19,7 @@ pub const MISTAKES: &[Mistake] = &[
     Mistake { kind: "wrong sign", explain: values::wrong_sign },
     Mistake { kind: "dout ignored", explain: formula::dout_ignored },
     Mistake { kind: "eps", explain: formula::wrong_eps },
-    Mistake { kind: "softmax over the wrong axis", explain: formula::wrong_axis },
     Mistake { kind: "another setting", explain: formula::wrong_setting },
-    Mistake { kind: "softmax applied twice", explain: formula::applied_twice },
-    Mistake { kind: "softmax left out", explain: formula::softmax_missing },
-    Mistake { kind: "unnormalised targets", explain: formula::unnormalised_targets },
     Mistake { kind: "diagonal of the Jacobian", explain: formula::diagonal_only },
     Mistake { kind: "W in place of Wᵀ", explain: formula::operand_not_transposed },
     Mistake { kind: "transposed", explain: values::transposed },
@@ -41,9 +38,21 @@ pub const MISTAKES: &[Mistake] = &[
 /// The kinds of mistakes that are seen along any directions, as they are in the entries.
 pub(super) const LINEAR_MISTAKES: [&str; 3] = ["all zero", "wrong sign", "constant factor"];
 
-/// Returns every known mistake that explains a wrong gradient, the most specific first.
+/// Returns every known mistake that explains a wrong gradient, the most specific first: those of the layer, then those of any.
 pub(super) fn diagnose(gradient: &WrongGradient<'_>) -> Vec<Diagnosis> {
+    let of_layer = gradient.case_of_layer().map(|case| {
+        let is_followed = |convention: &&Convention| {
+            (convention.gradient)(&case).is_some_and(|candidate| gradient.matches(&candidate))
+        };
+        let conventions = gradient.config().map(|config| config.spec.conventions).unwrap_or_default();
+        let followed = conventions.iter().filter(is_followed);
+        let diagnosis = |convention: &Convention| Diagnosis {
+            kind: convention.kind,
+            explanation: convention.explanation.to_owned(),
+        };
+        followed.map(diagnosis).collect::<Vec<_>>()
+    });
     let diagnosis =
         |mistake: &Mistake| Some(Diagnosis { kind: mistake.kind, explanation: (mistake.explain)(gradient)? });
-    MISTAKES.iter().filter_map(diagnosis).collect()
+    of_layer.into_iter().flatten().chain(MISTAKES.iter().filter_map(diagnosis)).collect()
 }

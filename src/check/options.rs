@@ -27,7 +27,7 @@ pub struct CheckOptions<'a> {
     pub nondeterminism: f64,
     /// The tolerance in place of the bound of rounding errors.
     pub tolerance: Option<Tolerance>,
-    /// Shapes of a further point with large values, for a layer of the registry whose operands were all drawn.
+    /// Shapes of a further point with large values, where all operands were drawn; a custom layer keeps its own shapes.
     pub stress_shapes: Option<&'a [NamedShape]>,
     /// Number of entries per gradient up to which each is checked; of more, a sample and random directions are.
     pub max_entries: usize,

@@ -5,18 +5,20 @@
 //! gradients are compared with those derivatives. The point is asked again after others, so that a program that keeps values of an
 //! earlier call is noticed.
 
+mod custom;
+
 use super::arrays::max_abs;
-use super::calls::{Call, Points, ask, choose_points, is_within, require_determinism};
+use super::calls::{Call, Points, ask, choose_points, describe_overflow, require_determinism};
 use super::case::{Case, GradientTarget};
 use super::derivative::Derivative;
 use super::diagnosis::{Diagnosis, WrongGradient};
 use super::finding::{Baseline, CheckReport, EntryCheck, Finding, Verdict};
 use super::function::LayerFunction;
 use super::implementation::{Evaluation, Implementation, Point};
-use super::kept::{ACCUMULATED, STALE, kept_between_calls};
+use super::kept::{STALE, kept_between_calls};
 use super::kinks::accept_subgradients;
-use super::mistakes::{LINEAR_MISTAKES, LOWER_PRECISION, diagnose};
-use super::number_format::{NumberFormat, are_single};
+use super::mistakes::diagnose;
+use super::number_format::NumberFormat;
 use super::numerical::{Comparison, Numerical, compare_with_own_forward};
 use super::options::CheckOptions;
 use super::reference::{ReferenceResults, compare_with_reference, recognise_format, wrong_shape};
@@ -25,7 +27,7 @@ use super::requests::points_per_request;
 use crate::core::error::{Code, Error, format_shape};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
-use crate::numeric::{DoubleDouble, FloatType, Scalar};
+use crate::numeric::{DoubleDouble, Scalar};
 use ndarray::ArrayD;
 
 /// Unit roundoffs that the explanation of a wrong gradient may be off, relative to the largest entry, and the most in any type.
@@ -63,8 +65,10 @@ pub(super) fn check_program(
         let layer = case.reference.as_ref()?.layer.as_ref();
         Some(ReferenceResults::new(layer, point, format, options))
     };
-    let perturbed =
+    let mut perturbed =
         if case.reference.is_none() { evaluations.split_off(repeated.min(evaluations.len())) } else { Vec::new() };
+    let far = stress.filter(|_| case.reference.is_none()).and_then(|_| perturbed.pop());
+    notes.extend(far.and_then(|evaluation| describe_overflow(case, &evaluation, float_type)));
     let calls: Vec<Call> = points
         .into_iter()
         .zip(evaluations)
@@ -179,8 +183,14 @@ impl ProgramChecker<'_> {
         let is_empty = gradient.is_empty() && expected.contains(&0);
         if gradient.shape() != expected && !is_empty {
             let mut finding = wrong_shape(&target.name, true, gradient, &expected);
-            finding.diagnoses =
-                right.map(|right| self.diagnose(target, &calls[0], gradient, right, None, None)).unwrap_or_default();
+            finding.diagnoses = if let Some(right) = right {
+                self.diagnose(target, &calls[0], gradient, right, None, None)
+            } else {
+                let zero = ArrayD::zeros(expected);
+                let Comparison { finding, right, .. } = self.compare_with_own_forward(target, &calls[0], &zero)?;
+                let worst = finding.worst.as_ref();
+                right.map(|right| self.diagnose(target, &calls[0], gradient, &right, worst, None)).unwrap_or_default()
+            };
             return Ok(vec![finding]);
         }
         let Some(right) = right else { return self.check_custom_gradient(target, gradient) };
@@ -338,81 +348,5 @@ impl ProgramChecker<'_> {
             }
         }
         rounding
-    }
-
-    /// Returns the numerical gradient at the first point for a dout of ones.
-    fn gradient_for_ones(
-        &mut self,
-        target: &GradientTarget,
-        gradient: &ArrayD<f64>,
-    ) -> Result<Option<ArrayD<f64>>, Error> {
-        let first = &self.calls[0];
-        let point = Point { dout: first.point.dout.as_ref().map(|dout| dout.mapv(|_| 1.0)), ..first.point.clone() };
-        let call = Call { point, evaluation: first.evaluation.clone(), reference: None, is_stress: false };
-        Ok(self.compare_with_own_forward(target, &call, gradient)?.right)
-    }
-
-    /// Compares a gradient of a layer that only the program knows.
-    fn check_custom_gradient(
-        &mut self,
-        target: &GradientTarget,
-        gradient: &ArrayD<f64>,
-    ) -> Result<Vec<Finding>, Error> {
-        let calls = self.calls;
-        // The same point asked again gives the same gradient.
-        for n in [1, 3] {
-            let Some(call) = calls.get(n) else { continue };
-            let again = call.evaluation.gradients.get(&target.name);
-            let is_steady = |again: &&ArrayD<f64>| is_within(again, gradient, self.options.nondeterminism);
-            if let Some(again) = again.filter(|again| !is_steady(again)) {
-                let finding = Finding::new(&target.name, true, Baseline::NumericalGradient, gradient.shape());
-                let note = format!("call {} at the same point gives another gradient than the first", n + 1);
-                let mut diagnoses = self.diagnose_later(target, n, again, gradient, &finding);
-                diagnoses.retain(|diagnosis| [ACCUMULATED, STALE].contains(&diagnosis.kind));
-                if diagnoses.is_empty() {
-                    let explanation = "does it use values that were saved in an earlier call?".to_owned();
-                    diagnoses.push(Diagnosis { kind: STALE, explanation });
-                }
-                let (verdict, wrong, notes) = (Verdict::Fail, gradient.len(), vec![note]);
-                return Ok(vec![Finding { verdict, wrong, notes, diagnoses, ..finding }]);
-            }
-        }
-        let Comparison { mut finding, right, sample } = self.compare_with_own_forward(target, &calls[0], gradient)?;
-        if let (Verdict::Fail, Some(worst)) = (finding.verdict, &finding.worst) {
-            finding.diagnoses = if let Some(right) = &right {
-                let for_ones = self.gradient_for_ones(target, gradient)?;
-                self.diagnose(target, &calls[0], gradient, right, Some(worst), for_ones.as_ref())
-            } else {
-                let [projected, right] = &sample;
-                let diagnoses = self.diagnose(target, &calls[0], projected, right, Some(worst), None);
-                diagnoses
-                    .into_iter()
-                    .filter(|diagnosis| right.len() > 2 && LINEAR_MISTAKES.contains(&diagnosis.kind))
-                    .collect()
-            };
-        }
-        if finding.verdict != Verdict::Pass {
-            return Ok(vec![finding]);
-        }
-        if let Some(other) = calls.get(2)
-            && let Some(gradient) = other.evaluation.gradients.get(&target.name)
-        {
-            let Comparison { finding: mut later, right, .. } =
-                self.compare_with_own_forward(target, other, gradient)?;
-            if later.verdict == Verdict::Fail {
-                let right = right.as_ref();
-                later.diagnoses =
-                    right.map(|right| self.diagnose_later(target, 2, gradient, right, &later)).unwrap_or_default();
-                return Ok(vec![later]);
-            }
-            // The point has numbers that only doubles hold.
-            let values: Vec<f64> = gradient.iter().copied().collect();
-            if self.options.float_type == Some(FloatType::F64) && are_single(&values) {
-                let explanation = "all of its entries are numbers of f32; is a part of it computed in f32?".to_owned();
-                finding.diagnoses = vec![Diagnosis { kind: LOWER_PRECISION, explanation }];
-                (finding.verdict, finding.wrong) = (Verdict::Fail, finding.checked);
-            }
-        }
-        Ok(vec![finding])
     }
 }

@@ -53,6 +53,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     ],
     settings: &[W_LAYOUT],
     scalar_dout: ScalarDout::LocalFactors(LOCAL_FACTORS),
+    conventions: &[],
     examples: &[
         Example {
             command: "nnlayer affine --x 1,2 --w '1,2,3;4,5,6' --b 10,20,30 --dout 1,0,-1",

@@ -6,6 +6,7 @@
 mod affine;
 mod arrays;
 mod compute;
+mod convention;
 mod exact;
 mod gradients;
 mod interface;
@@ -24,6 +25,7 @@ mod targets;
 mod xent;
 
 pub use compute::{compute, compute_bounded, compute_in_chunks, compute_only};
+pub use convention::{Convention, GradientCase};
 pub use gradients::{Forward, Gradients, Run, Wanted};
 pub use interface::{Admit, AllTargets, AnyLayer, Given, Layer, MatrixOperation, admit, admit_new};
 pub use jacobian::{jacobian_name, jacobians};

@@ -21,6 +21,7 @@
 //! ```
 
 use super::arrays::map;
+use super::convention::Convention;
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AnyLayer, Layer};
 use super::spec::{Example, LayerSpec, ScalarDout, Slot};
@@ -39,6 +40,18 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     slots: &[Slot::input(Name::X, "(N×D), (D) or scalar", "dout where x > 0, else 0", "input, element-wise")],
     settings: &[],
     scalar_dout: ScalarDout::Fills,
+    conventions: &[
+        Convention {
+            kind: "mask of dout",
+            explanation: "dout passes where dout > 0, expected where x > 0",
+            gradient: |case| case.recompute(|_, operands| operands.insert(Name::X, case.dout.clone())),
+        },
+        Convention {
+            kind: "slope 1 everywhere",
+            explanation: "it is dout itself, also where x < 0",
+            gradient: |case| case.elementwise(|_, _| 1.0),
+        },
+    ],
     examples: &[
         Example {
             command: "nnlayer relu --x '-1,0,2;0.5,-0.5,3' --dout '1,2,3;4,5,6'",

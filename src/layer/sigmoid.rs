@@ -20,6 +20,7 @@
 //! ```
 
 use super::arrays::map;
+use super::convention::Convention;
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AnyLayer, Layer};
 use super::spec::{Example, LayerSpec, ScalarDout, Slot};
@@ -38,6 +39,18 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     slots: &[Slot::input(Name::X, "(N×D), (D) or scalar", "dout∘y∘(1 − y)", "input, element-wise")],
     settings: &[],
     scalar_dout: ScalarDout::Fills,
+    conventions: &[
+        Convention {
+            kind: "applied twice",
+            explanation: "it is the gradient at y instead of x; is sigmoid applied twice?",
+            gradient: |case| case.at_output(),
+        },
+        Convention {
+            kind: "x in place of y",
+            explanation: "it is dout∘x∘(1 − x), expected dout∘y∘(1 − y)",
+            gradient: |case| case.elementwise(|x, _| x * (1.0 - x)),
+        },
+    ],
     examples: &[
         Example {
             command: "nnlayer sigmoid --x -1,0,1",

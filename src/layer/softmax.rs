@@ -20,9 +20,10 @@
 //! ```
 
 use super::arrays::{rows, with_rank};
+use super::convention::{Convention, GradientCase};
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AnyLayer, Given, Layer};
-use super::settings::{Kind, Setting, Settings};
+use super::settings::{Kind, Setting, Settings, Value};
 use super::spec::{Example, LayerSpec, ScalarDout, Slot};
 use super::targets::{distribution_tolerance, warn_of_non_distribution};
 use crate::core::error::{Code, Error, Note, format_shape};
@@ -30,6 +31,11 @@ use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::ops::ArrayOps;
 use ndarray::{Array2, ArrayD, Axis};
+
+/// Returns the gradient of a softmax along an axis of a matrix.
+fn along_axis(case: &GradientCase<'_>, axis: i64) -> Option<ArrayD<f64>> {
+    case.recompute(|settings, _| settings.set(AXIS.name, Value::Integer(axis)))
+}
 
 /// Registry row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
@@ -41,6 +47,23 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     slots: &[Slot::input(Name::X, "(N×C) or (C)", "y∘(dout − Σ dout∘y)", "logits")],
     settings: &[AXIS, LOG],
     scalar_dout: ScalarDout::Fills,
+    conventions: &[
+        Convention {
+            kind: "applied twice",
+            explanation: "it is the gradient at y instead of x; is softmax applied twice?",
+            gradient: |case| case.at_output(),
+        },
+        Convention {
+            kind: "softmax over the wrong axis",
+            explanation: "it is the gradient of a softmax of each column, expected a softmax of each row",
+            gradient: |case| along_axis(case, 0),
+        },
+        Convention {
+            kind: "softmax over the wrong axis",
+            explanation: "it is the gradient of a softmax of each row, expected a softmax of each column",
+            gradient: |case| along_axis(case, 1),
+        },
+    ],
     examples: &[
         Example {
             command: "nnlayer softmax --x 1000,1001,1002 --dout 1,0,0",

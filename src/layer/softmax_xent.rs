@@ -20,6 +20,7 @@
 //! ```
 
 use super::arrays::{count, elements, rows, with_rank};
+use super::convention::{Convention, GradientCase};
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AllTargets, AnyLayer, Given, Layer, MatrixOperation};
 use super::precision::Precision;
@@ -57,6 +58,28 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     ],
     settings: &[REDUCTION, IGNORE_INDEX, LABEL_SMOOTHING, T_KIND, EMPTY],
     scalar_dout: ScalarDout::Fills,
+    conventions: &[
+        Convention {
+            kind: "applied twice",
+            explanation: "it is the gradient at y instead of x; is softmax applied twice?",
+            gradient: |case| case.at_output(),
+        },
+        Convention {
+            kind: "softmax over the wrong axis",
+            explanation: "it is the gradient of a softmax of each column, expected a softmax of each row",
+            gradient: |case| case.with_probabilities(&softmax_of_columns(case.operands.get(&Name::X)?)),
+        },
+        Convention {
+            kind: "softmax left out",
+            explanation: "it uses x instead of y = softmax(x); is the softmax missing?",
+            gradient: |case| case.with_probabilities(case.operands.get(&Name::X)?),
+        },
+        Convention {
+            kind: "unnormalised targets",
+            explanation: "it is y − t, but these targets do not sum to 1; the correct gradient is y·Σt − t",
+            gradient: with_targets_of_sum_one,
+        },
+    ],
     examples: &[
         Example {
             command: "nnlayer softmax-xent --x 0.3,2.9,4 --t 0,0,1",
@@ -79,6 +102,26 @@ dx = y·Σt − t  (3)
     source: "the article's Softmax-with-Loss layer; options as in PyTorch's cross_entropy",
     build: |settings| Ok(Box::new(SoftmaxXent::new(settings)?) as Box<dyn AnyLayer>),
 };
+
+fn softmax_of_columns(x: &ArrayD<f64>) -> ArrayD<f64> {
+    let mut y = x.clone();
+    for mut column in y.lanes_mut(Axis(0)) {
+        let max = column.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        column.mapv_inplace(|v| Scalar::exp(v - max));
+        let sum = f64::sum(column.iter().copied());
+        column.mapv_inplace(|v| v / sum);
+    }
+    y
+}
+
+/// Returns y·s − t·s, the gradient where each row of targets sums to 1.
+fn with_targets_of_sum_one(case: &GradientCase<'_>) -> Option<ArrayD<f64>> {
+    let (y, factor) = case.probabilities_and_factor()?;
+    let t = case.operands.get(&Name::T).filter(|t| t.shape() == y.shape())?;
+    let sums = t.sum_axis(Axis(t.ndim().checked_sub(1)?)).insert_axis(Axis(t.ndim() - 1));
+    let excess = &y * &factor * (1.0 - 1.0 / sums);
+    Some(case.right - &excess)
+}
 
 const IGNORE_INDEX: Setting =
     Setting { name: "ignore-index", kind: Kind::Integer, doc: "class index whose rows are ignored; none by default" };

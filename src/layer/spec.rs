@@ -1,5 +1,6 @@
 //! The registry row of a layer: its names, formulas, operands and settings.
 
+use super::convention::Convention;
 use super::interface::AnyLayer;
 use super::settings::{Setting, Settings};
 use crate::core::error::Error;
@@ -23,6 +24,8 @@ pub struct LayerSpec {
     pub settings: &'static [Setting],
     /// The meaning of a bare number as `--dout`.
     pub scalar_dout: ScalarDout,
+    /// Other conventions and usual mistakes, which a check names; its settings with other values need no mention.
+    pub conventions: &'static [Convention],
     /// Commands and their output, for help and tests.
     pub examples: &'static [Example],
     /// The source of the definition.

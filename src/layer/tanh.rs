@@ -20,6 +20,7 @@
 //! ```
 
 use super::arrays::map;
+use super::convention::Convention;
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AnyLayer, Layer};
 use super::spec::{Example, LayerSpec, ScalarDout, Slot};
@@ -38,6 +39,23 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     slots: &[Slot::input(Name::X, "(N×D), (D) or scalar", "dout∘(1 − y²)", "input, element-wise")],
     settings: &[],
     scalar_dout: ScalarDout::Fills,
+    conventions: &[
+        Convention {
+            kind: "applied twice",
+            explanation: "it is the gradient at y instead of x; is tanh applied twice?",
+            gradient: |case| case.at_output(),
+        },
+        Convention {
+            kind: "x in place of y",
+            explanation: "it is dout∘(1 − x²), expected dout∘(1 − y²)",
+            gradient: |case| case.elementwise(|x, _| 1.0 - x * x),
+        },
+        Convention {
+            kind: "y in place of y²",
+            explanation: "it is dout∘(1 − y), expected dout∘(1 − y²)",
+            gradient: |case| case.elementwise(|_, y| 1.0 - y),
+        },
+    ],
     examples: &[
         Example {
             command: "nnlayer tanh --x -1,0,1 --dout 1,2,3",

@@ -21,6 +21,7 @@
 //! ```
 
 use super::arrays::{count, elements, rows, with_rank};
+use super::convention::{Convention, GradientCase};
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AllTargets, AnyLayer, Given, Layer};
 use super::precision::Precision;
@@ -36,6 +37,12 @@ use crate::ops::loss::Scale;
 use crate::ops::{ArrayOps, fill_rows};
 use ndarray::{ArrayD, s};
 
+/// Returns y − t for the gradient by y.
+fn y_minus_t(case: &GradientCase<'_>) -> Option<ArrayD<f64>> {
+    let (y, t) = (case.operands.get(&Name::Y)?, case.operands.get(&Name::T)?);
+    (*case.name == Name::DY && y.shape() == t.shape()).then(|| y - t)
+}
+
 /// Registry row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
     name: "xent",
@@ -49,6 +56,11 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     ],
     settings: &[REDUCTION, EPS, T_KIND, EMPTY],
     scalar_dout: ScalarDout::Fills,
+    conventions: &[Convention {
+        kind: "gradient of the logits",
+        explanation: "it is y − t, the gradient by the logits of a softmax; the gradient by y is −t / (y + eps)",
+        gradient: y_minus_t,
+    }],
     examples: &[
         Example {
             command: "nnlayer xent --y 0.1,0.1,0.8 --t 0,0,1",

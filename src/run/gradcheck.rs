@@ -220,6 +220,7 @@ fn check_custom(arguments: &Arguments, reader: &mut OperandReader<'_>) -> Result
     let is_random = is_drawn || at.len() > given;
     let gradients: Vec<Name> = at.names().map(Name::gradient).collect();
     let case = Case::custom(at, dout, output.clone(), &gradients);
-    let checked = check::run(&mut program, &case, arguments.options(&case))?;
-    Ok((checked, is_random))
+    let stress_shapes = (given == 0).then_some(arguments.shapes.as_slice());
+    let options = CheckOptions { stress_shapes, ..arguments.options(&case) };
+    Ok((check::run(&mut program, &case, options)?, is_random))
 }

@@ -219,7 +219,7 @@ fn softmax_mistakes() -> Vec<Mistake> {
         softmax("axis=0", "only the diagonal, down the columns", "diagonal of the Jacobian", diagonal()),
         softmax("", "over the wrong axis", "softmax over the wrong axis", with(&[("axis", "0")])),
         softmax("axis=0", "along rows in place of columns", "softmax over the wrong axis", with(&[])),
-        softmax("x=5x3", "softmax applied twice", "softmax applied twice", at_output("softmax")),
+        softmax("x=5x3", "softmax applied twice", "applied twice", at_output("softmax")),
         softmax("", "dout ignored", "dout ignored", scale("dx", 0.0)),
         softmax("", "the gradient of log-softmax", "another setting", with(&[("log", "true")])),
         softmax("log=true", "the gradient of softmax itself", "another setting", with(&[])),
@@ -235,6 +235,7 @@ fn loss_mistakes() -> Vec<Mistake> {
     let of_columns = replace_y(|p, _| softmax(x(p), 0));
     let applied_twice = replace_y(|_, e| softmax(output(e), 1));
     let y_minus_t = replace("dx", |p, e| output(e) - p.operands.known(&Name::T));
+    let y_minus_t_of_y = replace("dy", |p, _| p.operands.known(&Name::Y) - p.operands.known(&Name::T));
     let unsmoothed = with_settings("dx", "softmax-xent", &[]);
     let unweighted = without_operand("softmax-xent", Name::WEIGHT);
     let without_dout = without_dout("softmax-xent", &[("reduction", "none")]);
@@ -246,7 +247,7 @@ fn loss_mistakes() -> Vec<Mistake> {
         softmax_xent("", "the sum over the class count", "constant factor", scale("dx", 1.0 / 3.0)),
         softmax_xent("t-kind=index", "t − y", "wrong sign", scale("dx", -1.0)),
         softmax_xent("", "softmax down the columns", "softmax over the wrong axis", of_columns),
-        softmax_xent("x=5x3", "softmax applied twice", "softmax applied twice", applied_twice),
+        softmax_xent("x=5x3", "softmax applied twice", "applied twice", applied_twice),
         softmax_xent("", "x − t", "softmax left out", replace_y(|p, _| x(p).clone())),
         softmax_xent(UNNORMALISED, "y − t, targets of any sum", "unnormalised targets", y_minus_t),
         softmax_xent("label-smoothing=0.1", "smoothing ignored", "another setting", unsmoothed),
@@ -254,6 +255,7 @@ fn loss_mistakes() -> Vec<Mistake> {
         softmax_xent("reduction=none", "dout ignored", "dout ignored", without_dout),
         xent("", "dy without eps", "eps", with_settings("dy", "xent", &[("eps", "0")])),
         xent("", "dy with eps 1e-7", "eps", with_settings("dy", "xent", &[("eps", "1e-7")])),
+        xent("", "dy = y − t", "gradient of the logits", y_minus_t_of_y),
         xent("", "dy = t/(y + eps)", "wrong sign", scale("dy", -1.0)),
         xent(mean, "dx not divided by the batch", "another setting", scale("dx", 4.0)),
         xent(mean, "dy divided by the class count", "constant factor", scale("dy", 4.0 / 3.0)),
@@ -264,13 +266,20 @@ fn loss_mistakes() -> Vec<Mistake> {
 fn elementwise_mistakes() -> Vec<Mistake> {
     let slope_alone = replace("dx", |p, _| x(p).mapv(|x| if x > 0.0 { 1.0 } else { 0.0 }));
     let at_x = replace("dx", |p, _| dout(p) * x(p) * (1.0 - x(p)));
+    let mask_of_dout = replace("dx", |p, _| dout(p).mapv(|v| if v > 0.0 { v } else { 0.0 }));
+    let tanh_at_x = replace("dx", |p, _| dout(p) * (1.0 - x(p) * x(p)));
+    let unsquared = replace("dx", |p, e| dout(p) * (1.0 - output(e)));
     let without_dout = replace("dx", |_, e| 1.0 - output(e) * output(e));
     vec![
-        mistake("relu", "", "dout passes everywhere", "", replace("dx", |p, _| dout(p).clone())),
+        mistake("relu", "", "dout passes everywhere", "slope 1 everywhere", replace("dx", |p, _| dout(p).clone())),
         mistake("relu", "", "dout ignored", "dout ignored", slope_alone),
-        mistake("sigmoid", "", "dout·x·(1 − x)", "", at_x),
-        mistake("sigmoid", "x=6", "applied twice", "softmax applied twice", at_output("sigmoid")),
+        mistake("relu", "", "dout passes where it is positive", "mask of dout", mask_of_dout),
+        mistake("sigmoid", "", "dout·x·(1 − x)", "x in place of y", at_x),
+        mistake("sigmoid", "x=6", "applied twice", "applied twice", at_output("sigmoid")),
         mistake("tanh", "", "1 − y², dout forgotten", "dout ignored", without_dout),
+        mistake("tanh", "", "dout·(1 − x²)", "x in place of y", tanh_at_x),
+        mistake("tanh", "", "dout·(1 − y)", "y in place of y²", unsquared),
+        mistake("tanh", "x=6", "applied twice", "applied twice", at_output("tanh")),
         mistake("tanh", "", "all zero", "all zero", scale("dx", 0.0)),
         mistake("softmax", "", "NaN in a row of dx", "not finite", fill("dx", 0, 1, f64::NAN)),
     ]

@@ -3,12 +3,12 @@
 use super::super::diagnosis::WrongGradient;
 use crate::core::name::Name;
 use crate::layer::{Kind, Value};
-use crate::numeric::Scalar;
-use ndarray::{ArrayD, Axis, Dimension};
+
+use ndarray::ArrayD;
 
 pub(super) fn dout_ignored(gradient: &WrongGradient<'_>) -> Option<String> {
     let ones = gradient.dout().mapv(|_| 1.0);
-    let ignored = gradient.for_ones.cloned().or_else(|| gradient.recompute_with_dout(|_, _| {}, &ones))?;
+    let ignored = gradient.for_ones.cloned().or_else(|| gradient.case_with_dout(&ones)?.recompute(|_, _| {}))?;
     gradient.matches(&ignored).then(|| format!("it is the gradient for {} = 1 everywhere; is {0} ignored?", Name::DOUT))
 }
 
@@ -32,34 +32,6 @@ pub(super) fn wrong_eps(gradient: &WrongGradient<'_>) -> Option<String> {
     let rounded = usual.into_iter().find(|usual| (usual - eps).abs() <= 1e-3 * usual).unwrap_or(eps);
     let is_explained = eps > 0.0 && eps.is_finite() && gradient.matches(&with_eps(rounded)?);
     is_explained.then(|| format!("it is the gradient for eps = {rounded:e}, which is not the given eps"))
-}
-
-pub(super) fn wrong_axis(gradient: &WrongGradient<'_>) -> Option<String> {
-    let explanation = |axis: i64| {
-        let (got, expected) = if axis == 0 { ("column", "row") } else { ("row", "column") };
-        Some(format!("it is the gradient of a softmax of each {got}, expected a softmax of each {expected}"))
-    };
-    if gradient.config()?.spec.settings.iter().any(|setting| setting.name == "axis") {
-        let is_along = |axis: &i64| {
-            let other = gradient.recompute(|settings, _| settings.set("axis", Value::Integer(*axis)));
-            other.is_some_and(|other| gradient.matches(&other))
-        };
-        return [0, 1].into_iter().find(is_along).and_then(explanation);
-    }
-    let x = gradient.point.operands.get(&Name::X).filter(|x| x.ndim() == 2)?;
-    let other = gradient.replace_probabilities(&softmax_of_columns(x))?;
-    if gradient.matches(&other) { explanation(0) } else { None }
-}
-
-fn softmax_of_columns(x: &ArrayD<f64>) -> ArrayD<f64> {
-    let mut y = x.clone();
-    for mut column in y.lanes_mut(Axis(0)) {
-        let max = column.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        column.mapv_inplace(|v| Scalar::exp(v - max));
-        let sum = f64::sum(column.iter().copied());
-        column.mapv_inplace(|v| v / sum);
-    }
-    y
 }
 
 /// Recognises a setting with another value, and an optional operand that was ignored.
@@ -99,32 +71,6 @@ pub(super) fn wrong_setting(gradient: &WrongGradient<'_>) -> Option<String> {
     None
 }
 
-pub(super) fn applied_twice(gradient: &WrongGradient<'_>) -> Option<String> {
-    let y = gradient.output(&Name::Y)?;
-    let at_y = gradient.recompute(|_, operands| operands.insert(Name::X, y))?;
-    let layer = gradient.config()?.spec.name.trim_end_matches("-xent");
-    gradient.matches(&at_y).then(|| format!("it is the gradient at y instead of x; is {layer} applied twice?"))
-}
-
-pub(super) fn softmax_missing(gradient: &WrongGradient<'_>) -> Option<String> {
-    let x = gradient.point.operands.get(&Name::X)?;
-    let other = gradient.replace_probabilities(x)?;
-    gradient.matches(&other).then(|| "it uses x instead of y = softmax(x); is the softmax missing?".to_owned())
-}
-
-pub(super) fn unnormalised_targets(gradient: &WrongGradient<'_>) -> Option<String> {
-    let (y, factor) = gradient.probabilities_and_factor()?;
-    let t = gradient.point.operands.get(&Name::T).filter(|t| t.shape() == y.shape())?;
-    let last = Axis(t.ndim().checked_sub(1)?);
-    let sums = t.sum_axis(last);
-    let other = ArrayD::from_shape_fn(y.raw_dim(), |at| {
-        let sum = sums[&at.slice()[..last.index()]];
-        gradient.right[&at] - y[&at] * factor[&at] + y[&at] * (factor[&at] / sum)
-    });
-    let explanation = "it is y − t, but these targets do not sum to 1; the correct gradient is y·Σt − t";
-    gradient.matches(&other).then(|| explanation.to_owned())
-}
-
 pub(super) fn diagonal_only(gradient: &WrongGradient<'_>) -> Option<String> {
     const MAX_ENTRIES: usize = 400;
     let dout = gradient.dout();
@@ -135,7 +81,7 @@ pub(super) fn diagonal_only(gradient: &WrongGradient<'_>) -> Option<String> {
     for (n, entry) in diagonal.iter_mut().enumerate() {
         let mut one_hot = dout.mapv(|_| 0.0);
         *one_hot.iter_mut().nth(n)? = 1.0;
-        *entry = gradient.recompute_with_dout(|_, _| {}, &one_hot)?.iter().nth(n)? * dout.iter().nth(n)?;
+        *entry = gradient.case_with_dout(&one_hot)?.recompute(|_, _| {})?.iter().nth(n)? * dout.iter().nth(n)?;
     }
     let explanation = "it uses only the diagonal of the Jacobian, such as dout∘y∘(1 − y) for softmax";
     gradient.matches(&diagonal).then(|| explanation.to_owned())

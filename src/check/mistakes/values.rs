@@ -64,7 +64,8 @@ pub(super) fn wrong_sign(gradient: &WrongGradient<'_>) -> Option<String> {
 }
 
 pub(super) fn transposed(gradient: &WrongGradient<'_>) -> Option<String> {
-    let is_transposed = gradient.right.ndim() == 2 && gradient.matches(&transpose(gradient.right));
+    let is_same_shape = gradient.wrong.shape() == gradient.right.shape();
+    let is_transposed = is_same_shape && gradient.right.ndim() == 2 && gradient.matches(&transpose(gradient.right));
     is_transposed.then(|| "it is the correct gradient transposed".to_owned())
 }
 
@@ -81,7 +82,7 @@ pub(super) fn constant_factor(gradient: &WrongGradient<'_>) -> Option<String> {
     let (_, right) = pairs().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
     let wrong = pairs().find(|(_, b)| *b == right)?.0;
     let factor = wrong / right;
-    let is_factor = factor.is_finite() && factor != 0.0 && factor != -1.0;
+    let is_factor = factor.is_finite() && factor != 0.0 && wrong_sign(gradient).is_none();
     if !is_factor || !gradient.matches(&gradient.right.mapv(|v| v * factor)) {
         return None;
     }
@@ -101,6 +102,9 @@ pub(super) fn constant_factor(gradient: &WrongGradient<'_>) -> Option<String> {
         (1.0 / (n * c), "1 / the number of entries (is it a mean over all entries?)".to_owned()),
         (2.0, "a doubling (is it added twice, or is the ½ of a square missing?)".to_owned()),
         (0.5, "a halving".to_owned()),
+        (std::f64::consts::LOG2_E, "1 / ln 2 (is it a logarithm to base 2?)".to_owned()),
+        (std::f64::consts::LN_2, "ln 2 (is it a power of 2?)".to_owned()),
+        (std::f64::consts::LOG10_E, "1 / ln 10 (is it a logarithm to base 10?)".to_owned()),
     ];
     let near = (gradient.tolerance * 10.0).clamp(1e-7, 0.05);
     known.retain(|(value, _)| *value != 1.0 && (factor - value).abs() <= near * value.abs());
