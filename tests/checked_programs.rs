@@ -108,6 +108,23 @@ fn a_gradient_of_a_custom_layer_in_another_shape_is_named_too() {
 }
 
 #[test]
+fn an_operand_that_should_be_transposed_is_named_for_a_custom_layer() {
+    if !has_program("python3") {
+        return;
+    }
+    let program = concat!("python3 ", env!("CARGO_MANIFEST_DIR"), "/tests/corpus/program.py affine-square");
+    for (mistake, explanation) in [("dx", "it uses W instead of Wᵀ; transpose w"), ("dw", "it uses X instead of Xᵀ")]
+    {
+        let options = "--layer custom --shape x=3x3 w=3x3 b=3 --persistent";
+        let ran = shell_in(
+            folder().path(),
+            &format!("nnlayer gradcheck {options} -- {program} {mistake}-without-transpose f64"),
+        );
+        assert!(ran.status == 1 && ran.text().contains(explanation), "{}", ran.text());
+    }
+}
+
+#[test]
 fn a_wrong_entry_of_a_large_array_is_found_with_few_starts_and_small_requests() {
     let folder = folder();
     let Some(wrong) = check(folder.path(), "--layer custom --shape x=24x20 g=20", "one entry") else { return };

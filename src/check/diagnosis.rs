@@ -29,6 +29,15 @@ pub struct Mistake {
     pub explain: fn(&WrongGradient<'_>) -> Option<String>,
 }
 
+/// Numerical gradients of a layer that only the program knows, in cases that a mistake may have taken for the given one.
+#[derive(Default)]
+pub struct OtherGradients {
+    /// For a dout of ones.
+    pub for_ones: Option<ArrayD<f64>>,
+    /// With a square operand transposed, by its name.
+    pub transposed: Vec<(Name, ArrayD<f64>)>,
+}
+
 /// A wrong gradient and the case in which it was found.
 pub struct WrongGradient<'a> {
     /// Name of the gradient.
@@ -43,8 +52,8 @@ pub struct WrongGradient<'a> {
     pub point: &'a Point,
     /// The error that an explanation may have, relative to the largest entry.
     pub tolerance: f64,
-    /// The numerical gradient for a dout of ones, of a layer that only the program knows.
-    pub for_ones: Option<&'a ArrayD<f64>>,
+    /// Numerical gradients in other cases, of a layer that only the program knows.
+    pub others: &'a OtherGradients,
     /// The largest accepted error of an entry.
     pub allowed: f64,
     /// The type that the implementation computes in.

@@ -3,7 +3,7 @@
 use super::arrays::{flat_entry, max_abs};
 use super::case::{Case, GradientTarget};
 use super::derivative::{Derivative, Direction};
-use super::diagnosis::WrongGradient;
+use super::diagnosis::{OtherGradients, WrongGradient};
 use super::directions::{Loss, Sampled};
 use super::entries::{GradientEntries, relative_tolerance};
 use super::extrapolation::Estimate;
@@ -107,7 +107,7 @@ impl Checker<'_> {
                 case: self.case,
                 point: &self.point,
                 tolerance,
-                for_ones: None,
+                others: &OtherGradients::default(),
                 allowed: 0.01 * tolerance * max_abs(right),
                 float_type: self.float_type(),
             });

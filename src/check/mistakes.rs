@@ -6,6 +6,8 @@ use crate::layer::Convention;
 mod formula;
 mod values;
 
+pub(super) use formula::transpose_square;
+
 /// Kind of the mistake that a part is computed in another type than the rest.
 pub(super) const LOWER_PRECISION: &str = "lower precision inside";
 

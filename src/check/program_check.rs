@@ -11,7 +11,7 @@ use super::arrays::max_abs;
 use super::calls::{Call, Points, ask, choose_points, describe_overflow, require_determinism};
 use super::case::{Case, GradientTarget};
 use super::derivative::Derivative;
-use super::diagnosis::{Diagnosis, WrongGradient};
+use super::diagnosis::{Diagnosis, OtherGradients, WrongGradient};
 use super::finding::{Baseline, CheckReport, EntryCheck, Finding, Verdict};
 use super::function::LayerFunction;
 use super::implementation::{Evaluation, Implementation, Point};
@@ -184,12 +184,14 @@ impl ProgramChecker<'_> {
         if gradient.shape() != expected && !is_empty {
             let mut finding = wrong_shape(&target.name, true, gradient, &expected);
             finding.diagnoses = if let Some(right) = right {
-                self.diagnose(target, &calls[0], gradient, right, None, None)
+                self.diagnose(target, &calls[0], gradient, right, None, &OtherGradients::default())
             } else {
                 let zero = ArrayD::zeros(expected);
                 let Comparison { finding, right, .. } = self.compare_with_own_forward(target, &calls[0], &zero)?;
                 let worst = finding.worst.as_ref();
-                right.map(|right| self.diagnose(target, &calls[0], gradient, &right, worst, None)).unwrap_or_default()
+                right
+                    .map(|right| self.diagnose(target, &calls[0], gradient, &right, worst, &OtherGradients::default()))
+                    .unwrap_or_default()
             };
             return Ok(vec![finding]);
         }
@@ -203,7 +205,8 @@ impl ProgramChecker<'_> {
                 return Ok(vec![finding]);
             }
         } else {
-            finding.diagnoses = self.diagnose(target, &calls[0], gradient, right, finding.worst.as_ref(), None);
+            finding.diagnoses =
+                self.diagnose(target, &calls[0], gradient, right, finding.worst.as_ref(), &OtherGradients::default());
         }
         let mut findings = vec![finding];
         if target.surrogate.is_none() {
@@ -224,7 +227,7 @@ impl ProgramChecker<'_> {
         wrong: &ArrayD<f64>,
         right: &ArrayD<f64>,
         worst: Option<&EntryCheck>,
-        for_ones: Option<&ArrayD<f64>>,
+        others: &OtherGradients,
     ) -> Vec<Diagnosis> {
         let rounding = EXPLAINED_ROUNDINGS * self.format.float_type.unit_roundoff();
         let bound = worst.map_or(0.0, |worst| 4.0 * worst.allowed / max_abs(right).max(f64::MIN_POSITIVE));
@@ -238,7 +241,7 @@ impl ProgramChecker<'_> {
             case: self.case,
             point: &call.point,
             tolerance,
-            for_ones,
+            others,
             allowed,
             float_type,
         })
@@ -298,7 +301,8 @@ impl ProgramChecker<'_> {
             return vec![kept];
         }
         let call = &self.calls[n];
-        let mut diagnoses = self.diagnose(target, call, gradient, right, finding.worst.as_ref(), None);
+        let mut diagnoses =
+            self.diagnose(target, call, gradient, right, finding.worst.as_ref(), &OtherGradients::default());
         if diagnoses.is_empty() && !call.is_stress {
             let explanation = format!("does call {} use values that were saved in an earlier call?", n + 1);
             diagnoses.push(Diagnosis { kind: STALE, explanation });

@@ -8,7 +8,7 @@ use ndarray::ArrayD;
 
 pub(super) fn dout_ignored(gradient: &WrongGradient<'_>) -> Option<String> {
     let ones = gradient.dout().mapv(|_| 1.0);
-    let ignored = gradient.for_ones.cloned().or_else(|| gradient.case_with_dout(&ones)?.recompute(|_, _| {}))?;
+    let ignored = gradient.others.for_ones.clone().or_else(|| gradient.case_with_dout(&ones)?.recompute(|_, _| {}))?;
     gradient.matches(&ignored).then(|| format!("it is the gradient for {} = 1 everywhere; is {0} ignored?", Name::DOUT))
 }
 
@@ -88,15 +88,19 @@ pub(super) fn diagonal_only(gradient: &WrongGradient<'_>) -> Option<String> {
 }
 
 pub(super) fn operand_not_transposed(gradient: &WrongGradient<'_>) -> Option<String> {
-    let is_square = |value: &ArrayD<f64>| matches!(value.shape(), [rows, columns] if rows == columns && *rows > 1);
-    let operands = gradient.point.operands.iter();
-    for (name, value) in operands.filter(|(name, value)| name.gradient() != *gradient.name && is_square(value)) {
-        let transposed = value.t().as_standard_layout().into_owned();
-        let other = gradient.recompute(|_, operands| operands.insert(name.clone(), transposed));
-        if other.is_some_and(|other| gradient.matches(&other)) {
-            let upper = name.as_str().to_uppercase();
-            return Some(format!("it uses {upper} instead of {upper}ᵀ; transpose {name}"));
-        }
-    }
-    None
+    let is_other = |(name, _): &(&Name, &ArrayD<f64>)| name.gradient() != *gradient.name;
+    let recomputed = gradient.point.operands.iter().filter(is_other).filter_map(|(name, value)| {
+        let transposed = transpose_square(value)?;
+        Some((name.clone(), gradient.recompute(|_, operands| operands.insert(name.clone(), transposed))?))
+    });
+    let (name, _) =
+        recomputed.chain(gradient.others.transposed.iter().cloned()).find(|(_, other)| gradient.matches(other))?;
+    let upper = name.as_str().to_uppercase();
+    Some(format!("it uses {upper} instead of {upper}ᵀ; transpose {name}"))
+}
+
+/// Returns the transposed matrix if it is square.
+pub(in crate::check) fn transpose_square(value: &ArrayD<f64>) -> Option<ArrayD<f64>> {
+    let is_square = matches!(value.shape(), [rows, columns] if rows == columns && *rows > 1);
+    is_square.then(|| value.t().as_standard_layout().into_owned())
 }

@@ -3,11 +3,11 @@
 use super::ProgramChecker;
 use crate::check::calls::{Call, is_within};
 use crate::check::case::GradientTarget;
-use crate::check::diagnosis::Diagnosis;
+use crate::check::diagnosis::{Diagnosis, OtherGradients};
 use crate::check::finding::{Baseline, Finding, Verdict};
-use crate::check::implementation::Point;
+use crate::check::implementation::{Evaluation, Point};
 use crate::check::kept::{ACCUMULATED, STALE};
-use crate::check::mistakes::{LINEAR_MISTAKES, LOWER_PRECISION};
+use crate::check::mistakes::{LINEAR_MISTAKES, LOWER_PRECISION, transpose_square};
 use crate::check::number_format::are_single;
 use crate::check::numerical::Comparison;
 use crate::core::error::Error;
@@ -15,16 +15,27 @@ use crate::numeric::FloatType;
 use ndarray::ArrayD;
 
 impl ProgramChecker<'_> {
-    /// Returns the numerical gradient at the first point for a dout of ones.
-    fn gradient_for_ones(
-        &mut self,
-        target: &GradientTarget,
-        gradient: &ArrayD<f64>,
-    ) -> Result<Option<ArrayD<f64>>, Error> {
+    /// Returns numerical gradients in the cases that a wrong backward pass may have taken for the first point: a dout of ones, and,
+    /// of a program that is asked without being started again, each square operand transposed.
+    fn other_gradients(&mut self, target: &GradientTarget, gradient: &ArrayD<f64>) -> Result<OtherGradients, Error> {
         let first = &self.calls[0];
+        let call = |point: Point, evaluation: Evaluation| Call { point, evaluation, reference: None, is_stress: false };
         let point = Point { dout: first.point.dout.as_ref().map(|dout| dout.mapv(|_| 1.0)), ..first.point.clone() };
-        let call = Call { point, evaluation: first.evaluation.clone(), reference: None, is_stress: false };
-        Ok(self.compare_with_own_forward(target, &call, gradient)?.right)
+        let for_ones = self.compare_with_own_forward(target, &call(point, first.evaluation.clone()), gradient)?.right;
+        let mut transposed = Vec::new();
+        let operands = first.point.operands.iter().filter(|(name, _)| **name != target.operand);
+        let is_persistent = self.implementation.requests_left().is_none();
+        for (name, value) in operands.filter(|_| is_persistent) {
+            let Some(value) = transpose_square(value) else { continue };
+            let mut point = first.point.clone();
+            point.operands.insert(name.clone(), value);
+            // A program may refuse the transposed operand.
+            let Ok(mut evaluations) = self.implementation.evaluate(std::slice::from_ref(&point)) else { continue };
+            let Some(evaluation) = evaluations.pop() else { continue };
+            let right = self.compare_with_own_forward(target, &call(point, evaluation), gradient)?.right;
+            transposed.extend(right.map(|right| (name.clone(), right)));
+        }
+        Ok(OtherGradients { for_ones, transposed })
     }
 
     /// Compares a gradient of a layer that only the program knows.
@@ -55,11 +66,12 @@ impl ProgramChecker<'_> {
         let Comparison { mut finding, right, sample } = self.compare_with_own_forward(target, &calls[0], gradient)?;
         if let (Verdict::Fail, Some(worst)) = (finding.verdict, &finding.worst) {
             finding.diagnoses = if let Some(right) = &right {
-                let for_ones = self.gradient_for_ones(target, gradient)?;
-                self.diagnose(target, &calls[0], gradient, right, Some(worst), for_ones.as_ref())
+                let others = self.other_gradients(target, gradient)?;
+                self.diagnose(target, &calls[0], gradient, right, Some(worst), &others)
             } else {
                 let [projected, right] = &sample;
-                let diagnoses = self.diagnose(target, &calls[0], projected, right, Some(worst), None);
+                let diagnoses =
+                    self.diagnose(target, &calls[0], projected, right, Some(worst), &OtherGradients::default());
                 diagnoses
                     .into_iter()
                     .filter(|diagnosis| right.len() > 2 && LINEAR_MISTAKES.contains(&diagnosis.kind))
