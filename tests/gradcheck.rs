@@ -210,6 +210,36 @@ fn every_layer_and_every_kind_of_mistake_is_tested() {
     }
 }
 
+#[test]
+fn a_constant_factor_is_named_by_the_sizes_and_bases_that_it_may_come_from() {
+    for (command, options, name, factor, words) in [
+        ("affine", "x=4x3 w=3x5", "dw", 0.2, "times 1/5: 1 / the number of outputs"),
+        (
+            "affine",
+            "x=4x3 w=3x5",
+            "dw",
+            1.0 / 20.0,
+            "1 / the number of entries of the output (is it a mean over them?)",
+        ),
+        ("affine", "x=4x3 w=3x5", "dw", 0.25, "1 / the batch size"),
+        ("affine", "x=4x3 w=3x3", "dw", 1.0 / 3.0, "1 / the number of columns"),
+        ("softmax-xent", "x=4x3", "dx", std::f64::consts::LOG2_E, "1 / ln 2 (is it a logarithm to base 2?)"),
+        ("xent", "y=4x3", "dy", std::f64::consts::LOG10_E, "1 / ln 10 (is it a logarithm to base 10?)"),
+    ] {
+        let report = check_planted(command, options, Precision::F64, &|_, evaluation| {
+            let name = Name::new(name);
+            let scaled = evaluation.gradients.known(&name) * factor;
+            evaluation.gradients.insert(name, scaled);
+        });
+        let mut explanations = report.findings.iter().flat_map(|finding| &finding.diagnoses).map(|d| &d.explanation);
+        assert!(
+            explanations.any(|explanation| explanation.contains(words)),
+            "{command} {factor}: {}",
+            outline(&report)
+        );
+    }
+}
+
 /// Returns the two tables of `docs/gradcheck.md`.
 fn tables() -> String {
     let mut text = String::from("| layer | wrong | kind |\n|---|---|---|\n");

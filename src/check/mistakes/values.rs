@@ -88,6 +88,9 @@ pub(super) fn constant_factor(gradient: &WrongGradient<'_>) -> Option<String> {
     }
     let (batch, classes) = gradient.case.batch_and_classes();
     let (n, c) = (batch as f64, classes as f64);
+    // Outputs are named apart from the columns of the first operand only if their number differs; NaN is no factor.
+    let outputs = gradient.dout().shape().last().filter(|count| ![1, batch, classes].contains(count));
+    let outputs = outputs.map_or(f64::NAN, |count| *count as f64);
     let has_classes =
         gradient.point.operands.get(&Name::T).is_some() || gradient.right.shape() == gradient.dout().shape();
     let class = if has_classes { "the number of classes" } else { "the number of columns" };
@@ -100,6 +103,10 @@ pub(super) fn constant_factor(gradient: &WrongGradient<'_>) -> Option<String> {
         (c / n, format!("{class} / the batch size (is it divided by the batch size instead of {class}?)")),
         (n * c, "the number of entries (is a division by it missing?)".to_owned()),
         (1.0 / (n * c), "1 / the number of entries (is it a mean over all entries?)".to_owned()),
+        (outputs, "the number of outputs (is a division by it missing?)".to_owned()),
+        (1.0 / outputs, "1 / the number of outputs (is it divided by it?)".to_owned()),
+        (n * outputs, "the number of entries of the output (is a division by it missing?)".to_owned()),
+        (1.0 / (n * outputs), "1 / the number of entries of the output (is it a mean over them?)".to_owned()),
         (2.0, "a doubling (is it added twice, or is the ½ of a square missing?)".to_owned()),
         (0.5, "a halving".to_owned()),
         (std::f64::consts::LOG2_E, "1 / ln 2 (is it a logarithm to base 2?)".to_owned()),
