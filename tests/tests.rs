@@ -55,4 +55,5 @@ mod registry; // rules for every layer
 mod shards; // results of several machines combined
 mod streams; // standard input, closed pipes, terminals
 mod sum; // sums over shards
+mod terminal; // names with control characters in reports
 mod tidy; // architecture rules

@@ -4,6 +4,7 @@
 //! in it, and the command line renders the error as text or JSON.
 
 use super::name::Name;
+use super::printable::is_printable;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
@@ -214,7 +215,7 @@ pub fn sanitize(text: &str) -> String {
     for (count, letter) in text.chars().enumerate() {
         match letter {
             _ if count == 200 => return shown + "…",
-            letter if letter.is_control() => shown.extend(letter.escape_default()),
+            letter if !is_printable(letter) => shown.extend(letter.escape_default()),
             letter => shown.push(letter),
         }
     }

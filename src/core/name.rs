@@ -1,7 +1,9 @@
 //! Names of operands and results. Options, JSON keys and messages take their spelling from here.
 
+use super::printable::is_printable;
 use std::borrow::Cow;
 use std::fmt;
+use std::fmt::Write;
 
 /// The name of an operand or a result. `--x`, the JSON key `x` and "x" in a message are one `Name`.
 ///
@@ -71,8 +73,13 @@ impl Name {
     }
 }
 
+/// For people: characters that no terminal should receive from a file are escaped, as `\n` or `\u{1b}`. Keys of files are written
+/// from [`Name::as_str`].
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        for letter in self.0.chars() {
+            if is_printable(letter) { f.write_char(letter)? } else { write!(f, "{}", letter.escape_default())? }
+        }
+        Ok(())
     }
 }

@@ -48,7 +48,7 @@ pub fn missing_array(pointer: &str, available: &[String]) -> Error {
 pub(super) fn choose_array(select: &Selector, names: &[Name], available: &[String]) -> Result<String, Error> {
     let choices = match select.name() {
         Some(name) => vec![name],
-        None => names.iter().map(Name::to_string).collect(),
+        None => names.iter().map(|name| name.as_str().to_owned()).collect(),
     };
     match choices.iter().find(|choice| available.contains(choice)) {
         Some(choice) => Ok(choice.clone()),

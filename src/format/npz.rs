@@ -142,7 +142,7 @@ fn zip_error(error: ZipError) -> Error {
 fn write_entries(arrays: &mut dyn ArrayStream, dtype: OutputDtype, sink: &mut Sink<'_>) -> io::Result<()> {
     let mut archive = ZipWriter::new_stream(sink);
     while let Some((name, shape)) = arrays.next_array()? {
-        archive.start_file(format!("{name}.npy"), entry_options(&shape, dtype))?;
+        archive.start_file(format!("{}.npy", name.as_str()), entry_options(&shape, dtype))?;
         write_array(&shape, arrays, dtype, &mut archive)?;
     }
     archive.finish()?;

@@ -53,7 +53,7 @@ fn verdict(result: &GradedResult) -> &'static str {
 /// Writes one object, on one line or indented.
 pub fn write_as_json(results: &[GradedResult], pretty: bool, out: &mut dyn io::Write) -> io::Result<()> {
     let by_name: Map<String, Value> =
-        results.iter().map(|result| (result.name.to_string(), result_to_json(result))).collect();
+        results.iter().map(|result| (result.name.as_str().to_owned(), result_to_json(result))).collect();
     let verdict = pass_or_fail(results.iter().all(GradedResult::passes));
     let object = json!({"verdict": verdict, "results": by_name});
     write_json(&object, pretty, out)

@@ -3,6 +3,7 @@
 use super::io::Stderr;
 use super::status::Status;
 use crate::core::error::{Code, Error, Fact, Note, Place, Severity, format_index, format_shape};
+use crate::core::printable::is_printable;
 use serde_json::{Map, Value, json};
 
 const RED: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
@@ -119,9 +120,9 @@ fn fact_text(fact: &Fact) -> String {
     }
 }
 
-/// Replaces control characters, so that a file's name or content cannot move the cursor.
+/// Replaces characters that a terminal obeys, so that a file's name or content cannot move the cursor.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_printable(c) { c } else { '\u{fffd}' }).collect()
 }
 
 /// Returns an error as a JSON object.

@@ -233,7 +233,7 @@ impl ShardSum {
         }
         let mut sections: Vec<(String, Vec<ResultBlock>)> = Vec::new();
         for block in blocks {
-            let name = block.header.name.to_string();
+            let name = block.header.name.as_str().to_owned();
             let (layer, result) = name.rsplit_once('.').unwrap_or_default();
             let block = ResultBlock { header: ResultHeader { name: Name::new(result), ..block.header }, ..block };
             match sections.iter_mut().find(|(known, _)| known == layer) {
