@@ -24,8 +24,10 @@ use ndarray::{ArrayD, IxDyn};
 /// Unit roundoffs of the largest entry that an entry of a gradient may be off, and for half types.
 const GRADIENT_ROUNDINGS: f64 = 64.0;
 const HALF_GRADIENT_ROUNDINGS: f64 = 24.0;
-/// Error in accepted errors from which an entry of a half type is wrong.
-const HALF_CERTAIN_EXCESS: f64 = 3.0;
+/// Errors in accepted errors up to which an entry of a half type is right, and from which it is wrong. Right programs of the corpus
+/// stay below 0.3.
+const HALF_RIGHT_EXCESS: f64 = 0.4;
+const HALF_WRONG_EXCESS: f64 = 3.0;
 /// Largest error bar, relative to the largest entry, of an estimate that decides; in unit roundoffs for half types.
 const MAX_ERROR_BAR: f64 = 0.02;
 const MAX_ERROR_BAR_ROUNDINGS: f64 = 128.0;
@@ -255,8 +257,9 @@ impl Numerical<'_> {
                 }
                 continue;
             }
-            // A fit of few bits may be off by a little more than its error bar where a kink is near.
-            let is_near = entry.excess() > 1.0 && is_half && entry.excess() <= HALF_CERTAIN_EXCESS;
+            // A fit of few bits may be off by a little more than its error bar where a kink is near, and its large error bar may hide a
+            // mistake.
+            let is_near = is_half && (HALF_RIGHT_EXCESS..=HALF_WRONG_EXCESS).contains(&entry.excess());
             if entry.excess() > 1.0 && is_subgradient && slopes.may_have_kink() || is_near {
                 undecided += 1;
                 continue;
