@@ -1,6 +1,6 @@
 //! `nnlayer net`: networks from a file.
 
-use crate::support::{folder, nnlayer, numbers, piped, shape, shell, shell_in};
+use crate::support::{folder, memory, nnlayer, numbers, piped, shape, shell, shell_in};
 use serde_json::{Value, json};
 
 const NET: &str = r#"{"nnlayer-tape":1,"layers":[
@@ -59,6 +59,57 @@ fn parameters_may_be_in_files_next_to_the_network() {
     }
     net("params.npz#q");
     assert!(run("nnlayer net nets/net.json --x 1,1").refusal().contains("params.npz: has no q"));
+    // A folder's name may contain #, and the text after the last # of a parameter is the name of an array.
+    std::fs::rename(folder.path().join("nets"), folder.path().join("nets#1")).unwrap();
+    std::fs::write(folder.path().join("nets#1/a"), "{\"b/w.npy\": [[5, 6], [7, 8]]}").unwrap();
+    let net = |w: &str| net_in(&folder.path().join("nets#1"), w);
+    net("parts/w.json#fc");
+    assert_eq!(run("nnlayer net nets#1/net.json --x 1,1 --only y --json").json()["affine1"]["y"], json!([4.0, 6.0]));
+    net("a#b/w.npy");
+    assert_eq!(run("nnlayer net nets#1/net.json --x 1,1 --only y --json").json()["affine1"]["y"], json!([12.0, 14.0]));
+}
+
+/// Writes a network of one affine layer.
+fn net_in(folder: &std::path::Path, w: &str) {
+    let net = json!({"nnlayer-tape": 1, "layers": [{"kind": "affine", "params": {"w": w}}]});
+    std::fs::write(folder.join("net.json"), net.to_string()).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_network_reads_no_file_but_those_of_its_folder() {
+    let folder = folder();
+    std::fs::create_dir(folder.path().join("nets")).unwrap();
+    std::fs::write(folder.path().join("secret.json"), "[[1,2],[3,4]]").unwrap();
+    shell_in(folder.path(), "ln -s ../secret.json nets/out.json && ln -s .. nets/up && mkfifo nets/pipe.json").quiet();
+    for w in ["-", "-#/w", "@-", "out.json", "up/secret.json", "pipe.json"] {
+        net_in(&folder.path().join("nets"), w);
+        for place in [folder.path().to_owned(), folder.path().join("nets")] {
+            let name = if place.ends_with("nets") { "net.json" } else { "nets/net.json" };
+            let ran = shell_in(&place, &format!("echo '{{\"w\":[[1,2],[3,4]]}}' | nnlayer net {name} --x 1,1 --json"));
+            let reasons = ["is not a file in the directory of the network", "no such file"];
+            assert!(reasons.iter().any(|reason| ran.refusal().contains(reason)), "{w}: {}", ran.stderr);
+        }
+    }
+    // A link within the folder is followed.
+    shell_in(folder.path(), "cp secret.json nets/in.json && ln -s in.json nets/link.json").quiet();
+    net_in(&folder.path().join("nets"), "link.json");
+    assert_eq!(shell_in(folder.path(), "nnlayer net nets/net.json --x 1,1 --only y").status, 0);
+}
+
+#[test]
+fn a_file_that_many_layers_name_is_read_once() {
+    let folder = folder();
+    let row = format!("[{}]", vec!["0.01"; 100].join(","));
+    std::fs::write(folder.path().join("w.json"), format!("[{}]", vec![row.as_str(); 100].join(","))).unwrap();
+    let layers = vec![json!({"kind": "affine", "params": {"w": "w.json"}}); 200];
+    let net = json!({"nnlayer-tape": 1, "layers": layers});
+    std::fs::write(folder.path().join("net.json"), net.to_string()).unwrap();
+    let path = folder.path().join("net.json");
+    let args = ["net", path.to_str().unwrap(), "--x", &row, "--forward", "--only", "affine200.y", "--json"];
+    let (ran, most) = memory::peak_bytes(|| nnlayer(&args));
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert!(most < 4 << 20, "{most} bytes for 80 kB of an array");
 }
 
 #[test]

@@ -2,11 +2,14 @@
 
 use super::name::Name;
 use ndarray::ArrayD;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-/// Named arrays in insertion order. Lookup is a linear search, since there are only a few.
+/// Named arrays in insertion order. Lookup is a linear search, since there are only a few. Clones share their arrays until one is
+/// changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensors<S> {
-    entries: Vec<(Name, ArrayD<S>)>,
+    entries: Vec<(Name, Arc<ArrayD<S>>)>,
 }
 
 impl<S> Default for Tensors<S> {
@@ -23,6 +26,11 @@ impl<S> Tensors<S> {
 
     /// Appends an array, or replaces the array with that name.
     pub fn insert(&mut self, name: Name, value: ArrayD<S>) {
+        self.insert_shared(name, Arc::new(value));
+    }
+
+    /// Appends an array that others may share, or replaces the array with that name.
+    pub fn insert_shared(&mut self, name: Name, value: Arc<ArrayD<S>>) {
         match self.entries.iter_mut().find(|(known, _)| *known == name) {
             Some(entry) => entry.1 = value,
             None => self.entries.push((name, value)),
@@ -38,12 +46,7 @@ impl<S> Tensors<S> {
 
     /// Returns the array with that name.
     pub fn get(&self, name: &Name) -> Option<&ArrayD<S>> {
-        self.entries.iter().find(|(known, _)| known == name).map(|(_, value)| value)
-    }
-
-    /// Returns the array with that name for modification.
-    pub fn get_mut(&mut self, name: &Name) -> Option<&mut ArrayD<S>> {
-        self.entries.iter_mut().find(|(known, _)| known == name).map(|(_, value)| value)
+        self.entries.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 
     /// Returns an array that `admit` has found present.
@@ -57,15 +60,9 @@ impl<S> Tensors<S> {
         }
     }
 
-    /// Removes and returns the array with that name.
-    pub fn take(&mut self, name: &Name) -> Option<ArrayD<S>> {
-        let at = self.entries.iter().position(|(known, _)| known == name)?;
-        Some(self.entries.remove(at).1)
-    }
-
     /// Returns the names and arrays in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Name, &ArrayD<S>)> {
-        self.entries.iter().map(|(name, value)| (name, value))
+        self.entries.iter().map(|(name, value)| (name, &**value))
     }
 
     /// Returns the names in order.
@@ -85,13 +82,26 @@ impl<S> Tensors<S> {
 
     /// Applies `f` to every entry of every array; names and shapes do not change.
     pub fn map<R>(&self, mut f: impl FnMut(&S) -> R) -> Tensors<R> {
-        Tensors { entries: self.entries.iter().map(|(name, value)| (name.clone(), value.map(&mut f))).collect() }
+        self.iter().map(|(name, value)| (name.clone(), value.map(&mut f))).collect()
+    }
+
+    /// Applies `f` to every entry of every array of several collections, once to an array that they share.
+    pub fn map_all<'a, R>(all: impl Iterator<Item = &'a Tensors<S>>, f: impl Fn(&S) -> R) -> Vec<Tensors<R>>
+    where
+        S: 'a,
+    {
+        let mut mapped: HashMap<*const ArrayD<S>, Arc<ArrayD<R>>> = HashMap::new();
+        let mut map = |(name, value): &(Name, Arc<ArrayD<S>>)| {
+            let value = mapped.entry(Arc::as_ptr(value)).or_insert_with(|| Arc::new(value.map(&f)));
+            (name.clone(), Arc::clone(value))
+        };
+        all.map(|tensors| Tensors { entries: tensors.entries.iter().map(&mut map).collect() }).collect()
     }
 
     /// Appends all arrays of `other`; an array with a name that exists is replaced.
     pub fn extend(&mut self, other: Tensors<S>) {
         for (name, value) in other.entries {
-            self.insert(name, value);
+            self.insert_shared(name, value);
         }
     }
 
@@ -101,16 +111,30 @@ impl<S> Tensors<S> {
     }
 }
 
-impl<S> IntoIterator for Tensors<S> {
+impl<S: Clone> Tensors<S> {
+    /// Returns the array with that name for modification.
+    pub fn get_mut(&mut self, name: &Name) -> Option<&mut ArrayD<S>> {
+        self.entries.iter_mut().find(|(known, _)| known == name).map(|(_, value)| Arc::make_mut(value))
+    }
+
+    /// Removes and returns the array with that name.
+    pub fn take(&mut self, name: &Name) -> Option<ArrayD<S>> {
+        let at = self.entries.iter().position(|(known, _)| known == name)?;
+        Some(Arc::unwrap_or_clone(self.entries.remove(at).1))
+    }
+}
+
+impl<S: Clone> IntoIterator for Tensors<S> {
     type Item = (Name, ArrayD<S>);
-    type IntoIter = std::vec::IntoIter<(Name, ArrayD<S>)>;
+    type IntoIter =
+        std::iter::Map<std::vec::IntoIter<(Name, Arc<ArrayD<S>>)>, fn((Name, Arc<ArrayD<S>>)) -> Self::Item>;
     fn into_iter(self) -> Self::IntoIter {
-        self.entries.into_iter()
+        self.entries.into_iter().map(|(name, value)| (name, Arc::unwrap_or_clone(value)))
     }
 }
 
 impl<S> FromIterator<(Name, ArrayD<S>)> for Tensors<S> {
     fn from_iter<I: IntoIterator<Item = (Name, ArrayD<S>)>>(entries: I) -> Self {
-        Tensors { entries: entries.into_iter().collect() }
+        Tensors { entries: entries.into_iter().map(|(name, value)| (name, Arc::new(value))).collect() }
     }
 }

@@ -109,7 +109,7 @@ impl<S: ArrayOps> Gradients<'_, S> {
     }
 }
 
-impl<S: 'static> From<Tensors<S>> for Gradients<'_, S> {
+impl<S: Clone + 'static> From<Tensors<S>> for Gradients<'_, S> {
     fn from(computed: Tensors<S>) -> Self {
         let formula = |value: ArrayD<S>| Formula::Full(Box::new(move || value));
         Gradients { formulas: computed.into_iter().map(|(name, value)| (name, formula(value))).collect() }

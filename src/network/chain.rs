@@ -200,7 +200,7 @@ impl Tape {
 
     /// Returns the parameters of every layer, converted to a scalar type.
     pub fn params<S: Scalar>(&self) -> Vec<Tensors<S>> {
-        self.stages.iter().map(|stage| stage.params.map(|&value| S::from_f64(value))).collect()
+        Tensors::map_all(self.stages.iter().map(|stage| &stage.params), |&value| S::from_f64(value))
     }
 
     /// Removes the records, which leaves a network.

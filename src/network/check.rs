@@ -96,7 +96,7 @@ where
 }
 
 /// Returns the gradients of a chain's first input and of every parameter.
-fn end_to_end<S>(stages: &[Stage], gradients: Vec<Tensors<S>>) -> Tensors<S> {
+fn end_to_end<S: Clone>(stages: &[Stage], gradients: Vec<Tensors<S>>) -> Tensors<S> {
     let is_end = |n: usize, stage: &Stage, name: &Name| {
         (n == 0 && *name == stage.input().gradient()) || stage.learnt().any(|learnt| learnt.gradient() == *name)
     };

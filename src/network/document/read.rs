@@ -12,11 +12,12 @@ use crate::layer::{Given, LayerSpec, Precision, Role, Settings};
 use crate::network::chain::{Record, Stage, Tape, Training};
 use crate::network::layer_names::LayerNames;
 use ndarray::ArrayD;
+use std::sync::Arc;
 
 const RECORD_TIP: &str = "a tape has inputs and outputs for every layer, a network for none";
 
 /// Reads an array from the file that a network names by a string, such as `params.npz#fc1.w`.
-pub type LoadArray<'a> = &'a mut dyn FnMut(&Name, &str) -> Result<ArrayD<f64>, Error>;
+pub type LoadArray<'a> = &'a mut dyn FnMut(&Name, &str) -> Result<Arc<ArrayD<f64>>, Error>;
 
 /// Reads a document and validates it. Without `load_array`, strings in place of arrays are refused.
 ///
@@ -174,9 +175,10 @@ fn read_params(
             }
             (Some((node @ Node::Text(_), pointer)), None) => {
                 let tip = "name a file only in a network that is given by its path, not on a pipe";
-                node.matrix(&pointer).map_err(|error| error.update(|details| details.tip = Some(tip.to_owned())))?
+                let refuse = |error: Error| error.update(|details| details.tip = Some(tip.to_owned()));
+                Arc::new(node.matrix(&pointer).map_err(refuse)?)
             }
-            (Some((node, pointer)), _) => node.matrix(&pointer)?,
+            (Some((node, pointer)), _) => Arc::new(node.matrix(&pointer)?),
             (None, _) if slot.optional => continue,
             (None, _) => {
                 let problem = format!("{key} is missing: {}, {}", slot.doc, slot.shape);
@@ -184,7 +186,7 @@ fn read_params(
                 return Err(damaged(&problem, &object.pointer).tip(tip));
             }
         };
-        params.insert(slot.name.clone(), value);
+        params.insert_shared(slot.name.clone(), value);
     }
     Ok(params)
 }
