@@ -1,20 +1,20 @@
 //! Named arrays: the operands and results of a layer.
 
 use super::name::Name;
+use indexmap::IndexMap;
 use ndarray::ArrayD;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Named arrays in insertion order. Lookup is a linear search, since there are only a few. Clones share their arrays until one is
-/// changed.
+/// Named arrays in insertion order. Clones share their arrays until one is changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensors<S> {
-    entries: Vec<(Name, Arc<ArrayD<S>>)>,
+    entries: IndexMap<Name, Arc<ArrayD<S>>>,
 }
 
 impl<S> Default for Tensors<S> {
     fn default() -> Self {
-        Tensors { entries: Vec::new() }
+        Tensors { entries: IndexMap::new() }
     }
 }
 
@@ -31,10 +31,7 @@ impl<S> Tensors<S> {
 
     /// Appends an array that others may share, or replaces the array with that name.
     pub fn insert_shared(&mut self, name: Name, value: Arc<ArrayD<S>>) {
-        match self.entries.iter_mut().find(|(known, _)| *known == name) {
-            Some(entry) => entry.1 = value,
-            None => self.entries.push((name, value)),
-        }
+        self.entries.insert(name, value);
     }
 
     /// Inserts an array and returns the collection.
@@ -46,7 +43,7 @@ impl<S> Tensors<S> {
 
     /// Returns the array with that name.
     pub fn get(&self, name: &Name) -> Option<&ArrayD<S>> {
-        self.entries.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+        self.entries.get(name).map(|value| &**value)
     }
 
     /// Returns an array that `admit` has found present.
@@ -67,7 +64,7 @@ impl<S> Tensors<S> {
 
     /// Returns the names in order.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
-        self.entries.iter().map(|(name, _)| name)
+        self.entries.keys()
     }
 
     /// Returns true if there are no arrays.
@@ -91,7 +88,7 @@ impl<S> Tensors<S> {
         S: 'a,
     {
         let mut mapped: HashMap<*const ArrayD<S>, Arc<ArrayD<R>>> = HashMap::new();
-        let mut map = |(name, value): &(Name, Arc<ArrayD<S>>)| {
+        let mut map = |(name, value): (&Name, &Arc<ArrayD<S>>)| {
             let value = mapped.entry(Arc::as_ptr(value)).or_insert_with(|| Arc::new(value.map(&f)));
             (name.clone(), Arc::clone(value))
         };
@@ -107,27 +104,26 @@ impl<S> Tensors<S> {
 
     /// Retains the arrays whose name `f` accepts.
     pub fn retain(&mut self, mut f: impl FnMut(&Name) -> bool) {
-        self.entries.retain(|(name, _)| f(name));
+        self.entries.retain(|name, _| f(name));
     }
 }
 
 impl<S: Clone> Tensors<S> {
     /// Returns the array with that name for modification.
     pub fn get_mut(&mut self, name: &Name) -> Option<&mut ArrayD<S>> {
-        self.entries.iter_mut().find(|(known, _)| known == name).map(|(_, value)| Arc::make_mut(value))
+        self.entries.get_mut(name).map(Arc::make_mut)
     }
 
     /// Removes and returns the array with that name.
     pub fn take(&mut self, name: &Name) -> Option<ArrayD<S>> {
-        let at = self.entries.iter().position(|(known, _)| known == name)?;
-        Some(Arc::unwrap_or_clone(self.entries.remove(at).1))
+        self.entries.shift_remove(name).map(Arc::unwrap_or_clone)
     }
 }
 
 impl<S: Clone> IntoIterator for Tensors<S> {
     type Item = (Name, ArrayD<S>);
     type IntoIter =
-        std::iter::Map<std::vec::IntoIter<(Name, Arc<ArrayD<S>>)>, fn((Name, Arc<ArrayD<S>>)) -> Self::Item>;
+        std::iter::Map<indexmap::map::IntoIter<Name, Arc<ArrayD<S>>>, fn((Name, Arc<ArrayD<S>>)) -> Self::Item>;
     fn into_iter(self) -> Self::IntoIter {
         self.entries.into_iter().map(|(name, value)| (name, Arc::unwrap_or_clone(value)))
     }

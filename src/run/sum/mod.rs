@@ -3,12 +3,13 @@
 use super::request::{Request, width};
 use super::session::Streams;
 use super::status::Status;
-use crate::core::error::{Code, Error, Note, format_count, format_shape};
+use crate::core::error::{Code, Error, Note, format_count, format_shape, join_names};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer::{LAYERS, LayerSpec};
 use crate::numeric::Superaccumulator;
 use crate::report::{ChainReport, ResultBlock, ResultHeader};
+use indexmap::{IndexMap, IndexSet};
 use ndarray::{ArrayD, IxDyn, arr0};
 use std::io::Write;
 
@@ -36,7 +37,8 @@ pub(crate) fn run(Arguments { shards, mut request }: Arguments, streams: &mut St
     }
     if !sum.skipped.is_empty() {
         let verb = if sum.skipped.len() == 1 { "is" } else { "are" };
-        let message = format!("{} {verb} not summed: each row has its own", sum.skipped.join(", "));
+        let message =
+            format!("{} {verb} not summed: each row has its own", join_names(&sum.skipped.iter().collect::<Vec<_>>()));
         streams
             .messages
             .note(&Note::info(Error::new(Code::LeftOut, message).tip("name the results to add with --only")));
@@ -52,16 +54,15 @@ struct ShardSum {
     /// Number of shards, and the name of the first.
     shards: usize,
     first: String,
-    results: Vec<ResultTotal>,
+    results: IndexMap<Name, ResultTotal>,
     /// Sum of the divisors of means.
     divisor: Option<(Name, Superaccumulator)>,
     /// Per-row results, which are not added.
-    skipped: Vec<String>,
+    skipped: IndexSet<String>,
 }
 
 /// Totals of the entries of a result.
 struct ResultTotal {
-    name: Name,
     shape: Vec<usize>,
     totals: Vec<Superaccumulator>,
 }
@@ -107,29 +108,25 @@ impl ShardSum {
     fn add(&mut self, mut shard: Tensors<f64>, label: &str) -> Result<(), Error> {
         let divisor = self.take_divisor(&mut shard, label)?;
         let is_skipped = |name: &&Name| {
-            !is_total(name)
-                && is_any_layers(name, |spec, base| spec.formula(base).is_some())
-                && !self.includes(name)
-                && !self.skipped.iter().any(|known| known == name.as_str())
+            !is_total(name) && is_any_layers(name, |spec, base| spec.formula(base).is_some()) && !self.includes(name)
         };
-        let skipped: Vec<String> = shard.names().filter(is_skipped).map(Name::to_string).collect();
+        let skipped: Vec<String> = shard.names().filter(is_skipped).map(|name| name.as_str().to_owned()).collect();
         self.skipped.extend(skipped);
         shard.retain(|name| self.includes(name));
         if self.shards == 0 {
             self.start(&shard, label)?;
         }
         self.shards += 1;
-        if let Some(name) = shard.names().find(|name| !self.results.iter().any(|result| result.name == **name)) {
+        if let Some(name) = shard.names().find(|name| !self.results.contains_key(*name)) {
             return Err(self.mismatch(label, format!("has {name}, but {} does not", self.first)));
         }
-        for n in 0..self.results.len() {
-            let ResultTotal { name, shape: expected, .. } = &self.results[n];
-            let Some(value) = shard.get(name) else {
-                return Err(self.mismatch(label, format!("has no {name}, but {} does", self.first)));
-            };
-            let value = total_loss(name, value);
-            if expected != value.shape() {
-                let (expected, actual) = (format_shape(expected), format_shape(value.shape()));
+        if let Some(name) = self.results.keys().find(|name| shard.get(name).is_none()) {
+            return Err(self.mismatch(label, format!("has no {name}, but {} does", self.first)));
+        }
+        for (name, ResultTotal { shape: expected, totals }) in &mut self.results {
+            let value = total_loss(name, shard.known(name));
+            if *expected != value.shape() {
+                let (expected, actual) = (format_shape(&*expected), format_shape(value.shape()));
                 let message = format!("{name} has shape {actual}, but shape {expected} in {}", self.first);
                 return Err(Error::new(Code::Shape, message)
                     .with_origin(label)
@@ -138,8 +135,7 @@ impl ShardSum {
             // A shard without rows adds nothing, whatever it gives as the mean of nothing.
             let weight = divisor.filter(|_| is_averaged(name));
             if weight != Some(0.0) {
-                let totals = self.results[n].totals.iter_mut();
-                totals.zip(&value).for_each(|(total, &value)| match weight {
+                totals.iter_mut().zip(&value).for_each(|(total, &value)| match weight {
                     Some(weight) => total.add_product(weight, value),
                     None => total.add(value),
                 });
@@ -161,7 +157,8 @@ impl ShardSum {
         }
         let total = |(name, value): (&Name, &ArrayD<f64>)| {
             let shape = total_loss(name, value).shape().to_vec();
-            ResultTotal { name: name.clone(), totals: vec![Superaccumulator::default(); shape.iter().product()], shape }
+            let totals = vec![Superaccumulator::default(); shape.iter().product()];
+            (name.clone(), ResultTotal { totals, shape })
         };
         self.results = shard.iter().map(total).collect();
         Ok(())
@@ -199,13 +196,12 @@ impl ShardSum {
             return Err(Error::new(Code::EmptyMean, "nothing to average: the divisors of all shards sum to 0")
                 .tip("use shards of --reduction sum, which need no divisor"));
         }
-        let divisor_block = || {
-            let (name, total) = self.divisor.as_ref()?;
+        let mut divisor_block = self.divisor.as_ref().map(|(name, total)| {
             let header = ResultHeader { name: name.clone(), formula: format!("Σ of {shards}"), before: None };
-            Some(ResultBlock { header, value: arr0(total.round()).into_dyn() })
-        };
+            ResultBlock { header, value: arr0(total.round()).into_dyn() }
+        });
         let mut blocks = Vec::new();
-        for ResultTotal { name, shape, totals } in self.results {
+        for (name, ResultTotal { shape, totals }) in self.results {
             let weighted = divisor.filter(|_| is_averaged(&name));
             let value =
                 |total: &Superaccumulator| weighted.map_or_else(|| total.round(), |divisor| total.quotient(divisor));
@@ -216,12 +212,12 @@ impl ShardSum {
             };
             let is_loss = is_loss(&name);
             blocks.push(ResultBlock { header: ResultHeader { name, formula, before: None }, value });
-            // The divisor follows the loss, as in the results of a layer.
-            blocks.extend(divisor_block().filter(|_| is_loss));
+            // The divisor follows the first loss, as in the results of a layer.
+            if is_loss {
+                blocks.extend(divisor_block.take());
+            }
         }
-        if !blocks.iter().any(|block| is_loss(&block.header.name)) {
-            blocks.splice(..0, divisor_block());
-        }
+        blocks.splice(..0, divisor_block);
         Ok(blocks)
     }
 
@@ -231,16 +227,14 @@ impl ShardSum {
         if !blocks.iter().all(|block| block.header.name.as_str().contains('.')) {
             return request.write(blocks, out);
         }
-        let mut sections: Vec<(String, Vec<ResultBlock>)> = Vec::new();
+        let mut sections: IndexMap<String, Vec<ResultBlock>> = IndexMap::new();
         for block in blocks {
             let name = block.header.name.as_str().to_owned();
             let (layer, result) = name.rsplit_once('.').unwrap_or_default();
             let block = ResultBlock { header: ResultHeader { name: Name::new(result), ..block.header }, ..block };
-            match sections.iter_mut().find(|(known, _)| known == layer) {
-                Some((_, blocks)) => blocks.push(block),
-                None => sections.push((layer.to_owned(), vec![block])),
-            }
+            sections.entry(layer.to_owned()).or_default().push(block);
         }
+        let sections = sections.into_iter().collect();
         request.write_sections(ChainReport { sections }, width(request.precision), out)
     }
 }
