@@ -46,6 +46,11 @@ impl<S> Tensors<S> {
         self.entries.get(name).map(|value| &**value)
     }
 
+    /// Returns the array with that name, to share it with another collection.
+    pub fn get_shared(&self, name: &Name) -> Option<Arc<ArrayD<S>>> {
+        self.entries.get(name).map(Arc::clone)
+    }
+
     /// Returns an array that `admit` has found present.
     ///
     /// # Panics

@@ -77,8 +77,10 @@ where
     fn forward(&self, at: &Tensors<S>) -> Forward<S> {
         let (params, inputs) = self.split(at, &|_| f64::EPSILON);
         let pass = forward(&self.0, params, inputs);
-        let output = pass.ok().and_then(|pass| output(&self.0, &pass.runs).cloned());
-        let results = output.map(|output| Tensors::new().with(output_name(&self.0), output)).unwrap_or_default();
+        let mut results = Tensors::new();
+        if let Some(output) = pass.ok().and_then(|pass| output(&self.0, &pass.runs)) {
+            results.insert_shared(output_name(&self.0), output);
+        }
         Forward { results, saved: Vec::new() }
     }
 
@@ -90,7 +92,7 @@ where
     ) -> layer::Gradients<'a, S> {
         let (params, inputs) = self.split(at, &|_| f64::EPSILON);
         let pass = forward(&self.0, params, inputs);
-        let gradients = pass.map(|pass| backward(0, &self.0, &pass.at, &pass.runs, dout.clone()));
+        let gradients = pass.map(|pass| backward(0, &self.0, &pass.at, &pass.runs, dout.clone(), &|_| true));
         gradients.map(|gradients| end_to_end(&self.0, gradients)).unwrap_or_default().into()
     }
 }

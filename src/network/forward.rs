@@ -9,6 +9,7 @@ use crate::layer::{AnyLayer, Forward, Given, Layer, Role};
 use crate::numeric::Scalar;
 use ndarray::ArrayD;
 use std::any::Any;
+use std::sync::Arc;
 
 /// The inputs of a chain.
 pub struct Inputs<'a, S> {
@@ -38,10 +39,21 @@ pub(super) struct ForwardPass<S> {
     pub(super) notes: Vec<Note>,
 }
 
+/// Returns true for a layer whose results are kept; those of others are dropped when no layer needs them any more.
+pub type Kept<'a> = &'a dyn Fn(&Stage) -> bool;
+
 /// Returns the output of the last layer that was computed.
-pub(super) fn output<'a, S>(stages: &[Stage], runs: &'a [Forward<S>]) -> Option<&'a ArrayD<S>> {
+pub(super) fn output<S>(stages: &[Stage], runs: &[Forward<S>]) -> Option<Arc<ArrayD<S>>> {
     let (last, run) = stages.iter().zip(runs).next_back()?;
-    run.results.get(&last.spec.output)
+    run.results.get_shared(&last.spec.output)
+}
+
+/// Returns what the layer before, or after, reads of a result.
+pub(super) fn between_layers<S: Scalar>(value: Arc<ArrayD<S>>) -> Arc<ArrayD<S>> {
+    match S::ROUND_BETWEEN_LAYERS {
+        Some(round) => Arc::new(value.map(|&value| round(value))),
+        None => value,
+    }
 }
 
 /// Computes a chain at `params`, the parameters of each layer, and `inputs`.
@@ -58,17 +70,20 @@ where
     dyn AnyLayer: Layer<S>,
 {
     let mut at = params;
-    let (runs, notes) = forward_in_place(stages, &mut at, inputs, false)?;
+    let (runs, notes) = forward_in_place(stages, &mut at, inputs, &|_| true, false)?;
     Ok(ForwardPass { at, runs, notes })
 }
 
 /// Computes a chain whose operands `at` contain the parameters, and adds the inputs of each layer to them.
+///
+/// Layers that are not `kept` have no results and operands in the end, but for the last one's results.
 ///
 /// `params_checked` skips the search for NaN in parameters that an earlier run has searched.
 pub(super) fn forward_in_place<S: Scalar>(
     stages: &[Stage],
     at: &mut [Tensors<S>],
     inputs: Inputs<'_, S>,
+    kept: Kept<'_>,
     params_checked: bool,
 ) -> Result<(Vec<Forward<S>>, Vec<Note>), Error>
 where
@@ -78,10 +93,13 @@ where
     if let (Some(stage), Some(at)) = (stages.first(), at.first_mut()) {
         at.insert(stage.input().clone(), x);
     }
-    let (mut runs, mut notes) = (Vec::with_capacity(stages.len()), Vec::new());
+    let (mut runs, mut notes) = (Vec::<Forward<S>>::with_capacity(stages.len()), Vec::new());
     for (n, (stage, at)) in stages.iter().zip(at).enumerate() {
         if let Some(y) = output(stages, &runs) {
-            at.insert(stage.input().clone(), y.mapv(S::round_between_layers));
+            at.insert_shared(stage.input().clone(), between_layers(y));
+        }
+        if let Some((_, run)) = stages.iter().zip(&mut runs).next_back().filter(|(before, _)| !kept(before)) {
+            *run = Forward { results: Tensors::new(), saved: Vec::new() };
         }
         for slot in stage.spec.slots.iter().filter(|slot| slot.role == Role::Target) {
             let t = t.as_ref().ok_or_else(|| {
@@ -93,6 +111,9 @@ where
         }
         notes.extend(admit(stage, n, as_doubles(at, &mut None), rounding, params_checked)?);
         runs.push(Layer::<S>::forward(stage.layer(), at));
+        if !kept(stage) {
+            *at = Tensors::new();
+        }
     }
     if t.is_some() && !stages.iter().any(Stage::has_target) {
         return Err(unused_targets());
@@ -108,7 +129,7 @@ pub fn unused_targets() -> Error {
 }
 
 /// Returns operands as doubles: as they are, or rounded into `rounded`.
-fn as_doubles<'a, S: Scalar>(at: &'a Tensors<S>, rounded: &'a mut Option<Tensors<f64>>) -> &'a Tensors<f64> {
+pub(super) fn as_doubles<'a, S: Scalar>(at: &'a Tensors<S>, rounded: &'a mut Option<Tensors<f64>>) -> &'a Tensors<f64> {
     match (at as &dyn Any).downcast_ref() {
         Some(doubles) => doubles,
         None => rounded.insert(at.map(|value| value.to_f64())),

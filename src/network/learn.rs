@@ -4,7 +4,8 @@ pub use super::chain::Training;
 
 use super::chain::{Stage, Tape};
 use super::forward::Inputs;
-use super::run::{Run, run};
+use super::layer_names::LayerNames;
+use super::run::{Run, Scope, run};
 use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
@@ -19,7 +20,7 @@ use ndarray::{Array1, Array2, ArrayD, Axis, IxDyn, Zip};
 /// rounded on every processor, so a seed gives the same network everywhere.
 pub fn init_network(sizes: &[usize], activation: &str, seed: u64) -> Result<Tape, Error> {
     let mut random = SplitMix64::new(seed);
-    let mut tape = Tape::default();
+    let (mut tape, mut names) = (Tape::default(), LayerNames::default());
     for (n, pair) in sizes.windows(2).enumerate() {
         let (inputs, outputs) = (pair[0], pair[1]);
         let last = n + 2 == sizes.len();
@@ -28,21 +29,21 @@ pub fn init_network(sizes: &[usize], activation: &str, seed: u64) -> Result<Tape
         let limit = (6.0 / fan).sqrt();
         let w = Array2::from_shape_simple_fn((inputs, outputs), || limit * random.signed_unit());
         let params = Tensors::new().with(Name::W, w.into_dyn()).with(Name::B, Array1::zeros(outputs).into_dyn());
-        push_layer(&mut tape, "affine", params)?;
+        push_layer(&mut tape, &mut names, "affine", params)?;
         if !last {
-            push_layer(&mut tape, activation, Tensors::new())?;
+            push_layer(&mut tape, &mut names, activation, Tensors::new())?;
         }
     }
-    push_layer(&mut tape, "softmax-xent", Tensors::new())?;
+    push_layer(&mut tape, &mut names, "softmax-xent", Tensors::new())?;
     Ok(tape)
 }
 
-fn push_layer(tape: &mut Tape, kind: &str, params: Tensors<f64>) -> Result<(), Error> {
+fn push_layer(tape: &mut Tape, names: &mut LayerNames, kind: &str, params: Tensors<f64>) -> Result<(), Error> {
     let Some(spec) = layer::find(kind) else {
         return Err(Error::new(Code::Setting, format!("unknown layer kind {kind:?}")));
     };
-    let name = tape.fresh_name(spec);
-    tape.push(Stage::new(spec, name, Settings::default(), params)?)
+    let stage = Stage::new(spec, names.fresh(spec), Settings::default(), params)?;
+    tape.push_named(names, stage)
 }
 
 /// Takes a step of gradient descent, w ← w − lr·dw for every learnt parameter. `gradients` has an item for each layer.
@@ -191,7 +192,7 @@ impl Totals {
         let (x, t) = (samples.x.select(Axis(0), rows), samples.t.select(Axis(0), rows));
         let inputs = Inputs { x, t: Some(t.clone()), rounding: &|_| samples.rounding };
         let mut ones = |_: &Stage, shape: &[usize]| Ok(with_gradients.then(|| ArrayD::from_elem(IxDyn(shape), 1.0)));
-        let run = run(tape, inputs, &mut ones)?;
+        let run = run(tape, inputs, &mut ones, &Scope::ALL)?;
         let count = rows.len() as f64;
         let loss = run.outputs.last().and_then(|outputs| outputs.get(&Name::LOSS)).map_or(f64::NAN, |loss| loss.sum());
         let is_mean = run.outputs.last().is_some_and(|outputs| outputs.get(&Name::DIVISOR).is_some());

@@ -14,5 +14,5 @@ mod run;
 pub mod runner;
 
 pub use chain::{Record, Stage, Tape, input_of};
-pub use forward::{Inputs, unused_targets};
-pub use run::{ChainLayer, Run, Upstream, run};
+pub use forward::{Inputs, Kept, unused_targets};
+pub use run::{ChainLayer, Run, Scope, Upstream, run};

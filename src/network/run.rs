@@ -2,7 +2,7 @@
 
 use super::backward::backward;
 use super::chain::{Stage, Tape};
-use super::forward::{Inputs, forward, output};
+use super::forward::{Inputs, Kept, as_doubles, forward_in_place, output};
 use crate::core::error::{Error, Note};
 use crate::core::tensors::Tensors;
 use crate::layer::{AnyLayer, Layer, Outcome, Precision};
@@ -53,38 +53,58 @@ impl Run {
 /// Returns the gradient of the loss by the last output, which has that shape; `None` skips the backward pass.
 pub type Upstream<'a> = &'a mut dyn FnMut(&Stage, &[usize]) -> Result<Option<ArrayD<f64>>, Error>;
 
+/// The results of a run that are wanted.
+pub struct Scope<'a> {
+    /// The layers whose results and gradients are wanted; those of others may be empty.
+    pub kept: Kept<'a>,
+    /// True if `upstream` returns no gradient, so that nothing is kept for a backward pass.
+    pub forward_only: bool,
+}
+
+impl Scope<'_> {
+    /// Everything is kept.
+    pub const ALL: Scope<'static> = Scope { kept: &|_| true, forward_only: false };
+}
+
 /// Runs a chain forward and, if `upstream` returns a gradient, backward.
-pub fn run(tape: &Tape, inputs: Inputs<'_, f64>, upstream: Upstream<'_>) -> Result<Run, Error> {
+pub fn run(tape: &Tape, inputs: Inputs<'_, f64>, upstream: Upstream<'_>, scope: &Scope<'_>) -> Result<Run, Error> {
     match tape.precision {
-        Precision::F64 => run_in::<f64>(tape, inputs, upstream),
-        Precision::F32 => run_in::<f32>(tape, inputs.convert(), upstream),
-        Precision::Exact => exact::with_expressions(|| run_in::<Exact>(tape, inputs.convert(), upstream)),
+        Precision::F64 => run_in::<f64>(tape, inputs, upstream, scope),
+        Precision::F32 => run_in::<f32>(tape, inputs.convert(), upstream, scope),
+        Precision::Exact => exact::with_expressions(|| run_in::<Exact>(tape, inputs.convert(), upstream, scope)),
     }
 }
 
-fn run_in<S: Scalar>(tape: &Tape, inputs: Inputs<'_, S>, upstream: Upstream<'_>) -> Result<Run, Error>
+fn run_in<S: Scalar>(
+    tape: &Tape,
+    inputs: Inputs<'_, S>,
+    upstream: Upstream<'_>,
+    scope: &Scope<'_>,
+) -> Result<Run, Error>
 where
     dyn AnyLayer: Layer<S>,
 {
-    let pass = forward(&tape.stages, tape.params(), inputs)?;
-    let dout = match (tape.stages.last(), output(&tape.stages, &pass.runs)) {
+    let mut at = tape.params();
+    let kept = |stage: &Stage| !scope.forward_only || (scope.kept)(stage);
+    let (runs, notes) = forward_in_place(&tape.stages, &mut at, inputs, &kept, false)?;
+    let dout = match (tape.stages.last(), output(&tape.stages, &runs)) {
         (Some(last), Some(output)) => upstream(last, output.shape())?,
         _ => None,
     };
-    let to_doubles = |tensors: &Tensors<S>| tensors.map(|value| value.to_f64());
+    let to_doubles = |tensors: &Tensors<S>| as_doubles(tensors, &mut None).clone();
     let gradients = dout.map(|dout| {
-        let gradients = backward(0, &tape.stages, &pass.at, &pass.runs, dout.map(|&value| S::from_f64(value)));
+        let gradients = backward(0, &tape.stages, &at, &runs, dout.map(|&value| S::from_f64(value)), scope.kept);
         gradients.iter().map(to_doubles).collect()
     });
-    let inputs = pass.at.iter().zip(&tape.stages).map(|(at, stage)| {
+    let inputs = at.iter().zip(&tape.stages).map(|(at, stage)| {
         let mut inputs = to_doubles(at);
         inputs.retain(|name| stage.params.get(name).is_none());
         inputs
     });
     Ok(Run {
         inputs: inputs.collect(),
-        outputs: pass.runs.iter().map(|run| to_doubles(&run.results)).collect(),
+        outputs: runs.iter().map(|run| to_doubles(&run.results)).collect(),
         gradients,
-        notes: pass.notes,
+        notes,
     })
 }

@@ -101,12 +101,12 @@ impl OutputSelection {
         dyn AnyLayer: Layer<S>,
     {
         let stages = &self.tape.stages;
-        let (runs, notes) = forward_in_place(stages, at, inputs, true)?;
+        let (runs, notes) = forward_in_place(stages, at, inputs, &|_| true, true)?;
         let first = self.selected.iter().filter(|selected| self.is_gradient(selected)).map(|(layer, _)| *layer).min();
         let gradients = match (first, stages.last(), output(stages, &runs)) {
             (Some(first), Some(last), Some(output)) => {
                 let dout = upstream(last, output.shape())?;
-                backward(first, stages, at, &runs, dout.map(|&value| S::from_f64(value)))
+                backward(first, stages, at, &runs, dout.map(|&value| S::from_f64(value)), &|_| true)
             }
             _ => Vec::new(),
         };

@@ -107,8 +107,6 @@ pub trait Scalar:
         stable()
     }
 
-    /// Returns what the next layer of a chain reads of a result: the number itself, or its nearest double.
-    fn round_between_layers(self) -> Self {
-        self
-    }
+    /// Returns what the next layer of a chain reads of a result, if that is not the number itself.
+    const ROUND_BETWEEN_LAYERS: Option<fn(Self) -> Self> = None;
 }

@@ -11,7 +11,7 @@ use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::format::DOUBLE_ROUNDING;
 use crate::network;
-use crate::network::{Inputs, Run, Stage, Tape};
+use crate::network::{Inputs, Run, Scope, Stage, Tape};
 use ndarray::ArrayD;
 
 /// Relative difference, to the largest output, above which a saved output is reported as stale.
@@ -27,7 +27,8 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::R
         dout = Some(read_dout(&arguments.dout, &mut streams.reader, last, shape)?);
         Ok(dout.clone())
     };
-    let run = network::run(&tape, Inputs { x, t, rounding: &|_| DOUBLE_ROUNDING }, &mut upstream)?;
+    let inputs = Inputs { x, t, rounding: &|_| DOUBLE_ROUNDING };
+    let run = network::run(&tape, inputs, &mut upstream, &Scope::ALL)?;
     if !matches!(arguments.mode, Mode::Check(_)) {
         let stale = stale_output(&tape, &run).map(|error| Note::warning(tape::blame(error, source)));
         streams.messages.notes(stale.as_slice(), arguments.request.strict)?;

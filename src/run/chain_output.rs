@@ -5,7 +5,8 @@ use super::request::{DoutOption, Mode, Request, width};
 use super::session::Streams;
 use super::status::Status;
 use super::{check, graph, steps};
-use crate::network::{Run, Tape};
+use crate::core::name::Name;
+use crate::network::{Run, Stage, Tape};
 use ndarray::ArrayD;
 
 /// Arguments that `backward` and `net` share.
@@ -17,6 +18,18 @@ pub(crate) struct Arguments {
     /// `--tape`: write a tape in place of results.
     pub(crate) writes_tape: bool,
     pub(crate) request: Request,
+}
+
+impl Arguments {
+    /// Returns true if results of this layer may be shown.
+    pub(super) fn shows(&self, stage: &Stage) -> bool {
+        let shows_results = matches!(self.mode, Mode::Results) && !self.writes_tape;
+        let Some(only) = self.request.only.as_ref().filter(|_| shows_results) else { return true };
+        let is_named = |name: &str| only.iter().any(|only| only == name);
+        let results = || stage.spec.results().map(|(name, _)| name).chain([Name::DIVISOR]);
+        is_named(&stage.name)
+            || results().any(|name| is_named(name.as_str()) || is_named(name.in_layer(&stage.name).as_str()))
+    }
 }
 
 /// Writes the output of a run. `dout` is the upstream gradient, or `None` if the chain was run forward only;

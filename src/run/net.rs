@@ -12,7 +12,7 @@ use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::format::Selector;
 use crate::network;
-use crate::network::{Inputs, Stage, Tape, learn};
+use crate::network::{Inputs, Scope, Stage, Tape, learn};
 use crate::operand::{Operand, OperandReader, Operands, stdin};
 
 /// Arguments of `net NETWORK`.
@@ -68,7 +68,9 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::R
     let values = &mut operands.values;
     let (x, t) = (values.take(&Name::X).unwrap_or_default(), values.take(&Name::T));
     let rounding = |name: &Name| operands.rounding(name);
-    let run = network::run(&tape, Inputs { x, t, rounding: &rounding }, &mut upstream);
+    let kept = |stage: &Stage| arguments.output.shows(stage);
+    let scope = Scope { kept: &kept, forward_only: request.forward };
+    let run = network::run(&tape, Inputs { x, t, rounding: &rounding }, &mut upstream, &scope);
     let run = run.map_err(|error| tape::blame(reader.locate_in_source(error, &operands), source))?;
     streams.messages.notes(&run.notes, request.strict)?;
     chain_output::write(tape, run, dout.as_ref(), false, &arguments.output, streams)

@@ -223,7 +223,7 @@ fn per_row(tape: &Tape, results: &[KeyedResult]) -> Result<Option<OutputSelectio
         if !stage.layer().independent_rows() {
             return Ok(None);
         }
-        rows.push(stage)?;
+        rows.stages.push(stage);
     }
     let selected = results.iter().filter(|result| result.name != Name::DIVISOR);
     let selected = selected.map(|result| (result.layer, result.name.clone())).collect();
