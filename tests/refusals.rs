@@ -61,6 +61,7 @@ fn files() -> tempfile::TempDir {
     write("object.npy", &npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", &[0; 8]));
     write("complex.npy", &npy("{'descr': '<c16', 'fortran_order': False, 'shape': (1,), }\n", &[0; 16]));
     write("terabytes.npy", &npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000), }\n", &[0; 8]));
+    write("endless.npy", &npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000, 0), }\n", &[]));
     write("cube.npy", &npy("{'descr': '|u1', 'fortran_order': False, 'shape': (1, 2, 1), }\n", &[0; 2]));
     write("x.npy", &npy("{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }\n", &[1, 2]));
     let points = |answers: [&str; 6]| format!("cat >/dev/null; echo '{{\"points\":[{}]}}'\n", answers.join(","));
@@ -116,6 +117,8 @@ fn every_code_has_an_input_that_causes_it() {
         .chain(code(folder.path(), r#"echo '{"loss":1,"y":[1]}' | nnlayer sum"#))
         // This code is tested in program.rs, with a reply of 256 MB.
         .chain([Code::ReplyTooLong.as_str().to_owned()])
+        // This one in resources.rs, with a limit of the memory.
+        .chain([Code::Memory.as_str().to_owned()])
         .collect();
     for known in Code::ALL {
         assert!(seen.contains(known.as_str()), "no input causes {}", known.as_str());

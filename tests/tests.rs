@@ -52,6 +52,7 @@ mod operands; // every command × operand × form
 mod output; // text, JSON and files; round trips
 mod refusals; // every error code and its message
 mod registry; // rules for every layer
+mod resources; // sizes beyond every memory, and machines without memory, threads or stack
 mod shards; // results of several machines combined
 mod streams; // standard input, closed pipes, terminals
 mod sum; // sums over shards

@@ -124,7 +124,7 @@ fn nothing_opens_a_network_and_nothing_runs_but_the_program_that_was_named() {
         ("std::process::exit", &["main.rs"]),
         ("std::process", &["main.rs", "check/program"]),
         ("std::env", &["main.rs", "run/graph.rs"]),
-        ("rustix::process", &["check/program"]),
+        ("rustix::process", &["main.rs", "check/program"]),
     ];
     for (_, file, lines) in code() {
         for (n, line) in lines {
@@ -153,7 +153,7 @@ fn nothing_is_left_half_done() {
             for word in ["todo!", "unimplemented!", "dbg!", "FIXME", "TODO", "XXX"] {
                 assert!(!line.contains(word), "src/{file}:{n}: {word}");
             }
-            let allowed = ["simd/", "gemm/", "parallel/pages"].iter().any(|room| file.starts_with(room));
+            let allowed = ["simd/", "gemm/", "parallel/pages", "core/alloc"].iter().any(|room| file.starts_with(room));
             assert!(!line.contains("unsafe ") || allowed, "src/{file}:{n}: unsafe");
         }
         assert!(lines.len() < 400, "src/{file} has {} lines of code", lines.len());

@@ -106,7 +106,8 @@ impl Case {
         let layer = (spec.build)(settings)?;
         let operands = operands.map(|&v| float_type.round(v));
         let exact = |_: &Name| f64::EPSILON / 2.0;
-        layer.admit(&Given { at: &operands, rounding: &exact, x_was_y: false })?;
+        layer::admit(layer.as_ref(), &Given { at: &operands, rounding: &exact, x_was_y: false })?;
+        layer::check_output_memory(layer.as_ref(), &operands)?;
         let output_shape = layer.output_shape(&operands);
         let dout = match dout {
             Some(dout) if dout.shape() == output_shape => dout.map(|&v| float_type.round(v)),

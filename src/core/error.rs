@@ -280,6 +280,7 @@ impl Code {
                 Some("probabilities must be from 0 to 1 and sum to 1 in each row; for logits use softmax-xent")
             }
             Code::NanInput => Some("look for 0/0, inf - inf or the logarithm of a negative number in its computation"),
+            Code::Memory => Some("use fewer rows of the input at a time"),
             Code::FileUnreadable => Some("check the permissions of the file"),
             Code::Tape => Some("`nnlayer net --init 2,3,2` prints an example of a network, and `--tape` one of a tape"),
             _ => None,
@@ -304,6 +305,8 @@ codes! {
     Rank = "rank",
     /// Shapes that do not match.
     Shape = "shape-mismatch",
+    /// An array that memory has no space for.
+    Memory = "out-of-memory",
     /// A file that does not exist.
     FileMissing = "file-missing",
     /// A directory, or a file that cannot be read.

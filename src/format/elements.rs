@@ -1,8 +1,10 @@
 //! Element types and array layout of binary formats.
 
 use super::arrays::DOUBLE_ROUNDING;
-use super::errors::{damaged, decode_error, out_of_memory, rank_error};
+use super::errors::{damaged, decode_error, rank_error};
+use crate::core::alloc::may_fail;
 use crate::core::error::{Code, Error};
+use crate::core::size::{array_bytes, check_empty_axes, memory_error};
 use crate::parallel::pages;
 use ndarray::{ArrayD, ShapeBuilder};
 use std::io::Read;
@@ -104,12 +106,16 @@ const CHUNK_BYTES: usize = 1 << 16;
 /// Largest number of elements allocated before any has been decompressed.
 const UNSEEN_ELEMENTS: usize = 1 << 17;
 
+/// The label in an error about the size.
+const ARRAY: &str = "the array";
+
 impl ArrayLayout {
-    /// Refuses more than two axes, and a size other than `available` bytes.
+    /// Refuses more than two axes, huge axes without elements, and a size other than `available` bytes.
     pub(super) fn check_size(&self, available: u64) -> Result<(), Error> {
         if self.shape.len() > 2 {
             return Err(rank_error(&self.shape));
         }
+        check_empty_axes(&self.shape)?;
         let declared = self.shape.iter().try_fold(self.element.size(), |bytes, &side| bytes.checked_mul(side));
         match declared {
             Some(bytes) if bytes as u64 == available => Ok(()),
@@ -121,15 +127,17 @@ impl ArrayLayout {
     /// Reads the array in C order, after [`check_size`](Self::check_size). Unless `is_size_known` to be right, memory is
     /// allocated as bytes arrive.
     pub(super) fn read(&self, source: &mut dyn Read, is_size_known: bool) -> Result<ArrayD<f64>, Error> {
-        let count: usize = self.shape.iter().product();
+        let bytes = array_bytes(ARRAY, &self.shape)?;
+        let count = bytes / size_of::<f64>();
         let mut values = Vec::new();
         let reserved = if is_size_known { count } else { count.min(UNSEEN_ELEMENTS) };
-        values.try_reserve_exact(reserved).map_err(|_| out_of_memory(8 * count as u64))?;
+        let no_memory = |_| memory_error(ARRAY, &self.shape, &bytes.to_string());
+        may_fail(|| values.try_reserve_exact(reserved)).map_err(no_memory)?;
         pages::advise_huge_pages(values.spare_capacity_mut());
         let mut buffer = [0; CHUNK_BYTES];
         while values.len() < count {
             let size = CHUNK_BYTES.min((count - values.len()) * self.element.size());
-            values.try_reserve(size / self.element.size()).map_err(|_| out_of_memory(8 * count as u64))?;
+            may_fail(|| values.try_reserve(size / self.element.size())).map_err(no_memory)?;
             source.read_exact(&mut buffer[..size]).map_err(|error| decode_error(&error))?;
             let begin = values.len();
             let decoded = self.element.decode(&buffer[..size], self.big_endian, &mut values);

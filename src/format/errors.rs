@@ -69,11 +69,6 @@ pub(super) fn rank_error(shape: &[usize]) -> Error {
     Error::new(Code::Rank, message)
 }
 
-/// Returns the error of an array that does not fit into memory.
-pub(super) fn out_of_memory(bytes: u64) -> Error {
-    Error::new(Code::FileUnreadable, format!("does not fit into memory ({bytes} bytes)"))
-}
-
 /// Refuses UTF-16, which some Windows programs write.
 pub(crate) fn refuse_utf16(first: &[u8]) -> Result<(), Error> {
     if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) {

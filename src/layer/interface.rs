@@ -4,6 +4,7 @@ use super::gradients::{Forward, Gradients, Run};
 use super::precision::Precision;
 use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
+use crate::core::size;
 use crate::core::tensors::Tensors;
 use crate::numeric::{Bounded, DoubleDouble, Exact, Traced};
 use ndarray::{ArrayD, Dimension};
@@ -125,9 +126,18 @@ pub fn admit(layer: &dyn AnyLayer, given: &Given<'_>) -> Result<Vec<Note>, Error
 /// Validates operands; those that are not `is_new` are known to have no NaN.
 pub fn admit_new(layer: &dyn AnyLayer, given: &Given<'_>, is_new: impl Fn(&Name) -> bool) -> Result<Vec<Note>, Error> {
     let mut notes = layer.admit(given)?;
+    size::array_bytes(OUTPUT, &layer.output_shape(given.at))?;
     let new = given.at.iter().filter(|(name, _)| is_new(name));
     notes.extend(new.filter_map(|(name, value)| nan_warning(name, value)));
     Ok(notes)
+}
+
+/// The label in an error about the size of an output.
+const OUTPUT: &str = "the output";
+
+/// Refuses admitted operands whose output, computed as a whole, does not fit into memory.
+pub fn check_output_memory(layer: &dyn AnyLayer, at: &Tensors<f64>) -> Result<(), Error> {
+    size::check_memory(OUTPUT, &layer.output_shape(at))
 }
 
 /// Returns a warning with the index of the first NaN of an operand.

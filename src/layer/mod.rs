@@ -27,7 +27,9 @@ mod xent;
 pub use compute::{compute, compute_bounded, compute_in_chunks, compute_only};
 pub use convention::{Convention, GradientCase};
 pub use gradients::{Forward, Gradients, Run, Wanted};
-pub use interface::{Admit, AllTargets, AnyLayer, Given, Layer, MatrixOperation, admit, admit_new};
+pub use interface::{
+    Admit, AllTargets, AnyLayer, Given, Layer, MatrixOperation, admit, admit_new, check_output_memory,
+};
 pub use jacobian::{jacobian_name, jacobians};
 pub use precision::Precision;
 pub use run::Outcome;

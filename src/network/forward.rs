@@ -155,5 +155,6 @@ fn admit(
         false => !params_checked || *name == Name::T,
     };
     let notes = layer::admit_new(stage.layer(), &given, is_new).map_err(locate)?;
+    layer::check_output_memory(stage.layer(), at).map_err(locate)?;
     Ok(notes.into_iter().map(|note| Note { severity: note.severity, error: locate(note.error) }).collect())
 }

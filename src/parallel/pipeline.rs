@@ -1,7 +1,7 @@
 //! An ordered pipeline: this thread produces items and consumes results, every thread transforms items, and only a few items
 //! are in memory at a time.
 
-use super::scope::{Task, thread_limit, worker};
+use super::scope::{Task, thread_limit, try_spawn, worker};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -27,14 +27,16 @@ pub fn run<T: Send, R: Send>(
     scope(|scope| {
         // The workers end even if this thread panics.
         let _close = CloseOnDrop(&queue);
-        for _ in 1..threads {
+        let spawn = |_| {
             let work: Task<'_> = Box::new(|| {
                 while let Some((n, item)) = queue.pop_item() {
                     queue.push_result(n, catch_unwind(AssertUnwindSafe(|| transform(item))));
                 }
             });
-            scope.spawn(work);
-        }
+            try_spawn(scope, work)
+        };
+        // Without workers, this thread transforms all items.
+        let threads = 1 + (1..threads).map_while(spawn).count();
         let mut items = [first].into_iter().chain(second).chain(std::iter::from_fn(produce)).enumerate().fuse();
         let mut reorder = ReorderBuffer { consumed: 0, results: VecDeque::new() };
         let mut sent = 0;

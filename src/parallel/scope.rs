@@ -4,6 +4,7 @@
 
 use crate::simd::dispatch::{isa_limit, with_isa_limit};
 use std::cell::Cell;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 thread_local! {
@@ -38,8 +39,8 @@ pub(super) fn worker<T, R>(work: impl Fn(T) -> R) -> impl Fn(T) -> R {
     move |part| with_thread_limit(1, || with_isa_limit(isa_limit, || work(part)))
 }
 
-/// Applies `work` to each part, the first one on this thread and each other one on a thread of its own. Returns the results in
-/// the order of the parts.
+/// Applies `work` to each part, the first one on this thread and each other one on a thread of its own, if it can be started. Returns the
+/// results in the order of the parts.
 pub fn map_parts<T: Send, R: Send>(parts: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     let run = worker(work);
     if parts.len() < 2 {
@@ -54,13 +55,24 @@ pub fn map_parts<T: Send, R: Send>(parts: Vec<T>, work: impl Fn(T) -> R + Sync) 
 /// Work that is run once. A trait object, so that the code that starts threads is compiled once.
 pub(super) type Task<'a> = Box<dyn FnOnce() + Send + 'a>;
 
-/// Runs the first task on this thread and each other one on a thread of its own.
+/// Starts a thread in `scope`; returns `None` if the system has no resources for it.
+pub(super) fn try_spawn<'scope, T: Send + 'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Option<thread::ScopedJoinHandle<'scope, T>> {
+    thread::Builder::new().spawn_scoped(scope, work).ok()
+}
+
+/// Runs the first task on this thread and each other one on a thread of its own, or on this thread if none can be started for it.
 fn run_tasks(tasks: Vec<Task<'_>>) {
+    let tasks: Vec<Mutex<Option<Task<'_>>>> = tasks.into_iter().map(|task| Mutex::new(Some(task))).collect();
+    let run = |task: &Mutex<Option<Task<'_>>>| {
+        let task = task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        task.into_iter().for_each(|task| task());
+    };
     thread::scope(|scope| {
-        let mut tasks = tasks.into_iter();
-        let first = tasks.next();
-        let workers: Vec<_> = tasks.map(|task| scope.spawn(task)).collect();
-        first.into_iter().for_each(|task| task());
+        let workers: Vec<_> = tasks.iter().skip(1).map_while(|task| try_spawn(scope, move || run(task))).collect();
+        tasks.first().into_iter().chain(&tasks[workers.len() + 1..]).for_each(run);
         for worker in workers {
             worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }

@@ -14,6 +14,7 @@ use crate::core::error::{Code, Error, format_shape};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
+use crate::layer;
 use crate::layer::{Given, LAYERS, LayerSpec, Precision, Settings, Slot};
 use crate::numeric::FloatType;
 use crate::operand::OperandReader;
@@ -145,7 +146,8 @@ fn check_layer(
     let float_type = arguments.float_type.unwrap_or_default();
     let at = inputs::draw_operands(spec, settings, &given, &arguments.shapes, float_type, &mut random)?;
     let layer = (spec.build)(settings)?;
-    layer.admit(&Given { at: &at, rounding: &|_| f64::EPSILON / 2.0, x_was_y: false })?;
+    layer::admit(layer.as_ref(), &Given { at: &at, rounding: &|_| f64::EPSILON / 2.0, x_was_y: false })?;
+    layer::check_output_memory(layer.as_ref(), &at)?;
     let (dout, is_drawn) = arguments.dout(&layer.output_shape(&at), reader, &mut random)?;
     let case = Case::new(spec, settings, &at, Some(&dout), arguments.float_type.unwrap_or_default())?;
     let mut program = arguments.program();

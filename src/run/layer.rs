@@ -49,27 +49,37 @@ pub(crate) fn run(request: &LayerRequest, streams: &mut Streams<'_>) -> anyhow::
     Ok(Status::Done)
 }
 
-/// Refuses what a mode cannot show: local factors in place of gradients, or a tape.
+/// Refuses an output that does not fit into memory as a whole.
+fn check_memory(job: &Job) -> Result<(), Error> {
+    layer::check_output_memory(job.layer.as_ref(), &job.operands.values)
+}
+
+/// Refuses what a mode cannot show: local factors in place of gradients, or a tape, and what does not fit into memory.
 fn admit_mode(job: &Job, mode: &Mode) -> Result<(), Error> {
     let require_gradients = |needed: &str| job.dout.as_ref().map_or(Ok(()), |dout| dout.require_gradients(needed));
     match mode {
-        Mode::Check(_) => require_gradients("a check needs gradients"),
-        Mode::Expect(_) | Mode::Steps(_, Some(_)) => require_gradients("only gradients can be compared"),
-        Mode::Graph(_) => graph::admit(job),
-        Mode::Jacobian => jacobian::admit(job),
-        Mode::Steps(_, None) | Mode::Results => Ok(()),
+        Mode::Check(_) => require_gradients("a check needs gradients")?,
+        Mode::Expect(_) | Mode::Steps(_, Some(_)) => require_gradients("only gradients can be compared")?,
+        Mode::Graph(_) => graph::admit(job)?,
+        // Results may be computed in chunks, and few Jacobians are computed.
+        Mode::Jacobian => return jacobian::admit(job),
+        Mode::Results => return Ok(()),
+        Mode::Steps(_, None) => (),
     }
+    check_memory(job)
 }
 
 /// Writes the results, in chunks if there are many rows, or the tape that the layer extends.
 fn write_results(mut job: Job, request: &LayerRequest, out: &mut dyn Write) -> anyhow::Result<()> {
     if let Some(tape) = job.tape.take() {
+        check_memory(&job)?;
         let tape = extend(tape, job, request.layer_name.clone())?;
         return request.common.write_document(&tape, out);
     }
     match ChunkedJob::in_memory(job, &request.common) {
         Ok(job) => chunked::write_in_memory(job, &request.common, out),
         Err(job) => {
+            check_memory(&job)?;
             let report = compute_shown(&job, &request.common)?;
             drop(job);
             request.common.write(report, out)

@@ -46,15 +46,31 @@ impl Messages {
         }
     }
 
+    /// Returns the error of a failed allocation, in the two parts before and after the number of megabytes.
+    pub(crate) fn allocation_error(as_json: bool) -> [String; 2] {
+        const PLACE: &str = "COUNT";
+        let error =
+            Error::new(Code::Memory, format!("the command needs {PLACE} MB of memory, which the system does not have"));
+        let text = text("error", RED, &error, as_json);
+        let text = anstream::adapter::strip_str(&text).to_string();
+        let (before, after) = text.split_once(PLACE).unwrap_or_default();
+        [before.to_owned(), after.to_owned()]
+    }
+
     fn write(&mut self, kind: &str, style: anstyle::Style, error: &Error) {
-        let text = if self.as_json {
-            format!("{}\n", Value::from(Map::from_iter([(kind.to_owned(), wire(error))])))
-        } else {
-            render(kind, style, error)
-        };
+        let text = text(kind, style, error, self.as_json);
         // A failure cannot be reported: standard error is closed.
         let mut stream = self.stream.borrow_mut();
         let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+    }
+}
+
+/// Returns a message as text, or as a line of JSON.
+fn text(kind: &str, style: anstyle::Style, error: &Error, as_json: bool) -> String {
+    if as_json {
+        format!("{}\n", Value::from(Map::from_iter([(kind.to_owned(), wire(error))])))
+    } else {
+        render(kind, style, error)
     }
 }
 

@@ -4,6 +4,7 @@ use super::io::Io;
 use super::messages::Messages;
 use super::progress::{Bar, BarWriter};
 use super::status::Status;
+use crate::core::alloc;
 use crate::core::error::{Code, Error};
 use crate::format::Format;
 use crate::operand::OperandReader;
@@ -44,6 +45,7 @@ pub(crate) type Command = Box<dyn FnOnce(&mut Streams<'_>) -> anyhow::Result<Sta
 
 /// Runs a command and reports its error.
 pub(crate) fn run(command: Command, options: &Options, as_json: bool, io: Io<'_>) -> Status {
+    alloc::set_message(Messages::allocation_error(as_json));
     let Io { stdin, stdin_is_terminal, stdout, stdout_is_terminal, stderr, stderr_is_terminal, .. } = io;
     let has_bar = options.progress.unwrap_or(stderr_is_terminal) && !as_json;
     let bar = has_bar.then(|| Bar::new(Rc::clone(&stderr), BAR_DELAY));

@@ -1,6 +1,7 @@
 //! The forms of arrays in requests and replies: nested lists, and base64 of their bytes.
 
 use crate::core::error::{format_shape, sanitize};
+use crate::core::size::check_empty_axes;
 use crate::format::json::Node;
 use crate::numeric::FloatType;
 use data_encoding::BASE64;
@@ -43,6 +44,7 @@ pub(super) fn read_base64(entries: &[(String, Node)]) -> Result<ArrayD<f64>, Str
     let Some(shape) = read_shape(shape) else {
         return Err(format!("the shape must be a list of at most {MAX_RANK} whole numbers"));
     };
+    check_empty_axes(&shape).map_err(|error| error.message.clone())?;
     let Some(float_type) = FloatType::named(dtype) else {
         return Err(format!("the dtype must be f64, f32, f16 or bf16, got {:?}", sanitize(dtype)));
     };

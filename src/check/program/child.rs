@@ -70,10 +70,16 @@ impl ChildProcess {
         let (sender, output) = sync_channel(1);
         let stderr = Arc::new(Mutex::new(Vec::new()));
         let (stdin, stdout, stderr_pipe) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
-        thread::spawn(move || stdin.map(|pipe| write_requests(pipe, &pending)));
-        thread::spawn(move || stdout.map(|pipe| read_replies(pipe, lifetime, &sender)));
         let tail = Arc::clone(&stderr);
-        let stderr_reader = thread::spawn(move || stderr_pipe.map_or((), |pipe| read_stderr(pipe, &tail)));
+        let start_threads = || {
+            thread::Builder::new().spawn(move || stdin.map(|pipe| write_requests(pipe, &pending)))?;
+            thread::Builder::new().spawn(move || stdout.map(|pipe| read_replies(pipe, lifetime, &sender)))?;
+            thread::Builder::new().spawn(move || stderr_pipe.map_or((), |pipe| read_stderr(pipe, &tail)))
+        };
+        let stderr_reader = start_threads().map_err(|error| {
+            let _ = process.kill().and_then(|()| process.wait());
+            start_error(program, &error)
+        })?;
         Ok(ChildProcess { process, requests: Some(requests), output, stderr, stderr_reader, status: None })
     }
 

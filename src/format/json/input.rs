@@ -2,6 +2,7 @@
 
 use super::lexer::{Lexer, TokenError};
 use super::number::JsonNumber;
+use crate::core::alloc::may_fail;
 use crate::format::source::Source;
 use memchr::memrchr;
 use std::borrow::Cow;
@@ -158,7 +159,7 @@ impl<'a> Input<'a> {
         self.dropped += dropped;
         // A token longer than a window doubles it, so that its bytes are read again only a constant number of times.
         let (before, wanted) = (text.len(), self.window_bytes.max(text.len()));
-        let read = match text.try_reserve(wanted) {
+        let read = match may_fail(|| text.try_reserve(wanted)) {
             Ok(()) => source.take(wanted as u64).read_to_end(text),
             Err(_) => Err(io::ErrorKind::OutOfMemory.into()),
         };

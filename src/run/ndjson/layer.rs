@@ -41,6 +41,7 @@ impl LayerEngine {
     fn compute_with(&self, layer: &dyn AnyLayer, inputs: RecordInputs<'_>) -> Result<Computed, Error> {
         let RecordInputs { at, is_new, rounding, x_was_y, dout } = inputs;
         let notes = layer::admit_new(layer, &Given { at, rounding, x_was_y }, is_new)?;
+        layer::check_output_memory(layer, at)?;
         let dout = dout(&layer.output_shape(at))?;
         let outcome = layer::compute(layer, at, dout.as_ref(), self.precision);
         Ok((outcome.results.into_iter().chain(outcome.gradients).collect(), notes))
