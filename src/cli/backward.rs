@@ -2,6 +2,7 @@
 
 use super::args::{self, flag, flag_of, keep_indented_lines, option, text_of, under};
 use super::graph;
+use super::negative::file_name;
 use super::request::{self, common_without};
 use super::steps;
 use crate::core::error::Error;
@@ -27,7 +28,7 @@ pub(super) fn command(command: Command) -> Command {
     let tape = flag("tape", "write the tape with its gradients in place of the results").conflicts_with("only");
     let command = command
         .about("Compute all gradients of a recorded chain")
-        .arg(Arg::new("document").value_name("TAPE").help("file of the tape; standard input by default"))
+        .arg(file_name(Arg::new("document")).value_name("TAPE").help("file of the tape; standard input by default"))
         .arg(dout())
         .after_long_help(keep_indented_lines(HELP));
     let modes = [tape, steps::option()].into_iter().chain(graph::options(&["tape"]));

@@ -1,6 +1,7 @@
 //! `--graph` and `--level`: the computational graph.
 
 use super::args::{choice, option, text_of};
+use super::negative::file_name;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::graph::{Level, PICTURES, Picture};
@@ -10,7 +11,7 @@ use clap::{Arg, ArgMatches};
 /// Returns `--graph` and `--level`; `others` are options that cannot be combined with them.
 pub(super) fn options(others: &'static [&'static str]) -> [Arg; 2] {
     [
-        option("graph", "FILE", "draw the computational graph")
+        file_name(option("graph", "FILE", "draw the computational graph"))
             .long_help(format!(
                 "draw the computational graph, with values forward and gradients backward, in the terminal or to a {} file",
                 extensions()

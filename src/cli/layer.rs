@@ -4,6 +4,7 @@ use super::args;
 use super::args::{choice, flag, flag_of, keep_indented_lines, option, text_of, under};
 use super::graph;
 use super::ndjson;
+use super::negative::file_name;
 use super::request;
 use super::request::{check_options, io_options, result_options};
 use super::steps;
@@ -67,7 +68,7 @@ fn dout(spec: &LayerSpec) -> Arg {
 /// Returns the options of a layer that extends a tape.
 fn tape_options(spec: &LayerSpec) -> [Arg; 2] {
     [
-        option("tape", "TAPE", "start or extend a tape, and write it in place of the results")
+        file_name(option("tape", "TAPE", "start or extend a tape, and write it in place of the results"))
             .long_help(
                 "start a tape, or extend TAPE or the tape on standard input, and write it in place of the results",
             )

@@ -12,6 +12,7 @@ mod gradcheck;
 mod graph;
 mod layer;
 mod ndjson;
+mod negative;
 mod net;
 mod request;
 mod shell;
@@ -30,7 +31,7 @@ const HELP_COLUMNS: usize = 80;
 
 /// Runs one command line, whose first argument is the name of the program.
 pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
-    let args = expand_help(steps::guard(guard_negative_numbers(args.into_iter().collect())));
+    let args = expand_help(steps::guard(negative::guard(args.into_iter().collect())));
     let as_json = usage::peek(&args, "--error-format") == Some("json");
     let always_color = usage::peek(&args, "--color") == Some("always");
     // Without a width, clap asks the terminal.
@@ -44,9 +45,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
         Failure::Arguments(error) if !error.use_stderr() => {
             let has_color = io.stdout_is_terminal || always_color;
             let text = if has_color { error.render().ansi().to_string() } else { error.to_string() };
-            match writeln!(io.stdout, "{}", args::restore_spaces(text.trim_end())).and_then(|()| io.stdout.flush()) {
+            let written =
+                writeln!(io.stdout, "{}", args::restore_spaces(text.trim_end())).and_then(|()| io.stdout.flush());
+            match written {
                 Ok(()) => Status::Done,
-                Err(_) => Status::ClosedPipe,
+                Err(error) => run::session::report_output_error(&error, &mut messages),
             }
         }
         Failure::Arguments(error) => usage::report(&error, &mut messages),
@@ -61,22 +64,6 @@ pub fn color(args: &[OsString]) -> anstream::ColorChoice {
         Some("never") => anstream::ColorChoice::Never,
         _ => anstream::ColorChoice::Auto,
     }
-}
-
-/// Inserts a blank before `-1,2`, `-.5`, `-inf` and `-#key`, up to `--`. The grammar of operands ignores it, and it keeps the
-/// argument parser from reading the value as an option.
-fn guard_negative_numbers(args: Vec<OsString>) -> Vec<OsString> {
-    let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
-    let guard = |(n, arg): (usize, OsString)| match arg.to_str() {
-        Some(text) if n < end && is_negative(text) => OsString::from(format!(" {text}")),
-        _ => arg,
-    };
-    args.into_iter().enumerate().map(guard).collect()
-}
-
-fn is_negative(text: &str) -> bool {
-    let first = text.split(|c: char| ",;".contains(c) || c.is_whitespace()).next().unwrap_or_default();
-    text.starts_with("-#") || (first.starts_with('-') && first.parse::<f64>().is_ok())
 }
 
 /// Rewrites `help COMMAND` as `COMMAND --help`.
@@ -95,21 +82,5 @@ mod tests {
     #[test]
     fn the_command_tree_is_well_formed() {
         command().debug_assert();
-    }
-
-    #[test]
-    fn negative_numbers_are_guarded_and_options_are_not() {
-        for text in ["-1,2", "-.5", "-1e-3", "-inf", "-1;2", "-1 2", "-#x", "-#/x"] {
-            assert!(is_negative(text), "{text}");
-        }
-        for text in ["-", "--x", "-h", "1,-2", "-infer", "--1"] {
-            assert!(!is_negative(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn arguments_after_two_dashes_are_unchanged() {
-        let args = ["nnlayer", "-1", "--", "-1"].map(OsString::from).to_vec();
-        assert_eq!(guard_negative_numbers(args), ["nnlayer", " -1", "--", "-1"]);
     }
 }

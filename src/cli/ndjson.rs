@@ -1,6 +1,7 @@
 //! Options of commands that take a stream of records.
 
 use super::args::{flag, flag_of, option, text_of};
+use super::negative::file_name;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::run::request::RecordOptions;
@@ -10,7 +11,7 @@ use clap::{Arg, ArgMatches};
 /// Returns the options of record streams.
 pub(super) fn options() -> [Arg; 3] {
     [
-        option("ndjson", "FILE", "read records, one JSON object a line, and write their results")
+        file_name(option("ndjson", "FILE", "read records, one JSON object a line, and write their results"))
             .long_help(
                 "read records from FILE or standard input, one JSON object a line with operands as keys, and write one \
                  object of results a line, in order; other keys are copied first",

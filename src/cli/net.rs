@@ -4,6 +4,7 @@ use super::args::{self, choice, flag, keep_indented_lines, option, text_of, unde
 use super::backward::{dout, parse_chain};
 use super::graph;
 use super::ndjson;
+use super::negative::file_name;
 use super::request::{self, io_options, result_options};
 use super::steps;
 use super::value;
@@ -35,7 +36,7 @@ Examples:
 
 /// Declares the options.
 pub(super) fn command(command: Command) -> Command {
-    let file = Arg::new("document")
+    let file = file_name(Arg::new("document"))
         .value_name("NETWORK")
         .required_unless_present("init")
         .conflicts_with("init")

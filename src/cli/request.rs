@@ -2,6 +2,7 @@
 
 use super::args::{choice, flag, flag_of, option, text_of};
 use super::graph;
+use super::negative::file_name;
 use super::steps;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
@@ -24,7 +25,7 @@ pub(super) fn result_options() -> [Arg; 7] {
         option("only", "NAMES", "show only these results: y,dx").value_delimiter(',').action(ArgAction::Append),
         flag("json", "write one JSON object on one line"),
         flag("pretty", "write indented JSON").hide_short_help(true),
-        option("out", "FILE", "write to a .json, .npz, .npy or .csv file"),
+        file_name(option("out", "FILE", "write to a .json, .npz, .npy or .csv file")),
         flag("strict", "treat warnings as errors").hide_short_help(true),
     ]
 }

@@ -1,6 +1,7 @@
 //! Command lines of `nnlayer completions` and `nnlayer man`, whose output is generated from the whole command tree.
 
 use super::args::{keep_indented_lines, restore_spaces, text_of};
+use super::negative::file_name;
 use super::request::io_options;
 use crate::core::error::Error;
 use crate::run::pages::Arguments;
@@ -47,7 +48,7 @@ pub(super) fn man(command: Command) -> Command {
                 .help("command to describe; nnlayer itself by default"),
         )
         .arg(
-            Arg::new("out")
+            file_name(Arg::new("out"))
                 .long("out")
                 .value_name("FOLDER")
                 .conflicts_with("page")

@@ -1,6 +1,7 @@
 //! Command line of `nnlayer step`.
 
 use super::args::{keep_indented_lines, option, text_of};
+use super::negative::file_name;
 use super::request::{self, common_without};
 use super::value;
 use crate::core::error::Error;
@@ -20,7 +21,7 @@ pub(super) fn command(command: Command) -> Command {
     command
         .about("Take one step of gradient descent, from a tape with gradients")
         .arg(
-            Arg::new("document")
+            file_name(Arg::new("document"))
                 .value_name("TAPE")
                 .help("tape with gradients, or a network; standard input by default"),
         )

@@ -1,6 +1,7 @@
 //! Command line of `nnlayer train`.
 
 use super::args::{flag, flag_of, keep_indented_lines, option, text_of};
+use super::negative::file_name;
 use super::net::seed;
 use super::request::{self, common_without};
 use super::step::{learning_rate, parse_learning_rate};
@@ -26,7 +27,7 @@ Example:
 pub(super) fn command(command: Command) -> Command {
     command
         .about("Train a network by gradient descent")
-        .arg(Arg::new("document").value_name("NETWORK").required(true).help("network to start with"))
+        .arg(file_name(Arg::new("document")).value_name("NETWORK").required(true).help("network to start with"))
         .arg(option("x", "X", "samples, one per row").required(true))
         .arg(option("t", "T", "targets of the samples").required(true))
         .arg(

@@ -25,6 +25,9 @@ pub enum OperandSpec {
 /// use nnlayer::format::Selector;
 /// assert_eq!(parse("-#w"), Ok(OperandSpec::Stdin(Selector::Pointer("/w".into()))));
 /// assert_eq!(parse("@2"), Ok(OperandSpec::File("2".into(), Selector::Default)));
+/// assert_eq!(parse("@a#b.json"), Ok(OperandSpec::File("a#b.json".into(), Selector::Default)));
+/// assert_eq!(parse("@a#b.json#/w"), Ok(OperandSpec::File("a#b.json".into(), Selector::Pointer("/w".into()))));
+/// assert_eq!(parse("@a#/b.json#"), Ok(OperandSpec::File("a#/b.json".into(), Selector::Default)));
 /// assert!(parse("1/3").is_err());
 /// ```
 pub fn parse(text: &str) -> Result<OperandSpec, Error> {
@@ -34,7 +37,7 @@ pub fn parse(text: &str) -> Result<OperandSpec, Error> {
         return Ok(OperandSpec::Stdin(selector));
     }
     if let Some(path) = trimmed.strip_prefix('@') {
-        let (path, selector) = split_selector(path);
+        let (path, selector) = split_pointer(path);
         return Ok(match path {
             "-" => OperandSpec::Stdin(selector),
             _ => OperandSpec::File(path_label(path), selector),
@@ -67,6 +70,19 @@ fn parse_stdin(text: &str) -> Option<Selector> {
         Some(selector) => Some(Selector::parse(selector)),
         None if rest.is_empty() => Some(Selector::Default),
         None => None,
+    }
+}
+
+/// Splits the text after `@`, where a `#` may be a part of the file's name: only `#/` begins a selector, unless a `#` at the end
+/// says that there is none.
+fn split_pointer(text: &str) -> (&str, Selector) {
+    if text.starts_with("-#") {
+        return split_selector(text);
+    }
+    match (text.strip_suffix('#'), text.rfind("#/")) {
+        (Some(path), _) => (path, Selector::Default),
+        (None, Some(at)) => (&text[..at], Selector::parse(&text[at + 1..])),
+        (None, None) => (text, Selector::Default),
     }
 }
 

@@ -5,6 +5,9 @@ use std::path::Path;
 
 pub(super) fn missing_file(path: &str) -> Error {
     let error = Error::new(Code::FileMissing, "no such file").with_origin(path);
+    if path.contains('#') {
+        return error.tip("after @, a # belongs to the name of the file; select an array with #/, as in @FILE#/KEY");
+    }
     let typed = Path::new(path);
     let folder = typed.parent().filter(|folder| !folder.as_os_str().is_empty());
     if folder.is_some_and(|folder| !folder.is_dir()) {
