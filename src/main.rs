@@ -1,7 +1,9 @@
 //! argv → [`nnlayer::run`] → exit status.
 
+use anstream::AutoStream;
+use nnlayer::core::streams::{Closed, Waiting};
 use std::cell::RefCell;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::rc::Rc;
 use std::thread;
 
@@ -12,6 +14,9 @@ static ALLOCATOR: nnlayer::core::alloc::Allocator = nnlayer::core::alloc::Alloca
 const STACK_BYTES: usize = 1 << 22;
 
 fn main() {
+    // A write beyond the limit of `ulimit -f` then fails like one to a full disk. A program under test starts without this handler.
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default());
     // The stack of the first thread may be small, by `ulimit -s`.
     let has_small_stack = has_small_stack();
     let status = match has_small_stack.then(|| thread::Builder::new().stack_size(STACK_BYTES).spawn(run)) {
@@ -34,28 +39,72 @@ fn has_small_stack() -> bool {
 fn run() -> nnlayer::Status {
     let args: Vec<_> = std::env::args_os().collect();
     nnlayer::cli::color(&args).write_global();
-    let stdin = io::stdin();
-    // Colours are for a terminal; data goes elsewhere as it is.
-    let stdout_is_terminal = io::stdout().is_terminal();
-    let mut stdout: Box<dyn Write> =
-        if stdout_is_terminal { Box::new(anstream::stdout().lock()) } else { Box::new(io::stdout().lock()) };
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    let (stdin_is_terminal, stdout_is_terminal) = (stdin.is_terminal(), stdout.is_terminal());
+    let mut input: Box<dyn Read> = if closed::stdin() { Box::new(Closed) } else { Box::new(Waiting(stdin.lock())) };
+    let colors = AutoStream::choice(&stdout);
+    let mut output: Box<dyn Write> = if closed::stdout() { Box::new(Closed) } else { Box::new(Waiting(stdout.lock())) };
+    if stdout_is_terminal {
+        // Colours are for a terminal; data goes elsewhere as it is.
+        output = Box::new(AutoStream::new(output, colors));
+    }
+    let stderr_is_terminal = stderr.is_terminal();
+    let colors = AutoStream::choice(&stderr);
+    let messages: Box<dyn Write> = Box::new(Waiting(stderr));
     let status = nnlayer::run(
         args,
         nnlayer::Io {
-            stdin: &mut stdin.lock(),
-            stdin_is_terminal: stdin.is_terminal(),
-            stdout: &mut stdout,
+            stdin: &mut input,
+            stdin_is_terminal,
+            stdout: &mut output,
             stdout_is_terminal,
             columns: std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()),
-            stderr: Rc::new(RefCell::new(anstream::stderr())),
-            stderr_is_terminal: io::stderr().is_terminal(),
+            stderr: Rc::new(RefCell::new(AutoStream::new(messages, colors))),
+            stderr_is_terminal,
         },
     );
-    let _ = stdout.flush();
     #[cfg(unix)]
     if status == nnlayer::Status::ClosedPipe {
         // Ends as every program of a pipeline does when its reader has gone.
         let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGPIPE);
     }
     status
+}
+
+/// Which standard streams were closed when the process started. The standard library opens `/dev/null` in their place before
+/// `main`, where it can no longer be told from one that the user has named.
+#[cfg(unix)]
+mod closed {
+    use rustix::io::fcntl_getfd;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    static STDIN: AtomicBool = AtomicBool::new(false);
+    static STDOUT: AtomicBool = AtomicBool::new(false);
+
+    ctor::declarative::ctor! {
+        #[ctor(unsafe)]
+        fn look_before_main() {
+            STDIN.store(fcntl_getfd(rustix::stdio::stdin()).is_err(), Ordering::Relaxed);
+            STDOUT.store(fcntl_getfd(rustix::stdio::stdout()).is_err(), Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn stdin() -> bool {
+        STDIN.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn stdout() -> bool {
+        STDOUT.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(not(unix))]
+mod closed {
+    pub(crate) fn stdin() -> bool {
+        false
+    }
+
+    pub(crate) fn stdout() -> bool {
+        false
+    }
 }

@@ -192,3 +192,114 @@ fn progress_of_reading_computing_and_writing_reaches_the_end() {
         grows("layer", "computing", heard(&mut || drop(compute(layer.as_ref(), &at, None, precision))));
     }
 }
+
+#[test]
+#[cfg(unix)]
+fn a_link_without_a_file_is_refused_and_not_replaced() {
+    let folder = folder();
+    let links = "ln -s absent.json dangling.json; ln -s loop.json loop.json; ln -s dangling.json twice.json";
+    assert_eq!(shell_in(folder.path(), links).quiet(), "");
+    for (name, why) in [
+        ("dangling.json", "is a symbolic link to a file that does not exist"),
+        ("twice.json", "is a symbolic link to a file that does not exist"),
+        ("loop.json", "cannot be written: Too many levels of symbolic links"),
+    ] {
+        let ran = shell_in(folder.path(), &format!("nnlayer relu --x 1,2 --only y --out {name}"));
+        assert!(ran.refusal().contains(&format!("--out {name}: {why}")), "{}", ran.stderr);
+        assert!(folder.path().join(name).is_symlink());
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+    // A link to a file stays, and the file is replaced.
+    let line =
+        "echo old > absent.json; nnlayer relu --x 1,2 --only y --out twice.json; readlink twice.json dangling.json";
+    assert_eq!(shell_in(folder.path(), line).quiet(), "dangling.json\nabsent.json\n");
+    assert_eq!(std::fs::read(folder.path().join("absent.json")).unwrap(), b"{\"y\":[1.0,2.0]}\n");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_that_is_replaced_keeps_its_permissions_and_gets_no_more() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let folder = folder();
+    let path = folder.path().join("y.json");
+    let mode_after = |mode: u32| {
+        std::fs::write(&path, "old").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(shell_in(folder.path(), "umask 0; nnlayer relu --x 1,2 --only y --out y.json").quiet(), "");
+        assert_ne!(std::fs::read(&path).unwrap(), b"old");
+        std::fs::metadata(&path).unwrap().mode() & 0o7777
+    };
+    for (mode, kept) in [(0o600, 0o600), (0o644, 0o644), (0o666, 0o666), (0o6755, 0o755), (0o240, 0o240)] {
+        assert_eq!(mode_after(mode), kept, "{mode:o}");
+    }
+    // A file that nobody may write is refused, though the folder would let it be replaced.
+    std::fs::write(&path, "old").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o444)).unwrap();
+    let ran = shell_in(folder.path(), "nnlayer relu --x 1,2 --only y --out y.json");
+    assert!(ran.refusal().contains("--out y.json: is read-only"), "{}", ran.stderr);
+    assert_eq!(std::fs::read(&path).unwrap(), b"old");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_of_others_is_replaced_by_one_that_they_read_no_better() {
+    let folder = folder();
+    let line = "echo old > y.json; chgrp 65533 y.json && chmod MODE y.json && nnlayer relu --x 1,2 --only y --out y.json && stat -c %a y.json";
+    // Only root may give a file to a group that it is not in.
+    if shell_in(folder.path(), "touch x && chgrp 65533 x").status == 0 {
+        for (mode, kept) in [("660", "600"), ("664", "644"), ("604", "600"), ("646", "644"), ("755", "755")] {
+            assert_eq!(shell_in(folder.path(), &line.replace("MODE", mode)).quiet(), format!("{kept}\n"), "{mode}");
+        }
+        let owner = "chown 65534 y.json && nnlayer relu --x 1,2 --only y --out y.json && stat -c %u y.json";
+        assert_eq!(shell_in(folder.path(), owner).quiet(), "0\n");
+    }
+    // The group's permissions of a file with an access control list are those of other users in the list.
+    let (path, list) = (
+        folder.path().join("y.json"),
+        "0200000001000600ffffffff02000600feff000004000000ffffffff10000600ffffffff20000000ffffffff",
+    );
+    std::fs::write(&path, "old").unwrap();
+    let list: Vec<u8> = (0..list.len()).step_by(2).map(|n| u8::from_str_radix(&list[n..n + 2], 16).unwrap()).collect();
+    if rustix::fs::setxattr(&path, "system.posix_acl_access", &list, rustix::fs::XattrFlags::empty()).is_ok() {
+        assert_eq!(shell_in(folder.path(), "stat -c %a y.json").text(), "660\n");
+        let replaced = shell_in(folder.path(), "nnlayer relu --x 1,2 --only y --out y.json && stat -c %a y.json");
+        assert_eq!(replaced.quiet(), "600\n");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_hard_link_keeps_the_old_content() {
+    let folder = folder();
+    let line = "echo old > other; ln other y.json; nnlayer relu --x 1,2 --only y --out y.json; cat other y.json";
+    assert_eq!(shell_in(folder.path(), line).quiet(), "old\n{\"y\":[1.0,2.0]}\n");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_to_standard_output_is_written_through() {
+    let folder = folder();
+    let write = "ln -s /dev/stdout out.json; ln -s /dev/stderr err.json
+        (echo before; nnlayer relu --x 1,2 --only y --out out.json; echo after)";
+    let written = "before\n{\"y\":[1.0,2.0]}\nafter\n";
+    assert_eq!(shell_in(folder.path(), &format!("{write} > file; cat file")).quiet(), written);
+    assert_eq!(shell_in(folder.path(), &format!("rm *.json; {write} >> file; cat file")).quiet(), written.repeat(2));
+    assert_eq!(shell_in(folder.path(), &format!("rm *.json; {write} | cat")).quiet(), written);
+    let errors = "nnlayer relu --x 1,2 --only y --out err.json 2> file; cat file";
+    assert_eq!(shell_in(folder.path(), errors).quiet(), "{\"y\":[1.0,2.0]}\n");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_is_named_as_given_and_read_again() {
+    let folder = folder();
+    for name in ["a#b.json", "-1,2.json", "1,2.json", "-1;2.json", "[1].json", "@y.json", "#.json", " 1.json"] {
+        for out in ["--out ", "--out="] {
+            let line =
+                format!("nnlayer relu --x 1,2 --only y {out}'{name}' && nnlayer relu --x '@{name}' --only y --json");
+            let ran = shell_in(folder.path(), &line);
+            assert_eq!(ran.quiet(), "{\"y\":[1.0,2.0]}\n", "{line}");
+            std::fs::remove_file(folder.path().join(name)).unwrap();
+        }
+    }
+}

@@ -137,3 +137,154 @@ fn with_a_file_size_limit_a_pipe_is_spooled_in_memory_and_a_large_result_is_refu
     assert_eq!(ran.text(), "1.0,1.0]}\n2\n");
     assert!(ran.stderr.contains("y.npy: cannot be written"), "{}", ran.stderr);
 }
+
+/// Asserts that each command, with the redirection, has no output and is refused with a message that says why.
+fn refused(redirection: &str, commands: &[&str], why: &str) {
+    for command in commands {
+        let ran = shell(&format!("nnlayer {command} {redirection}"));
+        assert!(ran.refusal_of(command).contains(why), "{command} {redirection}: {}", ran.stderr);
+        assert_eq!(ran.stderr.matches("error: ").count(), 1, "{}", ran.stderr);
+    }
+}
+
+/// Commands that write to standard output, each its own way.
+const WRITERS: [&str; 8] = [
+    "--help",
+    "--version",
+    "softmax --help",
+    "completions bash",
+    "relu --x 1,2",
+    "relu --x 1,2 --json",
+    "relu --x 1,2 --check",
+    "affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --json",
+];
+
+#[test]
+#[cfg(unix)]
+fn closed_standard_output_is_an_error_if_something_is_written() {
+    refused(">&-", &WRITERS, "standard output: cannot be written: it is closed");
+    let folder = folder();
+    let out = folder.path().join("y.json");
+    assert_eq!(shell(&format!("nnlayer relu --x 1,2 --only y --out '{}' >&-", out.display())).quiet(), "");
+    assert!(out.exists());
+    // A stream to /dev/null is not closed, whatever it is open for.
+    for redirection in [">/dev/null", "<>/dev/null >&0"] {
+        assert_eq!(shell(&format!("nnlayer relu --x 1,2 {redirection}")).quiet(), "");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_standard_output_is_an_error() {
+    refused(">/dev/full", &WRITERS, "standard output: cannot be written: No space left on device");
+    let folder = folder();
+    let ran = shell(&format!(
+        "ulimit -f 8; nnlayer affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --json > '{}'",
+        folder.path().join("y.json").display()
+    ));
+    assert!(ran.refusal().contains("standard output: cannot be written: File too large"), "{}", ran.stderr);
+}
+
+#[test]
+#[cfg(unix)]
+fn closed_standard_input_is_an_error_if_it_is_read() {
+    refused("<&-", &["relu", "relu --x -", "net -", "backward", "sum -"], "cannot be read: it is closed");
+    assert_eq!(shell("nnlayer relu --x 1,2 --only y --json <&-").quiet(), "{\"y\":[1.0,2.0]}\n");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_standard_error_that_cannot_be_written_changes_no_status() {
+    for redirection in ["2>&-", "2>/dev/full"] {
+        let refused = shell(&format!("nnlayer relu --x absent.json {redirection}"));
+        assert_eq!((refused.status, refused.text()), (2, ""), "{redirection}");
+        let warned = shell(&format!("nnlayer xent --y 0.5,0.6 --t 0 --only loss --json {redirection}"));
+        assert_eq!((warned.status, warned.text().is_empty()), (0, false), "{redirection}");
+    }
+}
+
+#[test]
+fn an_error_in_the_last_row_leaves_standard_output_empty() {
+    let folder = folder();
+    let rows = |last: &str| format!("{}{last}\n", "0.25,0.5\n".repeat(300_000));
+    for (command, last, why) in [
+        ("relu --x x.csv --json", "1,two", "x.csv:300001:"),
+        ("relu --x x.csv", "1", "x.csv:300001:"),
+        ("softmax --x x.csv --json", "-inf,-inf", "300000"),
+        ("softmax-xent --x x.csv --t t.csv --reduction none --json", "1,inf", "300000"),
+    ] {
+        std::fs::write(folder.path().join("x.csv"), rows(last)).unwrap();
+        std::fs::write(folder.path().join("t.csv"), "0\n".repeat(300_001)).unwrap();
+        let ran = crate::support::shell_in(folder.path(), &format!("nnlayer {command}"));
+        assert!(ran.refusal_of(command).contains(why), "{command}: {}", ran.stderr);
+    }
+}
+
+#[cfg(unix)]
+mod non_blocking {
+    use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+    use std::process::{Command, Stdio};
+    use std::thread::sleep;
+    use std::time::Duration;
+
+    /// Time in which the program meets a pipe that is full or empty.
+    const PAUSE: Duration = Duration::from_millis(100);
+
+    fn nnlayer(line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nnlayer"));
+        command.args(line.split(' ')).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+        command
+    }
+
+    fn non_blocking_pipe() -> (PipeReader, PipeWriter) {
+        let (reader, writer) = pipe().unwrap();
+        rustix::io::ioctl_fionbio(&writer, true).unwrap();
+        rustix::io::ioctl_fionbio(&reader, true).unwrap();
+        (reader, writer)
+    }
+
+    /// Returns what a command writes to a pipe that it must wait for.
+    fn written(mut command: Command, redirect: impl FnOnce(&mut Command, PipeWriter)) -> (Option<i32>, Vec<u8>) {
+        let (mut reader, writer) = non_blocking_pipe();
+        redirect(&mut command, writer);
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        sleep(PAUSE);
+        rustix::io::ioctl_fionbio(&reader, false).unwrap();
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).unwrap();
+        (child.wait().unwrap().code(), bytes)
+    }
+
+    #[test]
+    fn a_reader_that_is_slow_loses_nothing() {
+        let line = "affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --json";
+        let expected = nnlayer(line).output().unwrap().stdout;
+        assert!(expected.len() > 100_000);
+        let ran = written(nnlayer(line), |command, writer| {
+            command.stdout(writer);
+        });
+        assert!(ran == (Some(0), expected), "{:?} {}", ran.0, ran.1.len());
+        // Standard error of the same kind: it is full, and the message waits.
+        let ran = written(nnlayer("relu --x 1/3"), |command, mut writer| {
+            while writer.write(&[b' '; 4096]).is_ok() {}
+            command.stderr(writer);
+        });
+        assert_eq!(ran.0, Some(2));
+        assert!(String::from_utf8(ran.1).unwrap().trim_start().starts_with("error: --x"));
+    }
+
+    #[test]
+    fn a_writer_that_is_slow_is_waited_for() {
+        let (reader, mut writer) = non_blocking_pipe();
+        let mut command = nnlayer("relu --only y --json");
+        let child = command.stdin(reader).stdout(Stdio::piped()).spawn().unwrap();
+        drop(command);
+        for part in ["[1,", "-2]"] {
+            sleep(PAUSE);
+            writer.write_all(part.as_bytes()).unwrap();
+        }
+        drop(writer);
+        assert_eq!(child.wait_with_output().unwrap().stdout, b"{\"y\":[1.0,0.0]}\n");
+    }
+}

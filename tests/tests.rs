@@ -54,6 +54,7 @@ mod refusals; // every error code and its message
 mod registry; // rules for every layer
 mod resources; // sizes beyond every memory, and machines without memory, threads or stack
 mod shards; // results of several machines combined
+mod signals; // what signals leave behind
 mod streams; // standard input, closed pipes, terminals
 mod sum; // sums over shards
 mod terminal; // names with control characters in reports

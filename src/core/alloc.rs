@@ -62,6 +62,7 @@ fn end(bytes: usize) {
     #[cfg(unix)]
     {
         let _ = fmt::Write::write_fmt(&mut StandardError, format_args!("{before}{megabytes}{after}"));
+        super::signals::undo_all();
         signal_hook::low_level::exit(ERROR_STATUS);
     }
 }

@@ -1,5 +1,5 @@
-//! Types that every room shares: names, errors, named arrays, random numbers, signals, memory and sizes,
-//! the names of numbers that are not finite, and what may be printed.
+//! Types that every room shares: names, errors, named arrays, random numbers, signals, standard streams,
+//! memory and sizes, the names of numbers that are not finite, and what may be printed.
 
 #[allow(unsafe_code)] // an allocator cannot be written without
 pub mod alloc;
@@ -10,4 +10,5 @@ pub mod printable;
 pub mod rng;
 pub(crate) mod signals;
 pub mod size;
+pub mod streams;
 pub mod tensors;

@@ -19,7 +19,11 @@ pub(super) fn decode_error(error: &io::Error) -> Error {
 }
 
 fn unreadable(error: &io::Error) -> Error {
-    Error::new(Code::FileUnreadable, format!("cannot be read: {error}"))
+    let unreadable = Error::new(Code::FileUnreadable, format!("cannot be read: {error}"));
+    match error.kind() {
+        io::ErrorKind::NotConnected => unreadable.tip("leave out <&-, or give a file"),
+        _ => unreadable,
+    }
 }
 
 /// Returns the error of a file with invalid content.

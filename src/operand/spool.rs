@@ -1,7 +1,6 @@
 //! A copy of a stream that can be read only once, such as a pipe.
 
 use crate::core::error::Error;
-use crate::core::signals::ignore_file_size_signal;
 use crate::format::{Source, read_error};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -50,7 +49,6 @@ impl Spool {
 
 /// Copies the bytes read so far and the rest of a stream to a file.
 fn copy_to_file(mut chunk: Vec<u8>, stream: &mut dyn Read, mut file: File) -> io::Result<Spool> {
-    ignore_file_size_signal();
     let mut len = 0;
     while !chunk.is_empty() {
         if file.write_all(&chunk).is_err() {

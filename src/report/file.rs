@@ -1,10 +1,11 @@
 //! Output files, written completely or not at all.
 
+use super::temporary::Temporary;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
-use crate::core::signals::{self, SignalGuard};
-use std::fs;
-use std::io::{self, BufWriter, Write};
+use crate::core::streams::Waiting;
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes a temporary file in the same folder and renames it, so that an error leaves the old file unchanged.
@@ -15,86 +16,108 @@ pub fn write_file(
     path: &str,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Error> {
-    let write_error = |error: io::Error| {
-        let error = match error.downcast::<Error>() {
-            Ok(error) => return error,
-            Err(error) => error,
-        };
+    let refuse = |refusal: Refusal| {
+        Error::new(Code::WriteFailed, refusal.message).with_operand(option).with_origin(path).tip(refusal.tip)
+    };
+    let written = match find_target(Path::new(path)).map_err(refuse)? {
+        Target::Stream(stream) => write_buffered(Waiting(stream), content),
+        Target::File { path, old } => write_and_replace(&path, old, content),
+    };
+    written.map_err(|error| match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(error) => refuse(Refusal::from(error)),
+    })
+}
+
+/// Why a file is not written.
+struct Refusal {
+    message: String,
+    tip: &'static str,
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Refusal {
         // tempfile appends the temporary path, which is of no use to the reader.
         let error = error.to_string();
         let reason = error.split(" at path ").next().unwrap_or_default();
-        Error::new(Code::WriteFailed, format!("cannot be written: {reason}"))
-            .with_operand(option)
-            .with_origin(path)
-            .tip("check the free space and the permissions of the directory; an existing file is unchanged")
+        let tip = "check the free space and the permissions of the directory; an existing file is unchanged";
+        Refusal { message: format!("cannot be written: {reason}"), tip }
+    }
+}
+
+/// The destination of output.
+enum Target {
+    /// A device, a pipe, or a standard stream. It cannot be replaced.
+    Stream(File),
+    /// A file, which may exist.
+    File { path: PathBuf, old: Option<Metadata> },
+}
+
+/// Looks at what a path names. A symbolic link stays, and the file that it points to is replaced.
+fn find_target(path: &Path) -> Result<Target, Refusal> {
+    let refuse = |message: &str, tip| Err(Refusal { message: message.to_owned(), tip });
+    let old = match fs::metadata(path) {
+        Ok(old) => old,
+        Err(error) if error.kind() == ErrorKind::NotFound && is_link(path) => {
+            let tip = "create the file that the link points to, or remove the link";
+            return refuse("is a symbolic link to a file that does not exist", tip);
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Ok(Target::File { path: path.to_owned(), old: None });
+        }
+        Err(error) => return Err(error.into()),
     };
-    // A symbolic link stays, and the file it points to is replaced.
-    let target = fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
-    match fs::metadata(&target) {
-        Ok(meta) if meta.is_dir() => {
-            let error = Error::new(Code::WriteFailed, "is a directory").with_operand(option).with_origin(path);
-            Err(error.tip("name a file in the directory"))
-        }
-        // A device or pipe cannot be replaced, and has no content to lose.
-        Ok(meta) if !meta.is_file() => {
-            let file = fs::OpenOptions::new().write(true).open(&target);
-            file.and_then(|file| write_buffered(file, content)).map_err(write_error)
-        }
-        Ok(meta) => replace(&target, Some(meta.permissions()), content).map_err(write_error),
-        Err(_) => replace(&target, None, content).map_err(write_error),
+    if old.is_dir() {
+        return refuse("is a directory", "name a file in the directory");
+    }
+    if let Some(stream) = standard_stream(&old) {
+        return Ok(Target::Stream(stream?));
+    }
+    if old.permissions().readonly() {
+        return refuse("is read-only", "make the file writable, or name another one");
+    }
+    // Fails if this user may not write to the file, though the folder would let it be replaced.
+    let stream = fs::OpenOptions::new().write(true).open(path)?;
+    if old.is_file() {
+        Ok(Target::File { path: fs::canonicalize(path)?, old: Some(old) })
+    } else {
+        Ok(Target::Stream(stream))
     }
 }
 
-/// Replaces a file. A signal ends this process only when the temporary file has been renamed or removed.
-fn replace(
-    target: &Path,
-    permissions: Option<fs::Permissions>,
-    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
-    let guard = SignalGuard::new();
-    let replaced = write_and_rename(target, permissions, content);
-    drop(guard);
-    if let Some(signal) = signals::received() {
-        signals::terminate_by(signal);
-    }
-    replaced
+fn is_link(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink())
 }
 
-fn write_and_rename(
-    target: &Path,
-    permissions: Option<fs::Permissions>,
-    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".nnlayer-");
+/// Returns standard output or standard error if a file is open as that stream, as one that a link to `/dev/stdout` names: others
+/// write to it too, before and after this process, so it is not replaced.
+fn standard_stream(file: &Metadata) -> Option<io::Result<File>> {
     #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let temporary = builder.tempfile_in(folder)?;
-    write_buffered(InterruptibleFile(temporary.as_file()), content)?;
-    if let Some(permissions) = permissions {
-        temporary.as_file().set_permissions(permissions)?;
-        // The old file is replaced only after the new one is on the disk.
-        temporary.as_file().sync_all()?;
+    {
+        use std::os::fd::{AsFd, BorrowedFd};
+        use std::os::unix::fs::MetadataExt;
+        let is_open_as = |stream: BorrowedFd<'_>| {
+            rustix::fs::fstat(stream).is_ok_and(|open| (open.st_dev, open.st_ino) == (file.dev() as _, file.ino() as _))
+        };
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        let stream = [stdout.as_fd(), stderr.as_fd()].into_iter().find(|stream| is_open_as(*stream))?;
+        Some(stream.try_clone_to_owned().map(File::from))
     }
-    temporary.persist(target).map_err(|error| error.error)?;
-    Ok(())
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        None
+    }
 }
 
-/// A file whose writes fail after Ctrl-C.
-struct InterruptibleFile<'a>(&'a fs::File);
-
-impl Write for InterruptibleFile<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match signals::received() {
-            None => self.0.write(bytes),
-            Some(_) => Err(io::ErrorKind::BrokenPipe.into()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
+fn write_and_replace(
+    path: &Path,
+    old: Option<Metadata>,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let temporary = Temporary::create(path, old)?;
+    write_buffered(temporary.file(), content)?;
+    temporary.replace(path)
 }
 
 fn write_buffered(file: impl Write, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {

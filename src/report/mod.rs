@@ -13,6 +13,7 @@ pub mod results;
 mod step_lines;
 pub mod steps;
 mod tap;
+mod temporary;
 pub mod text;
 
 pub use chain::ChainReport;

@@ -11,6 +11,7 @@ use crate::operand::OperandReader;
 use crate::operand::stdin::Stdin;
 use crate::parallel::progress::with_listener;
 use crate::parallel::scope::with_thread_limit;
+use std::fmt::Display;
 use std::io::{self, BufWriter, Write};
 use std::rc::Rc;
 use std::time::Duration;
@@ -74,8 +75,20 @@ fn report(error: &anyhow::Error, messages: &mut Messages) -> Status {
     if let Some(error) = error.downcast_ref::<Error>() {
         return messages.error(error);
     }
-    if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-        return Status::ClosedPipe;
+    match error.downcast_ref::<io::Error>() {
+        Some(error) => report_output_error(error, messages),
+        None => messages.error(&output_error(error)),
     }
-    messages.error(&Error::new(Code::WriteFailed, format!("cannot be written: {error}")).with_origin("standard output"))
+}
+
+/// Reports that standard output could not be written, unless its reader has gone.
+pub(crate) fn report_output_error(error: &io::Error, messages: &mut Messages) -> Status {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Status::ClosedPipe,
+        _ => messages.error(&output_error(error)),
+    }
+}
+
+fn output_error(error: &dyn Display) -> Error {
+    Error::new(Code::WriteFailed, format!("cannot be written: {error}")).with_origin("standard output")
 }

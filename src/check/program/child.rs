@@ -3,7 +3,7 @@
 
 use super::time_limit::TimeLimit;
 use crate::core::error::{Code, Error, sanitize};
-use crate::core::signals;
+use crate::core::signals::{Undo, Undoable};
 #[cfg(unix)]
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::OsString;
@@ -21,8 +21,10 @@ const MAX_REPLY_BYTES: u64 = 1 << 28;
 const STDERR_BYTES: usize = 4096;
 /// Number of lines of standard error that an error shows.
 const SHOWN_LINES: usize = 6;
-/// Interval at which a waiting thread looks for signals.
-const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+/// Longest pause between two looks at whether a process has ended.
+const MAX_PAUSE: Duration = Duration::from_millis(50);
+/// Time that standard error has to end after the process.
+const STDERR_GRACE_PERIOD: Duration = Duration::from_millis(200);
 /// Time that a persistent program has to end after its input has ended.
 const GRACE_PERIOD: Duration = Duration::from_secs(1);
 
@@ -53,6 +55,8 @@ pub(super) struct ChildProcess {
     stderr: Arc<Mutex<Vec<u8>>>,
     stderr_reader: JoinHandle<()>,
     status: Option<ExitStatus>,
+    /// Kills the process group if a signal ends nnlayer, also while it waits for the last output of a process that has ended.
+    _undoable: Undoable,
 }
 
 impl ChildProcess {
@@ -65,7 +69,12 @@ impl ChildProcess {
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut process = command.spawn().map_err(|error| start_error(program, &error))?;
+        let (mut process, undoable) = Undoable::begin(|| {
+            let process = command.spawn()?;
+            let undo = kill_group_later(&process);
+            Ok((process, undo))
+        })
+        .map_err(|error| start_error(program, &error))?;
         let (requests, pending) = channel();
         let (sender, output) = sync_channel(1);
         let stderr = Arc::new(Mutex::new(Vec::new()));
@@ -80,7 +89,15 @@ impl ChildProcess {
             let _ = process.kill().and_then(|()| process.wait());
             start_error(program, &error)
         })?;
-        Ok(ChildProcess { process, requests: Some(requests), output, stderr, stderr_reader, status: None })
+        Ok(ChildProcess {
+            process,
+            requests: Some(requests),
+            output,
+            stderr,
+            stderr_reader,
+            status: None,
+            _undoable: undoable,
+        })
     }
 
     /// Passes a request to the thread that writes standard input.
@@ -100,16 +117,11 @@ impl ChildProcess {
     }
 
     /// Waits for output; returns `None` when the time is up.
-    pub(super) fn receive(&mut self, limit: &TimeLimit) -> Option<Output> {
-        loop {
-            self.handle_signals();
-            let left = limit.deadline.saturating_duration_since(Instant::now());
-            match self.output.recv_timeout(left.min(SIGNAL_INTERVAL)) {
-                Ok(output) => return Some(output),
-                Err(RecvTimeoutError::Disconnected) => return Some(Output::End),
-                Err(RecvTimeoutError::Timeout) if left.is_zero() => return None,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
+    pub(super) fn receive(&self, limit: &TimeLimit) -> Option<Output> {
+        match self.output.recv_timeout(limit.deadline.saturating_duration_since(Instant::now())) {
+            Ok(output) => Some(output),
+            Err(RecvTimeoutError::Disconnected) => Some(Output::End),
+            Err(RecvTimeoutError::Timeout) => None,
         }
     }
 
@@ -124,9 +136,8 @@ impl ChildProcess {
             if Instant::now() >= deadline {
                 return None;
             }
-            self.handle_signals();
             thread::sleep(pause);
-            pause = (pause * 2).min(SIGNAL_INTERVAL);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 
@@ -178,17 +189,10 @@ impl ChildProcess {
         self.status = self.process.wait().ok();
     }
 
-    fn handle_signals(&mut self) {
-        if let Some(signal) = signals::received() {
-            self.kill();
-            signals::terminate_by(signal);
-        }
-    }
-
     /// Adds the last lines of standard error to an error.
     fn add_stderr(&mut self, mut error: Error) -> Error {
         // A process that it started may keep standard error open after its end: the wait is short.
-        let deadline = Instant::now() + SIGNAL_INTERVAL * 4;
+        let deadline = Instant::now() + STDERR_GRACE_PERIOD;
         while !self.stderr_reader.is_finished() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
@@ -212,6 +216,18 @@ impl Drop for ChildProcess {
             self.kill();
         }
     }
+}
+
+/// Returns what kills a process and all processes that it started.
+fn kill_group_later(process: &std::process::Child) -> Undo {
+    #[cfg(unix)]
+    let group = Pid::from_child(process);
+    #[cfg(not(unix))]
+    let _ = process;
+    Box::new(move || {
+        #[cfg(unix)]
+        let _ = kill_process_group(group, Signal::KILL);
+    })
 }
 
 /// Writes requests until no more can come, or the pipe is closed.

@@ -3,7 +3,6 @@
 use super::child::{ChildProcess, Output, ProcessLifetime};
 use super::time_limit::TimeLimit;
 use crate::core::error::{Code, Error};
-use crate::core::signals;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -36,7 +35,6 @@ impl Connection {
     /// Sends a request of that many points and waits for the reply.
     pub(super) fn exchange(&mut self, request: Vec<u8>, points: usize) -> Result<Vec<u8>, Error> {
         let limit = TimeLimit::start(self.timeout, points);
-        let _busy = signals::SignalGuard::new();
         let mut process = match self.process.take() {
             // The first reply may precede its request, so only later replies without a request are too many.
             Some(process) if matches!(process.unread_output(), Some(Output::Reply(_))) => {
