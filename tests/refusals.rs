@@ -26,6 +26,12 @@ const CHAIN: &str = r#"{"nnlayer-tape":1,"layers":[
  {"kind":"relu","name":"relu1","inputs":{"x":{"from":"fc1.y"}},"outputs":{"y":[4,6]}}]}
 "#;
 
+/// Returns the bytes with other ones `offset` bytes after the start of the first `mark`.
+fn replaced(bytes: &[u8], mark: &[u8], offset: usize, other: &[u8]) -> Vec<u8> {
+    let at = offset + bytes.windows(mark.len()).position(|window| window == mark).unwrap();
+    [&bytes[..at], other, &bytes[at + other.len()..]].concat()
+}
+
 fn files() -> tempfile::TempDir {
     let folder = folder();
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
@@ -81,6 +87,12 @@ fn files() -> tempfile::TempDir {
     assert_eq!(saved.status, 0, "{}", saved.stderr);
     let whole = std::fs::read(folder.path().join("whole.npz")).unwrap();
     write("cut.npz", &whole[..whole.len() / 2]);
+    write("front.npz", &[b"junk", &whole[..]].concat());
+    write("renamed.npz", &replaced(&whole, b"PK\x03\x04", 30, b"v"));
+    let saved = shell_in(folder.path(), "nnlayer affine --x 1,2 --w '1;2' --only dx,dw --out pair.npz");
+    assert_eq!(saved.status, 0, "{}", saved.stderr);
+    let pair = std::fs::read(folder.path().join("pair.npz")).unwrap();
+    write("twice.npz", &replaced(&replaced(&pair, b"dw.npy", 0, b"dx"), b"dw.npy", 0, b"dx"));
     folder
 }
 

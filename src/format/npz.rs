@@ -11,7 +11,7 @@ use crate::core::name::Name;
 use crc32fast::Hasher;
 use flate2::read::DeflateDecoder;
 use std::io::{self, BufReader, Read, Write};
-use zip::read::ZipFile;
+use zip::read::{ZipFile, ZipReadOptions};
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
@@ -42,7 +42,7 @@ impl Format for Npz {
         let mut archive = open(source)?;
         let name = choose_array(select, names, &array_names(&archive))?;
         let at = archive.index_for_name(&format!("{name}.npy")).ok_or_else(|| zip_error(ZipError::FileNotFound))?;
-        read_entry(archive.by_index_raw(at).map_err(zip_error)?, name, len)
+        read_entry(open_entry(&mut archive, at)?, name, len)
     }
 
     fn read_names(&self, source: Source<'_>) -> Result<Vec<String>, Error> {
@@ -62,7 +62,7 @@ impl Format for Npz {
         }
         let mut arrays = Vec::new();
         for at in 0..archive.len() {
-            let entry = archive.by_index_raw(at).map_err(zip_error)?;
+            let entry = open_entry(&mut archive, at)?;
             let name = entry.name().ok().and_then(|name| Some(name.strip_suffix(".npy")?.to_owned()));
             if let Some(name) = name {
                 arrays.push(read_entry(entry, name, len)?);
@@ -119,8 +119,26 @@ impl Read for ChecksumReader<'_> {
     }
 }
 
+/// Opens an archive. NumPy refuses one with other bytes in front, and reads the last of several arrays with one name, where other
+/// readers take the first.
 fn open(source: Source<'_>) -> Result<Archive<'_>, Error> {
-    ZipArchive::new(BufReader::new(source)).map_err(zip_error)
+    let archive = ZipArchive::new(BufReader::new(source)).map_err(zip_error)?;
+    if archive.offset() > 0 {
+        return Err(damaged(format!("{} bytes precede the archive", archive.offset())));
+    }
+    if archive.has_duplicate_names() {
+        return Err(Error::new(Code::DuplicateKey, "has two arrays of the same name"));
+    }
+    Ok(archive)
+}
+
+/// Returns an entry, whose own header must have the name that the directory of the archive has.
+fn open_entry<'a, 'b>(archive: &'a mut Archive<'b>, at: usize) -> Result<ZipFile<'a, BufReader<Source<'b>>>, Error> {
+    let options = ZipReadOptions::new().enforce_header_consistency(true);
+    if let Err(ZipError::InvalidArchive(_)) = archive.by_index_with_options(at, options) {
+        return Err(damaged("the header of an array differs from the directory of the archive"));
+    }
+    archive.by_index_raw(at).map_err(zip_error)
 }
 
 fn array_names(archive: &Archive<'_>) -> Vec<String> {
@@ -287,6 +305,31 @@ mod tests {
         let at = bytes.windows(8).position(|window| window == 7f64.to_le_bytes()).unwrap();
         bytes[at] ^= 1;
         assert_eq!(read(&bytes, "w", &[]).unwrap_err().code, Code::Damaged);
+    }
+
+    #[test]
+    fn what_readers_of_archives_disagree_on_is_refused() {
+        let entry = entry(arr1(&[7.0]).into_dyn(), OutputDtype::F64);
+        let good = zipped(CompressionMethod::Deflated, &entry);
+        let error = read(&[b"bytes", &good[..]].concat(), "w", &[]).unwrap_err();
+        assert_eq!(error.message, "is damaged: 5 bytes precede the archive");
+        let mut renamed = good.clone();
+        renamed[30] = b'v';
+        let error = read(&renamed, "w", &[]).unwrap_err();
+        assert_eq!(error.message, "is damaged: the header of an array differs from the directory of the archive");
+        assert!(Npz.read_all_arrays(Source::bytes("m.npz", &renamed)).is_err());
+        // Two arrays of other names, and then of one.
+        let two = Tensors::new().with(Name::X, arr1(&[7.0]).into_dyn()).with(Name::Y, arr1(&[8.0]).into_dyn());
+        let mut twice = written(&two, OutputDtype::F64);
+        for at in 0..twice.len() - 5 {
+            if &twice[at..at + 5] == b"y.npy" {
+                twice[at] = b'x';
+            }
+        }
+        for error in [read(&twice, "x", &[]).unwrap_err(), Npz.read_names(Source::bytes("m.npz", &twice)).unwrap_err()]
+        {
+            assert_eq!(error.code, Code::DuplicateKey);
+        }
     }
 
     #[test]

@@ -81,8 +81,10 @@ impl<'a> PythonParser<'a> {
         Some(())
     }
 
+    /// Parses `'<f8'`, or `u'<f8'` as Python 2 wrote it.
     fn string(&mut self) -> Option<&'a str> {
         let text = self.0.trim_start();
+        let text = text.strip_prefix(['u', 'U']).unwrap_or(text);
         let quote = text.chars().next().filter(|first| matches!(first, '\'' | '"'))?;
         let (string, rest) = text[1..].split_once(quote)?;
         self.0 = rest;
@@ -178,6 +180,8 @@ mod tests {
         let layout = parse("{'descr': '>f4', 'fortran_order': True, 'shape': (3, 2), }   \n").unwrap();
         let expected = ArrayLayout { element: ElementType::F32, big_endian: true, is_fortran: true, shape: vec![3, 2] };
         assert_eq!(layout, expected);
+        let unicode = "{u'descr': u'<f8', u'fortran_order': False, u'shape': (2,), }";
+        assert_eq!(parse(unicode).unwrap().shape, [2]);
         assert_eq!(parse("{'shape':(3L,),'descr':\"|u1\",'fortran_order':False}").unwrap().shape, [3]);
         assert!(parse("{'descr': '<f8', 'fortran_order': False, 'shape': (), }").unwrap().shape.is_empty());
     }
