@@ -2,7 +2,7 @@
 
 use crate::support::console;
 use crate::support::console::printed;
-use crate::support::{folder, has_program};
+use crate::support::{folder, has_program, project};
 use nnlayer::layer::LAYERS;
 use std::path::{Path, PathBuf};
 
@@ -12,18 +12,18 @@ fn root() -> PathBuf {
 
 #[test]
 fn the_commands_of_the_readme_print_what_it_shows() {
-    console::run(&root().join("README.md"), &root());
+    console::run(&root().join("README.md"), project().path());
 }
 
 #[test]
 fn the_commands_of_the_japanese_readme_print_what_it_shows() {
-    console::run(&root().join("README.ja.md"), &root());
+    console::run(&root().join("README.ja.md"), project().path());
 }
 
 #[test]
 fn the_commands_of_both_tutorials_print_what_they_show() {
-    console::run(&root().join("docs/tutorial.md"), &root());
-    console::run(&root().join("docs/tutorial.ja.md"), &root());
+    console::run(&root().join("docs/tutorial.md"), project().path());
+    console::run(&root().join("docs/tutorial.ja.md"), project().path());
 }
 
 #[test]
@@ -37,13 +37,13 @@ fn both_tutorials_run_the_same_commands() {
 
 #[test]
 fn the_commands_of_the_comparison_print_what_it_shows() {
-    console::run(&root().join("docs/comparison.md"), &root());
+    console::run(&root().join("docs/comparison.md"), project().path());
 }
 
 #[test]
 fn the_commands_of_the_page_on_checking_print_what_it_shows() {
     if has_program("python3") {
-        console::run(&root().join("docs/gradcheck.md"), &root());
+        console::run(&root().join("docs/gradcheck.md"), project().path());
     }
 }
 
@@ -59,7 +59,7 @@ fn every_example_in_help_prints_what_it_shows() {
     for spec in LAYERS {
         assert!(!spec.examples.is_empty(), "{} has no example", spec.name);
         for example in spec.examples {
-            assert_eq!(printed(&root(), example.command), example.prints, "{}", example.command);
+            assert_eq!(printed(project().path(), example.command), example.prints, "{}", example.command);
         }
     }
 }
@@ -72,7 +72,7 @@ fn words(text: &str) -> String {
 #[test]
 fn every_help_shows_formulas_shapes_and_examples() {
     for spec in LAYERS {
-        let help = printed(&root(), &format!("nnlayer {} --help", spec.name));
+        let help = printed(project().path(), &format!("nnlayer {} --help", spec.name));
         for (name, formula) in spec.results() {
             assert!(help.contains(&format!("{name} = {formula}")), "{help}");
         }
@@ -80,13 +80,13 @@ fn every_help_shows_formulas_shapes_and_examples() {
             assert!(words(&help).contains(&words(part)), "{part}: {help}");
         }
     }
-    let help = printed(&root(), "nnlayer --help");
+    let help = printed(project().path(), "nnlayer --help");
     let example: String = help
         .lines()
         .skip_while(|line| !line.contains("$ nnlayer"))
         .map(|line| format!("{}\n", line.trim_start()))
         .collect();
     let (command, prints) = example.split_once('\n').unwrap();
-    assert_eq!(printed(&root(), command.trim_start_matches("$ ")), prints);
+    assert_eq!(printed(project().path(), command.trim_start_matches("$ ")), prints);
     assert!(Path::new(env!("CARGO_BIN_EXE_nnlayer")).exists());
 }

@@ -84,9 +84,20 @@ fn run(args: &[&str], stdin: &[u8], terminal: bool) -> RunOutput {
     RunOutput { stdout, stderr: String::from_utf8(stderr).unwrap(), status }
 }
 
-/// Runs a line of shell with nnlayer on the path, in the folder of the project.
+/// Runs a line of shell with nnlayer on the path, in a folder with the project's files.
 pub fn shell(line: &str) -> RunOutput {
-    shell_in(&PathBuf::from(env!("CARGO_MANIFEST_DIR")), line)
+    shell_in(project().path(), line)
+}
+
+/// Returns a temporary folder with links to the files and folders of the project, which may be read-only.
+pub fn project() -> tempfile::TempDir {
+    let folder = folder();
+    for entry in std::fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap().map(Result::unwrap) {
+        if entry.file_name() != "target" {
+            std::os::unix::fs::symlink(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        }
+    }
+    folder
 }
 
 /// Runs a line of shell with nnlayer on the path.
@@ -97,6 +108,7 @@ pub fn shell_in(folder: &std::path::Path, line: &str) -> RunOutput {
         .args(["-c", line])
         .current_dir(folder)
         .env("LC_ALL", "C.UTF-8")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PATH", format!("{}:{path}", program.parent().unwrap().display()))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
