@@ -295,8 +295,17 @@ fn start_error(program: &OsString, error: &io::Error) -> Error {
     let shown = sanitize(&program.to_string_lossy());
     let is_path = path.components().count() > 1;
     let not_executable = Error::new(Code::ProgramNotExecutable, format!("cannot be run: {error}"));
+    let is_on_path = || {
+        let folders = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&folders).any(|folder| folder.join(path).exists())
+    };
+    // A folder of the path that cannot be searched denies permission for a program that is nowhere.
+    let kind = match error.kind() {
+        ErrorKind::PermissionDenied if !is_path && !is_on_path() => ErrorKind::NotFound,
+        kind => kind,
+    };
     let usage = "write the program and its arguments after --: -- python3 affine.py";
-    match error.kind() {
+    match kind {
         ErrorKind::NotFound if is_path && path.exists() => {
             not_executable.tip("the interpreter in its first line #! does not exist; name one: -- python3 FILE")
         }
