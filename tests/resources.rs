@@ -132,6 +132,22 @@ fn an_allocation_that_fails_is_an_error() {
     }
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn an_allocation_that_fails_leaves_no_temporary_file() {
+    let folder = folder();
+    std::fs::write(folder.path().join("x.npy"), npy("|u1", [300, 1], &[1; 300])).unwrap();
+    std::fs::write(folder.path().join("w.npy"), npy("|u1", [1, 1_000_000], &[1; 1_000_000])).unwrap();
+    // Rows of y are computed as they are written, 256 of them together: 2 GB.
+    for out in ["y.npz", "y.json"] {
+        let error =
+            refused(folder.path(), 500_000, &format!("nnlayer affine --x x.npy --w w.npy --only y --out {out}"));
+        assert!(error.contains("needs 2048 MB of memory"), "{error}");
+        assert_eq!(error.matches("error: ").count(), 1, "{error}");
+        assert_eq!(shell_in(folder.path(), "ls -A").text(), "w.npy\nx.npy\n");
+    }
+}
+
 /// Runs a command for whose threads there are no stacks, so that none can be started.
 fn without_threads(folder: &Path, command: &str) -> RunOutput {
     shell_in(folder, &format!("RUST_MIN_STACK=1000000000000000 {command}"))

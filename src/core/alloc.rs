@@ -6,11 +6,19 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fmt;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 thread_local! {
     /// True while an allocation of this thread may fail.
     static MAY_FAIL: Cell<bool> = const { Cell::new(false) };
+    /// True while this thread ends the program.
+    static IS_ENDING_HERE: Cell<bool> = const { Cell::new(false) };
 }
+
+/// True while a thread ends the program.
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
 
 /// The message, in the two parts before and after the number of megabytes. It is prepared, because nothing can be allocated then.
 static MESSAGE: OnceLock<[String; 2]> = OnceLock::new();
@@ -56,6 +64,14 @@ impl fmt::Write for StandardError {
 /// Ends the program with the message that `bytes` could not be allocated; elsewhere than on Unix, the caller ends it.
 #[cold]
 fn end(bytes: usize) {
+    if IS_ENDING_HERE.replace(true) {
+        // There is not even memory to undo what has begun.
+        #[cfg(unix)]
+        signal_hook::low_level::exit(ERROR_STATUS);
+    }
+    while IS_ENDING.swap(true, Ordering::SeqCst) {
+        thread::sleep(Duration::from_secs(1));
+    }
     let megabytes = bytes.div_ceil(1_000_000);
     let parts = MESSAGE.get().map(|parts| parts.each_ref().map(String::as_str));
     let [before, after] = parts.unwrap_or(["error: the command needs ", " MB of memory\n"]);
