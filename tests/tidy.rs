@@ -124,7 +124,7 @@ fn nothing_opens_a_network_and_nothing_runs_but_the_program_that_was_named() {
         ("UnixStream", &[]),
         ("std::process::exit", &["main.rs"]),
         ("std::process", &["main.rs", "check/program", "report/temporary.rs"]),
-        ("std::env", &["main.rs", "run/graph.rs"]),
+        ("std::env", &["main.rs", "run/graph.rs", "check/program/child.rs"]),
         ("rustix::process", &["main.rs", "check/program", "report/temporary.rs"]),
     ];
     for (_, file, lines) in code() {
