@@ -122,6 +122,21 @@ fn a_signal_ends_the_program_under_test_and_all_that_it_started() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_failed_allocation_while_a_file_is_written_leaves_no_other() {
+    let folder = folder();
+    let header = "{'descr': '<f8', 'fortran_order': False, 'shape': (2000, 1000), }\n";
+    let length = (header.len() as u16).to_le_bytes();
+    let array = [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), &[0; 16_000_000]].concat();
+    std::fs::write(folder.path().join("x.npy"), array).unwrap();
+    for kilobytes in [28_000, 32_000, 36_000, 40_000] {
+        shell_in(folder.path(), &format!("ulimit -v {kilobytes}; nnlayer relu --x x.npy --out y.npz"));
+        let _ = std::fs::remove_file(folder.path().join("y.npz"));
+        assert_eq!(names(folder.path()), ["x.npy"], "{kilobytes} kB");
+    }
+}
+
+#[test]
 fn the_next_run_removes_what_a_killed_one_left() {
     let folder = folder();
     let mut child = start_writing(folder.path(), "");
