@@ -96,13 +96,19 @@ impl Graph {
         self.edges.iter_mut().for_each(|edge| edge.backward = None);
     }
 
-    /// Returns the edges that leave a node.
-    pub(super) fn outgoing(&self, node: usize) -> impl Iterator<Item = usize> {
-        (0..self.edges.len()).filter(move |&edge| self.edges[edge].from == node)
+    /// Returns the edges that leave each node.
+    pub(super) fn outgoing(&self) -> Vec<Vec<usize>> {
+        self.edges_by(|edge| edge.from)
     }
 
-    /// Returns the edges that reach a node, in the order of its operands.
-    pub(super) fn incoming(&self, node: usize) -> impl Iterator<Item = usize> {
-        (0..self.edges.len()).filter(move |&edge| self.edges[edge].to == node)
+    /// Returns the edges that reach each node, in the order of its operands.
+    pub(super) fn incoming(&self) -> Vec<Vec<usize>> {
+        self.edges_by(|edge| edge.to)
+    }
+
+    fn edges_by(&self, node: fn(&Edge) -> usize) -> Vec<Vec<usize>> {
+        let mut edges = vec![Vec::new(); self.nodes.len()];
+        self.edges.iter().enumerate().for_each(|(n, edge)| edges[node(edge)].push(n));
+        edges
     }
 }

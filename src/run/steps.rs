@@ -79,11 +79,12 @@ pub(crate) fn chain(
     if let Some(only) = &request.only {
         sections.only(only)?;
     }
+    // Layers without a result that is asked for have no section.
+    let mut sections = sections.sections.into_iter().peekable();
     let round = round_to(tape.precision);
     let (mut forward, mut backward) = (Vec::new(), Vec::new());
     for (n, (stage, passed)) in tape.stages.iter().zip(run.layers(tape, dout)).enumerate() {
-        let Some(at) = sections.sections.iter().position(|(layer, _)| *layer == stage.name) else { continue };
-        let (layer, blocks) = sections.sections.remove(at);
+        let Some((layer, blocks)) = sections.next_if(|(layer, _)| *layer == stage.name) else { continue };
         let followed = trace(&LayerRun {
             layer: stage.layer(),
             operands: &passed.at.map(round),

@@ -5,6 +5,7 @@ use crate::check::expect;
 use crate::core::name::Name;
 use crate::format::decimal::DecimalArray;
 use ndarray::{ArrayD, IxDyn};
+use std::collections::HashMap;
 
 /// Number of elements per expected value up to which expected values are compared in an array of their own shape.
 const MAX_ELEMENTS_PER_DECIMAL: usize = 100;
@@ -71,10 +72,10 @@ fn grade_array(sections: &mut [Section], name: &Name, expected: &DecimalArray, u
         steps[0].grade = Some(Grade::Mismatch(mismatch, shape));
         return;
     }
+    let wrong: HashMap<&[usize], f64> = graded.worst.iter().map(|wrong| (&wrong.index[..], wrong.yours)).collect();
     for step in steps {
         if compared.element(flat(&step.index)).is_some() {
-            let wrong = graded.worst.iter().find(|wrong| wrong.index == step.index);
-            step.grade = Some(wrong.map_or(Grade::Right, |wrong| Grade::Wrong(wrong.yours)));
+            step.grade = Some(wrong.get(&step.index[..]).map_or(Grade::Right, |yours| Grade::Wrong(*yours)));
         }
     }
 }

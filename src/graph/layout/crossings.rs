@@ -75,8 +75,7 @@ fn creation_order(layered: &LayeredGraph<'_>) -> Vec<Vec<usize>> {
 /// Returns nodes in the post-order of a depth-first search from the sinks, and the items of an edge as it is traversed.
 fn depth_first_order(layered: &LayeredGraph<'_>) -> Vec<Vec<usize>> {
     let (graph, items) = (layered.graph, &layered.items);
-    let mut incoming = vec![Vec::new(); graph.nodes.len()];
-    graph.edges.iter().enumerate().for_each(|(n, edge)| incoming[edge.to].push(n));
+    let incoming = graph.incoming();
     let mut order = vec![Vec::new(); layered.columns];
     let mut visited = vec![false; graph.nodes.len()];
     // A stack of nodes, each with the number of its traversed edges: recursion could overflow in a long chain.

@@ -7,13 +7,15 @@ use crate::graph::model::{Graph, NodeKind};
 /// just before its first reader.
 pub(crate) fn ranks(graph: &Graph) -> Vec<usize> {
     let mut ranks = vec![0usize; graph.nodes.len()];
+    let (incoming, outgoing) = (graph.incoming(), graph.outgoing());
     // Nodes are in the order of the forward pass.
     for node in 0..graph.nodes.len() {
-        ranks[node] = graph.incoming(node).map(|edge| ranks[graph.edges[edge].from] + 1).max().unwrap_or(0);
+        ranks[node] = incoming[node].iter().map(|&edge| ranks[graph.edges[edge].from] + 1).max().unwrap_or(0);
     }
     for node in (0..graph.nodes.len()).rev() {
-        let next = graph.outgoing(node).map(|edge| ranks[graph.edges[edge].to]).min();
-        let reads_leaves = graph.incoming(node).all(|edge| graph.nodes[graph.edges[edge].from].kind == NodeKind::Leaf);
+        let next = outgoing[node].iter().map(|&edge| ranks[graph.edges[edge].to]).min();
+        let reads_leaves =
+            incoming[node].iter().all(|&edge| graph.nodes[graph.edges[edge].from].kind == NodeKind::Leaf);
         let can_move = match graph.nodes[node].kind {
             NodeKind::Leaf => true,
             NodeKind::Branch => reads_leaves,

@@ -29,6 +29,8 @@ pub(super) fn element(graph: &Graph) -> String {
 struct Drawing<'a> {
     graph: &'a Graph,
     layout: Layout,
+    /// The edges that reach each node.
+    incoming: Vec<Vec<usize>>,
     /// Left side of each column.
     columns: Vec<i32>,
     width: i32,
@@ -57,7 +59,7 @@ impl Drawing<'_> {
         }
         let last = layout.widths.last().copied().unwrap_or(0);
         let width = columns.last().map_or(0, |x| x + last) + MARGIN;
-        Drawing { graph, layout, columns, width }
+        Drawing { graph, layout, incoming: graph.incoming(), columns, width }
     }
 
     fn text(&self) -> String {
@@ -209,7 +211,7 @@ impl Drawing<'_> {
         };
         let own = last_height(n);
         let side = (own - node).signum();
-        let heights = self.graph.incoming(edge.to).map(last_height);
+        let heights = self.incoming[edge.to].iter().copied().map(last_height);
         let same_side: Vec<i32> = heights.filter(|y| (y - node).signum() == side).collect();
         let nearer = same_side.iter().filter(|y| (*y - node).abs() < (own - node).abs()).count();
         let (nearer, count) = (i32::try_from(nearer).unwrap_or(0), i32::try_from(same_side.len()).unwrap_or(1));
