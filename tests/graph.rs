@@ -39,7 +39,9 @@ fn every_layer_draws_its_examples_at_both_levels_in_a_hundred_columns() {
     for example in examples() {
         for level in ["tensor", "scalar"] {
             let text = drawn(&nnlayer(&with(&example, &["--graph", "--level", level])));
-            assert!(text.contains('─') && text.lines().all(|line| line.chars().count() <= 100), "{example:?}\n{text}");
+            // Where the locale has no UTF-8, lines are drawn in ASCII.
+            assert!(text.contains('─') || text.contains("--"), "{example:?}\n{text}");
+            assert!(text.lines().all(|line| line.chars().count() <= 100), "{example:?}\n{text}");
             assert!(text.lines().all(|line| line.trim_end() == line), "{example:?}\n{text}");
         }
     }
