@@ -32,6 +32,13 @@ use crate::core::tensors::Tensors;
 use crate::ops::ArrayOps;
 use ndarray::{Array2, ArrayD, Axis};
 
+/// The gradient at y in the place of x.
+pub(super) const APPLIED_TWICE: Convention = Convention {
+    kind: "applied twice",
+    explanation: "it is the gradient at y instead of x; is softmax applied twice?",
+    gradient: |case| case.at_output(),
+};
+
 /// Returns the gradient of a softmax along an axis of a matrix.
 fn along_axis(case: &GradientCase<'_>, axis: i64) -> Option<ArrayD<f64>> {
     case.recompute(|settings, _| settings.set(AXIS.name, Value::Integer(axis)))
@@ -48,11 +55,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     settings: &[AXIS, LOG],
     scalar_dout: ScalarDout::Fills,
     conventions: &[
-        Convention {
-            kind: "applied twice",
-            explanation: "it is the gradient at y instead of x; is softmax applied twice?",
-            gradient: |case| case.at_output(),
-        },
+        APPLIED_TWICE,
         Convention {
             kind: "softmax over the wrong axis",
             explanation: "it is the gradient of a softmax of each column, expected a softmax of each row",

@@ -26,6 +26,7 @@ use super::interface::{Admit, AllTargets, AnyLayer, Given, Layer, MatrixOperatio
 use super::precision::Precision;
 use super::reduction::{Divisor, EMPTY, REDUCTION, Reduction};
 use super::settings::{Kind, Setting, Settings};
+use super::softmax::APPLIED_TWICE;
 use super::softmax::{admit_logits, warn_of_softmax_twice};
 use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot};
 use super::targets;
@@ -59,11 +60,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     settings: &[REDUCTION, IGNORE_INDEX, LABEL_SMOOTHING, T_KIND, EMPTY],
     scalar_dout: ScalarDout::Fills,
     conventions: &[
-        Convention {
-            kind: "applied twice",
-            explanation: "it is the gradient at y instead of x; is softmax applied twice?",
-            gradient: |case| case.at_output(),
-        },
+        APPLIED_TWICE,
         Convention {
             kind: "softmax over the wrong axis",
             explanation: "it is the gradient of a softmax of each column, expected a softmax of each row",

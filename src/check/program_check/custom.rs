@@ -45,7 +45,7 @@ impl ProgramChecker<'_> {
         gradient: &ArrayD<f64>,
     ) -> Result<Vec<Finding>, Error> {
         let calls = self.calls;
-        // The same point asked again gives the same gradient.
+        // A point that is asked again gives the same gradient.
         for n in [1, 3] {
             let Some(call) = calls.get(n) else { continue };
             let again = call.evaluation.gradients.get(&target.name);
