@@ -98,6 +98,20 @@ fn a_network_reads_no_file_but_those_of_its_folder() {
 }
 
 #[test]
+fn results_that_no_layer_needs_any_more_are_dropped() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let net = json!({"nnlayer-tape": 1, "layers": vec![json!({"kind": "relu"}); 100]});
+    std::fs::write(path("net.json"), net.to_string()).unwrap();
+    std::fs::write(path("x.csv"), format!("{}1\n", "1,".repeat(100_000))).unwrap();
+    let (net, x, out) = (path("net.json"), path("x.csv"), path("y.npy"));
+    let args = ["net", &net, "--x", &x, "--forward", "--only", "relu1.y", "--out", &out];
+    let (ran, most) = memory::peak_bytes(|| nnlayer(&args));
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert!(most < 16 << 20, "{most} bytes for results of 0.8 MB each");
+}
+
+#[test]
 fn a_file_that_many_layers_name_is_read_once() {
     let folder = folder();
     let row = format!("[{}]", vec!["0.01"; 100].join(","));
