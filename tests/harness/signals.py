@@ -4,8 +4,9 @@
     python3 tests/harness/signals.py --nnlayer target/release/nnlayer --seconds 60
 
 Some runs write a file, over an old one or not; after the signal the file must be the old one or the complete new one, and no
-temporary file may remain. After SIGKILL one may, until the next run writes into the folder. The other runs check a program that
-has started another; after the signal neither may live. The exit status is 1 if anything was left or broken.
+temporary file may remain. After SIGKILL one may, until the next run writes into the folder. Others check a program that
+has started another; after the signal neither may live. Others compute for minutes, and must end soon after the signal. The exit
+status is 1 if anything was left or broken.
 """
 
 import argparse
@@ -133,6 +134,33 @@ class Checking:
         os.close(reader)
 
 
+class Computing:
+    """Runs that would compute for minutes."""
+
+    def __init__(self, nnlayer, folder):
+        self.nnlayer, self.folder = nnlayer, folder
+        with open(f"{folder}/long.csv", "w") as file:
+            file.writelines(f"{n / 7},{-n / 3},{n / 9},{n % 11}\n" for n in range(50_000))
+        with open(f"{folder}/deep.json", "w") as file:
+            file.write('{"nnlayer-tape":1,"layers":[' + ",".join(['{"kind":"tanh"}'] * 20_000) + "]}")
+        self.commands = [
+            ["softmax", "--x", "long.csv", "--precision", "exact"],
+            ["softmax", "--x", "long.csv", "--axis", "0", "--jacobian"],
+            ["tanh", "--x", "long.csv", "--check"],
+            ["tanh", "--x", "long.csv", "--steps"],
+            ["net", "deep.json", "--x", "1,2", "--check"],
+            ["net", "deep.json", "--x", "1,2", "--graph", "g.svg"],
+        ]
+
+    def run(self, number, rng, counts):
+        process = start([self.nnlayer, *rng.choice(self.commands)], self.folder)
+        time.sleep(rng.uniform(0, 0.5))
+        process.send_signal(number)
+        began = time.monotonic()
+        counts["interrupted"] += process.wait() == -number
+        counts["ended late"] += time.monotonic() - began > END
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nnlayer", default="nnlayer")
@@ -144,15 +172,15 @@ def main():
     rng = random.Random(options.seed)
     table = {number: collections.Counter() for number in SIGNALS}
     with tempfile.TemporaryDirectory() as folder:
-        kinds = [Writing(nnlayer, folder), Checking(nnlayer, folder)]
+        kinds = [Writing(nnlayer, folder), Checking(nnlayer, folder), Computing(nnlayer, folder)]
         deadline = time.monotonic() + options.seconds
         while time.monotonic() < deadline:
             number = rng.choice(SIGNALS)
             # SIGKILL cannot be handled: the program under test reads the end of its input instead.
-            kind = kinds[0] if number == signal.SIGKILL else rng.choices(kinds, [3, 1])[0]
+            kind = kinds[0] if number == signal.SIGKILL else rng.choices(kinds, [3, 1, 1])[0]
             table[number]["runs"] += 1
             kind.run(number, rng, table[number])
-    columns = ["runs", "interrupted", "left by SIGKILL", "files left", "broken", "processes left"]
+    columns = ["runs", "interrupted", "left by SIGKILL", "files left", "broken", "processes left", "ended late"]
     print(f"{'':8}", *(f"{column:>15}" for column in columns))
     for number, counts in table.items():
         print(f"{number.name:8}", *(f"{counts[column]:15}" for column in columns))
