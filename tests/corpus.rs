@@ -20,14 +20,14 @@ fn no_verdict_on_a_sample_of_the_programs_is_false_and_nine_in_ten_mistakes_are_
     }
     let folder = folder();
     let results = folder.path().join("results.json");
-    let run = shell(&format!("python3 tests/corpus/run.py --sample 60 --quiet --json '{}'", results.display()));
+    let run = shell(&format!("python3 tests/corpus/run.py --sample 40 --quiet --json '{}'", results.display()));
     assert_eq!(run.status, 0, "{}{}", run.text(), run.stderr);
     let results: Value = serde_json::from_slice(&std::fs::read(results).unwrap()).unwrap();
     let total = |name: &str| results["totals"][name].as_u64().unwrap_or(0);
-    assert_eq!(total("runs"), 60);
+    assert_eq!(total("runs"), 40);
     assert_eq!([total("false pass"), total("false accusation"), total("error")], [0; 3], "{}", run.text());
     let (failed, misnamed) = (total("failed with a known kind"), total("wrong kind") + total("no kind"));
-    assert!(failed > 20, "{}", run.text());
+    assert!(failed > 12, "{}", run.text());
     assert!(10 * misnamed <= failed, "{}", run.text());
 }
 

@@ -115,7 +115,8 @@ fn replace(text: &str, from: &str, to: &str) -> String {
     text.replacen(from, to, 1)
 }
 
-/// Builds the crate with the layer added, in the target folder of the tests, so that its dependencies are built already.
+/// Builds the crate with the layer added, in the target folder of the tests, so that its dependencies are built already. Without
+/// the checks of a debug build, which the tests have of the crate itself, it is built sooner.
 fn build(folder: &Path) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     copy_folder(&root.join("src"), &folder.join("src"));
@@ -126,7 +127,8 @@ fn build(folder: &Path) -> PathBuf {
     // The program must not replace the one that the other tests run.
     let named = replace(package, "name = \"nnlayer\"", "name = \"nnlayer-with-new-layer\"\nautobins = false");
     let targets = "[lib]\nname = \"nnlayer\"\n[[bin]]\nname = \"nnlayer-with-new-layer\"\npath = \"src/main.rs\"\n[workspace]\n\n";
-    fs::write(folder.join("Cargo.toml"), format!("{named}{targets}{}", &manifest[lints..])).unwrap();
+    let profile = "\n[profile.dev.package.nnlayer-with-new-layer]\noverflow-checks = false\ndebug-assertions = false\n";
+    fs::write(folder.join("Cargo.toml"), format!("{named}{targets}{}{profile}", &manifest[lints..])).unwrap();
 
     fs::write(folder.join("src/layer/scale_shift.rs"), LAYER).unwrap();
     let registry = fs::read_to_string(folder.join("src/layer/mod.rs")).unwrap();
@@ -139,8 +141,6 @@ fn build(folder: &Path) -> PathBuf {
     let built = Command::new(cargo)
         .args(["build", "--offline", "--bins", "--quiet", "--target-dir"])
         .arg(target)
-        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
-        .env("CARGO_INCREMENTAL", "1")
         .current_dir(folder)
         .output()
         .unwrap();
@@ -161,7 +161,7 @@ fn a_layer_added_as_one_file_and_one_line_is_in_every_command() {
     if !has_program("cargo") {
         return;
     }
-    // The path of the source is part of what incremental compilation compares, so the folder is the same in each run.
+    // The path of the source is part of what Cargo compares, so the folder is the same in each run.
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new_layer");
     let _ = fs::remove_dir_all(&folder);
     let program = build(&folder);

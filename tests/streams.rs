@@ -22,8 +22,15 @@ fn a_closed_pipe_causes_no_message() {
 #[test]
 #[cfg(unix)]
 fn a_closed_pipe_ends_the_process_by_sigpipe() {
-    let ran = shell("(nnlayer affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --json; echo $? >&2) | true");
-    assert_eq!(ran.stderr, "141\n");
+    let folder = folder();
+    let link = folder.path().join("link.json");
+    std::os::unix::fs::symlink("/dev/stdout", &link).unwrap();
+    for out in ["--json".to_owned(), format!("--out '{}'", link.display())] {
+        let ran = shell(&format!(
+            "(nnlayer affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy {out}; echo $? >&2) | true"
+        ));
+        assert_eq!(ran.stderr, "141\n", "{out}");
+    }
 }
 
 #[test]

@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 
 /// Writes a temporary file in the same folder and renames it, so that an error leaves the old file unchanged.
 ///
-/// Errors name `option`, unless `content` fails with an [`Error`] of its own.
+/// Errors name `option`, unless `content` fails with an [`Error`] of its own, or the reader of a pipe has gone: that error is an
+/// [`io::Error`], as it is for standard output.
 pub fn write_file(
     option: &Name,
     path: &str,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<(), Error> {
+) -> anyhow::Result<()> {
     let refuse = |refusal: Refusal| {
         Error::new(Code::WriteFailed, refusal.message).with_operand(option).with_origin(path).tip(refusal.tip)
     };
@@ -24,8 +25,9 @@ pub fn write_file(
         Target::File { path, old } => write_and_replace(&path, old, content),
     };
     written.map_err(|error| match error.downcast::<Error>() {
-        Ok(error) => error,
-        Err(error) => refuse(Refusal::from(error)),
+        Ok(error) => error.into(),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => error.into(),
+        Err(error) => refuse(Refusal::from(error)).into(),
     })
 }
 

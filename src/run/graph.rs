@@ -81,7 +81,7 @@ fn draw(
     match &request.file {
         Some((path, picture)) => {
             let text = (picture.draw)(&graph);
-            Ok(write_file(&Name::new("graph"), path, |out| out.write_all(text.as_bytes()))?)
+            write_file(&Name::new("graph"), path, |out| out.write_all(text.as_bytes()))
         }
         None => {
             let color = request.always_color || streams.messages.stdout_is_terminal;
