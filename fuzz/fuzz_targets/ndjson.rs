@@ -14,7 +14,7 @@ fn key_use(key: &str) -> KeyUse {
 }
 
 fn bits(node: &Node) -> Vec<u64> {
-    node.matrix("").expect("a template has numbers").iter().map(|value| value.to_bits()).collect()
+    node.array("").expect("a template has numbers").iter().map(|value| value.to_bits()).collect()
 }
 
 /// Checks that reading a line with the template of another line gives the same values as reading it on its own.

@@ -7,8 +7,20 @@ use super::error::{Code, Error, format_shape};
 /// rows takes time and memory in a computation.
 pub const MAX_EMPTY_AXIS: usize = 1 << 20;
 
+/// Largest number of axes of an array.
+pub const MAX_RANK: usize = 8;
+
 /// Arrays of fewer bytes are not reserved as a test.
 const LARGE_BYTES: usize = 1 << 26;
+
+/// Refuses a shape of more than [`MAX_RANK`] axes.
+pub fn check_rank(shape: &[usize]) -> Result<(), Error> {
+    if shape.len() <= MAX_RANK {
+        return Ok(());
+    }
+    let message = format!("has {} axes {}; at most {MAX_RANK} are supported", shape.len(), format_shape(shape));
+    Err(Error::new(Code::Rank, message).tip("combine axes, or remove those of size 1, with numpy.reshape"))
+}
 
 /// Refuses a shape without elements that has a huge axis.
 pub fn check_empty_axes(shape: &[usize]) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use super::errors::{decode_error, refuse_selector, refuse_utf16};
 use super::file_format::Format;
 use super::selector::Selector;
 use super::source::Source;
-use crate::core::error::{Code, Error, Place, format_count, sanitize};
+use crate::core::error::{Code, Error, Place, format_count, format_shape, sanitize};
 use crate::core::name::Name;
 use crate::core::non_finite::numpy_name;
 use crate::parallel::progress::Progress;
@@ -168,6 +168,11 @@ fn refuse_header<'a, C: Iterator<Item = &'a [u8]>>(
 fn write_tables(arrays: &mut dyn ArrayStream, delimiter: u8, out: &mut dyn io::Write) -> io::Result<()> {
     let mut writer = WriterBuilder::new().delimiter(delimiter).terminator(Terminator::Any(b'\n')).from_writer(out);
     while let Some((_, shape)) = arrays.next_array()? {
+        if shape.len() > 2 {
+            let message = format!("a table has at most 2 axes, but the result is {}", format_shape(&shape));
+            let error = Error::new(Code::OutFormat, message).tip("write it to a .npy, .npz or .json file");
+            return Err(io::Error::other(error));
+        }
         let progress = Progress::new("writing", shape.iter().product());
         let mut write_row = |row: ArrayViewD<'_, f64>| {
             writer.write_record(row.iter().map(|&number| format_cell(number)))?;

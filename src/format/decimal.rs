@@ -3,8 +3,9 @@
 use super::arrays::DOUBLE_ROUNDING;
 use super::json::{self, JsonNumber, array_index, parse_non_finite, scale_by_power_of_ten};
 use super::selector::{escape, unescape};
-use crate::core::error::{Code, Error, Place, format_count};
+use crate::core::error::{Code, Error, Place, format_count, format_shape};
 use crate::core::name::Name;
+use crate::core::size::check_rank;
 use ndarray::ArrayD;
 
 /// A number and its written digits. Packed, because a matrix has many.
@@ -40,7 +41,8 @@ enum Elements {
     /// Numbers of a binary format, without written digits.
     Binary(Vec<f64>),
     Decimal(Vec<OptionalDecimal>),
-    /// A matrix with blank rows: the offset of each other row in `decimals`. A short text may have many blank rows.
+    /// An array with blank elements of its first axis, the rows: the offset of each other row in `decimals`. A short text may have
+    /// many blank rows.
     BlankRows {
         rows: Vec<Option<usize>>,
         width: usize,
@@ -194,8 +196,10 @@ pub type Node = json::Node<OptionalDecimal>;
 pub fn decimal_arrays(document: Node, pointer: &str, locate: impl Fn(Error) -> Error) -> Result<DecimalArrays, Error> {
     // `find` words the error of a missing key with the keys that exist; `take_node` cannot.
     document.find(pointer).map_err(&locate)?;
-    match take_node(document, pointer).unwrap_or(Node::Null) {
-        Node::Object(entries) => {
+    let node = take_node(document, pointer).unwrap_or(Node::Null);
+    let is_shaped = node.is_shaped();
+    match node {
+        Node::Object(entries) if !is_shaped => {
             let named = entries.into_iter().map(|(name, node)| {
                 let array = decimal_array(node, &format!("{pointer}/{}", escape(&name))).map_err(&locate);
                 (Name::new(name), array)
@@ -222,9 +226,18 @@ fn take_node(mut node: Node, pointer: &str) -> Option<Node> {
 }
 
 fn decimal_array(node: Node, pointer: &str) -> Result<DecimalArray, Error> {
+    let node = match node {
+        Node::Object(_) if node.is_shaped() => {
+            Node::Numbers(node.shaped(|side| side.map_or(f64::NAN, |side| side.value), pointer)?)
+        }
+        other => other,
+    };
     let (shape, elements) = match node {
-        Node::Numbers(numbers) => (numbers.shape().to_vec(), Elements::Decimal(flatten(numbers))),
-        Node::List(list) if list.iter().any(|node| length(node).is_some()) => matrix(list, pointer)?,
+        Node::Numbers(numbers) => {
+            check_rank(numbers.shape()).map_err(|error| error.at(Place::Pointer(pointer.to_owned())))?;
+            (numbers.shape().to_vec(), Elements::Decimal(flatten(numbers)))
+        }
+        Node::List(list) if list.iter().any(is_array) => blocks(list, pointer)?,
         Node::List(list) => (vec![list.len()], Elements::Decimal(entries(list, pointer)?)),
         scalar => (vec![], Elements::Decimal(vec![parse_entry(&scalar, pointer)?])),
     };
@@ -253,42 +266,47 @@ fn entries(list: Vec<Node>, pointer: &str) -> Result<Vec<OptionalDecimal>, Error
     list.iter().enumerate().map(|(n, node)| parse_entry(node, &format!("{pointer}/{n}"))).collect()
 }
 
-/// Returns the length of an array.
-fn length(node: &Node) -> Option<usize> {
-    match node {
-        Node::Numbers(numbers) => numbers.shape().first().copied(),
-        Node::List(list) => Some(list.len()),
-        _ => None,
-    }
+fn is_array(node: &Node) -> bool {
+    matches!(node, Node::Numbers(_) | Node::List(_))
 }
 
-/// Returns the shape and entries of a matrix; a row that is null is blank.
-fn matrix(list: Vec<Node>, pointer: &str) -> Result<(Vec<usize>, Elements), Error> {
-    let width = list.iter().find_map(length).unwrap_or(0);
+/// Returns the shape and entries of a list of arrays of one shape; an array that is null is blank.
+fn blocks(list: Vec<Node>, pointer: &str) -> Result<(Vec<usize>, Elements), Error> {
+    let mut first: Option<Vec<usize>> = None;
     let (mut rows, mut decimals) = (Vec::with_capacity(list.len()), Vec::new());
     for (n, node) in list.into_iter().enumerate() {
         let here = format!("{pointer}/{n}");
         let is_blank = matches!(node, Node::Number(None) | Node::Null);
         rows.push(Some(decimals.len()).filter(|_| !is_blank));
-        match (length(&node), node) {
-            (None, _) if is_blank => {}
-            (Some(length), Node::Numbers(row)) if length == width && row.ndim() == 1 => decimals.extend(row),
-            (Some(length), Node::List(row)) if length == width => decimals.extend(entries(row, &here)?),
-            (Some(length), _) if length == width => return Err(rank_error(&format!("{here}/0"))),
-            (length, _) => {
-                let what = match length {
-                    Some(length) => {
-                        format!("row {n} has {}, but row 0 has {width}", format_count(length, "column"))
-                    }
-                    None => format!("row {n} is not an array"),
-                };
-                return Err(Error::new(Code::Ragged, what)
-                    .at(Place::Pointer(here))
-                    .tip("give every row the same number of columns; null leaves an entry blank"));
+        let shape = match node {
+            Node::Numbers(block) if first.as_deref().is_none_or(|first| first == block.shape()) => {
+                first.get_or_insert_with(|| block.shape().to_vec());
+                decimals.extend(flatten(block));
+                continue;
             }
-        }
+            Node::Numbers(block) => Some(block.shape().to_vec()),
+            Node::List(list) => Some(decimal_array(Node::List(list), &here)?.shape),
+            _ if is_blank => continue,
+            _ => None,
+        };
+        let what = match (shape.as_deref(), first.as_deref()) {
+            (None, _) => format!("row {n} is not an array"),
+            (Some([length]), Some([width])) if length != width => {
+                format!("row {n} has {}, but row 0 has {width}", format_count(*length, "column"))
+            }
+            (Some(shape), Some(first)) if shape != first => {
+                format!("row {n} has the shape {}, but row 0 {}", format_shape(shape), format_shape(first))
+            }
+            _ => format!("row {n} has a row that is null; null stands for a number or for a row of the whole array"),
+        };
+        return Err(Error::new(Code::Ragged, what)
+            .at(Place::Pointer(here))
+            .tip("give every row the same number of columns; null leaves an entry blank"));
     }
-    Ok((vec![rows.len(), width], Elements::BlankRows { rows, width, decimals }))
+    let shape = [&[rows.len()], &first.unwrap_or_default()[..]].concat();
+    check_rank(&shape).map_err(|error| error.at(Place::Pointer(pointer.to_owned())))?;
+    let width = shape[1..].iter().product();
+    Ok((shape, Elements::BlankRows { rows, width, decimals }))
 }
 
 #[cfg(test)]
@@ -352,6 +370,9 @@ mod tests {
             ("[null,[1,1],null]", &[3, 2], vec![None, None, some, some, None, None]),
             ("[[1,1],[1,1],null]", &[3, 2], vec![some, some, some, some, None, None]),
             ("[[],null]", &[2, 0], vec![]),
+            ("[[[1],[null]]]", &[1, 2, 1], vec![some, None]),
+            ("[null,[[1],[1]]]", &[2, 2, 1], vec![None, None, some, some]),
+            (r#"{"shape":[0,2],"data":[]}"#, &[0, 2], vec![]),
         ] {
             assert_eq!(single(text), (shape.to_vec(), cells), "{text}");
         }
@@ -371,7 +392,8 @@ mod tests {
     #[test]
     fn a_value_that_is_not_an_array_is_an_error_of_its_name_only() {
         let DecimalArrays::Named(named) =
-            read_arrays(r#"{"y":[1,null],"a/b":[[[1]],[[2]]],"c":[[1],2],"d":{},"e":[[1],["x"]]}"#, "").unwrap()
+            read_arrays(r#"{"y":[1,null],"a/b":[[[1],null],[[2],[3]]],"c":[[1],2],"d":{},"e":[[1],["x"]]}"#, "")
+                .unwrap()
         else {
             panic!()
         };
@@ -379,8 +401,8 @@ mod tests {
             named.iter().map(|(_, array)| array.as_ref().err().map(|f| (f.code, f.at.clone().unwrap()))).collect();
         let at = |code, pointer: &str| Some((code, Place::Pointer(pointer.to_owned())));
         let ragged = at(Code::Ragged, "/c/1");
-        let (rank, object) = (at(Code::Rank, "/a~1b/0/0"), at(Code::Rank, "/d"));
-        assert_eq!(errors, [None, rank, ragged, object, at(Code::NotANumber, "/e/1/0")]);
+        let (blank, object) = (at(Code::Ragged, "/a~1b/0"), at(Code::Rank, "/d"));
+        assert_eq!(errors, [None, blank, ragged, object, at(Code::NotANumber, "/e/1/0")]);
     }
 
     #[test]

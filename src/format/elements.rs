@@ -1,10 +1,10 @@
 //! Element types and array layout of binary formats.
 
 use super::arrays::DOUBLE_ROUNDING;
-use super::errors::{damaged, decode_error, rank_error};
+use super::errors::{damaged, decode_error};
 use crate::core::alloc::may_fail;
 use crate::core::error::{Code, Error};
-use crate::core::size::{array_bytes, check_empty_axes, memory_error};
+use crate::core::size::{array_bytes, check_empty_axes, check_rank, memory_error};
 use crate::parallel::pages;
 use ndarray::{ArrayD, ShapeBuilder};
 use std::io::Read;
@@ -110,11 +110,9 @@ const UNSEEN_ELEMENTS: usize = 1 << 17;
 const ARRAY: &str = "the array";
 
 impl ArrayLayout {
-    /// Refuses more than two axes, huge axes without elements, and a size other than `available` bytes.
+    /// Refuses too many axes, huge axes without elements, and a size other than `available` bytes.
     pub(super) fn check_size(&self, available: u64) -> Result<(), Error> {
-        if self.shape.len() > 2 {
-            return Err(rank_error(&self.shape));
-        }
+        check_rank(&self.shape)?;
         check_empty_axes(&self.shape)?;
         let declared = self.shape.iter().try_fold(self.element.size(), |bytes, &side| bytes.checked_mul(side));
         match declared {

@@ -1,7 +1,7 @@
 //! Errors that several formats share.
 
 use super::selector::Selector;
-use crate::core::error::{Code, Error, edit_distance, format_shape, join_names, sanitize};
+use crate::core::error::{Code, Error, edit_distance, join_names, sanitize};
 use crate::core::name::Name;
 use std::io;
 
@@ -65,12 +65,6 @@ pub(super) fn refuse_selector(select: &Selector, format: &str) -> Result<(), Err
     let Some(name) = select.name() else { return Ok(()) };
     let message = format!("has no {}: a {format} file holds one array without a name", sanitize(&name));
     Err(Error::new(Code::KeyMissing, message).tip("remove the # and the name after it"))
-}
-
-/// Returns the error of an array with more than two axes.
-pub(super) fn rank_error(shape: &[usize]) -> Error {
-    let message = format!("has {} axes {}; at most 2 are supported", shape.len(), format_shape(shape));
-    Error::new(Code::Rank, message)
 }
 
 /// Refuses UTF-16, which some Windows programs write.

@@ -194,8 +194,17 @@ mod tests {
     }
 
     #[test]
-    fn three_axes_and_a_selector_are_refused() {
-        assert_eq!(read(&file("|u1", "False", "(1, 2, 1)", &[0; 2])).unwrap_err().code, Code::Rank);
+    fn arrays_of_up_to_eight_axes_are_read_in_both_orders() {
+        let found = read(&file("|u1", "True", "(2, 1, 3)", &[1, 4, 2, 5, 3, 6])).unwrap().value;
+        assert_eq!(found, ndarray::arr3(&[[[1., 2., 3.]], [[4., 5., 6.]]]).into_dyn());
+        assert!(found.is_standard_layout());
+        assert_eq!(read(&file("|u1", "False", "(1, 1, 1, 1, 1, 1, 1, 2)", &[0; 2])).unwrap().value.ndim(), 8);
+        let error = read(&file("|u1", "False", "(1, 1, 1, 1, 1, 1, 1, 1, 2)", &[0; 2])).unwrap_err();
+        assert_eq!(error.message, "has 9 axes (1×1×1×1×1×1×1×1×2); at most 8 are supported");
+    }
+
+    #[test]
+    fn a_selector_is_refused() {
         let bytes = file("|u1", "False", "(1,)", &[0]);
         let error = Npy.read(Source::bytes("w.npy", &bytes), &Selector::parse("w"), &[]).unwrap_err();
         assert_eq!(error.code, Code::KeyMissing);

@@ -166,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn unsupported_types_and_ranks_are_refused() {
+    fn unsupported_types_are_refused() {
         let strange = file(r#"{"w":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}}"#, &[0; 8]);
         let error = read(&strange, "w", &[]).unwrap_err();
         assert_eq!((error.code, error.message.as_str()), (Code::Dtype, "has the unsupported element type C64"));
         let cube = file(r#"{"w":{"dtype":"U8","shape":[1,2,1],"data_offsets":[0,2]}}"#, &[0; 2]);
-        assert_eq!(read(&cube, "w", &[]).unwrap_err().code, Code::Rank);
+        assert_eq!(read(&cube, "w", &[]).unwrap().value.shape(), [1, 2, 1]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::gradients::{Forward, Gradients, Run};
 use super::precision::Precision;
-use crate::core::error::{Code, Error, Note};
+use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
 use crate::core::size;
 use crate::core::tensors::Tensors;
@@ -125,6 +125,11 @@ pub fn admit(layer: &dyn AnyLayer, given: &Given<'_>) -> Result<Vec<Note>, Error
 
 /// Validates operands; those that are not `is_new` are known to have no NaN.
 pub fn admit_new(layer: &dyn AnyLayer, given: &Given<'_>, is_new: impl Fn(&Name) -> bool) -> Result<Vec<Note>, Error> {
+    // Layers compute matrices; arrays of more axes are read, but not computed yet.
+    if let Some((name, value)) = given.at.iter().find(|(_, value)| value.ndim() > 2) {
+        let message = format!("has {} axes {}; at most 2 are supported", value.ndim(), format_shape(value.shape()));
+        return Err(Error::new(Code::Rank, message).with_operand(name));
+    }
     let mut notes = layer.admit(given)?;
     size::array_bytes(OUTPUT, &layer.output_shape(given.at))?;
     let new = given.at.iter().filter(|(name, _)| is_new(name));

@@ -102,14 +102,14 @@ impl OperandReader<'_> {
     }
 }
 
-/// Returns the arrays of an object with their pointers; `None` if the value is not an object.
+/// Returns the arrays of an object with their pointers; `None` if the value is a single array.
 fn read_values(document: &json::Node, selector: &Selector) -> Result<Option<Vec<LoadedArray>>, Error> {
     let parent = selector.pointer();
     let node = document.find(parent)?;
-    let json::Node::Object(entries) = &*node else { return Ok(None) };
+    let Some(entries) = node.entries() else { return Ok(None) };
     let arrays = entries.iter().map(|(key, node)| {
         let pointer = format!("{parent}/{}", escape(key));
-        Ok(LoadedArray { value: node.matrix(&pointer)?, rounding: DOUBLE_ROUNDING, pointer })
+        Ok(LoadedArray { value: node.array(&pointer)?, rounding: DOUBLE_ROUNDING, pointer })
     });
     arrays.collect::<Result<_, _>>().map(Some)
 }

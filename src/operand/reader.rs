@@ -207,10 +207,9 @@ impl<'a> OperandReader<'a> {
     pub fn stdin_names(&mut self) -> Result<Option<Vec<String>>, Error> {
         match self.stdin_format()? {
             Some(format) if is_json(format) => {
-                Ok(match self.document(stdin::LABEL, &Selector::Default)?.remaining(&Selector::Default) {
-                    Some(json::Node::Object(entries)) => Some(entries.iter().map(|(key, _)| key.clone()).collect()),
-                    _ => None,
-                })
+                let document = self.document(stdin::LABEL, &Selector::Default)?.remaining(&Selector::Default);
+                let entries = document.and_then(json::Node::entries);
+                Ok(entries.map(|entries| entries.iter().map(|(key, _)| key.clone()).collect()))
             }
             Some(format) if format.has_names() => {
                 let names = format.read_names(self.stdin.source()?);
@@ -223,7 +222,7 @@ impl<'a> OperandReader<'a> {
     /// Returns the text of a setting in standard input's object: a word, a number or true.
     pub fn stdin_setting(&self, key: &str) -> Option<String> {
         let (_, document) = self.documents.iter().find(|(known, _)| known == stdin::LABEL)?;
-        let json::Node::Object(entries) = document.remaining(&Selector::Default)? else { return None };
+        let entries = document.remaining(&Selector::Default)?.entries()?;
         let node = &entries.iter().find(|(known, _)| known == key)?.1;
         Some(node.word().unwrap_or_else(|| "an array or object".to_owned()))
     }
@@ -305,7 +304,7 @@ fn set_position(error: Error, position: Option<(usize, usize)>, pointer: String)
 
 fn parse_json(text: String) -> Result<Operand, Error> {
     let node = json::parse(text.as_bytes(), "")?;
-    let value = node.matrix("").map_err(|error| locate_in_text(error, &text))?;
+    let value = node.array("").map_err(|error| locate_in_text(error, &text))?;
     Ok(Operand { value, rounding: DOUBLE_ROUNDING, origin: Origin::TypedJson(text) })
 }
 

@@ -59,7 +59,7 @@ fn read_gradients(tape: &Tape, file: &str, reader: &mut OperandReader<'_>) -> Re
     let gradient = |stage: &Stage, parameter: &Name| -> Result<(Name, _), Error> {
         let name = parameter.gradient();
         let pointer = format!("/{}/{name}", escape(&stage.name));
-        Ok((name, document.find(&pointer)?.matrix(&pointer)?))
+        Ok((name, document.find(&pointer)?.array(&pointer)?))
     };
     let stages = tape.stages.iter();
     let gradients = stages.map(|stage| stage.learnt().map(|parameter| gradient(stage, parameter)).collect());

@@ -1,16 +1,13 @@
 //! The forms of arrays in requests and replies: nested lists, and base64 of their bytes.
 
 use crate::core::error::{format_shape, sanitize};
-use crate::core::size::check_empty_axes;
-use crate::format::json::Node;
+use crate::core::size::{MAX_RANK, check_empty_axes};
+use crate::format::json::{Node, read_shape};
 use crate::numeric::FloatType;
 use data_encoding::BASE64;
 use half::{bf16, f16};
 use ndarray::{ArrayD, IxDyn};
 use std::io::{self, Write};
-
-/// Largest number of axes of an array in base64; nested lists may be as deep.
-const MAX_RANK: usize = 32;
 
 /// The form of the arrays in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +38,7 @@ pub(super) fn read_base64(entries: &[(String, Node)]) -> Result<ArrayD<f64>, Str
     else {
         return Err("an object that stands for an array must have a shape, a dtype and base64".to_owned());
     };
-    let Some(shape) = read_shape(shape) else {
+    let Some(shape) = read_shape(shape).filter(|shape| shape.len() <= MAX_RANK) else {
         return Err(format!("the shape must be a list of at most {MAX_RANK} whole numbers"));
     };
     check_empty_axes(&shape).map_err(|error| error.message.clone())?;
@@ -57,13 +54,6 @@ pub(super) fn read_base64(entries: &[(String, Node)]) -> Result<ArrayD<f64>, Str
     }
     ArrayD::from_shape_vec(IxDyn(&shape), decode(&bytes, float_type))
         .map_err(|_| format!("the shape {} is too large", format_shape(&shape)))
-}
-
-fn read_shape(node: &Node) -> Option<Vec<usize>> {
-    let Node::Numbers(sides) = node else { return None };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole and from 0 to 2⁵³
-    let side = |&side: &f64| (side.fract() == 0.0 && (0.0..9e15).contains(&side)).then_some(side as usize);
-    if sides.ndim() == 1 && sides.len() <= MAX_RANK { sides.iter().map(side).collect() } else { None }
 }
 
 /// Returns the number of bytes of an entry.

@@ -92,7 +92,7 @@ fn parse_arrays(node: Node, pointer: &str) -> Result<Tensors<f64>, Error> {
 fn parse_array(node: Node, pointer: &str) -> Result<ArrayD<f64>, Error> {
     let list = match node {
         Node::List(list) if list.iter().all(|node| matches!(node, Node::List(_) | Node::Numbers(_))) => list,
-        other => return other.matrix(pointer).map_err(|error| error.update(|error| error.code = Code::ReplyValue)),
+        other => return other.array(pointer).map_err(|error| error.update(|error| error.code = Code::ReplyValue)),
     };
     let entries = list.into_iter().enumerate().map(|(n, node)| parse_array(node, &format!("{pointer}/{n}")));
     let entries: Vec<ArrayD<f64>> = entries.collect::<Result<_, _>>()?;

@@ -3,6 +3,7 @@
 use super::node::Node;
 use crate::core::error::Error;
 use crate::core::name::Name;
+use crate::core::size::MAX_RANK;
 use crate::format::arrays::LoadedArray;
 use crate::format::errors::missing_array;
 use crate::format::selector::Selector;
@@ -43,8 +44,8 @@ impl Document {
             return Ok(None);
         }
         let value = match self.node.get_mut(&pointer) {
-            Some(Node::Numbers(numbers)) => std::mem::take(numbers),
-            _ => self.node.find(&pointer)?.matrix(&pointer)?,
+            Some(Node::Numbers(numbers)) if numbers.ndim() <= MAX_RANK => std::mem::take(numbers),
+            _ => self.node.find(&pointer)?.array(&pointer)?,
         };
         self.moved.push(pointer.clone());
         Ok(Some(LoadedArray { pointer, ..LoadedArray::unnamed(value) }))
@@ -54,7 +55,7 @@ impl Document {
 /// Returns the pointer of the selected value, or in an object that of the first of `names` that is a key.
 fn selected_pointer(node: &Node, pointer: &str, names: &[Name]) -> Result<String, Error> {
     let chosen = node.find(pointer)?;
-    let Node::Object(entries) = &*chosen else { return Ok(pointer.to_owned()) };
+    let Some(entries) = chosen.entries() else { return Ok(pointer.to_owned()) };
     match names.iter().find(|name| entries.iter().any(|(key, _)| key == name.as_str())) {
         Some(name) => Ok(format!("{pointer}/{name}")),
         None => {

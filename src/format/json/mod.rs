@@ -29,6 +29,7 @@ mod writer;
 pub use document::Document;
 pub use node::Node;
 pub(super) use node::array_index;
+pub(crate) use node::read_shape;
 pub use number::{JsonNumber, number};
 pub(super) use number::{parse_non_finite, scale_by_power_of_ten};
 pub use places::{locate, locate_in};
@@ -140,6 +141,17 @@ mod tests {
             "[1,[2]]",
             "[[1,2],[3,4],null]",
             "[[1],[2],{\"a\":[[3]]},[4]]",
+            "[[[1,2],[3,4]],[[5,6],[7,8]]]",
+            "[[[1,2],[3,4]],[[5,6],[7]]]",
+            "[[[1,2],[3,4]],[[5,6]]]",
+            "[[[1,2],[3,4]],[[5,6],[7,8],[9,9]]]",
+            "[[[1,2],[3,4]],[5,6],7]",
+            "[[[1,2],[3,4]],[[5,6],[7,null]],[[\"a\"]]]",
+            "[[[[1]],[[2]]],[[[3]],[[4]]],[[[5]],[6]]]",
+            "[[[]],[[]],[[],[]]]",
+            "[[[1]],[[2]],]",
+            "[[[1]],[[2],]]",
+            "[[[1]],[[,2]]]",
             "[[1],[2,]]",
             "[[1],[2]",
             "\"a",
@@ -157,6 +169,36 @@ mod tests {
         assert_large_matrix_is_read::<OptionalDecimal>(|n| format!("[{n}.250,null,\"NaN\",{}]", n % 300));
         assert_large_matrix_is_read::<f64>(|n| if n == 15_000 { "[1,2,3]".to_owned() } else { row(n) });
         assert_large_matrix_is_read::<f64>(|n| if n == 15_000 { "[1,2,3,1.]".to_owned() } else { row(n) });
+    }
+
+    #[test]
+    fn large_arrays_of_more_axes_are_read_in_parallel() {
+        let nested = |sides: &[usize], last: &str| {
+            let row = format!("[{},\"NaN\",12345678901234567]", "1.5e-3,".repeat(7));
+            let text = sides.iter().rev().fold(row, |inner, &side| format!("[{}]", vec![inner; side].join(", ")));
+            format!("{{\"x\":[[1]],\"y\":{}{last}}}", &text[..text.len() - sides.len()])
+        };
+        for (sides, last) in [
+            (&[50, 40, 5][..], "]]]"),
+            (&[2000, 3], "]]"),
+            (&[3, 5000], "]]"),
+            (&[3, 5000], ",[1]]]"),
+            (&[3, 5000], "],[[1]]]"),
+            (&[50, 40, 5], "],[[1]]],[[[2]]]]"),
+            (&[700, 2, 3], ",null]]]"),
+            (&[700, 2, 3], ",1.]]]"),
+        ] {
+            let text = nested(sides, last);
+            for threads in [1, 3] {
+                with_thread_limit(threads, || {
+                    assert_windows_agree::<f64>(text.as_bytes(), &[3000, 1 << 17]);
+                    assert_windows_agree::<OptionalDecimal>(text.as_bytes(), &[1 << 15]);
+                });
+            }
+            if let Ok(value) = serde_json::from_str::<Value>(&text) {
+                assert!(is_same(&parse(text.as_bytes(), "").unwrap(), &value), "{sides:?}");
+            }
+        }
     }
 
     fn assert_large_matrix_is_read<T: JsonNumber + Debug>(row: impl Fn(usize) -> String) {
@@ -233,7 +275,7 @@ mod tests {
         #[test]
         fn no_text_causes_a_panic(bytes: Vec<u8>, near in r#"[\[\]{},:"0-9eE.+\- a-z\\]{0,60}"#) {
             let _ = parse(&bytes, "");
-            let _ = parse(near.as_bytes(), "").map(|node| node.matrix(""));
+            let _ = parse(near.as_bytes(), "").map(|node| node.array(""));
             let _ = locate(near.as_bytes(), "/0/1");
         }
     }

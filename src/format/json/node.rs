@@ -1,10 +1,11 @@
-//! Tree of a JSON document whose matrices are flat arrays.
+//! Tree of a JSON document whose arrays of numbers are flat.
 
 use super::number::parse_non_finite;
-use crate::core::error::{Code, Error, Place, format_count, sanitize};
+use crate::core::error::{Code, Error, Place, format_count, format_shape, sanitize};
+use crate::core::size::{array_bytes, check_empty_axes, check_rank};
 use crate::format::errors::missing_array;
 use crate::format::selector::{escape, unescape};
-use ndarray::{ArrayD, ArrayViewD, Axis, arr0};
+use ndarray::{ArrayD, Axis, IxDyn, arr0};
 use std::borrow::Cow;
 
 /// Value of a document.
@@ -12,7 +13,7 @@ use std::borrow::Cow;
 pub enum Node<T = f64> {
     /// A number on its own.
     Number(T),
-    /// An array of numbers, or of rows of one length.
+    /// An array of numbers, or of arrays of one shape, of any rank.
     Numbers(ArrayD<T>),
     /// Any other array.
     List(Vec<Node<T>>),
@@ -32,6 +33,14 @@ pub(crate) fn array_index(part: &str) -> Option<usize> {
     part.parse().ok().filter(|_| is_canonical)
 }
 
+/// Returns the sizes in a list of whole numbers.
+pub(crate) fn read_shape(node: &Node) -> Option<Vec<usize>> {
+    let Node::Numbers(sides) = node else { return None };
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole and from 0 to 2⁵³
+    let side = |&side: &f64| (side.fract() == 0.0 && (0.0..9e15).contains(&side)).then_some(side as usize);
+    if sides.ndim() == 1 { sides.iter().map(side).collect() } else { None }
+}
+
 impl Node {
     /// Returns the value that a pointer leads to, unless it is a row or number of a matrix.
     pub(super) fn get_mut(&mut self, pointer: &str) -> Option<&mut Node> {
@@ -45,24 +54,28 @@ impl Node {
         })
     }
 
-    /// Returns the value as a scalar, vector or matrix. `pointer` leads to the value, for the [`Place::Pointer`] of an error.
-    pub fn matrix(&self, pointer: &str) -> Result<ArrayD<f64>, Error> {
+    /// Returns the value as an array. `pointer` leads to the value, for the [`Place::Pointer`] of an error.
+    pub fn array(&self, pointer: &str) -> Result<ArrayD<f64>, Error> {
         match self {
             Node::Number(number) => Ok(arr0(*number).into_dyn()),
-            Node::Numbers(numbers) => Ok(numbers.clone()),
+            Node::Numbers(numbers) => check_shape(numbers.shape(), pointer).map(|()| numbers.clone()),
             Node::Text(text) => {
                 parse_non_finite(text).map(|number| arr0(number).into_dyn()).ok_or_else(|| self.not_a_number(pointer))
             }
-            Node::List(list) => stack_rows(list).ok_or_else(|| matrix_error(list, pointer)),
+            Node::List(list) => {
+                let array = stack(list).ok_or_else(|| ragged_error(list, pointer))?;
+                check_shape(array.shape(), pointer).map(|()| array)
+            }
+            Node::Object(_) if self.is_shaped() => self.shaped(|side| side, pointer),
             Node::Object(_) | Node::Bool(_) | Node::Null => Err(self.not_a_number(pointer)),
         }
     }
 
-    /// Returns the value as a scalar, vector or matrix, without a copy of a matrix.
-    pub fn into_matrix(self, pointer: &str) -> Result<ArrayD<f64>, Error> {
+    /// Returns the value as an array, without a copy of it.
+    pub fn into_array(self, pointer: &str) -> Result<ArrayD<f64>, Error> {
         match self {
-            Node::Numbers(numbers) => Ok(numbers),
-            other => other.matrix(pointer),
+            Node::Numbers(numbers) => check_shape(numbers.shape(), pointer).map(|()| numbers),
+            other => other.array(pointer),
         }
     }
 
@@ -78,6 +91,46 @@ impl Node {
 }
 
 impl<T: Copy> Node<T> {
+    /// Returns the keys and values of an object that does not stand for an array.
+    pub fn entries(&self) -> Option<&[(String, Node<T>)]> {
+        match self {
+            Node::Object(entries) if !self.is_shaped() => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// Returns true for an object that stands for an array: its keys are shape and data, as of an array without entries.
+    pub(crate) fn is_shaped(&self) -> bool {
+        let Node::Object(entries) = self else { return false };
+        entries.len() == 2 && ["shape", "data"].iter().all(|key| entries.iter().any(|(known, _)| known == key))
+    }
+
+    /// Returns the array that an object stands for, with its entries in row-major order. `side` reads a size.
+    pub(crate) fn shaped(&self, side: impl Fn(T) -> f64, pointer: &str) -> Result<ArrayD<T>, Error> {
+        let refuse = |key: &str, message: String| {
+            let error = Error::new(Code::Shape, message).at(Place::Pointer(format!("{pointer}/{key}")));
+            error.tip(r#"write an array without entries as {"shape":[0,3],"data":[]}"#)
+        };
+        let numbers = |key: &str| match self.child(key).as_deref() {
+            Some(Node::Numbers(numbers)) if numbers.ndim() == 1 => Ok(numbers.clone()),
+            _ => Err(refuse(key, format!("the {key} is not a list of numbers"))),
+        };
+        let sides = Node::Numbers(numbers("shape")?.mapv(side));
+        let shape = read_shape(&sides).ok_or_else(|| refuse("shape", "a size is not a whole number".to_owned()))?;
+        check_shape(&shape, pointer)?;
+        check_empty_axes(&shape).map_err(|error| error.at(Place::Pointer(pointer.to_owned())))?;
+        let (data, shown) = (numbers("data")?, format_shape(&shape));
+        let count = array_bytes("the array", &shape).map(|bytes| bytes / size_of::<f64>());
+        if count != Ok(data.len()) {
+            return Err(refuse(
+                "data",
+                format!("the data has {}, but the shape is {shown}", format_count(data.len(), "number")),
+            ));
+        }
+        let array = data.into_shape_with_order(IxDyn(&shape));
+        array.map_err(|_| refuse("shape", format!("the shape {shown} is too large")))
+    }
+
     /// Returns the value that a JSON pointer (RFC 6901) leads to.
     pub fn find(&self, pointer: &str) -> Result<Cow<'_, Node<T>>, Error> {
         let mut node = Cow::Borrowed(self);
@@ -152,55 +205,54 @@ impl<T: Copy> Node<T> {
     }
 }
 
-/// Returns the matrix of a list of vectors of one length.
-fn stack_rows(list: &[Node]) -> Option<ArrayD<f64>> {
-    fn row(node: &Node) -> Option<ArrayViewD<'_, f64>> {
-        match node {
-            Node::Numbers(row) if row.ndim() == 1 => Some(row.view()),
-            _ => None,
-        }
-    }
-    ndarray::stack(Axis(0), &list.iter().map(row).collect::<Option<Vec<_>>>()?).ok()
+/// Refuses the shape of an array at a pointer.
+fn check_shape(shape: &[usize], pointer: &str) -> Result<(), Error> {
+    check_rank(shape).map_err(|error| error.at(Place::Pointer(pointer.to_owned())))
 }
 
-/// Returns the error of an array that is not a matrix: that of the first element which does not fit the ones before it.
-fn matrix_error(list: &[Node], pointer: &str) -> Error {
+/// Returns the array of a list of arrays of one shape, which the parser left as a list because it fits none around it.
+fn stack(list: &[Node]) -> Option<ArrayD<f64>> {
+    let arrays = list.iter().map(|node| match node {
+        Node::Numbers(numbers) => Some(Cow::Borrowed(numbers)),
+        Node::List(list) => stack(list).map(Cow::Owned),
+        _ => None,
+    });
+    let arrays: Vec<_> = arrays.collect::<Option<_>>()?;
+    let stacked = ndarray::stack(Axis(0), &arrays.iter().map(|array| array.view()).collect::<Vec<_>>()).ok()?;
+    Some(if stacked.is_standard_layout() { stacked } else { stacked.as_standard_layout().into_owned() })
+}
+
+/// Returns the error of a list that is not an array: that of the first element which does not fit the ones before it.
+fn ragged_error(list: &[Node], pointer: &str) -> Error {
     let mut first = None;
     for (n, element) in list.iter().enumerate() {
         let here = format!("{pointer}/{n}");
-        let length = match element {
-            Node::Number(_) => None,
-            Node::Numbers(row) if row.ndim() == 1 => Some(row.len()),
-            Node::Numbers(_) => return rank_error(&here),
-            Node::List(row) => return row_error(row, &here),
+        let shape = match element {
+            Node::Number(_) => Vec::new(),
+            Node::Numbers(numbers) => numbers.shape().to_vec(),
+            Node::List(list) => match stack(list) {
+                Some(array) => array.shape().to_vec(),
+                None => return ragged_error(list, &here),
+            },
             other => return other.not_a_number(&here),
         };
-        let first = *first.get_or_insert(length);
-        if first != length {
-            let describe = |length: Option<usize>| {
-                length.map_or("is a number".to_owned(), |length| format!("has {}", format_count(length, "column")))
+        let first = first.get_or_insert_with(|| shape.clone());
+        if *first != shape {
+            let describe = |shape: &[usize]| match shape {
+                [] => "is a number".to_owned(),
+                [length] => format!("has {}", format_count(*length, "column")),
+                _ => format!("has the shape {}", format_shape(shape)),
             };
-            let message = format!("row {n} {}, but row 0 {}", describe(length), describe(first));
-            return Error::new(Code::Ragged, message)
-                .at(Place::Pointer(here))
-                .tip("write the same number of columns in every row");
+            let message = format!("row {n} {}, but row 0 {}", describe(&shape), describe(first));
+            let tip = if shape.len() == 1 && first.len() == 1 {
+                "write the same number of columns in every row"
+            } else {
+                "give every element of an array the same shape"
+            };
+            return Error::new(Code::Ragged, message).at(Place::Pointer(here)).tip(tip);
         }
     }
-    rank_error(pointer)
-}
-
-fn row_error(row: &[Node], pointer: &str) -> Error {
-    match row.iter().enumerate().find(|(_, element)| !matches!(element, Node::Number(_))) {
-        Some((n, Node::Numbers(_) | Node::List(_))) => rank_error(&format!("{pointer}/{n}")),
-        Some((n, other)) => other.not_a_number(&format!("{pointer}/{n}")),
-        None => rank_error(pointer),
-    }
-}
-
-fn rank_error(pointer: &str) -> Error {
-    Error::new(Code::Rank, "has more than two levels of brackets; expected a matrix of rows")
-        .at(Place::Pointer(pointer.to_owned()))
-        .tip("select one matrix: FILE#/0")
+    Error::new(Code::Ragged, "is not an array of numbers").at(Place::Pointer(pointer.to_owned()))
 }
 
 #[cfg(test)]
@@ -210,17 +262,20 @@ mod tests {
     use crate::format::json::parse;
 
     fn read(text: &str) -> Result<ArrayD<f64>, Error> {
-        parse(text.as_bytes(), "t.json")?.matrix("")
+        parse(text.as_bytes(), "t.json")?.into_array("")
     }
 
     #[test]
-    fn matrices_of_every_rank_keep_their_shape() {
+    fn arrays_of_every_rank_keep_their_shape() {
         for (text, shape) in [
             ("1", &[][..]),
             ("[]", &[0]),
             ("[1,2]", &[2]),
             ("[[],[]]", &[2, 0]),
             ("[[1,2,3]]", &[1, 3]),
+            ("[[[]],[[]]]", &[2, 1, 0]),
+            ("[[[1],[2]],[[3],[\"NaN\"]]]", &[2, 2, 1]),
+            ("[[[[[[[[1,2]]]]]]]]", &[1, 1, 1, 1, 1, 1, 1, 2]),
             ("\"NaN\"", &[]),
         ] {
             assert_eq!(read(text).unwrap().shape(), shape, "{text}");
@@ -240,8 +295,15 @@ mod tests {
             ("[[1,2],[3]]", Code::Ragged, "/1"),
             ("[[1],2]", Code::Ragged, "/1"),
             ("[1,[2]]", Code::Ragged, "/1"),
-            ("[[[1]]]", Code::Rank, "/0/0"),
-            ("[[[1],[2]],[[3],[4]]]", Code::Rank, "/0/0"),
+            ("[[[1,2],[3,4]],[[5,6],[7]]]", Code::Ragged, "/1/1"),
+            ("[[[1,2],[3,4]],[[5,6]]]", Code::Ragged, "/1"),
+            ("[[[1,2],[3,4]],[[5],[6]]]", Code::Ragged, "/1"),
+            ("[[[1,2],[3,4]],[[5,6],[7,8],[9,9]]]", Code::Ragged, "/1"),
+            ("[[[1,2],[3,4]],[5,6]]", Code::Ragged, "/1"),
+            ("[[[1,2],[3,4]],[[5,6],[7,[8]]]]", Code::Ragged, "/1/1/1"),
+            ("[[[1,2],[3,4]],[[5,6],[7,null]]]", Code::NotANumber, "/1/1/1"),
+            ("[[[]],[[1]]]", Code::Ragged, "/1"),
+            ("[[[[[[[[[1]]]]]]]]]", Code::Rank, ""),
         ] {
             let error = read(text).unwrap_err();
             assert_eq!((error.code, error.at.clone()), (code, Some(Place::Pointer(at.to_owned()))), "{text}");

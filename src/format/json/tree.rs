@@ -1,4 +1,4 @@
-//! Parser of a document into a [`Node`], in one pass. A matrix is read into one flat vector.
+//! Parser of a document into a [`Node`], in one pass. Nested arrays of one shape are read into one flat vector.
 
 use super::input::{CONTEXT_BYTES, Input};
 use super::lexer::{Lexer, TokenError};
@@ -40,6 +40,9 @@ pub fn read<T: JsonNumber>(mut source: Source<'_>) -> Result<Node<T>, Error> {
         error.locate(&mut source).with_origin(label)
     })
 }
+
+/// Stands for the size of the first axis, which is not known before its end.
+const ANY_SIZE: usize = usize::MAX;
 
 /// Parser of a document.
 pub(super) struct Parser<'a> {
@@ -118,7 +121,7 @@ impl<'a> Parser<'a> {
     fn array<T: JsonNumber>(&mut self, depth: usize) -> Parsed<Node<T>> {
         self.input.advance(1);
         if self.input.peek() == Some(b'[') {
-            return self.matrix(depth);
+            return self.nested(depth);
         }
         let mut values = Vec::with_capacity(FEW_NUMBERS);
         match self.elements(&mut values, depth)? {
@@ -180,41 +183,31 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Parses an array whose first element is an array: a matrix as long as its elements are rows of one length.
-    fn matrix<T: JsonNumber>(&mut self, depth: usize) -> Parsed<Node<T>> {
-        let (mut values, mut height, mut width) = (Vec::new(), 0, None);
-        loop {
-            let row = match self.input.peek() {
-                Some(b'[') => self.row(&mut values, width, depth),
-                _ => self.element(depth).map(Some),
-            };
-            if let Some(other) = row.map_err(|error| error.under(height))? {
-                let width = width.unwrap_or(0);
-                let rows = (0..height).map(|row| vector(values[row * width..][..width].to_vec()));
-                return self.list(rows.chain([other]).collect(), depth);
-            }
-            height += 1;
-            if width.is_none() && !values.is_empty() {
-                height += parallel_rows::read(&mut self.input, values.len(), &mut values);
-            }
-            let width = *width.get_or_insert(values.len() / height);
-            if !self.next_element()? {
-                return Ok(array(&[height, width], values));
-            }
-        }
+    /// Parses an array whose first element is an array. It has one axis more, as long as its elements have one shape.
+    fn nested<T: JsonNumber>(&mut self, depth: usize) -> Parsed<Node<T>> {
+        let first = match self.element(depth).map_err(|error| error.under(0))? {
+            Node::Numbers(first) => first,
+            other => return self.list(vec![other], depth),
+        };
+        let shape = [&[ANY_SIZE], first.shape()].concat();
+        let mut values = first.into_raw_vec_and_offset().0;
+        let parsed = if parallel_rows::read(&mut self.input, &shape[1..], &mut values) {
+            self.rest_of_block(&mut values, 0, &shape, depth)
+        } else {
+            self.rows(&mut values, 0, &shape, 1, depth)
+        };
+        parsed.map(|other| other.unwrap_or_else(|| unreachable!("no array has any size")))
     }
 
-    /// Appends a row to a matrix, or returns an element that is not a row of the matrix.
-    fn row<T: JsonNumber>(
-        &mut self,
-        values: &mut Vec<T>,
-        width: Option<usize>,
-        depth: usize,
-    ) -> Parsed<Option<Node<T>>> {
+    /// Appends an array of that shape, or returns another value that is there.
+    fn block<T: JsonNumber>(&mut self, values: &mut Vec<T>, shape: &[usize], depth: usize) -> Parsed<Option<Node<T>>> {
         let (begin, depth) = (values.len(), self.deeper(depth)?);
         self.input.advance(1);
+        if shape.len() > 1 {
+            return self.rows(values, begin, shape, 0, depth);
+        }
         match self.elements(values, depth)? {
-            None if width.is_none_or(|width| width == values.len() - begin) => Ok(None),
+            None if values.len() - begin == shape[0] => Ok(None),
             None => Ok(Some(vector(values.split_off(begin)))),
             Some(other) => {
                 let before = values.split_off(begin).into_iter().map(Node::Number);
@@ -223,7 +216,77 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Parses the elements after those of `list` of an array that is not a matrix.
+    /// Appends the rest of an array of that shape, whose elements begin at `begin`, after any of its innermost rows.
+    fn rest_of_block<T: JsonNumber>(
+        &mut self,
+        values: &mut Vec<T>,
+        begin: usize,
+        shape: &[usize],
+        depth: usize,
+    ) -> Parsed<Option<Node<T>>> {
+        let row = &shape[1..];
+        if row.is_empty() {
+            return Ok(None);
+        }
+        let inner: usize = row.iter().product();
+        let last = (values.len() - begin).div_ceil(inner) - 1;
+        let deeper = self.deeper(depth)?;
+        match self.rest_of_block(values, begin + last * inner, row, deeper).map_err(|error| error.under(last))? {
+            None => self.rows(values, begin, shape, last + 1, depth),
+            Some(other) => self.ragged(values, begin, row, last, other, depth).map(Some),
+        }
+    }
+
+    /// Appends the rows of an array of that shape after the first `height`, whose elements begin at `begin`, or returns
+    /// another array that is there.
+    fn rows<T: JsonNumber>(
+        &mut self,
+        values: &mut Vec<T>,
+        begin: usize,
+        shape: &[usize],
+        mut height: usize,
+        depth: usize,
+    ) -> Parsed<Option<Node<T>>> {
+        let row = &shape[1..];
+        if height == 0 {
+            if self.input.eat(b']').is_some() {
+                return Ok(Some(vector(Vec::new())));
+            }
+            self.expect_element()?;
+        }
+        while height == 0 || self.next_element()? {
+            let other = match self.input.peek() {
+                Some(b'[') => self.block(values, row, depth),
+                _ => self.element(depth).map(Some),
+            };
+            if let Some(other) = other.map_err(|error| error.under(height))? {
+                return self.ragged(values, begin, row, height, other, depth).map(Some);
+            }
+            height += 1;
+        }
+        if height == shape[0] {
+            return Ok(None);
+        }
+        Ok(Some(array(&[&[height], row].concat(), values.split_off(begin))))
+    }
+
+    /// Parses the elements of an array after `height` arrays of one shape, whose elements begin at `begin`, and `other`.
+    fn ragged<T: JsonNumber>(
+        &mut self,
+        values: &mut Vec<T>,
+        begin: usize,
+        shape: &[usize],
+        height: usize,
+        other: Node<T>,
+        depth: usize,
+    ) -> Parsed<Node<T>> {
+        let inner: usize = shape.iter().product();
+        let before = values.split_off(begin);
+        let rows = (0..height).map(|row| array(shape, before[row * inner..][..inner].to_vec()));
+        self.list(rows.chain([other]).collect(), depth)
+    }
+
+    /// Parses the elements after those of `list` of an array whose elements differ in shape.
     fn list<T: JsonNumber>(&mut self, mut list: Vec<Node<T>>, depth: usize) -> Parsed<Node<T>> {
         while self.next_element()? {
             let element = self.element(depth).map_err(|error| error.under(list.len()))?;

@@ -8,8 +8,9 @@ use crate::format::arrays::{ArrayStream, InMemoryArrays};
 use crate::parallel::pipeline;
 use crate::parallel::progress::Progress;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
-use serde::ser::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::io;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 /// Number of values that are formatted as one task.
@@ -64,7 +65,7 @@ fn push_numbers(numbers: &[f64], text: &mut Vec<u8>) {
 }
 
 /// Writes an object and a line break: the carried keys with their original text, then each array under its name. `pretty`
-/// puts each key and each row of a matrix on a line of its own.
+/// puts each key and each innermost row of an array on a line of its own.
 pub fn write_object(
     carried: &[Carried<'_>],
     arrays: &mut dyn ArrayStream,
@@ -106,17 +107,55 @@ impl Layout {
         out.write_all(if self.pretty { b": " } else { b":" })
     }
 
-    /// Returns what is written before, between and after the rows of a matrix or the numbers of a vector.
-    fn brackets(self, shape: &[usize]) -> [String; 3] {
-        match shape {
-            [] => Default::default(),
-            [rows, columns] if rows * columns > 0 => {
-                let line = self.line_break(2);
-                [format!("[{line}"), format!(",{line}"), format!("{}]", self.line_break(1))]
-            }
-            _ => ["[", ",", "]"].map(str::to_owned),
+    /// Returns the brackets and commas of an array of that shape.
+    fn brackets(self, shape: &[usize]) -> Brackets {
+        let rank = shape.len();
+        if rank < 2 {
+            let [open, close] = if rank == 0 { [""; 2] } else { ["[", "]"] }.map(str::to_owned);
+            return Brackets { open, between: vec![",".to_owned()], close, sizes: Vec::new() };
+        }
+        let open = |levels: Range<usize>| levels.map(|level| format!("[{}", self.line_break(level + 1))).collect();
+        let close =
+            |levels: Range<usize>| levels.rev().map(|level| format!("{}]", self.line_break(level))).collect::<String>();
+        let between = |levels: usize| -> String {
+            let outer = rank - levels;
+            let opened: String = open(outer..rank);
+            format!("{},{}{opened}", close(outer..rank), self.line_break(outer))
+        };
+        Brackets {
+            open: open(1..rank),
+            between: (0..rank - 1).map(between).collect(),
+            close: close(1..rank),
+            sizes: shape[1..rank - 1].to_vec(),
         }
     }
+}
+
+/// Texts around the innermost rows of an array, or around the numbers of a vector.
+struct Brackets {
+    open: String,
+    /// Texts between two of them, by the number of brackets that are closed.
+    between: Vec<String>,
+    close: String,
+    /// Sizes of the axes between the first and the last.
+    sizes: Vec<usize>,
+}
+
+impl Brackets {
+    /// Returns what is written before one of them that is not the first.
+    fn before(&self, row: usize) -> &str {
+        let mut size = 1;
+        let is_end = |side: &&usize| {
+            size *= **side;
+            row.is_multiple_of(size)
+        };
+        &self.between[self.sizes.iter().rev().take_while(is_end).count()]
+    }
+}
+
+/// Returns the text of an array without entries that brackets cannot tell the shape of, `{"shape":[0,3],"data":[]}`.
+fn empty_text(shape: &[usize]) -> Option<String> {
+    (shape.contains(&0) && shape.len() > 1).then(|| format!(r#"{{"shape":{shape:?},"data":[]}}"#).replace(' ', ""))
 }
 
 fn write_members(
@@ -135,63 +174,68 @@ fn write_members(
     let mut is_first = carried.is_empty();
     while let Some((name, shape)) = arrays.next_array()? {
         layout.write_key(std::mem::take(&mut is_first), name.as_str(), out)?;
-        let [open, between, close] = layout.brackets(&shape);
-        out.write_all(open.as_bytes())?;
+        if let Some(text) = empty_text(&shape) {
+            out.write_all(text.as_bytes())?;
+            while arrays.next_rows()?.is_some() {}
+            continue;
+        }
+        let brackets = layout.brackets(&shape);
+        out.write_all(brackets.open.as_bytes())?;
         let mut is_first = true;
         while let Some(rows) = arrays.next_rows()? {
-            write_rows(&rows, between.as_bytes(), &mut is_first, out)?;
+            write_rows(&rows, &brackets, is_first, out)?;
+            is_first &= rows.is_empty();
         }
-        out.write_all(close.as_bytes())?;
+        out.write_all(brackets.close.as_bytes())?;
     }
     write!(out, "{}}}", layout.line_break(0))
 }
 
 /// Writes an array without a line break after it.
 pub fn write_value(value: &ArrayD<f64>, out: &mut dyn io::Write) -> io::Result<()> {
-    let [open, between, close] = Layout { pretty: false, depth: 0 }.brackets(value.shape());
-    out.write_all(open.as_bytes())?;
-    write_rows(value, between.as_bytes(), &mut true, out)?;
-    out.write_all(close.as_bytes())
+    if let Some(text) = empty_text(value.shape()) {
+        return out.write_all(text.as_bytes());
+    }
+    let brackets = Layout { pretty: false, depth: 0 }.brackets(value.shape());
+    out.write_all(brackets.open.as_bytes())?;
+    write_rows(value, &brackets, true, out)?;
+    out.write_all(brackets.close.as_bytes())
 }
 
-/// Writes a scalar, the numbers of a vector or the rows of a matrix, with `between` before each that is not the first of
-/// its array.
-fn write_rows(rows: &ArrayD<f64>, between: &[u8], is_first: &mut bool, out: &mut dyn io::Write) -> io::Result<()> {
+/// Writes a scalar, the numbers of a vector or the innermost rows of an array, with a comma before each but the first of the array.
+/// They are all of the array, or of a part of it along its first axis.
+fn write_rows(rows: &ArrayD<f64>, brackets: &Brackets, is_first: bool, out: &mut dyn io::Write) -> io::Result<()> {
     let layout = rows.as_standard_layout();
     let numbers = layout.as_slice().unwrap_or_default();
-    let width = if rows.ndim() == 2 { rows.len_of(Axis(1)) } else { 1 };
-    if width == 0 {
-        let rows = vec!["[]"; rows.len_of(Axis(0))].join(",");
-        out.write_all(if rows.is_empty() || std::mem::take(is_first) { b"" } else { between })?;
-        return out.write_all(rows.as_bytes());
-    }
-    let format_chunk = |chunk: &[f64], text: &mut Vec<u8>| {
+    let width = if rows.ndim() < 2 { 1 } else { rows.len_of(Axis(rows.ndim() - 1)).max(1) };
+    let format_chunk = |first: usize, chunk: &[f64], text: &mut Vec<u8>| {
+        let is_first = is_first && first == 0;
         if rows.ndim() < 2 {
+            text.extend_from_slice(if is_first { b"" } else { b"," });
             return push_numbers(chunk, text);
         }
-        for (n, row) in chunk.chunks(width).enumerate() {
-            if n > 0 {
-                text.extend_from_slice(between);
+        for (n, row) in (first / width..).zip(chunk.chunks(width)) {
+            if n > 0 || !is_first {
+                text.extend_from_slice(brackets.before(n).as_bytes());
             }
             push_row(row, text);
         }
     };
     let chunk_size = (CHUNK_VALUES / width).max(1) * width;
-    let mut chunks = numbers.chunks(chunk_size);
+    let mut chunks = (0..).step_by(chunk_size).zip(numbers.chunks(chunk_size));
     // Buffers of texts that were written are reused.
     let spare = Mutex::new(Vec::new());
     let spare = || spare.lock().unwrap_or_else(PoisonError::into_inner);
-    let format_chunk = |chunk: &[f64]| {
+    let format_chunk = |(first, chunk): (usize, &[f64])| {
         let mut text: Vec<u8> = spare().pop().unwrap_or_default();
         text.clear();
-        format_chunk(chunk, &mut text);
+        format_chunk(first, chunk, &mut text);
         text
     };
     let progress = Progress::new("writing", numbers.len());
     let mut written = Ok(());
     let write_chunk = |text: Vec<u8>| {
-        let separated = if std::mem::take(is_first) { Ok(()) } else { out.write_all(between) };
-        written = separated.and_then(|()| out.write_all(&text));
+        written = out.write_all(&text);
         spare().push(text);
         progress.advance(chunk_size);
         written.is_ok()
@@ -200,11 +244,17 @@ fn write_rows(rows: &ArrayD<f64>, between: &[u8], is_first: &mut bool, out: &mut
     written
 }
 
-/// Array as a value that serde serializes: a matrix as rows, a vector as numbers, a scalar as a number.
+/// Array as a value that serde serializes: as [`write_value`] writes it.
 pub struct Matrix<'a>(pub ArrayViewD<'a, f64>);
 
 impl Serialize for Matrix<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.is_empty() && self.0.ndim() > 1 {
+            let mut map = serializer.serialize_map(Some(2))?;
+            map.serialize_entry("shape", self.0.shape())?;
+            map.serialize_entry("data", &[0; 0])?;
+            return map.end();
+        }
         match self.0.ndim() {
             0 => Number(self.0[IxDyn(&[])]).serialize(serializer),
             1 => serializer.collect_seq(self.0.iter().map(|&number| Number(number))),
@@ -246,7 +296,11 @@ mod tests {
         let parsed = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).unwrap();
         assert_eq!(parsed(&plain), parsed(&pretty));
         let lines = pretty.split(|&byte| byte == b'\n').count();
-        assert_eq!(lines, 5 + if value.ndim() == 2 && !value.is_empty() { 2 * (value.len_of(Axis(0)) + 1) } else { 0 });
+        let axes = value.ndim().saturating_sub(1);
+        let rows: Vec<usize> = (0..axes).map(|axis| value.shape()[..=axis].iter().product()).collect();
+        let brackets = rows.iter().rev().skip(1).map(|arrays| 2 * arrays).sum::<usize>();
+        let expected = rows.last().filter(|_| !value.is_empty()).map_or(0, |rows| rows + brackets + 1);
+        assert_eq!(lines, 5 + 2 * expected);
     }
 
     #[test]
@@ -261,6 +315,10 @@ mod tests {
             vec![CHUNK_VALUES + 1],
             vec![3, CHUNK_VALUES + 1],
             vec![CHUNK_VALUES / 10, 30],
+            vec![2, 3, 4],
+            vec![2, 1, 0, 3],
+            vec![1, 2, 1, 3, 1],
+            vec![700, 7, 30],
         ] {
             let count = shape.iter().product::<usize>();
             let numbers = (0..count).map(|n| [f64::NAN, -0.0, f64::INFINITY, 1.0 / n as f64, -1e300, n as f64][n % 6]);
@@ -270,6 +328,37 @@ mod tests {
             }
         }
         assert_as_serde_json(&Array2::from_shape_fn((3, 2), |(n, k)| (n + 7 * k) as f64).reversed_axes().into_dyn());
+    }
+
+    /// An array that is written one element of its first axis at a time.
+    struct Slices<'a>(&'a ArrayD<f64>, usize);
+
+    impl ArrayStream for Slices<'_> {
+        fn next_array(&mut self) -> io::Result<Option<(Name, Vec<usize>)>> {
+            Ok((self.1 == 0).then(|| (Name::Y, self.0.shape().to_vec())))
+        }
+
+        fn next_rows(&mut self) -> io::Result<Option<Cow<'_, ArrayD<f64>>>> {
+            let row = self.1;
+            self.1 += 1;
+            let is_row = row < self.0.len_of(Axis(0));
+            Ok(is_row.then(|| Cow::Owned(self.0.slice_axis(Axis(0), (row..row + 1).into()).to_owned())))
+        }
+    }
+
+    #[test]
+    fn an_array_is_written_the_same_in_parts() {
+        for shape in [&[4][..], &[3, 2], &[3, 2, 2], &[3, 1, 2, 2], &[3, 0, 2], &[0, 2]] {
+            let count = shape.iter().product();
+            let value = ArrayD::from_shape_vec(shape, (0..count).map(|n| n as f64).collect()).unwrap();
+            for pretty in [false, true] {
+                let (mut whole, mut parts) = (Vec::new(), Vec::new());
+                let arrays = Tensors::new().with(Name::Y, value.clone());
+                write_object(&[], &mut InMemoryArrays::from(&arrays), pretty, &mut whole).unwrap();
+                write_object(&[], &mut Slices(&value, 0), pretty, &mut parts).unwrap();
+                assert_eq!(String::from_utf8(parts), String::from_utf8(whole), "{shape:?}");
+            }
+        }
     }
 
     #[test]

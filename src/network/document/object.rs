@@ -62,7 +62,7 @@ impl<'a> Object<'a> {
 
     /// Reads every value as an array.
     pub(super) fn arrays(&self) -> Result<Tensors<f64>, Error> {
-        let array = |(key, node): &(String, Node)| Ok((Name::new(key.as_str()), node.matrix(&self.pointer_to(key))?));
+        let array = |(key, node): &(String, Node)| Ok((Name::new(key.as_str()), node.array(&self.pointer_to(key))?));
         self.entries.iter().map(array).collect()
     }
 }

@@ -176,9 +176,9 @@ fn read_params(
             (Some((node @ Node::Text(_), pointer)), None) => {
                 let tip = "name a file only in a network that is given by its path, not on a pipe";
                 let refuse = |error: Error| error.update(|details| details.tip = Some(tip.to_owned()));
-                Arc::new(node.matrix(&pointer).map_err(refuse)?)
+                Arc::new(node.array(&pointer).map_err(refuse)?)
             }
-            (Some((node, pointer)), _) => Arc::new(node.matrix(&pointer)?),
+            (Some((node, pointer)), _) => Arc::new(node.array(&pointer)?),
             (None, _) if slot.optional => continue,
             (None, _) => {
                 let problem = format!("{key} is missing: {}, {}", slot.doc, slot.shape);
@@ -216,7 +216,7 @@ fn read_record(object: &Object<'_>, stage: &Stage, before: &Tape) -> Result<Opti
         let pointer = inputs.pointer_to(key);
         let value = match previous.filter(|_| slot.role == Role::Input) {
             Some(previous) => read_reference(node, &pointer, previous)?,
-            None => node.matrix(&pointer)?,
+            None => node.array(&pointer)?,
         };
         record.inputs.insert(slot.name.clone(), value);
     }

@@ -4,6 +4,7 @@ use super::engine::RecordInputs;
 use super::plan::{DoutSource, RecordKey, RecordOperand, RecordPlan};
 use crate::core::error::{Code, Error, Fact, Note, Place, Severity, format_shape, sanitize};
 use crate::core::name::Name;
+use crate::core::size::MAX_RANK;
 use crate::core::tensors::Tensors;
 use crate::format::InMemoryArrays;
 use crate::format::json::{self, Carried, Line, Node, parse_line};
@@ -123,7 +124,7 @@ impl<'p> RecordWorker<'p> {
         for RecordOperand { slot, key } in &self.plan.record_operands {
             let single = if slot.optional || required > 1 { None } else { values.single.take() };
             let (value, index) = match (single, self.plan.take_value(key, values)) {
-                (Some(node), _) => (node.into_matrix(""), None),
+                (Some(node), _) => (node.into_array(""), None),
                 (None, Some((value, index))) => (value, Some(index)),
                 (None, None) => {
                     self.at.take(&slot.name);
@@ -205,14 +206,14 @@ impl RecordPlan {
         let index = key.indices.iter().copied().find(|index| values.keyed[*index].is_some())?;
         let node = values.keyed[index].take()?;
         if !key.pointer.is_empty() || self.is_shared(index) {
-            let value = node.find(&key.pointer).and_then(|node| node.matrix(&self.pointer(index, key)));
+            let value = node.find(&key.pointer).and_then(|node| node.array(&self.pointer(index, key)));
             values.keyed[index] = Some(node);
             return Some((value, index));
         }
         let value = match node {
-            Node::Numbers(numbers) => Ok(numbers),
+            Node::Numbers(numbers) if numbers.ndim() <= MAX_RANK => Ok(numbers),
             Node::Number(number) => Ok(ndarray::arr0(number).into_dyn()),
-            other => other.matrix(&self.pointer(index, key)),
+            other => other.array(&self.pointer(index, key)),
         };
         Some((value, index))
     }

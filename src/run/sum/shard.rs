@@ -120,7 +120,7 @@ fn collect_arrays(keys: &[(String, Node)], prefix: &str, results: &mut Tensors<f
     for (key, node) in keys {
         if let Node::Object(keys) = node {
             collect_arrays(keys, &format!("{prefix}{key}."), results);
-        } else if let Ok(value) = node.matrix("") {
+        } else if let Ok(value) = node.array("") {
             results.insert(Name::new(format!("{prefix}{key}")), value);
         }
     }
