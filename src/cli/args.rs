@@ -1,5 +1,6 @@
 //! Options as the argument parser declares them, and their values.
 
+use super::negative::as_given;
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::operand::grammar;
@@ -52,7 +53,7 @@ pub(super) fn flag_of(matches: &ArgMatches, name: &str) -> bool {
 
 /// Returns the value of an option, if the command has it and it is given.
 pub(super) fn text_of<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
-    matches.try_get_one::<String>(name).ok().flatten().map(String::as_str)
+    matches.try_get_one::<String>(name).ok().flatten().map(|text| as_given(text))
 }
 
 /// Parses the operands that are given.

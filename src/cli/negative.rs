@@ -17,10 +17,12 @@ pub(super) fn guard(args: Vec<OsString>) -> Vec<OsString> {
 
 /// Returns an argument whose value is the name of a file as it was given, without the blank of [`guard`].
 pub(super) fn file_name(arg: Arg) -> Arg {
-    arg.value_parser(|text: &str| {
-        let given = text.strip_prefix(' ').filter(|name| is_negative(name));
-        Ok::<_, Infallible>(given.unwrap_or(text).to_owned())
-    })
+    arg.value_parser(|text: &str| Ok::<_, Infallible>(as_given(text).to_owned()))
+}
+
+/// Returns the value of an argument as it was given, without the blank of [`guard`].
+pub(super) fn as_given(text: &str) -> &str {
+    text.strip_prefix(' ').filter(|given| is_negative(given)).unwrap_or(text)
 }
 
 fn is_negative(text: &str) -> bool {

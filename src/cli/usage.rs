@@ -35,14 +35,27 @@ fn usage_error(parsed: &clap::Error) -> Error {
         Some(option) => Error::new(Code::Usage, without_option(&message, option)).with_operand(&operand(option)),
         None => Error::new(Code::Usage, message),
     };
+    if let Some(tip) = split_value(parsed) {
+        error = error.tip(tip);
+    }
     for line in rendered.lines().skip(1).map(str::trim).filter(|line| !line.is_empty()) {
         match line.strip_prefix("tip: ") {
+            // After two dashes an option would be a value that no command takes.
+            Some(tip) if tip.starts_with("to pass ") => {}
             Some(tip) => error = error.tip(tip),
             None if line.starts_with("For more information") => {}
             None => error = error.fact(line),
         }
     }
     error.tip("--help lists commands and options")
+}
+
+/// Returns the tip for numbers that a shell has split into several arguments, as PowerShell does at commas.
+fn split_value(parsed: &clap::Error) -> Option<&'static str> {
+    let Some(ContextValue::String(argument)) = parsed.get(ContextKind::InvalidArg) else { return None };
+    let is_number = argument.trim().trim_end_matches([',', ';']).parse::<f64>().is_ok();
+    (parsed.kind() == ErrorKind::UnknownArgument && is_number)
+        .then_some("write the numbers of one value in quotes, so that the shell passes them as one: '1,2,3'")
 }
 
 /// Returns the option that the parser refuses, as its usage shows it: `--dout <DOUT>`.

@@ -52,6 +52,9 @@ pub fn parse(text: &str) -> Result<OperandSpec, Error> {
     if trimmed.trim().is_empty() {
         return Err(Error::new(Code::EmptyValue, "the value is empty"));
     }
+    if let Some(error) = literal::quoted(trimmed) {
+        return Err(error);
+    }
     if literal::resembles_number(trimmed) {
         return Err(literal::invalid_literal(trimmed));
     }

@@ -1,6 +1,6 @@
 //! Numbers typed as an operand: `1,2;3,4`.
 
-use crate::core::error::{Code, Error, format_count};
+use crate::core::error::{Code, Error, format_count, sanitize};
 use ndarray::{ArrayD, IxDyn};
 
 /// Parses numbers; `None` if the text is something else.
@@ -63,6 +63,24 @@ fn ragged_error(n: usize, len: usize, columns: usize) -> Error {
     Error::new(Code::Ragged, format!("row {n} has {}, but row 0 has {columns}", format_count(len, "number")))
         .at_index(&[n])
         .tip("give every row the same number of columns; a semicolon separates rows")
+}
+
+/// Returns the error of numbers or JSON in quotes that belong to the value: cmd.exe passes single quotes on, and word processors make
+/// curved ones.
+pub(super) fn quoted(text: &str) -> Option<Error> {
+    const QUOTES: &[char] = &['\'', '"', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}', '\u{201e}'];
+    let inside = text.trim().strip_prefix(QUOTES)?;
+    // cmd.exe also splits a value at its blanks, so that the last quote is missing.
+    let inside = inside.strip_suffix(QUOTES).unwrap_or(inside).trim();
+    if !inside.starts_with('[') && !resembles_number(inside) && !matches!(parse(inside), Ok(Some(_))) {
+        return None;
+    }
+    let message = format!("the value has quotes that the shell passed on: {}", sanitize(text.trim()));
+    let value = if inside.len() < 60 { sanitize(inside) } else { "1,2;3,4".to_owned() };
+    Some(
+        Error::new(Code::BadLiteral, message)
+            .tip(format!("write \"{value}\", in the straight double quotes of cmd.exe")),
+    )
 }
 
 /// Returns true if the text begins like a number and has only characters of numbers, so that it is probably not a file name.
