@@ -26,6 +26,9 @@ fn valid_file(format: &dyn Format) -> Vec<u8> {
         let header = r#"{"x":{"dtype":"F64","shape":[2,1],"data_offsets":[0,16]},"w":{"dtype":"U8","shape":[],"data_offsets":[16,17]}}"#;
         return [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[1; 17]].concat();
     }
+    if format.name() == ".idx" {
+        return b"\0\0\x08\x02\0\0\0\x02\0\0\0\x01\x07\x09".to_vec();
+    }
     let two_arrays = Tensors::new()
         .with(Name::X, arr2(&[[1.5, -0.0], [f64::NAN, 5e-324]]).into_dyn())
         .with(Name::W, arr1(&[f64::INFINITY, 1e22]).into_dyn());

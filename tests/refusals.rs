@@ -32,6 +32,29 @@ fn replaced(bytes: &[u8], mark: &[u8], offset: usize, other: &[u8]) -> Vec<u8> {
     [&bytes[..at], other, &bytes[at + other.len()..]].concat()
 }
 
+/// Tables with mistakes.
+const TABLES: &[(&str, &str)] = &[
+    ("blanks.csv", "1.0e+00 2.0e+00\n3.0e+00 4.0e+00\n"),
+    ("commas.tsv", "1,2\n3,4\n5,6,7\n"),
+    ("europe.csv", "1,5;2\n3;4\n"),
+    ("mixed.csv", "1,5;2.5\n3;4\n"),
+    ("europe.tsv", "1,5\t2\n3\t4\n"),
+    ("quoted.csv", "\"1,5\",2\n"),
+    ("thousands.csv", "\"1,234.5\",2\n"),
+    ("ambiguous.csv", "\"1,234\",2\n"),
+    ("open.csv", "1,2\n\"3,4\n5,6\n"),
+    ("dates.csv", "1,2\n2024-01-31,4\n"),
+    ("missing-value.csv", "1,2\nNA,4\n"),
+    ("names.csv", "name,height\nAnn,170\n"),
+    ("pandas.csv", ",height\n0,170\n"),
+];
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
 fn files() -> tempfile::TempDir {
     let folder = folder();
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
@@ -40,7 +63,27 @@ fn files() -> tempfile::TempDir {
     write("x.json", b"[[1, 2, 3],\n [4, 5, 6]]");
     write("w.json", b"[[1, 2, 3],\n [4, 5, 6]]");
     write("t.json", b"[0,\n 7]");
-    write("binary", b"\x7fELF\x02\x01\x01\x00");
+    write("binary", b"\x01\x02\x03\x04");
+    write("program", b"\x7fELF\x02\x01\x01\x00");
+    write("pointer.npy", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n");
+    write("pointer.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n");
+    write("page.npz", b"\n<!DOCTYPE html>\n<html>");
+    write("missing.csv", b"404: Not Found");
+    write("model.pt", b"PK\x03\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\0\0\0model/data.pkl\0");
+    write("two.gz", &gzip(&gzip(b"[1,2]")));
+    write("cut.json.gz", &gzip(b"[1,2]")[..12]);
+    write("data.zst", b"\x28\xb5\x2f\xfd");
+    write("wide.json", b"\xff\xfe[\x001\0]\0");
+    write("lines.jsonl", b"{\"x\":[1]}\n{\"x\":[2]}\n");
+    write("rows.json", b"[1,2]\n[3,4]\n");
+    write("indented.json", b"{\n  \"x\": [1]\n}\n");
+    write("list.json", b"[\n  {\"x\": [1]}\n]\n");
+    write("array.npz", &npy("{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }\n", &[1, 2]));
+    write("table.json", b"1,2\n3,4\n");
+    write("table.idx", b"\0\0\x08\x02\0\0\0\x02\0\0\0\x02abc");
+    for (name, text) in TABLES {
+        write(name, text.as_bytes());
+    }
     write("prose", b"call me Ishmael");
     write("empty.json", b"");
     write("header.csv", b"height,width\n1,2\n");

@@ -19,6 +19,7 @@ mod custom; // inputs of a custom layer by name
 mod exact; // correctly rounded results, against arbitrary precision
 mod examples; // programs under test in several languages
 mod expect; // results compared with worked answers
+mod files; // files as other programs write them
 mod graph; // computational graphs
 mod jacobian; // full Jacobians
 mod net; // networks from a file
@@ -58,4 +59,5 @@ mod signals; // what signals leave behind
 mod streams; // standard input, closed pipes, terminals
 mod sum; // sums over shards
 mod terminal; // names with control characters in reports
-mod tidy; // architecture rules
+mod tidy;
+mod tips; // tips for files, followed as they are printed // architecture rules

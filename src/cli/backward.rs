@@ -34,7 +34,7 @@ pub(super) fn command(command: Command) -> Command {
     let modes = [tape, steps::option()].into_iter().chain(graph::options(&["tape"]));
     let command = under("Checks", request::chain_check(), command);
     let command = under("Modes", modes, command);
-    command.args(common_without(&["forward", "precision", "in-format"]))
+    command.args(common_without(&["forward", "precision", "in-format", "header"]))
 }
 
 /// Returns the option `--dout` of a chain.

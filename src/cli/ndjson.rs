@@ -43,6 +43,7 @@ const INCOMPATIBLE: &[(&str, &str)] = &[
     ("pretty", "leave out --pretty: the results of a record are one line"),
     ("out", "redirect standard output instead: > results.ndjson"),
     ("in-format", "leave out --in-format: records are JSON"),
+    ("header", "leave out --header: records are JSON"),
 ];
 
 /// Parses the options of a record stream, and refuses options that do not apply to records.

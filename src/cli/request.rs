@@ -78,12 +78,22 @@ pub(super) fn check_format() -> Arg {
 
 /// Returns the options of every command that say how it reads and reports.
 pub(super) fn io_options() -> Vec<Arg> {
-    let formats = &["json", "npy", "npz", "csv", "tsv", "safetensors"];
+    let formats = &["json", "npy", "npz", "csv", "tsv", "txt", "safetensors", "idx"];
     let options = [
-        choice("in-format", "FORMAT", formats, "format of standard input: json, npy, npz, csv, tsv or safetensors")
-            .long_help(
-                "format of standard input if its first bytes do not show it: json, npy, npz, csv, tsv or safetensors",
-            ),
+        choice(
+            "in-format",
+            "FORMAT",
+            formats,
+            "format of standard input: json, npy, npz, csv, tsv, txt, safetensors or idx",
+        )
+        .long_help(
+            "format of standard input if its first bytes do not show it: json, npy, npz, csv, tsv, txt, \
+                 safetensors or idx; also of files without an extension of these",
+        ),
+        flag("header", "take the names of columns from the first row of tables").long_help(
+            "take the names of columns from the first row of tables (.csv, .tsv, .txt), and leave that row out; \
+             FILE#NAME,NAME selects columns",
+        ),
         flag("no-stdin", "never read standard input"),
         option("threads", "N", "maximum number of threads")
             .long_help("maximum number of threads, all cores by default; the results are the same for any number")

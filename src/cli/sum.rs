@@ -28,7 +28,7 @@ pub(super) fn command(command: Command) -> Command {
     command
         .about("Add the losses and gradients of shards, rounded once")
         .arg(shards.help("results of a part of the rows; standard input by default, one JSON object a line"))
-        .args(common_without(&["forward", "precision", "in-format"]))
+        .args(common_without(&["forward", "precision", "in-format", "header"]))
         .mut_arg("only", |only| only.help("add only these results, of any kind: loss,dw"))
         .after_long_help(keep_indented_lines(HELP))
 }

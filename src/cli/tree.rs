@@ -61,7 +61,7 @@ const COMMANDS: &[Subcommand] = &[
 ];
 
 const HELP: &str = "\
-An operand is numbers (1,2;3,4), JSON ([[1,2],[3,4]]), a file (.json .npy .npz .csv .tsv .safetensors), one array of a file \
+An operand is numbers (1,2;3,4), JSON ([[1,2],[3,4]]), a file (.json .npy .npz .csv .tsv .txt .safetensors .idx, also .gz), one array of a file \
 (FILE#KEY), or - for standard input. `nnlayer help COMMAND` shows options, formulas, shapes and examples.
 
 Example:
@@ -91,6 +91,7 @@ pub(super) fn parse(args: Vec<OsString>, columns: Option<usize>) -> Result<(run:
         threads: matches.try_get_one::<u16>("threads").ok().flatten().map_or(0, |&threads| threads.into()),
         no_stdin: flag_of(&matches, "no-stdin"),
         in_format: request::in_format(&matches),
+        has_header: flag_of(&matches, "header"),
         progress: match text_of(&matches, "progress") {
             Some("always") => Some(true),
             Some("never") => Some(false),

@@ -19,6 +19,10 @@ pub(super) fn decode_error(error: &io::Error) -> Error {
 }
 
 fn unreadable(error: &io::Error) -> Error {
+    // A decompressor has its own errors.
+    if let Some(damaged) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        return damaged.clone();
+    }
     let unreadable = Error::new(Code::FileUnreadable, format!("cannot be read: {error}"));
     match error.kind() {
         io::ErrorKind::NotConnected => unreadable.tip("leave out <&-, or give a file"),

@@ -19,6 +19,10 @@ pub trait Format: Sync {
     fn has_names(&self) -> bool {
         false
     }
+    /// Returns the format of tables whose first row has the names of the columns; `None` for a format without such tables.
+    fn with_header(&self) -> Option<&'static dyn Format> {
+        None
+    }
     /// Returns true if the format can be written.
     fn can_write(&self) -> bool {
         true

@@ -1,14 +1,15 @@
 //! The list of file formats.
 
-use super::csv::{CSV, TSV};
+use super::csv::{CSV, TSV, TXT};
 use super::file_format::Format;
+use super::idx::Idx;
 use super::json::Json;
 use super::npy::Npy;
 use super::npz::Npz;
 use super::safetensors::Safetensors;
 
 /// Every format, in the order in which first bytes are tried.
-pub const FORMATS: &[&dyn Format] = &[&Npy, &Npz, &Safetensors, &Json, &CSV, &TSV];
+pub const FORMATS: &[&dyn Format] = &[&Npy, &Npz, &Safetensors, &Idx, &Json, &CSV, &TSV, &TXT];
 
 /// Returns the format with that extension, in any case.
 pub fn find_by_extension(extension: &str) -> Option<&'static dyn Format> {

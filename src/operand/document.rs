@@ -43,10 +43,10 @@ impl OperandReader<'_> {
                 let node = json::read(Source::bytes("", text.as_bytes()))?;
                 return decimal::decimal_arrays(node, "", |error| locate_in_text(error.with_origin(""), text));
             }
-            OperandSpec::File(path, selector) if is_json(self.format_of(path)?) => {
+            OperandSpec::File(path, selector) if self.format_of(path)?.is_some_and(is_json) => {
                 return self.read_decimal(path, selector);
             }
-            OperandSpec::Stdin(selector) if self.stdin_format()?.is_some_and(is_json) => {
+            OperandSpec::Stdin(selector) if self.format_of(stdin::LABEL)?.is_some_and(is_json) => {
                 if *selector == Selector::Default {
                     self.stdin.claim(option)?;
                 }
@@ -72,8 +72,8 @@ impl OperandReader<'_> {
     fn read_named(&mut self, option: &Name, spec: &OperandSpec) -> Result<Option<Vec<(Name, Operand)>>, Error> {
         let (format, label, selector) = match spec {
             OperandSpec::Literal(_) | OperandSpec::Json(_) => return Ok(None),
-            OperandSpec::File(path, selector) => (Some(self.format_of(path)?), path.as_str(), selector),
-            OperandSpec::Stdin(selector) => (self.stdin_format()?, stdin::LABEL, selector),
+            OperandSpec::File(path, selector) => (self.format_of(path)?, path.as_str(), selector),
+            OperandSpec::Stdin(selector) => (self.format_of(stdin::LABEL)?, stdin::LABEL, selector),
         };
         let Some(format) = format else { return Ok(None) };
         let arrays = if is_json(format) {

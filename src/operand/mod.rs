@@ -8,6 +8,7 @@ mod reader;
 mod spool;
 pub mod stdin;
 mod suggest;
+mod text;
 
 pub use document::OperandSet;
 pub use operands::{Operand, Operands, Origin};

@@ -1,19 +1,19 @@
 //! The reader of operands. The position of an error in a text is looked up only after the error, so that reading stores none.
 
 use super::grammar::{self, OperandSpec};
-use super::literal;
 use super::operands::{Operand, Operands, Origin};
 use super::spool::Spool;
 use super::stdin::{self, Stdin};
 use super::suggest;
+use super::text;
 use crate::core::error::{Code, Error, Fact, Place, format_shape};
 use crate::core::name::Name;
 use crate::format::npy::Npy;
 use crate::format::npy::rows::RowReader;
 use crate::format::{
-    DOUBLE_ROUNDING, Format, LoadedArray, Selector, Source, find_by_extension, find_by_first_bytes, json, read_error,
+    DOUBLE_ROUNDING, Format, LoadedArray, Selector, Source, decompressed, find_by_extension, find_by_first_bytes,
+    is_gzip, json, read_error, refuse_lookalike,
 };
-use ndarray::ArrayD;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -24,6 +24,8 @@ pub struct OperandReader<'a> {
     pub stdin: Stdin<'a>,
     /// `--in-format`: the format of standard input, and of files without a known extension.
     pub in_format: Option<&'static dyn Format>,
+    /// `--header`: the first row of a table has the names of its columns.
+    pub has_header: bool,
     documents: Vec<(String, json::Document)>,
     /// Content of files that can be read only once, such as the shell's `<(command)`.
     pipes: Vec<(String, Spool)>,
@@ -32,7 +34,7 @@ pub struct OperandReader<'a> {
 impl<'a> OperandReader<'a> {
     /// Returns a reader that has read nothing.
     pub fn new(stdin: Stdin<'a>) -> OperandReader<'a> {
-        OperandReader { stdin, in_format: None, documents: Vec::new(), pipes: Vec::new() }
+        OperandReader { stdin, in_format: None, has_header: false, documents: Vec::new(), pipes: Vec::new() }
     }
 
     /// Reads the operand `name` from its option's text; from a document with names, the first of `keys`.
@@ -64,7 +66,7 @@ impl<'a> OperandReader<'a> {
             path => grammar::path_label(path),
         };
         if read_first_bytes(self.open_text(&label)?)?.trim_ascii().is_empty() {
-            return Err(empty_error(&label));
+            return Err(text::empty_error(&label));
         }
         let node = json::read(self.open_text(&label)?)?;
         Ok((node, label))
@@ -83,27 +85,34 @@ impl<'a> OperandReader<'a> {
     pub fn open_stream(&mut self, source: &str) -> Result<(Box<dyn Read + '_>, String), Error> {
         let path = source.strip_prefix('@').unwrap_or(source);
         if path == "-" {
-            return Ok((Box::new(self.stdin.stream()?), stdin::LABEL.to_owned()));
+            let content = decompressed(self.stdin.stream()?).map_err(|error| read_error(stdin::LABEL, &error))?;
+            return Ok((content, stdin::LABEL.to_owned()));
         }
-        Ok((Box::new(open_file(path)?.0), path.to_owned()))
+        let content = decompressed(open_file(path)?.0).map_err(|error| read_error(path, &error))?;
+        Ok((content, path.to_owned()))
     }
 
     fn read_file(&mut self, path: &str, selector: &Selector, keys: &[Name]) -> Result<Operand, Error> {
-        let format = self.format_of(path)?;
-        let array = if is_json(format) {
-            self.take_array(path, selector, keys)
-        } else {
-            format.read(self.open(path)?, selector, keys)
-        };
-        let array = array.map_err(|error| self.locate(error, path))?;
+        let array = self.read_array(path, selector, keys)?;
         Ok(Operand::new(array, |pointer| Origin::File(path.to_owned(), pointer)))
+    }
+
+    /// Reads an array of a file or of standard input.
+    fn read_array(&mut self, label: &str, selector: &Selector, keys: &[Name]) -> Result<LoadedArray, Error> {
+        let array = match self.format_of(label)? {
+            Some(format) if is_json(format) => self.take_array(label, selector, keys),
+            Some(format) => format.read(self.open_text(label)?, selector, keys),
+            None => text::read(self.open_text(label)?, selector).map(LoadedArray::unnamed),
+        };
+        array.map_err(|error| self.locate(error, label))
     }
 
     /// Opens a `.npy` file of at least `min_bytes` for reading in chunks of rows; `None` for anything else.
     pub fn open_rows(&mut self, spec: &OperandSpec, min_bytes: u64) -> Result<Option<RowReader>, Error> {
         let OperandSpec::File(path, Selector::Default) = spec else { return Ok(None) };
         if !Path::new(path).metadata().is_ok_and(|meta| meta.is_file() && meta.len() >= min_bytes)
-            || self.format_of(path)?.name() != Npy.name()
+            || self.format_of(path)?.is_none_or(|format| format.name() != Npy.name())
+            || self.pipes.iter().any(|(known, _)| known == path)
         {
             return Ok(None);
         }
@@ -111,15 +120,22 @@ impl<'a> OperandReader<'a> {
         RowReader::open(path.clone(), file, len)
     }
 
-    /// Returns the format of a file, by its extension, `--in-format` or its first bytes.
-    pub(super) fn format_of(&mut self, path: &str) -> Result<&'static dyn Format, Error> {
-        self.spool_pipe(path)?;
-        let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
-        if let Some(format) = extension.and_then(find_by_extension).or(self.in_format) {
+    /// Returns the format of a file or of standard input, by its extension, `--in-format` or its first bytes; `None` for numbers as
+    /// they are typed. Content that is something else than its name says is refused.
+    pub(super) fn format_of(&mut self, label: &str) -> Result<Option<&'static dyn Format>, Error> {
+        let first = read_first_bytes(self.open_text(label)?)?;
+        let extension = text::extension(label);
+        let named = extension.and_then(find_by_extension);
+        refuse_lookalike(label, &first, named.or(self.in_format))?;
+        let format = named.or(self.in_format).or_else(|| find_by_first_bytes(&first));
+        if format.is_none_or(is_json) {
+            text::refuse_lines(label, &first, extension)?;
+        }
+        if !self.has_header {
             return Ok(format);
         }
-        let first = read_first_bytes(self.open(path)?)?;
-        find_by_first_bytes(&first).ok_or_else(|| format_error(path, &first))
+        let format = format.unwrap_or_else(|| text::table_of(&first));
+        Ok(Some(format.with_header().unwrap_or(format)))
     }
 
     /// Returns the JSON document of a file or of standard input, read again if the selected part has been taken out of it.
@@ -154,9 +170,12 @@ impl<'a> OperandReader<'a> {
         }
     }
 
+    /// Copies the content of a file that can be read only once, or is compressed.
     fn spool_pipe(&mut self, path: &str) -> Result<(), Error> {
+        let Ok(meta) = Path::new(path).metadata() else { return Ok(()) };
         if self.pipes.iter().any(|(known, _)| known == path)
-            || !Path::new(path).metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
+            || meta.is_dir()
+            || (meta.is_file() && !is_compressed(path)?)
         {
             return Ok(());
         }
@@ -167,45 +186,12 @@ impl<'a> OperandReader<'a> {
 
     /// Reads an operand from standard input.
     pub fn read_stdin(&mut self, selector: &Selector, keys: &[Name]) -> Result<Operand, Error> {
-        let array = match self.stdin_format()? {
-            Some(format) if is_json(format) => self.take_array(stdin::LABEL, selector, keys),
-            Some(format) => format.read(self.stdin.source()?, selector, keys),
-            None => self.parse_stdin_literal(selector).map(LoadedArray::unnamed),
-        };
-        let array = array.map_err(|error| self.locate(error, stdin::LABEL))?;
-        Ok(Operand::new(array, Origin::Stdin))
-    }
-
-    /// Returns the format of standard input, by `--in-format` or its first bytes; `None` for typed numbers.
-    pub(super) fn stdin_format(&mut self) -> Result<Option<&'static dyn Format>, Error> {
-        if self.in_format.is_some() {
-            return Ok(self.in_format);
-        }
-        Ok(find_by_first_bytes(&read_first_bytes(self.stdin.source()?)?))
-    }
-
-    fn parse_stdin_literal(&mut self, selector: &Selector) -> Result<ArrayD<f64>, Error> {
-        let mut bytes = Vec::new();
-        self.stdin.source()?.read_to_end(&mut bytes).map_err(|error| read_error(stdin::LABEL, &error))?;
-        if let Selector::Pointer(pointer) = selector {
-            let error = Error::new(Code::KeyMissing, format!("has no {pointer}: it is not a JSON object"));
-            return Err(error.tip("use - without a selector"));
-        }
-        let text = std::str::from_utf8(&bytes).map_err(|_| format_error(stdin::LABEL, &bytes))?;
-        if text.trim().is_empty() {
-            return Err(empty_error(stdin::LABEL));
-        }
-        let text = text.trim_start_matches('\u{feff}').trim();
-        match literal::parse(text)? {
-            Some(values) => Ok(values),
-            None if literal::resembles_number(text) && text.len() < 80 => Err(literal::invalid_literal(text)),
-            None => Err(format_error(stdin::LABEL, &bytes)),
-        }
+        Ok(Operand::new(self.read_array(stdin::LABEL, selector, keys)?, Origin::Stdin))
     }
 
     /// Returns the keys of standard input, if it is a document with names.
     pub fn stdin_names(&mut self) -> Result<Option<Vec<String>>, Error> {
-        match self.stdin_format()? {
+        match self.format_of(stdin::LABEL)? {
             Some(format) if is_json(format) => {
                 let document = self.document(stdin::LABEL, &Selector::Default)?.remaining(&Selector::Default);
                 let entries = document.and_then(json::Node::entries);
@@ -331,14 +317,9 @@ fn read_first_bytes(source: Source<'_>) -> Result<Vec<u8>, Error> {
     Ok(first)
 }
 
-fn empty_error(label: &str) -> Error {
-    let error = Error::new(Code::EmptyValue, "is empty").with_origin(label);
-    error.tip("check that the command that writes it succeeds")
-}
-
-fn format_error(label: &str, first: &[u8]) -> Error {
-    let message = if first.is_empty() { "is empty" } else { "unrecognised file format" };
-    Error::new(Code::FormatUnknown, message)
-        .with_origin(label)
-        .tip("use the extension .json, .npy, .npz, .csv, .tsv or .safetensors, or name the format with --in-format")
+/// Returns true if a file begins as a compressed one does.
+fn is_compressed(path: &str) -> Result<bool, Error> {
+    let mut first = Vec::new();
+    open_file(path)?.0.take(2).read_to_end(&mut first).map_err(|error| read_error(path, &error))?;
+    Ok(is_gzip(&first))
 }

@@ -1,7 +1,7 @@
 //! A copy of a stream that can be read only once, such as a pipe.
 
 use crate::core::error::Error;
-use crate::format::{Source, read_error};
+use crate::format::{Source, decompressed, read_error};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 
@@ -18,8 +18,9 @@ pub(super) enum Spool {
 }
 
 impl Spool {
-    /// Reads a stream to its end. If no temporary file can be made, the content stays in memory.
+    /// Reads a stream to its end, decompressed if it is compressed. If no temporary file can be made, the content stays in memory.
     pub(super) fn read(stream: &mut dyn Read) -> io::Result<Spool> {
+        let stream = &mut *decompressed(stream)?;
         let mut first = Vec::new();
         stream.take(MAX_MEMORY_BYTES as u64).read_to_end(&mut first)?;
         if first.len() < MAX_MEMORY_BYTES {

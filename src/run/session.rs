@@ -27,6 +27,8 @@ pub(crate) struct Options {
     pub(crate) no_stdin: bool,
     /// Format of standard input, if it is given.
     pub(crate) in_format: Option<&'static dyn Format>,
+    /// True if the first row of a table has the names of its columns.
+    pub(crate) has_header: bool,
     /// True if a progress bar is shown; by default on a terminal.
     pub(crate) progress: Option<bool>,
 }
@@ -54,6 +56,7 @@ pub(crate) fn run(command: Command, options: &Options, as_json: bool, io: Io<'_>
     let mut reader = OperandReader::new(Stdin::new(stdin, stdin_is_terminal));
     reader.stdin.closed = options.no_stdin;
     reader.in_format = options.in_format;
+    reader.has_header = options.has_header;
     let mut bar_writer;
     let out: &mut dyn Write = match &bar {
         Some(bar) if stdout_is_terminal => {

@@ -6,8 +6,8 @@ use crate::core::error::{Code, Error, Fact, Note, Place, Severity, format_shape,
 use crate::core::name::Name;
 use crate::core::size::MAX_RANK;
 use crate::core::tensors::Tensors;
-use crate::format::InMemoryArrays;
 use crate::format::json::{self, Carried, Line, Node, parse_line};
+use crate::format::{InMemoryArrays, tip_to_convert};
 use crate::layer::Slot;
 use crate::network::runner::PreparedParams;
 use crate::operand::Origin;
@@ -35,6 +35,25 @@ impl RecordRef<'_> {
             _ => (column(pointer), pointer.to_owned()),
         };
         error.with_origin(self.file).at(Place::Text { line: self.line, column, pointer })
+    }
+}
+
+impl RecordRef<'_> {
+    /// Adds to a syntax error of the first record that its document continues on the next line, as indented JSON does, or that its
+    /// records are in an array.
+    fn explain_lines(&self, error: Error) -> Error {
+        let text = self.text.trim_ascii();
+        let is_open = text.starts_with(b"[") || text.starts_with(b"{");
+        let continues = matches!(text.last(), Some(b'{' | b'[' | b','));
+        if self.line > 1 || error.code != Code::JsonSyntax || !is_open || !continues {
+            return error;
+        }
+        let command = if text.starts_with(b"[") { "jq -c '.[]'" } else { "jq -c ." };
+        let tip = tip_to_convert(self.file, command, ".json", ".ndjson");
+        error.update(|details| {
+            details.message = "the JSON continues on the next line; expected a whole record on each line".to_owned();
+            details.tip = Some(tip);
+        })
     }
 }
 
@@ -73,7 +92,7 @@ impl<'p> RecordWorker<'p> {
         self.sources.clear();
         let key_count = self.plan.keys.len();
         let line = parse_line(record.text, key_count, |key| self.plan.key_use(key));
-        let (values, copied) = match line.map_err(|error| record.locate(error, ""))? {
+        let (values, copied) = match line.map_err(|error| record.locate(record.explain_lines(error), ""))? {
             Line::Record { values, carried } => (RecordValues { keyed: values, single: None }, carried),
             Line::Bare(node) => (RecordValues { keyed: vec![None; key_count], single: Some(node) }, Vec::new()),
         };
