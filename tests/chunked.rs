@@ -8,7 +8,7 @@ use nnlayer::core::tensors::Tensors;
 use nnlayer::format::npz::Npz;
 use nnlayer::format::{Format, Source};
 use nnlayer::layer::{LAYERS, Precision, Settings, compute};
-use nnlayer::report::format_matrix;
+use nnlayer::report::{Digits, format_array};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -180,7 +180,7 @@ fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
                 assert!(found.value.iter().zip(whole).all(|(&a, &b)| near(a, b)), "{what}");
                 assert_eq!(numbers(&json[name.as_str()]), found.value.iter().copied().collect::<Vec<_>>(), "{what}");
                 if let Some(text) = &text {
-                    let expected = format!("{}\n", format_matrix(&found.value));
+                    let expected = format!("{}\n", format_array(&found.value, Digits::default()));
                     assert!(text.text().contains(&expected), "{what}:\n{}", text.text());
                 }
             }

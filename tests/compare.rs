@@ -1,7 +1,7 @@
 //! `nnlayer compare`.
 
-use crate::support::{folder, nnlayer, piped, shell};
-use nnlayer::check::compare::{Tolerance, compare, ulp_distance};
+use crate::support::{fixture, folder, nnlayer, numbers, piped, shell, ulps};
+use nnlayer::check::compare::{Tolerance, compare};
 use proptest::prelude::*;
 
 fn lines(args: &[&str]) -> (i32, String) {
@@ -127,18 +127,125 @@ fn results_can_be_piped_into_a_comparison() {
     assert!(ran.text().starts_with("PASS y (2)"), "{}", ran.text());
 }
 
+fn report(args: &[&str]) -> serde_json::Value {
+    let ran = nnlayer(&[&["compare", "--json"], args].concat());
+    assert_eq!(ran.stderr, "", "{args:?}");
+    let json: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    json["arrays"][0].clone()
+}
+
+/// Expected values are by mpmath; fixtures/compare/make.py has the script.
 #[test]
-fn the_distance_in_ulps_counts_across_zero() {
-    assert_eq!(ulp_distance(0.0, -0.0), Some(0));
-    assert_eq!(ulp_distance(5e-324, -5e-324), Some(2));
-    assert_eq!(ulp_distance(1.0, 1.0 + f64::EPSILON), Some(1));
-    assert_eq!(ulp_distance(1.0, 1.0 - f64::EPSILON / 2.0), Some(1));
+fn cosine_correlation_and_largest_entries_are_those_of_an_independent_source() {
+    let cases: Vec<serde_json::Value> =
+        serde_json::from_str(&std::fs::read_to_string(fixture("compare/cases.json")).unwrap()).unwrap();
+    for case in &cases {
+        let shape: Vec<usize> =
+            case["shape"].as_array().unwrap().iter().map(|side| side.as_u64().unwrap() as usize).collect();
+        let array = |side: &str| ndarray::ArrayD::from_shape_vec(shape.clone(), numbers(&case[side])).unwrap();
+        let entries = compare(&array("a"), &array("b"), Tolerance::default()).entries.unwrap();
+        let similarity = entries.similarity.unwrap();
+        for (key, value) in [("cosine", similarity.cosine), ("correlation", similarity.correlation)] {
+            match case[key].as_f64() {
+                Some(expected) => {
+                    assert!(ulps(value.unwrap(), expected) <= 1, "{} {key}: {value:?} {expected}", case["name"])
+                }
+                None => assert!(value.is_err(), "{} {key}: {value:?}", case["name"]),
+            }
+        }
+        let top = entries.top.map(|top| [top.rows, top.agreeing, top.tied, top.nan]);
+        let count = |key: &str| case["top1"][key].as_u64().map(|count| count as usize);
+        let expected =
+            count("rows").map(|rows| [rows, count("agree").unwrap(), count("tied").unwrap(), count("nan").unwrap()]);
+        assert_eq!(top, expected, "{}", case["name"]);
+    }
+}
+
+#[test]
+fn the_smallest_tolerances_pass_and_smaller_ones_do_not() {
+    for (a, b) in [("1,2,3.5", "1,2,3"), ("1e308", "-1e308"), ("0.1,0.3", "0.1000001,0.30001"), ("5e-324", "1.5e-323")]
+    {
+        let json = report(&[a, b]);
+        for (key, option, other) in [("smallest_rtol", "--rtol", "--atol"), ("smallest_atol", "--atol", "--rtol")] {
+            let Some(smallest) = json[key].as_f64() else { continue };
+            let status = |value: f64| nnlayer(&["compare", a, b, option, &format!("{value:?}"), other, "0"]).status;
+            assert_eq!(status(smallest), 0, "{a} {b} {key}");
+            // Products of subnormal numbers have few digits.
+            assert!(a == "5e-324" || status(smallest.next_down()) == 1, "{a} {b} {key}");
+        }
+    }
+    let none = report(&["1", "0"]);
+    assert_eq!((&none["smallest_rtol"], &none["smallest_atol"]), (&"Infinity".into(), &1.0.into()));
+    let none = report(&["1,nan", "1,2"]);
+    assert_eq!((&none["smallest_rtol"], &none["smallest_atol"]), (&"Infinity".into(), &"Infinity".into()));
+}
+
+/// The tolerances in the text, which are rounded up, pass when they are typed.
+#[test]
+fn tolerances_that_the_text_names_pass() {
+    let (a, b) = ("1,2.7182818,3.1415", "1.0001,2.71829,3.14");
+    let text = lines(&["compare", a, b]).1;
+    let after = |word: &str| text.split_once(word).unwrap().1.split_whitespace().next().unwrap().to_owned();
+    assert_eq!(nnlayer(&["compare", a, b, "--rtol", &after("with rtol "), "--atol", "0"]).status, 0, "{text}");
+    assert_eq!(nnlayer(&["compare", a, b, "--atol", &after("or atol "), "--rtol", "0"]).status, 0, "{text}");
+    assert!(text.contains("0.0 % of the entries agree") && text.contains("cosine 0.99999"), "{text}");
+}
+
+#[test]
+fn distances_are_counted_in_the_less_precise_type_of_the_files() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for (name, precision) in [("a.npy", "f32"), ("b.npy", "f64")] {
+        let ran = nnlayer(&["relu", "--x", "0.1,1", "--only", "y", "--precision", precision, "--out", &path(name)]);
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+    }
+    let json = report(&[&path("a.npy"), &path("b.npy")]);
     assert_eq!(
-        ulp_distance(f64::MAX, f64::MIN),
-        Some(2 * 0x7fef_ffff_ffff_ffff),
-        "twice the bits of the largest double"
+        ["type_a", "type_b", "ulp_type", "max_ulp"].map(|key| json[key].to_string()),
+        ["\"f32\"", "\"f64\"", "\"f32\"", "0"],
+        "b is rounded to f32"
     );
-    assert_eq!(ulp_distance(f64::NAN, 1.0), None);
+    let next = report(&[&path("a.npy"), "0.1,1.0000003"]);
+    assert_eq!((&next["max_ulp"], &next["ulp_type"]), (&3.into(), &"f32".into()), "{next}");
+    let text = nnlayer(&["compare", &path("a.npy"), "0.1,1.0000003"]);
+    assert!(text.text().contains("maximum distance 3 ulp of f32 (a is f32, b is f64)"), "{}", text.text());
+    assert_eq!(nnlayer(&["compare", &path("a.npy"), "0.1,1.0000003", "--ulp", "3"]).status, 0);
+    assert_eq!(nnlayer(&["compare", &path("a.npy"), "0.1,1.0000003", "--ulp", "2"]).status, 1);
+}
+
+#[test]
+fn an_exchange_of_any_two_axes_and_a_reshape_are_recognised() {
+    let array = |shape: &[usize]| {
+        let count = shape.iter().product::<usize>();
+        ndarray::ArrayD::from_shape_vec(shape, (0..count).map(|n| n as f64).collect()).unwrap()
+    };
+    let compared = |a: &ndarray::ArrayD<f64>, b: &ndarray::ArrayD<f64>| compare(a, b, Tolerance::default());
+    let a = array(&[2, 3, 4]);
+    let mut exchanged = a.clone();
+    exchanged.swap_axes(0, 2);
+    assert_eq!(compared(&a, &exchanged).exchanged_axes, Some([0, 2]));
+    assert_eq!(compared(&a, &a).exchanged_axes, None);
+    assert!(compared(&a, &array(&[4, 6])).is_reshaped && !compared(&a, &exchanged).is_reshaped);
+}
+
+/// Long numbers, shapes and indices are wrapped.
+#[test]
+fn the_text_fits_80_columns() {
+    let numbers = |sign: f64| {
+        (0..300).map(|n| format!("{:?}", sign * 1e-123 * (f64::from(n) + 0.1).sin())).collect::<Vec<_>>().join(",")
+    };
+    let rows = |sign: f64| format!("{0};{0}", numbers(sign));
+    for args in [
+        vec![],
+        vec!["--ulp", "3", "--rtol", "1.2345678901234e-10", "--atol", "1.2345678e-100"],
+        vec!["--digits", "17"],
+    ] {
+        let (_, text) = lines(&[&["compare", &rows(1.0), &rows(-1.1)][..], &args].concat());
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.contains("|a − b|") && text.contains("99th"), "{text}");
+    }
+    let (_, text) = lines(&["compare", "0.123456789", "0.123456788", "--digits", "3"]);
+    assert!(text.contains("a 0.123, b 0.123, error 1e-9"), "{text}");
 }
 
 proptest! {
@@ -147,7 +254,7 @@ proptest! {
         bits in prop::collection::vec((any::<u64>(), any::<u64>()), 0..12), ulp: Option<u64>, atol in 0.0..1e300, rtol in 0.0..2.0,
     ) {
         let (a, b): (Vec<f64>, Vec<f64>) = bits.iter().map(|(a, b)| (f64::from_bits(*a), f64::from_bits(*b))).unzip();
-        let tolerance = Tolerance { atol, rtol, ulp };
+        let tolerance = Tolerance { atol, rtol, ulp, ..Tolerance::default() };
         let array = |v: &[f64]| ndarray::Array1::from(v.to_vec()).into_dyn();
         let entries = compare(&array(&a), &array(&b), tolerance).entries.unwrap();
         let outside = a.iter().zip(&b).filter(|(a, b)| !tolerance.accepts(**a, **b)).count();

@@ -59,5 +59,6 @@ mod signals; // what signals leave behind
 mod streams; // standard input, closed pipes, terminals
 mod sum; // sums over shards
 mod terminal; // names with control characters in reports
-mod tidy;
-mod tips; // tips for files, followed as they are printed // architecture rules
+mod text; // text of any rank, as NumPy prints it
+mod tidy; // architecture rules
+mod tips; // tips for files, followed as they are printed

@@ -36,6 +36,8 @@ mod reply_names;
 mod requests;
 mod sampling;
 mod scan;
+pub mod similarity;
+mod ulp_distance;
 
 pub use accuracy::Accuracy;
 pub use case::{Case, GradientTarget, Reference, scalar_dout_error};

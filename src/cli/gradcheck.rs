@@ -233,7 +233,8 @@ fn parse_inputs(spec: Option<&LayerSpec>, matches: &ArgMatches) -> Result<Vec<(N
 fn tolerance(matches: &ArgMatches) -> Result<Option<Tolerance>, Error> {
     let (rtol, atol) = (non_negative(matches, "rtol")?, non_negative(matches, "atol")?);
     let is_given = rtol.is_some() || atol.is_some();
-    Ok(is_given.then_some(Tolerance { rtol: rtol.unwrap_or(0.0), atol: atol.unwrap_or(0.0), ulp: None }))
+    let (rtol, atol) = (rtol.unwrap_or(0.0), atol.unwrap_or(0.0));
+    Ok(is_given.then_some(Tolerance { rtol, atol, ..Tolerance::default() }))
 }
 
 fn non_negative(matches: &ArgMatches, name: &'static str) -> Result<Option<f64>, Error> {

@@ -4,18 +4,20 @@ use super::args::{choice, flag, flag_of, option, text_of};
 use super::graph;
 use super::negative::file_name;
 use super::steps;
+use super::value;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::format;
 use crate::format::Format;
 use crate::layer::Precision;
+use crate::report::Digits;
 use crate::report::check::CheckFormat;
 use crate::run::request::{Mode, Request};
 use clap::{Arg, ArgAction, ArgMatches};
 use std::path::Path;
 
 /// Returns the options of every layer command that select results and say where they go.
-pub(super) fn result_options() -> [Arg; 7] {
+pub(super) fn result_options() -> [Arg; 8] {
     [
         flag("forward", "compute only the forward pass").conflicts_with("dout"),
         choice("precision", "TYPE", &["f64", "f32", "exact"], "arithmetic: f64 (default), f32 or exact").long_help(
@@ -25,6 +27,7 @@ pub(super) fn result_options() -> [Arg; 7] {
         option("only", "NAMES", "show only these results: y,dx").value_delimiter(',').action(ArgAction::Append),
         flag("json", "write one JSON object on one line"),
         flag("pretty", "write indented JSON").hide_short_help(true),
+        digits(),
         file_name(option("out", "FILE", "write to a .json, .npz, .npy or .csv file")),
         flag("strict", "treat warnings as errors").hide_short_help(true),
     ]
@@ -128,6 +131,7 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Request, Error> {
         strict: flag_of(matches, "strict"),
         json: flag_of(matches, "json"),
         pretty: flag_of(matches, "pretty"),
+        digits: parse_digits(matches)?,
     })
 }
 
@@ -157,6 +161,21 @@ pub(super) fn check_form(matches: &ArgMatches) -> CheckFormat {
 /// Returns the format of standard input.
 pub(super) fn in_format(matches: &ArgMatches) -> Option<&'static dyn Format> {
     text_of(matches, "in-format").and_then(format::find_by_extension)
+}
+
+/// Returns `--digits`.
+pub(super) fn digits() -> Arg {
+    option("digits", "N", "number of significant digits in text, 1 to 17")
+        .long_help("write at most N significant digits of each number in text, 1 to 17; JSON and files have them all")
+        .hide_short_help(true)
+}
+
+/// Parses `--digits`.
+pub(super) fn parse_digits(matches: &ArgMatches) -> Result<Digits, Error> {
+    let tip = "17 digits distinguish all doubles; without --digits, numbers have as many as NumPy prints";
+    let number = |text: &str| text.parse().ok().filter(|digits| (1..=Digits::MAX).contains(digits));
+    let digits = value::parse(matches, "digits", "an integer from 1 to 17", tip, number)?;
+    Ok(digits.map_or(Digits::Numpy, Digits::Significant))
 }
 
 fn writable(path: &str) -> Result<&'static dyn Format, Error> {

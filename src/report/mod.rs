@@ -8,6 +8,7 @@ pub mod expectation;
 mod file;
 mod junit;
 mod markdown;
+mod notation;
 mod numbers;
 pub mod results;
 mod step_lines;
@@ -18,6 +19,7 @@ pub mod text;
 
 pub use chain::ChainReport;
 pub use file::write_file;
+pub use notation::Digits;
 pub use numbers::format_number;
 pub use results::{ResultBlock, ResultHeader};
-pub use text::format_matrix;
+pub use text::format_array;

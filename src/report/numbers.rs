@@ -18,6 +18,18 @@ pub(super) fn format_short(value: f64) -> String {
     format_number(format!("{value:.2e}").parse().unwrap_or(value))
 }
 
+/// Formats a positive number to three significant digits, rounded up.
+pub(super) fn format_short_up(value: f64) -> String {
+    let text = format!("{value:.2e}");
+    let rounded: f64 = text.parse().unwrap_or(value);
+    let next = || {
+        let (mantissa, exponent) = text.split_once('e')?;
+        let digits: u32 = mantissa.replace('.', "").parse().ok()?;
+        format!("{}e{exponent}", f64::from(digits + 1) / 100.0).parse().ok()
+    };
+    format_number(if rounded < value { next().unwrap_or(value) } else { rounded })
+}
+
 /// Returns "is" for one thing and "are" for several.
 pub(super) fn is_or_are(count: usize) -> &'static str {
     if count == 1 { "is" } else { "are" }

@@ -2,11 +2,12 @@
 
 use super::session::Streams;
 use super::status::Status;
-use crate::check::compare::{DocumentComparison, Tolerance, compare};
+use crate::check::compare::{ArrayPair, DocumentComparison, Tolerance, compare};
 use crate::core::error::{Code, Error, join_names};
 use crate::core::name::Name;
+use crate::numeric::FloatType;
 use crate::operand::{Operand, OperandReader, OperandSet};
-use crate::report::comparison;
+use crate::report::{Digits, comparison};
 use std::collections::HashMap;
 
 /// Arguments of `compare`.
@@ -16,6 +17,8 @@ pub(crate) struct Arguments {
     pub(crate) tolerances: Tolerances,
     /// `Some(pretty)` for a report in JSON.
     pub(crate) json: Option<bool>,
+    /// Number of digits in text.
+    pub(crate) digits: Digits,
 }
 
 /// Explicit tolerances.
@@ -26,18 +29,20 @@ pub(crate) struct Tolerances {
 }
 
 impl Tolerances {
-    /// Returns the tolerance for two arrays; its defaults depend on the type that they were stored in.
-    fn tolerance(&self, a: &Operand, b: &Operand) -> Tolerance {
-        let default = Tolerance::for_roundoff(a.rounding.max(b.rounding));
+    /// Returns the tolerance for arrays that were stored in these types; the less precise one decides its defaults and the
+    /// unit in the last place.
+    fn tolerance(&self, types: [FloatType; 2]) -> Tolerance {
+        let [a, b] = types;
+        let default = Tolerance::for_type(if a.unit_roundoff() > b.unit_roundoff() { a } else { b });
         let or =
             |explicit: Option<f64>, default: f64| explicit.unwrap_or(if self.ulp.is_some() { 0.0 } else { default });
-        Tolerance { atol: or(self.atol, default.atol), rtol: or(self.rtol, default.rtol), ulp: self.ulp }
+        Tolerance { atol: or(self.atol, default.atol), rtol: or(self.rtol, default.rtol), ulp: self.ulp, ..default }
     }
 }
 
 /// Compares A with B and writes the report.
 pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
-    let Arguments { a, b, tolerances, json } = arguments;
+    let Arguments { a, b, tolerances, json, digits } = arguments;
     if a.trim() == "-" && b.trim() == "-" {
         return Err(Error::new(Code::StdinTwice, "standard input cannot be both sides")
             .with_origin("A and B")
@@ -48,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::R
     let compared = compare_documents(read(reader, "A", a)?, read(reader, "B", b)?, tolerances)?;
     match json {
         Some(pretty) => comparison::write_as_json(&compared, *pretty, &mut streams.out)?,
-        None => comparison::write_text(&compared, &mut streams.out)?,
+        None => comparison::write_text(&compared, *digits, &mut streams.out)?,
     }
     Ok(if compared.agrees() { Status::Done } else { Status::No })
 }
@@ -61,7 +66,10 @@ fn read(reader: &mut OperandReader<'_>, side: &str, text: &str) -> Result<Operan
 }
 
 fn compare_documents(a: OperandSet, b: OperandSet, tolerances: &Tolerances) -> Result<DocumentComparison, Error> {
-    let pair = |a: &Operand, b: &Operand| compare(&a.value, &b.value, tolerances.tolerance(a, b));
+    let pair = |a: &Operand, b: &Operand| {
+        let types = [a, b].map(stored_type);
+        ArrayPair { types, comparison: compare(&a.value, &b.value, tolerances.tolerance(types)) }
+    };
     let (a, b) = match (a, b) {
         (OperandSet::Named(a), OperandSet::Named(b)) => (a, b),
         (a, b) => {
@@ -79,6 +87,12 @@ fn compare_documents(a: OperandSet, b: OperandSet, tolerances: &Tolerances) -> R
     let (in_a, in_b) = (by_name(&a), by_name(&b));
     let pairs = a.iter().filter_map(|(name, a)| Some((Some(name.clone()), pair(a, in_b.get(name)?)))).collect();
     Ok(DocumentComparison { pairs, only_a: missing_from(&in_b, &a), only_b: missing_from(&in_a, &b) })
+}
+
+/// Returns the type that stored an array.
+fn stored_type(operand: &Operand) -> FloatType {
+    let mut types = FloatType::ALL.into_iter();
+    types.find(|float_type| float_type.unit_roundoff() == operand.rounding).unwrap_or_default()
 }
 
 /// Returns the only array of a document, which is compared with a single array.

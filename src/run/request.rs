@@ -11,7 +11,7 @@ use crate::operand::grammar::OperandSpec;
 use crate::report::check::CheckFormat;
 use crate::report::results::{check_result_names, into_stream};
 use crate::report::steps::StepsFormat;
-use crate::report::{ChainReport, ResultBlock, ResultHeader, text, write_file};
+use crate::report::{ChainReport, Digits, ResultBlock, ResultHeader, text, write_file};
 use std::collections::HashMap;
 use std::io::Write;
 
@@ -31,6 +31,8 @@ pub(crate) struct Request {
     pub(crate) strict: bool,
     pub(crate) json: bool,
     pub(crate) pretty: bool,
+    /// Number of digits in text.
+    pub(crate) digits: Digits,
 }
 
 /// A layer command.
@@ -171,7 +173,7 @@ impl Request {
                 write_file(&OUT, path, |out| format.write(arrays, width, out))?;
             }
             (None, Some(pretty)) => write_object(&[], arrays, pretty, out)?,
-            (None, None) => text::write(headers, arrays, out)?,
+            (None, None) => text::write(headers, arrays, self.digits, out)?,
         }
         Ok(())
     }
