@@ -32,6 +32,7 @@ mod reply_names; // names in replies that were not asked for
 mod steps; // worked steps with the numbers filled in
 mod tape; // layers that extend a tape over a pipe
 mod templates; // programs that gradcheck --template prints
+mod tensors; // layers on arrays of any rank
 mod train; // training, against NumPy and on real digits
 
 mod article; // the numbers of the source article

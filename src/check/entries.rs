@@ -15,7 +15,11 @@ const MAX_KINKS: usize = 1000;
 
 /// Returns the relative error that a gradient may have: 1e-10, or 1e-4 in single precision.
 pub(super) fn relative_tolerance(float_type: FloatType) -> f64 {
-    if float_type == FloatType::F64 { 1e-10 } else { 1e-4 }
+    match float_type {
+        FloatType::F64 => 1e-10,
+        FloatType::F32 => 1e-4,
+        _ => 64.0 * float_type.unit_roundoff(),
+    }
 }
 
 /// A function that returns the derivatives along a direction to the left and to the right.

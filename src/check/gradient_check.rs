@@ -98,7 +98,8 @@ impl Checker<'_> {
             wrong_shape(&target.name, true, gradient, &expected)
         };
         if let (Verdict::Fail, Some(right)) = (finding.verdict, &right) {
-            let tolerance = if self.float_type() == FloatType::F32 { 1e-3 } else { 1e-8 };
+            let float_type = self.float_type();
+            let tolerance = if float_type == FloatType::F64 { 1e-8 } else { 10.0 * relative_tolerance(float_type) };
             let (name, wrong) = (&target.name, gradient);
             finding.diagnoses = diagnose(&WrongGradient {
                 name,

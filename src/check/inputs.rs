@@ -66,7 +66,9 @@ impl AxisLengths {
 /// Returns the letters of a slot's shape: N and in for `(N×in) or (in)`; none if its shape is that of another operand.
 fn shape_pattern<'a>(slot: &'a Slot, settings: &Settings) -> Vec<&'a str> {
     let first = slot.shape.strip_prefix('(').and_then(|rest| rest.split(')').next());
-    let mut letters: Vec<&str> = first.map(|letters| letters.split('×').collect()).unwrap_or_default();
+    let mut letters: Vec<&str> = first
+        .map(|letters| letters.split('×').map(|letter| letter.trim_end_matches('…')).collect())
+        .unwrap_or_default();
     if slot.role == Role::Parameter && settings.iter().any(|(_, value)| *value == Value::Choice("out-in")) {
         letters.reverse();
     }

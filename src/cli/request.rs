@@ -16,13 +16,17 @@ use crate::run::request::{Mode, Request};
 use clap::{Arg, ArgAction, ArgMatches};
 use std::path::Path;
 
+/// Names of the precisions.
+const PRECISIONS: [&str; 5] = ["f64", "f32", "f16", "bf16", "exact"];
+
 /// Returns the options of every layer command that select results and say where they go.
 pub(super) fn result_options() -> [Arg; 8] {
     [
         flag("forward", "compute only the forward pass").conflicts_with("dout"),
-        choice("precision", "TYPE", &["f64", "f32", "exact"], "arithmetic: f64 (default), f32 or exact").long_help(
-            "precision of the arithmetic: f64 (default); f32 rounds inputs and results to single precision; \
-                 exact returns for each result the double closest to the true value of its formula",
+        choice("precision", "TYPE", &PRECISIONS, "type of results: f64 (default), f32, f16, bf16 or exact").long_help(
+            "type of operands and results: f64 (default); f32, f16 and bf16 round the operands to that type, compute \
+                 in double precision and round each result once; exact returns for each result the double closest to \
+                 the true value of its formula",
         ),
         option("only", "NAMES", "show only these results: y,dx").value_delimiter(',').action(ArgAction::Append),
         flag("json", "write one JSON object on one line"),

@@ -335,7 +335,7 @@ codes! {
     IndexRange = "index-range",
     /// A class index that is not an integer.
     IndexFraction = "index-fraction",
-    /// An axis that the operand does not have.
+    /// An axis that the operand does not have, or targets that fit the classes in two axes.
     AxisRange = "axis-range",
     /// A setting out of range, or in conflict with another.
     Setting = "setting",

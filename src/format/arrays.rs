@@ -34,6 +34,10 @@ pub enum OutputDtype {
     F64,
     /// NumPy's `f4`, for results of `--precision f32`, which are exact in it.
     F32,
+    /// NumPy's `f2`, for results of `--precision f16`.
+    F16,
+    /// The bfloat16 of ml_dtypes, which NumPy writes as two bytes without a type, for results of `--precision bf16`.
+    Bf16,
 }
 
 impl OutputDtype {
@@ -42,6 +46,7 @@ impl OutputDtype {
         match self {
             OutputDtype::F64 => 8,
             OutputDtype::F32 => 4,
+            OutputDtype::F16 | OutputDtype::Bf16 => 2,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::source::Source;
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::parallel::progress::Progress;
+use half::{bf16, f16};
 use header::{MAGIC, read_header, write_header};
 use ndarray::ArrayD;
 use std::io::{self, Read};
@@ -82,6 +83,14 @@ fn write_elements(value: &ArrayD<f64>, dtype: OutputDtype, out: &mut dyn io::Wri
             OutputDtype::F32 => {
                 let elements = bytes.as_chunks_mut().0;
                 elements.iter_mut().zip(numbers).for_each(|(to, from)| *to = (*from as f32).to_le_bytes());
+            }
+            OutputDtype::F16 => {
+                let elements = bytes.as_chunks_mut().0;
+                elements.iter_mut().zip(numbers).for_each(|(to, from)| *to = f16::from_f64(*from).to_le_bytes());
+            }
+            OutputDtype::Bf16 => {
+                let elements = bytes.as_chunks_mut().0;
+                elements.iter_mut().zip(numbers).for_each(|(to, from)| *to = bf16::from_f64(*from).to_le_bytes());
             }
         }
         out.write_all(&bytes)?;

@@ -2,8 +2,9 @@
 //!
 //! - Forward: y = x·W + b.
 //! - Backward: dx = dout·Wᵀ, dW = xᵀ·dout, db = Σ_rows dout.
-//! - Shapes: x (N, in) or (in), W (in, out), b scalar or (out), y (N, out) or (out); dW is laid out as W, db is (out).
-//! - Refuses: a scalar x, a W that is not a matrix, and a W or b whose shape does not match.
+//! - Shapes: x (…, in), all leading axes counted as rows, W (in, out), b scalar or (out), y (…, out); dW is laid out as W, db is
+//!   (out). A scalar x is one row of one input, and a scalar W is 1×1 and leaves x its shape.
+//! - Refuses: a W that is neither a matrix nor a scalar, and a W or b whose shape does not match.
 //! - Accuracy: the error of each entry is at most (n + 8)·2⁻⁵³ times the sum of the magnitudes of its n products.
 //! - Source: the Affine layer of the article; `np.dot(x, W) + b`.
 //!
@@ -20,7 +21,7 @@
 //! # Ok::<(), nnlayer::core::error::Error>(())
 //! ```
 
-use super::arrays::{rows, scalar, with_rank};
+use super::arrays::{rows, scalar, with_shape};
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AnyLayer, Given, Layer, MatrixOperation};
 use super::settings::{Kind, Setting, Settings};
@@ -40,7 +41,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     output: Name::Y,
     logit_gradient: None,
     slots: &[
-        Slot::input(Name::X, "(N×in) or (in)", "dout·Wᵀ", "input"),
+        Slot::input(Name::X, "(N…×in) or (in)", "dout·Wᵀ", "input"),
         Slot::parameter(Name::W, "(in×out)", "xᵀ·dout", "weight W"),
         Slot {
             name: Name::B,
@@ -111,12 +112,7 @@ impl Affine {
 impl Admit for Affine {
     fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Error> {
         let (x, w) = (given.at.known(&Name::X), given.at.known(&Name::W));
-        if x.ndim() == 0 {
-            return Err(Error::new(Code::Rank, "must be a vector or matrix, not a scalar")
-                .with_operand(&Name::X)
-                .tip("write one sample of one input as a vector: [5]"));
-        }
-        if w.ndim() != 2 {
+        if w.ndim() != 0 && w.ndim() != 2 {
             return Err(Error::new(Code::Rank, format!("must be a matrix (in×out), not {}", format_shape(w.shape())))
                 .with_operand(&Name::W)
                 .tip("end a single row with a semicolon, '1,2;', or write a column as '1;2'"));
@@ -128,13 +124,12 @@ impl Admit for Affine {
         }
     }
 
-    fn independent_rows(&self) -> bool {
-        true
+    fn independent_rows(&self, rank: usize) -> bool {
+        rank > 1
     }
 
     fn output_shape(&self, at: &Tensors<f64>) -> Vec<usize> {
-        let (x, out) = (at.known(&Name::X), self.w(at).ncols());
-        if x.ndim() == 1 { vec![out] } else { vec![x.shape()[0], out] }
+        output_shape(at, self.w(at).ncols())
     }
 
     fn matrix_operations(&self, at: &Tensors<f64>, results: &Tensors<f64>, dout: &ArrayD<f64>) -> Vec<MatrixOperation> {
@@ -147,9 +142,9 @@ impl Admit for Affine {
         let mut operations = vec![dot(product.clone(), Some((value, dout.clone())))];
         let y = results.known(&Name::Y);
         let mut addend = Name::B;
-        if let Some(rows) = b.broadcast(y.raw_dim()).filter(|_| y.ndim() == 2 && y.shape()[0] > 1) {
+        if let Some(repeated) = b.broadcast(y.raw_dim()).filter(|_| y.ndim() > 1 && rows(y).nrows() > 1) {
             addend = Name::fixed("b in every row");
-            let inner = Some((rows.to_owned(), dout.clone()));
+            let inner = Some((repeated.to_owned(), dout.clone()));
             let note = Some("b is repeated in every row, so db is the sum of the gradients of the rows");
             let (reads, gives) = (vec![Name::B], addend.clone());
             operations.push(MatrixOperation { op: "repeat", note, reads, gives, inner });
@@ -189,8 +184,8 @@ impl Admit for Affine {
 impl Affine {
     fn check_inner_dimension(&self, x: &ArrayD<f64>, w: &ArrayD<f64>) -> Result<(), Error> {
         let inputs = rows(x).ncols();
-        let (actual, other, side) =
-            if self.transposed { (w.shape()[1], w.shape()[0], "column") } else { (w.shape()[0], w.shape()[1], "row") };
+        let (height, width) = rows(w).dim();
+        let (actual, other, side) = if self.transposed { (width, height, "column") } else { (height, width, "row") };
         if actual == inputs {
             return Ok(());
         }
@@ -232,29 +227,48 @@ fn check_bias(b: &ArrayD<f64>, w: &ArrayD<f64>, outputs: usize) -> Result<(), Er
     })
 }
 
+/// Returns the shape of y: that of x with `out` in the place of `in`.
+fn output_shape<S>(at: &Tensors<S>, outputs: usize) -> Vec<usize> {
+    let (x, w) = (at.known(&Name::X).shape(), at.known(&Name::W));
+    match x.split_last() {
+        _ if w.ndim() == 0 => x.to_vec(),
+        Some((_, leading)) => [leading, &[outputs]].concat(),
+        None => vec![outputs],
+    }
+}
+
 impl<S: ArrayOps> Layer<S> for Affine {
     fn forward(&self, at: &Tensors<S>) -> Forward<S> {
-        let x = at.known(&Name::X);
-        let mut y = S::matmul(rows(x), self.w(at));
+        let mut y = S::matmul(rows(at.known(&Name::X)), self.w(at));
         if let Some(b) = at.get(&Name::B).and_then(|b| b.broadcast(y.raw_dim())) {
             Zip::from(&mut y).and(b).for_each(|y, &b| *y = *y + b);
         }
-        Forward { results: Tensors::new().with(Name::Y, with_rank(y, x.ndim())), saved: Vec::new() }
+        let shape = output_shape(at, y.ncols());
+        Forward { results: Tensors::new().with(Name::Y, with_shape(y, &shape)), saved: Vec::new() }
     }
 
     fn backward<'a>(&'a self, at: &'a Tensors<S>, _: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
-        if dout.ndim() == 0 {
+        let (x, w) = (at.known(&Name::X), at.known(&Name::W));
+        if dout.ndim() == 0 && (x.ndim() > 0 || w.ndim() > 0) {
             return self.local_factors(at, dout[[]]);
         }
-        let (x, w, dout) = (at.known(&Name::X), self.w(at), rows(dout));
-        let x_rows = rows(x);
-        let dx = move || with_rank(S::matmul(dout, w.reversed_axes()), x.ndim());
+        let (dout, x_rows) = (rows(dout), rows(x));
+        let dx = move || with_shape(S::matmul(dout, self.w(at).reversed_axes()), x.shape());
         // The factors of dW in its layout: each row of dW follows from a row of the left factor.
         let (left, right) = if self.transposed { (dout, x_rows) } else { (x_rows, dout) };
-        let dw = move |rows: Range<usize>| with_rank(S::matmul(left.t().slice_move(s![rows, ..]), right), 2);
-        let db = move || S::column_sums(dout).into_dyn();
+        let dw = move |rows: Range<usize>| {
+            let product = S::matmul(left.t().slice_move(s![rows, ..]), right);
+            let shape = product.shape().to_vec();
+            with_shape(product, if w.ndim() == 0 { &[] } else { &shape })
+        };
+        let b = at.get(&Name::B);
+        let is_scalar = w.ndim() == 0 && b.is_some_and(|b| b.ndim() == 0);
+        let db = move || {
+            let sums = S::column_sums(dout);
+            if is_scalar { scalar(sums[0]) } else { sums.into_dyn() }
+        };
         let dim = (left.ncols(), right.ncols());
-        Gradients::one(Name::DX, dx).with_rows(Name::DW, dim, dw).with_if(at.get(&Name::B).is_some(), Name::DB, db)
+        Gradients::one(Name::DX, dx).with_rows(Name::DW, dim, dw).with_if(b.is_some(), Name::DB, db)
     }
 }
 
@@ -263,8 +277,14 @@ impl Affine {
     fn local_factors<'a, S: ArrayOps>(&self, at: &'a Tensors<S>, k: S) -> Gradients<'a, S> {
         let (w, x) = (self.w(at).reversed_axes(), rows(at.known(&Name::X)));
         let x = if self.transposed { x } else { x.reversed_axes() };
-        Gradients::one(Name::DX, move || with_rank(w.mapv(|w| k * w), 2))
-            .with(Name::DW, move || with_rank(x.mapv(|x| k * x), 2))
-            .with_if(at.get(&Name::B).is_some(), Name::DB, move || scalar(k))
+        let scaled = move |factor: ArrayView2<'_, S>| {
+            let shape = factor.shape().to_vec();
+            with_shape(factor.mapv(|factor| k * factor), &shape)
+        };
+        Gradients::one(Name::DX, move || scaled(w)).with(Name::DW, move || scaled(x)).with_if(
+            at.get(&Name::B).is_some(),
+            Name::DB,
+            move || scalar(k),
+        )
     }
 }

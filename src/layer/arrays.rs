@@ -3,28 +3,21 @@
 use crate::ops::{ArrayOps, Kernel};
 use ndarray::{Array2, ArrayD, ArrayView2, IxDyn};
 
-/// Returns the rows of an operand: a vector is one row, a scalar one row of one value.
+/// Returns the rows of an operand: all leading axes counted as samples. A vector is one row, a scalar one row of one value.
 pub(super) fn rows<S>(value: &ArrayD<S>) -> ArrayView2<'_, S> {
-    let (n, c) = match value.shape() {
+    let (samples, width) = match value.shape() {
         [] => (1, 1),
-        [c] => (1, *c),
-        [n, c] => (*n, *c),
-        other => unreachable!("rank {} is refused when read", other.len()),
+        [leading @ .., width] => (leading.iter().product(), *width),
     };
-    let rows = value.view().into_shape_with_order((n, c));
+    let rows = value.view().into_shape_with_order((samples, width));
     rows.unwrap_or_else(|_| unreachable!("operands are in standard layout"))
 }
 
-/// Returns rows as an array of that rank: the inverse of [`rows`].
-pub(super) fn with_rank<S: ArrayOps>(rows: Array2<S>, rank: usize) -> ArrayD<S> {
-    let shape: Vec<usize> = match rank {
-        0 => vec![],
-        1 => vec![rows.ncols()],
-        _ => vec![rows.nrows(), rows.ncols()],
-    };
+/// Returns rows as an array of that shape: the inverse of [`rows`].
+pub(super) fn with_shape<S: ArrayOps>(rows: Array2<S>, shape: &[usize]) -> ArrayD<S> {
     let values = if rows.is_standard_layout() { rows } else { rows.as_standard_layout().into_owned() };
-    let array = values.into_shape_with_order(IxDyn(&shape));
-    array.unwrap_or_else(|_| unreachable!("a row has as many values as a vector"))
+    let array = values.into_shape_with_order(IxDyn(shape));
+    array.unwrap_or_else(|_| unreachable!("there is a value for each place"))
 }
 
 /// Returns a number of rows or classes.

@@ -7,7 +7,7 @@ use super::precision::Precision;
 use super::run::{Outcome, run, run_in_chunks};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::numeric::{Bounded, Scalar};
+use crate::numeric::Bounded;
 use ndarray::ArrayD;
 
 /// Computes an admitted layer forward and, if there is a `dout`, backward.
@@ -25,13 +25,23 @@ pub fn compute_only(
 ) -> Outcome {
     match precision {
         Precision::F64 => run::<f64>(layer, at, dout, wanted),
-        Precision::F32 => {
-            let single = |&value: &f64| f32::from_f64(value);
-            let outcome = run::<f32>(layer, &at.map(single), dout.map(|dout| dout.map(single)).as_ref(), wanted);
-            Outcome { results: outcome.results.map(|v| v.to_f64()), gradients: outcome.gradients.map(|v| v.to_f64()) }
-        }
         Precision::Exact => exact::compute(layer, at, dout, wanted),
+        Precision::F32 | Precision::F16 | Precision::Bf16 => {
+            let (at, dout) = rounded(at, dout, precision);
+            let mut outcome = precision.with_accuracy(|| run::<f64>(layer, &at, dout.as_ref(), wanted));
+            precision.round_results(&mut outcome.results);
+            precision.round_results(&mut outcome.gradients);
+            outcome
+        }
     }
+}
+
+/// Returns operands and an upstream gradient rounded to the type of a precision.
+fn rounded(at: &Tensors<f64>, dout: Option<&ArrayD<f64>>, precision: Precision) -> (Tensors<f64>, Option<ArrayD<f64>>) {
+    let (mut at, mut dout) = (at.clone(), dout.cloned());
+    precision.round_operands(&mut at);
+    dout.iter_mut().for_each(|dout| precision.round(dout));
+    (at, dout)
 }
 
 /// Computes an admitted layer with a bound on the rounding error of each number.
@@ -44,7 +54,8 @@ pub fn compute_bounded(
 }
 
 /// Computes the wanted results of an admitted layer and passes each to `take` with 0; a large gradient of a parameter in chunks of
-/// rows, each with the index of its first row, so that it can be added up over blocks of a batch without a second copy.
+/// rows, each with the index of its first row, so that it can be added up over blocks of a batch without a second copy. Operands are
+/// rounded to the precision's type, and results are not, since some are parts of a sum.
 pub fn compute_in_chunks(
     layer: &dyn AnyLayer,
     at: &Tensors<f64>,
@@ -55,12 +66,10 @@ pub fn compute_in_chunks(
 ) {
     match precision {
         Precision::F64 => drop(run_in_chunks::<f64>(layer, at, dout, wanted, take)),
-        Precision::F32 => {
-            let single = |&value: &f64| f32::from_f64(value);
-            let (at, dout) = (at.map(single), dout.map(|dout| dout.map(single)));
-            let take = &|name: &Name, row, value: ArrayD<f32>| take(name, row, value.map(|v| v.to_f64()));
-            run_in_chunks::<f32>(layer, &at, dout.as_ref(), wanted, take);
-        }
         Precision::Exact => exact::compute_in_chunks(layer, at, dout, wanted, take),
+        Precision::F32 | Precision::F16 | Precision::Bf16 => {
+            let (at, dout) = rounded(at, dout, precision);
+            precision.with_accuracy(|| drop(run_in_chunks::<f64>(layer, &at, dout.as_ref(), wanted, take)));
+        }
     }
 }

@@ -3,12 +3,13 @@
 
 use super::compute::compute;
 use super::interface::{AnyLayer, Given};
+use super::lanes::class_lanes;
 use super::precision::Precision;
 use super::settings::Settings;
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use ndarray::{ArrayD, Zip};
+use ndarray::{ArrayD, Axis, Zip};
 
 /// Another convention of a layer, or a usual mistake in its gradients.
 pub struct Convention {
@@ -92,7 +93,7 @@ impl GradientCase<'_> {
             None => {
                 let y = self.output(&Name::Y)?;
                 #[allow(clippy::cast_precision_loss)] // fewer classes than 2⁵³ fit in memory
-                let equal = 1.0 / y.shape().last().copied().unwrap_or(1).max(1) as f64;
+                let equal = 1.0 / class_lanes(y.shape(), self.settings)?.len().max(1) as f64;
                 (Name::X, y.clone(), y.map(|_| equal), y.map(|_| 0.0))
             }
         };
@@ -102,8 +103,9 @@ impl GradientCase<'_> {
         }
         let quotient = |dx: &f64, changed: &f64, y: &f64, other: &f64| (dx - changed) / (y - other);
         let mut factor = Zip::from(self.right).and(&changed).and(&y).and(&other).map_collect(quotient);
-        // The factor is the same along a row: entries where y did not change take the row's largest.
-        for mut row in factor.rows_mut() {
+        // The factor is the same for all classes: entries where y did not change take the largest of the others.
+        let axis = class_lanes(y.shape(), self.settings)?.axis();
+        for mut row in factor.lanes_mut(Axis(axis.min(y.ndim().checked_sub(1)?))) {
             let finite = row.iter().copied().filter(|s| s.is_finite());
             let largest = finite.fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
             row.mapv_inplace(|s| if s.is_finite() { s } else { largest });

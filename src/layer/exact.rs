@@ -26,11 +26,12 @@ pub(super) fn compute(
     wanted: Wanted<'_>,
 ) -> Outcome {
     // The gradient of a parameter is a sum over all rows, and so may a loss be.
-    let independent = at.iter().next().filter(|(_, x)| at.len() == 1 && x.ndim() == 2 && layer.independent_rows());
+    let independent =
+        at.iter().next().filter(|(_, x)| at.len() == 1 && x.ndim() > 1 && layer.independent_rows(x.ndim()));
     let Some((name, x)) = independent.filter(|(_, x)| x.len() > BLOCK_ELEMENTS) else {
         return join([exact::with_expressions(|| compute_block(layer, at, dout, wanted))]);
     };
-    let rows = (BLOCK_ELEMENTS / x.len_of(Axis(1))).max(1);
+    let rows = (BLOCK_ELEMENTS * x.len_of(Axis(0)) / x.len()).max(1);
     let block = |all: &ArrayD<f64>, n: usize| {
         let end = ((n + 1) * rows).min(all.len_of(Axis(0)));
         all.slice_axis(Axis(0), Slice::from(n * rows..end)).to_owned()

@@ -21,8 +21,8 @@ pub struct Given<'a> {
 
 /// The targets of all rows of a batch.
 pub struct AllTargets<'a> {
-    /// Number of rows.
-    pub rows: usize,
+    /// Shape of the layer's input, with all rows.
+    pub input: Vec<usize>,
     /// Rank of the targets.
     pub rank: usize,
     /// The targets, one block of rows after the other.
@@ -36,9 +36,9 @@ pub trait Admit {
         Ok(Vec::new())
     }
 
-    /// Returns true if a batch may be computed in blocks of rows: each row of a result depends on that row of the input only, and
-    /// every other result is a sum over the rows.
-    fn independent_rows(&self) -> bool {
+    /// Returns true if a batch of that rank may be computed in blocks of rows, which are the entries along the first axis: each row
+    /// of a result depends on that row of the input only, and every other result is a sum over the rows.
+    fn independent_rows(&self, _rank: usize) -> bool {
         false
     }
 
@@ -102,19 +102,11 @@ pub trait Layer<S> {
 
 /// A layer in every scalar.
 pub trait AnyLayer:
-    Admit + Layer<f64> + Layer<f32> + Layer<DoubleDouble> + Layer<Exact> + Layer<Bounded> + Layer<Traced> + Send + Sync
+    Admit + Layer<f64> + Layer<DoubleDouble> + Layer<Exact> + Layer<Bounded> + Layer<Traced> + Send + Sync
 {
 }
 impl<L> AnyLayer for L where
-    L: Admit
-        + Layer<f64>
-        + Layer<f32>
-        + Layer<DoubleDouble>
-        + Layer<Exact>
-        + Layer<Bounded>
-        + Layer<Traced>
-        + Send
-        + Sync
+    L: Admit + Layer<f64> + Layer<DoubleDouble> + Layer<Exact> + Layer<Bounded> + Layer<Traced> + Send + Sync
 {
 }
 

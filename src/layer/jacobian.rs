@@ -46,8 +46,13 @@ pub fn jacobians(
         .tip("use fewer rows of the input, or --dout, which gives dout·Jacobian for any size"));
     }
     Ok(match precision {
-        Precision::F64 => by_unit_vectors::<f64>(spec, layer, at, &output),
-        Precision::F32 => by_unit_vectors::<f32>(spec, layer, &at.map(|&value| f32::from_f64(value)), &output),
+        Precision::F64 | Precision::F32 | Precision::F16 | Precision::Bf16 => {
+            let mut at = at.clone();
+            precision.round_operands(&mut at);
+            let mut jacobians = by_unit_vectors::<f64>(spec, layer, &at, &output);
+            precision.round_results(&mut jacobians);
+            jacobians
+        }
         Precision::Exact => exact::with_expressions(|| {
             by_unit_vectors::<Exact>(spec, layer, &at.map(|&value| Exact::from_f64(value)), &output)
         }),

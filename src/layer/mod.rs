@@ -11,6 +11,8 @@ mod exact;
 mod gradients;
 mod interface;
 mod jacobian;
+mod lanes;
+mod masked_rows;
 mod precision;
 mod reduction;
 mod relu;

@@ -1,6 +1,10 @@
 //! The arithmetic that a layer computes in.
 
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
 use crate::numeric::FloatType;
+use crate::ops::{Accuracy, with_accuracy};
+use ndarray::ArrayD;
 
 /// The arithmetic that results are computed in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -8,32 +12,81 @@ pub enum Precision {
     /// Double precision.
     #[default]
     F64,
-    /// Single precision: operands are rounded to it.
+    /// Operands and results are rounded to single precision; everything between is computed in double precision.
     F32,
+    /// As with `F32`, in IEEE half precision.
+    F16,
+    /// As with `F32`, in bfloat16.
+    Bf16,
     /// The doubles nearest to the real results.
     Exact,
 }
 
 impl Precision {
-    /// Returns the precision of that name: `f64`, `f32` or `exact`.
+    /// Every precision.
+    pub const ALL: [Precision; 5] = [Precision::F64, Precision::F32, Precision::F16, Precision::Bf16, Precision::Exact];
+
+    /// Returns the precision of that name: `f64`, `f32`, `f16`, `bf16` or `exact`.
     pub fn named(word: &str) -> Option<Precision> {
-        [Precision::F64, Precision::F32, Precision::Exact].into_iter().find(|precision| precision.name() == word)
+        Precision::ALL.into_iter().find(|precision| precision.name() == word)
     }
 
-    /// Returns the type that results are rounded to.
+    /// Returns the type that operands and results are rounded to.
     pub fn float_type(self) -> FloatType {
         match self {
             Precision::F32 => FloatType::F32,
+            Precision::F16 => FloatType::F16,
+            Precision::Bf16 => FloatType::Bf16,
             Precision::F64 | Precision::Exact => FloatType::F64,
         }
     }
 
     /// Returns the name in options and documents.
     pub fn name(self) -> &'static str {
-        match self {
-            Precision::F64 => "f64",
-            Precision::F32 => "f32",
-            Precision::Exact => "exact",
+        if self == Precision::Exact { "exact" } else { self.float_type().name() }
+    }
+
+    /// Runs `work` with the accuracy that results of this precision need.
+    pub fn with_accuracy<R>(self, work: impl FnOnce() -> R) -> R {
+        let is_double = self.float_type() == FloatType::F64;
+        with_accuracy(if is_double { Accuracy::Double } else { Accuracy::Single }, work)
+    }
+
+    /// Rounds an array to the type.
+    pub fn round(self, array: &mut ArrayD<f64>) {
+        match array.as_slice_memory_order_mut() {
+            Some(elements) => self.float_type().round_all(elements),
+            None => array.mapv_inplace(|value| self.float_type().round(value)),
+        }
+    }
+
+    /// Rounds operands to the type. Whole numbers as targets may be class indices, and a divisor belongs to the whole batch; they
+    /// stay what they are.
+    pub fn round_operands(self, at: &mut Tensors<f64>) {
+        if self.float_type() == FloatType::F64 {
+            return;
+        }
+        let names: Vec<Name> = at.names().filter(|name| **name != Name::DIVISOR).cloned().collect();
+        for name in &names {
+            at.get_mut(name).into_iter().for_each(|value| self.round_operand(name, value));
+        }
+    }
+
+    /// Rounds one operand, as [`round_operands`](Precision::round_operands) does.
+    pub fn round_operand(self, name: &Name, value: &mut ArrayD<f64>) {
+        if *name != Name::T || value.iter().any(|target| target.fract() != 0.0) {
+            self.round(value);
+        }
+    }
+
+    /// Rounds results to the type.
+    pub fn round_results(self, results: &mut Tensors<f64>) {
+        if self.float_type() == FloatType::F64 {
+            return;
+        }
+        let names: Vec<Name> = results.names().cloned().collect();
+        for name in &names {
+            results.get_mut(name).into_iter().for_each(|value| self.round(value));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Reduction of the rows' losses: sum, mean or none.
 
-use super::arrays::scalar;
+use super::arrays::{elements, scalar};
+use super::lanes::Lanes;
 use super::settings::{Kind, Setting, Settings};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
@@ -96,23 +97,24 @@ impl Reduction {
             .tip("use --empty nan or --empty zero to define it, or use --reduction sum"))
     }
 
-    /// Returns the shape of the loss of `rows` rows of an operand of rank `rank`.
-    pub(super) fn shape(self, rank: usize, rows: usize) -> Vec<usize> {
-        if self == Reduction::None && rank == 2 { vec![rows] } else { vec![] }
+    /// Returns the shape of the loss: that of one number for each lane of classes, or a scalar.
+    pub(super) fn shape(self, lanes: &Lanes) -> Vec<usize> {
+        if self == Reduction::None { lanes.shape_without_axis() } else { vec![] }
     }
 
-    /// Returns loss = Σ terms, divided for a mean unless the rows are a block of a batch; for none one loss per row. `terms` returns
-    /// the terms of a row, at most `width`.
+    /// Returns loss = Σ terms, divided for a mean unless the rows are a block of a batch; for none one loss per lane. `terms`
+    /// returns the terms of a lane.
     pub(super) fn reduce<S: ArrayOps, T: Iterator<Item = S>>(
         self,
-        shape: &[usize],
-        (rows, width): (usize, usize),
+        lanes: &Lanes,
         divisor: Divisor<S>,
         terms: impl Fn(usize) -> T + Sync,
     ) -> Tensors<S> {
-        if shape.len() == 1 {
-            let losses = S::sum_each_row(rows, width, terms);
-            return Tensors::new().with(Name::LOSS, ndarray::Array1::from(losses).into_dyn());
+        let (rows, width) = (lanes.count(), lanes.len());
+        if self == Reduction::None {
+            let losses = ArrayD::from_shape_vec(self.shape(lanes), S::sum_each_row(rows, width, terms));
+            let losses = losses.unwrap_or_else(|_| unreachable!("there is a loss for each lane"));
+            return Tensors::new().with(Name::LOSS, losses);
         }
         let sum = S::sum_all_rows(rows, width, terms);
         match self {
@@ -128,9 +130,9 @@ impl Reduction {
         }
     }
 
-    /// Returns the scale of row n: the gradient of the reduced loss is that of the row's loss times dout, divided for a mean.
+    /// Returns the scale of lane n: the gradient of the reduced loss is that of its own loss times dout, divided for a mean.
     pub(super) fn scale<S: ArrayOps>(self, dout: &ArrayD<S>, n: usize, divisor: Divisor<S>) -> Scale<S> {
-        let dout = if dout.ndim() == 1 { dout[n] } else { dout[[]] };
+        let dout = elements(dout)[if dout.ndim() > 0 { n } else { 0 }];
         let divisor = matches!(self, Reduction::Mean { .. }).then_some(divisor.value());
         let if_empty = divisor.filter(|&divisor| self.is_zero_mean(divisor)).map(|_| S::zero());
         Scale { dout, divisor, if_empty }

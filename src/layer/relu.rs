@@ -2,7 +2,7 @@
 //!
 //! - Forward: y = x where x > 0, else 0.
 //! - Backward: dx = dout where x > 0, else 0; at the kink, x = 0 or −0.0, dx is 0.
-//! - Shapes: x of any rank up to 2, y and dx as x.
+//! - Shapes: x of any shape, y and dx as x.
 //! - Refuses: nothing; NaN gives NaN.
 //! - Accuracy: exact.
 //! - Source: V. Nair and G. Hinton (2010), Rectified linear units improve restricted Boltzmann machines; the gradient at 0
@@ -37,7 +37,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     outputs: &[(Name::Y, "max(x, 0)")],
     output: Name::Y,
     logit_gradient: None,
-    slots: &[Slot::input(Name::X, "(N×D), (D) or scalar", "dout where x > 0, else 0", "input, element-wise")],
+    slots: &[Slot::input(Name::X, "(N×D) or any shape", "dout where x > 0, else 0", "input, element-wise")],
     settings: &[],
     scalar_dout: ScalarDout::Fills,
     conventions: &[
@@ -78,8 +78,8 @@ dx = dout where x > 0, else 0  (2×3)
 struct Relu;
 
 impl Admit for Relu {
-    fn independent_rows(&self) -> bool {
-        true
+    fn independent_rows(&self, rank: usize) -> bool {
+        rank > 0
     }
 
     fn jacobians(&self, _: &Tensors<f64>) -> Vec<(Name, &'static str)> {

@@ -2,7 +2,7 @@
 //!
 //! - Forward: y = 1/(1 + e⁻ˣ), as e^−|x|/(1 + e^−|x|) where x < 0, so that nothing overflows.
 //! - Backward: dx = dout·y·(1 − y), as dout·e^−|x|/(1 + e^−|x|)², which is accurate where y is nearly 1.
-//! - Shapes: x of any rank up to 2, y and dx as x.
+//! - Shapes: x of any shape, y and dx as x.
 //! - Refuses: nothing; NaN gives NaN.
 //! - Accuracy: y within 1 ulp, dx within 2 ulp.
 //! - Source: the logistic function; its derivative y·(1 − y).
@@ -36,7 +36,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     outputs: &[(Name::Y, "1/(1 + e⁻ˣ)")],
     output: Name::Y,
     logit_gradient: None,
-    slots: &[Slot::input(Name::X, "(N×D), (D) or scalar", "dout∘y∘(1 − y)", "input, element-wise")],
+    slots: &[Slot::input(Name::X, "(N×D) or any shape", "dout∘y∘(1 − y)", "input, element-wise")],
     settings: &[],
     scalar_dout: ScalarDout::Fills,
     conventions: &[
@@ -77,8 +77,8 @@ dx = dout∘y∘(1 − y)  (3)
 struct Sigmoid;
 
 impl Admit for Sigmoid {
-    fn independent_rows(&self) -> bool {
-        true
+    fn independent_rows(&self, rank: usize) -> bool {
+        rank > 0
     }
 
     fn jacobians(&self, _: &Tensors<f64>) -> Vec<(Name, &'static str)> {

@@ -2,8 +2,9 @@
 //!
 //! - Forward: y_k = e^(x_k − max) / Σ e^(x − max); with `--log` its logarithm (x_k − max) − log Σ e^(x − max).
 //! - Backward: dx = y∘(dout − Σ dout∘y); with `--log` dx = dout − softmax(x)·Σ dout.
-//! - Shapes: x (N, C) or (C), y as x; normalised along `--axis`, by default the last.
-//! - Refuses: an axis that x does not have, +inf, and a row of only −inf. A single −inf masks its class.
+//! - Shapes: x of any shape, y as x; normalised along `--axis`, by default the last.
+//! - Refuses: an axis that x does not have, +inf, and unless `--masked-rows` says otherwise a row of only −inf. A single −inf masks
+//!   its class.
 //! - Accuracy: y within 2 ulp. The rounding error of x − max is kept, the logarithm is log1p of the sum without the maximum,
 //!   and backward first subtracts a constant from dout, so a constant dout gives exactly 0.
 //! - Source: the article's Softmax layer; the maximum is subtracted so that no exponential overflows.
@@ -19,10 +20,12 @@
 //! # Ok::<(), nnlayer::core::error::Error>(())
 //! ```
 
-use super::arrays::{rows, with_rank};
+use super::arrays::{elements, rows};
 use super::convention::{Convention, GradientCase};
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AnyLayer, Given, Layer};
+use super::lanes::{self, Lanes, axis_error};
+use super::masked_rows::{MASKED_ROWS, MaskedRows};
 use super::settings::{Kind, Setting, Settings, Value};
 use super::spec::{Example, LayerSpec, ScalarDout, Slot};
 use super::targets::{distribution_tolerance, warn_of_non_distribution};
@@ -30,7 +33,8 @@ use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::ops::ArrayOps;
-use ndarray::{Array2, ArrayD, Axis};
+use ndarray::{ArrayD, IxDyn};
+use std::ops::RangeInclusive;
 
 /// The gradient at y in the place of x.
 pub(super) const APPLIED_TWICE: Convention = Convention {
@@ -39,9 +43,15 @@ pub(super) const APPLIED_TWICE: Convention = Convention {
     gradient: |case| case.at_output(),
 };
 
-/// Returns the gradient of a softmax along an axis of a matrix.
-fn along_axis(case: &GradientCase<'_>, axis: i64) -> Option<ArrayD<f64>> {
-    case.recompute(|settings, _| settings.set(AXIS.name, Value::Integer(axis)))
+/// Returns the gradient of a softmax along an axis of an array of one of these ranks.
+fn along_axis(case: &GradientCase<'_>, ranks: RangeInclusive<usize>, axis: i64) -> Option<ArrayD<f64>> {
+    let has_rank = ranks.contains(&case.right.ndim());
+    has_rank.then(|| case.recompute(|settings, _| settings.set(AXIS.name, Value::Integer(axis))))?
+}
+
+/// Returns the convention that softmax is along an axis of an array of one of these ranks.
+const fn wrong_axis(explanation: &'static str, gradient: fn(&GradientCase<'_>) -> Option<ArrayD<f64>>) -> Convention {
+    Convention { kind: "softmax over the wrong axis", explanation, gradient }
 }
 
 /// Registry row.
@@ -51,21 +61,21 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     outputs: &[(Name::Y, "softmax(x)")],
     output: Name::Y,
     logit_gradient: None,
-    slots: &[Slot::input(Name::X, "(N×C) or (C)", "y∘(dout − Σ dout∘y)", "logits")],
-    settings: &[AXIS, LOG],
+    slots: &[Slot::input(Name::X, "(N×C) or any shape", "y∘(dout − Σ dout∘y)", "logits")],
+    settings: &[AXIS, LOG, MASKED_ROWS],
     scalar_dout: ScalarDout::Fills,
     conventions: &[
         APPLIED_TWICE,
-        Convention {
-            kind: "softmax over the wrong axis",
-            explanation: "it is the gradient of a softmax of each column, expected a softmax of each row",
-            gradient: |case| along_axis(case, 0),
-        },
-        Convention {
-            kind: "softmax over the wrong axis",
-            explanation: "it is the gradient of a softmax of each row, expected a softmax of each column",
-            gradient: |case| along_axis(case, 1),
-        },
+        wrong_axis("it is the gradient of a softmax of each column, expected a softmax of each row", |case| {
+            along_axis(case, 2..=2, 0)
+        }),
+        wrong_axis("it is the gradient of a softmax of each row, expected a softmax of each column", |case| {
+            along_axis(case, 2..=2, 1)
+        }),
+        wrong_axis("it is the gradient of a softmax along the first axis", |case| along_axis(case, 3..=usize::MAX, 0)),
+        wrong_axis("it is the gradient of a softmax along axis 1", |case| along_axis(case, 3..=usize::MAX, 1)),
+        wrong_axis("it is the gradient of a softmax along axis 2", |case| along_axis(case, 4..=usize::MAX, 2)),
+        wrong_axis("it is the gradient of a softmax along the last axis", |case| along_axis(case, 3..=usize::MAX, -1)),
     ],
     examples: &[
         Example {
@@ -88,7 +98,7 @@ dx = y∘(dout − Σ dout∘y)  (3)
 };
 
 const AXIS: Setting = Setting {
-    name: "axis",
+    name: lanes::AXIS,
     kind: Kind::Integer,
     doc: "axis that sums to 1: counted from 0, or from -1 for the last (default)",
 };
@@ -101,53 +111,46 @@ const LOG: Setting =
 struct Softmax {
     axis: Option<i64>,
     log: bool,
+    masked: MaskedRows,
 }
 
 impl Softmax {
     fn new(settings: &Settings) -> Softmax {
-        Softmax { axis: settings.integer(AXIS.name), log: settings.flag(LOG.name) }
+        let (axis, log) = (settings.integer(AXIS.name), settings.flag(LOG.name));
+        Softmax { axis, log, masked: MaskedRows::new(settings) }
     }
 
-    /// Returns the axis of [`rows`] along which y is normalised, if x has it.
-    fn axis(&self, rank: usize) -> Option<Axis> {
-        let Some(axis) = self.axis else { return Some(Axis(1)) };
-        let rank = i64::try_from(rank.max(1)).ok()?;
-        let from_start = if axis < 0 { axis + rank } else { axis };
-        match (rank, from_start) {
-            (1, 0) | (2, 1) => Some(Axis(1)),
-            (2, 0) => Some(Axis(0)),
-            _ => None,
+    /// Returns the lanes that are normalised, if x has the axis.
+    fn lanes(&self, shape: &[usize]) -> Option<Lanes> {
+        Lanes::along(shape, self.axis, usize::MAX - 1)
+    }
+
+    fn known_lanes<S>(&self, x: &ArrayD<S>) -> Lanes {
+        self.lanes(x.shape()).unwrap_or_else(|| unreachable!("admitted"))
+    }
+
+    /// Sets the lanes of a result to `value` where all logits are masked, if they are neither errors nor NaN.
+    fn fill_masked<S: ArrayOps>(&self, x: &ArrayD<S>, lanes: &Lanes, mut result: ArrayD<S>, value: f64) -> ArrayD<S> {
+        if self.masked == MaskedRows::Zero {
+            let masked = S::from_f64(f64::NEG_INFINITY);
+            for n in (0..lanes.count()).filter(|&n| (0..lanes.len()).all(|k| x[IxDyn(&lanes.index(n, k))] == masked)) {
+                (0..lanes.len()).for_each(|k| result[IxDyn(&lanes.index(n, k))] = S::from_f64(value));
+            }
         }
-    }
-
-    fn known_axis(&self, rank: usize) -> Axis {
-        self.axis(rank).unwrap_or_else(|| unreachable!("admitted"))
+        result
     }
 }
 
 impl Admit for Softmax {
     fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Error> {
         let x = given.at.known(&Name::X);
-        let Some(axis) = self.axis(x.ndim()) else {
-            let last = x.ndim().saturating_sub(1);
-            return Err(Error::new(
-                Code::AxisRange,
-                format!("expected an axis of {} {}, got {}", Name::X, format_shape(x.shape()), self.axis.unwrap_or(0)),
-            )
-            .with_operand(&Name::new(AXIS.name))
-            .with_shape(&Name::X, x.shape())
-            .tip(if last == 0 {
-                "use axis 0, the only axis of a vector".to_owned()
-            } else {
-                format!("use an axis from 0 to {last}, or from -1 to -{}", last + 1)
-            }));
-        };
-        admit_logits(x, axis)?;
-        Ok(warn_of_softmax_twice(given).into_iter().collect())
+        let lanes = self.lanes(x.shape()).ok_or_else(|| axis_error(&Name::X, x.shape(), self.axis))?;
+        admit_logits(x, &lanes, |_| self.masked != MaskedRows::Error)?;
+        Ok(warn_of_softmax_twice(given, &lanes).into_iter().collect())
     }
 
-    fn independent_rows(&self) -> bool {
-        self.axis(2) == Some(Axis(1))
+    fn independent_rows(&self, rank: usize) -> bool {
+        rank > 1 && self.lanes(&vec![1; rank]).is_some_and(|lanes| lanes.axis() > 0)
     }
 
     fn formulas(&self, _: &Tensors<f64>) -> Vec<(Name, &'static str)> {
@@ -159,59 +162,60 @@ impl Admit for Softmax {
     }
 
     fn jacobians(&self, at: &Tensors<f64>) -> Vec<(Name, &'static str)> {
-        let x = at.known(&Name::X);
-        let count = rows(x).len_of(Axis(1 - self.known_axis(x.ndim()).index()));
-        let formula = match (self.log, count) {
-            (false, 0 | 1) => "diag(y) − y·yᵀ",
-            (false, _) if self.known_axis(x.ndim()) == Axis(1) => "diag(y) − y·yᵀ for each row, 0 between rows",
-            (false, _) => "diag(y) − y·yᵀ for each column, 0 between columns",
-            (true, 0 | 1) => "I − 1·softmax(x)ᵀ",
-            (true, _) if self.known_axis(x.ndim()) == Axis(1) => "I − 1·softmax(x)ᵀ for each row, 0 between rows",
-            (true, _) => "I − 1·softmax(x)ᵀ for each column, 0 between columns",
+        let lanes = self.known_lanes(at.known(&Name::X));
+        let formula = match (self.log, lanes.count(), lanes.shape().len(), lanes.are_rows()) {
+            (false, 0 | 1, ..) => "diag(y) − y·yᵀ",
+            (false, _, _, true) => "diag(y) − y·yᵀ for each row, 0 between rows",
+            (false, _, 2, _) => "diag(y) − y·yᵀ for each column, 0 between columns",
+            (false, ..) => "diag(y) − y·yᵀ along the axis, else 0",
+            (true, 0 | 1, ..) => "I − 1·softmax(x)ᵀ",
+            (true, _, _, true) => "I − 1·softmax(x)ᵀ for each row, 0 between rows",
+            (true, _, 2, _) => "I − 1·softmax(x)ᵀ for each column, 0 between columns",
+            (true, ..) => "I − 1·softmax(x)ᵀ along the axis, else 0",
         };
         vec![(Name::DX, formula)]
     }
 }
 
-/// Refuses logits whose softmax along `axis` of their rows is undefined.
-pub(super) fn admit_logits(x: &ArrayD<f64>, axis: Axis) -> Result<(), Error> {
-    let along = if axis == Axis(1) { "row" } else { "column" };
-    let all = rows(x);
-    if all.len_of(axis) == 0 && all.len_of(Axis(1 - axis.index())) > 0 {
+/// Refuses logits whose softmax along the lanes is undefined. `may_be_masked` returns true for lanes that may be masked throughout.
+pub(super) fn admit_logits(x: &ArrayD<f64>, lanes: &Lanes, may_be_masked: impl Fn(usize) -> bool) -> Result<(), Error> {
+    if lanes.len() == 0 && lanes.count() > 0 {
         return Err(Error::new(Code::Shape, format!("must have at least one class, got {}", format_shape(x.shape())))
             .with_operand(&Name::X)
             .with_shape(&Name::X, x.shape())
             .tip("give at least one logit for each row"));
     }
-    for (n, lane) in all.axis_iter(Axis(1 - axis.index())).enumerate() {
+    // Without a branch, so that the loop is vectorized.
+    if !elements(x).iter().fold(false, |found, x| found | x.is_infinite()) {
+        return Ok(());
+    }
+    for (n, lane) in lanes.rows(x).rows().into_iter().enumerate() {
         if let Some(k) = lane.iter().position(|&v| v == f64::INFINITY) {
-            let at = if axis == Axis(1) { [n, k] } else { [k, n] };
-            return Err(Error::new(
-                Code::InfiniteLogits,
-                format!("{along} {n} contains +inf, for which softmax is undefined"),
-            )
-            .with_operand(&Name::X)
-            .at_index(&at[2 - x.ndim().clamp(1, 2)..])
-            .tip("use a large finite number, such as 1e300, for a logit that dominates"));
+            let message = format!("{} contains +inf, for which softmax is undefined", lanes.label(n));
+            return Err(Error::new(Code::InfiniteLogits, message)
+                .with_operand(&Name::X)
+                .at_index(&lanes.index(n, k))
+                .tip("use a large finite number, such as 1e300, for a logit that dominates"));
         }
-        if !lane.is_empty() && lane.iter().all(|&v| v == f64::NEG_INFINITY) {
-            let error =
-                Error::new(Code::InfiniteLogits, format!("{along} {n} contains only -inf, which masks every class"))
-                    .with_operand(&Name::X)
-                    .tip("leave at least one class of each row unmasked");
-            return Err(if x.ndim() == 2 && axis == Axis(1) { error.at_index(&[n]) } else { error });
+        if !lane.is_empty() && lane.iter().all(|&v| v == f64::NEG_INFINITY) && !may_be_masked(n) {
+            let message = format!("{} contains only -inf, which masks every class", lanes.label(n));
+            let error = Error::new(Code::InfiniteLogits, message).with_operand(&Name::X).tip(format!(
+                "leave at least one class unmasked, or use --{} zero or --{} nan",
+                MASKED_ROWS.name, MASKED_ROWS.name
+            ));
+            return Err(if x.ndim() > 1 { error.at_index(&lanes.place(n)) } else { error });
         }
     }
     Ok(())
 }
 
 /// Returns a warning if x was read from a y that has probabilities.
-pub(super) fn warn_of_softmax_twice(given: &Given<'_>) -> Option<Note> {
+pub(super) fn warn_of_softmax_twice(given: &Given<'_>, lanes: &Lanes) -> Option<Note> {
     let x = given.at.known(&Name::X);
     let tolerance = distribution_tolerance((given.rounding)(&Name::X));
     let probabilities = given.x_was_y
         && x.len() > 1
-        && warn_of_non_distribution(&Name::X, x, tolerance, Code::ProbabilitySum).is_none();
+        && warn_of_non_distribution(&Name::X, x, lanes, tolerance, Code::ProbabilitySum).is_none();
     probabilities.then(|| {
         Note::warning(
             Error::new(
@@ -227,32 +231,38 @@ pub(super) fn warn_of_softmax_twice(given: &Given<'_>) -> Option<Note> {
 impl<S: ArrayOps> Layer<S> for Softmax {
     fn forward(&self, at: &Tensors<S>) -> Forward<S> {
         let x = at.known(&Name::X);
-        let axis = self.known_axis(x.ndim());
-        // Along the first axis, the rows of the transposed matrix are normalised.
-        let transposed = |y: Array2<S>| if axis == Axis(1) { y } else { y.reversed_axes() };
-        let x_rows = if axis == Axis(1) { rows(x) } else { rows(x).reversed_axes() };
-        let (y, saved) = match (x_rows.is_empty(), self.log) {
-            (true, _) => (x_rows.to_owned(), vec![with_rank(x_rows.to_owned(), 2)]),
+        let lanes = self.known_lanes(x);
+        let (y, saved) = match (x.is_empty(), self.log) {
+            (true, _) => (x.clone(), vec![lanes.rows(x).into_owned().into_dyn()]),
             (false, true) => {
-                let (log, saved) = S::log_softmax_rows(x_rows);
-                (log, vec![with_rank(saved, 2)])
+                let (log, saved) = S::log_softmax_rows(lanes.rows(x).view());
+                (self.fill_masked(x, &lanes, lanes.restore(log), f64::NEG_INFINITY), vec![saved.into_dyn()])
             }
-            (false, false) => (S::softmax_rows(x_rows).0, Vec::new()),
+            (false, false) => {
+                let y = if lanes.are_rows() {
+                    lanes.restore(S::softmax_rows(lanes.rows(x).view()).0)
+                } else {
+                    lanes.joined(S::softmax_lanes(lanes.view(x)))
+                };
+                (self.fill_masked(x, &lanes, y, 0.0), Vec::new())
+            }
         };
-        Forward { results: Tensors::new().with(Name::Y, with_rank(transposed(y), x.ndim())), saved }
+        Forward { results: Tensors::new().with(Name::Y, y), saved }
     }
 
     fn backward<'a>(&'a self, at: &'a Tensors<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
         Gradients::one(Name::DX, move || {
             let x = at.known(&Name::X);
-            let axis = self.known_axis(x.ndim());
-            let oriented = |array| if axis == Axis(1) { rows::<S>(array) } else { rows(array).reversed_axes() };
+            let lanes = self.known_lanes(x);
+            let (x_rows, dout) = (lanes.rows(x), lanes.rows(dout));
             let dx = if self.log {
-                S::log_softmax_gradient(oriented(x), rows(&run.saved[0]), oriented(dout))
+                let saved = rows(&run.saved[0]);
+                S::log_softmax_gradient(x_rows.view(), saved, dout.view())
             } else {
-                S::softmax_gradient(oriented(x), oriented(run.results.known(&Name::Y)), oriented(dout))
+                let y = lanes.rows(run.results.known(&Name::Y));
+                S::softmax_gradient(x_rows.view(), y.view(), dout.view())
             };
-            with_rank(if axis == Axis(1) { dx } else { dx.reversed_axes() }, x.ndim())
+            self.fill_masked(x, &lanes, lanes.restore(dx), 0.0)
         })
     }
 }

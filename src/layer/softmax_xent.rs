@@ -2,10 +2,12 @@
 //!
 //! - Forward: y = softmax(x), loss = −Σ E·log_softmax(x)/d with E = ((1 − ls)·t + ls/C)·w per entry, ignored rows 0.
 //! - Backward: dx = (y·Σ_row E − E)/d, without options y·Σt − t, the article's y − t.
-//! - Shapes: x (N, C) or (C); t of the shape of x, or class indices (N) or a scalar; weight (C); loss a scalar, with `none` (N).
-//! - Refuses: targets or weights whose shape does not match x, indices out of range, +inf or a row of only −inf, a smoothing outside
-//!   [0, 1], ignore-index with dense targets, the mean over no rows.
-//! - Accuracy: y within 2 ulp, a loss of one term within 2 ulp for any logits.
+//! - Shapes: x (N, C), (N, C, d…) or (C), the classes along `--axis`; t of the shape of x, or class indices of that shape without
+//!   the class axis; weight (C); loss a scalar, with `none` of the shape of class indices.
+//! - Refuses: targets or weights whose shape does not match x, indices out of range, +inf or a row of only −inf that counts, a
+//!   smoothing outside [0, 1], ignore-index with dense targets, the mean over no rows.
+//! - Accuracy: y within 2 ulp, a loss of one term within 2 ulp for any logits. Where y − t cancels since y is nearly 1, dx is minus
+//!   the sum of the other probabilities, within 2 ulp.
 //! - Source: the article's Softmax-with-Loss layer; options as PyTorch's `cross_entropy` defines them.
 //!
 //! ```
@@ -19,10 +21,12 @@
 //! # Ok::<(), nnlayer::core::error::Error>(())
 //! ```
 
-use super::arrays::{count, elements, rows, with_rank};
+use super::arrays::{count, elements};
 use super::convention::{Convention, GradientCase};
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AllTargets, AnyLayer, Given, Layer, MatrixOperation};
+use super::lanes::{Lanes, axis_error, class_axis, class_lanes};
+use super::masked_rows::{MASKED_ROWS, MaskedRows};
 use super::precision::Precision;
 use super::reduction::{Divisor, EMPTY, REDUCTION, Reduction};
 use super::settings::{Kind, Setting, Settings};
@@ -30,13 +34,13 @@ use super::softmax::APPLIED_TWICE;
 use super::softmax::{admit_logits, warn_of_softmax_twice};
 use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot};
 use super::targets;
-use super::targets::{T_KIND, TargetKind, Targets};
+use super::targets::{CLASS_AXIS, T_KIND, TargetKind, Targets};
 use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::numeric::Scalar;
-use crate::ops::{ArrayOps, fill_rows, log_probability};
-use ndarray::{ArrayD, Axis};
+use crate::ops::{ArrayOps, fill_rows, log_probability, matrix};
+use ndarray::{ArrayD, ArrayView1, Axis};
+use std::ops::{Range, RangeInclusive};
 
 /// Registry row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
@@ -46,8 +50,8 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     output: Name::LOSS,
     logit_gradient: None,
     slots: &[
-        Slot::input(Name::X, "(N×C) or (C)", "y·Σt − t", "logits"),
-        Slot::targets("same shape as x, or (N) for class indices"),
+        Slot::input(Name::X, "(N×C…) or (C)", "y·Σt − t", "logits"),
+        Slot::targets("same shape as x, or (N…) for class indices"),
         Slot {
             name: Name::WEIGHT,
             role: Role::Constant,
@@ -57,14 +61,24 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
             doc: "weight of each class",
         },
     ],
-    settings: &[REDUCTION, IGNORE_INDEX, LABEL_SMOOTHING, T_KIND, EMPTY],
+    settings: &[REDUCTION, IGNORE_INDEX, LABEL_SMOOTHING, CLASS_AXIS, T_KIND, EMPTY, MASKED_ROWS],
     scalar_dout: ScalarDout::Fills,
     conventions: &[
         APPLIED_TWICE,
         Convention {
             kind: "softmax over the wrong axis",
             explanation: "it is the gradient of a softmax of each column, expected a softmax of each row",
-            gradient: |case| case.with_probabilities(&softmax_of_columns(case.operands.get(&Name::X)?)),
+            gradient: |case| with_softmax_along(case, 2..=2, 0),
+        },
+        Convention {
+            kind: "softmax over the wrong axis",
+            explanation: "it is the gradient of a softmax along the first axis, expected one along the class axis",
+            gradient: |case| with_softmax_along(case, 3..=usize::MAX, 0),
+        },
+        Convention {
+            kind: "softmax over the wrong axis",
+            explanation: "it is the gradient of a softmax along the last axis, expected one along the class axis",
+            gradient: |case| with_softmax_along(case, 3..=usize::MAX, -1),
         },
         Convention {
             kind: "softmax left out",
@@ -100,22 +114,20 @@ dx = y·Σt − t  (3)
     build: |settings| Ok(Box::new(SoftmaxXent::new(settings)?) as Box<dyn AnyLayer>),
 };
 
-fn softmax_of_columns(x: &ArrayD<f64>) -> ArrayD<f64> {
-    let mut y = x.clone();
-    for mut column in y.lanes_mut(Axis(0)) {
-        let max = column.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        column.mapv_inplace(|v| Scalar::exp(v - max));
-        let sum = f64::sum(column.iter().copied());
-        column.mapv_inplace(|v| v / sum);
-    }
-    y
+/// Returns the gradient with a softmax along an axis of logits of one of these ranks.
+fn with_softmax_along(case: &GradientCase<'_>, ranks: RangeInclusive<usize>, axis: i64) -> Option<ArrayD<f64>> {
+    let x = case.operands.get(&Name::X).filter(|x| ranks.contains(&x.ndim()))?;
+    let lanes = Lanes::along(x.shape(), Some(axis), 0)?;
+    let rows = lanes.rows(x);
+    case.with_probabilities(&if rows.is_empty() { x.clone() } else { lanes.restore(f64::softmax_rows(rows.view()).0) })
 }
 
 /// Returns y·s − t·s, the gradient where each row of targets sums to 1.
 fn with_targets_of_sum_one(case: &GradientCase<'_>) -> Option<ArrayD<f64>> {
     let (y, factor) = case.probabilities_and_factor()?;
-    let t = case.operands.get(&Name::T).filter(|t| t.shape() == y.shape())?;
-    let sums = t.sum_axis(Axis(t.ndim().checked_sub(1)?)).insert_axis(Axis(t.ndim() - 1));
+    let t = case.operands.get(&Name::T).filter(|t| t.shape() == y.shape() && t.ndim() > 0)?;
+    let axis = Axis(class_lanes(t.shape(), case.settings)?.axis());
+    let sums = t.sum_axis(axis).insert_axis(axis);
     let excess = &y * &factor * (1.0 - 1.0 / sums);
     Some(case.right - &excess)
 }
@@ -134,6 +146,8 @@ struct SoftmaxXent {
     kind: Option<TargetKind>,
     ignore: Option<i64>,
     smoothing: f64,
+    axis: Option<i64>,
+    masked: MaskedRows,
 }
 
 impl SoftmaxXent {
@@ -149,29 +163,54 @@ impl SoftmaxXent {
             kind: TargetKind::from_settings(settings),
             ignore: settings.integer(IGNORE_INDEX.name),
             smoothing,
+            axis: settings.integer(CLASS_AXIS.name),
+            masked: MaskedRows::new(settings),
         })
+    }
+
+    /// Returns the lanes of classes, if x has the axis.
+    fn lanes(&self, shape: &[usize]) -> Option<Lanes> {
+        Lanes::along(shape, self.axis, class_axis(shape.len()))
+    }
+
+    fn known_lanes<S>(&self, at: &Tensors<S>) -> Lanes {
+        self.lanes(at.known(&Name::X).shape()).unwrap_or_else(|| unreachable!("admitted"))
+    }
+
+    /// Returns true if no lane of an operand of that rank extends over several rows.
+    fn has_rows(&self, rank: usize) -> bool {
+        self.lanes(&vec![1; rank]).is_some_and(|lanes| lanes.axis() > 0)
     }
 
     fn kind<S>(&self, at: &Tensors<S>) -> TargetKind {
         self.kind.unwrap_or_else(|| TargetKind::by_rank(at.known(&Name::T).ndim(), at.known(&Name::X).ndim()))
     }
 
+    fn targets<'a, S: ArrayOps>(&self, at: &'a Tensors<S>, lanes: &Lanes) -> Targets<'a, S> {
+        Targets::new(at.known(&Name::T), lanes, self.kind(at), self.ignore)
+    }
+
     /// Returns the divisor of a mean.
-    fn compute_divisor<S: ArrayOps>(&self, at: &Tensors<S>) -> Divisor<S> {
-        Divisor::new(at, || match Targets::new(at.known(&Name::T), self.kind(at), self.ignore) {
+    fn compute_divisor<S: ArrayOps>(&self, at: &Tensors<S>, lanes: &Lanes) -> Divisor<S> {
+        Divisor::new(at, || match self.targets(at, lanes) {
             Targets::Dense(t) => S::from_f64(count(t.nrows())),
             Targets::Index(classes) => total_weight(classes.into_iter().flatten(), at.get(&Name::WEIGHT)),
         })
     }
 
-    fn terms<'a, S: ArrayOps>(&self, at: &'a Tensors<S>) -> Terms<'a, S> {
+    fn terms<'a, S: ArrayOps>(&self, at: &'a Tensors<S>, lanes: &Lanes) -> Terms<'a, S> {
         let smoothing = S::from_f64(self.smoothing);
-        let classes = S::from_f64(count(rows(at.known(&Name::X)).ncols()));
         Terms {
-            t: Targets::new(at.known(&Name::T), self.kind(at), self.ignore),
+            t: self.targets(at, lanes),
             weight: at.get(&Name::WEIGHT),
-            smoothing: (self.smoothing != 0.0).then_some((S::one() - smoothing, smoothing / classes)),
+            smoothing: (self.smoothing != 0.0)
+                .then_some((S::one() - smoothing, smoothing / S::from_f64(count(lanes.len())))),
         }
+    }
+
+    /// Returns true if row `n` of logits, whose largest is `max`, is masked throughout and therefore has results of 0.
+    fn is_zero<S: ArrayOps>(&self, max: S, terms: &Terms<'_, S>, n: usize) -> bool {
+        max == S::from_f64(f64::NEG_INFINITY) && (self.masked != MaskedRows::Nan || !terms.t.counts(n))
     }
 }
 
@@ -199,6 +238,17 @@ impl<S: ArrayOps> Terms<'_, S> {
     fn are_targets(&self) -> bool {
         self.smoothing.is_none() && self.weight.is_none()
     }
+
+    /// Returns the classes whose E in row `n` may be nonzero.
+    fn classes(&self, n: usize, classes: usize) -> Range<usize> {
+        if self.smoothing.is_none() { self.t.nonzero_classes(n, classes) } else { 0..classes }
+    }
+
+    /// Returns the class of the largest logit, if its E may be nonzero: there y may be so near to 1 that y·ΣE − E cancels, and
+    /// 1 − y is computed as the share of the other classes.
+    fn largest_target(&self, x: ArrayView1<'_, S>, n: usize, max: S) -> Option<usize> {
+        self.classes(n, x.len()).find(|&k| x[k] == max)
+    }
 }
 
 /// Returns the divisor of a mean with class indices: the sum of the weights of the rows that are not ignored.
@@ -213,9 +263,10 @@ fn total_weight<S: ArrayOps>(kept: impl Iterator<Item = usize>, weight: Option<&
 impl Admit for SoftmaxXent {
     fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Error> {
         let x = given.at.known(&Name::X);
-        let (kind, mut notes) = targets::admit(given, &Name::X, self.kind, self.ignore)?;
+        let lanes = self.lanes(x.shape()).ok_or_else(|| axis_error(&Name::X, x.shape(), self.axis))?;
+        let (kind, mut notes) = targets::admit(given, &Name::X, (&lanes, self.axis), self.kind, self.ignore)?;
         if let Some(weight) = given.at.get(&Name::WEIGHT) {
-            admit_weight(weight, x)?;
+            admit_weight(weight, x, lanes.len())?;
         }
         if self.ignore.is_some() && kind == TargetKind::Dense {
             return Err(Error::new(Code::Setting, "requires class indices, but t has dense targets")
@@ -223,51 +274,50 @@ impl Admit for SoftmaxXent {
                 .with_shape(&Name::T, given.at.known(&Name::T).shape())
                 .tip("use a row of zeros to ignore a sample, or class indices, which have one rank less than x"));
         }
-        admit_logits(x, Axis(1))?;
+        let targets = self.targets(given.at, &lanes);
+        admit_logits(x, &lanes, |n| self.masked != MaskedRows::Error || !targets.counts(n))?;
         self.reduction.admit(
-            self.compute_divisor(given.at).value(),
+            self.compute_divisor(given.at, &lanes).value(),
             "all rows are ignored, or the weights of the others sum to 0",
         )?;
-        notes.extend(warn_of_softmax_twice(given));
+        notes.extend(warn_of_softmax_twice(given, &lanes));
         Ok(notes)
     }
 
-    fn independent_rows(&self) -> bool {
-        !matches!(self.reduction, Reduction::Mean { .. })
+    fn independent_rows(&self, rank: usize) -> bool {
+        self.has_rows(rank) && !matches!(self.reduction, Reduction::Mean { .. })
     }
 
     fn divisor(&self, at: &Tensors<f64>, all: AllTargets<'_>, precision: Precision) -> Option<f64> {
-        if !matches!(self.reduction, Reduction::Mean { .. }) {
+        let rank = all.input.len();
+        if !matches!(self.reduction, Reduction::Mean { .. }) || !self.has_rows(rank) {
             return None;
         }
-        if self.kind.unwrap_or_else(|| TargetKind::by_rank(all.rank, 2)) == TargetKind::Dense {
-            return Some(count(all.rows));
+        if self.kind.unwrap_or_else(|| TargetKind::by_rank(all.rank, rank)) == TargetKind::Dense {
+            return self.lanes(&all.input).map(|lanes| count(lanes.count()));
         }
         let kept = all.blocks.flat_map(|t| targets::classes(&t, self.ignore)).flatten();
         let weight = at.get(&Name::WEIGHT);
-        Some(match precision {
-            Precision::F32 => {
-                total_weight::<f32>(kept, weight.map(|weight| weight.mapv(f32::from_f64)).as_ref()).to_f64()
-            }
-            _ => total_weight(kept, weight),
-        })
+        let mut weight = weight.cloned();
+        weight.iter_mut().for_each(|weight| precision.round(weight));
+        Some(total_weight(kept, weight.as_ref()))
     }
 
     fn output_shape(&self, at: &Tensors<f64>) -> Vec<usize> {
-        let x = at.known(&Name::X);
-        self.reduction.shape(x.ndim(), rows(x).nrows())
+        self.reduction.shape(&self.known_lanes(at))
     }
 
     fn matrix_operations(&self, at: &Tensors<f64>, results: &Tensors<f64>, dout: &ArrayD<f64>) -> Vec<MatrixOperation> {
-        let (y, terms, divisor) = (results.known(&Name::Y), self.terms(at), self.compute_divisor(at));
-        let mut dy = rows(y).to_owned();
+        let (y, lanes) = (results.known(&Name::Y), self.known_lanes(at));
+        let (terms, divisor) = (self.terms(at, &lanes), self.compute_divisor(at, &lanes));
+        let mut dy = lanes.rows(y).into_owned();
         // Where E is 0, dy is 0 even if y is 0.
         dy.indexed_iter_mut().for_each(|((n, k), dy)| {
             let e = terms.at(n, k);
             let scale = self.reduction.scale(dout, n, divisor);
             *dy = scale.apply(if e == 0.0 { 0.0 } else { -e / *dy });
         });
-        let inner = Some((y.clone(), with_rank(dy, y.ndim())));
+        let inner = Some((y.clone(), lanes.restore(dy)));
         let weight = at.get(&Name::WEIGHT).map(|_| Name::WEIGHT);
         vec![
             MatrixOperation { op: "softmax", note: None, reads: vec![Name::X], gives: Name::Y, inner },
@@ -289,8 +339,7 @@ impl Admit for SoftmaxXent {
     }
 }
 
-fn admit_weight(weight: &ArrayD<f64>, x: &ArrayD<f64>) -> Result<(), Error> {
-    let classes = rows(x).ncols();
+fn admit_weight(weight: &ArrayD<f64>, x: &ArrayD<f64>, classes: usize) -> Result<(), Error> {
     if weight.shape() == [classes] {
         return Ok(());
     }
@@ -306,33 +355,51 @@ fn admit_weight(weight: &ArrayD<f64>, x: &ArrayD<f64>) -> Result<(), Error> {
 
 impl<S: ArrayOps> Layer<S> for SoftmaxXent {
     fn forward(&self, at: &Tensors<S>) -> Forward<S> {
-        let (rank, x, terms) = (at.known(&Name::X).ndim(), rows(at.known(&Name::X)), self.terms(at));
-        let (y, row_logs) = S::softmax_rows(x);
+        let lanes = self.known_lanes(at);
+        let (x, terms) = (lanes.rows(at.known(&Name::X)), self.terms(at, &lanes));
+        let (mut y, row_sums) = S::softmax_rows(x.view());
+        for (n, mut y) in y.rows_mut().into_iter().enumerate() {
+            if self.is_zero(row_sums[n].0, &terms, n) {
+                y.fill(S::zero());
+            }
+        }
         // Terms with E = 0 are left out: 0 times the −inf of a masked class is defined as 0.
         let term = |n: usize, k: usize| (n, k, terms.at(n, k));
         let meaning = if terms.are_targets() { "−t·log y" } else { "−E·log y" };
         let row = |n: usize| {
-            let ((max, log_sum), x, y) = (row_logs[n], x.row(n), y.row(n));
+            let ((max, others), x, y) = (row_sums[n], x.row(n), y.row(n));
+            let log_sum = others.ln_1p();
             // With a class index, all other terms are 0.
-            let classes = if terms.are_targets() { terms.t.nonzero_classes(n, x.len()) } else { 0..x.len() };
+            let classes = match terms.are_targets() {
+                _ if self.is_zero(max, &terms, n) => 0..0,
+                true => terms.t.nonzero_classes(n, x.len()),
+                false => 0..x.len(),
+            };
             classes
                 .map(move |k| term(n, k))
                 .filter(|(_, _, e)| *e != S::zero())
                 .map(move |(_, k, e)| (e * -log_probability(x[k], max, log_sum, y[k])).named("term", meaning))
         };
-        let loss =
-            self.reduction.reduce(&self.reduction.shape(rank, x.nrows()), x.dim(), self.compute_divisor(at), row);
-        let mut results = Tensors::new().with(Name::Y, with_rank(y, rank));
+        let loss = self.reduction.reduce(&lanes, self.compute_divisor(at, &lanes), row);
+        let saved = row_sums.iter().flat_map(|&(max, others)| [max, others]).collect();
+        let saved = vec![matrix((row_sums.len(), 2), saved).into_dyn()];
+        let mut results = Tensors::new().with(Name::Y, lanes.restore(y));
         results.extend(loss);
-        Forward { results, saved: Vec::new() }
+        Forward { results, saved }
     }
 
     fn backward<'a>(&'a self, at: &'a Tensors<S>, run: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
         Gradients::one(Name::DX, move || {
-            let (y, terms) = (run.results.known(&Name::Y), self.terms(at));
-            let (y_elements, divisor) = (elements(y), self.compute_divisor(at));
-            let dx = fill_rows(rows(y).dim(), |n, dx| {
+            let lanes = self.known_lanes(at);
+            let (x, y) = (lanes.rows(at.known(&Name::X)), lanes.rows(run.results.known(&Name::Y)));
+            let (terms, divisor, row_sums) = (self.terms(at, &lanes), self.compute_divisor(at, &lanes), &run.saved[0]);
+            let y_elements = y.as_slice().unwrap_or_default();
+            let dx = fill_rows(y.dim(), |n, dx| {
                 let (y, scale) = (&y_elements[n * dx.len()..][..dx.len()], self.reduction.scale(dout, n, divisor));
+                let (max, others) = (row_sums[[n, 0]], row_sums[[n, 1]]);
+                if self.is_zero(max, &terms, n) {
+                    return;
+                }
                 if terms.are_targets() {
                     let sum =
                         S::sum(terms.t.nonzero_classes(n, y.len()).map(|k| terms.t.at(n, k))).named("total", "Σ t");
@@ -341,8 +408,18 @@ impl<S: ArrayOps> Layer<S> for SoftmaxXent {
                     let sum = S::sum((0..y.len()).map(|k| terms.at(n, k))).named("total", "Σ E");
                     dx.iter_mut().enumerate().for_each(|(k, dx)| *dx = scale.apply(y[k] * sum - terms.at(n, k)));
                 }
+                if let Some(k) = terms.largest_target(x.row(n), n, max) {
+                    let textbook = dx[k];
+                    dx[k] = S::stable_or_textbook(
+                        || {
+                            let rest = S::sum(terms.classes(n, y.len()).filter(|j| *j != k).map(|j| terms.at(n, j)));
+                            scale.apply(y[k] * rest - terms.at(n, k) * others.over_one_plus())
+                        },
+                        || textbook,
+                    );
+                }
             });
-            with_rank(dx, at.known(&Name::X).ndim())
+            lanes.restore(dx)
         })
     }
 }

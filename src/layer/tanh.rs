@@ -2,7 +2,7 @@
 //!
 //! - Forward: y = tanh x.
 //! - Backward: dx = dout·(1 − y²), as dout/cosh² x, which is accurate where y is nearly ±1.
-//! - Shapes: x of any rank up to 2, y and dx as x.
+//! - Shapes: x of any shape, y and dx as x.
 //! - Refuses: nothing; NaN gives NaN.
 //! - Accuracy: y within 1 ulp, also near 0; dx within 2 ulp.
 //! - Source: tanh′ = 1 − tanh².
@@ -36,7 +36,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     outputs: &[(Name::Y, "tanh x")],
     output: Name::Y,
     logit_gradient: None,
-    slots: &[Slot::input(Name::X, "(N×D), (D) or scalar", "dout∘(1 − y²)", "input, element-wise")],
+    slots: &[Slot::input(Name::X, "(N×D) or any shape", "dout∘(1 − y²)", "input, element-wise")],
     settings: &[],
     scalar_dout: ScalarDout::Fills,
     conventions: &[
@@ -80,8 +80,8 @@ dx = dout∘(1 − y²)  (3)
 struct Tanh;
 
 impl Admit for Tanh {
-    fn independent_rows(&self) -> bool {
-        true
+    fn independent_rows(&self, rank: usize) -> bool {
+        rank > 0
     }
 
     fn jacobians(&self, _: &Tensors<f64>) -> Vec<(Name, &'static str)> {

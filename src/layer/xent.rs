@@ -2,7 +2,8 @@
 //!
 //! - Forward: loss = −Σ t·log(y + eps), 0·log 0 = 0.
 //! - Backward: dy = −t/(y + eps); and dx = y·Σt − t, the gradient at the input of the softmax that made y, without eps.
-//! - Shapes: y (N, C) or (C); t of the shape of y, or class indices (N) or a scalar; loss a scalar, with `--reduction none` (N).
+//! - Shapes: y (N, C), (N, C, d…) or (C), the classes along `--axis`; t of the shape of y, or class indices of that shape without
+//!   the class axis; loss a scalar, with `--reduction none` of the shape of class indices.
 //! - Refuses: targets whose shape does not match y, indices out of range, eps below 0, the mean over no rows.
 //! - Accuracy: dy and a loss of one term within 2 ulp; the rounding error of y + eps is kept.
 //! - Source: the article's cross-entropy, `-np.sum(t * np.log(y + 1e-10))`, and its gradient y − t.
@@ -20,16 +21,17 @@
 //! # Ok::<(), nnlayer::core::error::Error>(())
 //! ```
 
-use super::arrays::{count, elements, rows, with_rank};
+use super::arrays::count;
 use super::convention::{Convention, GradientCase};
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AllTargets, AnyLayer, Given, Layer};
+use super::lanes::{Lanes, axis_error, class_axis};
 use super::precision::Precision;
 use super::reduction::{Divisor, EMPTY, REDUCTION, Reduction};
 use super::settings::{Kind, Setting, Settings};
 use super::spec::{Example, LayerSpec, ScalarDout, Slot};
 use super::targets;
-use super::targets::{T_KIND, TargetKind, Targets};
+use super::targets::{CLASS_AXIS, T_KIND, TargetKind, Targets};
 use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
@@ -51,10 +53,10 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     output: Name::LOSS,
     logit_gradient: Some("y·Σt − t"),
     slots: &[
-        Slot::input(Name::Y, "(N×C) or (C)", "−t / (y + eps)", "probabilities, such as the output of softmax"),
-        Slot::targets("same shape as y, or (N) for class indices"),
+        Slot::input(Name::Y, "(N×C…) or (C)", "−t / (y + eps)", "probabilities, such as the output of softmax"),
+        Slot::targets("same shape as y, or (N…) for class indices"),
     ],
-    settings: &[REDUCTION, EPS, T_KIND, EMPTY],
+    settings: &[REDUCTION, EPS, CLASS_AXIS, T_KIND, EMPTY],
     scalar_dout: ScalarDout::Fills,
     conventions: &[Convention {
         kind: "gradient of the logits",
@@ -91,6 +93,7 @@ const EPS: Setting =
 struct Xent {
     eps: f64,
     reduction: Reduction,
+    axis: Option<i64>,
     kind: Option<TargetKind>,
 }
 
@@ -102,12 +105,22 @@ impl Xent {
                 .with_operand(&Name::new(EPS.name))
                 .tip("use 1e-10 as in the article, which keeps log(y + eps) finite, or 0"));
         }
-        Ok(Xent { eps, reduction: Reduction::new(settings), kind: TargetKind::from_settings(settings) })
+        let (reduction, axis) = (Reduction::new(settings), settings.integer(CLASS_AXIS.name));
+        Ok(Xent { eps, reduction, axis, kind: TargetKind::from_settings(settings) })
     }
 
-    fn targets<'a, S: ArrayOps>(&self, at: &'a Tensors<S>) -> Targets<'a, S> {
+    /// Returns the lanes of classes, if y has the axis.
+    fn lanes(&self, shape: &[usize]) -> Option<Lanes> {
+        Lanes::along(shape, self.axis, class_axis(shape.len()))
+    }
+
+    fn known_lanes<S>(&self, at: &Tensors<S>) -> Lanes {
+        self.lanes(at.known(&Name::Y).shape()).unwrap_or_else(|| unreachable!("admitted"))
+    }
+
+    fn targets<'a, S: ArrayOps>(&self, at: &'a Tensors<S>, lanes: &Lanes) -> Targets<'a, S> {
         let (t, y) = (at.known(&Name::T), at.known(&Name::Y));
-        Targets::new(t, self.kind.unwrap_or_else(|| TargetKind::by_rank(t.ndim(), y.ndim())), None)
+        Targets::new(t, lanes, self.kind.unwrap_or_else(|| TargetKind::by_rank(t.ndim(), y.ndim())), None)
     }
 
     /// Returns a gradient whose rows `fill` computes from y, the targets of row n, and their scale.
@@ -117,48 +130,58 @@ impl Xent {
         dout: &ArrayD<S>,
         fill: impl Fn(&[S], (&Targets<'_, S>, usize), Scale<S>, &mut [S]) + Sync,
     ) -> ArrayD<S> {
-        let (y, t, divisor) = (at.known(&Name::Y), self.targets(at), divisor(at));
-        let gradient = fill_rows(rows(y).dim(), |n, out| {
-            let y = &elements(y)[n * out.len()..][..out.len()];
+        let lanes = self.known_lanes(at);
+        let (y, t, divisor) = (lanes.rows(at.known(&Name::Y)), self.targets(at, &lanes), divisor(at, &lanes));
+        let y_elements = y.as_slice().unwrap_or_default();
+        lanes.restore(fill_rows(y.dim(), |n, out| {
+            let y = &y_elements[n * out.len()..][..out.len()];
             fill(y, (&t, n), self.reduction.scale(dout, n, divisor), out);
-        });
-        with_rank(gradient, y.ndim())
+        }))
     }
 }
 
 impl Admit for Xent {
     fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Error> {
         let y = given.at.known(&Name::Y);
-        let (_, mut notes) = targets::admit(given, &Name::Y, self.kind, None)?;
+        let lanes = self.lanes(y.shape()).ok_or_else(|| axis_error(&Name::Y, y.shape(), self.axis))?;
+        let (_, mut notes) = targets::admit(given, &Name::Y, (&lanes, self.axis), self.kind, None)?;
         let tolerance = targets::distribution_tolerance((given.rounding)(&Name::Y));
-        notes.extend(targets::warn_of_non_distribution(&Name::Y, y, tolerance, Code::ProbabilitySum));
-        self.reduction.admit(divisor(given.at).value(), "y has no rows")?;
+        notes.extend(targets::warn_of_non_distribution(&Name::Y, y, &lanes, tolerance, Code::ProbabilitySum));
+        self.reduction.admit(divisor(given.at, &lanes).value(), "y has no rows")?;
         Ok(notes)
     }
 
-    fn independent_rows(&self) -> bool {
-        !matches!(self.reduction, Reduction::Mean { .. })
+    fn independent_rows(&self, rank: usize) -> bool {
+        self.has_rows(rank) && !matches!(self.reduction, Reduction::Mean { .. })
     }
 
     fn divisor(&self, _: &Tensors<f64>, all: AllTargets<'_>, _: Precision) -> Option<f64> {
-        matches!(self.reduction, Reduction::Mean { .. }).then(|| count(all.rows))
+        let is_mean = matches!(self.reduction, Reduction::Mean { .. }) && self.has_rows(all.input.len());
+        is_mean.then(|| self.lanes(&all.input).map(|lanes| count(lanes.count())))?
     }
 
     fn output_shape(&self, at: &Tensors<f64>) -> Vec<usize> {
-        let y = at.known(&Name::Y);
-        self.reduction.shape(y.ndim(), rows(y).nrows())
+        self.reduction.shape(&self.known_lanes(at))
     }
 }
 
-/// Returns the divisor of a mean: the number of rows.
-fn divisor<S: ArrayOps>(at: &Tensors<S>) -> Divisor<S> {
-    Divisor::new(at, || S::from_f64(count(rows(at.known(&Name::Y)).nrows())))
+impl Xent {
+    /// Returns true if no lane of an operand of that rank extends over several rows.
+    fn has_rows(&self, rank: usize) -> bool {
+        self.lanes(&vec![1; rank]).is_some_and(|lanes| lanes.axis() > 0)
+    }
+}
+
+/// Returns the divisor of a mean: the number of lanes.
+fn divisor<S: ArrayOps>(at: &Tensors<S>, lanes: &Lanes) -> Divisor<S> {
+    Divisor::new(at, || S::from_f64(count(lanes.count())))
 }
 
 impl<S: ArrayOps> Layer<S> for Xent {
     fn forward(&self, at: &Tensors<S>) -> Forward<S> {
-        let (y, t) = (rows(at.known(&Name::Y)), self.targets(at));
-        let eps = S::from_f64(self.eps);
+        let lanes = self.known_lanes(at);
+        let (y, t) = (lanes.rows(at.known(&Name::Y)), self.targets(at, &lanes));
+        let (y, eps) = (y.view(), S::from_f64(self.eps));
         // 0·log 0 is defined as 0.
         let term = move |t: S, y: S| {
             let term = || (t * -S::ln_sum(y, eps)).named("term", "−t·log(y + eps)");
@@ -171,8 +194,7 @@ impl<S: ArrayOps> Layer<S> for Xent {
             let classes = if skips_zeros { counted } else { 0..y.len() };
             classes.map(move |k| term(t.at(n, k), y[k]))
         };
-        let shape = self.reduction.shape(at.known(&Name::Y).ndim(), y.nrows());
-        let results = self.reduction.reduce(&shape, y.dim(), divisor(at), row);
+        let results = self.reduction.reduce(&lanes, divisor(at, &lanes), row);
         Forward { results, saved: Vec::new() }
     }
 

@@ -3,7 +3,7 @@
 use super::chain::Stage;
 use super::forward::{Kept, between_layers};
 use crate::core::tensors::Tensors;
-use crate::layer::{AnyLayer, Forward, Layer, Wanted};
+use crate::layer::{AnyLayer, Forward, Layer, Precision, Wanted};
 use crate::numeric::Scalar;
 use ndarray::ArrayD;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub(super) fn backward<S: Scalar>(
     stages: &[Stage],
     at: &[Tensors<S>],
     runs: &[Forward<S>],
-    dout: ArrayD<S>,
+    (dout, precision): (ArrayD<S>, Precision),
     kept: Kept<'_>,
 ) -> Vec<Tensors<S>>
 where
@@ -29,7 +29,7 @@ where
         let wanted = if is_kept { Wanted::All } else { Wanted::Only(&dx) };
         let computed = Layer::<S>::backward(stages[n].layer(), &at[n], &&runs[n], &dout).compute_only(wanted);
         if let Some(dx) = computed.get_shared(&dx[0]).filter(|_| n > first) {
-            dout = between_layers(dx);
+            dout = between_layers(dx, precision);
         }
         if is_kept {
             gradients[n] = computed;

@@ -198,9 +198,10 @@ impl Tape {
         last.record.as_ref()?.outputs.get(&last.spec.output)
     }
 
-    /// Returns the parameters of every layer, converted to a scalar type.
+    /// Returns the parameters of every layer, rounded to the precision and converted to a scalar type.
     pub fn params<S: Scalar>(&self) -> Vec<Tensors<S>> {
-        Tensors::map_all(self.stages.iter().map(|stage| &stage.params), |&value| S::from_f64(value))
+        let float_type = self.precision.float_type();
+        Tensors::map_all(self.stages.iter().map(|stage| &stage.params), |&value| S::from_f64(float_type.round(value)))
     }
 
     /// Removes the records, which leaves a network.

@@ -92,7 +92,8 @@ where
     ) -> layer::Gradients<'a, S> {
         let (params, inputs) = self.split(at, &|_| f64::EPSILON);
         let pass = forward(&self.0, params, inputs);
-        let gradients = pass.map(|pass| backward(0, &self.0, &pass.at, &pass.runs, dout.clone(), &|_| true));
+        let gradients =
+            pass.map(|pass| backward(0, &self.0, &pass.at, &pass.runs, (dout.clone(), Precision::F64), &|_| true));
         gradients.map(|gradients| end_to_end(&self.0, gradients)).unwrap_or_default().into()
     }
 }

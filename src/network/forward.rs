@@ -5,8 +5,8 @@ use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer;
-use crate::layer::{AnyLayer, Forward, Given, Layer, Role};
-use crate::numeric::Scalar;
+use crate::layer::{AnyLayer, Forward, Given, Layer, Precision, Role};
+use crate::numeric::{FloatType, Scalar};
 use ndarray::ArrayD;
 use std::any::Any;
 use std::sync::Arc;
@@ -22,6 +22,13 @@ pub struct Inputs<'a, S> {
 }
 
 impl<'a> Inputs<'a, f64> {
+    /// Rounds the inputs to the type of a precision.
+    pub(super) fn rounded(mut self, precision: Precision) -> Inputs<'a, f64> {
+        precision.round(&mut self.x);
+        self.t.iter_mut().for_each(|t| precision.round_operand(&Name::T, t));
+        self
+    }
+
     /// Converts the inputs to another scalar type.
     pub(super) fn convert<S: Scalar>(self) -> Inputs<'a, S> {
         let convert = |value: ArrayD<f64>| value.map(|&value| S::from_f64(value));
@@ -48,10 +55,14 @@ pub(super) fn output<S>(stages: &[Stage], runs: &[Forward<S>]) -> Option<Arc<Arr
     run.results.get_shared(&last.spec.output)
 }
 
-/// Returns what the layer before, or after, reads of a result.
-pub(super) fn between_layers<S: Scalar>(value: Arc<ArrayD<S>>) -> Arc<ArrayD<S>> {
+/// Returns what the layer before, or after, reads of a result: the result rounded to the type of a precision.
+pub(super) fn between_layers<S: Scalar>(value: Arc<ArrayD<S>>, precision: Precision) -> Arc<ArrayD<S>> {
+    let float_type = precision.float_type();
     match S::ROUND_BETWEEN_LAYERS {
         Some(round) => Arc::new(value.map(|&value| round(value))),
+        None if float_type != FloatType::F64 => {
+            Arc::new(value.map(|&value| S::from_f64(float_type.round(value.to_f64()))))
+        }
         None => value,
     }
 }
@@ -70,7 +81,7 @@ where
     dyn AnyLayer: Layer<S>,
 {
     let mut at = params;
-    let (runs, notes) = forward_in_place(stages, &mut at, inputs, &|_| true, false)?;
+    let (runs, notes) = forward_in_place(stages, &mut at, inputs, Precision::F64, (&|_| true, false))?;
     Ok(ForwardPass { at, runs, notes })
 }
 
@@ -83,8 +94,8 @@ pub(super) fn forward_in_place<S: Scalar>(
     stages: &[Stage],
     at: &mut [Tensors<S>],
     inputs: Inputs<'_, S>,
-    kept: Kept<'_>,
-    params_checked: bool,
+    precision: Precision,
+    (kept, params_checked): (Kept<'_>, bool),
 ) -> Result<(Vec<Forward<S>>, Vec<Note>), Error>
 where
     dyn AnyLayer: Layer<S>,
@@ -96,7 +107,7 @@ where
     let (mut runs, mut notes) = (Vec::<Forward<S>>::with_capacity(stages.len()), Vec::new());
     for (n, (stage, at)) in stages.iter().zip(at).enumerate() {
         if let Some(y) = output(stages, &runs) {
-            at.insert_shared(stage.input().clone(), between_layers(y));
+            at.insert_shared(stage.input().clone(), between_layers(y, precision));
         }
         if let Some((_, run)) = stages.iter().zip(&mut runs).next_back().filter(|(before, _)| !kept(before)) {
             *run = Forward { results: Tensors::new(), saved: Vec::new() };

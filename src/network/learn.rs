@@ -72,7 +72,6 @@ pub fn sgd_step(tape: &mut Tape, gradients: &[Tensors<f64>], lr: f64) -> Result<
 }
 
 /// Returns value − lr·gradient, or `None` if the shapes differ. A scalar b stands for a row, and becomes that row.
-#[allow(clippy::cast_possible_truncation)] // rounding to f32 is what that precision means
 fn descend(value: &ArrayD<f64>, gradient: &ArrayD<f64>, lr: f64, precision: Precision) -> Option<ArrayD<f64>> {
     if value.ndim() > 0 && value.shape() != gradient.shape() {
         return None;
@@ -80,9 +79,8 @@ fn descend(value: &ArrayD<f64>, gradient: &ArrayD<f64>, lr: f64, precision: Prec
     let mut updated = value.broadcast(gradient.raw_dim())?.to_owned();
     Zip::from(&mut updated).and(gradient).for_each(|value, &gradient| {
         *value = match precision {
-            Precision::F32 => f64::from(*value as f32 - lr as f32 * gradient as f32),
-            Precision::F64 => *value - lr * gradient,
             Precision::Exact => lr.mul_add(-gradient, *value),
+            _ => precision.float_type().round(*value - lr * gradient),
         };
     });
     Some(updated)
@@ -99,9 +97,9 @@ pub struct Score {
 
 /// Samples and their targets, one per row.
 pub struct Samples {
-    /// The inputs, (N, in).
+    /// The inputs, (N, …, in).
     pub x: ArrayD<f64>,
-    /// The targets, (N) or (N, C).
+    /// The targets, (N, …).
     pub t: ArrayD<f64>,
     /// Unit roundoff of the type that the targets were stored in.
     pub rounding: f64,
@@ -115,8 +113,8 @@ impl Samples {
 
     /// Refuses samples that cannot be split into batches.
     pub fn admit(&self) -> Result<(), Error> {
-        if self.x.ndim() != 2 || self.rows() == 0 {
-            return Err(Error::new(Code::Rank, "must be a matrix with at least one row, a sample per row")
+        if self.x.ndim() < 2 || self.rows() == 0 {
+            return Err(Error::new(Code::Rank, "must have at least two axes and one row, a sample per row")
                 .with_operand(&Name::X)
                 .with_shape(&Name::X, self.x.shape()));
         }

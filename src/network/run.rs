@@ -68,10 +68,10 @@ impl Scope<'_> {
 
 /// Runs a chain forward and, if `upstream` returns a gradient, backward.
 pub fn run(tape: &Tape, inputs: Inputs<'_, f64>, upstream: Upstream<'_>, scope: &Scope<'_>) -> Result<Run, Error> {
-    match tape.precision {
-        Precision::F64 => run_in::<f64>(tape, inputs, upstream, scope),
-        Precision::F32 => run_in::<f32>(tape, inputs.convert(), upstream, scope),
+    let precision = tape.precision;
+    match precision {
         Precision::Exact => exact::with_expressions(|| run_in::<Exact>(tape, inputs.convert(), upstream, scope)),
+        _ => precision.with_accuracy(|| run_in::<f64>(tape, inputs.rounded(precision), upstream, scope)),
     }
 }
 
@@ -86,15 +86,21 @@ where
 {
     let mut at = tape.params();
     let kept = |stage: &Stage| !scope.forward_only || (scope.kept)(stage);
-    let (runs, notes) = forward_in_place(&tape.stages, &mut at, inputs, &kept, false)?;
+    let (runs, notes) = forward_in_place(&tape.stages, &mut at, inputs, tape.precision, (&kept, false))?;
     let dout = match (tape.stages.last(), output(&tape.stages, &runs)) {
         (Some(last), Some(output)) => upstream(last, output.shape())?,
         _ => None,
     };
     let to_doubles = |tensors: &Tensors<S>| as_doubles(tensors, &mut None).clone();
+    let to_results = |tensors: &Tensors<S>| {
+        let mut results = to_doubles(tensors);
+        tape.precision.round_results(&mut results);
+        results
+    };
     let gradients = dout.map(|dout| {
-        let gradients = backward(0, &tape.stages, &at, &runs, dout.map(|&value| S::from_f64(value)), scope.kept);
-        gradients.iter().map(to_doubles).collect()
+        let dout = dout.map(|&value| S::from_f64(tape.precision.float_type().round(value)));
+        let gradients = backward(0, &tape.stages, &at, &runs, (dout, tape.precision), scope.kept);
+        gradients.iter().map(to_results).collect()
     });
     let inputs = at.iter().zip(&tape.stages).map(|(at, stage)| {
         let mut inputs = to_doubles(at);
@@ -103,7 +109,7 @@ where
     });
     Ok(Run {
         inputs: inputs.collect(),
-        outputs: runs.iter().map(|run| to_doubles(&run.results)).collect(),
+        outputs: runs.iter().map(|run| to_results(&run.results)).collect(),
         gradients,
         notes,
     })

@@ -21,10 +21,8 @@ pub struct OutputSelection {
 
 /// The parameters of a network, converted to its precision.
 pub enum PreparedParams {
-    /// Double precision.
+    /// Doubles, rounded to the precision's type.
     Double(Vec<Tensors<f64>>),
-    /// Single precision.
-    Single(Vec<Tensors<f32>>),
     /// Not converted: exact numbers are valid only while they are computed with.
     Exact,
 }
@@ -36,9 +34,8 @@ impl OutputSelection {
     /// Converts the parameters to the network's precision.
     pub fn prepare_params(&self) -> PreparedParams {
         match self.tape.precision {
-            Precision::F64 => PreparedParams::Double(self.tape.params()),
-            Precision::F32 => PreparedParams::Single(self.tape.params()),
             Precision::Exact => PreparedParams::Exact,
+            _ => PreparedParams::Double(self.tape.params()),
         }
     }
 
@@ -59,8 +56,10 @@ impl OutputSelection {
         upstream: impl FnOnce(&Stage, &[usize]) -> Result<ArrayD<f64>, Error>,
     ) -> Result<Results, Error> {
         match params {
-            PreparedParams::Double(at) => self.run_in(at, inputs, upstream),
-            PreparedParams::Single(at) => self.run_in(at, inputs.convert(), upstream),
+            PreparedParams::Double(at) => {
+                let precision = self.tape.precision;
+                precision.with_accuracy(|| self.run_in(at, inputs.rounded(precision), upstream))
+            }
             PreparedParams::Exact => {
                 exact::with_expressions(|| self.run_in::<Exact>(&mut self.tape.params(), inputs.convert(), upstream))
             }
@@ -72,7 +71,6 @@ impl OutputSelection {
     pub fn might_be_probabilities(&self, params: &PreparedParams) -> bool {
         match params {
             PreparedParams::Double(at) => self.has_distribution(at),
-            PreparedParams::Single(at) => self.has_distribution(at),
             PreparedParams::Exact => true,
         }
     }
@@ -100,20 +98,21 @@ impl OutputSelection {
     where
         dyn AnyLayer: Layer<S>,
     {
-        let stages = &self.tape.stages;
-        let (runs, notes) = forward_in_place(stages, at, inputs, &|_| true, true)?;
+        let (stages, float_type) = (&self.tape.stages, self.tape.precision.float_type());
+        let (runs, notes) = forward_in_place(stages, at, inputs, self.tape.precision, (&|_| true, true))?;
         let first = self.selected.iter().filter(|selected| self.is_gradient(selected)).map(|(layer, _)| *layer).min();
         let gradients = match (first, stages.last(), output(stages, &runs)) {
             (Some(first), Some(last), Some(output)) => {
                 let dout = upstream(last, output.shape())?;
-                backward(first, stages, at, &runs, dout.map(|&value| S::from_f64(value)), &|_| true)
+                let dout = dout.map(|&value| S::from_f64(float_type.round(value)));
+                backward(first, stages, at, &runs, (dout, self.tape.precision), &|_| true)
             }
             _ => Vec::new(),
         };
         let value = |selected: &(usize, Name)| {
             let (layer, name) = selected;
             let values = if self.is_gradient(selected) { &gradients[*layer] } else { &runs[*layer].results };
-            values.known(name).map(|value| value.to_f64())
+            values.known(name).map(|value| float_type.round(value.to_f64()))
         };
         Ok((self.selected.iter().map(value).collect(), notes))
     }

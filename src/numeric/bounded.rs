@@ -232,6 +232,29 @@ mod tests {
 
     const SINGLE: Arithmetic = Arithmetic { float_type: FloatType::F32, accumulator: FloatType::F32 };
 
+    /// Formulas in single precision; functions are computed in double precision and rounded.
+    impl Scalar for f32 {
+        #[allow(clippy::cast_possible_truncation)] // rounding is what this scalar is for
+        fn from_f64(value: f64) -> f32 {
+            value as f32
+        }
+        fn to_f64(self) -> f64 {
+            f64::from(self)
+        }
+        fn exp(self) -> f32 {
+            f32::from_f64(Scalar::exp(f64::from(self)))
+        }
+        fn ln(self) -> f32 {
+            f32::from_f64(Scalar::ln(f64::from(self)))
+        }
+        fn ln_1p(self) -> f32 {
+            f32::from_f64(Scalar::ln_1p(f64::from(self)))
+        }
+        fn tanh(self) -> f32 {
+            f32::from_f64(Scalar::tanh(f64::from(self)))
+        }
+    }
+
     proptest! {
         #[test]
         fn a_formula_in_single_precision_is_within_its_bound(x in prop::collection::vec(-20.0..20.0f32, 1..30), a in -8.0..8.0f32) {

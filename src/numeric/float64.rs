@@ -45,6 +45,13 @@ impl Scalar for f64 {
         if sum > 0.0 && sum.is_finite() { log + rest / sum } else { log }
     }
 
+    /// The quotient is corrected by its remainder, and by the rounding error of 1 + x.
+    fn over_one_plus(self) -> f64 {
+        let (sum, rest) = two_sum(1.0, self);
+        let quotient = self / sum;
+        quotient + (libm::fma(-quotient, sum, self) - quotient * rest) / sum
+    }
+
     /// Neumaier's sum: the errors of all additions are added at the end.
     fn sum(terms: impl Iterator<Item = f64>) -> f64 {
         add_error(sum_with_error(terms))

@@ -83,6 +83,17 @@ impl FloatType {
         }
     }
 
+    /// Rounds numbers to the type.
+    #[allow(clippy::cast_possible_truncation)] // the cast is the rounding
+    pub fn round_all(self, values: &mut [f64]) {
+        match self {
+            FloatType::F64 => {}
+            // A loop of its own, so that it is vectorized.
+            FloatType::F32 => values.iter_mut().for_each(|value| *value = f64::from(*value as f32)),
+            _ => values.iter_mut().for_each(|value| *value = self.round(*value)),
+        }
+    }
+
     /// Returns true if the type holds a value exactly. Every type has NaN.
     pub fn holds(self, value: f64) -> bool {
         value.is_nan() || self.round(value) == value

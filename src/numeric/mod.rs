@@ -1,10 +1,9 @@
-//! The numbers that formulas are written in: [`Scalar`] and what implements it. f64 and f32 compute, [`DoubleDouble`] takes
+//! The numbers that formulas are written in: [`Scalar`] and what implements it. f64 computes, [`DoubleDouble`] takes
 //! numerical derivatives, [`Exact`] rounds correctly, [`Bounded`] bounds rounding errors, and [`Traced`] records the operations for graphs and worked steps.
 
 mod bounded;
 mod double_double;
 pub mod exact;
-mod float32;
 pub(crate) mod float64;
 mod float_type;
 mod scalar;

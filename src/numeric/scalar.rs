@@ -63,6 +63,11 @@ pub trait Scalar:
         (a + b).ln()
     }
 
+    /// Returns x/(1 + x), for x ≥ 0.
+    fn over_one_plus(self) -> Self {
+        self / (Self::one() + self)
+    }
+
     /// Returns tanh x. Near 0, where e^2x − 1 cancels, it is Lambert's continued fraction x/(1 + x²/(3 + x²/(5 + …))), of which
     /// twenty levels are within 10⁻⁴⁸ of the value for |x| ≤ 1.
     fn tanh(self) -> Self {

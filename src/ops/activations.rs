@@ -2,9 +2,10 @@
 //!
 //! Exponentials and denominators are sums of two doubles up to the last operation. docs/accuracy.md states the error bounds.
 
+use crate::simd::accuracy::{Accuracy, accuracy};
 use crate::simd::dispatch::dispatch;
 use crate::simd::error_free::{UPPER_HALF, approximate_reciprocal, fast_two_sum, quotient};
-use crate::simd::exp::{INTEGER_SHIFT, exp_fraction, exp_minus_one, scale_by_power_of_two};
+use crate::simd::exp::{INTEGER_SHIFT, exp_fraction, exp_minus_one, exp_short, scale_by_power_of_two};
 use crate::simd::f64x8::{F64x8, SimdF64};
 use crate::simd::map::{Elementwise, map};
 use std::marker::PhantomData;
@@ -17,28 +18,44 @@ const MAX_NORMAL_ARGUMENT: f64 = 600.0;
 dispatch! {
     /// y = 1/(1 + e⁻ˣ).
     pub fn sigmoid<V>(x: &[f64], y: &mut [f64]) {
-        map::<V, _, 1>(&ActivationMap::<Sigmoid>::new::<V>(x), [x], y);
+        value_of_each::<V, Sigmoid>(x, y);
     }
 }
 
 dispatch! {
     /// dx = dout·e^−|x|/(1 + e^−|x|)².
     pub fn sigmoid_gradient<V>(x: &[f64], dout: &[f64], dx: &mut [f64]) {
-        map::<V, _, 2>(&ActivationMap::<Sigmoid>::new::<V>(x), [x, dout], dx);
+        gradient_of_each::<V, Sigmoid>(x, dout, dx);
     }
 }
 
 dispatch! {
     /// y = tanh x.
     pub fn tanh<V>(x: &[f64], y: &mut [f64]) {
-        map::<V, _, 1>(&ActivationMap::<Tanh>::new::<V>(x), [x], y);
+        value_of_each::<V, Tanh>(x, y);
     }
 }
 
 dispatch! {
     /// dx = dout·4·e^−2|x|/(1 + e^−2|x|)².
     pub fn tanh_gradient<V>(x: &[f64], dout: &[f64], dx: &mut [f64]) {
-        map::<V, _, 2>(&ActivationMap::<Tanh>::new::<V>(x), [x, dout], dx);
+        gradient_of_each::<V, Tanh>(x, dout, dx);
+    }
+}
+
+#[inline(always)]
+fn value_of_each<V: F64x8, A: Activation>(x: &[f64], y: &mut [f64]) {
+    match accuracy() {
+        Accuracy::Double => map::<V, _, 1>(&ActivationMap::<A>::new::<V>(x), [x], y),
+        Accuracy::Single => map::<V, _, 1>(&ShortMap::<A>(PhantomData), [x], y),
+    }
+}
+
+#[inline(always)]
+fn gradient_of_each<V: F64x8, A: Activation>(x: &[f64], dout: &[f64], dx: &mut [f64]) {
+    match accuracy() {
+        Accuracy::Double => map::<V, _, 2>(&ActivationMap::<A>::new::<V>(x), [x, dout], dx),
+        Accuracy::Single => map::<V, _, 2>(&ShortMap::<A>(PhantomData), [x, dout], dx),
     }
 }
 
@@ -47,6 +64,8 @@ trait Activation {
     const FACTOR: f64;
     /// Returns the function's value. Without `may_underflow`, q is a normal number.
     fn value<V: SimdF64>(x: V, may_underflow: bool) -> V;
+    /// Returns the function's value with a relative error of about 10⁻¹², given q.
+    fn short_value<V: SimdF64>(x: V, q: V) -> V;
 }
 
 struct Sigmoid;
@@ -71,6 +90,11 @@ impl Activation for Sigmoid {
         let k = x.select_lt(zero, k, V::splat(INTEGER_SHIFT));
         scale_by_power_of_two(quotient(numerator, numerator_low, denominator, low), k, may_underflow)
     }
+    #[inline(always)]
+    fn short_value<V: SimdF64>(x: V, q: V) -> V {
+        let one = V::splat(1.0);
+        x.select_lt(V::splat(0.0), q, one) / (one + q)
+    }
 }
 
 struct Tanh;
@@ -87,6 +111,14 @@ impl Activation for Tanh {
         let (denominator, low) = fast_two_sum(V::splat(2.0), q_minus_one);
         let y = quotient(zero - q_minus_one, zero - rest, denominator, low + rest);
         magnitude.select_lt(near_zero, x, x.select_lt(zero, zero - y, y))
+    }
+    /// Near 0, where 1 − q cancels, x − x³/3.
+    #[inline(always)]
+    fn short_value<V: SimdF64>(x: V, q: V) -> V {
+        let (zero, one) = (V::splat(0.0), V::splat(1.0));
+        let y = (one - q) / (one + q);
+        let near_zero = x * (one - x * x * V::splat(1.0 / 3.0));
+        x.and_bits(MAGNITUDE).select_lt(V::splat(2f64.powi(-12)), near_zero, x.select_lt(zero, zero - y, y))
     }
 }
 
@@ -117,6 +149,33 @@ impl<A: Activation> Elementwise<2> for ActivationMap<A> {
     #[inline(always)]
     fn apply<V: SimdF64>(&self, [x, dout]: [V; 2]) -> V {
         dout * derivative::<V, A>(x, self.may_underflow)
+    }
+}
+
+/// An activation in fewer operations, for results that are rounded to 24 bits or fewer.
+struct ShortMap<A>(PhantomData<A>);
+
+/// Returns e^(−FACTOR·|x|).
+#[inline(always)]
+fn short_power<V: SimdF64, A: Activation>(x: V) -> V {
+    exp_short(V::splat(-A::FACTOR) * x.and_bits(MAGNITUDE))
+}
+
+impl<A: Activation> Elementwise<1> for ShortMap<A> {
+    const PREFETCH_DISTANCE_ELEMENTS: usize = 1 << 9;
+    #[inline(always)]
+    fn apply<V: SimdF64>(&self, [x]: [V; 1]) -> V {
+        A::short_value(x, short_power::<V, A>(x))
+    }
+}
+
+impl<A: Activation> Elementwise<2> for ShortMap<A> {
+    const PREFETCH_DISTANCE_ELEMENTS: usize = 1 << 9;
+    #[inline(always)]
+    fn apply<V: SimdF64>(&self, [x, dout]: [V; 2]) -> V {
+        let q = short_power::<V, A>(x);
+        let denominator = V::splat(1.0) + q;
+        dout * (V::splat(A::FACTOR * A::FACTOR) * q / (denominator * denominator))
     }
 }
 
@@ -215,6 +274,20 @@ mod tests {
             assert!(ulps(tanh.0[n], DoubleDouble::from_f64(x).tanh()) < 1.0, "tanh {x}: {}", tanh.0[n]);
             assert!(ulps(sigmoid.1[n], derivative(q)) < 2.0, "sigmoid gradient {x}: {}", sigmoid.1[n]);
             assert!(ulps(tanh.1[n], four * derivative(q_squared)) < 2.0, "tanh gradient {x}: {}", tanh.1[n]);
+        }
+    }
+
+    #[test]
+    fn short_results_have_more_digits_than_single_precision() {
+        let x: Vec<f64> =
+            (0..4000).flat_map(|n| [1e-9, 1e-3, 0.7, 20.0].map(|scale| scale * f64::from(n - 2000) / 2000.0)).collect();
+        let dout = vec![1.0; x.len()];
+        let short = crate::simd::accuracy::with_accuracy(Accuracy::Single, || results(&x, &dout));
+        for (short, real) in short.into_iter().zip(results(&x, &dout)) {
+            let pairs = short.0.iter().zip(&real.0).chain(short.1.iter().zip(&real.1));
+            for (short, real) in pairs {
+                assert!((short - real).abs() <= 2e-10 * real.abs(), "{short} {real}");
+            }
         }
     }
 

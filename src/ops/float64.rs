@@ -1,13 +1,13 @@
 //! f64: fast kernels, on all threads.
 
-use super::array_ops::{ArrayOps, Kernel, matrix};
+use super::array_ops::{ArrayOps, Kernel, array, matrix};
 use super::loss::{Scale, Target};
 use super::{activations, loss, softmax};
 use crate::gemm;
 use crate::numeric::Scalar;
 use crate::numeric::float64::{add_error, sum_with_error};
 use crate::parallel::fill;
-use ndarray::{Array2, ArrayView2, CowArray, Ix2};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, CowArray, Ix2};
 
 impl ArrayOps for f64 {
     fn map_elements<const N: usize>(
@@ -57,10 +57,39 @@ impl ArrayOps for f64 {
         loss::probabilities_gradient(a, offset, t, scale, out);
     }
 
+    fn swap_last_axes(a: ArrayView3<'_, f64>) -> Array3<f64> {
+        /// Number of columns that are copied together, so that a cache line is read once.
+        const COLUMNS: usize = 8;
+        let (outer, rows, columns) = a.dim();
+        let a = a.as_standard_layout();
+        let source = a.as_slice().unwrap_or_default();
+        let swapped = fill::fill_chunks(source.len(), COLUMNS * rows, |n, out| {
+            let begin = |k: usize| (n * COLUMNS + k) / columns * rows * columns + (n * COLUMNS + k) % columns;
+            let begins: [usize; COLUMNS] = std::array::from_fn(begin);
+            for m in 0..rows {
+                for (column, begin) in out.chunks_exact_mut(rows).zip(begins) {
+                    column[m] = source[begin + m * columns];
+                }
+            }
+        });
+        array((outer, columns, rows), swapped)
+    }
+
+    fn softmax_lanes(x: ArrayView3<'_, f64>) -> Array3<f64> {
+        /// Fewer neighbouring lanes are copied into rows.
+        const MIN_LANES: usize = 8;
+        let (dim, x) = (x.dim(), x.as_standard_layout());
+        if dim.2 >= MIN_LANES {
+            return array(dim, softmax::softmax_lanes(x.as_slice().unwrap_or_default(), dim));
+        }
+        let rows = f64::swap_last_axes(x.view());
+        let y = softmax::softmax_rows(rows.as_slice().unwrap_or_default(), dim.1).0;
+        f64::swap_last_axes(array((dim.0, dim.2, dim.1), y).view())
+    }
+
     fn softmax_rows(x: ArrayView2<'_, f64>) -> (Array2<f64>, Vec<(f64, f64)>) {
         let (y, sums) = softmax::softmax_rows(elements(&x.as_standard_layout()), x.ncols());
-        let rows = sums.into_iter().map(|(max, others)| (max, Scalar::ln_1p(others))).collect();
-        (matrix(x.dim(), y), rows)
+        (matrix(x.dim(), y), sums)
     }
 
     fn softmax_gradient(_: ArrayView2<'_, f64>, y: ArrayView2<'_, f64>, dout: ArrayView2<'_, f64>) -> Array2<f64> {

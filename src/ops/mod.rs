@@ -5,13 +5,13 @@ mod array_ops;
 mod bounded;
 mod double_double;
 mod exact;
-mod float32;
 mod float64;
 pub mod loss;
 mod running_sum;
 pub mod softmax;
 mod traced;
 
+pub use crate::simd::accuracy::{Accuracy, with_accuracy};
 pub use array_ops::{ArrayOps, Kernel};
-pub(crate) use array_ops::{fill_rows, log_probability};
+pub(crate) use array_ops::{fill_rows, log_probability, matrix};
 pub use running_sum::RunningSum;

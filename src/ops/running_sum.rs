@@ -1,4 +1,4 @@
-//! RunningSum sums of the results of blocks of rows.
+//! Running sums of the results of blocks of rows.
 
 use crate::parallel::{fill, pages};
 use crate::simd::error_free::two_sum;
@@ -10,14 +10,13 @@ pub struct RunningSum {
     sum: ArrayD<f64>,
     /// Sums of the errors of the additions; empty for matrices.
     errors: ArrayD<f64>,
-    is_single: bool,
 }
 
 impl RunningSum {
-    /// Returns an empty sum of arrays of that shape, rounded to single precision if `is_single`.
-    pub fn new(shape: &[usize], is_single: bool) -> RunningSum {
+    /// Returns an empty sum of arrays of that shape.
+    pub fn new(shape: &[usize]) -> RunningSum {
         let errors = if shape.len() < 2 { ArrayD::zeros(shape) } else { ArrayD::zeros(vec![0]) };
-        RunningSum { sum: zeros(shape), errors, is_single }
+        RunningSum { sum: zeros(shape), errors }
     }
 
     /// Adds a chunk of the next array, whose first row is `row`. If `is_first`, it is a chunk of the first array.
@@ -35,24 +34,21 @@ impl RunningSum {
                 (*sum, *errors) = (total, *errors + error);
             });
         } else {
-            let is_single = self.is_single;
-            fill::update_elementwise(sum, numbers, |sum, next| *sum = rounded(*sum + next, is_single));
+            fill::update_elementwise(sum, numbers, |sum, next| *sum += next);
         }
     }
 
     /// Returns the sum divided by the divisor of a mean.
     pub fn divided_by(self, divisor: f64) -> ArrayD<f64> {
-        let is_single = self.is_single;
-        self.finish().mapv_into(|sum| rounded(sum / divisor, is_single))
+        self.finish().mapv_into(|sum| sum / divisor)
     }
 
     /// Returns the sum.
     pub fn finish(mut self) -> ArrayD<f64> {
         if self.sum.ndim() < 2 {
-            let is_single = self.is_single;
-            Zip::from(&mut self.sum).and(&self.errors).for_each(|sum, &error| {
-                *sum = rounded(if error.is_finite() { *sum + error } else { *sum }, is_single);
-            });
+            Zip::from(&mut self.sum)
+                .and(&self.errors)
+                .for_each(|sum, &error| *sum += if error.is_finite() { error } else { 0.0 });
         }
         self.sum
     }
@@ -63,11 +59,6 @@ fn zeros(shape: &[usize]) -> ArrayD<f64> {
     zeros.unwrap_or_else(|_| unreachable!("there is an element for each place"))
 }
 
-#[allow(clippy::cast_possible_truncation)] // rounding to f32 is what it is for
-fn rounded(value: f64, is_single: bool) -> f64 {
-    if is_single { f64::from(value as f32) } else { value }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,7 +67,7 @@ mod tests {
     #[test]
     fn vectors_are_added_with_the_errors_of_additions_and_matrices_without() {
         let sum = |arrays: Vec<ArrayD<f64>>| {
-            let mut sum = RunningSum::new(arrays[0].shape(), false);
+            let mut sum = RunningSum::new(arrays[0].shape());
             arrays.iter().enumerate().for_each(|(n, array)| sum.add(0, array, n == 0));
             sum.finish()
         };

@@ -4,17 +4,20 @@
 //! docs/accuracy.md states the error bounds.
 
 use crate::parallel::{fill, pages, scope};
+use crate::simd::accuracy::{Accuracy, accuracy};
 use crate::simd::dispatch::dispatch;
 use crate::simd::error_free::{Reciprocal, two_sum};
-use crate::simd::exp::{MIN_NORMAL_ARGUMENT, exp};
+use crate::simd::exp::{MIN_NORMAL_ARGUMENT, exp, exp_short};
 use crate::simd::f64x8::{F64x8, F64x8Pair, SimdF64, load_first, store_first};
 use crate::simd::prefetch::prefetch;
 
 mod gradient;
+mod lanes;
 mod log;
 
 pub use gradient::log_softmax_gradient;
 pub use gradient::softmax_gradient;
+pub use lanes::softmax_lanes;
 pub use log::log_softmax_rows;
 
 /// Rows up to this width are computed eight at a time, each in its own element of the vectors.
@@ -48,20 +51,57 @@ fn fill_rows(
 
 dispatch! {
     fn softmax_of_rows<V>(x: &[f64], y: &mut [f64], width: usize, sums: &mut [(f64, f64)]) {
+        let accuracy = accuracy();
         if width <= MAX_NARROW_WIDTH {
             let mut buffer = vec![[0.0; 8]; 2 * width];
             let groups = x.chunks(8 * width).zip(y.chunks_mut(8 * width)).zip(sums.chunks_mut(8));
             for ((x, y), sums) in groups {
                 softmax_of_eight_rows::<V>(x, y, width, &mut buffer, sums);
             }
-        } else {
-            let mut low = vec![0.0; width];
-            let rows = x.chunks_exact(width).zip(y.chunks_exact_mut(width)).zip(sums);
-            for ((x, y), sum) in rows {
-                *sum = softmax_of_row::<V>(x, y, &mut low);
-            }
+            return;
+        }
+        let mut low = vec![0.0; if accuracy == Accuracy::Double { width } else { 0 }];
+        let rows = x.chunks_exact(width).zip(y.chunks_exact_mut(width)).zip(sums);
+        for ((x, y), sum) in rows {
+            *sum = match accuracy {
+                Accuracy::Double => softmax_of_row::<V>(x, y, &mut low),
+                Accuracy::Single => short_softmax_of_row::<V>(x, y),
+            };
         }
     }
+}
+
+/// Computes one row for results that are rounded to 24 bits or fewer, and returns (max, Σ).
+#[inline(always)]
+fn short_softmax_of_row<V: F64x8>(x: &[f64], y: &mut [f64]) -> (f64, f64) {
+    let (_, max) = min_and_max::<V>(x);
+    let prefetch_distance = x.len().min(MAX_PREFETCH_DISTANCE_ELEMENTS);
+    let (mut sums, mut maxima) = ([V::splat(0.0); 2], [V::splat(0.0); 2]);
+    for (x, y) in x.chunks(16).zip(y.chunks_mut(16)) {
+        prefetch(x.as_ptr().wrapping_add(prefetch_distance));
+        prefetch(x.as_ptr().wrapping_add(prefetch_distance + 8));
+        for (n, (x, y)) in x.chunks(8).zip(y.chunks_mut(8)).enumerate() {
+            let (power, is_max) = short_power::<V>(load_first(x, f64::NEG_INFINITY), V::splat(max));
+            (sums[n], maxima[n]) = (sums[n] + (power - is_max), maxima[n] + is_max);
+            store_first(power, y);
+        }
+    }
+    let (mut sum, mut count) = ([0.0; 8], [0.0; 8]);
+    (sums[0] + sums[1]).store(&mut sum);
+    (maxima[0] + maxima[1]).store(&mut count);
+    let others = (count.iter().sum::<f64>() - 1.0) + sum.iter().sum::<f64>();
+    let reciprocal = V::splat(1.0 / (1.0 + others));
+    for y in y.chunks_mut(8) {
+        store_first(load_first::<V>(y, 0.0) * reciprocal, y);
+    }
+    (max, others)
+}
+
+/// Returns e^(x − max), and 1 where x is the maximum or NaN, else 0.
+#[inline(always)]
+fn short_power<V: SimdF64>(x: V, max: V) -> (V, V) {
+    let (zero, difference) = (V::splat(0.0), x - max);
+    (exp_short(difference), difference.select_lt(zero, zero, V::splat(1.0)))
 }
 
 /// Computes one row and returns (max, Σ); `low` is a buffer of its length.
@@ -107,38 +147,61 @@ fn softmax_of_eight_rows<V: F64x8>(
     for (n, row) in x.chunks_exact(width).enumerate() {
         highs.iter_mut().zip(row).for_each(|(high, &x)| high[n] = x);
     }
+    softmax_of_eight_lanes::<V>(highs, lows, sums);
+    for (n, row) in y.chunks_exact_mut(width).enumerate() {
+        row.iter_mut().zip(highs.iter()).for_each(|(y, high)| *y = high[n]);
+    }
+}
+
+/// Computes eight lanes, of which vector k of `highs` has the elements k, in their place; `lows` is a buffer.
+#[inline(always)]
+fn softmax_of_eight_lanes<V: F64x8>(highs: &mut [[f64; 8]], lows: &mut [[f64; 8]], sums: &mut [(f64, f64)]) {
     let (zero, one) = (V::splat(0.0), V::splat(1.0));
     let (mut min, mut max) = (V::load(&highs[0]), V::load(&highs[0]));
     for x in highs.iter() {
         (min, max) = (V::load(x).min(min), V::load(x).max(max));
     }
-    let (shift, mut elements) = (zero - max, [0.0; 8]);
-    (min - max).store(&mut elements);
-    let may_underflow = elements.iter().any(|&range| range < MIN_NORMAL_ARGUMENT);
-    let (mut max_was_seen, mut sum, mut sum_low) = (zero, zero, zero);
-    for (high, low) in highs.iter_mut().zip(lows.iter_mut()) {
-        let x = V::load(high);
-        let (upper, rest) = shifted_exponential(x, shift, may_underflow);
-        // The first maximum is left out of the sum; its low part is 0.
-        let is_below_max = two_sum(x, shift).0;
-        let counted = is_below_max.select_lt(zero, upper, max_was_seen.select_lt(one, zero, upper));
-        max_was_seen = is_below_max.select_lt(zero, max_was_seen, one);
-        let (total, error) = two_sum(sum, counted);
-        (sum, sum_low) = (total, sum_low + (error + rest));
-        upper.store(high);
-        rest.store(low);
-    }
-    let reciprocal = Reciprocal::of_sum(one, sum, sum_low);
-    for (high, low) in highs.iter_mut().zip(lows.iter()) {
-        reciprocal.times(V::load(high), V::load(low)).store(high);
-    }
-    for (n, row) in y.chunks_exact_mut(width).enumerate() {
-        row.iter_mut().zip(highs.iter()).for_each(|(y, high)| *y = high[n]);
-    }
-    let mut others = [0.0; 8];
+    let mut elements = [0.0; 8];
+    let others = if accuracy() == Accuracy::Single {
+        let (mut sum, mut maxima) = (zero, zero);
+        for high in highs.iter_mut() {
+            let (power, is_max) = short_power(V::load(high), max);
+            (sum, maxima) = (sum + (power - is_max), maxima + is_max);
+            power.store(high);
+        }
+        let others = (maxima - one) + sum;
+        let reciprocal = one / (one + others);
+        for high in highs.iter_mut() {
+            (V::load(high) * reciprocal).store(high);
+        }
+        others
+    } else {
+        let shift = zero - max;
+        (min - max).store(&mut elements);
+        let may_underflow = elements.iter().any(|&range| range < MIN_NORMAL_ARGUMENT);
+        let (mut max_was_seen, mut sum, mut sum_low) = (zero, zero, zero);
+        for (high, low) in highs.iter_mut().zip(lows.iter_mut()) {
+            let x = V::load(high);
+            let (upper, rest) = shifted_exponential(x, shift, may_underflow);
+            // The first maximum is left out of the sum; its low part is 0.
+            let is_below_max = two_sum(x, shift).0;
+            let counted = is_below_max.select_lt(zero, upper, max_was_seen.select_lt(one, zero, upper));
+            max_was_seen = is_below_max.select_lt(zero, max_was_seen, one);
+            let (total, error) = two_sum(sum, counted);
+            (sum, sum_low) = (total, sum_low + (error + rest));
+            upper.store(high);
+            rest.store(low);
+        }
+        let reciprocal = Reciprocal::of_sum(one, sum, sum_low);
+        for (high, low) in highs.iter_mut().zip(lows.iter()) {
+            reciprocal.times(V::load(high), V::load(low)).store(high);
+        }
+        sum + sum_low
+    };
+    let mut all_others = [0.0; 8];
     max.store(&mut elements);
-    (sum + sum_low).store(&mut others);
-    sums.iter_mut().zip(elements.into_iter().zip(others)).for_each(|(sum, max_and_sum)| *sum = max_and_sum);
+    others.store(&mut all_others);
+    sums.iter_mut().zip(elements.into_iter().zip(all_others)).for_each(|(sum, max_and_sum)| *sum = max_and_sum);
 }
 
 /// Writes e^(x − max) as sums y + low.

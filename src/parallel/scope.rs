@@ -2,6 +2,7 @@
 //!
 //! The limit belongs to the thread that set it. A worker thread has a limit of 1, so work is never spread twice.
 
+use crate::simd::accuracy::{accuracy, with_accuracy};
 use crate::simd::dispatch::{isa_limit, with_isa_limit};
 use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
@@ -33,10 +34,10 @@ pub fn with_thread_limit<R>(limit: usize, work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// Returns `work` for worker threads: with one thread, and with the ISA limit of this thread.
+/// Returns `work` for worker threads: with one thread, and with the ISA limit and the accuracy of this thread.
 pub(super) fn worker<T, R>(work: impl Fn(T) -> R) -> impl Fn(T) -> R {
-    let isa_limit = isa_limit();
-    move |part| with_thread_limit(1, || with_isa_limit(isa_limit, || work(part)))
+    let (isa_limit, accuracy) = (isa_limit(), accuracy());
+    move |part| with_thread_limit(1, || with_isa_limit(isa_limit, || with_accuracy(accuracy, || work(part))))
 }
 
 /// Applies `work` to each part, the first one on this thread and each other one on a thread of its own, if it can be started. Returns the

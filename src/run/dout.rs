@@ -32,7 +32,9 @@ impl Dout {
     /// number may scale local factors.
     pub(crate) fn new(spec: &LayerSpec, expected: &[usize], value: ArrayD<f64>, is_typed: bool) -> Result<Dout, Error> {
         if value.ndim() == 0 || value.shape() == expected {
-            let is_local = value.ndim() == 0 && is_typed && matches!(spec.scalar_dout, ScalarDout::LocalFactors(_));
+            // The gradients of a scalar output are the local factors, scaled.
+            let scales_factors = is_typed && matches!(spec.scalar_dout, ScalarDout::LocalFactors(_));
+            let is_local = value.ndim() == 0 && scales_factors && !expected.is_empty();
             return Ok(Dout { value, shape: expected.to_vec(), is_explicit: true, is_local });
         }
         let output = &spec.output;

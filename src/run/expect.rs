@@ -8,7 +8,7 @@ use crate::check::expect::{GradedResult, grade};
 use crate::core::error::{Code, Error, Note, edit_distance};
 use crate::core::name::Name;
 use crate::format::decimal::{DecimalArray, DecimalArrays};
-use crate::layer::{LayerSpec, Precision};
+use crate::layer::LayerSpec;
 use crate::report::{ResultBlock, expectation};
 
 /// Name of the option in messages.
@@ -63,7 +63,7 @@ pub(crate) fn select_sheets(
 
 /// Returns the unit roundoff of the arithmetic that computes results.
 pub(crate) fn rounding(request: &Request) -> f64 {
-    if request.precision == Precision::F32 { f64::from(f32::EPSILON) / 2.0 } else { f64::EPSILON / 2.0 }
+    request.precision.float_type().unit_roundoff()
 }
 
 /// Returns expected values by name; an array without a name belongs to the only result.

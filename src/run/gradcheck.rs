@@ -151,17 +151,11 @@ fn check_layer(
     let (dout, is_drawn) = arguments.dout(&layer.output_shape(&at), reader, &mut random)?;
     let case = Case::new(spec, settings, &at, Some(&dout), arguments.float_type.unwrap_or_default())?;
     let mut program = arguments.program();
-    let precision = match (arguments.float_type.unwrap_or_default(), &program) {
-        (FloatType::F32, _) => Precision::F32,
-        (FloatType::F64, _) | (_, Some(_)) => Precision::F64,
-        (half, None) => {
-            return Err(Error::new(
-                Code::Setting,
-                format!("nnlayer's own layers compute in f64 or f32, not in {}", half.name()),
-            )
-            .with_operand(&Name::new("precision"))
-            .tip("name a program that computes in this type after --"));
-        }
+    let precision = match arguments.float_type.unwrap_or_default() {
+        FloatType::F32 => Precision::F32,
+        FloatType::F16 if program.is_none() => Precision::F16,
+        FloatType::Bf16 if program.is_none() => Precision::Bf16,
+        _ => Precision::F64,
     };
     let mut own = BuiltinLayer { layer: layer.as_ref(), precision };
     let odd_shapes = inputs::odd_shapes(spec);

@@ -7,6 +7,7 @@ use crate::format::{ArrayStream, Format, OutputDtype};
 use crate::graph::{Level, Picture};
 use crate::layer::{LayerSpec, Precision, Settings};
 use crate::network::{Tape, document};
+use crate::numeric::FloatType;
 use crate::operand::grammar::OperandSpec;
 use crate::report::check::CheckFormat;
 use crate::report::results::{check_result_names, into_stream};
@@ -225,7 +226,12 @@ impl Request {
 
 /// Returns the element type of results of that precision in binary files.
 pub(crate) fn width(precision: Precision) -> OutputDtype {
-    if precision == Precision::F32 { OutputDtype::F32 } else { OutputDtype::F64 }
+    match precision.float_type() {
+        FloatType::F32 => OutputDtype::F32,
+        FloatType::F16 => OutputDtype::F16,
+        FloatType::Bf16 => OutputDtype::Bf16,
+        _ => OutputDtype::F64,
+    }
 }
 
 fn out_error(path: &str, message: String) -> Error {

@@ -12,7 +12,6 @@ use crate::core::name::Name;
 use crate::format::decimal::DecimalArrays;
 use crate::layer::Precision;
 use crate::network::{Run, Tape};
-use crate::numeric::Scalar;
 use crate::report::steps;
 use crate::report::steps::{StepsFormat, WorkedResult};
 use crate::steps::{GradeSummary, LayerRun, grade, trace};
@@ -37,9 +36,9 @@ pub(crate) fn layer(
     let dout = job.dout.as_ref();
     let mut sections = trace(&LayerRun {
         layer: job.layer.as_ref(),
-        operands: &job.operands.values.map(round),
+        operands: &job.operands.values.map(&round),
         outcome: &outcome,
-        dout: dout.map(|dout| dout.to_array().map(round)).as_ref(),
+        dout: dout.map(|dout| dout.to_array().map(&round)).as_ref(),
         shows_dout: dout.is_some_and(|dout| dout.is_explicit) || !job.spec.is_loss(),
     })?;
     let blocks = report(job, request, outcome)?;
@@ -87,9 +86,9 @@ pub(crate) fn chain(
         let Some((layer, blocks)) = sections.next_if(|(layer, _)| *layer == stage.name) else { continue };
         let followed = trace(&LayerRun {
             layer: stage.layer(),
-            operands: &passed.at.map(round),
+            operands: &passed.at.map(&round),
             outcome: &passed.outcome,
-            dout: passed.dout.as_ref().map(|dout| dout.map(round)).as_ref(),
+            dout: passed.dout.as_ref().map(|dout| dout.map(&round)).as_ref(),
             shows_dout: is_explicit || !is_loss || n + 1 < tape.stages.len(),
         })?;
         let worked = blocks.into_iter().filter_map(|block| {
@@ -124,9 +123,6 @@ fn write(
 }
 
 /// Returns the function that rounds an operand to the precision in which a layer reads it.
-fn round_to(precision: Precision) -> fn(&f64) -> f64 {
-    match precision {
-        Precision::F32 => |value| f32::from_f64(*value).to_f64(),
-        Precision::F64 | Precision::Exact => |value| *value,
-    }
+fn round_to(precision: Precision) -> impl Fn(&f64) -> f64 {
+    move |value| precision.float_type().round(*value)
 }

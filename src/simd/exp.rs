@@ -21,6 +21,15 @@ const P_COEFFICIENTS: [[f64; 2]; 5] = [
     [8.333_333_333_500_047e-3, 4.166_666_666_660_395e-2],
     [1.666_666_666_666_643_3e-1, 0.5],
 ];
+/// Coefficients of a shorter P, from r⁷ down, whose relative error is 2.7e-14.
+const SHORT_P_COEFFICIENTS: [[f64; 2]; 4] = [
+    [2.745_220_306_189_123_6e-6, 2.487_266_303_006_923e-5],
+    [1.984_162_325_922_635e-4, 1.388_883_098_137_353_5e-3],
+    [8.333_333_048_926_299e-3, 4.166_666_681_282_752e-2],
+    [1.666_666_666_730_493_9e-1, 0.5],
+];
+/// The least argument of [`exp_short`] whose result is not 0; results that are rounded to 24 bits or fewer are 0 long before.
+const LEAST_SHORT_ARGUMENT: f64 = -700.0;
 /// The least argument whose exponential is a normal number, which a factor 2^k scales without rounding.
 pub(crate) const MIN_NORMAL_ARGUMENT: f64 = -707.0;
 
@@ -36,6 +45,26 @@ pub(crate) fn exp<V: SimdF64>(high: V, low: V, may_underflow: bool) -> (V, V) {
     let upper = (sum + small).and_bits(UPPER_HALF);
     let rest = (sum - upper) + small;
     (scale_by_power_of_two(upper, k, may_underflow), scale_by_power_of_two(rest, k, may_underflow))
+}
+
+/// Returns e^x for x ≤ 0 with a relative error below 3e-14, for results that are rounded to 24 bits or fewer. −∞ gives 0, and NaN
+/// gives NaN.
+#[inline(always)]
+pub(crate) fn exp_short<V: SimdF64>(x: V) -> V {
+    let (zero, least) = (V::splat(0.0), V::splat(LEAST_SHORT_ARGUMENT));
+    let clamped = x.select_lt(least, least, x);
+    let k = clamped * V::splat(LOG2_E) + V::splat(INTEGER_SHIFT);
+    let integer = k - V::splat(INTEGER_SHIFT);
+    let r = (clamped - integer * V::splat(LN_2[0])) - integer * V::splat(LN_2[1]);
+    let square = r * r;
+    let [[odd, even], rest @ ..] = SHORT_P_COEFFICIENTS;
+    let (mut odd, mut even) = (V::splat(odd), V::splat(even));
+    for [odd_coefficient, even_coefficient] in rest {
+        odd = odd * square + V::splat(odd_coefficient);
+        even = even * square + V::splat(even_coefficient);
+    }
+    let power = V::splat(1.0) + (r + square * (odd * r + even));
+    x.select_lt(least, zero, power * power_of_two(k))
 }
 
 /// Returns (sum, small, k) with e^(high + low) = (sum + small)·2^k, to be passed to [`scale_by_power_of_two`]. The sum is from
@@ -149,6 +178,18 @@ mod tests {
             largest = largest.max(error.abs() / (number("power", 0).next_up() - number("power", 0)));
         }
         assert!((0.01..1.0 / 6.0).contains(&largest), "the largest error is {largest} ulp");
+    }
+
+    #[test]
+    fn short_exponentials_have_more_digits_than_single_precision() {
+        let cases: Vec<Value> = serde_json::from_str(include_str!("../../fixtures/exp/cases.json")).unwrap();
+        for case in cases {
+            let [x, power] = ["x", "power"].map(|name| case[name][0].as_f64().unwrap());
+            let error = (exp_short(x) - power).abs() / power;
+            assert!(x < LEAST_SHORT_ARGUMENT || error < 4e-14, "{x}: {error}");
+        }
+        assert_eq!([f64::NEG_INFINITY, -701.0, 0.0].map(exp_short), [0.0, 0.0, 1.0]);
+        assert!(exp_short(f64::NAN).is_nan());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Vectors of eight doubles, one body of code for each instruction set, and the functions written over them.
 
+pub mod accuracy;
 #[allow(unsafe_code)]
 pub(crate) mod backends;
 #[allow(unsafe_code)]

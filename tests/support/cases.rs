@@ -29,8 +29,9 @@ pub fn run(command: &str, folder: &str, within: impl Fn(&str, &Value) -> Within)
     }
 }
 
+/// Asserts that each number is within its tolerance of the expected one.
 #[track_caller]
-fn near(got: &[f64], want: &[f64], within: &Within, what: &str) {
+pub fn near(got: &[f64], want: &[f64], within: &Within, what: &str) {
     for (n, (&got, &want)) in got.iter().zip(want).enumerate() {
         let near = match within {
             Within::Ulps(most) => ulps(got, want) <= *most,

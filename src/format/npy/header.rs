@@ -159,8 +159,9 @@ fn dtype_error(elements: &str, descr: &str) -> Error {
 pub(super) fn write_header(shape: &[usize], dtype: OutputDtype) -> Vec<u8> {
     let sides: Vec<String> = shape.iter().map(usize::to_string).collect();
     let comma = if shape.len() == 1 { "," } else { "" };
-    let (size, sides_text) = (dtype.size(), sides.join(", "));
-    let mut text = format!("{{'descr': '<f{size}', 'fortran_order': False, 'shape': ({sides_text}{comma}), }}");
+    let (kind, size) = (if dtype == OutputDtype::Bf16 { 'V' } else { 'f' }, dtype.size());
+    let sides_text = sides.join(", ");
+    let mut text = format!("{{'descr': '<{kind}{size}', 'fortran_order': False, 'shape': ({sides_text}{comma}), }}");
     text += &" ".repeat(sides.first().map_or(0, |side| 21_usize.saturating_sub(side.len())));
     let filled = MAGIC.len() + 4 + text.len() + 1;
     text += &" ".repeat(filled.next_multiple_of(64) - filled);

@@ -62,12 +62,15 @@ pub fn shift_rows(error: Error, before: usize) -> Error {
     error.update(|details| {
         let Some(Place::Index(at)) = &mut details.at else { return };
         let Some(row) = at.first_mut() else { return };
-        let (in_chunk, in_array) = (format!("row {row}"), format!("row {}", *row + before));
-        // The first row in a message is the one at the index; "row 1" must not match in "row 12".
-        if let Some((front, back)) = details.message.split_once(&in_chunk)
-            && !back.starts_with(|next: char| next.is_ascii_digit())
-        {
-            details.message = format!("{front}{in_array}{back}");
+        // The first row in a message is the one at the index; "row 1" must not match in "row 12". Rows of more axes are
+        // "row [1,2]" or "slice [1,:,2]".
+        for prefix in ["row ", "row [", "slice ["] {
+            if let Some((front, back)) = details.message.split_once(&format!("{prefix}{row}"))
+                && !back.starts_with(|next: char| next.is_ascii_digit())
+            {
+                details.message = format!("{front}{prefix}{}{back}", *row + before);
+                break;
+            }
         }
         *row += before;
     })

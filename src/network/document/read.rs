@@ -58,7 +58,9 @@ fn read_precision(document: &Object<'_>) -> Result<Precision, Error> {
         Some(Node::Text(word)) => Precision::named(word),
         Some(_) => None,
     };
-    precision.ok_or_else(|| document.error("the precision must be \"f64\", \"f32\" or \"exact\"", "precision"))
+    precision.ok_or_else(|| {
+        document.error("the precision must be \"f64\", \"f32\", \"f16\", \"bf16\" or \"exact\"", "precision")
+    })
 }
 
 fn read_training(document: &Object<'_>) -> Result<Option<Training>, Error> {

@@ -18,9 +18,9 @@ use ndarray::{ArrayD, Axis, arr0};
 /// tests need several.
 const CHUNK_ELEMENTS: usize = if cfg!(debug_assertions) { 1 << 13 } else { 1 << 18 };
 
-/// Number of rows that chunks of a layer with parameters are a multiple of: the depth of one panel of the matrix product, so that
-/// sums over rows are added in the same order as without chunks.
-const CHUNK_ROWS: usize = 256;
+/// Number of samples that chunks of a layer with parameters are a multiple of: the depth of one panel of the matrix product, so
+/// that sums over samples are added in the same order as without chunks.
+const CHUNK_SAMPLES: usize = 256;
 
 /// A layer whose operands are split into chunks of rows.
 pub(crate) struct ChunkedJob {
@@ -71,21 +71,21 @@ impl ChunkedJob {
         let is_row_operand = |role: Role| matches!(role, Role::Input | Role::Target);
         let slots = job.spec.slots.iter().filter(|slot| is_row_operand(slot.role) && at.get(&slot.name).is_some());
         let names: Vec<Name> = slots.map(|slot| slot.name.clone()).collect();
-        let Some(x) = names.first().map(|input| at.known(input)).filter(|x| x.ndim() == 2) else {
+        let Some(x) = names.first().map(|input| at.known(input)).filter(|x| x.ndim() > 1) else {
             return Err(Box::new(job));
         };
         let rows = x.len_of(Axis(0));
         let has_all_rows = |name: &Name| at.known(name).shape().first() == Some(&rows);
         if !has_chunks(job.spec, request.precision)
             || !names.iter().all(has_all_rows)
-            || rows <= chunk_rows(job.spec, at, x.len_of(Axis(1)), request.precision)
+            || rows <= chunk_rows(job.spec, at, &x.shape()[1..], request.precision)
             || job.dout.as_ref().is_some_and(|dout| dout.is_local)
         {
             return Err(Box::new(job));
         }
         let targets = names.iter().find(|name| **name == Name::T).map(|name| at.known(name));
         let rank = targets.map_or(0, ArrayD::ndim);
-        let all = AllTargets { rows, rank, blocks: &mut targets.into_iter().cloned() };
+        let all = AllTargets { input: x.shape().to_vec(), rank, blocks: &mut targets.into_iter().cloned() };
         let Some(divisor) = shared_divisor(job.layer.as_ref(), at, all, request.precision) else {
             return Err(Box::new(job));
         };
@@ -123,6 +123,7 @@ impl ChunkedJob {
     /// Computes the divisor of a mean from the targets of all rows. Returns false if the rows depend on each other.
     pub(super) fn compute_divisor(&mut self) -> Result<bool, Error> {
         let (rows, chunk_rows, mut begin, mut failed) = (self.rows(), self.chunk_rows(), 0, None);
+        let input = self.sources.first().map_or(Vec::new(), |(_, x)| x.shape().to_vec());
         let mut targets = self.sources.iter_mut().find(|(name, _)| *name == Name::T).map(|(_, targets)| targets);
         let rank = targets.as_ref().map_or(0, |targets| targets.rank());
         let mut chunks = std::iter::from_fn(|| {
@@ -131,7 +132,7 @@ impl ChunkedJob {
             begin += chunk_rows;
             chunk.map_err(|error| failed = Some(error.with_operand(&Name::T))).ok()
         });
-        let all = AllTargets { rows, rank, blocks: &mut chunks };
+        let all = AllTargets { input, rank, blocks: &mut chunks };
         let divisor = shared_divisor(self.job.layer.as_ref(), &self.job.operands.values, all, self.precision);
         if let Some(error) = failed {
             return Err(error);
@@ -149,8 +150,8 @@ impl ChunkedJob {
 
     /// Number of rows that are computed together.
     pub(super) fn chunk_rows(&self) -> usize {
-        let width = self.sources.first().map_or(1, |(_, x)| x.shape().get(1).copied().unwrap_or(1));
-        chunk_rows(self.job.spec, &self.job.operands.values, width, self.precision)
+        let row_shape = self.sources.first().and_then(|(_, x)| x.shape().get(1..)).unwrap_or_default();
+        chunk_rows(self.job.spec, &self.job.operands.values, row_shape, self.precision)
     }
 
     /// Computes the results of one row to learn their names and shapes, and keeps those that are shown.
@@ -296,7 +297,7 @@ fn shared_divisor(
     all: AllTargets<'_>,
     precision: Precision,
 ) -> Option<Option<f64>> {
-    if layer.independent_rows() {
+    if layer.independent_rows(all.input.len()) {
         return Some(None);
     }
     // An empty mean is not divided.
@@ -308,15 +309,22 @@ pub(super) fn has_chunks(spec: &'static LayerSpec, precision: Precision) -> bool
     precision != Precision::Exact || !spec.is_loss()
 }
 
-/// Number of rows of a chunk. Chunks are larger with parameters, which each product reads again; less so in exact precision,
-/// whose numbers take more memory than a parameter does.
-fn chunk_rows(spec: &'static LayerSpec, at: &Tensors<f64>, width: usize, precision: Precision) -> usize {
+/// Number of rows of a chunk, each of that shape. Chunks are larger with parameters, which each product reads again; less so in
+/// exact precision, whose numbers take more memory than a parameter does.
+fn chunk_rows(spec: &'static LayerSpec, at: &Tensors<f64>, row_shape: &[usize], precision: Precision) -> usize {
+    let width: usize = row_shape.iter().product();
+    let samples = width / row_shape.last().copied().unwrap_or(1).max(1);
     let parameters = || spec.parameters().filter_map(|slot| at.get(&slot.name));
-    let longest_axis = parameters().flat_map(|value| value.shape()).copied().fold(width, usize::max).max(1);
+    let longest_axis = parameters().flat_map(|value| value.shape()).copied().max().unwrap_or(1);
+    let longest_row = width.max(longest_axis.saturating_mul(samples)).max(1);
     let elements = match parameters().map(ArrayD::len).max() {
-        None => return (CHUNK_ELEMENTS / longest_axis).max(1),
+        None => return (CHUNK_ELEMENTS / longest_row).max(1),
         Some(_) if precision == Precision::Exact => CHUNK_ELEMENTS,
         Some(largest) => CHUNK_ELEMENTS.max(largest / 2),
     };
-    (elements / longest_axis).next_multiple_of(CHUNK_ROWS).max(CHUNK_ROWS)
+    // A row has a number of samples, and a chunk a multiple of CHUNK_SAMPLES of them.
+    let multiple = (1..=CHUNK_SAMPLES)
+        .find(|rows| (rows * (samples % CHUNK_SAMPLES)).is_multiple_of(CHUNK_SAMPLES))
+        .unwrap_or(CHUNK_SAMPLES);
+    (elements / longest_row).next_multiple_of(multiple).max(multiple)
 }

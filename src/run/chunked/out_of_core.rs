@@ -34,9 +34,10 @@ pub(crate) fn open(request: &LayerRequest, reader: &mut OperandReader<'_>) -> Re
         return Ok(None);
     }
     let Some(x_spec @ OperandSpec::File(path, _)) = specs.get(&input.name) else { return Ok(None) };
-    let Some(x) = reader.open_rows(x_spec, MIN_FILE_BYTES)?.filter(|x| x.shape().len() == 2) else { return Ok(None) };
+    let Some(x) = reader.open_rows(x_spec, MIN_FILE_BYTES)?.filter(|x| x.shape().len() > 1) else { return Ok(None) };
     let layer = (spec.build)(&request.settings)?;
-    if !layer.independent_rows() && !spec.is_loss() {
+    let rank = x.shape().len();
+    if !layer.independent_rows(rank) && !spec.is_loss() {
         return Ok(None);
     }
     let (settings, operands) = (request.settings.clone(), Operands::default());
@@ -63,7 +64,7 @@ pub(crate) fn open(request: &LayerRequest, reader: &mut OperandReader<'_>) -> Re
         chunked.dout = match &request.dout {
             DoutOption::Default | DoutOption::Ones => Some(RowSource::in_memory(dout.take_value())),
             DoutOption::Operand(option) => match open_source(&mut chunked, &Name::DOUT, option, reader)? {
-                Some(source) if source.rank() == if spec.is_loss() { 1 } else { 2 } => Some(source),
+                Some(source) if source.rank() == rank - usize::from(spec.is_loss()) => Some(source),
                 Some(source) if source.rank() == 0 && spec.is_loss() => Some(source),
                 _ => return Ok(None),
             },

@@ -91,8 +91,7 @@ impl<'a> ChunkedResults<'a> {
         let (row_result, chunked) = (self.row_result.as_ref(), &self.chunked);
         let belongs = |sum: &mut PendingResult| row_result.is_none() || chunked.pass_of_sum(&sum.name) == row_result;
         let sums = self.open_sums.extract_if(.., belongs);
-        let is_single = chunked.precision == Precision::F32;
-        self.running_sums = sums.map(|sum| (sum.name, RunningSum::new(&sum.shape, is_single))).collect();
+        self.running_sums = sums.map(|sum| (sum.name, RunningSum::new(&sum.shape))).collect();
         if chunked.is_single_pass() {
             let later = self.pending.as_slice().iter().filter(|result| !result.is_sum);
             self.later = later.map(|result| (result.name.clone(), VecDeque::new())).collect();
@@ -102,13 +101,14 @@ impl<'a> ChunkedResults<'a> {
 
     fn end_pass(&mut self) {
         self.chunked.admits_chunks = false;
-        let divisor = self.chunked.divisor;
+        let (divisor, precision) = (self.chunked.divisor, self.chunked.precision);
         self.finished_sums.extend(self.running_sums.drain(..).map(|(name, sum)| {
-            let sum = match divisor {
+            let mut sum = match divisor {
                 Some(divisor) if name == Name::DIVISOR => arr0(divisor).into_dyn(),
                 Some(divisor) if name == Name::LOSS => sum.divided_by(divisor),
                 _ => sum.finish(),
             };
+            precision.round(&mut sum);
             (name, sum)
         }));
     }
@@ -125,16 +125,25 @@ impl<'a> ChunkedResults<'a> {
             (self.chunked.job.layer.as_ref(), &self.chunked.job.operands.values, self.chunked.precision);
         let computed = Mutex::new((None, &mut self.later, &mut self.running_sums));
         let row_result = self.row_result.as_ref();
-        layer::compute_in_chunks(layer, at, dout.as_ref(), precision, Wanted::Only(&names), &|name, begin, value| {
-            let (rows, later, sums) = &mut *computed.lock().unwrap_or_else(PoisonError::into_inner);
-            if row_result == Some(name) {
-                *rows = Some(value);
-            } else if let Some((_, rows)) = later.iter_mut().find(|(later, _)| later == name) {
-                rows.push_back(value);
-            } else if let Some((_, sum)) = sums.iter_mut().find(|(known, _)| known == name) {
-                sum.add(begin, &value, is_first);
-            }
-        });
+        layer::compute_in_chunks(
+            layer,
+            at,
+            dout.as_ref(),
+            precision,
+            Wanted::Only(&names),
+            &|name, begin, mut value| {
+                let (rows, later, sums) = &mut *computed.lock().unwrap_or_else(PoisonError::into_inner);
+                if row_result == Some(name) {
+                    precision.round(&mut value);
+                    *rows = Some(value);
+                } else if let Some((_, rows)) = later.iter_mut().find(|(later, _)| later == name) {
+                    precision.round(&mut value);
+                    rows.push_back(value);
+                } else if let Some((_, sum)) = sums.iter_mut().find(|(known, _)| known == name) {
+                    sum.add(begin, &value, is_first);
+                }
+            },
+        );
         let rows = computed.into_inner().unwrap_or_else(PoisonError::into_inner).0;
         self.chunked.recycled_dout = dout;
         if self.chunked.is_single_pass() {

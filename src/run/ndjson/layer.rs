@@ -33,7 +33,7 @@ impl LayerEngine {
         let settings_per_row = per_row_settings(spec, settings, is_weighted)
             .filter(|_| common.precision != Precision::Exact && !sums_rows);
         let per_row = settings_per_row.map(|settings| (spec.build)(&settings)).transpose()?;
-        let per_row = per_row.filter(|layer| layer.independent_rows());
+        let per_row = per_row.filter(|layer| layer.independent_rows(2));
         let (settings, only) = (settings.clone(), common.only.clone());
         Ok(LayerEngine { spec, settings, precision: common.precision, only, layer, per_row })
     }

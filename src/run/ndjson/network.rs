@@ -220,7 +220,7 @@ fn per_row(tape: &Tape, results: &[KeyedResult]) -> Result<Option<OutputSelectio
         let Some(settings) = per_row_settings(stage.spec, &stage.settings, is_weighted) else { return Ok(None) };
         // Each thread has the parameters.
         let stage = Stage::new(stage.spec, stage.name.clone(), settings, Tensors::new())?;
-        if !stage.layer().independent_rows() {
+        if !stage.layer().independent_rows(2) {
             return Ok(None);
         }
         rows.stages.push(stage);
