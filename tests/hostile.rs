@@ -159,7 +159,37 @@ fn the_memory_for_tables_is_proportional_to_the_file() {
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     let [ran, _] = document(TEXT, "x.csv", "\r".repeat(1_000_000));
     assert!(ran.refusal().contains("is empty"), "{}", ran.stderr);
-    document(TEXT, "x.csv", "a,".repeat(500_000));
+    for name in ["x.csv", "x.tsv", "x.txt"] {
+        for text in ["a,", "1;", "1 ", "\"", "\"1,5\",", "a\t", "#", "1|2,"] {
+            document(TEXT, name, text.repeat(250_000));
+        }
+        let file = File::new(name, "a,".repeat(250_000) + "b\n" + &"1,".repeat(250_000) + "1\n");
+        costs(TEXT, file.size, || nnlayer(&["relu", "--x", &format!("{}#b", file.path()), "--header", "--forward"]));
+    }
+}
+
+#[test]
+fn compressed_content_costs_what_its_format_costs() {
+    let gzip = |bytes: &[u8]| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
+    };
+    // The longer one goes to a temporary file.
+    for count in [200_000, 3_000_000] {
+        let text = "0\n".repeat(count);
+        let compressed = gzip(text.as_bytes());
+        let file = File::new("x.csv.gz", &compressed);
+        let arguments = ["compare", file.path(), file.path()];
+        assert_eq!(costs(30, text.len(), || nnlayer(&arguments)).status, 0);
+        assert_eq!(
+            costs(30, text.len(), || piped(&compressed, &["compare", "-", file.path(), "--in-format", "csv"])).status,
+            0
+        );
+        let twice = File::new("x.csv.gz", gzip(&compressed));
+        let ran = costs(TEXT, compressed.len(), || nnlayer(&["relu", "--x", twice.path()]));
+        assert!(ran.refusal().contains("is gzip data in gzip data"), "{}", ran.stderr);
+    }
 }
 
 #[test]

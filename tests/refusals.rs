@@ -69,7 +69,7 @@ fn files() -> tempfile::TempDir {
     write("pointer.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n");
     write("page.npz", b"\n<!DOCTYPE html>\n<html>");
     write("missing.csv", b"404: Not Found");
-    write("model.pt", b"PK\x03\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\0\0\0model/data.pkl\0");
+    write("model.pt", b"PK\x03\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x0e\0\0\0model/data.pkl");
     write("two.gz", &gzip(&gzip(b"[1,2]")));
     write("cut.json.gz", &gzip(b"[1,2]")[..12]);
     write("data.zst", b"\x28\xb5\x2f\xfd");

@@ -44,6 +44,13 @@ const CASES: &[Case<'static>] = &[
     ("header-semicolons.csv", b"height;weight\n1,5;200\n-3,25;4\n", TABLE),
     ("header-blanks.csv", b"height weight\n1.5 200\n-3.25 4\n", TABLE),
     ("quoted-header.csv", b"\"height, cm\",\"the \"\"weight\"\"\"\n1.5,200\n-3.25,4\n", TABLE),
+    ("excel.csv", b"sep=;\r\n1,5;200\r\n-3,25;4\r\n", TABLE),
+    ("pandas.csv", b",0,1\n0,1.5,200.0\n1,-3.25,4.0\n", TABLE),
+    ("comment.csv", b"# written today\n1.5,200\n-3.25,4\n", TABLE),
+    ("latex.txt", b"% a b\n1.5 200\n  % more\n-3.25 4\n", TABLE),
+    ("trailing.csv", b"1.5,200,\n-3.25,4, \r\n", TABLE),
+    ("trailing-semicolons.csv", b"1,5;200;\n-3,25;4;\n", TABLE),
+    ("trailing-tabs.tsv", b"1.5\t200\t\n-3.25\t4\t\n", TABLE),
     // A name of another format.
     ("array.npy", b"[[1.5,200],[-3.25,4]]", TABLE),
     ("array.npz", b"[[1.5,200],[-3.25,4]]", TABLE),
@@ -146,7 +153,16 @@ fn no_tip_is_a_command_where_the_text_can_be_read_in_two_ways() {
             "1,5\n2,5\n",
             "if the commas separate columns, rename the file to d.csv; if they are decimal, write points",
         ),
-        ("e.csv", "x,2\n1,2\n", "write numbers with a decimal point, or nan, inf or -inf"),
+        (
+            "e.csv",
+            "x,2\n1,2\n",
+            "use --header, if the first row has the names of the columns; otherwise write a number",
+        ),
+        (
+            "g.csv",
+            "1,\n2,\n",
+            "if no value is missing there, convert it: `sed 's/,[[:space:]]*$//' < g.csv > g-converted.csv`",
+        ),
         ("f.csv", "NA,x\n1,2\n", "write nan for a missing value"),
     ] {
         std::fs::write(folder.path().join(name), text).unwrap();

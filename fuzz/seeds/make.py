@@ -54,7 +54,9 @@ put(
     stored=npz(np.savez, x=MATRIX, w=np.arange(3)), deflated=npz(np.savez_compressed, w=np.zeros((20, 5), "u1"), y=MATRIX),
     empty=npz(np.savez), nested=npz(np.savez, **{"layers/0/w": [1.0]}),
 )
-put("csv", matrix="1,2\n3,4\n", column="\ufeff1\r\n2\r\n", quoted='"1", nan\n-inf,1e-3\n', header="a,b\n1,2\n", macs="1,2\r3,4\r", empty="1,\n")
+put("csv", matrix="1,2\n3,4\n", column="\ufeff1\r\n2\r\n", quoted='"1", nan\n-inf,1e-3\n', header="a,b\n1,2\n", macs="1,2\r3,4\r", empty="1,\n", lines='"a\nb","c"",d"\n"1\n",2\n',
+    blanks="# a b\n1 2\n3\t4 # c\n")
+put("idx", vector=b"\0\0\x08\x01\0\0\0\x02\x01\x02", cube=b"\0\0\x0d\x03" + b"\0\0\0\x01" * 3 + b"\x3f\x80\0\0")
 put(
     "safetensors",
     two=safetensors({

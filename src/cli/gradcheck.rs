@@ -2,6 +2,7 @@
 
 use super::args::{self, choice, flag, flag_of, keep_indented_lines, option, text_of, under};
 use super::layer::{operand, setting, settings};
+use super::negative::as_given;
 use super::request::{check_form, check_format, io_options};
 use super::value;
 use crate::check::compare::Tolerance;
@@ -155,7 +156,7 @@ fn template_option() -> Arg {
 /// Parses the options.
 pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
     let shapes = matches.get_many::<String>("shape").into_iter().flatten();
-    let shapes = shapes.map(|text| inputs::parse_shape(text)).collect::<Result<_, _>>()?;
+    let shapes = shapes.map(|text| inputs::parse_shape(as_given(text))).collect::<Result<_, _>>()?;
     let tip = "use any non-negative integer";
     let seed = value::parse(matches, "seed", "a non-negative integer", tip, |text| text.parse().ok())?;
     let seconds = |text: &str| text.parse().ok().filter(|seconds: &f64| *seconds > 0.0 && seconds.is_finite());

@@ -2,7 +2,7 @@
 
 use super::args::{choice, flag, flag_of, option, text_of};
 use super::graph;
-use super::negative::file_name;
+use super::negative::{as_given, file_name};
 use super::steps;
 use super::value;
 use crate::core::error::{Code, Error};
@@ -130,7 +130,7 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Request, Error> {
     Ok(Request {
         precision: text_of(matches, "precision").and_then(Precision::named).unwrap_or_default(),
         forward: flag_of(matches, "forward"),
-        only: only.map(|names| names.cloned().collect()),
+        only: only.map(|names| names.map(|name| as_given(name).to_owned()).collect()),
         out,
         strict: flag_of(matches, "strict"),
         json: flag_of(matches, "json"),

@@ -55,6 +55,10 @@ const LFS: Tip = Tip::Text("fetch the file with `git lfs pull` in its repository
 const QUANTISED: Tip = Tip::Text("write its tensors as .npz with the package gguf for Python");
 const TENSORFLOW: Tip = Tip::Text("write its weights in Python: numpy.savez('model.npz', *model.get_weights())");
 
+const MSGPACK: Tip =
+    Tip::Text("load it with flax.serialization.msgpack_restore, and write its arrays with numpy.savez");
+const ARCHIVE: Tip = Tip::Text("unpack it with `unzip`, and name one of its files");
+
 const LOOKALIKES: &[Lookalike] = &[
     starts(b"version https://git-lfs.github.com/spec/", "a Git LFS pointer", LFS),
     starts(
@@ -70,6 +74,7 @@ const LOOKALIKES: &[Lookalike] = &[
     starts(b"\x89HDF\r\n\x1a\n", "an HDF5 file", Tip::Python(HDF5, ".npz")),
     starts(b"MATLAB 5.0 MAT-file", "a MATLAB file", Tip::Python(MATLAB, ".npz")),
     starts(b"MATLAB 7.3 MAT-file", "a MATLAB file of version 7.3", Tip::Python(HDF5, ".npz")),
+    starts(b"HDF5-based Julia Data Format", "a JLD2 file of Julia", Tip::Python(HDF5, ".npz")),
     starts(
         b"CDF\x01",
         "a NetCDF file",
@@ -133,6 +138,10 @@ pub fn refuse_lookalike(label: &str, first: &[u8], named: Option<&dyn Format>) -
         let error = Error::new(Code::FormatUnknown, format!("is encoded in {family}; expected UTF-8"));
         return Err(error.with_origin(label).tip(convert));
     }
+    if label.ends_with(".index.json") && first.windows(12).any(|window| window == b"\"weight_map\"") {
+        return Err(error("the index of a model in several files")
+            .tip("name the file that has the tensor by its weight_map, as in FILE.safetensors#NAME"));
+    }
     if is_own_text(first) {
         return Err(error("the text that nnlayer prints for people")
             .tip("add --json before the pipe: nnlayer … --json | nnlayer …"));
@@ -143,7 +152,8 @@ pub fn refuse_lookalike(label: &str, first: &[u8], named: Option<&dyn Format>) -
         find_by_first_bytes(first).or_else(|| (is_binary(own) || own == ".json").then(|| find_table(first)).flatten());
     match found {
         Some(found) if found.name() != named.name() => {
-            let message = format!("its name says {own}, but its content is {}", found.name());
+            let named_by = if tips::has_extension(label, own) { "its name" } else { "--in-format" };
+            let message = format!("{named_by} says {own}, but its content is {}", found.name());
             Err(Error::new(Code::FormatUnknown, message).with_origin(label).tip(tips::read_as(
                 label,
                 own,
@@ -167,7 +177,15 @@ fn find(first: &[u8]) -> Option<(&'static str, &'static Tip)> {
     }
     match first {
         // The name of the first entry follows the 30 bytes of its header.
-        [b'P', b'K', 3, 4, ..] => find_archive(first.get(30..)?),
+        [b'P', b'K', 3, 4, ..] => {
+            let len = first.get(26..28)?.iter().rev().fold(0, |len, &byte| len << 8 | usize::from(byte));
+            find_archive(first.get(30..30 + len)?, first)
+        }
+        [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Some(("a BMP image", &Tip::Python(IMAGE, ".npy"))),
+        // A map whose first key is a short text.
+        [0x81..=0x8f, 0xa1..=0xbf, b'a'..=b'z' | b'A'..=b'Z' | b'_', ..] => {
+            Some(("a MessagePack file, as Flax writes them", &MSGPACK))
+        }
         [0x80, 2..=5, ..] => {
             Some(("a Python pickle, which runs programs when it is loaded", &Tip::Python(PICKLE, ".npy")))
         }
@@ -177,17 +195,25 @@ fn find(first: &[u8]) -> Option<(&'static str, &'static Tip)> {
     }
 }
 
-/// Returns what a zip archive is whose first entry has this name.
-fn find_archive(name: &[u8]) -> Option<(&'static str, &'static Tip)> {
-    let name = &name[..name.len().min(200)];
-    let has = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
-    if has(b"/data.pkl") || has(b"/version") || has(b"/.format_version") {
+/// Returns the kind of a zip archive whose first entry has this name.
+fn find_archive(name: &[u8], first: &[u8]) -> Option<(&'static str, &'static Tip)> {
+    const OTHERS: &[&str] =
+        &["/", ".csv", ".tsv", ".txt", ".json", ".xml", ".png", ".jpg", ".gz", ".safetensors", "-ubyte"];
+    let name = String::from_utf8_lossy(name);
+    if ["/data.pkl", "/version", "/.format_version"].iter().any(|end| name.ends_with(end)) {
         return Some(("a PyTorch file", &Tip::Python(TORCH, ".safetensors")));
     }
-    if has(b"[Content_Types].xml") {
+    if name == "[Content_Types].xml" {
         return Some(("an Excel or Word file", &SHEET));
     }
-    (name.starts_with(b"metadata.json") || name.starts_with(b"config.json")).then_some(("a Keras model", &TENSORFLOW))
+    let has_document = |text: &[u8]| text.windows(12).any(|window| window == b"opendocument");
+    if name == "mimetype" && has_document(&first[..first.len().min(200)]) {
+        return Some(("an OpenDocument file", &SHEET));
+    }
+    if name == "metadata.json" || name == "config.json" {
+        return Some(("a Keras model", &TENSORFLOW));
+    }
+    OTHERS.iter().any(|end| name.ends_with(end)).then_some(("a zip archive of files that are not .npy", &ARCHIVE))
 }
 
 fn word_tip(tip: &Tip, label: &str, own: &str) -> String {

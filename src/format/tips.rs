@@ -53,6 +53,11 @@ fn is_stream(label: &str) -> bool {
     label == "standard input" || label.starts_with("/dev/")
 }
 
+/// Returns true if a name has an extension, before that of a compressed file.
+pub(super) fn has_extension(label: &str, extension: &str) -> bool {
+    strip_extension(split_compression(label).0, extension).is_some()
+}
+
 /// Splits `.gz` from the end of a name.
 fn split_compression(label: &str) -> (&str, &str) {
     match strip_extension(label, ".gz") {

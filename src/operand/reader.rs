@@ -26,6 +26,8 @@ pub struct OperandReader<'a> {
     pub in_format: Option<&'static dyn Format>,
     /// `--header`: the first row of a table has the names of its columns.
     pub has_header: bool,
+    /// True if a table has been read with [`has_header`](Self::has_header).
+    pub has_read_header: bool,
     documents: Vec<(String, json::Document)>,
     /// Content of files that can be read only once, such as the shell's `<(command)`.
     pipes: Vec<(String, Spool)>,
@@ -34,7 +36,14 @@ pub struct OperandReader<'a> {
 impl<'a> OperandReader<'a> {
     /// Returns a reader that has read nothing.
     pub fn new(stdin: Stdin<'a>) -> OperandReader<'a> {
-        OperandReader { stdin, in_format: None, has_header: false, documents: Vec::new(), pipes: Vec::new() }
+        OperandReader {
+            stdin,
+            in_format: None,
+            has_header: false,
+            has_read_header: false,
+            documents: Vec::new(),
+            pipes: Vec::new(),
+        }
     }
 
     /// Reads the operand `name` from its option's text; from a document with names, the first of `keys`.
@@ -65,9 +74,11 @@ impl<'a> OperandReader<'a> {
             "-" => stdin::LABEL.to_owned(),
             path => grammar::path_label(path),
         };
-        if read_first_bytes(self.open_text(&label)?)?.trim_ascii().is_empty() {
+        let first = read_first_bytes(self.open_text(&label)?)?;
+        if first.trim_ascii().is_empty() {
             return Err(text::empty_error(&label));
         }
+        refuse_lookalike(&label, &first, None)?;
         let node = json::read(self.open_text(&label)?)?;
         Ok((node, label))
     }
@@ -135,7 +146,9 @@ impl<'a> OperandReader<'a> {
             return Ok(format);
         }
         let format = format.unwrap_or_else(|| text::table_of(&first));
-        Ok(Some(format.with_header().unwrap_or(format)))
+        let table = format.with_header();
+        self.has_read_header |= table.is_some();
+        Ok(Some(table.unwrap_or(format)))
     }
 
     /// Returns the JSON document of a file or of standard input, read again if the selected part has been taken out of it.

@@ -5,7 +5,8 @@ use super::messages::Messages;
 use super::progress::{Bar, BarWriter};
 use super::status::Status;
 use crate::core::alloc;
-use crate::core::error::{Code, Error};
+use crate::core::error::{Code, Error, Note};
+use crate::core::name::Name;
 use crate::format::Format;
 use crate::operand::OperandReader;
 use crate::operand::stdin::Stdin;
@@ -68,6 +69,11 @@ pub(crate) fn run(command: Command, options: &Options, as_json: bool, io: Io<'_>
     let mut streams = Streams { reader, out: BufWriter::new(out), messages };
     let work = || {
         let status = command(&mut streams).and_then(|status| Ok(streams.out.flush().map(|()| status)?));
+        if status.is_ok() && streams.reader.has_header && !streams.reader.has_read_header {
+            let error = Error::new(Code::Usage, "changes nothing, because no table was read")
+                .with_operand(&Name::new("header"));
+            streams.messages.note(&Note::warning(error.tip("leave out --header; it is for .csv, .tsv and .txt files")));
+        }
         status.unwrap_or_else(|error| report(&error, &mut streams.messages))
     };
     with_thread_limit(options.threads, || with_listener(bar.map(Bar::listener), work))

@@ -100,8 +100,6 @@ fn tip_for(cell: &str) -> String {
         "write nan for a missing value"
     } else if is_boolean(cell) {
         "write 1 for true and 0 for false"
-    } else if cell.starts_with('#') {
-        "remove lines that are comments: `grep -v '^#'` keeps the others"
     } else if cell.contains(',') && (has_thousands(cell, ',') || is_decimal_comma(cell)) {
         return tip_for_comma(cell);
     } else if let Some(sign) =
@@ -174,7 +172,6 @@ mod tests {
             ("2024-01-31", "write dates and times as numbers, such as days or seconds"),
             ("NA", "write nan for a missing value"),
             ("True", "write 1 for true and 0 for false"),
-            ("# 1", "remove lines that are comments: `grep -v '^#'` keeps the others"),
             ("four", "write numbers with a decimal point, or nan, inf or -inf"),
         ] {
             assert_eq!(explain_cell(cell).tip.as_deref(), Some(tip), "{cell}");

@@ -36,27 +36,75 @@ const SEPARATORS: &[OtherSeparator] = &[
 
 /// Returns the error of a first row that is not numbers.
 pub(super) fn explain_first_row(first: &FirstRow<'_>) -> Error {
-    if first.separator != b',' && first.row.len() > 1 && first.row.iter().all(|cell| is_decimal_comma(cell)) {
+    let (row, next) = (first.row, first.next);
+    if first.separator != b',' && row.len() > 1 && row.iter().all(|cell| is_decimal_comma(cell)) {
         return first.decimal_commas();
     }
     if let Some(separator) = SEPARATORS.iter().find(|separator| first.is_separated_by(separator.sign)) {
         return first.other_separator(separator);
     }
+    if row[0].starts_with("sep=") {
+        let error = Error::new(Code::HeaderRow, "the first line tells Excel the separator");
+        return error.tip(first.convert("sed 1d", first.format()));
+    }
     if first.is_header() {
-        let name = first.row.iter().find(|cell| !cell.is_empty()).map(|name| sanitize(name)).unwrap_or_default();
+        let name = row.iter().find(|cell| !cell.is_empty()).map(|name| sanitize(name)).unwrap_or_default();
         let error = Error::new(Code::HeaderRow, format!("the first line is a header: \"{name}\""));
         return error.tip("use --header, which takes the names of the columns from it");
     }
-    if first.separator == b',' && first.row.iter().any(|cell| cell.contains(',')) {
+    if first.has_row_numbers() {
+        let error = Error::new(Code::HeaderRow, "the first row and column number the others, as pandas writes them");
+        return error.tip(first.convert("sed -e 1d -e 's/^[^,]*,//'", ".csv"));
+    }
+    if first.ends_in_separators() {
+        let error = Error::new(Code::EmptyValue, "a separator ends the first rows");
+        let command = format!("sed 's/{}[[:space:]]*$//'", char::from(first.separator).escape_default());
+        let tip = first.convert(&command, first.format());
+        return error.tip(format!("if no value is missing there, {tip}"));
+    }
+    if first.separator == b',' && row.iter().any(|cell| cell.contains(',')) {
         return first.quoted_commas();
     }
-    explain_cell(&first.row[first.cell])
+    if let Some(error) = explain_comment(row, first.label, first.separator) {
+        return error;
+    }
+    let error = explain_cell(&row[first.cell]);
+    let has_names = is_word(&row[first.cell]) && next.len() == row.len() && next.iter().all(|cell| is_number(cell));
+    if has_names {
+        return error.update(|details| {
+            details.tip = Some(
+                "use --header, if the first row has the names of the columns; otherwise write a number".to_owned(),
+            );
+        });
+    }
+    error
+}
+
+/// Returns the error of a row that is a comment.
+pub(super) fn explain_comment(row: &[String], label: &str, separator: u8) -> Option<Error> {
+    let mark = ["#", "%", "//"].into_iter().find(|mark| row[0].starts_with(mark))?;
+    let own = format_name(separator);
+    let error =
+        Error::new(Code::NotANumber, format!("the row is a comment, which {own} files do not have after {mark}"));
+    let command = format!("grep -v '^[[:space:]]*{mark}'");
+    Some(error.tip(tips::convert(label, &command, own, own)))
+}
+
+/// Returns the name of the format with a separator.
+fn format_name(separator: u8) -> &'static str {
+    match separator {
+        b',' => ".csv",
+        b'\t' => ".tsv",
+        _ => ".txt",
+    }
 }
 
 /// Returns the cells of a row between other separators than those it was split at.
 fn split_again(row: &[String], separator: u8, other: u8) -> Vec<String> {
     let joined = row.join(&char::from(separator).to_string());
     let text = |cell: &str| String::from_utf8_lossy(unquote(cell.as_bytes())).into_owned();
+    // One separator may end the row.
+    let joined = joined.strip_suffix(char::from(other)).unwrap_or(&joined);
     match other {
         BLANKS => joined.split('#').take(1).flat_map(str::split_ascii_whitespace).map(text).collect(),
         _ => joined.split(char::from(other)).map(text).collect(),
@@ -83,17 +131,33 @@ impl FirstRow<'_> {
     fn is_header(&self) -> bool {
         let words = self.row.strip_prefix(&[String::new()]).filter(|rest| !rest.is_empty()).unwrap_or(self.row);
         words.iter().all(|cell| is_word(cell))
-            && self.next.len() == self.row.len()
+            && (self.next.len() == self.row.len() || (self.row.len() > 1 && self.next.len() == self.row.len() + 1))
             && self.next.iter().any(|cell| resembles_number(cell))
+    }
+
+    /// Returns true if the first row is the numbers of the columns, beside a column without a name.
+    fn has_row_numbers(&self) -> bool {
+        let [corner, numbers @ ..] = self.row else { return false };
+        self.separator == b','
+            && corner.is_empty()
+            && !numbers.is_empty()
+            && numbers.iter().enumerate().all(|(n, cell)| *cell == n.to_string())
+            && self.next.len() == self.row.len()
+    }
+
+    /// Returns true if the last cells of the first two rows are empty, and the others numbers.
+    fn ends_in_separators(&self) -> bool {
+        let ends = |row: &[String]| {
+            row.split_last().is_some_and(|(last, rest)| {
+                last.is_empty() && !rest.is_empty() && rest.iter().all(|cell| is_number(cell))
+            })
+        };
+        self.separator != BLANKS && ends(self.row) && (self.next.is_empty() || ends(self.next))
     }
 
     /// Returns the name of the format that the table was read as.
     fn format(&self) -> &'static str {
-        match self.separator {
-            b',' => ".csv",
-            b'\t' => ".tsv",
-            _ => ".txt",
-        }
+        format_name(self.separator)
     }
 
     fn convert(&self, command: &str, format: &str) -> String {

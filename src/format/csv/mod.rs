@@ -234,7 +234,13 @@ fn read_rest(
             let other = if selected.is_some() { "the header" } else { "row 0" };
             let message = format!("row {count} has {}, but {other} has {columns}", format_count(found, "column"));
             let is_open = rows.record.iter().any(|cell| cell.contains(&b'\n'));
-            let tip = if is_open { OPEN_QUOTE } else { "give every row the same number of columns" };
+            let tip = if is_open {
+                OPEN_QUOTE
+            } else if selected.is_some() && count == 0 && found == columns + 1 {
+                "write the table without the names of rows, in R with row.names = FALSE"
+            } else {
+                "give every row the same number of columns"
+            };
             let error = Error::new(Code::Ragged, message).tip(tip);
             return Err(TableError::Row { begin: rows.begin(), error });
         }

@@ -1,7 +1,7 @@
 //! Errors of a table; each gets its place when the table is read again.
 
 use super::cell::explain_cell;
-use super::first_row::{FirstRow, explain_first_row};
+use super::first_row::{FirstRow, explain_comment, explain_first_row};
 use super::place::locate;
 use crate::core::error::Error;
 use crate::format::source::Source;
@@ -22,7 +22,10 @@ pub(super) enum TableError {
 /// Returns the error, with the place that it has in the source.
 pub(super) fn explain(error: TableError, mut source: Source<'_>, separator: u8) -> Error {
     let (error, begin, cell) = match error {
-        TableError::Cell { begin, cell, row } => (explain_cell(&row[cell]), begin, cell),
+        TableError::Cell { begin, cell, row } => {
+            let error = explain_comment(&row, source.label, separator).unwrap_or_else(|| explain_cell(&row[cell]));
+            (error, begin, cell)
+        }
         TableError::FirstRow { begin, cell, row, next } => {
             let label = source.label;
             // A file that cannot be read again is believed to have every sign, so that no command is advised.
