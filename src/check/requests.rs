@@ -13,7 +13,7 @@ pub(super) fn points_per_request(operands: &Tensors<f64>, float_type: FloatType)
     let number_bytes = match float_type {
         FloatType::F64 => 24,
         FloatType::F32 => 14,
-        FloatType::F16 | FloatType::Bf16 => 12,
+        _ => 12,
     };
     let numbers: usize = operands.iter().map(|(_, value)| value.len()).sum();
     (REQUEST_BYTES / (number_bytes * numbers.max(1))).max(1)

@@ -2,6 +2,7 @@
 
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
+use crate::numeric::FloatType;
 use ndarray::ArrayD;
 use std::borrow::Cow;
 use std::io;
@@ -12,10 +13,10 @@ pub const DOUBLE_ROUNDING: f64 = f64::EPSILON / 2.0;
 /// An array read from a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadedArray {
-    /// The values, rank 0 to 2.
+    /// The values.
     pub value: ArrayD<f64>,
-    /// Unit roundoff of the element type in the file; 2⁻⁵³ for doubles.
-    pub rounding: f64,
+    /// The type in the file; F64 for integers, booleans and decimal numbers.
+    pub element: FloatType,
     /// The pointer or name of the array in the file; empty for the whole file.
     pub pointer: String,
 }
@@ -23,7 +24,7 @@ pub struct LoadedArray {
 impl LoadedArray {
     /// Returns an array of doubles without a name.
     pub fn unnamed(value: ArrayD<f64>) -> LoadedArray {
-        LoadedArray { value, rounding: DOUBLE_ROUNDING, pointer: String::new() }
+        LoadedArray { value, element: FloatType::F64, pointer: String::new() }
     }
 }
 

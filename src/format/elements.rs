@@ -1,10 +1,10 @@
 //! Element types and array layout of binary formats.
 
-use super::arrays::DOUBLE_ROUNDING;
 use super::errors::{damaged, decode_error};
 use crate::core::alloc::may_fail;
 use crate::core::error::{Code, Error};
 use crate::core::size::{array_bytes, check_empty_axes, check_rank, memory_error};
+use crate::numeric::{E4M3FN, E5M2, FloatType};
 use crate::parallel::pages;
 use ndarray::{ArrayD, ShapeBuilder};
 use std::io::Read;
@@ -25,26 +25,30 @@ pub(super) enum ElementType {
     Bf16,
     F32,
     F64,
+    E4m3fn,
+    E5m2,
 }
 
 impl ElementType {
     /// Returns the size of an element in bytes.
     pub(super) fn size(self) -> usize {
         match self {
-            ElementType::Bool | ElementType::I8 | ElementType::U8 => 1,
+            ElementType::Bool | ElementType::I8 | ElementType::U8 | ElementType::E4m3fn | ElementType::E5m2 => 1,
             ElementType::I16 | ElementType::U16 | ElementType::F16 | ElementType::Bf16 => 2,
             ElementType::I32 | ElementType::U32 | ElementType::F32 => 4,
             ElementType::I64 | ElementType::U64 | ElementType::F64 => 8,
         }
     }
 
-    /// Returns the unit roundoff, 2⁻ᵖ for p bits of significand; integers count as exact doubles.
-    pub(super) fn rounding(self) -> f64 {
+    /// Returns the floating-point type; integers count as exact doubles.
+    pub(super) fn float_type(self) -> FloatType {
         match self {
-            ElementType::F16 => 2f64.powi(-11),
-            ElementType::Bf16 => 2f64.powi(-8),
-            ElementType::F32 => 2f64.powi(-24),
-            _ => DOUBLE_ROUNDING,
+            ElementType::F16 => FloatType::F16,
+            ElementType::Bf16 => FloatType::Bf16,
+            ElementType::F32 => FloatType::F32,
+            ElementType::E4m3fn => FloatType::E4m3fn,
+            ElementType::E5m2 => FloatType::E5m2,
+            _ => FloatType::F64,
         }
     }
 
@@ -85,6 +89,8 @@ impl ElementType {
             ElementType::Bf16 => append!(half::bf16, f64::from),
             ElementType::F32 => append!(f32, f64::from),
             ElementType::F64 => append!(f64, f64::from),
+            ElementType::E4m3fn => values.extend(bytes.iter().map(|&bits| E4M3FN.decode(bits))),
+            ElementType::E5m2 => values.extend(bytes.iter().map(|&bits| E5M2.decode(bits))),
         }
         Ok(())
     }

@@ -40,7 +40,7 @@ impl Format for Idx {
         let layout = ArrayLayout { element, big_endian: true, is_fortran: false, shape };
         layout.check_size(source.len.saturating_sub((WORD_BYTES * (1 + rank)) as u64))?;
         let value = layout.read(&mut source, true)?;
-        Ok(LoadedArray { value, rounding: element.rounding(), pointer: String::new() })
+        Ok(LoadedArray { value, element: element.float_type(), pointer: String::new() })
     }
 
     fn write(&self, _arrays: &mut dyn ArrayStream, _dtype: OutputDtype, _out: &mut dyn io::Write) -> io::Result<()> {

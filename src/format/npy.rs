@@ -51,7 +51,7 @@ pub(super) fn read_array(source: &mut dyn Read, len: u64, is_size_known: bool) -
     layout.check_size(len - before)?;
     let value = layout.read(source, is_size_known)?;
     match source.read(&mut [0]) {
-        Ok(0) => Ok(LoadedArray { value, rounding: layout.element.rounding(), pointer: String::new() }),
+        Ok(0) => Ok(LoadedArray { value, element: layout.element.float_type(), pointer: String::new() }),
         Ok(_) => Err(damaged("bytes follow its last element")),
         Err(error) => Err(decode_error(&error)),
     }
@@ -111,6 +111,7 @@ mod tests {
     use crate::core::error::Code;
     use crate::core::tensors::Tensors;
     use crate::format::arrays::InMemoryArrays;
+    use crate::numeric::FloatType;
 
     fn file(descr: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8> {
         let text = format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
@@ -162,10 +163,15 @@ mod tests {
     }
 
     #[test]
-    fn the_rounding_follows_the_element_type() {
-        for (descr, size, bits) in [("<f2", 2, 11), ("<f4", 4, 24), ("<f8", 8, 53), ("<i2", 2, 53)] {
+    fn the_type_is_that_of_the_elements() {
+        for (descr, size, element) in [
+            ("<f2", 2, FloatType::F16),
+            ("<f4", 4, FloatType::F32),
+            ("<f8", 8, FloatType::F64),
+            ("<i2", 2, FloatType::F64),
+        ] {
             let found = read(&file(descr, "False", "()", &vec![0; size])).unwrap();
-            assert_eq!((found.value.ndim(), found.rounding), (0, 2f64.powi(-bits)));
+            assert_eq!((found.value.ndim(), found.element), (0, element));
         }
     }
 

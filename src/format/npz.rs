@@ -40,9 +40,15 @@ impl Format for Npz {
     fn read(&self, source: Source<'_>, select: &Selector, names: &[Name]) -> Result<LoadedArray, Error> {
         let len = source.len;
         let mut archive = open(source)?;
-        let name = choose_array(select, names, &array_names(&archive))?;
-        let at = archive.index_for_name(&format!("{name}.npy")).ok_or_else(|| zip_error(ZipError::FileNotFound))?;
-        read_entry(open_entry(&mut archive, at)?, name, len)
+        // The entry itself, as `unzip -l` shows it, or the array that NumPy calls so.
+        let entry = select.name().and_then(|entry| archive.index_for_name(&entry));
+        let name = match entry {
+            Some(_) => select.name().unwrap_or_default(),
+            None => choose_array(select, names, &array_names(&archive))?,
+        };
+        let index = || archive.index_for_name(&format!("{name}.npy")).or_else(|| archive.index_for_name(&name));
+        let index = entry.or_else(index).ok_or_else(|| zip_error(ZipError::FileNotFound))?;
+        read_entry(open_entry(&mut archive, index)?, array_name(&name).to_owned(), len)
     }
 
     fn read_names(&self, source: Source<'_>) -> Result<Vec<String>, Error> {
@@ -63,9 +69,12 @@ impl Format for Npz {
         let mut arrays = Vec::new();
         for at in 0..archive.len() {
             let entry = open_entry(&mut archive, at)?;
-            let name = entry.name().ok().and_then(|name| Some(name.strip_suffix(".npy")?.to_owned()));
-            if let Some(name) = name {
-                arrays.push(read_entry(entry, name, len)?);
+            let Ok(entry_name) = entry.name().map(|name| name.into_owned()) else { continue };
+            let name = array_name(&entry_name);
+            match read_entry(entry, name.to_owned(), len) {
+                // Archives may hold notes beside their arrays.
+                Err(_) if name == entry_name => {}
+                array => arrays.push(array?),
             }
         }
         Ok(arrays)
@@ -142,7 +151,17 @@ fn open_entry<'a, 'b>(archive: &'a mut Archive<'b>, at: usize) -> Result<ZipFile
 }
 
 fn array_names(archive: &Archive<'_>) -> Vec<String> {
-    archive.file_names().filter_map(|name| name.ok()?.strip_suffix(".npy").map(str::to_owned)).collect()
+    let names = archive.file_names().filter_map(|name| Some(array_name(&name.ok()?).to_owned()));
+    names.filter(|name| !is_folder(name)).collect()
+}
+
+/// Returns the name of an entry's array, which NumPy finds with and without `.npy`.
+fn array_name(entry: &str) -> &str {
+    entry.strip_suffix(".npy").unwrap_or(entry)
+}
+
+fn is_folder(entry: &str) -> bool {
+    entry.ends_with('/')
 }
 
 fn zip_error(error: ZipError) -> Error {
@@ -204,6 +223,7 @@ mod tests {
     use crate::core::tensors::Tensors;
     use crate::format::arrays::InMemoryArrays;
     use crate::format::npy::Npy;
+    use crate::numeric::FloatType;
     use ndarray::{ArrayD, arr0, arr1, arr2};
     use std::borrow::Cow;
 
@@ -276,12 +296,30 @@ mod tests {
     }
 
     #[test]
+    fn entries_are_found_with_and_without_their_extension() {
+        let array = |value: f64| entry(arr1(&[value]).into_dyn(), OutputDtype::F64);
+        let mut archive = ZipWriter::new(io::Cursor::new(Vec::new()));
+        for (name, content) in [("a.npy", array(1.0)), ("b", array(2.0)), ("notes.txt", b"notes".to_vec())] {
+            archive.start_file(name, SimpleFileOptions::default()).unwrap();
+            archive.write_all(&content).unwrap();
+        }
+        let bytes = archive.finish().unwrap().into_inner();
+        for (select, name, value) in [("a", "a", 1.0), ("a.npy", "a", 1.0), ("b", "b", 2.0)] {
+            let found = read(&bytes, select, &[]).unwrap();
+            assert_eq!((found.pointer.as_str(), found.value[[0]]), (name, value));
+        }
+        assert_eq!(read(&bytes, "b.npy", &[]).unwrap_err().code, Code::KeyMissing);
+        let all = Npz.read_all_arrays(Source::bytes("m.npz", &bytes)).unwrap();
+        assert_eq!(all.iter().map(|array| array.pointer.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
     fn compressed_arrays_are_read() {
         let entry = entry(ArrayD::zeros(vec![300, 7]), OutputDtype::F32);
         let bytes = zipped(CompressionMethod::Deflated, &entry);
         assert!(bytes.len() < entry.len() / 10);
         let found = read(&bytes, "w", &[]).unwrap();
-        assert_eq!((found.value.shape(), found.rounding), (&[300, 7][..], 2f64.powi(-24)));
+        assert_eq!((found.value.shape(), found.element), (&[300, 7][..], FloatType::F32));
     }
 
     #[test]

@@ -83,7 +83,7 @@ fn read_tensor(source: &mut Source<'_>, name: String, info: &TensorInfo, before:
     let (begin, end) = info.data_offsets;
     layout.check_size((end - begin) as u64)?;
     source.seek(io::SeekFrom::Start(before + begin as u64)).map_err(|error| decode_error(&error))?;
-    Ok(LoadedArray { value: layout.read(source, true)?, rounding: layout.element.rounding(), pointer: name })
+    Ok(LoadedArray { value: layout.read(source, true)?, element: layout.element.float_type(), pointer: name })
 }
 
 /// Reads the header, whose offsets the crate has checked against the shapes, and returns it with the offset of the first tensor.
@@ -118,6 +118,8 @@ fn layout(info: &TensorInfo) -> Result<ArrayLayout, Error> {
         Dtype::BF16 => ElementType::Bf16,
         Dtype::F32 => ElementType::F32,
         Dtype::F64 => ElementType::F64,
+        Dtype::F8_E4M3 => ElementType::E4m3fn,
+        Dtype::F8_E5M2 => ElementType::E5m2,
         other => {
             let message = format!("has the unsupported element type {}", sanitize(&format!("{other:?}")));
             return Err(Error::new(Code::Dtype, message).tip("save it as F64, F32, F16 or BF16"));
@@ -130,6 +132,7 @@ fn layout(info: &TensorInfo) -> Result<ArrayLayout, Error> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::numeric::FloatType;
 
     fn file(header: &str, data: &[u8]) -> Vec<u8> {
         [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
@@ -152,7 +155,7 @@ mod tests {
         let found = read(&two_tensors(), "", &[Name::X, Name::W]).unwrap();
         assert_eq!((found.value.shape(), found.pointer.as_str()), (&[2, 1][..], "w"));
         assert_eq!(found.value[[1, 0]].to_bits(), (-0.0f64).to_bits());
-        assert_eq!(found.rounding, 2f64.powi(-24));
+        assert_eq!(found.element, FloatType::F32);
         let found = read(&two_tensors(), "/layers/0/b", &[]).unwrap();
         assert_eq!(found.value.as_slice().unwrap(), [1.0, -2.0]);
         assert_eq!(read(&two_tensors(), "layers/0/b", &[]).unwrap(), found);

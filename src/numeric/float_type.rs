@@ -1,5 +1,6 @@
-//! The floating-point types that programs compute in.
+//! The floating-point types that programs compute in and files store.
 
+use super::float8::{E4M3FN, E5M2};
 use half::{bf16, f16};
 
 /// A binary floating-point type, rounded to nearest, ties to even.
@@ -14,23 +15,29 @@ pub enum FloatType {
     F16,
     /// bfloat16: the upper half of a binary32.
     Bf16,
+    /// Eight bits, three of them a fraction, without infinity. Files may store it; programs do not compute in it.
+    E4m3fn,
+    /// Eight bits, two of them a fraction. Files may store it; programs do not compute in it.
+    E5m2,
 }
 
 impl FloatType {
-    /// Every type, the most precise first.
+    /// Every type that programs compute in, the most precise first.
     pub const ALL: [FloatType; 4] = [FloatType::F64, FloatType::F32, FloatType::F16, FloatType::Bf16];
 
-    /// Returns the type's name: f64, f32, f16 or bf16.
+    /// Returns the type's name: f64, f32, f16, bf16, float8_e4m3fn or float8_e5m2.
     pub fn name(self) -> &'static str {
         match self {
             FloatType::F64 => "f64",
             FloatType::F32 => "f32",
             FloatType::F16 => "f16",
             FloatType::Bf16 => "bf16",
+            FloatType::E4m3fn => "float8_e4m3fn",
+            FloatType::E5m2 => "float8_e5m2",
         }
     }
 
-    /// Returns the type with that name.
+    /// Returns the type that programs compute in with that name.
     pub fn named(name: &str) -> Option<FloatType> {
         FloatType::ALL.into_iter().find(|float_type| float_type.name() == name)
     }
@@ -42,6 +49,8 @@ impl FloatType {
             FloatType::F32 => f64::from(f32::EPSILON) / 2.0,
             FloatType::F16 => f16::EPSILON.to_f64() / 2.0,
             FloatType::Bf16 => bf16::EPSILON.to_f64() / 2.0,
+            FloatType::E4m3fn => E4M3FN.unit_roundoff(),
+            FloatType::E5m2 => E5M2.unit_roundoff(),
         }
     }
 
@@ -52,6 +61,8 @@ impl FloatType {
             FloatType::F32 => f64::from(f32::MIN_POSITIVE),
             FloatType::F16 => f16::MIN_POSITIVE.to_f64(),
             FloatType::Bf16 => bf16::MIN_POSITIVE.to_f64(),
+            FloatType::E4m3fn => E4M3FN.smallest_normal(),
+            FloatType::E5m2 => E5M2.smallest_normal(),
         }
     }
 
@@ -62,6 +73,8 @@ impl FloatType {
             FloatType::F32 => f64::from(f32::MAX),
             FloatType::F16 => f16::MAX.to_f64(),
             FloatType::Bf16 => bf16::MAX.to_f64(),
+            FloatType::E4m3fn => E4M3FN.largest(),
+            FloatType::E5m2 => E5M2.largest(),
         }
     }
 
@@ -80,6 +93,8 @@ impl FloatType {
             FloatType::F32 => f64::from(value as f32),
             FloatType::F16 => f16::from_f64(value).to_f64(),
             FloatType::Bf16 => bf16::from_f64(value).to_f64(),
+            FloatType::E4m3fn => E4M3FN.round(value),
+            FloatType::E5m2 => E5M2.round(value),
         }
     }
 

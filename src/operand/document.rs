@@ -8,7 +8,8 @@ use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::format::decimal;
 use crate::format::decimal::{DecimalArray, DecimalArrays};
-use crate::format::{DOUBLE_ROUNDING, LoadedArray, Selector, Source, escape, json, unescape};
+use crate::format::{LoadedArray, Selector, Source, escape, json, unescape};
+use crate::numeric::FloatType;
 
 /// The arrays of a file or text.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl OperandReader<'_> {
             }
             OperandSpec::File(..) | OperandSpec::Stdin(_) => {}
         }
-        let sheet = |operand: Operand| DecimalArray::from_values(operand.value, operand.rounding);
+        let sheet = |operand: Operand| DecimalArray::from_values(operand.value, operand.element.unit_roundoff());
         Ok(match self.read_document(option, text)? {
             OperandSet::Single(operand) => DecimalArrays::Single(sheet(operand)),
             OperandSet::Named(named) => {
@@ -109,7 +110,7 @@ fn read_values(document: &json::Node, selector: &Selector) -> Result<Option<Vec<
     let Some(entries) = node.entries() else { return Ok(None) };
     let arrays = entries.iter().map(|(key, node)| {
         let pointer = format!("{parent}/{}", escape(key));
-        Ok(LoadedArray { value: node.array(&pointer)?, rounding: DOUBLE_ROUNDING, pointer })
+        Ok(LoadedArray { value: node.array(&pointer)?, element: FloatType::F64, pointer })
     });
     arrays.collect::<Result<_, _>>().map(Some)
 }

@@ -4,6 +4,7 @@ use super::stdin;
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::format::{DOUBLE_ROUNDING, LoadedArray};
+use crate::numeric::FloatType;
 use ndarray::ArrayD;
 
 /// An array and its origin.
@@ -11,8 +12,8 @@ use ndarray::ArrayD;
 pub struct Operand {
     /// The values.
     pub value: ArrayD<f64>,
-    /// Unit roundoff of the type that stored the values; 2⁻⁵³ for doubles.
-    pub rounding: f64,
+    /// The type that stored the values.
+    pub element: FloatType,
     /// Origin of the values.
     pub origin: Origin,
 }
@@ -20,7 +21,7 @@ pub struct Operand {
 impl Operand {
     /// Returns an array of a file with its origin.
     pub(super) fn new(array: LoadedArray, origin: impl FnOnce(String) -> Origin) -> Operand {
-        Operand { value: array.value, rounding: array.rounding, origin: origin(array.pointer) }
+        Operand { value: array.value, element: array.element, origin: origin(array.pointer) }
     }
 }
 
@@ -53,7 +54,7 @@ impl Origin {
 pub struct Operands {
     /// The values, in the order of the layer's slots.
     pub values: Tensors<f64>,
-    origins: Vec<(Name, Origin, f64)>,
+    origins: Vec<(Name, Origin, FloatType)>,
 }
 
 impl Operands {
@@ -65,13 +66,13 @@ impl Operands {
 
     /// Records the origin of an operand and returns its value.
     pub fn record_origin(&mut self, name: &Name, operand: Operand) -> ArrayD<f64> {
-        self.note(name, operand.origin, operand.rounding);
+        self.note(name, operand.origin, operand.element);
         operand.value
     }
 
     /// Records the origin of an operand that is read in chunks.
-    pub fn note(&mut self, name: &Name, origin: Origin, rounding: f64) {
-        self.origins.push((name.clone(), origin, rounding));
+    pub fn note(&mut self, name: &Name, origin: Origin, element: FloatType) {
+        self.origins.push((name.clone(), origin, element));
     }
 
     /// Returns the origin of an operand.
@@ -81,6 +82,7 @@ impl Operands {
 
     /// Returns the unit roundoff of the type that stored an operand.
     pub fn rounding(&self, name: &Name) -> f64 {
-        self.origins.iter().find(|(known, ..)| known == name).map_or(DOUBLE_ROUNDING, |(.., rounding)| *rounding)
+        let origin = self.origins.iter().find(|(known, ..)| known == name);
+        origin.map_or(DOUBLE_ROUNDING, |(.., element)| element.unit_roundoff())
     }
 }

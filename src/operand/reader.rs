@@ -11,9 +11,10 @@ use crate::core::name::Name;
 use crate::format::npy::Npy;
 use crate::format::npy::rows::RowReader;
 use crate::format::{
-    DOUBLE_ROUNDING, Format, LoadedArray, Selector, Source, decompressed, find_by_extension, find_by_first_bytes,
-    is_gzip, json, read_error, refuse_lookalike,
+    Format, LoadedArray, Selector, Source, decompressed, find_by_extension, find_by_first_bytes, is_gzip, json,
+    read_error, refuse_lookalike,
 };
+use crate::numeric::FloatType;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -55,7 +56,7 @@ impl<'a> OperandReader<'a> {
     /// Reads the operand `name` from its parsed text; from a document with names, the first of `keys`.
     pub fn read_spec(&mut self, name: &Name, spec: OperandSpec, keys: &[Name]) -> Result<Operand, Error> {
         let operand = match spec {
-            OperandSpec::Literal(value) => Ok(Operand { value, rounding: DOUBLE_ROUNDING, origin: Origin::Typed }),
+            OperandSpec::Literal(value) => Ok(Operand { value, element: FloatType::F64, origin: Origin::Typed }),
             OperandSpec::Json(text) => parse_json(text),
             OperandSpec::File(path, selector) => self.read_file(&path, &selector, keys),
             OperandSpec::Stdin(selector) => {
@@ -304,7 +305,7 @@ fn set_position(error: Error, position: Option<(usize, usize)>, pointer: String)
 fn parse_json(text: String) -> Result<Operand, Error> {
     let node = json::parse(text.as_bytes(), "")?;
     let value = node.array("").map_err(|error| locate_in_text(error, &text))?;
-    Ok(Operand { value, rounding: DOUBLE_ROUNDING, origin: Origin::TypedJson(text) })
+    Ok(Operand { value, element: FloatType::F64, origin: Origin::TypedJson(text) })
 }
 
 /// Opens a file for reading; its length is 0 if it has none.

@@ -67,7 +67,7 @@ fn read(reader: &mut OperandReader<'_>, side: &str, text: &str) -> Result<Operan
 
 fn compare_documents(a: OperandSet, b: OperandSet, tolerances: &Tolerances) -> Result<DocumentComparison, Error> {
     let pair = |a: &Operand, b: &Operand| {
-        let types = [a, b].map(stored_type);
+        let types = [a.element, b.element];
         ArrayPair { types, comparison: compare(&a.value, &b.value, tolerances.tolerance(types)) }
     };
     let (a, b) = match (a, b) {
@@ -87,12 +87,6 @@ fn compare_documents(a: OperandSet, b: OperandSet, tolerances: &Tolerances) -> R
     let (in_a, in_b) = (by_name(&a), by_name(&b));
     let pairs = a.iter().filter_map(|(name, a)| Some((Some(name.clone()), pair(a, in_b.get(name)?)))).collect();
     Ok(DocumentComparison { pairs, only_a: missing_from(&in_b, &a), only_b: missing_from(&in_a, &b) })
-}
-
-/// Returns the type that stored an array.
-fn stored_type(operand: &Operand) -> FloatType {
-    let mut types = FloatType::ALL.into_iter();
-    types.find(|float_type| float_type.unit_roundoff() == operand.rounding).unwrap_or_default()
 }
 
 /// Returns the only array of a document, which is compared with a single array.

@@ -5,9 +5,10 @@ use super::request::{DoutOption, LayerRequest, TapeOption};
 use super::tape;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
-use crate::format::DOUBLE_ROUNDING;
+
 use crate::layer::ScalarDout;
 use crate::network::{Tape, document, input_of};
+use crate::numeric::FloatType;
 use crate::operand::grammar::OperandSpec;
 use crate::operand::{Operand, OperandReader, Origin, stdin};
 
@@ -75,7 +76,7 @@ fn input_from(request: &LayerRequest, tape: &Tape, source: &str) -> Result<Opera
     let last = tape.stages.len().saturating_sub(1);
     let pointer = format!("/layers/{last}/outputs/{}", Name::Y);
     let origin = if source == "-" { Origin::Stdin(pointer) } else { Origin::File(source.to_owned(), pointer) };
-    Ok(Operand { value: value.clone(), rounding: DOUBLE_ROUNDING, origin })
+    Ok(Operand { value: value.clone(), element: FloatType::F64, origin })
 }
 
 /// Refuses options that select results, since a tape holds all of them, and `--dout`, which belongs to `backward`.

@@ -62,6 +62,7 @@ fn size(float_type: FloatType) -> usize {
         FloatType::F64 => 8,
         FloatType::F32 => 4,
         FloatType::F16 | FloatType::Bf16 => 2,
+        FloatType::E4m3fn | FloatType::E5m2 => 1,
     }
 }
 
@@ -74,6 +75,7 @@ fn encode(value: &ArrayD<f64>, float_type: FloatType) -> Vec<u8> {
         FloatType::F32 => entries.flat_map(|&v| (v as f32).to_le_bytes()).collect(),
         FloatType::F16 => entries.flat_map(|&v| f16::from_f64(v).to_le_bytes()).collect(),
         FloatType::Bf16 => entries.flat_map(|&v| bf16::from_f64(v).to_le_bytes()).collect(),
+        FloatType::E4m3fn | FloatType::E5m2 => unreachable!("programs do not compute in eight bits"),
     }
 }
 
@@ -84,6 +86,7 @@ fn decode(bytes: &[u8], float_type: FloatType) -> Vec<f64> {
         FloatType::F32 => bytes.as_chunks().0.iter().map(|entry| f32::from_le_bytes(*entry).into()).collect(),
         FloatType::F16 => pairs.map(|entry| f16::from_le_bytes(*entry).into()).collect(),
         FloatType::Bf16 => pairs.map(|entry| bf16::from_le_bytes(*entry).into()).collect(),
+        FloatType::E4m3fn | FloatType::E5m2 => unreachable!("programs do not compute in eight bits"),
     }
 }
 

@@ -98,37 +98,70 @@ impl<'a> PythonParser<'a> {
         }
     }
 
-    /// Parses `(3, 2)`, `(3,)` or `()`; Python 2 wrote `3L`.
+    /// Parses `(3, 2)`, `(3,)` or `()`. Python 2 wrote `3L`, and code that writes the header itself `np.int64(3)`.
     fn tuple(&mut self) -> Option<Vec<usize>> {
         self.symbol("(")?;
-        let (inside, rest) = self.0.split_once(')')?;
-        self.0 = rest;
-        let sides = inside.trim().strip_suffix(',').unwrap_or(inside.trim());
-        if sides.is_empty() {
-            return Some(Vec::new());
+        let mut sides = Vec::new();
+        while self.symbol(")").is_none() {
+            sides.push(self.integer()?);
+            if self.symbol(",").is_none() {
+                self.symbol(")")?;
+                break;
+            }
         }
-        sides.split(',').map(|side| side.trim().trim_end_matches('L').parse().ok()).collect()
+        Some(sides)
+    }
+
+    fn integer(&mut self) -> Option<usize> {
+        let text = self.0.trim_start();
+        let typed = text.split_once('(').filter(|(name, _)| is_integer_type(name));
+        let text = typed.map_or(text, |(_, inside)| inside.trim_start());
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        self.0 = text[digits..].strip_prefix('L').unwrap_or(&text[digits..]);
+        if typed.is_some() {
+            self.symbol(")")?;
+        }
+        text[..digits].parse().ok()
     }
 }
+
+/// Returns true for `np.int64`, `numpy.uint32` or `int`.
+fn is_integer_type(name: &str) -> bool {
+    let name = name.trim().trim_start_matches("numpy.").trim_start_matches("np.");
+    name.trim_start_matches('u').starts_with("int") && name.chars().all(char::is_alphanumeric)
+}
+
+/// Descriptions of element types that NumPy reads, apart from the byte order, which only the short ones may have.
+const DESCRIPTORS: &[(&[&str], ElementType)] = &[
+    (&["?", "b1", "bool", "bool_"], ElementType::Bool),
+    (&["b", "i1", "int8", "byte"], ElementType::I8),
+    (&["h", "i2", "int16", "short"], ElementType::I16),
+    (&["i", "i4", "int32", "intc"], ElementType::I32),
+    (&["l", "q", "p", "n", "i8", "int64", "int", "int_", "intp", "long", "longlong"], ElementType::I64),
+    (&["B", "u1", "uint8", "ubyte"], ElementType::U8),
+    (&["H", "u2", "uint16", "ushort"], ElementType::U16),
+    (&["I", "u4", "uint32", "uintc"], ElementType::U32),
+    (&["L", "Q", "P", "N", "u8", "uint64", "uint", "uintp", "ulong", "ulonglong"], ElementType::U64),
+    (&["e", "f2", "float16", "half"], ElementType::F16),
+    (&["f", "f4", "float32", "single"], ElementType::F32),
+    (&["d", "f8", "float64", "float", "double"], ElementType::F64),
+    (&["bfloat16"], ElementType::Bf16),
+    (&["float8_e4m3fn"], ElementType::E4m3fn),
+    (&["float8_e5m2"], ElementType::E5m2),
+];
 
 /// Returns the element type and true if it is big-endian: `<f8`, `>i4`, `|u1`.
 fn parse_descr(descr: &str) -> Result<(ElementType, bool), Error> {
     let kind = descr.strip_prefix(['<', '>', '|', '=']).unwrap_or(descr);
     let big_endian = descr.starts_with('>') || (!descr.starts_with(['<', '|']) && cfg!(target_endian = "big"));
-    let element = match kind {
-        "?" | "b1" => ElementType::Bool,
-        "i1" => ElementType::I8,
-        "i2" => ElementType::I16,
-        "i4" => ElementType::I32,
-        "i8" => ElementType::I64,
-        "u1" => ElementType::U8,
-        "u2" => ElementType::U16,
-        "u4" => ElementType::U32,
-        "u8" => ElementType::U64,
-        "f2" => ElementType::F16,
-        "f4" => ElementType::F32,
-        "f8" => ElementType::F64,
-        _ => return Err(dtype_error(describe_dtype(kind), descr)),
+    let is_code = |codes: &[&str]| codes.contains(&kind) && (kind.len() <= 2 || kind == descr);
+    let known = DESCRIPTORS.iter().find(|(codes, _)| is_code(codes)).map(|(_, element)| *element);
+    let element = match descr {
+        // As ml_dtypes saves them. Void without a byte order, which NumPy saves, may be anything.
+        "<V2" => ElementType::Bf16,
+        "<V1" => ElementType::E4m3fn,
+        "<f1" => ElementType::E5m2,
+        _ => known.ok_or_else(|| dtype_error(describe_dtype(kind), descr))?,
     };
     Ok((element, big_endian))
 }
@@ -185,6 +218,8 @@ mod tests {
         assert_eq!(parse(unicode).unwrap().shape, [2]);
         assert_eq!(parse("{'shape':(3L,),'descr':\"|u1\",'fortran_order':False}").unwrap().shape, [3]);
         assert!(parse("{'descr': '<f8', 'fortran_order': False, 'shape': (), }").unwrap().shape.is_empty());
+        let typed = "{'descr': '<f8', 'fortran_order': False, 'shape': (np.int64(2), numpy.uint32( 3 ), int(4)), }";
+        assert_eq!(parse(typed).unwrap().shape, [2, 3, 4]);
     }
 
     #[test]
@@ -218,6 +253,10 @@ mod tests {
             "{'descr': '<f8', 'fortran_order': False, 'shape': (-2,), }",
             "{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999999999999,), }",
             "{'descr': '<f8', 'fortran_order': False, 'shape': (2, }",
+            "{'descr': '<f8', 'fortran_order': False, 'shape': (np.int64(2, ), }",
+            "{'descr': '<f8', 'fortran_order': False, 'shape': (np.int64(int(2), }",
+            "{'descr': '<f8', 'fortran_order': False, 'shape': (2 3), }",
+            "{'descr': '<f8', 'fortran_order': False, 'shape': (open(2),), }",
             "{'descr': '<f8', 'fortran_order': False, 'shape': (2,), } x",
             "{'descr': '<f8', 'fortran_order': False, 'shape': (2,), 'more': 1}",
         ] {

@@ -4,6 +4,7 @@ use super::header::read_header;
 use crate::core::error::{Error, Place};
 use crate::format::elements::ArrayLayout;
 use crate::format::errors::read_error;
+use crate::numeric::FloatType;
 use ndarray::ArrayD;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
@@ -35,9 +36,9 @@ impl RowReader {
         &self.layout.shape
     }
 
-    /// Returns the unit roundoff of the element type in the file.
-    pub fn rounding(&self) -> f64 {
-        self.layout.element.rounding()
+    /// Returns the type in the file.
+    pub fn element(&self) -> FloatType {
+        self.layout.element.float_type()
     }
 
     /// Seeks back to the first row.

@@ -44,7 +44,7 @@ pub(crate) fn open(request: &LayerRequest, reader: &mut OperandReader<'_>) -> Re
     let job = Job { spec, layer, settings, operands, tape: None, dout: None, notes: Vec::new() };
     let mut chunked = ChunkedJob::new(job, request.common.precision);
     chunked.admits_chunks = true;
-    chunked.job.operands.note(&input.name, Origin::File(path.clone(), String::new()), x.rounding());
+    chunked.job.operands.note(&input.name, Origin::File(path.clone(), String::new()), x.element());
     chunked.sources.push((input.name.clone(), RowSource::File(x)));
     for slot in spec.slots.iter().filter(|slot| slot.name != input.name) {
         let Some(spec) = specs.get(&slot.name) else { continue };
@@ -83,7 +83,7 @@ fn open_source(
 ) -> Result<Option<RowSource>, Error> {
     let source = match (reader.open_rows(spec, MIN_FILE_BYTES / 16)?, spec) {
         (Some(rows), OperandSpec::File(path, _)) => {
-            chunked.job.operands.note(name, Origin::File(path.clone(), String::new()), rows.rounding());
+            chunked.job.operands.note(name, Origin::File(path.clone(), String::new()), rows.element());
             RowSource::File(rows)
         }
         _ => {
