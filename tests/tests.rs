@@ -52,6 +52,7 @@ mod ndjson; // streams of records
 mod new_layer; // a layer added to a copy of the crate
 mod only; // --only changes no bit of the results it keeps
 mod operands; // every command × operand × form
+mod options; // options without effect, names of other tools, files that are replaced
 mod output; // text, JSON and files; round trips
 mod refusals; // every error code and its message
 mod registry; // rules for every layer

@@ -263,7 +263,8 @@ fn refuse_other_options(spec: &LayerSpec, matches: &ArgMatches) -> Result<(), Er
 
 fn unknown_layer(name: &str) -> Error {
     let names: Vec<&str> = LAYERS.iter().map(|spec| spec.name).chain([CUSTOM]).collect();
-    let similar = names.iter().find(|known| edit_distance(known, name).is_some_and(|slips| slips <= 2));
+    let similar = names.iter().copied().find(|known| edit_distance(known, name).is_some_and(|slips| slips <= 2));
+    let similar = layer::layer_elsewhere(name).or(similar);
     Error::new(Code::Usage, format!("unknown layer {name:?}")).with_operand(&Name::new("layer")).tip(match similar {
         Some(similar) => format!("did you mean {similar}?"),
         None => format!("use one of {}", names.join(", ")),

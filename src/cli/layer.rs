@@ -107,7 +107,7 @@ fn after_help(spec: &LayerSpec) -> String {
 
 /// Parses a layer command.
 pub(super) fn parse(spec: &'static LayerSpec, matches: &ArgMatches) -> Result<run::Command, Error> {
-    let records = ndjson::parse(matches)?;
+    let records = ndjson::parse(matches);
     let (common, mode) = (request::parse(matches)?, request::mode(matches)?);
     let request = LayerRequest {
         spec,

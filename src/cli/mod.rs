@@ -8,6 +8,7 @@ use tree::Failure;
 mod args;
 mod backward;
 mod compare;
+mod effect;
 mod gradcheck;
 mod graph;
 mod layer;
@@ -36,6 +37,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
     let always_color = usage::peek(&args, "--color") == Some("always");
     // Without a width, clap asks the terminal.
     let columns = io.columns.or((!io.stdout_is_terminal).then_some(HELP_COLUMNS));
+    let named = args.get(1).and_then(|name| name.to_str()).map(str::to_owned);
     let failure = match tree::parse(args, columns) {
         Ok((command, options)) => return run::session::run(command, &options, as_json, io),
         Err(failure) => failure,
@@ -52,7 +54,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
                 Err(error) => run::session::report_output_error(&error, &mut messages),
             }
         }
-        Failure::Arguments(error) => usage::report(&error, &mut messages),
+        Failure::Arguments(error) => usage::report(&error, named.as_deref(), &mut messages),
         Failure::Value(error) => messages.error(&error),
     }
 }

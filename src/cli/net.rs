@@ -84,7 +84,7 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
     let arguments = Arguments {
         output: parse_chain(matches)?,
         operands: args::operands(matches, &[Name::X, Name::T])?,
-        ndjson: ndjson::parse(matches)?,
+        ndjson: ndjson::parse(matches),
     };
     Ok(Box::new(move |streams| net::run(&arguments, streams)))
 }

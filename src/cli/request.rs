@@ -32,7 +32,7 @@ pub(super) fn result_options() -> [Arg; 8] {
         flag("json", "write one JSON object on one line"),
         flag("pretty", "write indented JSON").hide_short_help(true),
         digits(),
-        file_name(option("out", "FILE", "write to a .json, .npz, .npy or .csv file")),
+        file_name(option("out", "FILE", "write to a .json, .npz, .npy or .csv file")).short('o'),
         flag("strict", "treat warnings as errors").hide_short_help(true),
     ]
 }

@@ -31,7 +31,7 @@ pub(super) fn command(command: Command) -> Command {
             "FILE",
             "gradients by layer, as written by backward --json and net --json, for a network without gradients; - is standard input",
         ))
-        .args(common_without(&["forward", "precision", "in-format", "header", "only", "json", "pretty", "strict"]))
+        .args(common_without(&["forward", "precision", "in-format", "header", "only", "json", "pretty", "strict", "digits"]))
         .after_long_help(keep_indented_lines(HELP))
 }
 

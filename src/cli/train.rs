@@ -41,7 +41,7 @@ pub(super) fn command(command: Command) -> Command {
         .arg(seed())
         .arg(flag("shuffle", "take the samples in a random order in each epoch, by --seed"))
         .arg(flag("resume", "continue from the checkpoint in --out"))
-        .args(common_without(&["forward", "only", "pretty"]))
+        .args(common_without(&["forward", "only", "pretty", "digits"]))
         .mut_arg("out", |out| out.required(true).help("file of the trained network, .json, written after each epoch"))
         .mut_arg("json", |json| json.help("write one JSON object per epoch, each on a line"))
         .after_long_help(keep_indented_lines(HELP))

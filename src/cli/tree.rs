@@ -3,6 +3,7 @@
 use super::args::{flag_of, keep_indented_lines, text_of};
 use super::backward;
 use super::compare;
+use super::effect;
 use super::gradcheck;
 use super::layer;
 use super::net;
@@ -102,6 +103,7 @@ pub(super) fn parse(args: Vec<OsString>, columns: Option<usize>) -> Result<(run:
 }
 
 fn parse_command(name: &str, matches: &ArgMatches) -> Result<run::Command, Error> {
+    effect::refuse(name, matches)?;
     if let Some(spec) = crate::layer::find(name) {
         return layer::parse(spec, matches);
     }
@@ -114,6 +116,13 @@ fn parse_command(name: &str, matches: &ArgMatches) -> Result<run::Command, Error
 /// Returns the command line with all commands.
 pub fn command() -> Command {
     build(None)
+}
+
+/// Returns true if the named command has the option.
+pub(super) fn has_option(named: &str, option: &str) -> bool {
+    let tree = build(Some(named));
+    let command = tree.find_subcommand(named);
+    command.is_some_and(|command| command.get_arguments().any(|arg| arg.get_long() == Some(option)))
 }
 
 /// Returns the command line with only the named command, or with all commands if there is none of that name: to build all of

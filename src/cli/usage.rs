@@ -1,20 +1,22 @@
 //! Errors of the command line itself, as the argument parser finds them.
 
 use super::args::restore_spaces;
+use super::tree::has_option;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
+use crate::layer::{layer_elsewhere, option_elsewhere};
 use crate::run::Status;
 use crate::run::messages::Messages;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
 
-/// Reports an error of the argument parser.
-pub(super) fn report(error: &clap::Error, messages: &mut Messages) -> Status {
+/// Reports an error of the argument parser in a command line of the named command.
+pub(super) fn report(error: &clap::Error, command: Option<&str>, messages: &mut Messages) -> Status {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !messages.as_json {
         let _ = write!(messages.stream.borrow_mut(), "{}", restore_spaces(&error.render().ansi().to_string()));
         return Status::Error;
     }
-    messages.error(&usage_error(error))
+    messages.error(&usage_error(error, command))
 }
 
 /// Returns the value of an option before the command line is parsed: errors of the parsing itself depend on it.
@@ -27,7 +29,7 @@ pub(super) fn peek<'a>(args: &'a [OsString], option: &str) -> Option<&'a str> {
     value.strip_prefix('=').or_else(|| args.next())
 }
 
-fn usage_error(parsed: &clap::Error) -> Error {
+fn usage_error(parsed: &clap::Error, command: Option<&str>) -> Error {
     let rendered = parsed.render().to_string();
     let first = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ");
     let message = first.trim_end_matches(':').replace("' -", "'-");
@@ -35,7 +37,7 @@ fn usage_error(parsed: &clap::Error) -> Error {
         Some(option) => Error::new(Code::Usage, without_option(&message, option)).with_operand(&operand(option)),
         None => Error::new(Code::Usage, message),
     };
-    if let Some(tip) = split_value(parsed) {
+    if let Some(tip) = name_here(parsed, command).or_else(|| split_value(parsed)) {
         error = error.tip(tip);
     }
     for line in rendered.lines().skip(1).map(str::trim).filter(|line| !line.is_empty()) {
@@ -50,12 +52,29 @@ fn usage_error(parsed: &clap::Error) -> Error {
     error.tip("--help lists commands and options")
 }
 
+/// Returns the tip for a name that other tools use for a layer, or for an option of the command.
+fn name_here(parsed: &clap::Error, command: Option<&str>) -> Option<String> {
+    let argument = |kind: ContextKind| match parsed.get(kind) {
+        Some(ContextValue::String(argument)) => Some(argument.as_str()),
+        _ => None,
+    };
+    let here = match parsed.kind() {
+        ErrorKind::InvalidSubcommand => layer_elsewhere(argument(ContextKind::InvalidSubcommand)?)?.to_owned(),
+        ErrorKind::UnknownArgument => {
+            let option = argument(ContextKind::InvalidArg)?.strip_prefix("--")?;
+            format!("--{}", option_elsewhere(option, |option| has_option(command.unwrap_or_default(), option))?)
+        }
+        _ => return None,
+    };
+    Some(format!("did you mean {here}?"))
+}
+
 /// Returns the tip for numbers that a shell has split into several arguments, as PowerShell does at commas.
-fn split_value(parsed: &clap::Error) -> Option<&'static str> {
+fn split_value(parsed: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(argument)) = parsed.get(ContextKind::InvalidArg) else { return None };
     let is_number = argument.trim().trim_end_matches([',', ';']).parse::<f64>().is_ok();
     (parsed.kind() == ErrorKind::UnknownArgument && is_number)
-        .then_some("write the numbers of one value in quotes, so that the shell passes them as one: '1,2,3'")
+        .then(|| "write the numbers of one value in quotes, so that the shell passes them as one: '1,2,3'".to_owned())
 }
 
 /// Returns the option that the parser refuses, as its usage shows it: `--dout <DOUT>`.

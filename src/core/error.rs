@@ -347,6 +347,8 @@ codes! {
     OutFormat = "out-format",
     /// A computation too large for a graph, or empty.
     GraphSize = "graph-size",
+    /// A file of results that is also that of an operand.
+    ReplacedOperand = "replaced-operand",
     /// Output that could not be written.
     WriteFailed = "write-failed",
     /// A scalar dout where gradients are needed.

@@ -13,6 +13,7 @@ mod interface;
 mod jacobian;
 mod lanes;
 mod masked_rows;
+mod other_names;
 mod precision;
 mod reduction;
 mod relu;
@@ -33,6 +34,7 @@ pub use interface::{
     Admit, AllTargets, AnyLayer, Given, Layer, MatrixOperation, admit, admit_new, check_output_memory,
 };
 pub use jacobian::{jacobian_name, jacobians};
+pub use other_names::{layer_elsewhere, option_elsewhere};
 pub use precision::Precision;
 pub use run::Outcome;
 pub use settings::{Kind, Setting, Settings, Value};

@@ -73,18 +73,24 @@ impl<S: ArrayOps> Divisor<S> {
 }
 
 impl Reduction {
-    /// Returns the reduction that `--reduction` and `--empty` set.
-    pub(super) fn new(settings: &Settings) -> Reduction {
+    /// Returns the reduction that `--reduction` and `--empty` set; the latter is refused where it would change nothing.
+    pub(super) fn new(settings: &Settings) -> Result<Reduction, Error> {
         let empty = match settings.choice(EMPTY.name) {
             Some("nan") => Empty::Nan,
             Some("zero") => Empty::Zero,
             _ => Empty::Error,
         };
-        match settings.choice(REDUCTION.name) {
+        let reduction = match settings.choice(REDUCTION.name) {
             Some("mean") => Reduction::Mean { empty },
             Some("none") => Reduction::None,
             _ => Reduction::Sum,
+        };
+        if settings.choice(EMPTY.name).is_some() && !matches!(reduction, Reduction::Mean { .. }) {
+            return Err(Error::new(Code::Setting, "has an effect only with --reduction mean")
+                .with_operand(&Name::new(EMPTY.name))
+                .tip("add --reduction mean, or leave it out: a sum of no losses is 0"));
         }
+        Ok(reduction)
     }
 
     /// Refuses a mean over no rows, for a `reason`.

@@ -159,7 +159,7 @@ impl SoftmaxXent {
                 .tip("use the share of the target to spread over all classes, such as 0.1"));
         }
         Ok(SoftmaxXent {
-            reduction: Reduction::new(settings),
+            reduction: Reduction::new(settings)?,
             kind: TargetKind::from_settings(settings),
             ignore: settings.integer(IGNORE_INDEX.name),
             smoothing,

@@ -105,7 +105,7 @@ impl Xent {
                 .with_operand(&Name::new(EPS.name))
                 .tip("use 1e-10 as in the article, which keeps log(y + eps) finite, or 0"));
         }
-        let (reduction, axis) = (Reduction::new(settings), settings.integer(CLASS_AXIS.name));
+        let (reduction, axis) = (Reduction::new(settings)?, settings.integer(CLASS_AXIS.name));
         Ok(Xent { eps, reduction, axis, kind: TargetKind::from_settings(settings) })
     }
 

@@ -80,6 +80,16 @@ impl Operands {
         self.origins.iter().find(|(known, ..)| known == name).map(|(_, origin, _)| origin)
     }
 
+    /// Returns the operand that was read from a file, whatever the name of the file in a link or a relative path.
+    pub fn read_from(&self, path: &str) -> Option<&Name> {
+        let path = std::fs::canonicalize(path).ok()?;
+        let is_from = |origin: &Origin| match origin {
+            Origin::File(file, _) => std::fs::canonicalize(file).is_ok_and(|file| file == path),
+            _ => false,
+        };
+        self.origins.iter().find(|(_, origin, ..)| is_from(origin)).map(|(name, ..)| name)
+    }
+
     /// Returns the unit roundoff of the type that stored an operand.
     pub fn rounding(&self, name: &Name) -> f64 {
         let origin = self.origins.iter().find(|(known, ..)| known == name);

@@ -1,5 +1,6 @@
 //! The report of a comparison of results with expected values.
 
+use super::notation::Digits;
 use super::numbers::{format_number, format_short, is_or_are, json_number, pass_or_fail, write_json};
 use crate::check::expect::GradedResult;
 use crate::core::error::{format_index, format_shape};
@@ -12,7 +13,7 @@ const MAX_SHOWN_ENTRIES: usize = 10;
 pub const MAX_LISTED_ENTRIES: usize = 1000;
 
 /// Writes a line per result with its wrong entries below it, and a last line with the verdict on several results.
-pub fn write_text(results: &[GradedResult], out: &mut dyn io::Write) -> io::Result<()> {
+pub fn write_text(results: &[GradedResult], digits: Digits, out: &mut dyn io::Write) -> io::Result<()> {
     for result in results {
         let blank = if result.blank > 0 { format!(", {} blank", result.blank) } else { String::new() };
         let total = result.right + result.wrong;
@@ -29,7 +30,7 @@ pub fn write_text(results: &[GradedResult], out: &mut dyn io::Write) -> io::Resu
                 [] => String::new(),
                 index => format!("{}: ", format_index(index)),
             };
-            let [yours, ours] = [wrong.yours, wrong.ours].map(format_number);
+            let [yours, ours] = [wrong.yours, wrong.ours].map(|value| format_number(digits.round(value)));
             writeln!(out, "  {place}yours {yours}, ours {ours}, error {}", format_short(wrong.error))?;
         }
         if result.wrong > MAX_SHOWN_ENTRIES {

@@ -34,7 +34,7 @@ pub(crate) fn run(
     let answers: Vec<GradedResult> = blocks.iter().filter_map(answer).collect();
     match request.as_json() {
         Some(pretty) => expectation::write_as_json(&answers, pretty, &mut streams.out)?,
-        None => expectation::write_text(&answers, &mut streams.out)?,
+        None => expectation::write_text(&answers, request.digits, &mut streams.out)?,
     }
     Ok(if answers.iter().all(GradedResult::passes) { Status::Done } else { Status::No })
 }

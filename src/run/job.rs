@@ -31,7 +31,8 @@ impl Job {
         let admitted = admit(request, &mut gathered, reader);
         let (layer, dout, notes) = admitted.map_err(|error| reader.locate_in_source(error, &gathered.operands))?;
         let place = |note: Note| Note { error: reader.locate_in_source(note.error, &gathered.operands), ..note };
-        let notes = notes.into_iter().map(place).collect();
+        let replaced = request.common.warn_of_replaced(&gathered.operands);
+        let notes = notes.into_iter().map(place).chain(replaced).collect();
         let Gathered { operands, settings, tape, .. } = gathered;
         Ok(Job { spec: request.spec, layer, settings, operands, tape, dout, notes })
     }

@@ -1,7 +1,7 @@
 //! The tape that a layer command starts or extends.
 
 use super::dout::local_factors_error;
-use super::request::{DoutOption, LayerRequest, TapeOption};
+use super::request::{DoutOption, LayerRequest, Mode, Request, TapeOption};
 use super::tape;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
@@ -11,6 +11,7 @@ use crate::network::{Tape, document, input_of};
 use crate::numeric::FloatType;
 use crate::operand::grammar::OperandSpec;
 use crate::operand::{Operand, OperandReader, Origin, stdin};
+use crate::report::Digits;
 
 /// Returns the tape that a layer command starts or extends, and the input that it provides.
 pub(crate) fn find_tape(
@@ -40,6 +41,7 @@ pub(crate) fn find_tape(
         None => return Ok(None),
     };
     refuse_selection(request)?;
+    refuse_text_options(request)?;
     Ok(Some(found))
 }
 
@@ -77,6 +79,18 @@ fn input_from(request: &LayerRequest, tape: &Tape, source: &str) -> Result<Opera
     let pointer = format!("/layers/{last}/outputs/{}", Name::Y);
     let origin = if source == "-" { Origin::Stdin(pointer) } else { Origin::File(source.to_owned(), pointer) };
     Ok(Operand { value: value.clone(), element: FloatType::F64, origin })
+}
+
+/// Refuses options about the form of results where a tape is written in their place.
+fn refuse_text_options(request: &LayerRequest) -> Result<(), Error> {
+    let Request { json, pretty, digits, .. } = request.common;
+    let given = [("json", json), ("pretty", pretty), ("digits", digits != Digits::Numpy)];
+    match given.iter().find(|(_, is_given)| *is_given && matches!(request.mode, Mode::Results)) {
+        Some((option, _)) => Err(Error::new(Code::Usage, "cannot be used with a tape, which is JSON on one line")
+            .with_operand(&Name::new(*option))
+            .tip("leave it out, and end the pipe in nnlayer backward, which prints results")),
+        None => Ok(()),
+    }
 }
 
 /// Refuses options that select results, since a tape holds all of them, and `--dout`, which belongs to `backward`.

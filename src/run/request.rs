@@ -1,6 +1,6 @@
 //! Typed requests: what a command line asks for, as plain data, and where results are written.
 
-use crate::core::error::{Code, Error};
+use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
 use crate::format::json::write_object;
 use crate::format::{ArrayStream, Format, OutputDtype};
@@ -8,6 +8,7 @@ use crate::graph::{Level, Picture};
 use crate::layer::{LayerSpec, Precision, Settings};
 use crate::network::{Tape, document};
 use crate::numeric::FloatType;
+use crate::operand::Operands;
 use crate::operand::grammar::OperandSpec;
 use crate::report::check::CheckFormat;
 use crate::report::results::{check_result_names, into_stream};
@@ -171,7 +172,12 @@ impl Request {
         match (&self.out, self.as_json()) {
             (Some((path, format)), _) => {
                 self.admit_one(headers)?;
-                write_file(&OUT, path, |out| format.write(arrays, width, out))?;
+                // JSON is indented on request.
+                let is_pretty = self.pretty && format.name() == ".json";
+                write_file(&OUT, path, |out| match is_pretty {
+                    true => write_object(&[], arrays, true, out),
+                    false => format.write(arrays, width, out),
+                })?;
             }
             (None, Some(pretty)) => write_object(&[], arrays, pretty, out)?,
             (None, None) => text::write(headers, arrays, self.digits, out)?,
@@ -200,6 +206,14 @@ impl Request {
             }
         }
         Ok(())
+    }
+
+    /// Returns a warning if the file of the results is that of an operand, which it replaces.
+    pub(crate) fn warn_of_replaced(&self, operands: &Operands) -> Option<Note> {
+        let (path, _) = self.out.as_ref()?;
+        let operand = operands.read_from(path)?;
+        let error = Error::new(Code::ReplacedOperand, format!("replaces the file that {operand} is read from"));
+        Some(Note::warning(error.with_operand(&OUT).with_origin(path).tip("write to another file to keep the operand")))
     }
 
     /// Refuses to write a tape or network to a file that is not JSON.

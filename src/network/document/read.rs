@@ -130,7 +130,10 @@ fn read_kind(object: &Object<'_>) -> Result<&'static LayerSpec, Error> {
     let tip = format!("the kinds are {}", kinds.join(", "));
     match object.get("kind") {
         Some(Node::Text(kind)) => {
-            layer::find(kind).ok_or_else(|| object.error(&format!("unknown layer kind {kind:?}"), "kind").tip(tip))
+            let elsewhere = layer::layer_elsewhere(kind).map(|here| format!("did you mean {here}? {tip}"));
+            layer::find(kind).ok_or_else(|| {
+                object.error(&format!("unknown layer kind {kind:?}"), "kind").tip(elsewhere.unwrap_or(tip))
+            })
         }
         _ => Err(damaged("the kind of the layer is missing", &object.pointer).tip(tip)),
     }

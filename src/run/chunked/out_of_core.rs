@@ -71,6 +71,7 @@ pub(crate) fn open(request: &LayerRequest, reader: &mut OperandReader<'_>) -> Re
         };
         chunked.job.dout = Some(dout);
     }
+    chunked.job.notes.extend(request.common.warn_of_replaced(&chunked.job.operands));
     Ok(if chunked.compute_divisor()? { Some(chunked) } else { None })
 }
 

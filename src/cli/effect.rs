@@ -1,0 +1,151 @@
+//! Options that would change nothing, or contradict another, are refused.
+
+use super::args::text_of;
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+
+/// A rule about an option that is refused in some company.
+struct Rule {
+    option: &'static str,
+    /// The condition under which the option is refused.
+    refused: Refused,
+    tip: &'static str,
+}
+
+/// Conditions under which an option is refused.
+enum Refused {
+    /// One of these other options is given.
+    With(&'static [&'static str]),
+    /// None of these other options is given, though the command has one.
+    Without(&'static [&'static str]),
+    /// Another option has a value that is not this one.
+    UnlessValue(&'static str, &'static str),
+    /// Another option is a file with an extension that is not this one.
+    UnlessExtension(&'static str, &'static str),
+}
+
+const WRITTEN_AS_JSON: &str = "leave it out: a tape, a network and the results of records are always JSON";
+const FILE_INSTEAD: &str = "leave it out: the extension of the file decides its format";
+const SHOWN_IN_TEXT: &str = "leave it out: it is about the numbers of results in text";
+const OF_A_PROGRAM: &str = "name a program after --, or leave it out: nnlayer's own layers need none";
+const OF_RECORDS: &str = "show a single record without --ndjson";
+const NEW_NETWORK: &str = "leave it out: a new network has parameters and no results";
+
+/// Every rule, for every command that has the options.
+const RULES: &[Rule] = &[
+    with("check", &["ndjson"], "check a single record without --ndjson"),
+    with("expect", &["ndjson"], "compare a whole file of results with nnlayer compare"),
+    with("tape", &["ndjson"], "a tape has one batch: give its rows with --x, without --ndjson"),
+    with("name", &["ndjson"], "leave out --name: it names a layer of a tape"),
+    with("graph", &["ndjson"], "draw a single record without --ndjson"),
+    with("steps", &["ndjson"], OF_RECORDS),
+    with("jacobian", &["ndjson"], OF_RECORDS),
+    with("pretty", &["ndjson"], "leave out --pretty: the results of a record are one line"),
+    with("out", &["ndjson"], "redirect standard output instead: > results.ndjson"),
+    with("in-format", &["ndjson"], "leave out --in-format: records are JSON"),
+    with("in-format", &["no-stdin"], "leave out one of them: --in-format is about standard input"),
+    Rule {
+        option: "format",
+        refused: Refused::Without(&["check"]),
+        tip: "add --check, or use --json for one object in place of text",
+    },
+    Rule {
+        option: "json",
+        refused: Refused::UnlessValue("format", "json"),
+        tip: "leave out one of them: both say the format of the report",
+    },
+    Rule {
+        option: "pretty",
+        refused: Refused::UnlessValue("format", "json"),
+        tip: "leave out one of them: both say the format of the report",
+    },
+    Rule {
+        option: "json",
+        refused: Refused::UnlessValue("steps", "text"),
+        tip: "leave out one of them: both say the format of the steps",
+    },
+    Rule {
+        option: "pretty",
+        refused: Refused::UnlessValue("steps", "text"),
+        tip: "leave out one of them: both say the format of the steps",
+    },
+    Rule { option: "pretty", refused: Refused::UnlessExtension("out", "json"), tip: FILE_INSTEAD },
+    with("json", &["tape", "init", "ndjson"], WRITTEN_AS_JSON),
+    with("pretty", &["tape", "init"], WRITTEN_AS_JSON),
+    with("digits", &["json", "pretty", "out"], "leave it out: JSON and files have all digits"),
+    with("digits", &["tape", "init", "ndjson"], WRITTEN_AS_JSON),
+    with("digits", &["check", "graph", "steps"], SHOWN_IN_TEXT),
+    with("only", &["init"], NEW_NETWORK),
+    with("forward", &["init"], NEW_NETWORK),
+    with("dout", &["init"], NEW_NETWORK),
+    with("tape", &["init"], NEW_NETWORK),
+    with("accumulate", &["template"], "leave it out: a template is a program, not a check"),
+    with("rtol", &["template"], "leave it out: a template is a program, not a check"),
+    with("atol", &["template"], "leave it out: a template is a program, not a check"),
+    with("nondet-tol", &["template"], "leave it out: a template is a program, not a check"),
+    without("persistent", &["program", "template"], OF_A_PROGRAM),
+    without("timeout", &["program", "template"], OF_A_PROGRAM),
+    without("accumulate", &["program", "template"], OF_A_PROGRAM),
+    without("nondet-tol", &["program", "template"], OF_A_PROGRAM),
+];
+
+/// `--out` decides the format of results, but `train` writes a network there and lines to standard output.
+const JSON_AND_OUT: Rule = with("json", &["out"], FILE_INSTEAD);
+
+const fn with(option: &'static str, others: &'static [&'static str], tip: &'static str) -> Rule {
+    Rule { option, refused: Refused::With(others), tip }
+}
+
+const fn without(option: &'static str, others: &'static [&'static str], tip: &'static str) -> Rule {
+    Rule { option, refused: Refused::Without(others), tip }
+}
+
+/// Refuses options of a command line that would change nothing.
+pub(super) fn refuse(command: &str, matches: &ArgMatches) -> Result<(), Error> {
+    let of_results = (command != "train").then_some(&JSON_AND_OUT);
+    RULES.iter().chain(of_results).find_map(|rule| rule.error(matches)).map_or(Ok(()), Err)
+}
+
+impl Rule {
+    fn error(&self, matches: &ArgMatches) -> Option<Error> {
+        if !is_given(matches, self.option) {
+            return None;
+        }
+        let message = match self.refused {
+            Refused::With(others) => {
+                format!("cannot be used with --{}", others.iter().find(|other| is_given(matches, other))?)
+            }
+            Refused::Without(others) => {
+                let known: Vec<&str> = others.iter().copied().filter(|other| has(matches, other)).collect();
+                let first = known.first().filter(|_| known.iter().all(|other| !is_given(matches, other)))?;
+                if *first == "program" {
+                    "has an effect only with a program".to_owned()
+                } else {
+                    format!("has an effect only with --{first}")
+                }
+            }
+            Refused::UnlessValue(other, value) => {
+                let found =
+                    text_of(matches, other).filter(|_| is_given(matches, other)).filter(|found| *found != value)?;
+                format!("cannot be used with --{other} {found}")
+            }
+            Refused::UnlessExtension(other, extension) => {
+                let path = std::path::Path::new(text_of(matches, other)?);
+                let found = path.extension().and_then(|found| found.to_str()).unwrap_or_default();
+                (!found.eq_ignore_ascii_case(extension)).then(|| format!("cannot be used with a .{found} file"))?
+            }
+        };
+        Some(Error::new(Code::Usage, message).with_operand(&Name::new(self.option)).tip(self.tip))
+    }
+}
+
+fn has(matches: &ArgMatches, option: &str) -> bool {
+    matches.try_contains_id(option).is_ok()
+}
+
+/// Returns true if the option is on the command line.
+fn is_given(matches: &ArgMatches, option: &str) -> bool {
+    has(matches, option) && matches.value_source(option) == Some(ValueSource::CommandLine)
+}

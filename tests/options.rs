@@ -1,0 +1,143 @@
+//! Options that would change nothing, names that other tools use, and files of operands that are replaced.
+
+use crate::support::{folder, nnlayer, shell_in};
+
+#[track_caller]
+fn refused(line: &str, option: &str, with: &str) {
+    let args: Vec<&str> = line.split(' ').collect();
+    let ran = nnlayer(&args);
+    let first = ran.refusal_of(line).lines().next().unwrap();
+    assert!(first.starts_with(&format!("error: --{option}: ")) && first.contains(with), "{line}\n{}", ran.stderr);
+    assert!(ran.stderr.contains("\ntip: "), "{line}\n{}", ran.stderr);
+}
+
+#[test]
+fn an_option_that_would_change_nothing_is_refused() {
+    for format in ["json", "junit", "tap", "text"] {
+        refused(&format!("relu --x 1 --format {format}"), "format", "only with --check");
+        refused(&format!("relu --x 1 --expect y.json --format {format}"), "format", "only with --check");
+    }
+    refused("net net.json --x 1 --format tap", "format", "only with --check");
+    for option in ["--json", "--pretty", "--out y.json"] {
+        refused(&format!("relu --x 1 --digits 3 {option}"), "digits", option.split(' ').next().unwrap());
+    }
+    for option in ["--check", "--graph", "--steps", "--tape", "--ndjson"] {
+        refused(&format!("relu --x 1 --digits 3 {option}"), "digits", option);
+    }
+    refused("compare 1 1 --digits 3 --json", "digits", "--json");
+    refused("relu --x 1 --json --out y.json", "json", "--out");
+    refused("relu --x 1 --pretty --only y --out y.npy", "pretty", ".npy file");
+    refused("relu --x 1 --tape --json", "json", "--tape");
+    refused("relu --ndjson r.json --json", "json", "--ndjson");
+    refused("relu --x 1 --check --json --format tap", "json", "--format tap");
+    refused("relu --x 1 --json --steps markdown", "json", "--steps markdown");
+    refused("net --init 2,3 --json", "json", "--init");
+    refused("net --init 2,3 --only y", "only", "--init");
+    refused("relu --in-format npy --no-stdin", "in-format", "--no-stdin");
+    refused("gradcheck --layer relu --timeout 3", "timeout", "only with a program");
+    refused("gradcheck --layer relu --persistent", "persistent", "only with a program");
+    refused("xent --y 0.5,0.5 --t 1 --empty nan", "empty", "--reduction mean");
+    refused("softmax-xent --x 1,2 --t 1 --empty zero --reduction sum", "empty", "--reduction mean");
+}
+
+#[test]
+fn an_option_with_an_effect_is_not_refused() {
+    for line in [
+        "relu --x 1 --check --format json --json",
+        "relu --x 1 --steps --json",
+        "relu --x 1 --steps text --pretty",
+        "xent --y 0.5,0.5 --t 1 --empty nan --reduction mean",
+        "gradcheck --layer relu --precision f32 --rtol 1e-3 --json",
+    ] {
+        let args: Vec<&str> = line.split(' ').collect();
+        assert_eq!(nnlayer(&args).status, 0, "{line}\n{}", nnlayer(&args).stderr);
+    }
+}
+
+#[test]
+fn json_and_digits_are_refused_where_a_tape_is_extended() {
+    for option in ["--json", "--pretty", "--digits 3"] {
+        let ran = shell_in(folder().path(), &format!("nnlayer relu --x 1 --tape | nnlayer tanh {option}"));
+        assert!(ran.refusal().contains("cannot be used with a tape"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn names_of_other_tools_get_the_name_here() {
+    let tip = |line: &str| {
+        let args: Vec<&str> = line.split(' ').collect();
+        let ran = nnlayer(&args);
+        ran.refusal_of(line).lines().find_map(|line| line.strip_prefix("tip: ")).unwrap_or_default().to_owned()
+    };
+    for (line, here) in [
+        ("linear --x 1", "affine"),
+        ("dense --x 1", "affine"),
+        ("fc", "affine"),
+        ("cross-entropy", "softmax-xent"),
+        ("cross_entropy", "softmax-xent"),
+        ("CrossEntropyLoss", "softmax-xent"),
+        ("ce --x 1", "softmax-xent"),
+        ("log-softmax --x 1", "softmax --log"),
+        ("log_softmax --x 1", "softmax --log"),
+        ("softmax --x 1 --dim 1", "--axis"),
+        ("affine --x 1 --bias 2", "--b"),
+        ("affine --x 1 --W 2", "--w"),
+        ("affine --x 1 --weight 2", "--w"),
+        ("affine --input 1", "--x"),
+        ("xent --input 1", "--y"),
+        ("xent --y 1 --target 1", "--t"),
+        ("softmax-xent --x 1 --targets 1", "--t"),
+        ("softmax-xent --x 1 --labels 1", "--t"),
+        ("softmax-xent --x 1 --class-weights 1", "--weight"),
+        ("softmax-xent --logits 1", "--x"),
+        ("softmax-xent --label_smoothing 1", "--label-smoothing"),
+        ("relu --x 1 --grad-output 1", "--dout"),
+        ("relu --x 1 --dtype f32", "--precision"),
+        ("train net.json --learning-rate 1", "--lr"),
+        ("gradcheck --layer linear", "affine"),
+        ("gradcheck --layer log-softmax", "softmax --log"),
+    ] {
+        assert_eq!(tip(line), format!("did you mean {here}?"), "{line}");
+    }
+    // relu has no axis and no weights.
+    assert!(!tip("relu --x 1 --dim 1").contains("--axis"));
+    assert!(!tip("relu --x 1 --weight 1").contains("--w?"));
+    let folder = folder();
+    std::fs::write(
+        folder.path().join("net.json"),
+        r#"{"nnlayer-tape":1,"layers":[{"kind":"linear","params":{"w":[[1]]}}]}"#,
+    )
+    .unwrap();
+    let ran = shell_in(folder.path(), "nnlayer net net.json --x 1");
+    assert!(ran.refusal().contains("tip: did you mean affine?"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_file_of_an_operand_is_replaced_with_a_warning() {
+    let folder = folder();
+    let run = |line: &str| shell_in(folder.path(), line);
+    let write = || std::fs::write(folder.path().join("x.json"), "[1,-2]").unwrap();
+    write();
+    assert_eq!(run("nnlayer relu --x x.json --only y -o y.json").quiet(), "");
+    let ran = run("nnlayer relu --x x.json --only y -o ./x.json");
+    assert_eq!((ran.status, ran.text()), (0, ""));
+    assert!(
+        ran.stderr.starts_with("warning: --out ./x.json: replaces the file that x is read from\n"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(std::fs::read_to_string(folder.path().join("x.json")).unwrap(), "{\"y\":[1.0,0.0]}\n");
+    write();
+    assert!(run("nnlayer relu --x x.json --only y -o x.json --strict").refusal().contains("replaces"));
+    assert_eq!(std::fs::read_to_string(folder.path().join("x.json")).unwrap(), "[1,-2]");
+}
+
+#[test]
+fn a_json_file_is_indented_on_request() {
+    let folder = folder();
+    let run = |line: &str| shell_in(folder.path(), line);
+    assert_eq!(
+        run("nnlayer relu --x '1;2' --only y --pretty -o y.json && cat y.json").quiet(),
+        run("nnlayer relu --x '1;2' --only y --pretty").quiet()
+    );
+}
