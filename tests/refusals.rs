@@ -78,6 +78,14 @@ fn files() -> tempfile::TempDir {
     write("rows.json", b"[1,2]\n[3,4]\n");
     write("indented.json", b"{\n  \"x\": [1]\n}\n");
     write("list.json", b"[\n  {\"x\": [1]}\n]\n");
+    write("line.json", b"[{\"x\":[1]},{\"x\":[2]}]\n");
+    write("text.npz", b"call me Ishmael");
+    write("empty.npy", b"");
+    write(
+        "model.safetensors.index.json",
+        b"{\"metadata\":{},\"weight_map\":{\"w\":\"model-00001-of-00002.safetensors\"}}",
+    );
+    write("files.zip", b"PK\x03\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x08\0\0\0data.csv1,2\n");
     write("array.npz", &npy("{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }\n", &[1, 2]));
     write("table.json", b"1,2\n3,4\n");
     write("table.idx", b"\0\0\x08\x02\0\0\0\x02\0\0\0\x02abc");

@@ -14,7 +14,8 @@ pub fn read_error(label: &str, error: &io::Error) -> Error {
 pub(super) fn decode_error(error: &io::Error) -> Error {
     match error.raw_os_error() {
         Some(_) => unreadable(error),
-        None => Error::new(Code::Damaged, "is truncated or damaged"),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => damaged("it ends where more bytes are expected"),
+        None => damaged("its compressed data are invalid"),
     }
 }
 

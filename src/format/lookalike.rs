@@ -139,18 +139,22 @@ pub fn refuse_lookalike(label: &str, first: &[u8], named: Option<&dyn Format>) -
         return Err(error.with_origin(label).tip(convert));
     }
     if label.ends_with(".index.json") && first.windows(12).any(|window| window == b"\"weight_map\"") {
-        return Err(error("the index of a model in several files")
+        let message = "is the index of a model in several files, not an array";
+        return Err(Error::new(Code::FormatUnknown, message)
+            .with_origin(label)
             .tip("name the file that has the tensor by its weight_map, as in FILE.safetensors#NAME"));
     }
-    if is_own_text(first) {
-        return Err(error("the text that nnlayer prints for people")
-            .tip("add --json before the pipe: nnlayer … --json | nnlayer …"));
+    if let Some(tip) = own_text(first) {
+        return Err(error("the text that nnlayer prints for people").tip(tip));
     }
     let Some(named) = named.filter(|named| !named.recognizes(first)) else { return Ok(()) };
     let is_binary = |name: &str| [".npy", ".npz", ".safetensors", ".idx"].contains(&name);
     let found =
         find_by_first_bytes(first).or_else(|| (is_binary(own) || own == ".json").then(|| find_table(first)).flatten());
     match found {
+        None if [".npy", ".npz"].contains(&own) && tips::has_extension(label, own) => {
+            Err(wrong_start(own, first).with_origin(label))
+        }
         Some(found) if found.name() != named.name() => {
             let named_by = if tips::has_extension(label, own) { "its name" } else { "--in-format" };
             let message = format!("{named_by} says {own}, but its content is {}", found.name());
@@ -162,6 +166,17 @@ pub fn refuse_lookalike(label: &str, first: &[u8], named: Option<&dyn Format>) -
         }
         _ => Ok(()),
     }
+}
+
+/// Returns the error of a file that is named `.npy` or `.npz` and does not begin as one.
+fn wrong_start(own: &str, first: &[u8]) -> Error {
+    if first.is_empty() {
+        let error = Error::new(Code::EmptyValue, "is empty");
+        return error.tip("check that the command that writes it succeeds");
+    }
+    let bytes: Vec<String> = first.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let expected = if own == ".npy" { "93 4e 55 4d 50 59" } else { "50 4b" };
+    Error::new(Code::Damaged, format!("begins with the bytes {}; a {own} file begins with {expected}", bytes.join(" ")))
 }
 
 /// Returns what the content is, and how to make an array of it.
@@ -239,14 +254,20 @@ fn wide_encoding(first: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Returns true for nnlayer's own text: `y = softmax(x)  (3)`, and the numbers below.
-fn is_own_text(first: &[u8]) -> bool {
+/// Returns the tip for nnlayer's own text: `y = softmax(x)  (3)` above numbers, `PASS` and what is said about it, or a graph.
+fn own_text(first: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(&first[..first.len().min(1000)]);
     let mut lines = text.lines();
-    let (title, numbers) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let (title, below) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
     let has_shape = title.rsplit_once("  (").is_some_and(|(_, shape)| shape.ends_with(')'));
-    let begins = |c: char| c == '[' || c == '-' || c.is_ascii_digit() || c.is_alphabetic();
-    has_shape && title.split_once(" = ").is_some_and(|(name, _)| !name.contains(' ')) && numbers.starts_with(begins)
+    let is_result = has_shape && title.split_once(" = ").is_some_and(|(name, _)| !name.contains(' '));
+    let is_report = ["PASS", "FAIL", "INCONCLUSIVE"]
+        .iter()
+        .any(|verdict| title.strip_prefix(verdict).is_some_and(|rest| rest.starts_with([' ', ':'])));
+    if is_result && !below.is_empty() {
+        return Some("add --json before the pipe: nnlayer … --json | nnlayer …");
+    }
+    (is_report || below.contains("──(")).then_some("pipe results, which --json writes, and no report or graph")
 }
 
 /// Returns the format of a text of numbers, by the separator in its first row; `None` if the first row is not several numbers.

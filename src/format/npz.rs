@@ -6,7 +6,7 @@ use super::file_format::Format;
 use super::npy::{file_size, read_array, write_array};
 use super::selector::Selector;
 use super::source::Source;
-use crate::core::error::{Code, Error};
+use crate::core::error::{Code, Error, sanitize};
 use crate::core::name::Name;
 use crc32fast::Hasher;
 use flate2::read::DeflateDecoder;
@@ -103,7 +103,7 @@ fn read_entry<R: Read>(entry: ZipFile<'_, R>, name: String, len: u64) -> Result<
         read_with_checksum(&mut DeflateDecoder::new(entry), size, is_stored)?
     };
     if computed != checksum {
-        return Err(damaged("its checksum is wrong"));
+        return Err(damaged(format!("the checksum of {} is {computed:08x}; expected {checksum:08x}", sanitize(&name))));
     }
     Ok(LoadedArray { pointer: name, ..array })
 }
@@ -171,7 +171,7 @@ fn zip_error(error: ZipError) -> Error {
             Error::new(Code::Damaged, "is encrypted, or compressed by a method that NumPy does not use")
                 .tip("write it with numpy.savez or numpy.savez_compressed")
         }
-        _ => Error::new(Code::Damaged, "is not a complete zip archive"),
+        _ => damaged("its directory, at the end of a zip archive, is missing or invalid"),
     }
 }
 

@@ -52,7 +52,7 @@ pub fn parse(text: &str) -> Result<OperandSpec, Error> {
     if trimmed.trim().is_empty() {
         return Err(Error::new(Code::EmptyValue, "the value is empty"));
     }
-    if let Some(error) = literal::quoted(trimmed) {
+    if let Some(error) = literal::quoted(trimmed).or_else(|| literal::typographic(trimmed)) {
         return Err(error);
     }
     if literal::resembles_number(trimmed) {

@@ -83,6 +83,28 @@ pub(super) fn quoted(text: &str) -> Option<Error> {
     )
 }
 
+/// Returns the error of numbers with characters of typography or of East Asian keyboards, such as a long minus or a full-width comma.
+pub(super) fn typographic(text: &str) -> Option<Error> {
+    let plain: String = text.trim().chars().map(plain_character).collect();
+    if plain == text.trim() || !matches!(parse(&plain), Ok(Some(_))) {
+        return None;
+    }
+    let shown = sanitize(text.trim());
+    let message = format!("{shown:?} has characters that only resemble digits, signs or commas");
+    Some(Error::new(Code::BadLiteral, message).tip(format!("write '{}'", sanitize(&plain))))
+}
+
+fn plain_character(c: char) -> char {
+    match c {
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+        '\u{3001}' => ',',
+        '\u{a0}' | '\u{3000}' => ' ',
+        // Full-width forms of the characters from ! to ~.
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        c => c,
+    }
+}
+
 /// Returns true if the text begins like a number and has only characters of numbers, so that it is probably not a file name.
 pub(super) fn resembles_number(text: &str) -> bool {
     let start = text.trim_start_matches(|c: char| "+-.".contains(c) || c.is_whitespace());

@@ -8,6 +8,9 @@ pub(super) fn missing_file(path: &str) -> Error {
     if path.contains('#') {
         return error.tip("after @, a # belongs to the name of the file; select an array with #/, as in @FILE#/KEY");
     }
+    if let Some(tip) = index_tip(path) {
+        return error.tip(tip);
+    }
     let typed = Path::new(path);
     let folder = typed.parent().filter(|folder| !folder.as_os_str().is_empty());
     if folder.is_some_and(|folder| !folder.is_dir()) {
@@ -18,6 +21,25 @@ pub(super) fn missing_file(path: &str) -> Error {
         Some(similar) => error.tip(format!("did you mean {}?", typed.with_file_name(similar).display())),
         None => error.tip("write numbers as 1,2;3,4; paths are relative to the current directory"),
     }
+}
+
+/// Returns the tip for an index after the name of a file, as in `x.npy[3]`.
+fn index_tip(path: &str) -> Option<String> {
+    let (file, index) = path.strip_suffix(']')?.split_once('[')?;
+    if !Path::new(file).is_file() {
+        return None;
+    }
+    let is_index = !index.is_empty() && index.chars().all(|c| c.is_ascii_digit() || "-:, .".contains(c));
+    let load = match Path::new(file).extension().and_then(|extension| extension.to_str())? {
+        _ if !is_index => return None,
+        "npy" => "numpy.load(sys.argv[1])",
+        "csv" => "numpy.loadtxt(sys.argv[1], delimiter=',')",
+        "txt" | "tsv" => "numpy.loadtxt(sys.argv[1])",
+        "json" => "numpy.array(json.load(open(sys.argv[1])))",
+        _ => return Some("select a part of an array in Python, and save it with numpy.save".to_owned()),
+    };
+    let program = format!("import json, sys, numpy; numpy.save('part.npy', {load}[{index}])");
+    Some(format!("select a part of an array with NumPy: `python3 -c \"{program}\" {file}`, and use part.npy"))
 }
 
 /// Returns the most similar file name; of two at the same distance the first in order, to be independent of the file system.

@@ -39,6 +39,17 @@ impl RecordRef<'_> {
 }
 
 impl RecordRef<'_> {
+    /// Returns true for an array of objects.
+    fn is_list_of_records(&self) -> bool {
+        let text = self.text.trim_ascii_start();
+        text.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"{"))
+    }
+
+    fn list_error(&self) -> Error {
+        let error = Error::new(Code::NotANumber, "is an array of records; expected one record on each line");
+        error.tip(tip_to_convert(self.file, "jq -c '.[]'", ".json", ".ndjson"))
+    }
+
     /// Adds to a syntax error of the first record that its document continues on the next line, as indented JSON does, or that its
     /// records are in an array.
     fn explain_lines(&self, error: Error) -> Error {
@@ -94,6 +105,7 @@ impl<'p> RecordWorker<'p> {
         let line = parse_line(record.text, key_count, |key| self.plan.key_use(key));
         let (values, copied) = match line.map_err(|error| record.locate(record.explain_lines(error), ""))? {
             Line::Record { values, carried } => (RecordValues { keyed: values, single: None }, carried),
+            Line::Bare(_) if record.is_list_of_records() => return Err(record.locate(record.list_error(), "")),
             Line::Bare(node) => (RecordValues { keyed: vec![None; key_count], single: Some(node) }, Vec::new()),
         };
         let computed = self.compute_values(values, &copied, out);
