@@ -73,7 +73,8 @@ fn null_for_a_row_leaves_its_entries_blank() {
     assert_eq!(status, 1);
     assert!(text.starts_with("FAIL y (2×2): yours is the correct result transposed\n"), "{text}");
     let (status, text) = affine("[1,2,3,4]");
-    assert_eq!((status, text.as_str()), (1, "FAIL y (2×2): your shape is (4), ours is (2×2)\n"));
+    let expected = "FAIL y (2×2): your shape is (4), ours is (2×2)\n  its values are correct, but its shape is not\n";
+    assert_eq!((status, text.as_str()), (1, expected));
 }
 
 #[test]
@@ -176,4 +177,40 @@ fn an_unknown_pointer_lists_the_keys() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn a_known_mistake_is_named() {
+    let named = |args: &[&str], answer: &str| {
+        let ran = nnlayer(&[args, &["--expect", answer]].concat());
+        assert_eq!((ran.status, ran.stderr.as_str()), (1, ""), "{answer}: {}", ran.text());
+        ran.text().to_owned()
+    };
+    for (answer, explanation) in [
+        (r#"{"dx": [-0.1, -0.1, 0.2]}"#, "it is the correct gradient with the wrong sign"),
+        (r#"{"dx": [-0.1, null, 0.2]}"#, "it is the correct gradient with the wrong sign"),
+        (r#"{"dx": [0.0333, 0.0333, -0.0667]}"#, "1 / the number of classes"),
+        (r#"{"dx": [0.0, 0.0, 0.0]}"#, "it is 0 everywhere"),
+        (r#"{"loss": 0.0969}"#, "it is the correct result times 0.43"),
+        (r#"{"loss": 0.0969}"#, "is it a logarithm to base 10?"),
+        (r#"{"loss": -0.2231}"#, "it is the correct result with the wrong sign"),
+    ] {
+        let text = named(&XENT, answer);
+        assert!(text.contains(explanation), "{answer}: {text}");
+    }
+    // Any number is another one times a factor.
+    assert!(!named(&XENT, r#"{"loss": 0.5}"#).contains("correct"));
+    let affine = ["affine", "--x", "1,2;3,4", "--w", "1,0;0,1", "--b", "1", "--dout", "1,2;3,4", "--only", "db"];
+    assert!(named(&affine, "1,2;3,4").contains("one row for each of the 2 samples"));
+    let json = nnlayer(&[&XENT[..], &["--json", "--expect", r#"{"dx": [-0.1, -0.1, 0.2]}"#]].concat());
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["results"]["dx"]["diagnoses"][0]["kind"], "wrong sign", "{json}");
+}
+
+#[test]
+fn expected_values_may_stand_on_the_command_line() {
+    let status = |answer: &str| nnlayer(&[&XENT[..], &["--expect", answer]].concat()).status;
+    assert_eq!(status(r#"{"loss": 0.22, "dx": [0.1, null, -0.2]}"#), 0);
+    assert_eq!(status(r#" {"loss": 0.23}"#), 1);
+    assert!(nnlayer(&[&XENT[..], &["--expect", r#"{"loss": 0.22"#]].concat()).refusal().starts_with("error: --expect"));
 }

@@ -21,6 +21,11 @@ pub(super) fn flat_entry(values: &ArrayD<f64>, flat: usize) -> f64 {
     values.as_slice().and_then(|values| values.get(flat)).copied().unwrap_or(0.0)
 }
 
+/// Returns every pair of axes of an array of that rank.
+pub(super) fn axis_pairs(rank: usize) -> impl Iterator<Item = [usize; 2]> {
+    (0..rank).flat_map(move |first| (first + 1..rank).map(move |second| [first, second]))
+}
+
 /// Returns true if both values are equal or NaN.
 pub(super) fn is_same(a: f64, b: f64) -> bool {
     a == b || (a.is_nan() && b.is_nan())

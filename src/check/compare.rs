@@ -9,7 +9,7 @@
 //! assert_eq!(comparison.entries.unwrap().outside, 1);
 //! ```
 
-use super::arrays::{is_same, unravel_index};
+use super::arrays::{axis_pairs, is_same, unravel_index};
 use super::similarity::{Similarity, TopAgreement, similarity, top_agreement};
 pub use super::ulp_distance::ulp_distance;
 use crate::core::name::Name;
@@ -173,14 +173,13 @@ pub fn compare(a: &ArrayD<f64>, b: &ArrayD<f64>, tolerance: Tolerance) -> ArrayC
         exchanged.swap_axes(*first, *second);
         exchanged.shape() == b.shape() && exchanged.iter().zip(b).all(accepts)
     };
-    let axes = (0..a.ndim()).flat_map(|first| (first + 1..a.ndim()).map(move |second| [first, second]));
     let is_reshaped = entries.is_none() && a.len() == b.len() && a.iter().zip(b).all(accepts);
     ArrayComparison {
         a: a.shape().to_vec(),
         b: b.shape().to_vec(),
         tolerance,
         entries,
-        exchanged_axes: if agree { None } else { axes.into_iter().find(is_exchanged) },
+        exchanged_axes: if agree { None } else { axis_pairs(a.ndim()).find(is_exchanged) },
         is_reshaped,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::arrays::{max_abs, unravel_index};
 use super::compare::Tolerance;
+use super::diagnosis::Diagnosis;
 use crate::core::error::format_shape;
 use crate::core::name::Name;
 use crate::format::decimal::{Decimal, DecimalArray};
@@ -27,6 +28,8 @@ pub struct GradedResult {
     pub worst: Vec<WrongEntry>,
     /// The difference in shape, if there is one.
     pub mismatch: Option<ShapeMismatch>,
+    /// Known mistakes that explain the wrong entries.
+    pub diagnoses: Vec<Diagnosis>,
 }
 
 /// A wrong entry.
@@ -55,6 +58,11 @@ impl GradedResult {
     /// Returns true if nothing is wrong.
     pub fn passes(&self) -> bool {
         self.wrong == 0 && self.mismatch.is_none()
+    }
+
+    /// Returns true if the report does not say yet what is wrong.
+    pub fn needs_diagnosis(&self) -> bool {
+        !self.passes() && !matches!(self.mismatch, Some(ShapeMismatch::Transposed(_)))
     }
 
     /// Returns true if every entry is blank.
@@ -96,6 +104,7 @@ pub fn grade(
         wrong: 0,
         worst: Vec::new(),
         mismatch: None,
+        diagnoses: Vec::new(),
     };
     if graded.blank == expected.len() && !expected.is_empty() {
         return graded;

@@ -4,6 +4,7 @@
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
+use crate::core::size::MAX_RANK;
 use crate::core::tensors::Tensors;
 use crate::layer::{LayerSpec, Role, Settings, Slot, Value};
 use crate::numeric::FloatType;
@@ -29,7 +30,7 @@ pub fn parse_shape(text: &str) -> Result<NamedShape, Error> {
         "" => Some(Vec::new()),
         lengths => lengths.split(['x', '×', ',']).map(|length| length.trim().parse().ok()).collect(),
     };
-    let lengths = lengths.filter(|lengths| lengths.len() <= 2 && !name.trim().is_empty()).ok_or_else(refuse)?;
+    let lengths = lengths.filter(|lengths| lengths.len() <= MAX_RANK && !name.trim().is_empty()).ok_or_else(refuse)?;
     match lengths.iter().try_fold(1usize, |product, &length| product.checked_mul(length)) {
         Some(count) if count <= MAX_ENTRIES => Ok((Name::new(name.trim()), lengths)),
         _ => {

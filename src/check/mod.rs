@@ -38,6 +38,7 @@ mod sampling;
 mod scan;
 pub mod similarity;
 mod ulp_distance;
+pub mod wrong_answer;
 
 pub use accuracy::Accuracy;
 pub use case::{Case, GradientTarget, Reference, scalar_dout_error};

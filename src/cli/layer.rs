@@ -68,7 +68,7 @@ fn dout(spec: &LayerSpec) -> Arg {
 /// Returns the options of a layer that extends a tape.
 fn tape_options(spec: &LayerSpec) -> [Arg; 2] {
     [
-        file_name(option("tape", "TAPE", "start or extend a tape, and write it in place of the results"))
+        file_name(option("tape", "TAPE", "start or extend a tape in place of the results"))
             .long_help(
                 "start a tape, or extend TAPE or the tape on standard input, and write it in place of the results",
             )

@@ -23,7 +23,7 @@ const PRECISIONS: [&str; 5] = ["f64", "f32", "f16", "bf16", "exact"];
 pub(super) fn result_options() -> [Arg; 8] {
     [
         flag("forward", "compute only the forward pass").conflicts_with("dout"),
-        choice("precision", "TYPE", &PRECISIONS, "type of results: f64 (default), f32, f16, bf16 or exact").long_help(
+        choice("precision", "TYPE", &PRECISIONS, "type: f64 (default), f32, f16, bf16 or exact").long_help(
             "type of operands and results: f64 (default); f32, f16 and bf16 round the operands to that type, compute \
                  in double precision and round each result once; exact returns for each result the double closest to \
                  the true value of its formula",
@@ -41,10 +41,11 @@ pub(super) fn result_options() -> [Arg; 8] {
 pub(super) fn check_options() -> [Arg; 4] {
     [
         check().conflicts_with_all(["expect", "forward"]),
-        option("expect", "FILE", "compare the results with the values in FILE")
+        option("expect", "VALUES", "compare the results with expected values")
             .long_help(
-                "compare the results with the values in FILE: a JSON object with the results' names as keys, .npz or \
-                 .npy; null is not compared, and a value may be rounded to the digits that it is written with",
+                "compare the results with expected values: a JSON object with the results' names as keys, in a file or as it \
+                 is, .npz, .npy or numbers; null is not compared, and a value may be rounded to the digits that it is written \
+                 with",
             )
             .conflicts_with("out"),
         flag("jacobian", "compute the Jacobians")

@@ -31,9 +31,12 @@ impl OperandReader<'_> {
     }
 
     /// Reads expected results: like [`read_document`](Self::read_document), with the decimal digits of JSON and typed numbers, and
-    /// null for entries left blank.
+    /// null for entries left blank. A JSON object may stand in the text itself.
     pub fn read_answers(&mut self, option: &Name, text: &str) -> Result<DecimalArrays, Error> {
-        let spec = grammar::parse(text).map_err(|error| error.with_operand(option))?;
+        // Elsewhere an object would have to be one array.
+        let is_object = text.trim_start().starts_with('{');
+        let spec = if is_object { Ok(OperandSpec::Json(text.to_owned())) } else { grammar::parse(text) };
+        let spec = spec.map_err(|error| error.with_operand(option))?;
         self.read_sheets(option, text, &spec).map_err(|error| error.with_operand(option))
     }
 

@@ -36,6 +36,9 @@ pub fn write_text(results: &[GradedResult], digits: Digits, out: &mut dyn io::Wr
         if result.wrong > MAX_SHOWN_ENTRIES {
             writeln!(out, "  and {} more", result.wrong - MAX_SHOWN_ENTRIES)?;
         }
+        for diagnosis in &result.diagnoses {
+            writeln!(out, "  {}", diagnosis.explanation)?;
+        }
     }
     if results.len() > 1 {
         let wrong = results.iter().filter(|result| !result.passes()).count();
@@ -65,6 +68,8 @@ fn result_to_json(result: &GradedResult) -> Value {
         let [yours, ours, error] = [wrong.yours, wrong.ours, wrong.error].map(json_number);
         json!({"index": wrong.index, "yours": yours, "ours": ours, "error": error})
     });
+    let diagnoses =
+        result.diagnoses.iter().map(|diagnosis| json!({"kind": diagnosis.kind, "words": diagnosis.explanation}));
     json!({
         "verdict": verdict(result),
         "shape": result.shape,
@@ -73,5 +78,6 @@ fn result_to_json(result: &GradedResult) -> Value {
         "wrong": result.wrong,
         "misfit": result.mismatch.as_ref().map(|mismatch| mismatch.describe(&result.shape)),
         "entries": wrong.collect::<Value>(),
+        "diagnoses": diagnoses.collect::<Value>(),
     })
 }

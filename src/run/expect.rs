@@ -1,10 +1,13 @@
 //! `--expect FILE`: results against expected values.
 
+use super::dout::Dout;
+use super::job::Job;
 use super::messages::Messages;
 use super::request::Request;
 use super::session::Streams;
 use super::status::Status;
 use crate::check::expect::{GradedResult, grade};
+use crate::check::{Case, wrong_answer};
 use crate::core::error::{Code, Error, Note, edit_distance};
 use crate::core::name::Name;
 use crate::format::decimal::{DecimalArray, DecimalArrays};
@@ -20,16 +23,25 @@ type NamedSheet = (Name, Result<DecimalArray, Error>);
 /// Compares the results of a report with expected values and writes the verdicts.
 pub(crate) fn run(
     sheets: DecimalArrays,
-    spec: &LayerSpec,
+    job: &Job,
     blocks: &[ResultBlock],
     request: &Request,
     streams: &mut Streams<'_>,
 ) -> anyhow::Result<Status> {
+    let spec = job.spec;
     let computed: Vec<Name> = blocks.iter().map(|block| block.header.name.clone()).collect();
     let sheets = select_sheets(sheets, spec, blocks, &computed, request, &mut streams.messages)?;
     let answer = |block: &ResultBlock| {
         let (name, sheet) = sheets.iter().find(|(name, _)| *name == block.header.name)?;
-        Some(grade(name, sheet, &block.value, rounding(request), expectation::MAX_LISTED_ENTRIES))
+        let mut graded = grade(name, sheet, &block.value, rounding(request), expectation::MAX_LISTED_ENTRIES);
+        if graded.needs_diagnosis() {
+            let dout = job.dout.as_ref().map(Dout::to_array);
+            let at = &job.operands.values;
+            let case = Case::new(spec, &job.settings, at, dout.as_deref(), request.precision.float_type());
+            let explain = |case| wrong_answer::explain(name, spec.is_gradient(name), sheet, &block.value, &case);
+            graded.diagnoses = case.map_or_else(|_| Vec::new(), explain);
+        }
+        Some(graded)
     };
     let answers: Vec<GradedResult> = blocks.iter().filter_map(answer).collect();
     match request.as_json() {

@@ -36,7 +36,7 @@ pub(crate) fn run(request: &LayerRequest, streams: &mut Streams<'_>) -> anyhow::
         Mode::Check(format) => return check::layer(&job, common.precision, *format, streams),
         Mode::Expect(file) => {
             let answers = streams.reader.read_answers(&EXPECT, file)?;
-            return expect::run(answers, job.spec, &compute_shown(&job, common)?, common, streams);
+            return expect::run(answers, &job, &compute_shown(&job, common)?, common, streams);
         }
         Mode::Steps(form, file) => {
             let answers = file.as_ref().map(|file| streams.reader.read_answers(&EXPECT, file)).transpose()?;

@@ -1,6 +1,6 @@
 //! Mistakes that show in the values of a gradient alone, whatever the layer.
 
-use super::super::arrays::{max_abs, unravel_index};
+use super::super::arrays::{axis_pairs, max_abs, unravel_index};
 use super::super::diagnosis::WrongGradient;
 use crate::core::error::{format_index, format_shape};
 use crate::core::name::Name;
@@ -35,9 +35,9 @@ pub(super) fn wrong_shape(gradient: &WrongGradient<'_>) -> Option<String> {
     }
     let has_values_of = |candidate: &ArrayD<f64>| all_near(wrong, candidate, gradient.tolerance * max_abs(right));
     let (got, expected) = (format_shape(wrong.shape()), format_shape(right.shape()));
-    let may_be_transposed = right.ndim() == 2 && wrong.ndim() == 2 && wrong.shape()[0] == right.shape()[1];
-    if may_be_transposed && has_values_of(&transpose(right)) {
-        return Some(format!("it is the correct gradient transposed: expected {expected}, got {got}"));
+    let is_exchanged = |candidate: &ArrayD<f64>| candidate.shape() == wrong.shape() && has_values_of(candidate);
+    if let Some(exchange) = exchanged_axes(right, is_exchanged) {
+        return Some(format!("it is the correct gradient {exchange}: expected {expected}, got {got}"));
     }
     has_values_of(right)
         .then(|| format!("its values are correct, but its shape is not: expected {expected}, got {got}"))
@@ -65,12 +65,22 @@ pub(super) fn wrong_sign(gradient: &WrongGradient<'_>) -> Option<String> {
 
 pub(super) fn transposed(gradient: &WrongGradient<'_>) -> Option<String> {
     let is_same_shape = gradient.wrong.shape() == gradient.right.shape();
-    let is_transposed = is_same_shape && gradient.right.ndim() == 2 && gradient.matches(&transpose(gradient.right));
-    is_transposed.then(|| "it is the correct gradient transposed".to_owned())
+    let exchange = exchanged_axes(gradient.right, |candidate| is_same_shape && gradient.matches(candidate))?;
+    Some(format!("it is the correct gradient {exchange}"))
 }
 
-fn transpose(value: &ArrayD<f64>) -> ArrayD<f64> {
-    value.t().as_standard_layout().into_owned()
+/// Describes the two axes whose exchange makes an array one that is accepted.
+fn exchanged_axes(value: &ArrayD<f64>, accepts: impl Fn(&ArrayD<f64>) -> bool) -> Option<String> {
+    let exchange = |[first, second]: &[usize; 2]| {
+        let mut exchanged = value.view();
+        exchanged.swap_axes(*first, *second);
+        accepts(&exchanged.as_standard_layout().into_owned())
+    };
+    let [first, second] = axis_pairs(value.ndim()).find(exchange)?;
+    Some(match value.ndim() {
+        2 => "transposed".to_owned(),
+        _ => format!("with the axes {first} and {second} exchanged"),
+    })
 }
 
 #[allow(clippy::cast_precision_loss)] // counts of rows and columns
@@ -116,6 +126,10 @@ pub(super) fn constant_factor(gradient: &WrongGradient<'_>) -> Option<String> {
     let near = (gradient.tolerance * 10.0).clamp(1e-7, 0.05);
     known.retain(|(value, _)| *value != 1.0 && (factor - value).abs() <= near * value.abs());
     known.dedup_by(|a, b| a.1 == b.1);
+    if known.is_empty() && gradient.right.len() == 1 {
+        // Any number is another one times a factor.
+        return None;
+    }
     let origins: Vec<String> = known.into_iter().map(|(_, origin)| origin).collect();
     let origins = if origins.is_empty() { String::new() } else { format!(": {}", origins.join(" or ")) };
     Some(format!("it is the correct gradient times {}{origins}", format_factor(factor)))
@@ -135,17 +149,28 @@ fn format_factor(factor: f64) -> String {
 }
 
 pub(super) fn rows_reordered(gradient: &WrongGradient<'_>) -> Option<String> {
-    reordered(gradient, Axis(0), "rows")
+    reordered(gradient, 0)
 }
 
 pub(super) fn columns_reordered(gradient: &WrongGradient<'_>) -> Option<String> {
-    reordered(gradient, Axis(1), "columns")
+    (1..gradient.right.ndim()).find_map(|axis| reordered(gradient, axis))
 }
 
-fn reordered(gradient: &WrongGradient<'_>, axis: Axis, what: &str) -> Option<String> {
-    if gradient.right.ndim() != 2 || gradient.wrong.shape() != gradient.right.shape() {
+/// Names what an axis of an array of that rank counts.
+fn name_of_items(rank: usize, axis: usize) -> String {
+    match (rank, axis) {
+        (2, 0) => "rows".to_owned(),
+        (2, _) => "columns".to_owned(),
+        _ => format!("entries along axis {axis}"),
+    }
+}
+
+/// Recognises another order along an axis of an array of two or more.
+fn reordered(gradient: &WrongGradient<'_>, axis: usize) -> Option<String> {
+    if gradient.right.ndim() < 2 || gradient.wrong.shape() != gradient.right.shape() || gradient.right.is_empty() {
         return None;
     }
+    let (what, axis) = (name_of_items(gradient.right.ndim(), axis), Axis(axis));
     let count = gradient.right.len_of(axis);
     // Large arrays are compared as a whole only in an order whose first row fits.
     let limit = gradient.tolerance * max_abs(gradient.right).max(f64::MIN_POSITIVE);
@@ -187,24 +212,31 @@ pub(super) fn tail_wrong(gradient: &WrongGradient<'_>) -> Option<String> {
 }
 
 pub(super) fn several_rows_wrong(gradient: &WrongGradient<'_>) -> Option<String> {
-    several_wrong(gradient, 0, "rows")
+    several_wrong(gradient, 0)
 }
 
 pub(super) fn several_columns_wrong(gradient: &WrongGradient<'_>) -> Option<String> {
-    several_wrong(gradient, 1, "columns")
+    (1..gradient.right.ndim()).find_map(|axis| several_wrong(gradient, axis))
 }
 
 /// Recognises rows or columns whose entries are all wrong, where all others are right.
-fn several_wrong(gradient: &WrongGradient<'_>, axis: usize, what: &str) -> Option<String> {
-    let [rows, columns] = *gradient.right.shape() else { return None };
+fn several_wrong(gradient: &WrongGradient<'_>, axis: usize) -> Option<String> {
+    if gradient.right.ndim() < 2 || gradient.right.is_empty() {
+        return None;
+    }
     let wrong = wrong_entries(gradient);
-    let (count, across) = if axis == 0 { (rows, columns) } else { (columns, rows) };
+    let count = gradient.right.shape()[axis];
+    let across = gradient.right.len() / count;
     let mut lines: Vec<usize> = wrong.iter().map(|at| at[axis]).collect();
     lines.sort_unstable();
     lines.dedup();
     let is_whole = wrong.len() == lines.len() * across && across > 1;
     let names = lines.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
-    (is_whole && lines.len() > 1 && 2 * lines.len() <= count).then(|| format!("only {what} {names} are wrong"))
+    let what = match gradient.right.ndim() {
+        2 => format!("{} {names}", name_of_items(2, axis)),
+        rank => format!("{} at {names}", name_of_items(rank, axis)),
+    };
+    (is_whole && lines.len() > 1 && 2 * lines.len() <= count).then(|| format!("only {what} are wrong"))
 }
 
 pub(super) fn lower_precision(gradient: &WrongGradient<'_>) -> Option<String> {
@@ -245,16 +277,25 @@ pub(super) fn one_entry_wrong(gradient: &WrongGradient<'_>) -> Option<String> {
 }
 
 pub(super) fn one_row_wrong(gradient: &WrongGradient<'_>) -> Option<String> {
-    shared_index(gradient, 0).map(|n| format!("only row {n} is wrong"))
+    one_wrong(gradient, 0)
 }
 
 pub(super) fn one_column_wrong(gradient: &WrongGradient<'_>) -> Option<String> {
-    shared_index(gradient, 1).map(|n| format!("only column {n} is wrong"))
+    (1..gradient.right.ndim()).find_map(|axis| one_wrong(gradient, axis))
+}
+
+fn one_wrong(gradient: &WrongGradient<'_>, axis: usize) -> Option<String> {
+    let n = shared_index(gradient, axis)?;
+    Some(match (gradient.right.ndim(), axis) {
+        (2, 0) => format!("only row {n} is wrong"),
+        (2, _) => format!("only column {n} is wrong"),
+        _ => format!("only the entries at {n} along axis {axis} are wrong"),
+    })
 }
 
 /// Returns the row or column that contains all wrong entries.
 fn shared_index(gradient: &WrongGradient<'_>, axis: usize) -> Option<usize> {
-    if gradient.right.ndim() != 2 || gradient.right.shape()[axis] < 2 {
+    if gradient.right.ndim() < 2 || gradient.right.shape()[axis] < 2 {
         return None;
     }
     let wrong = wrong_entries(gradient);
