@@ -2,11 +2,12 @@
 
 use super::gradients::{Forward, Gradients, Run};
 use super::precision::Precision;
-use crate::core::error::{Code, Error, Note, format_shape};
+use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
 use crate::core::size;
 use crate::core::tensors::Tensors;
 use crate::numeric::{Bounded, DoubleDouble, Exact, Traced};
+use crate::ops::ArrayOps;
 use ndarray::{ArrayD, Dimension};
 
 /// The input of [`Admit::admit`].
@@ -117,11 +118,6 @@ pub fn admit(layer: &dyn AnyLayer, given: &Given<'_>) -> Result<Vec<Note>, Error
 
 /// Validates operands; those that are not `is_new` are known to have no NaN.
 pub fn admit_new(layer: &dyn AnyLayer, given: &Given<'_>, is_new: impl Fn(&Name) -> bool) -> Result<Vec<Note>, Error> {
-    // Layers compute matrices; arrays of more axes are read, but not computed yet.
-    if let Some((name, value)) = given.at.iter().find(|(_, value)| value.ndim() > 2) {
-        let message = format!("has {} axes {}; at most 2 are supported", value.ndim(), format_shape(value.shape()));
-        return Err(Error::new(Code::Rank, message).with_operand(name));
-    }
     let mut notes = layer.admit(given)?;
     size::array_bytes(OUTPUT, &layer.output_shape(given.at))?;
     let new = given.at.iter().filter(|(name, _)| is_new(name));
@@ -139,8 +135,7 @@ pub fn check_output_memory(layer: &dyn AnyLayer, at: &Tensors<f64>) -> Result<()
 
 /// Returns a warning with the index of the first NaN of an operand.
 fn nan_warning(name: &Name, value: &ArrayD<f64>) -> Option<Note> {
-    let has_none = |values: &[f64]| !values.iter().fold(false, |found, v| found | v.is_nan());
-    if value.as_slice_memory_order().is_some_and(|values| values.chunks(1024).all(has_none)) {
+    if value.as_slice_memory_order().is_some_and(f64::are_finite) {
         return None;
     }
     let (at, _) = value.indexed_iter().find(|(_, v)| v.is_nan())?;
