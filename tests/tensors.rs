@@ -175,9 +175,12 @@ fn files_of_three_axes_are_computed_in_chunks_along_the_first() {
     let classes = (0..300 * 30).map(|n| (n % 20) as f64).collect();
     let t = ArrayD::from_shape_vec(&[300, 30][..], classes).unwrap();
     let w = logits(&[30, 4]);
-    [("x", &x), ("t", &t), ("w", &w)].map(|(name, value)| write_npy(&folder.path().join(format!("{name}.npy")), value));
+    for (name, value) in [("x", &x), ("t", &t), ("w", &w)] {
+        write_npy(&folder.path().join(format!("{name}.npy")), value);
+    }
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let commands: [(&str, &[(&str, &str)], &str, f64); 6] = [
+    type Command<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, f64);
+    let commands: [Command<'_>; 6] = [
         ("softmax", &[("axis", "1")], "y", 0.0),
         ("softmax", &[("axis", "1"), ("log", "true")], "dx", 0.0),
         ("affine", &[], "y", 0.0),
