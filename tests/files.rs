@@ -1,6 +1,6 @@
 //! Files as other programs write them: `fixtures/files/make.py`.
 
-use crate::support::{fixture, nnlayer, piped};
+use crate::support::{fixture, folder, nnlayer, piped, python_with_numpy, shell_in};
 
 /// Compares a file with the array that NumPy saved, without a tolerance.
 #[track_caller]
@@ -50,7 +50,7 @@ fn compressed_files_are_read_whatever_their_format() {
         piped(&bytes, &[&arguments, options, format].concat()).quiet();
     }
     // Errors have the places of the content.
-    let folder = crate::support::folder();
+    let folder = folder();
     let path = folder.path().join("t.csv.gz");
     let bytes = std::fs::read(fixture("files/quoted.csv.gz")).unwrap();
     std::fs::write(&path, &bytes).unwrap();
@@ -70,7 +70,7 @@ fn compressed_files_are_read_whatever_their_format() {
 
 #[test]
 fn records_are_read_from_a_compressed_file() {
-    let folder = crate::support::folder();
+    let folder = folder();
     let path = folder.path().join("r.ndjson.gz");
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut gzip, b"{\"x\":[1,-2]}\n{\"x\":[3]}\n").unwrap();
@@ -80,4 +80,28 @@ fn records_are_read_from_a_compressed_file() {
     let read = |ran: crate::support::RunOutput| ran.quiet().replace("1.0", "1").replace("3.0", "3");
     assert_eq!(read(nnlayer(&["relu", "--ndjson", path.to_str().unwrap(), "--forward"])), expected);
     assert_eq!(read(piped(&bytes, &["relu", "--ndjson", "--forward"])), expected);
+}
+
+#[test]
+fn files_of_other_programs_are_named_and_converted_by_their_tips() {
+    let folder = folder();
+    for (name, noun, modules) in [
+        ("model.onnx", "an ONNX model", "numpy, onnx"),
+        ("weights.mat", "a MATLAB file", "numpy, scipy.io"),
+        ("weights.pkl", "a Python pickle, which runs programs when it is loaded", "numpy"),
+        ("image.png", "a PNG image", "numpy, PIL.Image"),
+    ] {
+        std::fs::copy(fixture(&format!("files/{name}")), folder.path().join(name)).unwrap();
+        let ran = shell_in(folder.path(), &format!("nnlayer relu --x {name}"));
+        assert!(ran.refusal().contains(&format!("{name}: is {noun}, not an array")), "{}", ran.stderr);
+        let command = ran.stderr.split('`').nth(1).unwrap();
+        let has_modules = || shell_in(folder.path(), &format!("python3 -c 'import {modules}'")).status == 0;
+        if python_with_numpy() != Some("python3") || !has_modules() {
+            continue;
+        }
+        assert_eq!(shell_in(folder.path(), command).status, 0, "{command}");
+        let converted = command.rsplit(' ').next().unwrap();
+        let expected = fixture(if name == "image.png" { "files/pixels.npy" } else { "files/weights.npy" });
+        shell_in(folder.path(), &format!("nnlayer compare {converted} {expected} --rtol 0 --atol 0")).quiet();
+    }
 }
