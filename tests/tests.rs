@@ -26,9 +26,11 @@ mod net; // networks from a file
 mod net_ndjson; // records through a network
 mod page; // the interactive page of a graph, in a browser
 mod picture; // drawings of graphs, parsed
+mod printed; // operands as people paste them
 mod program; // the protocol of docs/gradcheck-protocol.md
 mod protocol; // version 2 of that protocol
 mod reply_names; // names in replies that were not asked for
+mod shapes; // arrays of every rank, written and read back
 mod steps; // worked steps with the numbers filled in
 mod tape; // layers that extend a tape over a pipe
 mod templates; // programs that gradcheck --template prints

@@ -2,8 +2,43 @@
 
 use super::printable::is_printable;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::fmt::Write;
+
+/// Returns the index of the key that is the name, or else of the only one that is the name in another case.
+///
+/// ```
+/// use nnlayer::core::name::find_key;
+/// assert_eq!(find_key(&["W", "w"], "w"), Some(1));
+/// assert_eq!(find_key(&["x", "dW"], "dw"), Some(1));
+/// assert_eq!(find_key(&["DW", "dW"], "dw"), None);
+/// ```
+pub fn find_key(keys: &[impl AsRef<str>], name: &str) -> Option<usize> {
+    let exact = keys.iter().position(|key| key.as_ref() == name);
+    let mut similar = keys.iter().enumerate().filter(|(_, key)| key.as_ref().eq_ignore_ascii_case(name));
+    exact.or_else(|| match (similar.next(), similar.next()) {
+        (Some((at, _)), None) => Some(at),
+        _ => None,
+    })
+}
+
+/// Gives keys that are a name in another case the spelling of that name.
+pub fn adopt_spelling<'a>(keys: Vec<&mut Name>, names: impl Iterator<Item = &'a Name>) {
+    let mut spelled: HashMap<String, Option<&Name>> = HashMap::new();
+    for name in names {
+        // Two names that differ only in case have no common spelling.
+        spelled.entry(name.0.to_ascii_lowercase()).and_modify(|other| *other = None).or_insert(Some(name));
+    }
+    let mut found: HashMap<String, usize> = HashMap::new();
+    keys.iter().for_each(|key| *found.entry(key.0.to_ascii_lowercase()).or_default() += 1);
+    for key in keys {
+        let lower = key.0.to_ascii_lowercase();
+        if let Some(Some(name)) = spelled.get(&lower).filter(|_| found[&lower] == 1) {
+            *key = (*name).clone();
+        }
+    }
+}
 
 /// The name of an operand or a result. `--x`, the JSON key `x` and "x" in a message are one `Name`.
 ///

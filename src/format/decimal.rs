@@ -109,7 +109,7 @@ impl DecimalArray {
 
     /// Returns an array with the digits in a text, separated by commas, semicolons and blanks.
     pub fn from_literal(values: &ArrayD<f64>, text: &str) -> DecimalArray {
-        let tokens = text.split(|c: char| c == ',' || c == ';' || c.is_whitespace()).filter(|token| !token.is_empty());
+        let tokens = text.split(|c: char| ",;[]".contains(c) || c.is_whitespace()).filter(|token| !token.is_empty());
         let cells: Vec<_> = values.iter().zip(tokens).map(|(&value, token)| Some(Decimal::new(token, value))).collect();
         if cells.len() != values.len() {
             return DecimalArray::from_values(values.clone(), DOUBLE_ROUNDING);

@@ -2,7 +2,7 @@
 
 use super::selector::Selector;
 use crate::core::error::{Code, Error, edit_distance, join_names, sanitize};
-use crate::core::name::Name;
+use crate::core::name::{Name, find_key};
 use std::io;
 
 /// Returns the error of a file that exists but cannot be read.
@@ -59,8 +59,8 @@ pub(super) fn choose_array(select: &Selector, names: &[Name], available: &[Strin
         Some(name) => vec![name],
         None => names.iter().map(|name| name.as_str().to_owned()).collect(),
     };
-    match choices.iter().find(|choice| available.contains(choice)) {
-        Some(choice) => Ok(choice.clone()),
+    match choices.iter().find_map(|choice| find_key(available, choice)) {
+        Some(at) => Ok(available[at].clone()),
         None => Err(missing_array(&choices.join(" or "), available)),
     }
 }

@@ -15,6 +15,7 @@ pub mod json;
 mod lookalike;
 pub mod npy;
 pub mod npz;
+pub mod printed;
 mod registry;
 pub mod safetensors;
 mod selector;

@@ -71,7 +71,8 @@ pub(super) fn write_array(
     Ok(())
 }
 
-fn write_elements(value: &ArrayD<f64>, dtype: OutputDtype, out: &mut dyn io::Write) -> io::Result<()> {
+/// Writes the elements in C order, each with its least significant byte first.
+pub(super) fn write_elements(value: &ArrayD<f64>, dtype: OutputDtype, out: &mut dyn io::Write) -> io::Result<()> {
     let (layout, mut bytes) = (value.as_standard_layout(), Vec::new());
     let progress = Progress::new("writing", value.len());
     for numbers in layout.as_slice().unwrap_or_default().chunks(CHUNK_ELEMENTS) {

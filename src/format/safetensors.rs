@@ -4,19 +4,25 @@ use super::arrays::{ArrayStream, LoadedArray, OutputDtype};
 use super::elements::{ArrayLayout, ElementType, size_error};
 use super::errors::{choose_array, damaged, decode_error};
 use super::file_format::Format;
+use super::npy::write_elements;
 use super::selector::Selector;
 use super::source::Source;
-use crate::core::error::{Code, Error, sanitize};
+use crate::core::error::{Code, Error, format_shape, sanitize};
 use crate::core::name::Name;
 use ::safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek};
 
-/// Named tensors; read-only.
+/// Named tensors.
 pub struct Safetensors;
 
 /// Size of the header's length in bytes.
 const LENGTH_BYTES: u64 = 8;
+
+/// Bytes of elements that are kept in memory while a file is written.
+const MAX_MEMORY_BYTES: usize = 1 << 22;
 
 /// Largest header in bytes that the format allows.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
@@ -59,12 +65,38 @@ impl Format for Safetensors {
         tensors.iter().map(|(name, info)| read_tensor(&mut source, name.clone(), info, before)).collect()
     }
 
-    fn write(&self, _arrays: &mut dyn ArrayStream, _dtype: OutputDtype, _out: &mut dyn io::Write) -> io::Result<()> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "a .safetensors file cannot be written"))
+    fn write(&self, arrays: &mut dyn ArrayStream, dtype: OutputDtype, out: &mut dyn io::Write) -> io::Result<()> {
+        write_tensors(arrays, dtype, out)
     }
+}
 
-    fn can_write(&self) -> bool {
-        false
+/// Writes the arrays in their order. The header needs all shapes, so the elements go to a temporary file first if they are many.
+fn write_tensors(arrays: &mut dyn ArrayStream, dtype: OutputDtype, out: &mut dyn io::Write) -> io::Result<()> {
+    let (mut data, mut tensors) = (tempfile::spooled_tempfile(MAX_MEMORY_BYTES), Vec::new());
+    while let Some((name, shape)) = arrays.next_array()? {
+        let begin = data.stream_position()?;
+        while let Some(rows) = arrays.next_rows()? {
+            write_elements(&rows, dtype, &mut data)?;
+        }
+        let offset = |offset| usize::try_from(offset).map_err(io::Error::other);
+        let data_offsets = (offset(begin)?, offset(data.stream_position()?)?);
+        tensors.push((name.as_str().to_owned(), TensorInfo { dtype: tensor_dtype(dtype), shape, data_offsets }));
+    }
+    let metadata = Metadata::new(None, tensors).map_err(io::Error::other)?;
+    let mut header = serde_json::to_vec(&metadata)?;
+    header.resize(header.len().next_multiple_of(LENGTH_BYTES as usize), b' ');
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(&header)?;
+    data.rewind()?;
+    io::copy(&mut data, out).map(drop)
+}
+
+fn tensor_dtype(dtype: OutputDtype) -> Dtype {
+    match dtype {
+        OutputDtype::F64 => Dtype::F64,
+        OutputDtype::F32 => Dtype::F32,
+        OutputDtype::F16 => Dtype::F16,
+        OutputDtype::Bf16 => Dtype::BF16,
     }
 }
 
@@ -99,8 +131,46 @@ fn read_header(source: &mut Source<'_>) -> Result<(Metadata, u64), Error> {
     source.read_exact(&mut text).map_err(|error| decode_error(&error))?;
     match serde_json::from_slice(&text) {
         Ok(header) => Ok((header, LENGTH_BYTES + length)),
-        Err(_) => Err(damaged("its header is invalid or inconsistent")),
+        Err(_) => Err(damaged(describe_fault(&text))),
     }
+}
+
+/// Returns what is wrong with a header: the first tensor whose shape and bytes differ, or which overlaps another or leaves a hole.
+fn describe_fault(text: &[u8]) -> String {
+    let Ok(header) = serde_json::from_slice::<serde_json::Map<String, Value>>(text) else {
+        return "its header is not a JSON object".to_owned();
+    };
+    let mut tensors = Vec::new();
+    for (name, value) in header.iter().filter(|(name, _)| *name != "__metadata__") {
+        let Ok(info) = TensorInfo::deserialize(value) else {
+            return format!("the tensor {} has no valid dtype, shape and data_offsets", sanitize(name));
+        };
+        tensors.push((info.data_offsets, sanitize(name), info));
+    }
+    tensors.sort_by_key(|(range, ..)| *range);
+    let mut last = (0, None);
+    for ((begin, end), name, info) in &tensors {
+        let bits = info.shape.iter().try_fold(info.dtype.bitsize(), |bits, side| bits.checked_mul(*side));
+        if end.checked_sub(*begin) != bits.map(|bits| bits.div_ceil(8)) {
+            let size = bits.map_or("more than 2⁶⁴".to_owned(), |bits| bits.div_ceil(8).to_string());
+            let (shape, dtype) = (format_shape(&info.shape), sanitize(&format!("{:?}", info.dtype)));
+            return format!(
+                "the tensor {name} {shape} of {dtype} has {size} bytes, but its byte range is {begin} to {end}"
+            );
+        }
+        match last {
+            (before, Some(other)) if before > *begin => {
+                return format!(
+                    "the tensors {other} and {name} overlap: one ends at byte {before}, the other begins at {begin}"
+                );
+            }
+            (before, _) if before < *begin => {
+                return format!("no tensor has bytes {before} to {begin} of the data, before the tensor {name}");
+            }
+            _ => last = (*end, Some(name)),
+        }
+    }
+    "its header is invalid".to_owned()
 }
 
 fn layout(info: &TensorInfo) -> Result<ArrayLayout, Error> {
@@ -132,7 +202,10 @@ fn layout(info: &TensorInfo) -> Result<ArrayLayout, Error> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::core::tensors::Tensors;
+    use crate::format::arrays::InMemoryArrays;
     use crate::numeric::FloatType;
+    use ndarray::ArrayD;
 
     fn file(header: &str, data: &[u8]) -> Vec<u8> {
         [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
@@ -175,6 +248,75 @@ mod tests {
         assert_eq!((error.code, error.message.as_str()), (Code::Dtype, "has the unsupported element type C64"));
         let cube = file(r#"{"w":{"dtype":"U8","shape":[1,2,1],"data_offsets":[0,2]}}"#, &[0; 2]);
         assert_eq!(read(&cube, "w", &[]).unwrap().value.shape(), [1, 2, 1]);
+    }
+
+    #[test]
+    fn a_fault_of_the_header_names_the_tensor_and_the_numbers() {
+        let tensor = |name: &str, shape: &str, begin: usize, end: usize| {
+            format!(r#""{name}":{{"dtype":"F32","shape":{shape},"data_offsets":[{begin},{end}]}}"#)
+        };
+        for (first, second, fault) in [
+            (
+                tensor("a", "[2]", 0, 8),
+                tensor("b", "[2]", 4, 12),
+                "the tensors a and b overlap: one ends at byte 8, the other begins at 4",
+            ),
+            (
+                tensor("a", "[2]", 0, 8),
+                tensor("b", "[1]", 12, 16),
+                "no tensor has bytes 8 to 12 of the data, before the tensor b",
+            ),
+            (
+                tensor("a", "[2]", 4, 12),
+                tensor("b", "[1]", 12, 16),
+                "no tensor has bytes 0 to 4 of the data, before the tensor a",
+            ),
+            (
+                tensor("a", "[3,2]", 0, 8),
+                tensor("b", "[2]", 8, 16),
+                "the tensor a (3×2) of F32 has 24 bytes, but its byte range is 0 to 8",
+            ),
+            (
+                tensor("a", "[2]", 0, 8),
+                tensor("b", "[2]", 16, 8),
+                "the tensor b (2) of F32 has 8 bytes, but its byte range is 16 to 8",
+            ),
+            (
+                tensor("a", "[-2]", 0, 8),
+                tensor("b", "[2]", 8, 16),
+                "the tensor a has no valid dtype, shape and data_offsets",
+            ),
+        ] {
+            let error = read(&file(&format!("{{{first},{second}}}"), &[0; 16]), "a", &[]).unwrap_err();
+            assert_eq!((error.code, error.message.clone()), (Code::Damaged, format!("is damaged: {fault}")));
+        }
+    }
+
+    #[test]
+    fn written_tensors_are_read_back_by_the_safetensors_crate() {
+        let arrays = Tensors::new()
+            .with(Name::Y, ArrayD::from_shape_fn(vec![2, 1, 2], |at| at[0] as f64 - 0.5 * at[2] as f64))
+            .with(Name::LOSS, ndarray::arr0(-0.0).into_dyn())
+            .with(Name::DX, ArrayD::zeros(vec![0, 3]));
+        for (dtype, kind, size) in [
+            (OutputDtype::F64, Dtype::F64, 8),
+            (OutputDtype::F32, Dtype::F32, 4),
+            (OutputDtype::F16, Dtype::F16, 2),
+            (OutputDtype::Bf16, Dtype::BF16, 2),
+        ] {
+            let mut bytes = Vec::new();
+            Safetensors.write(&mut InMemoryArrays::from(&arrays), dtype, &mut bytes).unwrap();
+            let file = ::safetensors::SafeTensors::deserialize(&bytes).unwrap();
+            for (name, value) in arrays.iter() {
+                let tensor = file.tensor(name.as_str()).unwrap();
+                assert_eq!(
+                    (tensor.dtype(), tensor.shape(), tensor.data().len()),
+                    (kind, value.shape(), size * value.len())
+                );
+                let found = read(&bytes, name.as_str(), &[]).unwrap().value;
+                assert!(found.iter().zip(value).all(|(a, b)| a.to_bits() == b.to_bits()));
+            }
+        }
     }
 
     #[test]

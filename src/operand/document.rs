@@ -68,7 +68,7 @@ impl OperandReader<'_> {
     }
 
     fn read_decimal(&mut self, label: &str, selector: &Selector) -> Result<DecimalArrays, Error> {
-        let node = json::read(self.open_text(label)?)?;
+        let node = self.read_node(label)?;
         decimal::decimal_arrays(node, selector.pointer(), |error| self.locate(error, label))
     }
 

@@ -2,7 +2,7 @@
 
 use super::{literal, stdin};
 use crate::core::error::{Code, Error};
-use crate::format::Selector;
+use crate::format::{Selector, json, printed};
 use ndarray::ArrayD;
 
 /// An operand's text, parsed.
@@ -12,9 +12,9 @@ pub enum OperandSpec {
     Stdin(Selector),
     /// `@FILE`, `PATH#SEL`: a file.
     File(String, Selector),
-    /// `[…]`: JSON.
+    /// `[…]`: JSON, or what is neither JSON nor a printed array.
     Json(String),
-    /// `1,2;3,4`: numbers.
+    /// `1,2;3,4`, `[1 2; 3 4]`, `array([1., 2.])`: numbers.
     Literal(ArrayD<f64>),
 }
 
@@ -28,6 +28,7 @@ pub enum OperandSpec {
 /// assert_eq!(parse("@a#b.json"), Ok(OperandSpec::File("a#b.json".into(), Selector::Default)));
 /// assert_eq!(parse("@a#b.json#/w"), Ok(OperandSpec::File("a#b.json".into(), Selector::Pointer("/w".into()))));
 /// assert_eq!(parse("@a#/b.json#"), Ok(OperandSpec::File("a#/b.json".into(), Selector::Default)));
+/// assert!(matches!(parse("[[1. 2.]]"), Ok(OperandSpec::Literal(_))));
 /// assert!(parse("1/3").is_err());
 /// ```
 pub fn parse(text: &str) -> Result<OperandSpec, Error> {
@@ -43,8 +44,11 @@ pub fn parse(text: &str) -> Result<OperandSpec, Error> {
             _ => OperandSpec::File(path_label(path), selector),
         });
     }
-    if trimmed.starts_with('[') {
-        return Ok(OperandSpec::Json(trimmed.to_owned()));
+    if trimmed.starts_with('[') || (printed::is_call(trimmed) && trimmed.ends_with(')')) {
+        return Ok(match parse_printed(trimmed)? {
+            Some(values) => OperandSpec::Literal(values),
+            None => OperandSpec::Json(trimmed.to_owned()),
+        });
     }
     if let Some(values) = literal::parse(trimmed)? {
         return Ok(OperandSpec::Literal(values));
@@ -60,6 +64,14 @@ pub fn parse(text: &str) -> Result<OperandSpec, Error> {
     }
     let (path, selector) = split_selector(trimmed);
     Ok(OperandSpec::File(path_label(path), selector))
+}
+
+/// Parses the array that a program printed, if the text is not JSON. `None` if it is neither, or JSON.
+pub(super) fn parse_printed(text: &str) -> Result<Option<ArrayD<f64>>, Error> {
+    match json::parse(text.as_bytes(), "") {
+        Err(error) if error.code == Code::JsonSyntax => printed::parse(text),
+        _ => Ok(None),
+    }
 }
 
 /// Returns a path that differs from the name of standard input in messages.

@@ -1,6 +1,7 @@
 //! Numbers typed as an operand: `1,2;3,4`.
 
 use crate::core::error::{Code, Error, format_count, sanitize};
+use crate::format::printed::check_number;
 use ndarray::{ArrayD, IxDyn};
 
 /// Parses numbers; `None` if the text is something else.
@@ -14,7 +15,7 @@ pub(super) fn parse(text: &str) -> Result<Option<ArrayD<f64>>, Error> {
     };
     let Some(rows) = body.split([';', '\n']).map(split_cells).collect::<Option<Vec<_>>>() else { return Ok(None) };
     for cell in rows.iter().flatten() {
-        check_range(cell)?;
+        check_number(cell)?;
     }
     let columns = rows[0].len();
     if let Some((n, row)) = rows.iter().enumerate().find(|(_, row)| row.len() != columns) {
@@ -43,20 +44,6 @@ fn split_cells(row: &str) -> Option<Vec<&str>> {
         }
     }
     Some(cells)
-}
-
-/// Refuses a leading zero, which suggests a thousands separator, and a number that overflows.
-fn check_range(cell: &str) -> Result<(), Error> {
-    let digits = cell.trim_start_matches(['+', '-']);
-    if digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit() {
-        return Err(Error::new(Code::BadLiteral, format!("the number {cell} has a leading zero"))
-            .tip("write 1000 for 1,000, because a comma separates columns, and 7 for 007"));
-    }
-    if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') && cell.parse::<f64>().is_ok_and(f64::is_infinite) {
-        return Err(Error::new(Code::NumberRange, format!("{cell} is too large for a double"))
-            .tip("the largest double is 1.8e308; write inf or -inf for infinity"));
-    }
-    Ok(())
 }
 
 fn ragged_error(n: usize, len: usize, columns: usize) -> Error {

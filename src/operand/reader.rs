@@ -8,6 +8,7 @@ use super::suggest;
 use super::text;
 use crate::core::error::{Code, Error, Fact, Place, format_shape};
 use crate::core::name::Name;
+use crate::format::json::JsonNumber;
 use crate::format::npy::Npy;
 use crate::format::npy::rows::RowReader;
 use crate::format::{
@@ -158,12 +159,25 @@ impl<'a> OperandReader<'a> {
         let at = match self.documents.iter().position(|(known, _)| known == label) {
             Some(at) => at,
             None => {
-                let node = json::read(self.open_text(label)?)?;
+                let node = self.read_node(label)?;
                 self.documents.push((label.to_owned(), json::Document::new(node)));
                 self.documents.len() - 1
             }
         };
         Ok(&mut self.documents[at].1)
+    }
+
+    /// Reads a JSON document, or an array that a program printed where no extension says that it is JSON.
+    pub(super) fn read_node<T: JsonNumber>(&mut self, label: &str) -> Result<json::Node<T>, Error> {
+        let is_named = text::extension(label).and_then(find_by_extension).is_some();
+        let read = json::read(self.open_text(label)?);
+        match read {
+            Err(error) if error.code == Code::JsonSyntax && !is_named => {
+                let printed = text::read_printed(self.open_text(label)?)?;
+                printed.map(json::Node::from_values).ok_or(error)
+            }
+            read => read,
+        }
     }
 
     /// Takes an array out of a document, which is read again if the array has been taken before.
@@ -219,11 +233,18 @@ impl<'a> OperandReader<'a> {
         }
     }
 
+    /// Returns true if a value of standard input's object is null, which stands for an absent operand.
+    pub fn stdin_is_null(&self, selector: &Selector) -> bool {
+        let document = self.documents.iter().find(|(known, _)| known == stdin::LABEL);
+        let node = document.and_then(|(_, document)| document.remaining(selector)?.find(selector.pointer()).ok());
+        node.is_some_and(|node| *node == json::Node::Null)
+    }
+
     /// Returns the text of a setting in standard input's object: a word, a number or true.
     pub fn stdin_setting(&self, key: &str) -> Option<String> {
         let (_, document) = self.documents.iter().find(|(known, _)| known == stdin::LABEL)?;
         let entries = document.remaining(&Selector::Default)?.entries()?;
-        let node = &entries.iter().find(|(known, _)| known == key)?.1;
+        let node = &entries.iter().find(|(known, node)| known == key && *node != json::Node::Null)?.1;
         Some(node.word().unwrap_or_else(|| "an array or object".to_owned()))
     }
 

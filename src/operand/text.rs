@@ -2,7 +2,7 @@
 
 use super::literal;
 use crate::core::error::{Code, Error};
-use crate::format::{Format, Selector, Source, read_error, table_for};
+use crate::format::{Format, Selector, Source, printed, read_error, table_for};
 use ndarray::ArrayD;
 use std::io::Read;
 use std::path::Path;
@@ -67,6 +67,14 @@ pub(super) fn read(mut source: Source<'_>, selector: &Selector) -> Result<ArrayD
     }
 }
 
+/// Reads an array that a program printed; `None` if the content is something else.
+pub(super) fn read_printed(mut source: Source<'_>) -> Result<Option<ArrayD<f64>>, Error> {
+    let (label, mut text) = (source.label.to_owned(), Vec::new());
+    source.read_to_end(&mut text).map_err(|error| read_error(&label, &error))?;
+    let printed = std::str::from_utf8(&text).map_or(Ok(None), printed::parse);
+    printed.map_err(|error| error.with_origin(&label))
+}
+
 /// Returns true for several lines with semicolons inside each, which separate columns there and not rows.
 fn has_semicolon_columns(text: &str) -> bool {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
@@ -88,7 +96,11 @@ pub(super) fn refuse_lines(label: &str, first: &[u8], extension: Option<&str>) -
     let text = String::from_utf8_lossy(first);
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let (one, two) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
-    let is_complete = |open, close| one.starts_with(open) && one.ends_with(close) && two.starts_with(open);
+    // A line of a printed matrix, `[[1. 2.]`, leaves a bracket open.
+    let count = |bracket| one.matches(bracket).count();
+    let is_complete = |open, close| {
+        one.starts_with(open) && one.ends_with(close) && two.starts_with(open) && count(open) == count(close)
+    };
     let error = || Error::new(Code::FormatUnknown, "has a JSON document on each line").with_origin(label);
     let file = if label == super::stdin::LABEL { "" } else { label };
     if is_complete('[', ']') {

@@ -4,7 +4,7 @@ use super::session::Streams;
 use super::status::Status;
 use crate::check::compare::{ArrayPair, DocumentComparison, Tolerance, compare};
 use crate::core::error::{Code, Error, join_names};
-use crate::core::name::Name;
+use crate::core::name::{Name, adopt_spelling};
 use crate::numeric::FloatType;
 use crate::operand::{Operand, OperandReader, OperandSet};
 use crate::report::{Digits, comparison};
@@ -71,7 +71,10 @@ fn compare_documents(a: OperandSet, b: OperandSet, tolerances: &Tolerances) -> R
         ArrayPair { types, comparison: compare(&a.value, &b.value, tolerances.tolerance(types)) }
     };
     let (a, b) = match (a, b) {
-        (OperandSet::Named(a), OperandSet::Named(b)) => (a, b),
+        (OperandSet::Named(a), OperandSet::Named(mut b)) => {
+            adopt_spelling(b.iter_mut().map(|(name, _)| name).collect(), a.iter().map(|(name, _)| name));
+            (a, b)
+        }
         (a, b) => {
             let ((name_a, a), (name_b, b)) = (only_array(a, "A")?, only_array(b, "B")?);
             let pairs = vec![(name_a.or(name_b), pair(&a, &b))];

@@ -9,7 +9,7 @@ use super::status::Status;
 use crate::check::expect::{GradedResult, grade};
 use crate::check::{Case, wrong_answer};
 use crate::core::error::{Code, Error, Note, edit_distance};
-use crate::core::name::Name;
+use crate::core::name::{Name, adopt_spelling};
 use crate::format::decimal::{DecimalArray, DecimalArrays};
 use crate::layer::LayerSpec;
 use crate::report::{ResultBlock, expectation};
@@ -81,7 +81,11 @@ pub(crate) fn rounding(request: &Request) -> f64 {
 /// Returns expected values by name; an array without a name belongs to the only result.
 fn name_sheets(sheets: DecimalArrays, blocks: &[ResultBlock]) -> Result<Vec<NamedSheet>, Error> {
     match (sheets, blocks) {
-        (DecimalArrays::Named(named), _) => Ok(named),
+        (DecimalArrays::Named(mut named), _) => {
+            let keys = named.iter_mut().map(|(name, _)| name).collect();
+            adopt_spelling(keys, blocks.iter().map(|block| &block.header.name));
+            Ok(named)
+        }
         (DecimalArrays::Single(sheet), [only]) => Ok(vec![(only.header.name.clone(), Ok(sheet))]),
         _ => Err(Error::new(Code::KeyMissing, "holds one array without a name, but there are several results")
             .with_operand(&EXPECT)

@@ -3,8 +3,8 @@
 use super::layer_tape::find_tape;
 use super::request::{DoutOption, LayerRequest};
 use crate::core::error::{Code, Error, Note, edit_distance, join_names};
-use crate::core::name::Name;
-use crate::format::Selector;
+use crate::core::name::{Name, find_key};
+use crate::format::{Selector, escape};
 use crate::layer::{LayerSpec, Settings, Slot};
 use crate::network::{Tape, input_of};
 use crate::operand::{OperandReader, Operands, stdin};
@@ -47,8 +47,8 @@ pub(crate) fn gather(request: &LayerRequest, reader: &mut OperandReader<'_>) -> 
     for slot in slots() {
         let operand = if let Some(spec) = request.operands.get(&slot.name) {
             reader.read_spec(&slot.name, spec.clone(), &accepted_keys(slot))?
-        } else if let Some(selector) = piped.selector(slot) {
-            gathered.x_was_y |= slot.name == Name::X && selector == Selector::parse(Name::Y.as_str());
+        } else if let Some(selector) = piped.selector(slot).filter(|key| !slot.optional || !reader.stdin_is_null(key)) {
+            gathered.x_was_y |= slot.name == Name::X && piped.key(&Name::X).is_none() && piped.key(&Name::Y).is_some();
             reader.read_stdin(&selector, &[]).map_err(|error| error.with_operand(&slot.name))?
         } else if slot.optional {
             continue;
@@ -65,10 +65,13 @@ pub(crate) fn gather(request: &LayerRequest, reader: &mut OperandReader<'_>) -> 
             gathered.settings.set(setting.name, setting.parse(&text).map_err(|error| error.with_origin(stdin::LABEL))?);
         }
     }
-    gathered.notes.extend(piped.near_misses(spec, &gathered.operands));
-    if matches!(request.dout, DoutOption::Default) && !request.common.forward && piped.has("dout") {
-        let operand =
-            reader.read_stdin(&Selector::parse("dout"), &[]).map_err(|error| error.with_operand(&Name::DOUT))?;
+    let is_null = |key: &str| reader.stdin_is_null(&key_selector(key));
+    gathered.notes.extend(piped.near_misses(spec, &gathered.operands, is_null));
+    if matches!(request.dout, DoutOption::Default)
+        && !request.common.forward
+        && let Some(selector) = piped.key(&Name::DOUT).map(key_selector).filter(|key| !reader.stdin_is_null(key))
+    {
+        let operand = reader.read_stdin(&selector, &[]).map_err(|error| error.with_operand(&Name::DOUT))?;
         gathered.operands.insert(Name::DOUT, operand);
     }
     Ok(gathered)
@@ -106,11 +109,17 @@ impl Piped {
         self.names.as_ref().is_some_and(|names| names.iter().any(|name| name == key))
     }
 
+    /// Returns the key of a value, in whatever case it is written.
+    fn key(&self, name: &Name) -> Option<&str> {
+        let names = self.names.as_ref()?;
+        find_key(names, name.as_str()).map(|at| names[at].as_str())
+    }
+
     fn selector(&self, slot: &Slot) -> Option<Selector> {
         if self.bare.as_ref() == Some(&slot.name) {
             return Some(Selector::Default);
         }
-        accepted_keys(slot).iter().find(|name| self.has(name.as_str())).map(|name| Selector::parse(name.as_str()))
+        accepted_keys(slot).iter().find_map(|name| self.key(name)).map(key_selector)
     }
 
     fn missing_key(&self, slot: &Slot, missing: &[&Slot]) -> Error {
@@ -131,14 +140,18 @@ impl Piped {
     }
 
     /// Returns warnings for keys that are nearly the name of an operand that nothing provides.
-    fn near_misses(&self, spec: &LayerSpec, operands: &Operands) -> Vec<Note> {
+    fn near_misses(&self, spec: &LayerSpec, operands: &Operands, is_null: impl Fn(&str) -> bool) -> Vec<Note> {
         let absent = || spec.slots.iter().map(|slot| &slot.name).filter(|name| operands.values.get(name).is_none());
-        let names = self.names.iter().flatten();
+        let names = self.names.iter().flatten().filter(|key| !is_null(key));
         names
             .filter_map(|key| absent().find(|name| is_near(key, name.as_str())).map(|name| (key, name)))
             .map(|(key, name)| Note::warning(unused_key(key, name).with_origin(stdin::LABEL)))
             .collect()
     }
+}
+
+fn key_selector(key: &str) -> Selector {
+    Selector::parse(&format!("/{}", escape(key)))
 }
 
 /// Returns true if a key is nearly a name, but not the name itself.

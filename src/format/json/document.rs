@@ -2,11 +2,11 @@
 
 use super::node::Node;
 use crate::core::error::Error;
-use crate::core::name::Name;
+use crate::core::name::{Name, find_key};
 use crate::core::size::MAX_RANK;
 use crate::format::arrays::LoadedArray;
 use crate::format::errors::missing_array;
-use crate::format::selector::Selector;
+use crate::format::selector::{Selector, escape};
 
 /// Document, and the pointers to the matrices that were moved out of it.
 #[derive(Debug)]
@@ -56,8 +56,9 @@ impl Document {
 fn selected_pointer(node: &Node, pointer: &str, names: &[Name]) -> Result<String, Error> {
     let chosen = node.find(pointer)?;
     let Some(entries) = chosen.entries() else { return Ok(pointer.to_owned()) };
-    match names.iter().find(|name| entries.iter().any(|(key, _)| key == name.as_str())) {
-        Some(name) => Ok(format!("{pointer}/{name}")),
+    let keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
+    match names.iter().find_map(|name| find_key(&keys, name.as_str())) {
+        Some(at) => Ok(format!("{pointer}/{}", escape(keys[at]))),
         None => {
             let choices: Vec<String> = names.iter().map(|name| format!("{pointer}/{name}")).collect();
             Err(missing_array(&choices.join(" or "), &chosen.child_pointers(pointer)))

@@ -8,6 +8,7 @@ use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::format::arrays::{ArrayStream, LoadedArray, OutputDtype};
 use crate::format::file_format::Format;
+use crate::format::printed;
 use crate::format::selector::Selector;
 use crate::format::source::Source;
 use std::io;
@@ -48,7 +49,10 @@ impl Format for Json {
 
     fn recognizes(&self, first: &[u8]) -> bool {
         let text = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first);
-        matches!(text.trim_ascii_start().first(), Some(b'[' | b'{'))
+        let text = text.trim_ascii_start();
+        // What programs print is read in place of JSON.
+        matches!(text.first(), Some(b'[' | b'{'))
+            || std::str::from_utf8(&text[..text.len().min(20)]).is_ok_and(printed::is_call)
     }
 
     fn read(&self, source: Source<'_>, select: &Selector, names: &[Name]) -> Result<LoadedArray, Error> {

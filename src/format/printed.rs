@@ -1,0 +1,359 @@
+//! Arrays as programs print them: `[[1. 2.]\n [3. 4.]]` of NumPy, `[1 2; 3 4]` of MATLAB, and `tensor([1., 2.], device='cpu')`.
+
+use crate::core::error::{Code, Error, format_count};
+use crate::core::size::{check_empty_axes, check_rank};
+use ndarray::{ArrayD, IxDyn};
+
+/// Functions that arrays are printed with.
+const CALLS: [&str; 12] = [
+    "array",
+    "np.array",
+    "numpy.array",
+    "tensor",
+    "torch.tensor",
+    "torch.Tensor",
+    "jnp.array",
+    "jax.numpy.array",
+    "Array",
+    "jax.Array",
+    "tf.Tensor",
+    "matrix",
+];
+
+/// Arguments that do not change the numbers.
+const ARGUMENTS: [&str; 8] = ["dtype", "device", "requires_grad", "grad_fn", "shape", "size", "layout", "weak_type"];
+
+/// Returns true if a text begins with a function that arrays are printed with.
+pub fn is_call(text: &str) -> bool {
+    call(text).is_some()
+}
+
+/// Parses a printed array; `None` if the text is something else.
+///
+/// ```
+/// use nnlayer::format::printed::parse;
+/// assert_eq!(parse("[[1. 2.]\n [3. 4.]]").unwrap().unwrap().shape(), [2, 2]);
+/// assert_eq!(parse("[1 2; 3 4]").unwrap().unwrap().shape(), [2, 2]);
+/// assert_eq!(parse("tensor([[1., 2.]], dtype=torch.float64)").unwrap().unwrap().shape(), [1, 2]);
+/// assert!(parse("[0. 1. ... 9.]").is_err());
+/// assert_eq!(parse("[1, 2"), Ok(None));
+/// ```
+pub fn parse(text: &str) -> Result<Option<ArrayD<f64>>, Error> {
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let Some(inside) = call(text) else { return Numbers::parse(text) };
+    let Some(inside) = inside.trim_end().strip_suffix(')') else { return Ok(None) };
+    let (value, arguments) = split_value(inside.trim());
+    if !are_ignored(arguments) {
+        return Ok(None);
+    }
+    match (Numbers::parse(value)?, shape_argument(arguments)) {
+        // Brackets cannot tell the shape of an array without numbers.
+        (Some(array), Some(shape)) if array.is_empty() && shape.contains(&0) => {
+            check_rank(&shape)?;
+            check_empty_axes(&shape)?;
+            Ok(ArrayD::from_shape_vec(IxDyn(&shape), Vec::new()).ok())
+        }
+        (array, _) => Ok(array),
+    }
+}
+
+/// Returns the sizes in `shape=(0, 3)` or `size=(0, 3)`.
+fn shape_argument(arguments: &str) -> Option<Vec<usize>> {
+    let (_, shape) = arguments.split_once("shape=(").or_else(|| arguments.split_once("size=("))?;
+    let sides = shape.split_once(')')?.0.split(',').map(str::trim);
+    sides.filter(|side| !side.is_empty()).map(|side| side.parse().ok()).collect()
+}
+
+/// Refuses a number with a leading zero, which suggests a thousands separator, and one that overflows.
+pub fn check_number(cell: &str) -> Result<(), Error> {
+    let digits = cell.trim_start_matches(['+', '-']);
+    if digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit() {
+        return Err(Error::new(Code::BadLiteral, format!("the number {cell} has a leading zero"))
+            .tip("write 1000 for 1,000, because a comma separates columns, and 7 for 007"));
+    }
+    if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') && cell.parse::<f64>().is_ok_and(f64::is_infinite) {
+        return Err(Error::new(Code::NumberRange, format!("{cell} is too large for a double"))
+            .tip("the largest double is 1.8e308; write inf or -inf for infinity"));
+    }
+    Ok(())
+}
+
+/// Returns the text after the bracket of a function.
+fn call(text: &str) -> Option<&str> {
+    let (name, inside) = text.trim_start().split_once('(')?;
+    CALLS.contains(&name).then_some(inside)
+}
+
+/// Splits the arguments of a function into the array and the others.
+fn split_value(text: &str) -> (&str, &str) {
+    let end = match text.rfind(']') {
+        Some(bracket) => bracket + 1,
+        None => text.find(',').unwrap_or(text.len()),
+    };
+    // A type or shape may have brackets of its own, after the array.
+    let end = text[..end].find('=').and_then(|at| text[..at].rfind(',')).unwrap_or(end);
+    (text[..end].trim(), &text[end..])
+}
+
+/// Returns true for `, dtype=float32, device='cuda:0'`.
+fn are_ignored(arguments: &str) -> bool {
+    let mut depth = 0;
+    let pieces = arguments.split(|c: char| {
+        depth += i32::from("([<".contains(c)) - i32::from(")]>".contains(c));
+        c == ',' && depth == 0
+    });
+    let mut pieces = pieces.map(str::trim);
+    pieces.next().is_some_and(str::is_empty)
+        && pieces.all(|piece| {
+            piece.is_empty() || piece.split_once('=').is_some_and(|(name, _)| ARGUMENTS.contains(&name.trim()))
+        })
+}
+
+/// The numbers of nested brackets, read so far.
+#[derive(Default)]
+struct Numbers {
+    values: Vec<f64>,
+    /// Numbers of elements of the brackets that are open.
+    counts: Vec<usize>,
+    /// Sizes of the axes that are known.
+    sizes: Vec<Option<usize>>,
+    /// Number of brackets around the numbers.
+    rank: Option<usize>,
+    /// Lengths of MATLAB's rows, which end with a semicolon.
+    rows: Vec<usize>,
+}
+
+/// A part of a printed array.
+#[derive(Clone, Copy, PartialEq)]
+enum Token<'a> {
+    Open,
+    Close,
+    Comma,
+    Semicolon,
+    Word(&'a str),
+}
+
+/// Returns the tokens of a text; blanks separate them.
+fn tokens(text: &str) -> impl Iterator<Item = Token<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start();
+        let first = rest.chars().next()?;
+        let sign = match first {
+            '[' => Some(Token::Open),
+            ']' => Some(Token::Close),
+            ',' => Some(Token::Comma),
+            ';' => Some(Token::Semicolon),
+            _ => None,
+        };
+        let is_end = |c: char| c.is_whitespace() || "[],;".contains(c);
+        let end = if sign.is_some() { 1 } else { rest.find(is_end).unwrap_or(rest.len()) };
+        let (token, after) = rest.split_at(end);
+        rest = after;
+        Some(sign.unwrap_or(Token::Word(token)))
+    })
+}
+
+impl Numbers {
+    fn parse(text: &str) -> Result<Option<ArrayD<f64>>, Error> {
+        let (mut numbers, mut last, mut is_elided) = (Numbers::default(), Token::Open, false);
+        for (n, token) in tokens(text).enumerate() {
+            let is_separator = |token| matches!(token, Token::Comma | Token::Semicolon | Token::Open);
+            // A value may stand alone, and nothing follows the last bracket.
+            let is_inside = n == 0 || !numbers.counts.is_empty();
+            let fits = match token {
+                Token::Open => true,
+                Token::Close => last != Token::Comma && !numbers.counts.is_empty(),
+                Token::Comma | Token::Semicolon => n > 0 && !is_separator(last),
+                Token::Word("..." | "…") => {
+                    is_elided = true;
+                    true
+                }
+                Token::Word(word) => word.parse::<f64>().is_ok(),
+            };
+            if !is_inside || !fits {
+                return Ok(None);
+            }
+            if !is_elided {
+                numbers.take(token)?;
+            }
+            last = token;
+        }
+        if is_elided {
+            return Err(Error::new(
+                Code::BadLiteral,
+                "the printed array is shortened: `...` stands for numbers that are missing",
+            )
+            .tip(
+                "print all of it, as after numpy.set_printoptions(threshold=sys.maxsize), or write it with numpy.save",
+            ));
+        }
+        if !numbers.counts.is_empty() {
+            return Ok(None);
+        }
+        numbers.into_array()
+    }
+
+    fn take(&mut self, token: Token<'_>) -> Result<(), Error> {
+        let depth = self.counts.len();
+        match token {
+            Token::Open => {
+                self.sizes.resize((depth + 1).max(self.sizes.len()), None);
+                check_rank(&vec![1; depth + 1])?;
+                self.counts.push(0);
+                if self.rank.is_some_and(|rank| depth >= rank) || !self.rows.is_empty() {
+                    return Err(ragged("an array stands where other rows have a number".to_owned()));
+                }
+            }
+            Token::Word(word) => {
+                check_number(word)?;
+                if *self.rank.get_or_insert(depth) != depth {
+                    return Err(ragged("a number stands where other rows have an array".to_owned()));
+                }
+                self.values.push(word.parse().unwrap_or(f64::NAN));
+                self.count();
+            }
+            Token::Semicolon if depth == 1 && self.rank == Some(1) => {
+                let count = self.counts.last_mut().map_or(0, std::mem::take);
+                self.rows.push(count);
+            }
+            Token::Semicolon => return Err(ragged("a semicolon separates rows of numbers only".to_owned())),
+            Token::Close => self.close()?,
+            Token::Comma => {}
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        let count = self.counts.pop().unwrap_or_default();
+        let depth = self.counts.len();
+        if !self.rows.is_empty() {
+            self.rows.extend(Some(count).filter(|count| *count > 0));
+            return Ok(());
+        }
+        self.rank.get_or_insert(depth + 1);
+        if let Some(size) = self.sizes[depth].filter(|size| *size != count) {
+            let (count, first) = (format_count(count, "element"), self.counts.last().copied().unwrap_or_default());
+            return Err(ragged(format!("row {first} has {count}, but row 0 has {size}")));
+        }
+        self.sizes[depth] = Some(count);
+        self.count();
+        Ok(())
+    }
+
+    /// Counts an element of the bracket that is open.
+    fn count(&mut self) {
+        if let Some(count) = self.counts.last_mut() {
+            *count += 1;
+        }
+    }
+
+    fn into_array(self) -> Result<Option<ArrayD<f64>>, Error> {
+        let shape: Vec<usize> = match self.rows.first() {
+            Some(&columns) => {
+                if let Some((n, row)) = self.rows.iter().enumerate().find(|(_, row)| **row != columns) {
+                    return Err(ragged(format!(
+                        "row {n} has {}, but row 0 has {columns}",
+                        format_count(*row, "element")
+                    )));
+                }
+                vec![self.rows.len(), columns]
+            }
+            None => {
+                self.sizes.iter().take(self.rank.unwrap_or_default()).map(|size| size.unwrap_or_default()).collect()
+            }
+        };
+        check_rank(&shape)?;
+        Ok(ArrayD::from_shape_vec(IxDyn(&shape), self.values).ok())
+    }
+}
+
+fn ragged(message: String) -> Error {
+    Error::new(Code::Ragged, message).tip("give every row the same number of elements")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn printed_arrays_of_every_rank_are_read() {
+        // As NumPy 2.4, PyTorch 2.9, JAX 0.10 and MATLAB print them.
+        for (text, shape, sum) in [
+            ("[1. 2. 3.]", &[3][..], 6.0),
+            ("[[ 1.  2.]\n [ 3. -4.]]", &[2, 2], 2.0),
+            ("[[[1. 2.]\n  [3. 4.]]\n\n [[5. 6.]\n  [7. 8.]]]", &[2, 2, 2], 36.0),
+            ("[1 2; 3 4]", &[2, 2], 10.0),
+            ("[1, 2; 3, 4;]", &[2, 2], 10.0),
+            ("[1 2;]", &[1, 2], 3.0),
+            ("[1 -2]", &[2], -1.0),
+            ("[1;2]", &[2, 1], 3.0),
+            ("[]", &[0], 0.0),
+            ("[[] []]", &[2, 0], 0.0),
+            ("array([[1., 2.],\n       [3., 4.]], dtype=float32)", &[2, 2], 10.0),
+            ("np.array([1, 2])", &[2], 3.0),
+            ("array(2.5)", &[], 2.5),
+            ("tensor(7.)", &[], 7.0),
+            ("tensor([[1.0000e+00, 2.0000e+00]], device='cuda:0', requires_grad=True)", &[1, 2], 3.0),
+            ("tensor([1., 2.], grad_fn=<AddmmBackward0>)", &[2], 3.0),
+            ("Array([[1., 2.]], dtype=float32, weak_type=True)", &[1, 2], 3.0),
+            ("tf.Tensor([[1. 2.]], shape=(1, 2), dtype=float32)", &[1, 2], 3.0),
+            ("tensor([], size=(0,), dtype=torch.float64)", &[0], 0.0),
+            ("array([], shape=(0, 3), dtype=float64)", &[0, 3], 0.0),
+            ("[1.e+10 1.e-10]", &[2], 1e10 + 1e-10),
+        ] {
+            let found = parse(text).unwrap().unwrap_or_else(|| panic!("{text}"));
+            assert_eq!((found.shape(), found.sum()), (shape, sum), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_texts_are_not_printed_arrays() {
+        for text in [
+            "[1, 2",
+            "[1,,2]",
+            "[1,2,]",
+            "[,1]",
+            "[1]2",
+            "1 2",
+            "[1 - 2]",
+            "[a]",
+            "[1+2i]",
+            "f([1])",
+            "array([1]",
+            "array([1], f=2)",
+            "array(x)",
+            "",
+        ] {
+            assert_eq!(parse(text), Ok(None), "{text}");
+        }
+    }
+
+    #[test]
+    fn shortened_and_ragged_arrays_are_errors() {
+        for (text, code) in [
+            ("[0. 1. ... 8. 9.]", Code::BadLiteral),
+            ("[[0. ... 1.]\n ...\n [8. ... 9.]]", Code::BadLiteral),
+            ("tensor([0., 1.,  ..., 9.])", Code::BadLiteral),
+            ("[1 2; 3]", Code::Ragged),
+            ("[[1 2] [3]]", Code::Ragged),
+            ("[[1 2] 3]", Code::Ragged),
+            ("[1 [2]]", Code::Ragged),
+            ("[[1 2]; [3 4]]", Code::Ragged),
+            ("[1 1e400]", Code::NumberRange),
+            ("[1 007]", Code::BadLiteral),
+            ("[[[[[[[[[1. ]]]]]]]]]", Code::Rank),
+        ] {
+            assert_eq!(parse(text).unwrap_err().code, code, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_causes_a_panic(text in r"(array\(|tensor\()?[\[\]();, 0-9.e=a-]{0,30}\)?") {
+            let _ = parse(&text);
+        }
+    }
+}
