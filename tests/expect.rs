@@ -200,6 +200,10 @@ fn a_known_mistake_is_named() {
     }
     // Any number is another one times a factor.
     assert!(!named(&XENT, r#"{"loss": 0.5}"#).contains("correct"));
+    let relu = ["relu", "--x", "[[[1,2],[3,4]],[[5,6],[7,8]]]", "--only", "y"];
+    let text = named(&relu, "[[[1,5],[3,7]],[[2,6],[4,8]]]");
+    assert!(text.contains("FAIL y (2×2×2): ") && text.contains("with the axes 0 and 2 exchanged"), "{text}");
+    assert!(text.contains("  [1,0,0]: yours 2, ours 5, error 3"), "{text}");
     let affine = ["affine", "--x", "1,2;3,4", "--w", "1,0;0,1", "--b", "1", "--dout", "1,2;3,4", "--only", "db"];
     assert!(named(&affine, "1,2;3,4").contains("one row for each of the 2 samples"));
     let json = nnlayer(&[&XENT[..], &["--json", "--expect", r#"{"dx": [-0.1, -0.1, 0.2]}"#]].concat());
@@ -213,4 +217,8 @@ fn expected_values_may_stand_on_the_command_line() {
     assert_eq!(status(r#"{"loss": 0.22, "dx": [0.1, null, -0.2]}"#), 0);
     assert_eq!(status(r#" {"loss": 0.23}"#), 1);
     assert!(nnlayer(&[&XENT[..], &["--expect", r#"{"loss": 0.22"#]].concat()).refusal().starts_with("error: --expect"));
+    let cube = ["relu", "--x", "[[[1,-2]]]", "--only", "y", "--expect"];
+    assert_eq!(nnlayer(&[&cube[..], &["[[[1,null]]]"]].concat()).status, 0);
+    let text = nnlayer(&[&cube[..], &["[[1,0]]"]].concat());
+    assert!(text.text().contains("your shape is (1×2), ours is (1×1×2)"), "{}", text.text());
 }

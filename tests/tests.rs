@@ -56,6 +56,7 @@ mod only; // --only changes no bit of the results it keeps
 mod operands; // every command × operand × form
 mod options; // options without effect, names of other tools, files that are replaced
 mod output; // text, JSON and files; round trips
+mod ranks; // every way to show a layer, for three and more axes
 mod refusals; // every error code and its message
 mod registry; // rules for every layer
 mod resources; // sizes beyond every memory, and machines without memory, threads or stack

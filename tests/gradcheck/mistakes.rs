@@ -285,6 +285,28 @@ fn elementwise_mistakes() -> Vec<Mistake> {
     ]
 }
 
+/// Mistakes in arrays of three and more axes.
+fn tensor_mistakes() -> Vec<Mistake> {
+    let tanh = |options, what, kind, plant| mistake("tanh", options, what, kind, plant);
+    let exchange = |mut gradient: ArrayD<f64>| {
+        gradient.swap_axes(0, 2);
+        gradient.as_standard_layout().into_owned()
+    };
+    let reverse = |gradient: ArrayD<f64>| gradient.select(Axis(1), &[3, 2, 1, 0]);
+    let shift = |gradient: ArrayD<f64>| gradient.select(Axis(0), &[1, 2, 0]);
+    vec![
+        tanh("x=3x2x3", "two axes of dx exchanged", "transposed", edit("dx", exchange)),
+        tanh("x=3x2x4", "two axes of dx exchanged", "wrong shape", edit("dx", exchange)),
+        tanh("x=2x4x3", "dx reversed along axis 1", "columns in another order", edit("dx", reverse)),
+        tanh("x=3x2x2x2", "dx shifted by one sample", "rows in another order", edit("dx", shift)),
+        tanh("x=2x3x4", "dx of one position wrong", "one column wrong", fill("dx", 2, 1, 0.125)),
+        tanh("x=2x5x3", "dx of two positions wrong", "several columns wrong", edit("dx", |dx| off_in(dx, 1, [1, 3]))),
+    ]
+}
+
 pub(super) fn mistakes() -> Vec<Mistake> {
-    [affine_mistakes(), softmax_mistakes(), loss_mistakes(), elementwise_mistakes()].into_iter().flatten().collect()
+    [affine_mistakes(), softmax_mistakes(), loss_mistakes(), elementwise_mistakes(), tensor_mistakes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
