@@ -213,6 +213,30 @@ fn distances_are_counted_in_the_less_precise_type_of_the_files() {
     assert_eq!(nnlayer(&["compare", &path("a.npy"), "0.1,1.0000003", "--ulp", "2"]).status, 1);
 }
 
+/// The files are by NumPy and ml_dtypes; fixtures/compare/make.py has the script.
+#[test]
+fn distances_are_counted_in_every_type_of_the_files() {
+    let expected = std::fs::read_to_string(fixture("compare/ulps.json")).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
+    let [a, b] = ["a", "b"].map(|name| fixture(&format!("compare/{name}.safetensors")));
+    let ran = nnlayer(&["compare", &a, &b, "--json"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (1, ""));
+    let json: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let arrays = json["arrays"].as_array().unwrap();
+    assert_eq!(arrays.len(), 6);
+    for array in arrays {
+        let name = array["name"].as_str().unwrap();
+        assert_eq!(array["ulp_type"], name);
+        assert_eq!(array["max_ulp"], expected[name], "{name}");
+        let distance = array["max_ulp"].as_u64().unwrap();
+        let status = |ulp: u64| {
+            let (a, b) = (format!("{a}#{name}"), format!("{b}#{name}"));
+            nnlayer(&["compare", &a, &b, "--ulp", &ulp.to_string()]).status
+        };
+        assert_eq!((status(distance), status(distance - 1)), (0, 1), "{name}");
+    }
+}
+
 #[test]
 fn an_exchange_of_any_two_axes_and_a_reshape_are_recognised() {
     let array = |shape: &[usize]| {
