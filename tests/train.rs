@@ -181,7 +181,7 @@ fn networks_and_options_that_cannot_be_trained_are_refused() {
     refused(&loss, &["--batch", "0"], "expected an integer from 1 to 2⁵³ − 1, got \"0\"");
     refused(&loss, &["--lr", "nan"], "expected a non-negative number, got \"nan\"");
     let held = train(&fixture("train/begin.json"), &out, &["--held-x", "1,2", "--held-t", "1"]);
-    assert!(held.refusal().contains("--held-x: must be a matrix with at least one row"), "{}", held.stderr);
+    assert!(held.refusal().contains("--held-x: must have at least two axes and one row"), "{}", held.stderr);
     refused(
         &format!("{affine},{{\"kind\":\"softmax-xent\",\"settings\":{{\"reduction\":\"none\"}}}}"),
         &[],
