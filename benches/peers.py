@@ -9,7 +9,7 @@ Needs numpy, scipy and orjson (`pip install numpy scipy orjson`); a row whose pe
 function decorated with @benchmark. It returns a Comparison of two commands, or the ratio itself, or the fractions of a peak that
 nnlayer and the peer reach. Input files are created once, in a temporary directory.
 """
-import argparse, datetime, importlib.util, json, os, pathlib, platform, re, shlex, statistics, subprocess, sys, tempfile, time
+import argparse, datetime, importlib.util, json, os, pathlib, platform, re, resource, shlex, statistics, subprocess, sys, tempfile, time
 import ndjson
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -169,6 +169,51 @@ def softmax_comparison(formula):
     x = matrix("logits.npy", 100000, 1000, 5.0)
     return Comparison(nnlayer("softmax", "--x", x, "--forward", "--out", "ours.npy", threads=2), python_command(SOFTMAX.format(softmax=formula)), 2, repeat=3)
 
+
+AXIS_SOFTMAX = {
+    "numpy": "e = np.exp(x - x.max(axis=1, keepdims=True)); y = e / e.sum(axis=1, keepdims=True)",
+    "jax": "import jax; jax.config.update('jax_enable_x64', True); y = np.asarray(jax.jit(lambda x: jax.nn.softmax(x, axis=1))(x))",
+    "torch": "import torch; y = torch.softmax(torch.from_numpy(x), 1).numpy()"}
+
+
+def axis_softmax():
+    """Compares softmax along the middle axis, from .npy to .npy, in double and in single precision."""
+    for peer, formula in AXIS_SOFTMAX.items():
+        for precision, dtype in (("f64", "f8"), ("f32", "f4")):
+            def comparison(formula=formula, precision=precision, dtype=dtype):
+                x = input_file(f"lanes.{dtype}.npy", f"np.save(name, (rng.standard_normal((64, 1000, 196)) * 5).astype('{dtype}'))")
+                ours = nnlayer("softmax", "--x", x, "--axis", 1, "--precision", precision, "--forward", "--out", "ours.npy", threads=2)
+                return Comparison(ours, python_command(SOFTMAX.replace("logits.npy", x).format(softmax=formula)), 2, repeat=5)
+            benchmark(f"axis-softmax-{precision}-{peer}", f"softmax along axis 1 of (64, 1000, 196) in {precision}, .npy to .npy, 2 threads / {peer}", 1.0, ("numpy", peer))(comparison)
+
+
+axis_softmax()
+
+
+def cpu_seconds(command):
+    """Returns the median CPU time of seven runs, in seconds."""
+    times = []
+    for _ in range(7):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return statistics.median(times)
+
+
+def single_precision():
+    """Compares the CPU time of a layer of 20000×1000 in single precision with that in double precision."""
+    for layer in ("softmax", "sigmoid"):
+        def ratio(layer=layer):
+            seconds = []
+            for precision, dtype in (("f32", "f4"), ("f64", "f8")):
+                x = input_file(f"single.{dtype}.npy", f"np.save(name, (rng.standard_normal((20000, 1000)) * 5).astype('{dtype}'))")
+                seconds.append(cpu_seconds(nnlayer(layer, "--x", x, "--precision", precision, "--forward", "--out", "ours.npy", threads=2)))
+            return seconds[0] / seconds[1]
+        benchmark(f"single-{layer}", f"CPU time of {layer} of 20000×1000, .npy to .npy, in f32 / in f64", 0.65)(ratio)
+
+
+single_precision()
 
 IN_MEMORY = """import numpy as np, time
 rng = np.random.default_rng(7)

@@ -158,7 +158,7 @@ fn errors_name_the_option_or_the_layer() {
     let net = |args: &[&str]| piped(NET, &[&["net", "-"], args].concat());
     for (args, part) in [
         (&["--x", "1,2,3", "--t", "0"][..], "layer fc1: w: expected 3 rows to match the 3 inputs of x, got 2"),
-        (&["--x", "5", "--t", "0"], "--x: must be a vector or matrix, not a scalar"),
+        (&["--x", "5", "--t", "0"], "layer fc1: w: expected 1 row to match the 1 input of x, got 2"),
         (&["--x", "1,2", "--t", "7"], "--t: class index 7"),
         (&["--x", "1,2"], "--t is required"),
         (&["--t", "0"], "--x is required"),

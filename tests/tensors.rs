@@ -1,7 +1,7 @@
 //! Layers on arrays of any rank, through the library.
 
 use crate::support::cases::{Within, near};
-use crate::support::{fixture, numbers, shape};
+use crate::support::{fixture, folder, nnlayer, numbers, shape};
 use ndarray::{ArrayD, arr0};
 use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
@@ -155,4 +155,94 @@ fn single_precision_is_within_an_ulp_for_many_classes_along_any_axis_and_many_ro
             assert!(is_near(loss, &case[name]), "{shape:?} {name}: {loss} {}", case[name]);
         }
     }
+}
+
+/// Writes doubles to a .npy file.
+fn write_npy(path: &std::path::Path, value: &ArrayD<f64>) {
+    let lengths: Vec<String> = value.shape().iter().map(usize::to_string).collect();
+    let mut header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({},), }}", lengths.join(","));
+    header += &" ".repeat(127 - 10 - header.len());
+    let mut bytes = [b"\x93NUMPY\x01\x00".as_slice(), &118u16.to_le_bytes(), header.as_bytes(), b"\n"].concat();
+    value.iter().for_each(|number| bytes.extend(number.to_le_bytes()));
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn files_of_three_axes_are_computed_in_chunks_along_the_first() {
+    let folder = folder();
+    let shape = [300, 20, 30];
+    let x = logits(&shape);
+    let classes = (0..300 * 30).map(|n| (n % 20) as f64).collect();
+    let t = ArrayD::from_shape_vec(&[300, 30][..], classes).unwrap();
+    let w = logits(&[30, 4]);
+    for (name, value) in [("x", &x), ("t", &t), ("w", &w)] {
+        write_npy(&folder.path().join(format!("{name}.npy")), value);
+    }
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    type Command<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, f64);
+    let commands: [Command<'_>; 6] = [
+        ("softmax", &[("axis", "1")], "y", 0.0),
+        ("softmax", &[("axis", "1"), ("log", "true")], "dx", 0.0),
+        ("affine", &[], "y", 0.0),
+        ("affine", &[], "dw", 1e-12),
+        ("softmax-xent", &[("reduction", "none")], "loss", 0.0),
+        ("softmax-xent", &[("reduction", "mean")], "dx", 0.0),
+    ];
+    for (name, settings, result, tolerance) in commands {
+        let spec = layer::find(name).unwrap();
+        let mut arguments: Vec<String> = [name, "--x", &path("x.npy"), "--only", result].map(str::to_owned).to_vec();
+        arguments.extend(["--out".to_owned(), path("out.npy")]);
+        let (mut chosen, mut at) = (Settings::default(), Tensors::new().with(Name::X, x.clone()));
+        for slot in spec.slots.iter().filter(|slot| [Name::W, Name::T].contains(&slot.name)) {
+            at.insert(slot.name.clone(), if slot.name == Name::W { w.clone() } else { t.clone() });
+            arguments.extend([format!("--{}", slot.name), path(&format!("{}.npy", slot.name))]);
+        }
+        for (setting, text) in settings {
+            let setting = spec.settings.iter().find(|known| known.name == *setting).unwrap();
+            chosen.set(setting.name, setting.parse(text).unwrap());
+            let flag = format!("--{}", setting.name);
+            arguments.extend(if *text == "true" { vec![flag] } else { vec![flag, (*text).to_owned()] });
+        }
+        let ran = nnlayer(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{arguments:?}");
+        let layer = (spec.build)(&chosen).unwrap();
+        let dout = ArrayD::from_elem(layer.output_shape(&at), 1.0);
+        let outcome = layer::compute(layer.as_ref(), &at, Some(&dout), Precision::F64);
+        let all: Tensors<f64> = outcome.results.into_iter().chain(outcome.gradients).collect();
+        let expected = all.known(&Name::new(result));
+        let bytes = std::fs::read(path("out.npy")).unwrap();
+        let numbers = bytes[bytes.len() - 8 * expected.len()..].as_chunks().0;
+        for (number, expected) in numbers.iter().zip(expected) {
+            let found = f64::from_le_bytes(*number);
+            assert!((found - expected).abs() <= tolerance * expected.abs(), "{arguments:?}: {found} {expected}");
+        }
+    }
+}
+
+#[test]
+fn commands_take_any_rank_and_name_lanes_by_their_full_index() {
+    let softmax = nnlayer(&["softmax", "--x", "[[[0,0],[0,0]],[[1,2],[1,2]]]", "--axis", "1", "--forward", "--json"]);
+    assert_eq!(softmax.quiet(), "{\"y\":[[[0.5,0.5],[0.5,0.5]],[[0.5,0.5],[0.5,0.5]]]}\n");
+    let scalars = nnlayer(&["affine", "--x", "2", "--w", "3", "--b", "1", "--json"]);
+    assert_eq!(scalars.quiet(), "{\"y\":7.0,\"dx\":3.0,\"dw\":2.0,\"db\":1.0}\n");
+    let infinite = nnlayer(&["softmax", "--x", "[[[0,0]],[[1,\"Infinity\"]]]"]);
+    assert!(infinite.refusal().contains("row [1,0] contains +inf"), "{}", infinite.stderr);
+    let x = "[[[0,1],[2,3]],[[4,5],[6,7]]]";
+    let masked = nnlayer(&["softmax-xent", "--x", "[[[0,\"-Infinity\"],[2,\"-Infinity\"]]]", "--t", "[[0,1]]"]);
+    assert!(masked.refusal().contains("slice [0,:,1] contains only -inf"), "{}", masked.stderr);
+    let class = nnlayer(&["softmax-xent", "--x", x, "--t", "[[0,1],[2,0]]"]);
+    assert!(class.refusal().contains("class index 2 in slice [1,:,0] is out of range"), "{}", class.stderr);
+    let ambiguous = nnlayer(&["softmax-xent", "--x", x, "--t", "[[0,1],[1,0]]"]);
+    assert!(ambiguous.stderr.contains("use --axis -1 if the last axis has the classes"), "{}", ambiguous.stderr);
+    assert_eq!(nnlayer(&["softmax-xent", "--x", x, "--t", "[[0,1],[1,0]]", "--axis", "1"]).stderr, "");
+    for name in ["xent --y", "softmax-xent --x"] {
+        let (layer, option) = name.split_once(' ').unwrap();
+        let y = "[[[0.25,0.5],[0.75,0.5]]]";
+        for arguments in [["--t", "[[0,1]]"], ["--t", "[[[0.5,0.25],[0.5,0.75]]]"]] {
+            let check = nnlayer(&[&[layer, option, y, "--check"][..], &arguments].concat());
+            assert_eq!(check.status, 0, "{name}: {}{}", check.text(), check.stderr);
+        }
+    }
+    let drawn = nnlayer(&["gradcheck", "--layer", "xent", "--shape", "y=2x4x3"]);
+    assert_eq!(drawn.status, 0, "{}{}", drawn.text(), drawn.stderr);
 }

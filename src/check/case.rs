@@ -8,9 +8,9 @@ use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
 use crate::layer;
-use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Role, Settings, Slot};
+use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Role, Settings, Slot, loss_class_axis};
 use crate::numeric::{DoubleDouble, FloatType, Scalar};
-use ndarray::{ArrayD, ArrayView1, IxDyn};
+use ndarray::{ArrayD, ArrayView1, Axis, IxDyn};
 
 /// Whole numbers from here on are no class indices.
 const LARGE_WHOLE: f64 = 1_048_576.0;
@@ -77,6 +77,24 @@ pub struct Surrogate {
     pub skipped_rows: Vec<(usize, String)>,
     /// Distance of each row's sum from 1, where the formula holds exactly.
     pub row_slack: Vec<f64>,
+    /// The lanes of classes, which count as rows.
+    pub lanes: Lanes,
+}
+
+/// Lanes along the class axis of an array in row-major order.
+#[derive(Clone, Copy)]
+pub struct Lanes {
+    /// Number of classes.
+    pub classes: usize,
+    /// Product of the lengths of the axes after the class axis.
+    pub inner: usize,
+}
+
+impl Lanes {
+    /// Returns the number of the lane that has entry `n`.
+    pub fn lane_of(self, n: usize) -> usize {
+        n / (self.classes * self.inner) * self.inner + n % self.inner
+    }
 }
 
 impl GradientTarget {
@@ -246,8 +264,8 @@ impl Case {
     /// Returns the number of rows and of columns of the first operand.
     pub fn batch_and_classes(&self) -> (usize, usize) {
         match self.operands.iter().next().map(|(_, value)| value.shape()) {
-            Some(&[n, c]) => (n, c),
             Some(&[c]) => (1, c),
+            Some(&[n, .., c]) => (n, c),
             _ => (1, 1),
         }
     }
@@ -293,7 +311,12 @@ fn logit_target(
     }
     let mut skipped_rows = Vec::new();
     let mut row_slack = Vec::new();
-    for (n, row) in y.rows().into_iter().enumerate() {
+    let axis = loss_class_axis(&shared, y.ndim());
+    let inner: usize = y.shape().get(axis + 1..).unwrap_or_default().iter().product();
+    let lanes = Lanes { classes: y.shape().get(axis).copied().unwrap_or(1).max(1), inner: inner.max(1) };
+    let y_lanes = y.view().into_shape_with_order((y.len() / (lanes.classes * lanes.inner), lanes.classes, lanes.inner));
+    let Ok(y_lanes) = y_lanes else { return Ok(None) };
+    for (n, row) in y_lanes.lanes(Axis(1)).into_iter().enumerate() {
         let sum = f64::sum(row.iter().copied());
         row_slack.push((sum - 1.0).abs());
         if row.iter().any(|v| *v <= 0.0) {
@@ -304,14 +327,13 @@ fn logit_target(
         }
     }
     let is_skipped = |n: usize| skipped_rows.iter().any(|(row, _)| *row == n);
-    let columns = y.shape().last().copied().unwrap_or(1).max(1);
     let mut logits = y.map(|&v| DoubleDouble::from_f64(v));
     for (n, value) in logits.iter_mut().enumerate() {
-        *value = if is_skipped(n / columns) { DoubleDouble::zero() } else { value.ln() };
+        *value = if is_skipped(lanes.lane_of(n)) { DoubleDouble::zero() } else { value.ln() };
     }
     let operands = Tensors::new().with(Name::X, logits).with(Name::T, t.map(|&v| DoubleDouble::from_f64(v)));
     let description = "as softmax-xent at the logits log y";
-    let surrogate = Surrogate { layer: (spec.build)(&shared)?, operands, description, skipped_rows, row_slack };
+    let surrogate = Surrogate { layer: (spec.build)(&shared)?, operands, description, skipped_rows, row_slack, lanes };
     Ok(Some(GradientTarget { name: name.clone(), operand, broadcast: None, surrogate: Some(surrogate) }))
 }
 

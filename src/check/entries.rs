@@ -45,9 +45,9 @@ impl GradientEntries<'_> {
 
     fn check_gradient(&self, gradient: &ArrayD<f64>, direction: &Direction, estimate: &Estimate) -> EntryCheck {
         let shape = self.gradient.shape();
-        let columns = shape.last().copied().unwrap_or(1).max(1);
         let slack = |n: usize, g: f64| {
-            let row = self.target.surrogate.as_ref().and_then(|surrogate| surrogate.row_slack.get(n / columns));
+            let surrogate = self.target.surrogate.as_ref();
+            let row = surrogate.and_then(|surrogate| surrogate.row_slack.get(surrogate.lanes.lane_of(n)));
             row.map_or(0.0, |slack| slack * (g.abs() + 1.0))
         };
         let terms = direction.entries.iter().map(|&(n, weight)| (n, weight, flat_entry(gradient, n)));

@@ -6,9 +6,9 @@ use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::core::size::MAX_RANK;
 use crate::core::tensors::Tensors;
-use crate::layer::{LayerSpec, Role, Settings, Slot, Value};
+use crate::layer::{LayerSpec, Role, Settings, Slot, Value, loss_class_axis};
 use crate::numeric::FloatType;
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn};
 
 /// The name of an operand and its shape.
 pub type NamedShape = (Name, Vec<usize>);
@@ -117,13 +117,15 @@ pub fn draw_operands(
         let shape = known.unwrap_or_else(|| match slot.role {
             Role::Target => {
                 let mut shape = first_shape(&operands);
-                shape.truncate(shape.len() - usize::from(has_class_indices(settings) && !shape.is_empty()));
+                if has_class_indices(settings) && !shape.is_empty() {
+                    shape.remove(loss_class_axis(settings, shape.len()));
+                }
                 shape
             }
             Role::Input => letters[letters.len() - rank.min(letters.len())..].iter().map(|l| lengths.get(l)).collect(),
             _ => letters.iter().map(|letter| lengths.get(letter)).collect(),
         });
-        let value = draw_operand(spec, slot, &shape, &operands, float_type, rng);
+        let value = draw_operand((spec, settings), slot, &shape, &operands, float_type, rng);
         operands.insert(slot.name.clone(), value);
     }
     Ok(operands)
@@ -140,7 +142,7 @@ pub(super) fn with_another_row(spec: &LayerSpec, operands: &Tensors<f64>) -> Vec
     let rank = first_shape(operands).len();
     let shape = |slot: &Slot| {
         let mut shape = operands.get(&slot.name)?.shape().to_vec();
-        if let (true, true, Some(rows)) = (rank == 2, is_batch(slot), shape.first_mut()) {
+        if let (true, true, Some(rows)) = (rank > 1, is_batch(slot), shape.first_mut()) {
             *rows += 1;
         }
         Some((slot.name.clone(), shape))
@@ -158,7 +160,7 @@ fn has_class_indices(settings: &Settings) -> bool {
 }
 
 fn draw_operand(
-    spec: &LayerSpec,
+    (spec, settings): (&LayerSpec, &Settings),
     slot: &Slot,
     shape: &[usize],
     operands: &Tensors<f64>,
@@ -166,15 +168,16 @@ fn draw_operand(
     rng: &mut SplitMix64,
 ) -> ArrayD<f64> {
     let input = first_shape(operands);
+    let axis = loss_class_axis(settings, input.len().max(shape.len()));
     match slot.role {
         Role::Target if shape.len() < input.len() => {
-            let classes = input.last().copied().unwrap_or(1);
+            let classes = input.get(axis).copied().unwrap_or(1);
             #[allow(clippy::cast_precision_loss)] // a class index
             fill(shape, || rng.index(classes) as f64)
         }
-        Role::Target => draw_distributions(shape, rng),
+        Role::Target => draw_distributions(shape, axis, rng),
         Role::Input if spec.is_loss() && slot.name == Name::Y => {
-            move_near_eps(draw_distributions(shape, rng), float_type)
+            move_near_eps(draw_distributions(shape, axis, rng), axis, float_type)
         }
         Role::Constant => fill(shape, || 0.5 + rng.dyadic().abs() / 2.0),
         _ => draw_numbers(shape, rng),
@@ -190,14 +193,18 @@ pub fn draw_numbers(shape: &[usize], rng: &mut SplitMix64) -> ArrayD<f64> {
     fill(shape, || rng.dyadic())
 }
 
-/// Returns random rows of positive multiples of 1/64 or finer that sum to exactly 1.
-fn draw_distributions(shape: &[usize], rng: &mut SplitMix64) -> ArrayD<f64> {
-    let classes = shape.last().copied().unwrap_or(1);
+/// Returns random lanes along an axis of positive multiples of 1/64 or finer that sum to exactly 1.
+fn draw_distributions(shape: &[usize], axis: usize, rng: &mut SplitMix64) -> ArrayD<f64> {
+    let classes = shape.get(axis).copied().unwrap_or(1);
     let mut rows = ArrayD::zeros(IxDyn(shape));
     let units = (4 * classes).max(64).next_power_of_two();
     #[allow(clippy::cast_precision_loss)] // a small count
     let unit = 1.0 / units as f64;
-    for mut row in rows.rows_mut().into_iter().filter(|row| !row.is_empty()) {
+    if shape.is_empty() {
+        rows.fill(1.0);
+        return rows;
+    }
+    for mut row in rows.lanes_mut(Axis(axis)).into_iter().filter(|row| !row.is_empty()) {
         // Each class has one unit, so that none is 0.
         row.fill(unit);
         for _ in classes..units {
@@ -209,9 +216,12 @@ fn draw_distributions(shape: &[usize], rng: &mut SplitMix64) -> ArrayD<f64> {
 
 /// Gives the first two rows an entry near 1e-10, where eps matters, or near the smallest number of a type that holds none so small;
 /// the rest of it is added to the row's largest.
-fn move_near_eps(mut rows: ArrayD<f64>, float_type: FloatType) -> ArrayD<f64> {
+fn move_near_eps(mut rows: ArrayD<f64>, axis: usize, float_type: FloatType) -> ArrayD<f64> {
+    if rows.ndim() == 0 {
+        return rows;
+    }
     let tiny = float_type.smallest_normal().max(2f64.powi(-33));
-    for mut row in rows.rows_mut().into_iter().take(2).filter(|row| row.len() > 1) {
+    for mut row in rows.lanes_mut(Axis(axis)).into_iter().take(2).filter(|row| row.len() > 1) {
         let largest = (0..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
         let other = if largest == 0 { 1 } else { 0 };
         row[largest] += row[other] - tiny;

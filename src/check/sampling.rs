@@ -15,11 +15,13 @@ pub(super) fn differentiable_entries(
     gradient: &ArrayD<f64>,
     finding: &mut Finding,
 ) -> Vec<usize> {
-    let columns = operand.shape().last().copied().unwrap_or(1).max(1);
-    let skipped_rows = target.surrogate.as_ref().map_or(&[][..], |surrogate| surrogate.skipped_rows.as_slice());
+    let is_skipped = |n: usize| {
+        let surrogate = target.surrogate.as_ref();
+        surrogate.is_some_and(|s| s.skipped_rows.iter().any(|(row, _)| *row == s.lanes.lane_of(n)))
+    };
     let (mut open, mut masked, mut nan) = (Vec::new(), 0, 0);
     for (n, (&value, &analytic)) in operand.iter().zip(gradient).enumerate() {
-        if skipped_rows.iter().any(|(row, _)| *row == n / columns) {
+        if is_skipped(n) {
             continue;
         }
         if value.is_nan() {

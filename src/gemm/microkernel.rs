@@ -225,4 +225,3 @@ macro_rules! element {
 }
 
 element!(f64, __m512d, __m256d, super::transpose::transpose_avx2);
-element!(f32, __m512, __m256, transpose_scalar);

@@ -9,6 +9,7 @@ use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::numeric::Bounded;
 use ndarray::ArrayD;
+use std::borrow::Cow;
 
 /// Computes an admitted layer forward and, if there is a `dout`, backward.
 pub fn compute(layer: &dyn AnyLayer, at: &Tensors<f64>, dout: Option<&ArrayD<f64>>, precision: Precision) -> Outcome {
@@ -28,7 +29,7 @@ pub fn compute_only(
         Precision::Exact => exact::compute(layer, at, dout, wanted),
         Precision::F32 | Precision::F16 | Precision::Bf16 => {
             let (at, dout) = rounded(at, dout, precision);
-            let mut outcome = precision.with_accuracy(|| run::<f64>(layer, &at, dout.as_ref(), wanted));
+            let mut outcome = precision.with_accuracy(|| run::<f64>(layer, &at, dout.as_deref(), wanted));
             precision.round_results(&mut outcome.results);
             precision.round_results(&mut outcome.gradients);
             outcome
@@ -37,10 +38,15 @@ pub fn compute_only(
 }
 
 /// Returns operands and an upstream gradient rounded to the type of a precision.
-fn rounded(at: &Tensors<f64>, dout: Option<&ArrayD<f64>>, precision: Precision) -> (Tensors<f64>, Option<ArrayD<f64>>) {
-    let (mut at, mut dout) = (at.clone(), dout.cloned());
+fn rounded<'a>(
+    at: &Tensors<f64>,
+    dout: Option<&'a ArrayD<f64>>,
+    precision: Precision,
+) -> (Tensors<f64>, Option<Cow<'a, ArrayD<f64>>>) {
+    let mut at = at.clone();
     precision.round_operands(&mut at);
-    dout.iter_mut().for_each(|dout| precision.round(dout));
+    let mut dout = dout.map(Cow::Borrowed);
+    dout.iter_mut().filter(|dout| !precision.holds(dout)).for_each(|dout| precision.round(dout.to_mut()));
     (at, dout)
 }
 
@@ -69,7 +75,7 @@ pub fn compute_in_chunks(
         Precision::Exact => exact::compute_in_chunks(layer, at, dout, wanted, take),
         Precision::F32 | Precision::F16 | Precision::Bf16 => {
             let (at, dout) = rounded(at, dout, precision);
-            precision.with_accuracy(|| drop(run_in_chunks::<f64>(layer, &at, dout.as_ref(), wanted, take)));
+            precision.with_accuracy(|| drop(run_in_chunks::<f64>(layer, &at, dout.as_deref(), wanted, take)));
         }
     }
 }

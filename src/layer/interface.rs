@@ -7,6 +7,7 @@ use crate::core::name::Name;
 use crate::core::size;
 use crate::core::tensors::Tensors;
 use crate::numeric::{Bounded, DoubleDouble, Exact, Traced};
+use crate::ops::ArrayOps;
 use ndarray::{ArrayD, Dimension};
 
 /// The input of [`Admit::admit`].
@@ -134,8 +135,7 @@ pub fn check_output_memory(layer: &dyn AnyLayer, at: &Tensors<f64>) -> Result<()
 
 /// Returns a warning with the index of the first NaN of an operand.
 fn nan_warning(name: &Name, value: &ArrayD<f64>) -> Option<Note> {
-    let has_none = |values: &[f64]| !values.iter().fold(false, |found, v| found | v.is_nan());
-    if value.as_slice_memory_order().is_some_and(|values| values.chunks(1024).all(has_none)) {
+    if value.as_slice_memory_order().is_some_and(f64::are_finite) {
         return None;
     }
     let (at, _) = value.indexed_iter().find(|(_, v)| v.is_nan())?;

@@ -159,6 +159,11 @@ pub(super) fn class_lanes(shape: &[usize], settings: &Settings) -> Option<Lanes>
     Lanes::along(shape, settings.integer(AXIS), class_axis(shape.len()))
 }
 
+/// Returns the class axis of a loss with these settings, for an operand of that rank that has the axis.
+pub fn loss_class_axis(settings: &Settings, rank: usize) -> usize {
+    class_lanes(&vec![1; rank], settings).map_or_else(|| class_axis(rank), |lanes| lanes.axis())
+}
+
 /// Returns the error for an axis that an operand does not have.
 pub(super) fn axis_error(name: &Name, shape: &[usize], axis: Option<i64>) -> Error {
     let last = shape.len().saturating_sub(1);

@@ -34,6 +34,7 @@ pub use interface::{
     Admit, AllTargets, AnyLayer, Given, Layer, MatrixOperation, admit, admit_new, check_output_memory,
 };
 pub use jacobian::{jacobian_name, jacobians};
+pub use lanes::loss_class_axis;
 pub use other_names::{layer_elsewhere, option_elsewhere};
 pub use precision::Precision;
 pub use run::Outcome;

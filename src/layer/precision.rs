@@ -60,13 +60,20 @@ impl Precision {
         }
     }
 
+    /// Returns true if the type holds an array exactly.
+    pub fn holds(self, array: &ArrayD<f64>) -> bool {
+        array.as_slice_memory_order().is_some_and(|elements| self.float_type().holds_all(elements))
+    }
+
     /// Rounds operands to the type. Whole numbers as targets may be class indices, and a divisor belongs to the whole batch; they
     /// stay what they are.
     pub fn round_operands(self, at: &mut Tensors<f64>) {
         if self.float_type() == FloatType::F64 {
             return;
         }
-        let names: Vec<Name> = at.names().filter(|name| **name != Name::DIVISOR).cloned().collect();
+        // Operands that the type holds stay shared.
+        let is_rounded = |(name, value): &(&Name, &ArrayD<f64>)| **name != Name::DIVISOR && !self.holds(value);
+        let names: Vec<Name> = at.iter().filter(is_rounded).map(|(name, _)| name.clone()).collect();
         for name in &names {
             at.get_mut(name).into_iter().for_each(|value| self.round_operand(name, value));
         }

@@ -185,8 +185,7 @@ pub(super) fn admit_logits(x: &ArrayD<f64>, lanes: &Lanes, may_be_masked: impl F
             .with_shape(&Name::X, x.shape())
             .tip("give at least one logit for each row"));
     }
-    // Without a branch, so that the loop is vectorized.
-    if !elements(x).iter().fold(false, |found, x| found | x.is_infinite()) {
+    if f64::are_finite(elements(x)) {
         return Ok(());
     }
     for (n, lane) in lanes.rows(x).rows().into_iter().enumerate() {

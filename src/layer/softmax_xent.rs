@@ -51,7 +51,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     logit_gradient: None,
     slots: &[
         Slot::input(Name::X, "(N×C…) or (C)", "y·Σt − t", "logits"),
-        Slot::targets("same shape as x, or (N…) for class indices"),
+        Slot::targets("as x or (N…)"),
         Slot {
             name: Name::WEIGHT,
             role: Role::Constant,

@@ -54,7 +54,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     logit_gradient: Some("y·Σt − t"),
     slots: &[
         Slot::input(Name::Y, "(N×C…) or (C)", "−t / (y + eps)", "probabilities, such as the output of softmax"),
-        Slot::targets("same shape as y, or (N…) for class indices"),
+        Slot::targets("as y or (N…)"),
     ],
     settings: &[REDUCTION, EPS, CLASS_AXIS, T_KIND, EMPTY],
     scalar_dout: ScalarDout::Fills,

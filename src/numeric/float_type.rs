@@ -1,6 +1,7 @@
 //! The floating-point types that programs compute in and files store.
 
 use super::float8::{E4M3FN, E5M2};
+use crate::simd::scan;
 use half::{bf16, f16};
 
 /// A binary floating-point type, rounded to nearest, ties to even.
@@ -99,13 +100,24 @@ impl FloatType {
     }
 
     /// Rounds numbers to the type.
-    #[allow(clippy::cast_possible_truncation)] // the cast is the rounding
     pub fn round_all(self, values: &mut [f64]) {
         match self {
             FloatType::F64 => {}
-            // A loop of its own, so that it is vectorized.
-            FloatType::F32 => values.iter_mut().for_each(|value| *value = f64::from(*value as f32)),
+            FloatType::F32 => scan::round_to_single(values),
             _ => values.iter_mut().for_each(|value| *value = self.round(*value)),
+        }
+    }
+
+    /// Returns true if the type holds all of these values exactly; false for NaN.
+    pub fn holds_all(self, values: &[f64]) -> bool {
+        match self {
+            FloatType::F64 => true,
+            FloatType::F32 => {
+                let mut found = false;
+                scan::find_inexact_single(values, &mut found);
+                !found
+            }
+            _ => values.iter().all(|value| self.round(*value) == *value),
         }
     }
 

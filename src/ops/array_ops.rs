@@ -63,6 +63,11 @@ pub trait ArrayOps: Scalar {
         row[index]
     }
 
+    /// Returns true if no element is infinite or NaN.
+    fn are_finite(elements: &[Self]) -> bool {
+        elements.iter().all(|element| element.to_f64().is_finite())
+    }
+
     /// Returns true if an element is NaN.
     fn has_nan(elements: &[Self]) -> bool {
         // Without a branch, so that the loop is vectorized.

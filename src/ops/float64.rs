@@ -7,6 +7,7 @@ use crate::gemm;
 use crate::numeric::Scalar;
 use crate::numeric::float64::{add_error, sum_with_error};
 use crate::parallel::fill;
+use crate::simd::scan;
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, CowArray, Ix2};
 
 impl ArrayOps for f64 {
@@ -55,6 +56,12 @@ impl ArrayOps for f64 {
 
     fn scaled_quotient_where_nonzero(t: Target<'_, f64>, a: &[f64], offset: f64, scale: Scale<f64>, out: &mut [f64]) {
         loss::probabilities_gradient(a, offset, t, scale, out);
+    }
+
+    fn are_finite(elements: &[f64]) -> bool {
+        let mut found = false;
+        scan::find_non_finite(elements, &mut found);
+        !found
     }
 
     fn swap_last_axes(a: ArrayView3<'_, f64>) -> Array3<f64> {

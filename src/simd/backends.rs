@@ -1,6 +1,6 @@
 //! Vectors of the GEMM microkernels: loads, stores and fused multiply-adds in the registers of each instruction set.
 
-use super::software_fma::{fma_f32, fma_f64};
+use super::software_fma::fma_f64;
 use std::ops::AddAssign;
 
 /// Numbers in one register.
@@ -101,7 +101,6 @@ macro_rules! array_vector {
 }
 
 array_vector!(f64, fma_f64);
-array_vector!(f32, fma_f32);
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! register {
@@ -156,8 +155,5 @@ mod registers {
     use super::FmaVector;
     register!(__m512d, f64, 8, _mm512_loadu_pd, _mm512_set1_pd, _mm512_fmadd_pd, _mm512_add_pd, _mm512_storeu_pd,
         u8, _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd);
-    register!(__m512, f32, 16, _mm512_loadu_ps, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_add_ps, _mm512_storeu_ps,
-        u16, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps);
     register!(__m256d, f64, 4, _mm256_loadu_pd, _mm256_set1_pd, _mm256_fmadd_pd, _mm256_add_pd, _mm256_storeu_pd);
-    register!(__m256, f32, 8, _mm256_loadu_ps, _mm256_set1_ps, _mm256_fmadd_ps, _mm256_add_ps, _mm256_storeu_ps);
 }

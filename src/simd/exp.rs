@@ -184,9 +184,10 @@ mod tests {
     fn short_exponentials_have_more_digits_than_single_precision() {
         let cases: Vec<Value> = serde_json::from_str(include_str!("../../fixtures/exp/cases.json")).unwrap();
         for case in cases {
+            // The low part of the argument is left out: up to 2⁻⁴⁴ of the power.
             let [x, power] = ["x", "power"].map(|name| case[name][0].as_f64().unwrap());
             let error = (exp_short(x) - power).abs() / power;
-            assert!(x < LEAST_SHORT_ARGUMENT || error < 4e-14, "{x}: {error}");
+            assert!(x < LEAST_SHORT_ARGUMENT || error < 2e-13, "{x}: {error}");
         }
         assert_eq!([f64::NEG_INFINITY, -701.0, 0.0].map(exp_short), [0.0, 0.0, 1.0]);
         assert!(exp_short(f64::NAN).is_nan());

@@ -12,4 +12,6 @@ pub(crate) mod f64x8;
 pub(crate) mod map;
 #[allow(unsafe_code)]
 pub(crate) mod prefetch;
+#[allow(unsafe_code)]
+pub mod scan;
 pub(crate) mod software_fma;
