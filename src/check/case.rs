@@ -211,17 +211,24 @@ impl Case {
         Some([draw()?, draw()?])
     }
 
-    /// Returns the point with the entries of each operand in reverse order and of other sizes, but for whole numbers, which may be
-    /// class indices, and for probabilities.
+    /// Returns the point with the entries of each operand in another order and of other sizes, but for whole numbers, which may be
+    /// class indices. The largest entry is where the smallest was, so that no mask of the first point, of signs or of a maximum, is
+    /// right here. Rows of probabilities are reversed.
     fn rearranged_point(&self, float_type: FloatType, rng: &mut SplitMix64) -> Point {
         let mut change = |value: &ArrayD<f64>| {
-            let is_fixed = has_probabilities(value);
-            let entries: Vec<f64> = value.iter().copied().collect();
-            let reversed = entries.into_iter().rev().map(|v| {
-                let other = float_type.round(v * INEXACT * (1.0 + rng.dyadic() / 8.0));
-                if is_fixed || v.fract() == 0.0 { v } else { other }
-            });
-            ArrayD::from_shape_vec(value.raw_dim(), reversed.collect()).unwrap_or_else(|_| value.clone())
+            let mut entries: Vec<f64> = value.iter().copied().collect();
+            if has_probabilities(value) {
+                entries.reverse();
+            } else {
+                let mut order: Vec<usize> = (0..entries.len()).collect();
+                order.sort_by(|&a, &b| entries[a].total_cmp(&entries[b]));
+                let sorted: Vec<f64> = order.iter().map(|&n| entries[n]).collect();
+                for (n, v) in order.into_iter().zip(sorted.into_iter().rev()) {
+                    let other = float_type.round(v * INEXACT * (1.0 + rng.dyadic() / 8.0));
+                    entries[n] = if v.fract() == 0.0 { v } else { other };
+                }
+            }
+            ArrayD::from_shape_vec(value.raw_dim(), entries).unwrap_or_else(|_| value.clone())
         };
         let operands = self.operands.iter().map(|(name, value)| (name.clone(), change(value))).collect();
         let dout = inputs::draw_numbers(self.dout.shape(), rng).mapv(|v| float_type.round(v * INEXACT));

@@ -56,6 +56,9 @@ pub struct Derivative<'a> {
     base: Vec<DoubleDouble>,
 }
 
+/// Number of steps to each side from which the noise is estimated.
+const SIDE: i32 = 6;
+
 impl<'a> Derivative<'a> {
     /// Evaluates the function around its operands to estimate the noise of its outputs.
     pub fn new(
@@ -66,14 +69,18 @@ impl<'a> Derivative<'a> {
     ) -> Result<Derivative<'a>, Error> {
         let unit = function.unit_roundoff();
         let spacing = libm::pow(unit, 0.68);
-        let steps: Vec<Step<'_>> = (-3i32..=3)
+        let steps: Vec<Step<'_>> = (-SIDE..=SIDE)
             .map(|n| Step { operand, entries: &around.entries, length: f64::from(n) * spacing * around.size })
             .collect();
         let samples = function.evaluate(&steps)?;
-        let base = samples.get(3).map(|sample| sample.outputs.clone()).unwrap_or_default();
+        let middle = samples.len() / 2;
+        let base = samples.get(middle).map(|sample| sample.outputs.clone()).unwrap_or_default();
+        // The noise of each side, of which the smaller is taken: a kink between or on one of them is no noise.
+        let sides = [samples.get(..=middle), samples.get(middle..)].map(Option::unwrap_or_default);
         let noise = (0..base.len())
             .map(|n| {
-                (ROUNDINGS * unit * base[n].to_f64().abs()).max(3.0 * fourth_difference_noise(output(&samples, n)))
+                let [behind, ahead] = sides.map(|side| fourth_difference_noise(output(side, n)));
+                (ROUNDINGS * unit * base[n].to_f64().abs()).max(3.0 * behind.min(ahead))
             })
             .collect();
         let dout = dout.iter().map(|&v| DoubleDouble::from_f64(v)).collect();

@@ -76,7 +76,9 @@ impl GradientEntries<'_> {
                 let [left, right] = one_sided(direction)?;
                 let bar = left.error_bar + right.error_bar;
                 let (low, high) = (left.value.min(right.value), left.value.max(right.value));
-                if high - low > 2.0 * bar && entry.analytic >= low - bar && entry.analytic <= high + bar {
+                // The gradient itself is rounded.
+                let slack = bar + (entry.allowed - estimate.error_bar);
+                if high - low > 2.0 * bar && entry.analytic >= low - slack && entry.analytic <= high + slack {
                     kinks.push(format_index(at));
                     continue;
                 }
