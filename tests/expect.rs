@@ -112,9 +112,9 @@ fn the_report_as_json_is_one_object() {
 
 #[test]
 fn keys_that_are_not_compared_cause_warnings() {
-    let ran = answers("{\"loss\": 0.22, \"dX\": [9], \"by\": \"Taro\", \"more\": {\"x\": [[1], 2]}}", &[]);
+    let ran = answers("{\"loss\": 0.22, \"losss\": [9], \"by\": \"Taro\", \"more\": {\"x\": [[1], 2]}}", &[]);
     assert_eq!(ran.status, 0);
-    assert_eq!(ran.stderr, "warning: --expect: unknown key `dX` is not compared; did you mean `dx`?\n");
+    assert_eq!(ran.stderr, "warning: --expect: unknown key `losss` is not compared; did you mean `loss`?\n");
     let ran = answers("{\"loss\": 0.22, \"dx\": [9]}", &["--forward"]);
     assert_eq!(
         (ran.status, ran.stderr.as_str()),

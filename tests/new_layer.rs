@@ -10,7 +10,7 @@ use std::process::Command;
 /// Source of a layer y = x∘gamma + delta.
 const LAYER: &str = r#"//! Scale and shift: y = x∘gamma + delta.
 
-use super::arrays::{elements, rows, with_rank};
+use super::arrays::{elements, rows, with_shape};
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AnyLayer, Given, Layer};
 use super::spec::{LayerSpec, ScalarDout, Slot};
@@ -53,8 +53,8 @@ impl Admit for ScaleShift {
         }
     }
 
-    fn independent_rows(&self) -> bool {
-        true
+    fn independent_rows(&self, rank: usize) -> bool {
+        rank > 1
     }
 }
 
@@ -63,12 +63,12 @@ impl<S: ArrayOps> Layer<S> for ScaleShift {
         let (x, gamma, delta) = (at.known(&Name::X), elements(at.known(&GAMMA)), elements(at.known(&DELTA)));
         let x_rows = rows(x);
         let y = Array2::from_shape_fn(x_rows.dim(), |(n, k)| x_rows[[n, k]] * gamma[k] + delta[k]);
-        Forward { results: Tensors::new().with(Name::Y, with_rank(y, x.ndim())), saved: Vec::new() }
+        Forward { results: Tensors::new().with(Name::Y, with_shape(y, x.shape())), saved: Vec::new() }
     }
 
     fn backward<'a>(&'a self, at: &'a Tensors<S>, _: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
         let (x, gamma, dout) = (at.known(&Name::X), elements(at.known(&GAMMA)), rows(dout));
-        let dx = move || with_rank(Array2::from_shape_fn(dout.dim(), |(n, k)| dout[[n, k]] * gamma[k]), x.ndim());
+        let dx = move || with_shape(Array2::from_shape_fn(dout.dim(), |(n, k)| dout[[n, k]] * gamma[k]), x.shape());
         let products = move || Array2::from_shape_fn(dout.dim(), |at| dout[at] * rows(x)[at]);
         Gradients::one(Name::DX, dx)
             .with(GAMMA.gradient(), move || S::column_sums(products().view()).into_dyn())
@@ -133,7 +133,7 @@ fn build(folder: &Path) -> PathBuf {
     fs::write(folder.join("src/layer/scale_shift.rs"), LAYER).unwrap();
     let registry = fs::read_to_string(folder.join("src/layer/mod.rs")).unwrap();
     let registry = replace(&registry, "mod tanh;", "mod scale_shift;\nmod tanh;");
-    let registry = replace(&registry, "&tanh::SPEC]", "&tanh::SPEC, &scale_shift::SPEC]");
+    let registry = replace(&registry, "&tanh::SPEC,", "&tanh::SPEC, &scale_shift::SPEC,");
     fs::write(folder.join("src/layer/mod.rs"), registry).unwrap();
 
     let target = Path::new(env!("CARGO_BIN_EXE_nnlayer")).parent().unwrap().parent().unwrap();
