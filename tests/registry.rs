@@ -27,23 +27,31 @@ fn every_layer_has_its_file_test_fixture_and_a_line_of_tests() {
     let tests = std::fs::read_to_string(format!("{}/tests/tests.rs", env!("CARGO_MANIFEST_DIR"))).unwrap();
     for spec in LAYERS {
         let word = spec.name.replace('-', "_");
-        for path in [
-            format!("../src/layer/{word}.rs"),
-            format!("../tests/{word}.rs"),
-            format!("{word}/make.py"),
-            format!("{word}/cases.json"),
-        ] {
-            assert!(std::path::Path::new(&fixture(&path)).exists(), "{path}");
+        assert!(exists(&format!("{word}/cases.json")), "{word}");
+        let family = family(spec);
+        for path in [format!("../tests/{family}.rs"), format!("{family}/make.py")] {
+            assert!(exists(&path), "{path}");
+            let text = std::fs::read_to_string(fixture(&path)).unwrap();
+            assert!(family == word || text.contains(&format!("\"{}\"", spec.name)), "{path}: {word}");
         }
-        assert!(tests.contains(&format!("mod {word};")), "{word}");
+        assert!(tests.contains(&format!("mod {family};")), "{word}");
     }
+}
+
+fn exists(path: &str) -> bool {
+    std::path::Path::new(&fixture(path)).exists()
+}
+
+/// The name of a layer's file: its own, or that of the table in which it is a row.
+fn family(spec: &LayerSpec) -> String {
+    let own = spec.name.replace('-', "_");
+    if exists(&format!("../src/layer/{own}.rs")) { own } else { "pointwise".to_owned() }
 }
 
 #[test]
 fn every_layer_file_has_a_header_of_six_entries() {
     for spec in LAYERS {
-        let text =
-            std::fs::read_to_string(fixture(&format!("../src/layer/{}.rs", spec.name.replace('-', "_")))).unwrap();
+        let text = std::fs::read_to_string(fixture(&format!("../src/layer/{}.rs", family(spec)))).unwrap();
         let mut from = 0;
         for word in ["- Forward:", "- Backward:", "- Shapes:", "- Refuses:", "- Accuracy:", "- Source:"] {
             let at = text[from..].find(word).unwrap_or_else(|| panic!("{}: {word}", spec.name));

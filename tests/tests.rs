@@ -26,6 +26,7 @@ mod net; // networks from a file
 mod net_ndjson; // records through a network
 mod page; // the interactive page of a graph, in a browser
 mod picture; // drawings of graphs, parsed
+mod pointwise; // the layers of one table of functions
 mod printed; // operands as people paste them
 mod program; // the protocol of docs/gradcheck-protocol.md
 mod protocol; // version 2 of that protocol

@@ -149,10 +149,10 @@ fn build(named: Option<&str>) -> Command {
         tree
     } else {
         let template = format!(
-            "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{}\n{HEADING}Options:{HEADING:#}\n{{options}}{{after-help}}",
-            list_commands(&tree)
+            "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{{before-help}}{HEADING}Options:{HEADING:#}\n{{options}}{{after-help}}"
         );
-        tree.help_template(template)
+        let (summary, full) = (list_commands(&tree, &wrapped_layer_names()), list_commands(&tree, &layer_formulas()));
+        tree.before_help(summary).before_long_help(full).help_template(template)
     };
     if !is_built("man") {
         return tree;
@@ -162,11 +162,29 @@ fn build(named: Option<&str>) -> Command {
 
 const HEADING: anstyle::Style = anstyle::Style::new().bold().underline();
 
-/// Returns the commands with what each does, in their groups.
-fn list_commands(tree: &Command) -> String {
+/// Returns the names of the layers, in lines of at most 80 characters.
+fn wrapped_layer_names() -> String {
+    let mut lines = vec![String::from(" ")];
+    for (n, spec) in LAYERS.iter().enumerate() {
+        let comma = if n + 1 < LAYERS.len() { "," } else { "" };
+        if lines[lines.len() - 1].chars().count() + spec.name.len() + 2 > 80 {
+            lines.push(String::from(" "));
+        }
+        let last = lines.len() - 1;
+        lines[last] += &format!(" {}{comma}", spec.name);
+    }
+    lines.join("\n") + "\n"
+}
+
+/// Returns the layers with their formulas, a line each.
+fn layer_formulas() -> String {
+    LAYERS.iter().map(|spec| format!("  {:<12}  {}\n", spec.name, spec.about)).collect()
+}
+
+/// Returns the commands with what each does, in their groups, after the layers.
+fn list_commands(tree: &Command, layers: &str) -> String {
     let about = |name: &str| tree.find_subcommand(name).and_then(Command::get_about).map(ToString::to_string);
     let line = |name: &str| format!("  {name:<12}  {}\n", about(name).unwrap_or_default());
-    let layers: String = LAYERS.iter().map(|spec| line(spec.name)).collect();
     let group = |group: Group| -> String {
         let commands = COMMANDS.iter().filter(|command| command.group == group);
         let lines: String = commands.map(|command| line(command.name)).collect();

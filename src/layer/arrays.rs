@@ -1,6 +1,6 @@
 //! Operands as rows, and results computed element by element or row by row.
 
-use crate::ops::{ArrayOps, Kernel};
+use crate::ops::{ArrayOps, Formula, Kernel};
 use ndarray::{Array2, ArrayD, ArrayView2, IxDyn};
 
 /// Returns the rows of an operand: all leading axes counted as samples. A vector is one row, a scalar one row of one value.
@@ -43,10 +43,26 @@ pub(super) fn map<S: ArrayOps, const N: usize>(
     inputs: [&ArrayD<S>; N],
     formula: impl Fn([S; N]) -> S + Sync,
 ) -> ArrayD<S> {
+    map_chunks(inputs, |inputs, out| S::map_elements(kernel, inputs, out, &formula))
+}
+
+/// Returns a formula of the elements with the same index of arrays of one shape, accurate in every scalar.
+pub(super) fn map_formula<S: ArrayOps, const N: usize>(
+    inputs: [&ArrayD<S>; N],
+    formula: &impl Formula<N>,
+) -> ArrayD<S> {
+    map_chunks(inputs, |inputs, out| S::map_formula(inputs, out, formula))
+}
+
+/// Returns an array whose chunks `fill` computes from those of arrays of its shape.
+fn map_chunks<S: ArrayOps, const N: usize>(
+    inputs: [&ArrayD<S>; N],
+    fill: impl Fn([&[S]; N], &mut [S]) + Sync,
+) -> ArrayD<S> {
     const CHUNK_ELEMENTS: usize = 1024;
     let slices = inputs.map(elements);
     let mapped = S::fill_chunks(slices[0].len(), CHUNK_ELEMENTS, |n, out| {
-        S::map_elements(kernel, slices.map(|slice| &slice[n * CHUNK_ELEMENTS..][..out.len()]), out, &formula);
+        fill(slices.map(|slice| &slice[n * CHUNK_ELEMENTS..][..out.len()]), out);
     });
     let array = ArrayD::from_shape_vec(inputs[0].raw_dim(), mapped);
     array.unwrap_or_else(|_| unreachable!("there is an element for each place"))

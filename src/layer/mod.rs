@@ -14,6 +14,7 @@ mod jacobian;
 mod lanes;
 mod masked_rows;
 mod other_names;
+mod pointwise;
 mod precision;
 mod reduction;
 mod relu;
@@ -41,9 +42,31 @@ pub use run::Outcome;
 pub use settings::{Kind, Setting, Settings, Value};
 pub use spec::{Example, LayerSpec, Role, ScalarDout, Slot};
 
+use pointwise::rows;
+
 /// All layers.
-pub const LAYERS: &[&LayerSpec] =
-    &[&affine::SPEC, &softmax::SPEC, &xent::SPEC, &softmax_xent::SPEC, &relu::SPEC, &sigmoid::SPEC, &tanh::SPEC];
+pub const LAYERS: &[&LayerSpec] = &[
+    &affine::SPEC,
+    &softmax::SPEC,
+    &xent::SPEC,
+    &softmax_xent::SPEC,
+    &relu::SPEC,
+    &sigmoid::SPEC,
+    &tanh::SPEC,
+    &rows::LEAKY_RELU,
+    &rows::ELU,
+    &rows::SELU,
+    &rows::CELU,
+    &rows::GELU,
+    &rows::SILU,
+    &rows::MISH,
+    &rows::SOFTPLUS,
+    &rows::SOFTSIGN,
+    &rows::LOG_SIGMOID,
+    &rows::HARD_SIGMOID,
+    &rows::HARD_SWISH,
+    &rows::HARD_TANH,
+];
 
 /// Returns the layer of a command.
 pub fn find(name: &str) -> Option<&'static LayerSpec> {

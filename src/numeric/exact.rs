@@ -16,6 +16,7 @@ mod ball;
 mod elementary;
 mod enclosure;
 mod expression;
+mod normal;
 
 pub(crate) use enclosure::Enclosure;
 pub use expression::with_expressions;
@@ -188,6 +189,14 @@ impl Scalar for Exact {
 
     fn tanh(self) -> Exact {
         self.function(Op::Tanh, <f64 as Scalar>::tanh, Enclosure::tanh)
+    }
+
+    fn normal_cdf(self) -> Exact {
+        self.function(Op::NormalCdf, <f64 as Scalar>::normal_cdf, Enclosure::normal_cdf)
+    }
+
+    fn normal_density(self) -> Exact {
+        self.function(Op::NormalDensity, <f64 as Scalar>::normal_density, Enclosure::normal_density)
     }
 
     fn sum(terms: impl Iterator<Item = Exact>) -> Exact {

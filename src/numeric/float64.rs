@@ -1,5 +1,6 @@
 //! f64: sums and differences keep the rounding errors that the definitions drop.
 
+use super::double_double::DoubleDouble;
 use super::scalar::Scalar;
 use crate::simd::error_free::two_sum;
 
@@ -14,6 +15,9 @@ impl Scalar for f64 {
     fn exp(self) -> Self {
         libm::exp(self)
     }
+    fn exp_m1(self) -> Self {
+        libm::expm1(self)
+    }
     fn ln(self) -> Self {
         libm::log(self)
     }
@@ -22,6 +26,12 @@ impl Scalar for f64 {
     }
     fn tanh(self) -> Self {
         libm::tanh(self)
+    }
+    fn normal_cdf(self) -> Self {
+        DoubleDouble::from_f64(self).normal_cdf().to_f64()
+    }
+    fn normal_density(self) -> Self {
+        DoubleDouble::from_f64(self).normal_density().to_f64()
     }
 
     /// e^(hi + lo) = e^hi·(1 + lo) + O(lo²), where hi + lo is x − shift exactly.

@@ -32,6 +32,15 @@ pub trait Scalar:
     /// Returns log(1 + x), accurate near 0.
     fn ln_1p(self) -> Self;
 
+    /// Returns eˣ − 1, accurate near 0, as tanh(x/2)·(eˣ + 1).
+    fn exp_m1(self) -> Self {
+        (self * Self::from_f64(0.5)).tanh() * (self.exp() + Self::one())
+    }
+    /// Returns Φ(x), the probability that a normally distributed number is below x.
+    fn normal_cdf(self) -> Self;
+    /// Returns φ(x) = e^(−x²/2)/√(2π), the derivative of [`normal_cdf`](Scalar::normal_cdf).
+    fn normal_density(self) -> Self;
+
     /// Returns 0.
     fn zero() -> Self {
         Self::from_f64(0.0)

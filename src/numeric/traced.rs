@@ -47,6 +47,10 @@ pub enum Op {
     },
     /// tanh x.
     Tanh,
+    /// Φ(x), the normal distribution.
+    NormalCdf,
+    /// φ(x), its density.
+    NormalDensity,
     /// x if it is positive, else 0.
     Relu,
     /// The second if the first is positive, else 0.
@@ -238,6 +242,9 @@ impl Scalar for Traced {
     fn exp(self) -> Traced {
         Traced::result(Op::Exp { shift: 0.0 }, &[self], self.value.exp())
     }
+    fn exp_m1(self) -> Traced {
+        Traced::stable_or_textbook(|| Traced::constant(self.value.exp_m1()), || self.exp() - Traced::one())
+    }
     fn ln(self) -> Traced {
         Traced::result(Op::Ln { eps: 0.0 }, &[self], self.value.ln())
     }
@@ -246,6 +253,12 @@ impl Scalar for Traced {
     }
     fn tanh(self) -> Traced {
         Traced::result(Op::Tanh, &[self], self.value.tanh())
+    }
+    fn normal_cdf(self) -> Traced {
+        Traced::result(Op::NormalCdf, &[self], self.value.normal_cdf())
+    }
+    fn normal_density(self) -> Traced {
+        Traced::result(Op::NormalDensity, &[self], self.value.normal_density())
     }
 
     fn exp_shifted(x: Traced, shift: Traced) -> Traced {
@@ -325,6 +338,8 @@ pub fn local_derivatives(entry: &Entry) -> Vec<DoubleDouble> {
         Op::Exp { .. } => vec![entry.value],
         Op::Ln { eps } => vec![one / (read(0) + DoubleDouble::from_f64(eps))],
         Op::Tanh => vec![one - entry.value * entry.value],
+        Op::NormalCdf => vec![read(0).normal_density()],
+        Op::NormalDensity => vec![-(read(0) * entry.value)],
         Op::Relu => vec![read(0).if_positive(one)],
         Op::IfPositive => vec![DoubleDouble::zero(), read(0).if_positive(one)],
         Op::Max => {

@@ -6,6 +6,12 @@ use crate::parallel::fill;
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayView3, ArrayViewMut1, Zip};
 use std::ops::Range;
 
+/// A formula of N numbers in any scalar.
+pub trait Formula<const N: usize>: Sync {
+    /// Computes it.
+    fn compute<S: Scalar>(&self, inputs: [S; N]) -> S;
+}
+
 /// A scalar with array operations. A default body is the definition of its operation; a scalar overrides it to be faster, to
 /// round less, or to record the operation, never to mean something else.
 pub trait ArrayOps: Scalar {
@@ -18,6 +24,13 @@ pub trait ArrayOps: Scalar {
     ) {
         for (k, out) in out.iter_mut().enumerate() {
             *out = formula(inputs.map(|input| input[k]));
+        }
+    }
+
+    /// Computes `out[k]` as `formula` of `inputs[..][k]`, for a formula that is not accurate in every scalar's own arithmetic.
+    fn map_formula<const N: usize>(inputs: [&[Self]; N], out: &mut [Self], formula: &impl Formula<N>) {
+        for (k, out) in out.iter_mut().enumerate() {
+            *out = formula.compute(inputs.map(|input| input[k]));
         }
     }
 

@@ -1,14 +1,18 @@
 //! f64: fast kernels, on all threads.
 
-use super::array_ops::{ArrayOps, Kernel, array, matrix};
+use super::array_ops::{ArrayOps, Formula, Kernel, array, matrix};
 use super::loss::{Scale, Target};
 use super::{activations, loss, softmax};
 use crate::gemm;
-use crate::numeric::Scalar;
 use crate::numeric::float64::{add_error, sum_with_error};
+use crate::numeric::{DoubleDouble, Exact, Scalar, exact};
 use crate::parallel::fill;
+use crate::simd::accuracy::{Accuracy, accuracy};
 use crate::simd::scan;
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, CowArray, Ix2};
+
+/// Size of a result, relative to the largest input, below which its digits may be those that cancelled.
+const SMALL_RESULT: f64 = 1.0 / (1 << 16) as f64;
 
 impl ArrayOps for f64 {
     fn map_elements<const N: usize>(
@@ -23,6 +27,22 @@ impl ArrayOps for f64 {
             (Some(Kernel::Tanh), [x]) => activations::tanh(x, out),
             (Some(Kernel::TanhGradient), [x, _, dout]) => activations::tanh_gradient(x, dout, out),
             _ => out.iter_mut().enumerate().for_each(|(k, out)| *out = formula(inputs.map(|input| input[k]))),
+        }
+    }
+
+    /// Computes in double-double arithmetic, and rounds once; exactly where terms cancel or digits are lost to underflow.
+    fn map_formula<const N: usize>(inputs: [&[f64]; N], out: &mut [f64], formula: &impl Formula<N>) {
+        let accuracy = accuracy();
+        for (k, out) in out.iter_mut().enumerate() {
+            let inputs = inputs.map(|input| input[k]);
+            *out = match accuracy {
+                Accuracy::Single => formula.compute(inputs),
+                Accuracy::Double => formula.compute(inputs.map(DoubleDouble::from_f64)).to_f64(),
+            };
+            let largest = inputs.iter().fold(0.0, |largest: f64, input| largest.max(input.abs()));
+            if *out != 0.0 && out.abs() < SMALL_RESULT * largest {
+                *out = exact::with_expressions(|| formula.compute(inputs.map(Exact::from_f64)).to_f64());
+            }
         }
     }
 

@@ -12,6 +12,6 @@ pub mod softmax;
 mod traced;
 
 pub use crate::simd::accuracy::{Accuracy, with_accuracy};
-pub use array_ops::{ArrayOps, Kernel};
+pub use array_ops::{ArrayOps, Formula, Kernel};
 pub(crate) use array_ops::{fill_rows, log_probability, matrix};
 pub use running_sum::RunningSum;

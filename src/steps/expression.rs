@@ -100,6 +100,8 @@ impl Writer<'_> {
                 function("log", &[inside])
             }
             Op::Tanh => function("tanh", &[self.read(read(0))]),
+            Op::NormalCdf => function("Φ", &[self.read(read(0))]),
+            Op::NormalDensity => function("φ", &[self.read(read(0))]),
             Op::Relu => function("max", &[self.read(read(0)), Expression::number(0.0)]),
             Op::IfPositive => {
                 let (x, value) = (self.read(read(0)), self.read(read(1)));

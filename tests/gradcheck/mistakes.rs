@@ -8,6 +8,8 @@ use nnlayer::layer;
 use nnlayer::layer::{Precision, Settings};
 use nnlayer::numeric::FloatType;
 
+mod pointwise;
+
 /// Changes the right results at a point to wrong ones.
 pub(super) type Plant = Box<dyn Fn(&Point, &mut Evaluation)>;
 
@@ -305,8 +307,6 @@ fn tensor_mistakes() -> Vec<Mistake> {
 }
 
 pub(super) fn mistakes() -> Vec<Mistake> {
-    [affine_mistakes(), softmax_mistakes(), loss_mistakes(), elementwise_mistakes(), tensor_mistakes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let here = [affine_mistakes(), softmax_mistakes(), loss_mistakes(), elementwise_mistakes(), tensor_mistakes()];
+    here.into_iter().flatten().chain(pointwise::mistakes()).collect()
 }

@@ -219,6 +219,8 @@ fn label(entry: &Entry) -> String {
         Op::Exp { .. } => "exp".to_owned(),
         Op::Ln { .. } => "log".to_owned(),
         Op::Tanh => "tanh".to_owned(),
+        Op::NormalCdf => "Φ".to_owned(),
+        Op::NormalDensity => "φ".to_owned(),
         Op::Relu | Op::IfPositive => "relu".to_owned(),
         Op::Max => "max".to_owned(),
     }

@@ -137,6 +137,15 @@ impl Ball {
         Some(Ball { middle, radius, scale: self.scale.saturating_sub(other.scale).saturating_sub(by) }.round_to(bits))
     }
 
+    /// Returns the square root of an exact number that is not negative.
+    pub(crate) fn sqrt(&self, bits: i64) -> Ball {
+        let by = (2 * bits - bit_length(&self.middle)).max(0);
+        let by = by + (self.scale.saturating_sub(by) & 1);
+        let root =
+            Ball { middle: shifted(&self.middle, by).sqrt(), radius: BigInt::from(1), scale: (self.scale - by) / 2 };
+        root.round_to(bits)
+    }
+
     /// Returns the ball times 2^by.
     pub(crate) fn scaled(&self, by: i64) -> Ball {
         Ball { scale: self.scale.saturating_add(by), ..self.clone() }

@@ -266,6 +266,45 @@ impl Enclosure {
         Enclosure::function(self.to_double_double().ln_1p(), 2.0 * self.radius)
     }
 
+    /// Returns an upper bound of φ of all numbers.
+    fn max_normal_density(self) -> f64 {
+        let least = (self.high.abs() - self.radius - self.low.abs()).max(0.0);
+        0.4 * Scalar::exp(-0.5 * least * least) + UNDERFLOW_ERROR
+    }
+
+    pub(crate) fn normal_cdf(self) -> Enclosure {
+        if self.is_unknown() || self.radius > 0.5 {
+            return Enclosure::UNKNOWN;
+        }
+        match self.high {
+            // 1 − Φ(38) is 3e-316.
+            high if high > 38.5 => Enclosure::new(1.0, 0.0, UNDERFLOW_ERROR),
+            high if high < -36.0 => self.normal_tail(),
+            _ => Enclosure::function(self.to_double_double().normal_cdf(), self.max_normal_density() * self.radius),
+        }
+    }
+
+    pub(crate) fn normal_density(self) -> Enclosure {
+        if self.is_unknown() || self.radius > 0.5 {
+            return Enclosure::UNKNOWN;
+        }
+        if self.high.abs() > 36.0 {
+            return self.normal_tail();
+        }
+        // |φ′| = |x|·φ.
+        let spread = self.max_normal_density() * self.max_magnitude() * self.radius;
+        Enclosure::function(self.to_double_double().normal_density(), spread)
+    }
+
+    /// Returns Φ and φ far from 0: underflowed, or undecided.
+    fn normal_tail(self) -> Enclosure {
+        // Both are below e^(−x²/2) < 2^(−0.72·x²).
+        let least = self.high.abs() - 1.0;
+        #[allow(clippy::cast_possible_truncation)]
+        let binades = (0.72 * least * least).min(1e9) as i64 - 1101;
+        Enclosure::underflowed(binades).unwrap_or(Enclosure::UNKNOWN)
+    }
+
     pub(crate) fn tanh(self) -> Enclosure {
         if self.is_zero() {
             return self;

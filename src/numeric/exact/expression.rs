@@ -4,6 +4,7 @@
 use super::ball::Ball;
 use super::elementary;
 use super::enclosure::Enclosure;
+use super::normal;
 use crate::numeric::superaccumulator::Superaccumulator;
 use ndarray::Array2;
 use std::cell::RefCell;
@@ -52,6 +53,8 @@ pub(crate) enum Op {
     Ln,
     Ln1p,
     Tanh,
+    NormalCdf,
+    NormalDensity,
     Negate,
     /// The sum of consecutive terms; the operands are the index of the first and their number.
     Sum,
@@ -212,6 +215,8 @@ impl Expressions {
             Op::Ln => elementary::ln(&first, bits),
             Op::Ln1p => elementary::ln_1p(&first, bits),
             Op::Tanh => elementary::tanh(&first, bits),
+            Op::NormalCdf => normal::cdf(&first, bits),
+            Op::NormalDensity => normal::density(&first, bits),
             Op::Negate => Some(first.negated()),
             Op::Sum => None,
         }

@@ -1,0 +1,328 @@
+//! Pointwise layers: y = f(x) and dx = dout∘f′(x), entry by entry.
+//!
+//! Each is a row of one table (`rows`): its names and formulas, its settings, and a [`Function`], which has f and its slope f′.
+//!
+//! - Forward: y = f(x).
+//! - Backward: dx = dout∘f′(x); at a kink the slope is PyTorch's, as the row says.
+//! - Shapes: x of any shape, y and dx as x.
+//! - Refuses: settings out of range; NaN gives NaN.
+//! - Accuracy: y and f′ within 1 ulp, computed in double-double arithmetic and rounded once.
+//! - Source: the paper that each row names; names of settings and defaults as in PyTorch.
+//!
+//! ```
+//! use ndarray::array;
+//! use nnlayer::{core::name::Name, core::tensors::Tensors, layer};
+//!
+//! let gelu = (layer::find("gelu").unwrap().build)(&layer::Settings::default())?;
+//! let at = Tensors::new().with(Name::X, array![0.0, 1.0].into_dyn());
+//! let outcome = layer::compute(gelu.as_ref(), &at, None, layer::Precision::F64);
+//! assert_eq!(outcome.results.known(&Name::Y), &array![0.0, 0.8413447460685429].into_dyn());
+//! # Ok::<(), nnlayer::core::error::Error>(())
+//! ```
+
+pub(super) mod rows;
+
+use super::arrays::map_formula;
+use super::gradients::{Forward, Gradients, Run};
+use super::interface::{Admit, Layer};
+use crate::core::name::Name;
+use crate::core::tensors::Tensors;
+use crate::numeric::Scalar;
+use crate::ops::{ArrayOps, Formula};
+use ndarray::ArrayD;
+
+/// A function of one number, with its settings.
+#[derive(Clone, Copy, Debug)]
+enum Function {
+    /// x, or slope·x where x ≤ 0.
+    LeakyRelu { slope: f64 },
+    /// x, or alpha·(eˣ − 1) where x ≤ 0.
+    Elu { alpha: f64 },
+    /// scale·x, or scale·alpha·(eˣ − 1) where x ≤ 0, with the constants of the paper.
+    Selu,
+    /// x, or alpha·(e^(x/alpha) − 1) where x ≤ 0.
+    Celu { alpha: f64 },
+    /// x·Φ(x), or an approximation of it.
+    Gelu(Approximation),
+    /// x·σ(beta·x).
+    Silu { beta: f64 },
+    /// x·tanh(log(1 + eˣ)).
+    Mish,
+    /// log(1 + e^(beta·x))/beta.
+    Softplus { beta: f64 },
+    /// x/(1 + |x|).
+    Softsign,
+    /// log σ(x).
+    LogSigmoid,
+    /// slope·x + offset, limited to 0 and 1; the slope is 1/6 if there is none.
+    HardSigmoid { slope: Option<f64>, offset: f64 },
+    /// x·(x + 3)/6, or 0 where x ≤ −3, or x where x ≥ 3.
+    HardSwish,
+    /// x, limited to min and max.
+    HardTanh { min: f64, max: f64 },
+}
+
+/// The formula of gelu.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Approximation {
+    /// x·Φ(x).
+    None,
+    /// x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))).
+    Tanh,
+    /// x·σ(1.702·x).
+    Sigmoid,
+}
+
+/// Constants of selu as sums of two doubles: Klambauer et al. 2017, with the digits of PyTorch's documentation,
+/// 1.6732632423543772848170429916717 and 1.0507009873554804934193349852946.
+const SELU_ALPHA: [f64; 2] = [1.6732632423543772, 1.065_722_254_771_753_1e-16];
+const SELU_SCALE: [f64; 2] = [1.0507009873554805, 3.987_484_766_715_414_4e-17];
+/// Slope of the logistic approximation of gelu.
+const GELU_SIGMOID: f64 = 1.702;
+/// Coefficient of x³ in the approximation of gelu by tanh.
+const GELU_CUBE: f64 = 0.044715;
+
+impl Function {
+    /// Returns f(x).
+    fn value<S: Scalar>(self, x: S) -> S {
+        let (zero, one, number) = (S::zero(), S::one(), S::from_f64);
+        match self {
+            Function::LeakyRelu { slope } if x <= zero => number(slope) * x,
+            Function::Elu { alpha } if x <= zero => number(alpha) * x.exp_m1(),
+            Function::Selu if x <= zero => constant::<S>(SELU_SCALE) * constant(SELU_ALPHA) * x.exp_m1(),
+            Function::Celu { alpha } if x <= zero => number(alpha) * (x / number(alpha)).exp_m1(),
+            Function::LeakyRelu { .. } | Function::Elu { .. } | Function::Celu { .. } => x,
+            Function::Selu => constant::<S>(SELU_SCALE) * x,
+            Function::Gelu(Approximation::None) => x * x.normal_cdf(),
+            Function::Gelu(Approximation::Tanh) => {
+                let u = gelu_argument(x);
+                S::stable_or_textbook(|| x * sigmoid(u + u), || number(0.5) * x * (one + u.tanh()))
+            }
+            Function::Gelu(Approximation::Sigmoid) => x * sigmoid(number(GELU_SIGMOID) * x),
+            Function::Silu { beta } => x * sigmoid(scaled(beta, x)),
+            Function::Mish => S::stable_or_textbook(|| x * mish_gate(x).0, || x * (one + x.exp()).ln().tanh()),
+            Function::Softplus { beta } => {
+                let u = scaled(beta, x);
+                let log = S::stable_or_textbook(|| softplus(u), || (one + u.exp()).ln());
+                if beta == 1.0 { log } else { log / number(beta) }
+            }
+            Function::Softsign => x / (one + magnitude(x)),
+            Function::LogSigmoid => S::stable_or_textbook(|| -softplus(-x), || (one / (one + (-x).exp())).ln()),
+            Function::HardSigmoid { .. } => match self.limit(x) {
+                Limit::Below => zero,
+                Limit::Above => one,
+                Limit::Inside(value) => value,
+            },
+            Function::HardSwish => match self.limit(x) {
+                Limit::Below => zero,
+                Limit::Above => x,
+                Limit::Inside(x) => x * (x + number(3.0)) / number(6.0),
+            },
+            Function::HardTanh { min, max } => match self.limit(x) {
+                Limit::Below => number(min),
+                Limit::Above => number(max),
+                Limit::Inside(x) => x,
+            },
+        }
+    }
+
+    /// Returns f′(x).
+    fn slope<S: Scalar>(self, x: S) -> S {
+        let (zero, one, number) = (S::zero(), S::one(), S::from_f64);
+        match self {
+            Function::LeakyRelu { slope } if x <= zero => number(slope),
+            Function::Elu { alpha } if x <= zero => number(alpha) * x.exp(),
+            Function::Selu if x <= zero => constant::<S>(SELU_SCALE) * constant(SELU_ALPHA) * x.exp(),
+            Function::Celu { alpha } if x <= zero => (x / number(alpha)).exp(),
+            Function::LeakyRelu { .. } | Function::Elu { .. } | Function::Celu { .. } => one_unless_nan(x),
+            Function::Selu => constant::<S>(SELU_SCALE) * one_unless_nan(x),
+            Function::Gelu(Approximation::None) => x.normal_cdf() + x * x.normal_density(),
+            Function::Gelu(Approximation::Tanh) => {
+                let (u, half) = (gelu_argument(x), number(0.5));
+                let inner = gelu_scale::<S>() * (one + number(3.0) * number(GELU_CUBE) * x * x);
+                S::stable_or_textbook(
+                    || sigmoid(u + u) + x * sigmoid_slope(u + u) * (inner + inner),
+                    || half * (one + u.tanh()) + half * x * (one - u.tanh() * u.tanh()) * inner,
+                )
+            }
+            Function::Gelu(Approximation::Sigmoid) => gated_slope(GELU_SIGMOID, x),
+            Function::Silu { beta } => gated_slope(beta, x),
+            Function::Mish => {
+                let (gate, slope) = mish_gate(x);
+                gate + x * slope
+            }
+            Function::Softplus { beta } => sigmoid(scaled(beta, x)),
+            Function::Softsign => {
+                let sum = one + magnitude(x);
+                one / (sum * sum)
+            }
+            Function::LogSigmoid => sigmoid(-x),
+            Function::HardSigmoid { slope, .. } => match self.limit(x) {
+                Limit::Inside(value) if value.is_nan() => value,
+                Limit::Inside(_) => slope.map_or_else(|| one / number(6.0), number),
+                Limit::Below | Limit::Above => zero,
+            },
+            Function::HardSwish => match self.limit(x) {
+                Limit::Below => zero,
+                Limit::Above => one,
+                Limit::Inside(x) => (x + x + number(3.0)) / number(6.0),
+            },
+            Function::HardTanh { .. } => match self.limit(x) {
+                Limit::Inside(x) => one_unless_nan(x),
+                Limit::Below | Limit::Above => zero,
+            },
+        }
+    }
+
+    /// Returns where a function with two kinks is at x: at a kink or beyond it, or between them with the value there.
+    fn limit<S: Scalar>(self, x: S) -> Limit<S> {
+        let number = S::from_f64;
+        let (value, least, most) = match self {
+            Function::HardSigmoid { slope, offset } => {
+                let product = slope.map_or_else(|| x / number(6.0), |slope| number(slope) * x);
+                (product + number(offset), S::zero(), S::one())
+            }
+            Function::HardTanh { min, max } => (x, number(min), number(max)),
+            _ => (x, number(-3.0), number(3.0)),
+        };
+        if value <= least {
+            Limit::Below
+        } else if value >= most {
+            Limit::Above
+        } else {
+            Limit::Inside(value)
+        }
+    }
+}
+
+/// A place between two kinks or beyond one.
+enum Limit<S> {
+    Below,
+    Above,
+    Inside(S),
+}
+
+/// Returns high + low.
+fn constant<S: Scalar>([high, low]: [f64; 2]) -> S {
+    S::from_f64(high) + S::from_f64(low)
+}
+
+/// Returns beta·x.
+fn scaled<S: Scalar>(beta: f64, x: S) -> S {
+    if beta == 1.0 { x } else { S::from_f64(beta) * x }
+}
+
+/// Returns 1, or NaN for NaN.
+fn one_unless_nan<S: Scalar>(x: S) -> S {
+    if x.is_nan() { x } else { S::one() }
+}
+
+/// Returns |x|.
+fn magnitude<S: Scalar>(x: S) -> S {
+    if x < S::zero() { -x } else { x }
+}
+
+/// Returns e^−|x|, which cannot overflow.
+fn power<S: Scalar>(x: S) -> S {
+    (-magnitude(x)).exp()
+}
+
+/// Returns σ(x) = 1/(1 + e⁻ˣ).
+fn sigmoid<S: Scalar>(x: S) -> S {
+    let stable = || {
+        let power = power(x);
+        if x < S::zero() { power / (S::one() + power) } else { S::one() / (S::one() + power) }
+    };
+    S::stable_or_textbook(stable, || S::one() / (S::one() + (-x).exp()))
+}
+
+/// Returns σ′(x) = σ(x)·(1 − σ(x)).
+fn sigmoid_slope<S: Scalar>(x: S) -> S {
+    let stable = || {
+        let power = power(x);
+        let sum = S::one() + power;
+        power / (sum * sum)
+    };
+    S::stable_or_textbook(stable, || sigmoid(x) * (S::one() - sigmoid(x)))
+}
+
+/// Returns the slope of x·σ(beta·x): σ(u) + u·σ′(u) with u = beta·x.
+fn gated_slope<S: Scalar>(beta: f64, x: S) -> S {
+    let u = scaled(beta, x);
+    sigmoid(u) + u * sigmoid_slope(u)
+}
+
+/// Returns log(1 + eˣ) = max(x, 0) + log(1 + e^−|x|).
+fn softplus<S: Scalar>(x: S) -> S {
+    let log = power(x).ln_1p();
+    if x > S::zero() { x + log } else { log }
+}
+
+/// Returns tanh(log(1 + eˣ)) = n/(n + 2) with n = e²ˣ + 2eˣ, and its derivative 4·eˣ·(eˣ + 1)/(n + 2)², in powers of e^−|x|.
+fn mish_gate<S: Scalar>(x: S) -> (S, S) {
+    let (one, two, q) = (S::one(), S::from_f64(2.0), power(x));
+    let (numerator, denominator, slope) = if x < S::zero() {
+        let n = q * (q + two);
+        (n, n + two, q * (q + one))
+    } else {
+        let n = one + two * q;
+        (n, n + two * q * q, q * q * (one + q))
+    };
+    (numerator / denominator, S::from_f64(4.0) * slope / (denominator * denominator))
+}
+
+/// Returns √(2/π).
+fn gelu_scale<S: Scalar>() -> S {
+    S::from_f64(2.0) * S::zero().normal_density()
+}
+
+/// Returns √(2/π)·(x + 0.044715·x³).
+fn gelu_argument<S: Scalar>(x: S) -> S {
+    gelu_scale::<S>() * (x + S::from_f64(GELU_CUBE) * x * x * x)
+}
+
+/// A pointwise layer.
+struct Pointwise {
+    function: Function,
+    /// The Jacobian's formula, `diag(…)`.
+    jacobian: &'static str,
+}
+
+/// f, as a formula of x.
+struct Value(Function);
+
+impl Formula<1> for Value {
+    fn compute<S: Scalar>(&self, [x]: [S; 1]) -> S {
+        self.0.value(x)
+    }
+}
+
+/// dout·f′, as a formula of x and dout.
+struct Gradient(Function);
+
+impl Formula<2> for Gradient {
+    fn compute<S: Scalar>(&self, [x, dout]: [S; 2]) -> S {
+        dout * self.0.slope(x)
+    }
+}
+
+impl Admit for Pointwise {
+    fn independent_rows(&self, rank: usize) -> bool {
+        rank > 0
+    }
+
+    fn jacobians(&self, _: &Tensors<f64>) -> Vec<(Name, &'static str)> {
+        vec![(Name::DX, self.jacobian)]
+    }
+}
+
+impl<S: ArrayOps> Layer<S> for Pointwise {
+    fn forward(&self, at: &Tensors<S>) -> Forward<S> {
+        let y = map_formula([at.known(&Name::X)], &Value(self.function));
+        Forward { results: Tensors::new().with(Name::Y, y), saved: Vec::new() }
+    }
+
+    fn backward<'a>(&'a self, at: &'a Tensors<S>, _: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
+        Gradients::one(Name::DX, move || map_formula([at.known(&Name::X), dout], &Gradient(self.function)))
+    }
+}
