@@ -93,6 +93,7 @@ pub(super) fn parse(args: Vec<OsString>, columns: Option<usize>) -> Result<(run:
         no_stdin: flag_of(&matches, "no-stdin"),
         in_format: request::in_format(&matches),
         has_header: flag_of(&matches, "header"),
+        strict: flag_of(&matches, "strict"),
         progress: match text_of(&matches, "progress") {
             Some("always") => Some(true),
             Some("never") => Some(false),

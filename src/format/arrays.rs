@@ -1,5 +1,6 @@
 //! Arrays that formats read and write.
 
+use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::numeric::FloatType;
@@ -19,12 +20,14 @@ pub struct LoadedArray {
     pub element: FloatType,
     /// The pointer or name of the array in the file; empty for the whole file.
     pub pointer: String,
+    /// Warning of the first integer that a double cannot represent, in a binary file.
+    pub rounded: Option<Error>,
 }
 
 impl LoadedArray {
     /// Returns an array of doubles without a name.
     pub fn unnamed(value: ArrayD<f64>) -> LoadedArray {
-        LoadedArray { value, element: FloatType::F64, pointer: String::new() }
+        LoadedArray { value, element: FloatType::F64, pointer: String::new(), rounded: None }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Element types and array layout of binary formats.
 
+use super::arrays::LoadedArray;
 use super::errors::{damaged, decode_error};
 use crate::core::alloc::may_fail;
-use crate::core::error::{Code, Error};
+use crate::core::error::{Code, Error, sanitize};
 use crate::core::size::{array_bytes, check_empty_axes, check_rank, memory_error};
 use crate::numeric::{E4M3FN, E5M2, FloatType};
 use crate::parallel::pages;
@@ -52,8 +53,9 @@ impl ElementType {
         }
     }
 
-    /// Appends the elements in `bytes` as doubles. Errors with the position of the first that a double cannot represent.
-    fn decode(self, bytes: &[u8], big_endian: bool, values: &mut Vec<f64>) -> Result<(), usize> {
+    /// Appends the elements in `bytes` as doubles. Returns the position of the first integer that a double
+    /// cannot represent.
+    fn decode(self, bytes: &[u8], big_endian: bool, values: &mut Vec<f64>) -> Option<usize> {
         macro_rules! append {
             ($kind:ty, $double:expr) => {{
                 let (elements, _) = bytes.as_chunks::<{ size_of::<$kind>() }>();
@@ -63,16 +65,23 @@ impl ElementType {
                 }
             }};
         }
-        macro_rules! append_exact {
+        macro_rules! append_rounded {
             ($kind:ty) => {{
                 let begin = values.len();
-                append!($kind, |integer: $kind| match integer as f64 {
-                    double if double as i128 == integer as i128 => double,
-                    _ => f64::NAN,
-                });
-                if let Some(at) = values[begin..].iter().position(|double| double.is_nan()) {
-                    return Err(at);
-                }
+                append!($kind, |integer: $kind| integer as f64);
+                let integer = |n: usize| {
+                    let element = bytes.as_chunks::<{ size_of::<$kind>() }>().0[n];
+                    i128::from(if big_endian {
+                        <$kind>::from_be_bytes(element)
+                    } else {
+                        <$kind>::from_le_bytes(element)
+                    })
+                };
+                let is_rounded = |n: &usize| {
+                    let double = values[begin + n];
+                    may_be_rounded(double) && double as i128 != integer(*n)
+                };
+                return (0..values.len() - begin).find(is_rounded);
             }};
         }
         match self {
@@ -80,11 +89,11 @@ impl ElementType {
             ElementType::I8 => append!(i8, f64::from),
             ElementType::I16 => append!(i16, f64::from),
             ElementType::I32 => append!(i32, f64::from),
-            ElementType::I64 => append_exact!(i64),
+            ElementType::I64 => append_rounded!(i64),
             ElementType::U8 => append!(u8, f64::from),
             ElementType::U16 => append!(u16, f64::from),
             ElementType::U32 => append!(u32, f64::from),
-            ElementType::U64 => append_exact!(u64),
+            ElementType::U64 => append_rounded!(u64),
             ElementType::F16 => append!(half::f16, f64::from),
             ElementType::Bf16 => append!(half::bf16, f64::from),
             ElementType::F32 => append!(f32, f64::from),
@@ -92,7 +101,7 @@ impl ElementType {
             ElementType::E4m3fn => values.extend(bytes.iter().map(|&bits| E4M3FN.decode(bits))),
             ElementType::E5m2 => values.extend(bytes.iter().map(|&bits| E5M2.decode(bits))),
         }
-        Ok(())
+        None
     }
 }
 
@@ -130,10 +139,10 @@ impl ArrayLayout {
 
     /// Reads the array in C order, after [`check_size`](Self::check_size). Unless `is_size_known` to be right, memory is
     /// allocated as bytes arrive.
-    pub(super) fn read(&self, source: &mut dyn Read, is_size_known: bool) -> Result<ArrayD<f64>, Error> {
+    pub(super) fn read(&self, source: &mut dyn Read, is_size_known: bool) -> Result<LoadedArray, Error> {
         let bytes = array_bytes(ARRAY, &self.shape)?;
         let count = bytes / size_of::<f64>();
-        let mut values = Vec::new();
+        let (mut values, mut rounded) = (Vec::new(), None);
         let reserved = if is_size_known { count } else { count.min(UNSEEN_ELEMENTS) };
         let no_memory = |_| memory_error(ARRAY, &self.shape, &bytes.to_string());
         may_fail(|| values.try_reserve_exact(reserved)).map_err(no_memory)?;
@@ -144,19 +153,21 @@ impl ArrayLayout {
             may_fail(|| values.try_reserve(size / self.element.size())).map_err(no_memory)?;
             source.read_exact(&mut buffer[..size]).map_err(|error| decode_error(&error))?;
             let begin = values.len();
-            let decoded = self.element.decode(&buffer[..size], self.big_endian, &mut values);
-            decoded.map_err(|at| self.inexact_error(begin + at))?;
+            let first = self.element.decode(&buffer[..size], self.big_endian, &mut values);
+            rounded = rounded.or(first.map(|at| (begin + at, values[begin + at])));
         }
         let shape = ndarray::IxDyn(&self.shape);
-        match ArrayD::from_shape_vec(shape.set_f(self.is_fortran), values) {
-            Ok(array) if array.is_standard_layout() => Ok(array),
-            Ok(array) => Ok(array.as_standard_layout().into_owned()),
-            Err(_) => Err(size_error("more than 2⁶³", 0)),
-        }
+        let value = match ArrayD::from_shape_vec(shape.set_f(self.is_fortran), values) {
+            Ok(array) if array.is_standard_layout() => array,
+            Ok(array) => array.as_standard_layout().into_owned(),
+            Err(_) => return Err(size_error("more than 2⁶³", 0)),
+        };
+        let rounded = rounded.map(|(position, double)| rounded_integer(double).at_index(&self.index(position)));
+        Ok(LoadedArray { value, element: self.element.float_type(), pointer: String::new(), rounded })
     }
 
-    /// Returns the error of the integer at a position of the file that no double represents.
-    fn inexact_error(&self, position: usize) -> Error {
+    /// Returns the index of the element at a position of the file.
+    fn index(&self, position: usize) -> Vec<usize> {
         let mut index = vec![0; self.shape.len()];
         let mut rest = position;
         let axes: Vec<usize> =
@@ -165,10 +176,20 @@ impl ArrayLayout {
             index[axis] = rest % self.shape[axis];
             rest /= self.shape[axis];
         }
-        Error::new(Code::NumberRange, "contains an integer beyond 2⁵³ that a double cannot represent")
-            .at_index(&index)
-            .tip("subtract an offset from it, or store floating-point numbers")
+        index
     }
+}
+
+/// Returns true for a double that an integer may have been rounded to: those below 2⁵³ are exact.
+pub(crate) fn may_be_rounded(double: f64) -> bool {
+    double.is_finite() && double.abs() >= (1u64 << 53) as f64
+}
+
+/// Returns the warning of an integer that was rounded to a double.
+pub(crate) fn rounded_integer(double: f64) -> Error {
+    let message = format!("the integer is rounded to the nearest double, {}", sanitize(&format!("{double:.0}")));
+    Error::new(Code::NumberRange, message)
+        .tip("subtract an offset from the integers, or store them as floating-point numbers")
 }
 
 /// Returns the error of a header that declares another size than the file has.
@@ -186,17 +207,23 @@ mod tests {
     }
 
     #[test]
-    fn integers_that_no_double_represents_are_refused_by_index() {
+    fn integers_that_no_double_represents_are_rounded_and_named_by_index() {
         let fits = (1i64 << 53) + 2;
         let bytes: Vec<u8> = [1, fits, -3, fits + 1].iter().flat_map(|integer| integer.to_le_bytes()).collect();
-        let error = layout(ElementType::I64, &[2, 2]).read(&mut &bytes[..], true).unwrap_err();
-        assert_eq!((error.code, &error.at), (Code::NumberRange, &Some(crate::core::error::Place::Index(vec![1, 1]))));
-        for extreme in [i64::MAX, i64::MIN + 1] {
-            assert!(layout(ElementType::I64, &[]).read(&mut &extreme.to_le_bytes()[..], true).is_err());
+        let read = layout(ElementType::I64, &[2, 2]).read(&mut &bytes[..], true).unwrap();
+        // Halfway between two doubles, to the even one.
+        assert_eq!(read.value[[1, 1]], 9007199254740996.0);
+        let warning = read.rounded.unwrap();
+        assert_eq!(warning.at, Some(crate::core::error::Place::Index(vec![1, 1])));
+        assert_eq!(warning.message, "the integer is rounded to the nearest double, 9007199254740996");
+        for (extreme, double) in [(i64::MAX, 2f64.powi(63)), (i64::MIN + 1, -(2f64.powi(63)))] {
+            let read = layout(ElementType::I64, &[]).read(&mut &extreme.to_le_bytes()[..], true).unwrap();
+            assert!(read.value[[]] == double && read.rounded.is_some());
         }
         let least = layout(ElementType::I64, &[1]).read(&mut &i64::MIN.to_le_bytes()[..], true).unwrap();
-        assert_eq!(least[[0]], -(2f64.powi(63)));
-        assert!(layout(ElementType::U64, &[1]).read(&mut &u64::MAX.to_le_bytes()[..], true).is_err());
+        assert_eq!((least.value[[0]], least.rounded), (-(2f64.powi(63)), None));
+        let most = layout(ElementType::U64, &[1]).read(&mut &u64::MAX.to_le_bytes()[..], true).unwrap();
+        assert!(most.value[[0]] == 2f64.powi(64) && most.rounded.is_some());
     }
 
     #[test]
@@ -211,6 +238,6 @@ mod tests {
     fn bfloat16_is_the_upper_half_of_a_single_precision_number() {
         let bytes = [0x80, 0x3f, 0x00, 0xc0];
         let read = layout(ElementType::Bf16, &[2]).read(&mut &bytes[..], true).unwrap();
-        assert_eq!(read.as_slice().unwrap(), [1.0, -2.0]);
+        assert_eq!(read.value.as_slice().unwrap(), [1.0, -2.0]);
     }
 }

@@ -39,8 +39,7 @@ impl Format for Idx {
         let shape = axes.collect::<Result<Vec<usize>, Error>>()?;
         let layout = ArrayLayout { element, big_endian: true, is_fortran: false, shape };
         layout.check_size(source.len.saturating_sub((WORD_BYTES * (1 + rank)) as u64))?;
-        let value = layout.read(&mut source, true)?;
-        Ok(LoadedArray { value, element: element.float_type(), pointer: String::new() })
+        layout.read(&mut source, true)
     }
 
     fn write(&self, _arrays: &mut dyn ArrayStream, _dtype: OutputDtype, _out: &mut dyn io::Write) -> io::Result<()> {

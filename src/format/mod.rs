@@ -23,6 +23,7 @@ mod source;
 mod tips;
 
 pub use arrays::{ArrayStream, DOUBLE_ROUNDING, InMemoryArrays, LoadedArray, OutputDtype};
+pub(crate) use elements::may_be_rounded;
 pub use errors::{missing_array, read_error};
 pub use file_format::Format;
 pub use gzip::{decompressed, is_gzip};

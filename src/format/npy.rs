@@ -49,9 +49,9 @@ impl Format for Npy {
 pub(super) fn read_array(source: &mut dyn Read, len: u64, is_size_known: bool) -> Result<LoadedArray, Error> {
     let (layout, before) = read_header(source, len)?;
     layout.check_size(len - before)?;
-    let value = layout.read(source, is_size_known)?;
+    let array = layout.read(source, is_size_known)?;
     match source.read(&mut [0]) {
-        Ok(0) => Ok(LoadedArray { value, element: layout.element.float_type(), pointer: String::new() }),
+        Ok(0) => Ok(array),
         Ok(_) => Err(damaged("bytes follow its last element")),
         Err(error) => Err(decode_error(&error)),
     }

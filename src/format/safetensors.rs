@@ -115,7 +115,7 @@ fn read_tensor(source: &mut Source<'_>, name: String, info: &TensorInfo, before:
     let (begin, end) = info.data_offsets;
     layout.check_size((end - begin) as u64)?;
     source.seek(io::SeekFrom::Start(before + begin as u64)).map_err(|error| decode_error(&error))?;
-    Ok(LoadedArray { value: layout.read(source, true)?, element: layout.element.float_type(), pointer: name })
+    Ok(LoadedArray { pointer: name, ..layout.read(source, true)? })
 }
 
 /// Reads the header, whose offsets the crate has checked against the shapes, and returns it with the offset of the first tensor.

@@ -9,7 +9,6 @@ use crate::core::name::Name;
 use crate::format::decimal;
 use crate::format::decimal::{DecimalArray, DecimalArrays};
 use crate::format::{LoadedArray, Selector, Source, escape, json, unescape};
-use crate::numeric::FloatType;
 
 /// The arrays of a file or text.
 #[derive(Debug)]
@@ -90,7 +89,10 @@ impl OperandReader<'_> {
         } else {
             None
         };
-        let Some(arrays) = arrays else { return Ok(None) };
+        let Some(mut arrays) = arrays else { return Ok(None) };
+        for array in &mut arrays {
+            self.admit_integers(array, label, is_json(format))?;
+        }
         if matches!(spec, OperandSpec::Stdin(Selector::Default)) {
             self.stdin.claim(option)?;
         }
@@ -113,7 +115,7 @@ fn read_values(document: &json::Node, selector: &Selector) -> Result<Option<Vec<
     let Some(entries) = node.entries() else { return Ok(None) };
     let arrays = entries.iter().map(|(key, node)| {
         let pointer = format!("{parent}/{}", escape(key));
-        Ok(LoadedArray { value: node.array(&pointer)?, element: FloatType::F64, pointer })
+        Ok(LoadedArray { pointer: pointer.clone(), ..LoadedArray::unnamed(node.array(&pointer)?) })
     });
     arrays.collect::<Result<_, _>>().map(Some)
 }

@@ -13,7 +13,7 @@ use crate::format::npy::Npy;
 use crate::format::npy::rows::RowReader;
 use crate::format::{
     Format, LoadedArray, Selector, Source, decompressed, find_by_extension, find_by_first_bytes, is_gzip, json,
-    read_error, refuse_lookalike,
+    may_be_rounded, read_error, refuse_lookalike,
 };
 use crate::numeric::FloatType;
 use std::fs::File;
@@ -30,6 +30,10 @@ pub struct OperandReader<'a> {
     pub has_header: bool,
     /// True if a table has been read with [`has_header`](Self::has_header).
     pub has_read_header: bool,
+    /// `--strict`: a warning is an error.
+    pub strict: bool,
+    /// Warnings of what has been read.
+    pub warnings: Vec<Error>,
     documents: Vec<(String, json::Document)>,
     /// Content of files that can be read only once, such as the shell's `<(command)`.
     pipes: Vec<(String, Spool)>,
@@ -43,6 +47,8 @@ impl<'a> OperandReader<'a> {
             in_format: None,
             has_header: false,
             has_read_header: false,
+            strict: false,
+            warnings: Vec::new(),
             documents: Vec::new(),
             pipes: Vec::new(),
         }
@@ -56,9 +62,10 @@ impl<'a> OperandReader<'a> {
 
     /// Reads the operand `name` from its parsed text; from a document with names, the first of `keys`.
     pub fn read_spec(&mut self, name: &Name, spec: OperandSpec, keys: &[Name]) -> Result<Operand, Error> {
+        let warnings_before = self.warnings.len();
         let operand = match spec {
             OperandSpec::Literal(value) => Ok(Operand { value, element: FloatType::F64, origin: Origin::Typed }),
-            OperandSpec::Json(text) => parse_json(text),
+            OperandSpec::Json(text) => self.parse_json(name, text),
             OperandSpec::File(path, selector) => self.read_file(&path, &selector, keys),
             OperandSpec::Stdin(selector) => {
                 if selector == Selector::Default {
@@ -67,6 +74,9 @@ impl<'a> OperandReader<'a> {
                 self.read_stdin(&selector, keys)
             }
         };
+        for warning in &mut self.warnings[warnings_before..] {
+            warning.operand.get_or_insert_with(|| name.clone());
+        }
         operand.map_err(|error| error.with_operand(name))
     }
 
@@ -82,7 +92,49 @@ impl<'a> OperandReader<'a> {
         }
         refuse_lookalike(&label, &first, None)?;
         let node = json::read(self.open_text(&label)?)?;
+        if json::may_have_rounded(&node) {
+            self.warn_of_rounded(&label, "")?;
+        }
         Ok((node, label))
+    }
+
+    /// Warns of the first integer, in a part of a JSON document, that a double cannot represent.
+    fn warn_of_rounded(&mut self, label: &str, pointer: &str) -> Result<(), Error> {
+        let rounded = json::first_rounded(&self.read_node(label)?, pointer);
+        rounded.map_or(Ok(()), |warning| self.warn(self.locate(warning, label)))
+    }
+
+    /// Keeps a warning, which is an error if warnings are errors.
+    fn warn(&mut self, warning: Error) -> Result<(), Error> {
+        if self.strict {
+            return Err(warning);
+        }
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+        Ok(())
+    }
+
+    /// Warns of the first integer of an array that a double cannot represent.
+    pub(super) fn admit_integers(&mut self, array: &mut LoadedArray, label: &str, is_json: bool) -> Result<(), Error> {
+        match array.rounded.take() {
+            Some(warning) => self.warn(warning.with_origin(label)),
+            None if is_json && array.value.iter().any(|value| may_be_rounded(*value)) => {
+                self.warn_of_rounded(label, &array.pointer)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn parse_json(&mut self, name: &Name, text: String) -> Result<Operand, Error> {
+        let node = json::parse(text.as_bytes(), "")?;
+        let value = node.array("").map_err(|error| locate_in_text(error, &text))?;
+        if json::may_have_rounded(&node)
+            && let Some(warning) = json::find_rounded(Source::bytes("", text.as_bytes()), "")
+        {
+            self.warn(locate_in_text(warning.with_operand(name), &text))?;
+        }
+        Ok(Operand { value, element: FloatType::F64, origin: Origin::TypedJson(text) })
     }
 
     /// Opens a file or standard input by its name in messages.
@@ -112,12 +164,15 @@ impl<'a> OperandReader<'a> {
 
     /// Reads an array of a file or of standard input.
     fn read_array(&mut self, label: &str, selector: &Selector, keys: &[Name]) -> Result<LoadedArray, Error> {
-        let array = match self.format_of(label)? {
+        let format = self.format_of(label)?;
+        let array = match format {
             Some(format) if is_json(format) => self.take_array(label, selector, keys),
             Some(format) => format.read(self.open_text(label)?, selector, keys),
             None => text::read(self.open_text(label)?, selector).map(LoadedArray::unnamed),
         };
-        array.map_err(|error| self.locate(error, label))
+        let mut array = array.map_err(|error| self.locate(error, label))?;
+        self.admit_integers(&mut array, label, format.is_some_and(is_json))?;
+        Ok(array)
     }
 
     /// Opens a `.npy` file of at least `min_bytes` for reading in chunks of rows; `None` for anything else.
@@ -321,12 +376,6 @@ fn set_position(error: Error, position: Option<(usize, usize)>, pointer: String)
         Some((line, column)) => error.at(Place::Text { line, column, pointer }),
         None => error,
     }
-}
-
-fn parse_json(text: String) -> Result<Operand, Error> {
-    let node = json::parse(text.as_bytes(), "")?;
-    let value = node.array("").map_err(|error| locate_in_text(error, &text))?;
-    Ok(Operand { value, element: FloatType::F64, origin: Origin::TypedJson(text) })
 }
 
 /// Opens a file for reading; its length is 0 if it has none.

@@ -60,9 +60,10 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::R
 
 fn read(reader: &mut OperandReader<'_>, side: &str, text: &str) -> Result<OperandSet, Error> {
     // A positional argument is no option: errors name its file, or A or B as the usage does.
-    reader
-        .read_document(&Name::new(side), text)
-        .map_err(|error| error.update(|parts| parts.operand = None).with_origin(side))
+    let unnamed = |error: Error| error.update(|parts| parts.operand = None).with_origin(side);
+    let read = reader.read_document(&Name::new(side), text).map_err(unnamed);
+    reader.warnings = std::mem::take(&mut reader.warnings).into_iter().map(unnamed).collect();
+    read
 }
 
 fn compare_documents(a: OperandSet, b: OperandSet, tolerances: &Tolerances) -> Result<DocumentComparison, Error> {

@@ -30,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) in_format: Option<&'static dyn Format>,
     /// True if the first row of a table has the names of its columns.
     pub(crate) has_header: bool,
+    /// True if warnings are errors.
+    pub(crate) strict: bool,
     /// True if a progress bar is shown; by default on a terminal.
     pub(crate) progress: Option<bool>,
 }
@@ -58,6 +60,7 @@ pub(crate) fn run(command: Command, options: &Options, as_json: bool, io: Io<'_>
     reader.stdin.closed = options.no_stdin;
     reader.in_format = options.in_format;
     reader.has_header = options.has_header;
+    reader.strict = options.strict;
     let mut bar_writer;
     let out: &mut dyn Write = match &bar {
         Some(bar) if stdout_is_terminal => {
@@ -73,6 +76,9 @@ pub(crate) fn run(command: Command, options: &Options, as_json: bool, io: Io<'_>
             let error = Error::new(Code::Usage, "changes nothing, because no table was read")
                 .with_operand(&Name::new("header"));
             streams.messages.note(&Note::warning(error.tip("leave out --header; it is for .csv, .tsv and .txt files")));
+        }
+        for warning in std::mem::take(&mut streams.reader.warnings) {
+            streams.messages.note(&Note::warning(warning));
         }
         status.unwrap_or_else(|error| report(&error, &mut streams.messages))
     };

@@ -77,8 +77,9 @@ fn parse_arrays(node: Node, pointer: &str) -> Result<Tensors<f64>, Error> {
     named
         .map(|(name, node)| {
             let pointer = format!("{pointer}/{}", escape(&name));
+            let is_shaped = node.is_shaped();
             let value = match node {
-                Node::Object(entries) => read_base64(&entries).map_err(|message| {
+                Node::Object(entries) if !is_shaped => read_base64(&entries).map_err(|message| {
                     Error::new(Code::ReplyValue, message).at(Place::Pointer(pointer.clone())).tip(BASE64_FORMAT)
                 })?,
                 lists => parse_array(lists, &pointer)?,

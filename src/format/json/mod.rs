@@ -15,6 +15,7 @@ use std::io;
 
 mod document;
 mod input;
+mod integers;
 mod lexer;
 mod node;
 mod number;
@@ -28,6 +29,7 @@ mod tree;
 mod writer;
 
 pub use document::Document;
+pub use integers::{RoundedInteger, find_rounded, first_rounded, may_have_rounded};
 pub use node::Node;
 pub(super) use node::array_index;
 pub(crate) use node::read_shape;

@@ -6,6 +6,7 @@ use super::number::number;
 use super::records::KeyUse;
 use super::short_number::short_number;
 use super::tree::{MAX_DEPTH, Parser};
+use crate::format::elements::may_be_rounded;
 use std::borrow::Cow;
 
 /// Keys of a record, and the lengths of the rows below them.
@@ -92,13 +93,13 @@ impl<'a> RecordTemplate<'a> {
     }
 }
 
-/// Reads a number; numbers that are not finite do not fit a template.
+/// Reads a number. One that is not finite, or so large that a warning may be due, does not fit a template.
 #[inline(always)]
 fn read_number(lexer: &mut Lexer<'_>) -> Option<f64> {
     lexer.peek();
     let (value, length) = number(lexer.rest())?;
     lexer.offset += length;
-    Some(value)
+    (!may_be_rounded(value)).then_some(value)
 }
 
 /// Reads a row to its closing bracket, and returns its length.

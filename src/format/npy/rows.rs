@@ -18,6 +18,8 @@ pub struct RowReader {
     begin: u64,
     /// Number of rows read so far.
     read: usize,
+    /// Warning of the first integer that a double cannot represent, until it is taken.
+    rounded: Option<Error>,
 }
 
 impl RowReader {
@@ -28,7 +30,7 @@ impl RowReader {
             .and_then(|(layout, begin)| layout.check_size(len - begin).map(|()| (layout, begin)));
         let (layout, begin) = header.map_err(|error| error.with_origin(&path))?;
         let has_rows = !layout.is_fortran && !layout.shape.is_empty();
-        Ok(has_rows.then_some(RowReader { path, file, layout, begin, read: 0 }))
+        Ok(has_rows.then_some(RowReader { path, file, layout, begin, read: 0, rounded: None }))
     }
 
     /// Returns the shape of the array.
@@ -54,7 +56,15 @@ impl RowReader {
         chunk.shape[0] = rows.min(self.layout.shape[0] - self.read);
         let before = self.read;
         self.read += chunk.shape[0];
-        chunk.read(&mut self.file, true).map_err(|error| shift_rows(error, before).with_origin(&self.path))
+        let place = |error: Error| shift_rows(error, before).with_origin(&self.path);
+        let rows = chunk.read(&mut self.file, true).map_err(place)?;
+        self.rounded = self.rounded.take().or(rows.rounded.map(place));
+        Ok(rows.value)
+    }
+
+    /// Takes the warning of the first integer that a double cannot represent, of the rows that have been read.
+    pub fn take_rounded(&mut self) -> Option<Error> {
+        self.rounded.take()
     }
 }
 

@@ -249,6 +249,8 @@ impl ChunkedJob {
         for (name, source) in &mut self.sources {
             let recycled = at.take(name);
             at.insert(name.clone(), source.next(begin, count, recycled).map_err(|error| error.with_operand(name))?);
+            let rounded = source.take_rounded().map(|error| Note::warning(error.with_operand(name)));
+            add_notes(&mut self.job.notes, rounded);
         }
         if self.admits_chunks {
             self.admit(begin)?;
@@ -260,6 +262,8 @@ impl ChunkedJob {
             return Ok(Some(recycled.unwrap_or_else(|| ArrayD::from_elem(shape, number))));
         }
         let chunk = dout.next(begin, count, recycled).map_err(|error| error.with_operand(&Name::DOUT))?;
+        let rounded = dout.take_rounded().map(|error| Note::warning(error.with_operand(&Name::DOUT)));
+        add_notes(&mut self.job.notes, rounded);
         let dout = Dout::new(self.job.spec, &shape, chunk, false).map_err(|error| shift_rows(error, begin))?;
         Ok(Some(dout.into_array()))
     }
@@ -280,13 +284,19 @@ impl ChunkedJob {
         let given = Given { at: &operands.values, rounding: &rounding, x_was_y: false };
         let is_operand = |name: &Name| *name != Name::DIVISOR;
         let admitted = layer::admit_new(layer.as_ref(), &given, is_operand);
-        for note in admitted.map_err(|error| shift_rows(error, begin))? {
-            let (code, operand) = (note.error.code, &note.error.operand);
-            if !notes.iter().any(|known| known.error.code == code && known.error.operand == *operand) {
-                notes.push(Note { error: shift_rows(note.error, begin), ..note });
-            }
-        }
+        let new = admitted.map_err(|error| shift_rows(error, begin))?.into_iter();
+        add_notes(notes, new.map(|note| Note { error: shift_rows(note.error, begin), ..note }));
         Ok(())
+    }
+}
+
+/// Adds the notes of a chunk that none of the chunks before had.
+fn add_notes(notes: &mut Vec<Note>, new: impl IntoIterator<Item = Note>) {
+    for note in new {
+        let (code, operand) = (note.error.code, &note.error.operand);
+        if !notes.iter().any(|known| known.error.code == code && known.error.operand == *operand) {
+            notes.push(note);
+        }
     }
 }
 

@@ -90,6 +90,11 @@ impl RowSource {
         }
     }
 
+    /// Takes the warning of an integer in a file that was rounded.
+    pub(super) fn take_rounded(&mut self) -> Option<Error> {
+        if let RowSource::File(rows) = self { rows.take_rounded() } else { None }
+    }
+
     pub(super) fn rewind(&mut self) -> Result<(), Error> {
         if let RowSource::File(rows) = self { rows.rewind() } else { Ok(()) }
     }

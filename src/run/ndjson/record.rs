@@ -7,7 +7,7 @@ use crate::core::name::Name;
 use crate::core::size::MAX_RANK;
 use crate::core::tensors::Tensors;
 use crate::format::json::{self, Carried, Line, Node, parse_line};
-use crate::format::{InMemoryArrays, tip_to_convert};
+use crate::format::{InMemoryArrays, Source, escape, tip_to_convert};
 use crate::layer::Slot;
 use crate::network::runner::PreparedParams;
 use crate::operand::Origin;
@@ -108,10 +108,25 @@ impl<'p> RecordWorker<'p> {
             Line::Bare(_) if record.is_list_of_records() => return Err(record.locate(record.list_error(), "")),
             Line::Bare(node) => (RecordValues { keyed: vec![None; key_count], single: Some(node) }, Vec::new()),
         };
+        let rounded = self.rounded_integer(&values, record);
+        if let Some(warning) = rounded.as_ref().filter(|_| self.plan.strict) {
+            return Err(warning.clone());
+        }
         let computed = self.compute_values(values, &copied, out);
         let notes = computed.map_err(|error| self.locate(error, record))?;
         let locate = |note: Note| Note { error: self.locate(note.error, record), ..note };
-        Ok(notes.into_iter().map(locate).collect())
+        Ok(rounded.map(Note::warning).into_iter().chain(notes.into_iter().map(locate)).collect())
+    }
+
+    /// Returns the warning of the first integer that a double cannot represent, of the values that are read.
+    fn rounded_integer(&self, values: &RecordValues, record: &RecordRef<'_>) -> Option<Error> {
+        let keyed = values.keyed.iter().zip(&self.plan.keys).map(|(node, key)| (node, format!("/{}", escape(key))));
+        let read = keyed.chain([(&values.single, String::new())]);
+        let large = read
+            .filter_map(|(node, pointer)| node.as_ref().filter(|node| json::may_have_rounded(node)).map(|_| pointer));
+        let mut found =
+            large.filter_map(|pointer| json::find_rounded(Source::bytes(record.file, record.text), &pointer));
+        found.next().map(|error| record.locate(error, ""))
     }
 
     fn compute_values(

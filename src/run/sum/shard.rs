@@ -118,7 +118,7 @@ fn read_results(node: &Node, label: &str, line: usize) -> Result<Tensors<f64>, E
 /// Adds the arrays of an object to `results`; other values are ignored.
 fn collect_arrays(keys: &[(String, Node)], prefix: &str, results: &mut Tensors<f64>) {
     for (key, node) in keys {
-        if let Node::Object(keys) = node {
+        if let Some(keys) = node.entries() {
             collect_arrays(keys, &format!("{prefix}{key}."), results);
         } else if let Ok(value) = node.array("") {
             results.insert(Name::new(format!("{prefix}{key}")), value);
