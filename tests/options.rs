@@ -133,6 +133,57 @@ fn a_file_of_an_operand_is_replaced_with_a_warning() {
 }
 
 #[test]
+fn every_command_warns_where_it_replaces_the_file_of_an_input() {
+    let folder = folder();
+    let run = |line: &str| shell_in(folder.path(), line);
+    let samples = "[[0,1],[1,0]]";
+    let prepare = || {
+        run("nnlayer net --init 2,2 --seed 1 --out net.json").quiet();
+        std::fs::write(folder.path().join("x.json"), samples).unwrap();
+        std::fs::write(folder.path().join("held.json"), samples).unwrap();
+        std::fs::write(folder.path().join("t.json"), "[0,1]").unwrap();
+        run("nnlayer net net.json --x x.json --t t.json --tape --out tape.json").quiet();
+        run("nnlayer affine --x x.json --w '1;1' --only dw --out a.json").quiet();
+        run("nnlayer relu --x 1,1 --tape --out chain.json").quiet();
+        std::fs::write(folder.path().join("dout.json"), "[1,1]").unwrap();
+        std::fs::write(folder.path().join("g.json"), r#"{"affine1":{"dw":[[1,1],[1,1]],"db":[1,1]}}"#).unwrap();
+    };
+    for (line, input, file) in [
+        ("net net.json --x x.json --t t.json", "x", "x.json"),
+        ("net net.json --x x.json --t t.json --tape", "the tape or network", "net.json"),
+        ("backward tape.json --tape", "the tape or network", "tape.json"),
+        ("backward chain.json --dout dout.json", "dout", "dout.json"),
+        ("step tape.json --lr 0.1", "the tape or network", "tape.json"),
+        ("step net.json --gradients g.json --lr 0.1", "gradients", "g.json"),
+        ("sum a.json a.json", "a shard", "a.json"),
+        ("train net.json --x x.json --t t.json", "the network", "net.json"),
+        ("train net.json --x x.json --t t.json", "t", "t.json"),
+        ("train net.json --x x.json --t t.json --held-x held.json --held-t t.json", "held-x", "held.json"),
+    ] {
+        prepare();
+        let before = std::fs::read(folder.path().join(file)).unwrap();
+        let message = format!("--out ./{file}: replaces the file that {input} is read from\n");
+        // A step has no other warnings.
+        if !line.starts_with("step") {
+            let strict = run(&format!("nnlayer {line} --out ./{file} --strict"));
+            assert!(strict.refusal().starts_with(&format!("error: {message}")), "{line}: {}", strict.stderr);
+            assert_eq!(std::fs::read(folder.path().join(file)).unwrap(), before, "{line}");
+        }
+        let ran = run(&format!("nnlayer {line} --out ./{file}"));
+        assert_eq!(ran.status, 0, "{line}: {}", ran.stderr);
+        assert!(ran.stderr.starts_with(&format!("warning: {message}")), "{line}: {}", ran.stderr);
+        prepare();
+        let other = run(&format!("nnlayer {line} --out other.json"));
+        assert_eq!((other.status, other.stderr.as_str()), (0, ""), "{line}");
+    }
+    // A training that continues replaces its checkpoint.
+    prepare();
+    run("nnlayer train net.json --x x.json --t t.json --out saved.json").text();
+    let ran = run("nnlayer train saved.json --x x.json --t t.json --epochs 2 --resume --out saved.json");
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+}
+
+#[test]
 fn a_json_file_is_indented_on_request() {
     let folder = folder();
     let run = |line: &str| shell_in(folder.path(), line);

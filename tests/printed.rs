@@ -34,6 +34,43 @@ fn printed_arrays_are_operands_wherever_json_is() {
 }
 
 #[test]
+fn lines_of_matlab_are_rows_and_those_of_a_wrapped_vector_are_not() {
+    let folder = folder();
+    let write = |text: &str| std::fs::write(folder.path().join("x"), text).unwrap();
+    let ways = ["--x \"$(cat x)\"", "--x x", "< x", "--x - < x"];
+    let lines = || ways.iter().map(|way| format!("nnlayer relu --forward --json {way}"));
+    for (text, y) in [
+        ("[1 2\n 3 4]\n", "[[1.0,2.0],[3.0,4.0]]"),
+        ("[1, 2\r\n 3, 4\r\n]", "[[1.0,2.0],[3.0,4.0]]"),
+        ("[0.1 0.2 0.3\n 0.4 0.5]\n", "[0.1,0.2,0.3,0.4,0.5]"),
+        ("[1, 2,\n 3, 4]", "[1.0,2.0,3.0,4.0]"),
+    ] {
+        write(text);
+        for line in lines() {
+            assert_eq!(shell_in(folder.path(), &line).quiet(), format!("{{\"y\":{y}}}\n"), "{text}: {line}");
+        }
+    }
+    let row = ["0.25"; 12];
+    let two = |separator: &str, between: &str| {
+        let row = row.join(separator);
+        format!("[{row}{between}\n {row}]")
+    };
+    write(&two(" ", ""));
+    for line in lines() {
+        let ran = shell_in(folder.path(), &line);
+        let tip =
+            "end each row with a semicolon, [1 2; 3 4], or separate the numbers of a vector by commas, [1, 2, 3, 4]";
+        assert_eq!(ran.refusal().lines().last(), Some(format!("tip: {tip}").as_str()), "{line}");
+    }
+    // Both spellings of the tip.
+    for (text, shape) in [(two(" ", ";"), "2×12"), (two(", ", ","), "24")] {
+        write(&text);
+        let ran = shell_in(folder.path(), "nnlayer relu --forward --x x");
+        assert_eq!(ran.quiet().lines().next(), Some(format!("y = max(x, 0)  ({shape})").as_str()), "{text}");
+    }
+}
+
+#[test]
 fn keys_match_in_any_case_and_null_is_absent() {
     let expected = "{\"y\":[[11.0]],\"dx\":[[3.0,4.0]],\"dw\":[[1.0],[2.0]]}\n";
     for object in [

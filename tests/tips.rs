@@ -56,6 +56,11 @@ const CASES: &[Case<'static>] = &[
     ("array.npz", b"[[1.5,200],[-3.25,4]]", TABLE),
     ("array.csv", b"[[1.5,200],[-3.25,4]]", TABLE),
     ("array.safetensors", b"1.5,200\n-3.25,4\n", TABLE),
+    ("matrix.json", b"[[1.5 200.]\n [-3.25 4.]]", TABLE),
+    ("matlab.json", b"[1.5 200\n-3.25 4]", TABLE),
+    ("tensor.npy", b"tensor([[1.5, 200.],\n        [-3.25, 4.]])", TABLE),
+    ("numpy.csv", b"[[1.5 200.]\n [-3.25 4.]]", TABLE),
+    ("1.json", b"[1.5 200; -3.25 4]", TABLE),
     ("table.json", b"1.5,200\n-3.25,4\n", TABLE),
     ("table.npy", b"1.5 200\n-3.25 4\n", TABLE),
     // Encodings.

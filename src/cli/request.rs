@@ -32,7 +32,7 @@ pub(super) fn result_options() -> [Arg; 8] {
         flag("json", "write one JSON object on one line"),
         flag("pretty", "write indented JSON").hide_short_help(true),
         digits(),
-        file_name(option("out", "FILE", "write to a .json, .npz, .npy or .csv file")).short('o'),
+        file_name(option("out", "FILE", "write to a .json, .npz, .npy, .csv or .safetensors file")).short('o'),
         flag("strict", "treat warnings as errors").hide_short_help(true),
     ]
 }
@@ -189,6 +189,6 @@ fn writable(path: &str) -> Result<&'static dyn Format, Error> {
         Error::new(Code::OutFormat, format!("unsupported output format {extension:?}"))
             .with_operand(&Name::new("out"))
             .with_origin(path)
-            .tip("write to a .json, .npz, .npy or .csv file")
+            .tip("write to a .json, .npz, .npy, .csv or .safetensors file")
     })
 }

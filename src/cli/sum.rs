@@ -8,7 +8,7 @@ use crate::run::{Command as Run, sum};
 use clap::{Arg, ArgMatches, Command};
 
 const HELP: &str = "\
-A shard is the output of a layer, backward or net for a part of the rows: .json, .npz, or one JSON object a line. \
+A shard is the output of a layer, backward or net for a part of the rows: .json, .npz, .safetensors, or one JSON object a line. \
 Losses and the gradients of parameters (dw, db) are added exactly and rounded once, so the order of the shards \
 changes no bit. Means are weighted by the divisors of the shards, and the divisors are added. A loss with one number \
 per row is summed over the rows. Per-row results (y, dx, dy) are left out. --only adds the results that it names, of \

@@ -31,4 +31,4 @@ pub use lookalike::{refuse_lookalike, table_for};
 pub use registry::{FORMATS, find_by_extension, find_by_first_bytes};
 pub use selector::{Selector, escape, unescape};
 pub use source::Source;
-pub use tips::convert as tip_to_convert;
+pub use tips::{convert as tip_to_convert, without_extension};

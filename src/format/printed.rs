@@ -40,13 +40,13 @@ pub fn is_call(text: &str) -> bool {
 /// ```
 pub fn parse(text: &str) -> Result<Option<ArrayD<f64>>, Error> {
     let text = text.trim_start_matches('\u{feff}').trim();
-    let Some(inside) = call(text) else { return Numbers::parse(text) };
+    let Some(inside) = call(text) else { return Numbers::parse(text, true) };
     let Some(inside) = inside.trim_end().strip_suffix(')') else { return Ok(None) };
     let (value, arguments) = split_value(inside.trim());
     if !are_ignored(arguments) {
         return Ok(None);
     }
-    match (Numbers::parse(value)?, shape_argument(arguments)) {
+    match (Numbers::parse(value, false)?, shape_argument(arguments)) {
         // Brackets cannot tell the shape of an array without numbers.
         (Some(array), Some(shape)) if array.is_empty() && shape.contains(&0) => {
             check_rank(&shape)?;
@@ -119,8 +119,14 @@ struct Numbers {
     sizes: Vec<Option<usize>>,
     /// Number of brackets around the numbers.
     rank: Option<usize>,
-    /// Lengths of MATLAB's rows, which end with a semicolon.
+    /// Lengths of the rows of one bracket: a semicolon or the end of a line ends each.
     rows: Vec<usize>,
+    /// Number of values in complete rows.
+    values_in_rows: usize,
+    has_semicolons: bool,
+    has_commas: bool,
+    /// True if a line ends or begins with a comma, so that its end separates nothing.
+    has_wrapped_commas: bool,
 }
 
 /// A part of a printed array.
@@ -133,11 +139,13 @@ enum Token<'a> {
     Word(&'a str),
 }
 
-/// Returns the tokens of a text; blanks separate them.
-fn tokens(text: &str) -> impl Iterator<Item = Token<'_>> {
+/// Returns the tokens of a text, each with true if it is the first of its line; blanks separate them.
+fn tokens(text: &str) -> impl Iterator<Item = (Token<'_>, bool)> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        rest = rest.trim_start();
+        let at_token = rest.trim_start();
+        let begins_line = rest[..rest.len() - at_token.len()].contains('\n');
+        rest = at_token;
         let first = rest.chars().next()?;
         let sign = match first {
             '[' => Some(Token::Open),
@@ -150,14 +158,15 @@ fn tokens(text: &str) -> impl Iterator<Item = Token<'_>> {
         let end = if sign.is_some() { 1 } else { rest.find(is_end).unwrap_or(rest.len()) };
         let (token, after) = rest.split_at(end);
         rest = after;
-        Some(sign.unwrap_or(Token::Word(token)))
+        Some((sign.unwrap_or(Token::Word(token)), begins_line))
     })
 }
 
 impl Numbers {
-    fn parse(text: &str) -> Result<Option<ArrayD<f64>>, Error> {
+    /// Parses nested brackets. `is_matlab` is true where the end of a line may separate rows, as in MATLAB.
+    fn parse(text: &str, is_matlab: bool) -> Result<Option<ArrayD<f64>>, Error> {
         let (mut numbers, mut last, mut is_elided) = (Numbers::default(), Token::Open, false);
-        for (n, token) in tokens(text).enumerate() {
+        for (n, (token, begins_line)) in tokens(text).enumerate() {
             let is_separator = |token| matches!(token, Token::Comma | Token::Semicolon | Token::Open);
             // A value may stand alone, and nothing follows the last bracket.
             let is_inside = n == 0 || !numbers.counts.is_empty();
@@ -174,6 +183,9 @@ impl Numbers {
             if !is_inside || !fits {
                 return Ok(None);
             }
+            if begins_line && is_matlab && !is_elided {
+                numbers.end_line(last, token);
+            }
             if !is_elided {
                 numbers.take(token)?;
             }
@@ -185,13 +197,60 @@ impl Numbers {
                 "the printed array is shortened: `...` stands for numbers that are missing",
             )
             .tip(
-                "print all of it, as after numpy.set_printoptions(threshold=sys.maxsize), or write it with numpy.save",
+                "print all of it, as after numpy.set_printoptions(threshold=sys.maxsize) or \
+                 torch.set_printoptions(profile='full'), or write it with numpy.save",
             ));
         }
         if !numbers.counts.is_empty() {
             return Ok(None);
         }
+        if numbers.keeps_rows(text)? {
+            numbers.end_row();
+        } else {
+            numbers.rows.clear();
+        }
         numbers.into_array()
+    }
+
+    /// Takes the end of a line between two tokens.
+    fn end_line(&mut self, last: Token<'_>, next: Token<'_>) {
+        match (last, next) {
+            (Token::Comma, _) | (_, Token::Comma) => self.has_wrapped_commas = true,
+            (Token::Word(_), Token::Word(_)) if self.counts.len() == 1 => self.end_row(),
+            _ => {}
+        }
+    }
+
+    /// Ends a row of MATLAB's, unless it is empty.
+    fn end_row(&mut self) {
+        let count = self.values.len() - self.values_in_rows;
+        self.rows.extend(Some(count).filter(|count| *count > 0));
+        self.values_in_rows = self.values.len();
+    }
+
+    /// Returns true if the rows are those of a matrix, and false if they are lines of a vector that NumPy wrapped.
+    fn keeps_rows(&self, text: &str) -> Result<bool, Error> {
+        /// NumPy wraps at 75 columns, so that a line is at least this long, as a number has fewer than 26 characters.
+        const MIN_WRAPPED: usize = 48;
+        if self.rows.is_empty() || self.has_semicolons {
+            return Ok(self.has_semicolons);
+        }
+        if self.has_commas {
+            // NumPy and JSON have a comma after each number, also at the end of a line.
+            return Ok(!self.has_wrapped_commas);
+        }
+        let last = self.values.len() - self.values_in_rows;
+        if self.rows.iter().any(|row| *row != last) {
+            return Ok(false);
+        }
+        let lines = text.lines().map(str::trim_end).filter(|line| !line.trim_matches(['[', ']', ' ']).is_empty());
+        if lines.take(self.rows.len()).any(|line| line.len() < MIN_WRAPPED) {
+            return Ok(true);
+        }
+        let message = "has lines of equal length, which are rows in MATLAB and one vector where NumPy wrapped it";
+        Err(Error::new(Code::BadLiteral, message).tip(
+            "end each row with a semicolon, [1 2; 3 4], or separate the numbers of a vector by commas, [1, 2, 3, 4]",
+        ))
     }
 
     fn take(&mut self, token: Token<'_>) -> Result<(), Error> {
@@ -201,7 +260,7 @@ impl Numbers {
                 self.sizes.resize((depth + 1).max(self.sizes.len()), None);
                 check_rank(&vec![1; depth + 1])?;
                 self.counts.push(0);
-                if self.rank.is_some_and(|rank| depth >= rank) || !self.rows.is_empty() {
+                if self.rank.is_some_and(|rank| depth >= rank) {
                     return Err(ragged("an array stands where other rows have a number".to_owned()));
                 }
             }
@@ -214,12 +273,12 @@ impl Numbers {
                 self.count();
             }
             Token::Semicolon if depth == 1 && self.rank == Some(1) => {
-                let count = self.counts.last_mut().map_or(0, std::mem::take);
-                self.rows.push(count);
+                self.has_semicolons = true;
+                self.end_row();
             }
             Token::Semicolon => return Err(ragged("a semicolon separates rows of numbers only".to_owned())),
             Token::Close => self.close()?,
-            Token::Comma => {}
+            Token::Comma => self.has_commas = true,
         }
         Ok(())
     }
@@ -227,10 +286,6 @@ impl Numbers {
     fn close(&mut self) -> Result<(), Error> {
         let count = self.counts.pop().unwrap_or_default();
         let depth = self.counts.len();
-        if !self.rows.is_empty() {
-            self.rows.extend(Some(count).filter(|count| *count > 0));
-            return Ok(());
-        }
         self.rank.get_or_insert(depth + 1);
         if let Some(size) = self.sizes[depth].filter(|size| *size != count) {
             let (count, first) = (format_count(count, "element"), self.counts.last().copied().unwrap_or_default());
@@ -288,6 +343,19 @@ mod tests {
             ("[1 2; 3 4]", &[2, 2], 10.0),
             ("[1, 2; 3, 4;]", &[2, 2], 10.0),
             ("[1 2;]", &[1, 2], 3.0),
+            // Lines of MATLAB's are rows.
+            ("[1 2\n 3 4]", &[2, 2], 10.0),
+            ("[\n1 2\r\n3 4\n5 6\n]", &[3, 2], 21.0),
+            ("[1, 2\n3, 4]", &[2, 2], 10.0),
+            ("[1 2; 3 4\n 5 6]", &[3, 2], 21.0),
+            ("[1 2;\n 3 4;\n]", &[2, 2], 10.0),
+            ("[1\n2\n3]", &[3, 1], 6.0),
+            // NumPy wraps a vector.
+            ("[0.1 0.2 0.3\n 0.4 0.5]", &[5], 1.5),
+            ("[1, 2,\n 3 4]", &[4], 10.0),
+            ("array([1, 2,\n       3, 4])", &[4], 10.0),
+            ("tf.Tensor([1. 2.\n 3. 4.], shape=(4,), dtype=float32)", &[4], 10.0),
+            ("[[1. 2.\n  3. 4.]]", &[1, 4], 10.0),
             ("[1 -2]", &[2], -1.0),
             ("[1;2]", &[2, 1], 3.0),
             ("[]", &[0], 0.0),
@@ -338,6 +406,7 @@ mod tests {
             ("[[0. ... 1.]\n ...\n [8. ... 9.]]", Code::BadLiteral),
             ("tensor([0., 1.,  ..., 9.])", Code::BadLiteral),
             ("[1 2; 3]", Code::Ragged),
+            ("[1, 2\n 3]", Code::Ragged),
             ("[[1 2] [3]]", Code::Ragged),
             ("[[1 2] 3]", Code::Ragged),
             ("[1 [2]]", Code::Ragged),
@@ -347,6 +416,21 @@ mod tests {
             ("[[[[[[[[[1. ]]]]]]]]]", Code::Rank),
         ] {
             assert_eq!(parse(text).unwrap_err().code, code, "{text}");
+        }
+    }
+
+    #[test]
+    fn long_lines_of_equal_length_are_rows_or_a_vector() {
+        let line = ["0.25"; 12].join(" ");
+        let error = parse(&format!("[{line}\n {line}]")).unwrap_err();
+        assert_eq!(error.code, Code::BadLiteral);
+        for (text, shape) in [
+            (format!("[{line};\n {line}]"), &[2, 12][..]),
+            (format!("[{line}\n {line}\n 1]"), &[25]),
+            (format!("[{}\n {line}]", line.replace(' ', ", ")), &[2, 12]),
+            (format!("[[{line}\n {line}]]"), &[1, 24]),
+        ] {
+            assert_eq!(parse(&text).unwrap().unwrap().shape(), shape, "{text}");
         }
     }
 

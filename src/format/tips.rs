@@ -12,6 +12,12 @@ pub(super) fn read_as(label: &str, own: &str, other: &str) -> String {
     }
 }
 
+/// Returns the name of a file without an extension in it, but with that of a compressed file; `None` if it has another extension.
+pub fn without_extension(label: &str, extension: &str) -> Option<String> {
+    let (stem, compression) = split_compression(label);
+    strip_extension(stem, extension).map(|stem| format!("{stem}{compression}"))
+}
+
 /// Returns the tip to convert a source by a command that reads standard input, into a file of the format `.other`.
 pub fn convert(label: &str, command: &str, own: &str, other: &str) -> String {
     if is_stream(label) {

@@ -11,5 +11,5 @@ mod suggest;
 mod text;
 
 pub use document::OperandSet;
-pub use operands::{Operand, Operands, Origin};
+pub use operands::{Operand, Operands, Origin, is_same_file};
 pub use reader::OperandReader;

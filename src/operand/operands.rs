@@ -49,6 +49,11 @@ impl Origin {
     }
 }
 
+/// Returns true if two paths name one file that exists, also through links.
+pub fn is_same_file(a: &str, b: &str) -> bool {
+    std::fs::canonicalize(a).is_ok_and(|a| std::fs::canonicalize(b).is_ok_and(|b| a == b))
+}
+
 /// Operands by name.
 #[derive(Debug, Default)]
 pub struct Operands {
@@ -82,11 +87,7 @@ impl Operands {
 
     /// Returns the operand that was read from a file, whatever the name of the file in a link or a relative path.
     pub fn read_from(&self, path: &str) -> Option<&Name> {
-        let path = std::fs::canonicalize(path).ok()?;
-        let is_from = |origin: &Origin| match origin {
-            Origin::File(file, _) => std::fs::canonicalize(file).is_ok_and(|file| file == path),
-            _ => false,
-        };
+        let is_from = |origin: &Origin| matches!(origin, Origin::File(file, _) if is_same_file(file, path));
         self.origins.iter().find(|(_, origin, ..)| is_from(origin)).map(|(name, ..)| name)
     }
 

@@ -227,10 +227,11 @@ impl<'a> OperandReader<'a> {
         let is_named = text::extension(label).and_then(find_by_extension).is_some();
         let read = json::read(self.open_text(label)?);
         match read {
-            Err(error) if error.code == Code::JsonSyntax && !is_named => {
-                let printed = text::read_printed(self.open_text(label)?)?;
-                printed.map(json::Node::from_values).ok_or(error)
-            }
+            Err(error) if error.code == Code::JsonSyntax => match text::read_printed(self.open_text(label)?) {
+                Ok(Some(_)) if is_named => Err(error.update(|parts| parts.tip = Some(text::rename_printed(label)))),
+                _ if is_named => Err(error),
+                printed => printed?.map(json::Node::from_values).ok_or(error),
+            },
             read => read,
         }
     }

@@ -1,8 +1,9 @@
 //! Content without a known extension that no first bytes show: numbers as they are typed, or a table.
 
+use super::grammar::{self, OperandSpec};
 use super::literal;
 use crate::core::error::{Code, Error};
-use crate::format::{Format, Selector, Source, printed, read_error, table_for};
+use crate::format::{Format, Selector, Source, printed, read_error, table_for, without_extension};
 use ndarray::ArrayD;
 use std::io::Read;
 use std::path::Path;
@@ -73,6 +74,13 @@ pub(super) fn read_printed(mut source: Source<'_>) -> Result<Option<ArrayD<f64>>
     source.read_to_end(&mut text).map_err(|error| read_error(&label, &error))?;
     let printed = std::str::from_utf8(&text).map_or(Ok(None), printed::parse);
     printed.map_err(|error| error.with_origin(&label))
+}
+
+/// Returns the tip to read a .json file as what a program printed.
+pub(super) fn rename_printed(label: &str) -> String {
+    let name = without_extension(label, ".json").unwrap_or_default();
+    let folder = if matches!(grammar::parse(&name), Ok(OperandSpec::File(..))) { "" } else { "./" };
+    format!("for an array as NumPy or MATLAB prints it, rename the file to {folder}{name}")
 }
 
 /// Returns true for several lines with semicolons inside each, which separate columns there and not rows.

@@ -33,6 +33,7 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::R
         let stale = stale_output(&tape, &run).map(|error| Note::warning(tape::blame(error, source)));
         streams.messages.notes(stale.as_slice(), arguments.request.strict)?;
     }
+    streams.messages.notes(arguments.warn_of_replaced().as_slice(), arguments.request.strict)?;
     write(tape, run, dout.as_ref(), true, arguments, streams)
 }
 

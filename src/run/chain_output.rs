@@ -5,8 +5,10 @@ use super::request::{DoutOption, Mode, Request, width};
 use super::session::Streams;
 use super::status::Status;
 use super::{check, graph, steps};
+use crate::core::error::Note;
 use crate::core::name::Name;
 use crate::network::{Run, Stage, Tape};
+use crate::operand::grammar;
 use ndarray::ArrayD;
 
 /// Arguments that `backward` and `net` share.
@@ -21,6 +23,16 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// Returns a warning if the file of the results is that of the tape or of the upstream gradient, which it replaces.
+    pub(super) fn warn_of_replaced(&self) -> Option<Note> {
+        let dout = match &self.dout {
+            DoutOption::Operand(spec) => Some(("dout", Ok(spec.clone()))),
+            _ => None,
+        };
+        let source = ("the tape or network", grammar::parse(&self.source));
+        self.request.warn_of_replaced_input([source].into_iter().chain(dout))
+    }
+
     /// Returns true if results of this layer may be shown.
     pub(super) fn shows(&self, stage: &Stage) -> bool {
         let shows_results = matches!(self.mode, Mode::Results) && !self.writes_tape;

@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::R
     let scope = Scope { kept: &kept, forward_only: request.forward };
     let run = network::run(&tape, Inputs { x, t, rounding: &rounding }, &mut upstream, &scope);
     let run = run.map_err(|error| tape::blame(reader.locate_in_source(error, &operands), source))?;
-    let replaced = request.warn_of_replaced(&operands);
+    let replaced = request.warn_of_replaced(&operands).or_else(|| arguments.output.warn_of_replaced());
     streams.messages.notes(&run.notes, request.strict)?;
     streams.messages.notes(replaced.as_slice(), request.strict)?;
     chain_output::write(tape, run, dout.as_ref(), false, &arguments.output, streams)

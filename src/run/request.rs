@@ -8,8 +8,8 @@ use crate::graph::{Level, Picture};
 use crate::layer::{LayerSpec, Precision, Settings};
 use crate::network::{Tape, document};
 use crate::numeric::FloatType;
-use crate::operand::Operands;
 use crate::operand::grammar::OperandSpec;
+use crate::operand::{Operands, is_same_file};
 use crate::report::check::CheckFormat;
 use crate::report::results::{check_result_names, into_stream};
 use crate::report::steps::StepsFormat;
@@ -151,8 +151,10 @@ impl Request {
         };
         let message =
             format!("{} holds one array, but there are {} results: {}", format.name(), names.len(), names.join(", "));
-        Err(out_error(path, message)
-            .tip(format!("select one with --only {}, or write .npz or .json", names.first().unwrap_or(&"y"))))
+        Err(out_error(path, message).tip(format!(
+            "select one with --only {}, or write .npz, .safetensors or .json",
+            names.first().unwrap_or(&"y")
+        )))
     }
 
     /// Writes results that are in memory.
@@ -211,9 +213,17 @@ impl Request {
     /// Returns a warning if the file of the results is that of an operand, which it replaces.
     pub(crate) fn warn_of_replaced(&self, operands: &Operands) -> Option<Note> {
         let (path, _) = self.out.as_ref()?;
-        let operand = operands.read_from(path)?;
-        let error = Error::new(Code::ReplacedOperand, format!("replaces the file that {operand} is read from"));
-        Some(Note::warning(error.with_operand(&OUT).with_origin(path).tip("write to another file to keep the operand")))
+        operands.read_from(path).map(|operand| replaced(path, operand.as_str()))
+    }
+
+    /// Returns a warning if the file of the results is that of one of these inputs, each with its name in messages.
+    pub(crate) fn warn_of_replaced_input<'a>(
+        &self,
+        inputs: impl IntoIterator<Item = (&'a str, Result<OperandSpec, Error>)>,
+    ) -> Option<Note> {
+        let (path, _) = self.out.as_ref()?;
+        let is_replaced = |spec: &_| matches!(spec, Ok(OperandSpec::File(file, _)) if is_same_file(file, path));
+        inputs.into_iter().find(|(_, spec)| is_replaced(spec)).map(|(name, _)| replaced(path, name))
     }
 
     /// Refuses to write a tape or network to a file that is not JSON.
@@ -246,6 +256,11 @@ pub(crate) fn width(precision: Precision) -> OutputDtype {
         FloatType::Bf16 => OutputDtype::Bf16,
         _ => OutputDtype::F64,
     }
+}
+
+fn replaced(path: &str, input: &str) -> Note {
+    let error = Error::new(Code::ReplacedOperand, format!("replaces the file that {input} is read from"));
+    Note::warning(error.with_operand(&OUT).with_origin(path).tip("write to another file to keep it"))
 }
 
 fn out_error(path: &str, message: String) -> Error {

@@ -9,7 +9,7 @@ use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::format::escape;
 use crate::network::{Stage, Tape, learn};
-use crate::operand::OperandReader;
+use crate::operand::{OperandReader, grammar};
 
 /// Arguments of `step`.
 pub(crate) struct Arguments {
@@ -37,6 +37,10 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::R
     };
     learn::sgd_step(&mut tape, &gradients, arguments.learning_rate).map_err(|error| tape::blame(error, source))?;
     tape.clear_records();
+    let gradients = arguments.gradients.as_deref().map(|file| ("gradients", grammar::parse(file)));
+    let inputs = [("the tape or network", grammar::parse(source))].into_iter().chain(gradients);
+    let replaced = arguments.request.warn_of_replaced_input(inputs);
+    streams.messages.notes(replaced.as_slice(), arguments.request.strict)?;
     arguments.request.write_document(&tape, &mut streams.out)?;
     Ok(Status::Done)
 }

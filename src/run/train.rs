@@ -10,7 +10,7 @@ use crate::format::json::push_number;
 use crate::layer::{Kind, Value};
 use crate::network::learn::{Samples, Score, Training};
 use crate::network::{Tape, learn};
-use crate::operand::Operands;
+use crate::operand::{Operands, grammar};
 use crate::parallel::progress::Progress;
 use crate::report::format_number;
 use std::io::Write;
@@ -38,6 +38,17 @@ pub(crate) struct SampleOptions {
     pub(crate) t: (&'static str, String),
 }
 
+impl Arguments {
+    /// Returns a warning if the checkpoints replace the file of the network or of samples.
+    fn warn_of_replaced(&self) -> Option<Note> {
+        // A training that continues replaces its checkpoint.
+        let source = (!self.resume).then(|| ("the network", grammar::parse(&self.source)));
+        let samples = [&self.samples].into_iter().chain(&self.held_out).flat_map(|options| [&options.x, &options.t]);
+        let samples = samples.map(|(option, text)| (*option, grammar::parse(text)));
+        self.request.warn_of_replaced_input(source.into_iter().chain(samples))
+    }
+}
+
 /// Trains, and writes a line for each epoch.
 pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
     let Arguments { source, epochs, request, .. } = arguments;
@@ -48,6 +59,7 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::R
     let samples = read_samples(arguments, &arguments.samples, &tape, streams)?;
     let held_out = arguments.held_out.as_ref();
     let held_out = held_out.map(|options| read_samples(arguments, options, &tape, streams)).transpose()?;
+    streams.messages.notes(arguments.warn_of_replaced().as_slice(), request.strict)?;
     while training.epoch < *epochs {
         let progress = Progress::new(format!("epoch {}/{epochs}", training.epoch + 1), samples.rows());
         let score = learn::train_epoch(&mut tape, &samples, &training, |rows| progress.advance(rows));

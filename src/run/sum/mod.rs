@@ -8,6 +8,7 @@ use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer::{LAYERS, LayerSpec};
 use crate::numeric::Superaccumulator;
+use crate::operand::grammar;
 use crate::report::{ChainReport, ResultBlock, ResultHeader};
 use indexmap::{IndexMap, IndexSet};
 use ndarray::{ArrayD, IxDyn, arr0};
@@ -30,6 +31,7 @@ pub(crate) fn run(Arguments { shards, mut request }: Arguments, streams: &mut St
             .tip("name the shards, or pipe them in, one JSON object a line")
             .into());
     }
+    let replaced = request.warn_of_replaced_input(shards.iter().map(|text| ("a shard", grammar::parse(text))));
     let mut sum = ShardSum { only: request.only.take(), ..ShardSum::default() };
     let stdin = ["-".to_owned()];
     for text in if shards.is_empty() { &stdin[..] } else { &shards } {
@@ -43,6 +45,7 @@ pub(crate) fn run(Arguments { shards, mut request }: Arguments, streams: &mut St
             .messages
             .note(&Note::info(Error::new(Code::LeftOut, message).tip("name the results to add with --only")));
     }
+    streams.messages.notes(replaced.as_slice(), request.strict)?;
     sum.write(&request, &mut streams.out)?;
     Ok(Status::Done)
 }
