@@ -9,6 +9,7 @@ standard library.
 """
 
 import argparse
+import gzip
 import io
 import json
 import os
@@ -77,6 +78,10 @@ CASES = [
     ("NDJSON", "one long record", TEXT, "x.ndjson", ["relu", "--forward", "--ndjson"], lambda: repeated('{"x":[1', ",1", "]}\n")),
     (".csv", "one row", TEXT, "x.csv", FORWARD, lambda: repeated("1", ",1", "\n")),
     (".csv", "one column", TEXT, "x.csv", FORWARD, lambda: repeated("", "1\n", "")),
+    (".csv", "empty cells", TEXT, "x.csv", FORWARD, lambda: repeated("", ",", "\n")),
+    (".txt", "one row", TEXT, "x.txt", FORWARD, lambda: repeated("1", " 1", "\n")),
+    ("IDX", "elements of one byte", BINARY, "x.idx", FORWARD, lambda: b"\0\0\x08\1" + struct.pack(">I", BYTES) + b"\1" * BYTES),
+    (".gz", "compressed rows of a table", COMPRESSED, "x.csv.gz", FORWARD, lambda: gzip.compress(b"0\n" * (BYTES // 2), 9)),
     (".npy", "elements of one byte", BINARY, "x.npy", FORWARD, lambda: npy("|u1", f"({BYTES},)", b"\1" * BYTES)),
     (".npy", "doubles", BINARY, "x.npy", FORWARD, lambda: npy("<f8", f"({BYTES // 8},)", b"\0" * BYTES)),
     (".safetensors", "elements of one byte", BINARY, "x.safetensors", FORWARD, tensor),
@@ -119,7 +124,7 @@ def main():
             times = max(most - empty, 0) / (os.path.getsize(name) * operand.count(name))
             lines.append(f"| {kind} | {content} | {times:,.1f} | {limit:,} |")
             print(lines[-1], "" if status == 0 else f"status {status}", flush=True)
-            failed |= times > limit or status != 0
+            failed |= times > limit or status not in (0, 2)
     if options.write:
         begin, end = "<!-- memory -->\n", "<!-- /memory -->\n"
         before, rest = PAGE.read_text(encoding="utf-8").split(begin)

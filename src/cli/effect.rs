@@ -3,8 +3,8 @@
 use super::args::text_of;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
-use clap::ArgMatches;
 use clap::parser::ValueSource;
+use clap::{ArgMatches, Command};
 
 /// A rule about an option that is refused in some company.
 struct Rule {
@@ -103,23 +103,27 @@ const fn without(option: &'static str, others: &'static [&'static str], tip: &'s
 }
 
 /// Refuses options of a command line that would change nothing.
-pub(super) fn refuse(command: &str, matches: &ArgMatches) -> Result<(), Error> {
-    let of_results = (command != "train").then_some(&JSON_AND_OUT);
-    RULES.iter().chain(of_results).find_map(|rule| rule.error(matches)).map_or(Ok(()), Err)
+pub(super) fn refuse(command: &Command, matches: &ArgMatches) -> Result<(), Error> {
+    let of_results = (command.get_name() != "train").then_some(&JSON_AND_OUT);
+    // Only debug builds of clap tell from the matches which options a command has.
+    let known: Vec<&str> = command.get_arguments().map(|argument| argument.get_id().as_str()).collect();
+    RULES.iter().chain(of_results).find_map(|rule| rule.error(&known, matches)).map_or(Ok(()), Err)
 }
 
 impl Rule {
-    fn error(&self, matches: &ArgMatches) -> Option<Error> {
-        if !is_given(matches, self.option) {
+    /// Returns the error, if the rule refuses an option of a command that knows these options.
+    fn error(&self, known: &[&str], matches: &ArgMatches) -> Option<Error> {
+        let is_given = |option: &str| known.contains(&option) && is_given(matches, option);
+        if !is_given(self.option) {
             return None;
         }
         let message = match self.refused {
             Refused::With(others) => {
-                format!("cannot be used with --{}", others.iter().find(|other| is_given(matches, other))?)
+                format!("cannot be used with --{}", others.iter().find(|other| is_given(other))?)
             }
             Refused::Without(others) => {
-                let known: Vec<&str> = others.iter().copied().filter(|other| has(matches, other)).collect();
-                let first = known.first().filter(|_| known.iter().all(|other| !is_given(matches, other)))?;
+                let others: Vec<&str> = others.iter().copied().filter(|other| known.contains(other)).collect();
+                let first = others.first().filter(|_| others.iter().all(|other| !is_given(other)))?;
                 if *first == "program" {
                     "has an effect only with a program".to_owned()
                 } else {
@@ -127,8 +131,7 @@ impl Rule {
                 }
             }
             Refused::UnlessValue(other, value) => {
-                let found =
-                    text_of(matches, other).filter(|_| is_given(matches, other)).filter(|found| *found != value)?;
+                let found = text_of(matches, other).filter(|_| is_given(other)).filter(|found| *found != value)?;
                 format!("cannot be used with --{other} {found}")
             }
             Refused::UnlessExtension(other, extension) => {
@@ -141,11 +144,7 @@ impl Rule {
     }
 }
 
-fn has(matches: &ArgMatches, option: &str) -> bool {
-    matches.try_contains_id(option).is_ok()
-}
-
-/// Returns true if the option is on the command line.
+/// Returns true if an option that the command knows is on the command line.
 fn is_given(matches: &ArgMatches, option: &str) -> bool {
-    has(matches, option) && matches.value_source(option) == Some(ValueSource::CommandLine)
+    matches.value_source(option) == Some(ValueSource::CommandLine)
 }

@@ -82,11 +82,11 @@ pub(super) enum Failure {
 pub(super) fn parse(args: Vec<OsString>, columns: Option<usize>) -> Result<(run::Command, Options), Failure> {
     let named = args.get(1).and_then(|name| name.to_str()).map(str::to_owned);
     let tree = build(named.as_deref());
-    let tree = match columns {
+    let mut tree = match columns {
         Some(columns) => tree.term_width(columns),
         None => tree.max_term_width(100),
     };
-    let mut matches = tree.try_get_matches_from(args).map_err(Failure::Arguments)?;
+    let mut matches = tree.try_get_matches_from_mut(args).map_err(Failure::Arguments)?;
     let Some((name, matches)) = matches.remove_subcommand() else { unreachable!("clap requires a command") };
     let options = Options {
         threads: matches.try_get_one::<u16>("threads").ok().flatten().map_or(0, |&threads| threads.into()),
@@ -100,11 +100,13 @@ pub(super) fn parse(args: Vec<OsString>, columns: Option<usize>) -> Result<(run:
             _ => None,
         },
     };
+    if let Some(command) = tree.find_subcommand(&name) {
+        effect::refuse(command, &matches).map_err(Failure::Value)?;
+    }
     Ok((parse_command(&name, &matches).map_err(Failure::Value)?, options))
 }
 
 fn parse_command(name: &str, matches: &ArgMatches) -> Result<run::Command, Error> {
-    effect::refuse(name, matches)?;
     if let Some(spec) = crate::layer::find(name) {
         return layer::parse(spec, matches);
     }
