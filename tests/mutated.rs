@@ -201,7 +201,11 @@ proptest! {
     #[test]
     fn records_are_accepted_if_they_are_json(mutations in mutations()) {
         let bytes = mutate(br#"{"x":[1,2],"t":0,"id":"a\u0062","note":{"k":[1,"x",null]}}"#.to_vec(), &mutations, TOKENS);
-        let key_use = |key: &str| KeyUse { slot: (key == "x").then_some(0), is_carried: key != "x" };
+        let key_use = |key: &str| KeyUse {
+            slot: key.eq_ignore_ascii_case("x").then_some(0),
+            is_carried: key != "x",
+            is_in_other_case: key == "X",
+        };
         let (line, peak) = memory::peak_bytes(|| parse_line(&bytes, 1, key_use));
         prop_assert!(peak <= BASE_BYTES + 200 * bytes.len(), "{peak}");
         prop_assert_eq!(line.is_ok(), json::parse(&bytes, "").is_ok());

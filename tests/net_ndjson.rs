@@ -259,3 +259,66 @@ fn a_network_from_a_pipe_reads_records_from_a_file() {
     let piped = shell_in(folder.path(), "nnlayer net - --ndjson records --only loss < net.json");
     assert_eq!(piped.quiet(), shell_in(folder.path(), "nnlayer net net.json --ndjson --only loss < records").quiet());
 }
+
+#[test]
+fn keys_of_records_match_in_any_case_where_one_fits_and_null_is_absent() {
+    let affine = ["affine", "--w", "1;2", "--ndjson", "-", "--only", "y"];
+    let cases: [(&[&str], &str, &str); 10] = [
+        (&affine, r#"{"X":[1,2],"B":[3]}"#, r#"{"y":[8.0]}"#),
+        (&affine, r#"{"id":7,"X":[1,2],"b":null}"#, r#"{"id":7,"y":[5.0]}"#),
+        (&affine, r#"{"x":[1,2],"B":null}"#, r#"{"y":[5.0]}"#),
+        (&affine, r#"{"x":[1,2],"X":[9,9],"b":1}"#, r#"{"X":[9,9],"y":[6.0]}"#),
+        (&["softmax", "--ndjson", "-", "--only", "y"], r#"{"X":[0,0],"axis":null}"#, r#"{"y":[0.5,0.5]}"#),
+        (
+            &["softmax-xent", "--ndjson", "-", "--only", "dx"],
+            r#"{"X":[0,0],"T":1,"Weight":null,"reduction":null}"#,
+            r#"{"dx":[0.5,-0.5]}"#,
+        ),
+        (&["relu", "--ndjson", "-", "--only", "dx"], r#"{"x":[1,2],"DOUT":[2,3]}"#, r#"{"dx":[2.0,3.0]}"#),
+        (&["relu", "--ndjson", "-", "--forward"], r#"{"y":[-1,2]}"#, r#"{"y":[0.0,2.0]}"#),
+        (&["relu", "--ndjson", "-", "--forward"], r#"{"Y":[-1,2]}"#, r#"{"y":[0.0,2.0]}"#),
+        (&["relu", "--ndjson", "-", "--forward", "--x", "-#/A"], r#"{"A":[-1,2],"a":0}"#, r#"{"a":0,"y":[0.0,2.0]}"#),
+    ];
+    for (command, record, expected) in cases {
+        // A single record, and one among others that could be computed together.
+        assert_eq!(piped(record, command).quiet(), format!("{expected}\n"), "{command:?} {record}");
+        let many = piped(format!("{record}\n").repeat(5), command);
+        assert_eq!(many.quiet(), format!("{expected}\n").repeat(5), "{command:?} {record}");
+    }
+    // What is required may not be null, and no key is chosen among several.
+    let null = piped(r#"{"x":null}"#, &["relu", "--ndjson", "-"]);
+    assert!(null.refusal().contains("null is not a number"), "{}", null.stderr);
+    let explicit = piped(r#"{"x":[1,2],"b":null}"#, &["affine", "--w", "1;2", "--b", "-#/b", "--ndjson", "-"]);
+    assert!(explicit.refusal().contains("null is not a number"), "{}", explicit.stderr);
+    let several = piped(r#"{"WEIGHT":[1,1],"Weight":[1,1],"x":[0,0],"t":1}"#, &["softmax-xent", "--ndjson", "-"]);
+    assert_eq!(several.status, 0, "{}", several.stderr);
+    assert!(several.stderr.contains("unknown key `WEIGHT`") && several.text().contains("\"Weight\":[1,1]"));
+}
+
+#[test]
+fn keys_of_networks_match_in_any_case_and_null_is_absent() {
+    let net = |params: &str, settings: &str| {
+        format!(
+            r#"{{"nnlayer-tape":1,"layers":[{{"kind":"affine","params":{params}}},{{"kind":"softmax-xent","settings":{settings}}}]}}"#
+        )
+    };
+    let run = |network: &str, operands: &str| {
+        let folder = folder();
+        let path = folder.path().join("net.json");
+        std::fs::write(&path, network).unwrap();
+        piped(operands, &["net", path.to_str().unwrap(), "--json"])
+    };
+    let expected = run(&net(r#"{"w":[[1,2]],"b":[0,1]}"#, "{}"), r#"{"x":[1],"t":0}"#);
+    for (params, settings, operands) in [
+        (r#"{"W":[[1,2]],"B":[0,1]}"#, r#"{"axis":null}"#, r#"{"X":[1],"T":0}"#),
+        (r#"{"W":[[1,2]],"b":[0,1]}"#, r#"{"Axis":"-1"}"#, r#"{"x":[1],"T":0}"#),
+    ] {
+        assert_eq!(run(&net(params, settings), operands).quiet(), expected.quiet(), "{params}");
+    }
+    let [without, null] = [r#"{"W":[[1,2]]}"#, r#"{"W":[[1,2]],"b":null}"#].map(|params| net(params, "{}"));
+    assert_eq!(run(&null, r#"{"x":[1],"t":0}"#).quiet(), run(&without, r#"{"x":[1],"t":0}"#).quiet());
+    let wrong = run(&net(r#"{"W":[[1,"a"]]}"#, "{}"), r#"{"x":[1],"t":0}"#);
+    assert!(wrong.refusal().contains("(/layers/0/params/W/0/1)"), "{}", wrong.stderr);
+    let both = run(&net(r#"{"w":[[1,2]],"W":[[1,2]]}"#, "{}"), r#"{"x":[1],"t":0}"#);
+    assert!(both.refusal().contains("unknown key \"W\""), "{}", both.stderr);
+}

@@ -176,7 +176,7 @@ fn a_damaged_tape_is_refused_by_layer_key_and_shape() {
             "layer affine1: w: expected 2 rows to match the 2 inputs of x, got 1",
         ),
         ("/layers/0/params/w/1", json!([0, null]), "(/layers/0/params/w/1/1): layer affine1: null is not a number"),
-        ("/layers/0/params", json!({"W": [[1]]}), "layer affine1: unknown key \"W\""),
+        ("/layers/0/params", json!({"V": [[1]]}), "layer affine1: unknown key \"V\""),
         ("/layers/2/params/b", json!("b.npy"), "the string \"b.npy\" is not a number"),
         ("/layers/0/outputs/y", json!([1, 2, 3]), "layer affine1: y has shape (3), expected (2)"),
         ("/layers/0/outputs", json!({}), "layer affine1: the output y is missing"),

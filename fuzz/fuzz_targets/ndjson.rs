@@ -7,9 +7,9 @@ use nnlayer_fuzz::bounded;
 
 fn key_use(key: &str) -> KeyUse {
     match key {
-        "x" => KeyUse { slot: Some(0), is_carried: false },
-        "t" => KeyUse { slot: Some(1), is_carried: true },
-        _ => KeyUse { slot: None, is_carried: true },
+        "x" => KeyUse { slot: Some(0), ..KeyUse::default() },
+        "t" => KeyUse { slot: Some(1), is_carried: true, ..KeyUse::default() },
+        _ => KeyUse { is_carried: true, ..KeyUse::default() },
     }
 }
 

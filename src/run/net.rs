@@ -9,7 +9,7 @@ use super::session::Streams;
 use super::status::Status;
 use super::tape;
 use crate::core::error::{Code, Error};
-use crate::core::name::Name;
+use crate::core::name::{Name, find_key};
 use crate::format::Selector;
 use crate::network;
 use crate::network::{Inputs, Scope, Stage, Tape, learn};
@@ -119,8 +119,8 @@ fn read_piped(name: &Name, is_alone: bool, reader: &mut OperandReader<'_>) -> Re
     let selector = match reader.stdin_names().map_err(|error| error.with_operand(name))? {
         Some(names) => {
             let keys: &[Name] = if *name == Name::X { &[Name::X, Name::Y] } else { std::slice::from_ref(name) };
-            match keys.iter().find(|key| names.iter().any(|known| known == key.as_str())) {
-                Some(key) => Selector::parse(key.as_str()),
+            match keys.iter().find_map(|key| find_key(&names, key.as_str())) {
+                Some(at) => Selector::parse(&names[at]),
                 None => return Err(missing().fact(format!("standard input has the keys {}", names.join(", ")))),
             }
         }

@@ -35,7 +35,10 @@ impl<'a> RecordTemplate<'a> {
             let Ok(Cow::Borrowed(key)) = lexer.string() else { return None };
             let key_text = &text[begin..lexer.offset];
             lexer.eat(b':')?;
-            let KeyUse { slot, is_carried } = key_use(key);
+            let KeyUse { slot, is_carried, is_in_other_case } = key_use(key);
+            if is_in_other_case {
+                return None;
+            }
             let mut width = None;
             match slot {
                 None => skip_value(&mut lexer)?,

@@ -15,6 +15,8 @@ pub struct KeyUse {
     pub slot: Option<usize>,
     /// True if the text of the key and its value is kept.
     pub is_carried: bool,
+    /// True if the key is the one of the slot in another case: its value is parsed where no other key fits, and else carried.
+    pub is_in_other_case: bool,
 }
 
 /// A parsed line.
@@ -54,23 +56,36 @@ fn record_or_value<'a>(bytes: &'a [u8], slots: usize, key_use: impl Fn(&str) -> 
     if parser.input.peek() != Some(b'{') {
         return parser.document().map(Line::Bare);
     }
-    let (mut values, mut carried) = (vec![None; slots], Vec::new());
+    let (mut values, mut carried, mut similar) = (vec![None; slots], Vec::new(), Vec::new());
     parser.members(|parser, key, key_range| {
-        let KeyUse { slot, is_carried } = key_use(&key);
+        let KeyUse { slot, is_carried, is_in_other_case } = key_use(&key);
         parser.input.peek();
         let begin = parser.input.offset();
-        let parsed = match slot.and_then(|slot| values.get_mut(slot)) {
+        if is_in_other_case {
+            similar.push((slot, begin, carried.len()));
+        }
+        let parsed = match slot.filter(|_| !is_in_other_case).and_then(|slot| values.get_mut(slot)) {
             Some(value) => parser.value(MAX_DEPTH - 1).map(|node| *value = Some(node)),
             None => parser.value::<()>(MAX_DEPTH - 1).map(|_| ()),
         };
         parsed.map_err(|error| error.under(&key))?;
-        if is_carried {
+        if is_carried || is_in_other_case {
             let value_text = &bytes[begin..parser.input.offset()];
             carried.push(Carried { key, key_text: &bytes[key_range], value_text });
         }
         Ok(())
     })?;
     parser.end()?;
+    for (slot, begin, at) in similar.iter().rev() {
+        let fits = similar.iter().filter(|(other, ..)| other == slot).count() == 1;
+        let open = slot.and_then(|slot| values.get_mut(slot)).filter(|value| fits && value.is_none());
+        if let Some(value) = open {
+            let mut again = Parser::new(Input::from_bytes(bytes));
+            again.input.advance(*begin);
+            *value = Some(again.value(MAX_DEPTH - 1)?);
+            carried.remove(*at);
+        }
+    }
     Ok(Line::Record { values, carried })
 }
 
@@ -83,10 +98,11 @@ pub(super) mod tests {
 
     pub(in crate::format::json) fn key_use(key: &str) -> KeyUse {
         match key {
-            "x" => KeyUse { slot: Some(0), is_carried: false },
-            "t" => KeyUse { slot: Some(1), is_carried: true },
+            "x" => KeyUse { slot: Some(0), ..KeyUse::default() },
+            "X" => KeyUse { slot: Some(0), is_in_other_case: true, ..KeyUse::default() },
+            "t" => KeyUse { slot: Some(1), is_carried: true, ..KeyUse::default() },
             "y" => KeyUse::default(),
-            _ => KeyUse { slot: None, is_carried: true },
+            _ => KeyUse { is_carried: true, ..KeyUse::default() },
         }
     }
 
@@ -111,6 +127,21 @@ pub(super) mod tests {
         let Line::Record { values, .. } = &line else { panic!() };
         assert_eq!(values[0], Some(Node::Numbers(ndarray::arr1(&[1.0, 2.0]).into_dyn())));
         assert_eq!(values[1], Some(Node::Number(-0.5)));
+    }
+
+    #[test]
+    fn a_key_in_another_case_is_read_where_no_other_fits() {
+        for (text, x, others) in [
+            (r#"{"a":1,"X":[1,2]}"#, Some(Node::Numbers(ndarray::arr1(&[1.0, 2.0]).into_dyn())), vec!["a"]),
+            (r#"{"X":1,"a":2,"x":3}"#, Some(Node::Number(3.0)), vec!["X", "a"]),
+            (r#"{"x":null,"X":1}"#, Some(Node::Null), vec!["X"]),
+        ] {
+            let line = read(text).unwrap();
+            let Line::Record { values, carried } = &line else { panic!("{line:?}") };
+            assert_eq!(values[0], x, "{text}");
+            assert_eq!(carried.iter().map(|carried| &*carried.key).collect::<Vec<_>>(), others, "{text}");
+        }
+        assert_eq!(read(r#"{"X":[1,}"#).unwrap_err().code, Code::JsonSyntax);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! An object of a document, and the errors of its values.
 
 use crate::core::error::{Code, Error, Place, edit_distance, sanitize};
-use crate::core::name::Name;
+use crate::core::name::{Name, find_key};
 use crate::core::tensors::Tensors;
 use crate::format::escape;
 use crate::format::json::Node;
@@ -27,14 +27,19 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Returns the value of a key.
+    /// Returns the value of a key, in whatever case it is written.
     pub(super) fn get(&self, key: &str) -> Option<&'a Node> {
-        self.entries.iter().find(|(name, _)| name == key).map(|(_, node)| node)
+        self.position(key).map(|at| &self.entries[at].1)
+    }
+
+    fn position(&self, key: &str) -> Option<usize> {
+        find_key(&self.entries.iter().map(|(name, _)| name).collect::<Vec<_>>(), key)
     }
 
     /// Returns the JSON pointer to a key.
     pub(super) fn pointer_to(&self, key: &str) -> String {
-        format!("{}/{}", self.pointer, escape(key))
+        let written = self.position(key).map_or(key, |at| &self.entries[at].0);
+        format!("{}/{}", self.pointer, escape(written))
     }
 
     /// Returns the error of the value of a key.
@@ -49,8 +54,9 @@ impl<'a> Object<'a> {
 
     /// Refuses unknown keys, so that a misspelt parameter is not silently ignored.
     pub(super) fn allow_only(&self, allowed: &[&str]) -> Result<(), Error> {
-        let is_unknown = |(key, _): &&(String, Node)| !allowed.contains(&key.as_str());
-        let Some((unknown, _)) = self.entries.iter().find(is_unknown) else { return Ok(()) };
+        let known: Vec<Option<usize>> = allowed.iter().map(|key| self.position(key)).collect();
+        let unknown = self.entries.iter().enumerate().find(|(n, _)| !known.contains(&Some(*n)));
+        let Some((_, (unknown, _))) = unknown else { return Ok(()) };
         let error = self.error(&format!("unknown key \"{}\"", sanitize(unknown)), unknown);
         let is_similar = |key: &&&str| key.len() > 2 && edit_distance(key, unknown).is_some_and(|edits| edits <= 2);
         Err(match allowed.iter().find(is_similar) {

@@ -145,7 +145,7 @@ fn read_settings(object: &Object<'_>, spec: &'static LayerSpec) -> Result<Settin
     given.allow_only(&spec.settings.iter().map(|setting| setting.name).collect::<Vec<_>>())?;
     for setting in spec.settings {
         let text = match given.get(setting.name) {
-            None => continue,
+            None | Some(Node::Null) => continue,
             Some(Node::Text(text)) => text.clone(),
             Some(Node::Number(number)) => number.to_string(),
             Some(Node::Bool(flag)) => flag.to_string(),
@@ -174,6 +174,7 @@ fn read_params(
     for slot in own {
         let key = slot.name.as_str();
         let found = given.as_ref().and_then(|given| Some((given.get(key)?, given.pointer_to(key))));
+        let found = found.filter(|(node, _)| !slot.optional || **node != Node::Null);
         let value = match (found, load_array.as_mut()) {
             (Some((Node::Text(path), pointer)), Some(load_array)) => {
                 load_array(&slot.name, path).map_err(|error| error.fact(format!("named at {pointer}")))?

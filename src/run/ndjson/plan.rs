@@ -186,9 +186,35 @@ impl RecordPlan {
     /// a part is read; the name of a result is neither.
     pub(super) fn key_use(&self, key: &str) -> KeyUse {
         let slot = self.keys.iter().position(|known| known == key);
+        if slot.is_none()
+            && let Some(similar) = self.key_in_other_case(key)
+        {
+            return KeyUse { slot: Some(similar), is_carried: true, is_in_other_case: true };
+        }
         let is_read_in_part =
             |index: usize| self.record_keys().any(|key| key.indices.contains(&index) && !key.pointer.is_empty());
-        KeyUse { slot, is_carried: !self.engine.has_result(key) && slot.is_none_or(is_read_in_part) }
+        KeyUse {
+            slot,
+            is_carried: !self.engine.has_result(key) && slot.is_none_or(is_read_in_part),
+            is_in_other_case: false,
+        }
+    }
+
+    /// Returns the index of the operand's key that a key is in another case, unless an option names that key.
+    fn key_in_other_case(&self, key: &str) -> Option<usize> {
+        let index = self.keys.iter().position(|known| known.eq_ignore_ascii_case(key))?;
+        self.record_keys().any(|operand| !operand.is_explicit && operand.indices.contains(&index)).then_some(index)
+    }
+
+    /// Returns the indices of the keys whose value may be null, because a record may do without them.
+    pub(super) fn optional_keys(&self) -> impl Iterator<Item = usize> {
+        let operands = self.record_operands.iter().filter(|operand| operand.slot.optional).map(|operand| &operand.key);
+        let dout = match &self.dout {
+            DoutSource::Record { key, is_required: false } => Some(key),
+            _ => None,
+        };
+        let settings = self.record_settings.iter().map(|(_, index)| *index);
+        operands.chain(dout).flat_map(|key| key.indices.iter().copied()).chain(settings)
     }
 
     /// Returns the JSON pointer to a value of a record.

@@ -136,6 +136,9 @@ impl<'p> RecordWorker<'p> {
         out: &mut Vec<u8>,
     ) -> Result<Vec<Note>, Error> {
         let plan = self.plan;
+        for index in plan.optional_keys() {
+            values.keyed[index].take_if(|node| *node == Node::Null);
+        }
         let settings = plan.record_settings.iter().filter_map(|(setting, index)| {
             let text = values.keyed[*index].take()?.word().unwrap_or_else(|| "that".to_owned());
             Some(setting.parse(&text).map(|value| (setting.name, value)))
@@ -192,7 +195,10 @@ impl<'p> RecordWorker<'p> {
         let operands = self.plan.record_operands.iter().map(|operand| &operand.slot.name);
         let missing: Vec<&Name> =
             operands.filter(|name| !self.sources.iter().any(|source| source.name == **name)).collect();
-        let similar = |Carried { key, .. }: &Carried<'_>| {
+        let similar = |Carried { key, value_text, .. }: &Carried<'_>| {
+            if *value_text == b"null" {
+                return None;
+            }
             let name = missing.iter().find(|name| is_near(key, name.as_str()))?;
             Some(Note::warning(unused_key(&sanitize(key), name)))
         };
