@@ -1,6 +1,6 @@
 //! Arrays as programs print them: `[[1. 2.]\n [3. 4.]]` of NumPy, `[1 2; 3 4]` of MATLAB, and `tensor([1., 2.], device='cpu')`.
 
-use crate::core::error::{Code, Error, format_count};
+use crate::core::error::{Code, Error, format_count, sanitize};
 use crate::core::size::{check_empty_axes, check_rank};
 use ndarray::{ArrayD, IxDyn};
 
@@ -41,6 +41,14 @@ pub fn is_call(text: &str) -> bool {
 pub fn parse(text: &str) -> Result<Option<ArrayD<f64>>, Error> {
     let text = text.trim_start_matches('\u{feff}').trim();
     let Some(inside) = call(text) else { return Numbers::parse(text, true) };
+    match parse_call(inside)? {
+        Some(array) => Ok(Some(array)),
+        None => Err(other_form("does not have the form in which NumPy, PyTorch and JAX print arrays of numbers")),
+    }
+}
+
+/// Parses the text after the bracket of a function.
+fn parse_call(inside: &str) -> Result<Option<ArrayD<f64>>, Error> {
     let Some(inside) = inside.trim_end().strip_suffix(')') else { return Ok(None) };
     let (value, arguments) = split_value(inside.trim());
     if !are_ignored(arguments) {
@@ -181,7 +189,7 @@ impl Numbers {
                 Token::Word(word) => word.parse::<f64>().is_ok(),
             };
             if !is_inside || !fits {
-                return Ok(None);
+                return word_error(token).map_or(Ok(None), Err);
             }
             if begins_line && is_matlab && !is_elided {
                 numbers.end_line(last, token);
@@ -202,7 +210,9 @@ impl Numbers {
             ));
         }
         if !numbers.counts.is_empty() {
-            return Ok(None);
+            // JSON has commas, and its own error of a missing bracket.
+            let is_printed = !numbers.has_commas && numbers.values.len() > 1;
+            return if is_printed { Err(other_form("ends before its last bracket")) } else { Ok(None) };
         }
         if numbers.keeps_rows(text)? {
             numbers.end_row();
@@ -323,6 +333,29 @@ impl Numbers {
     }
 }
 
+/// Returns the error of a printed value that is not a number.
+fn word_error(token: Token<'_>) -> Option<Error> {
+    let Token::Word(word) = token else { return None };
+    let (noun, tip) = match word {
+        "True" | "False" => ("a truth value", "write 1 for True and 0 for False"),
+        "--" => ("a masked value", "write a number or nan in its place"),
+        _ if is_complex(word) => ("a complex number", "write the real and the imaginary parts as two arrays"),
+        _ => return None,
+    };
+    Some(Error::new(Code::BadLiteral, format!("{} is {noun}, not a number", sanitize(word))).tip(tip))
+}
+
+/// Returns true for `1.+2.j`.
+fn is_complex(word: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_digit() || "+-.einfa".contains(c);
+    word.strip_suffix('j').is_some_and(|word| word.contains(|c: char| c.is_ascii_digit()) && word.chars().all(is_part))
+}
+
+fn other_form(message: &str) -> Error {
+    let tip = "print all of the array in Python as JSON, print(x.tolist()), or write it with numpy.save";
+    Error::new(Code::BadLiteral, message).tip(tip)
+}
+
 fn ragged(message: String) -> Error {
     Error::new(Code::Ragged, message).tip("give every row the same number of elements")
 }
@@ -379,22 +412,7 @@ mod tests {
 
     #[test]
     fn other_texts_are_not_printed_arrays() {
-        for text in [
-            "[1, 2",
-            "[1,,2]",
-            "[1,2,]",
-            "[,1]",
-            "[1]2",
-            "1 2",
-            "[1 - 2]",
-            "[a]",
-            "[1+2i]",
-            "f([1])",
-            "array([1]",
-            "array([1], f=2)",
-            "array(x)",
-            "",
-        ] {
+        for text in ["[1, 2", "[1,,2]", "[1,2,]", "[,1]", "[1]2", "1 2", "[1 - 2]", "[a]", "[1+2i]", "f([1])", ""] {
             assert_eq!(parse(text), Ok(None), "{text}");
         }
     }
@@ -411,6 +429,14 @@ mod tests {
             ("[[1 2] 3]", Code::Ragged),
             ("[1 [2]]", Code::Ragged),
             ("[[1 2]; [3 4]]", Code::Ragged),
+            ("[[1. 2.]\n [3. 4.]", Code::BadLiteral),
+            ("array([1]", Code::BadLiteral),
+            ("array([1], f=2)", Code::BadLiteral),
+            ("array(x)", Code::BadLiteral),
+            ("array(['a'], dtype='<U1')", Code::BadLiteral),
+            ("[ True False]", Code::BadLiteral),
+            ("[-- 2.0]", Code::BadLiteral),
+            ("array([1.+2.j, 2.e+00-infj])", Code::BadLiteral),
             ("[1 1e400]", Code::NumberRange),
             ("[1 007]", Code::BadLiteral),
             ("[[[[[[[[[1. ]]]]]]]]]", Code::Rank),
