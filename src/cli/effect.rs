@@ -45,7 +45,6 @@ const RULES: &[Rule] = &[
     with("pretty", &["ndjson"], "leave out --pretty: the results of a record are one line"),
     with("out", &["ndjson"], "redirect standard output instead: > results.ndjson"),
     with("in-format", &["ndjson"], "leave out --in-format: records are JSON"),
-    with("in-format", &["no-stdin"], "leave out one of them: --in-format is about standard input"),
     Rule {
         option: "format",
         refused: Refused::Without(&["check"]),
