@@ -33,7 +33,6 @@ fn an_option_that_would_change_nothing_is_refused() {
     refused("relu --x 1 --json --steps markdown", "json", "--steps markdown");
     refused("net --init 2,3 --json", "json", "--init");
     refused("net --init 2,3 --only y", "only", "--init");
-    refused("relu --in-format npy --no-stdin", "in-format", "--no-stdin");
     refused("gradcheck --layer relu --timeout 3", "timeout", "only with a program");
     refused("gradcheck --layer relu --persistent", "persistent", "only with a program");
     refused("xent --y 0.5,0.5 --t 1 --empty nan", "empty", "--reduction mean");
