@@ -30,7 +30,9 @@ fn every_mode_takes_operands_of_three_axes() {
     for (command, mode, expected) in cases {
         let ran = nnlayer(&[*command, *mode].concat());
         assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{command:?} {mode:?}");
-        assert!(ran.text().contains(expected), "{command:?} {mode:?}\n{}", ran.text());
+        // Where the locale has no UTF-8, graphs are drawn in ASCII.
+        let [text, expected] = [ran.text(), expected].map(|text| text.replace('─', "-").replace(['×', '·'], "*"));
+        assert!(text.contains(&expected), "{command:?} {mode:?}\n{text}");
     }
 }
 
