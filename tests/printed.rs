@@ -99,3 +99,10 @@ fn safetensors_are_written_and_read_back() {
     let line = "nnlayer affine --x '[[[1,2]],[[3,4]]]' --w '1;0.5' --out r.safetensors && nnlayer relu --x r.safetensors#dx --json --forward";
     assert_eq!(shell_in(folder.path(), line).quiet(), "{\"y\":[[[1.0,0.5]],[[1.0,0.5]]]}\n");
 }
+
+#[test]
+fn text_that_is_said_to_be_json_is_no_printed_array() {
+    let refused = piped("[1. 2.]", &["relu", "--x", "-", "--in-format", "json"]);
+    assert!(refused.refusal().contains("tip: omit --in-format"), "{}", refused.stderr);
+    assert_eq!(piped("[1. 2.]", &["relu", "--x", "-", "--only", "y", "--json"]).quiet(), "{\"y\":[1.0,2.0]}\n");
+}

@@ -222,13 +222,15 @@ impl<'a> OperandReader<'a> {
         Ok(&mut self.documents[at].1)
     }
 
-    /// Reads a JSON document, or an array that a program printed where no extension says that it is JSON.
+    /// Reads a JSON document, or an array that a program printed where neither an extension nor `--in-format` says that it is JSON.
     pub(super) fn read_node<T: JsonNumber>(&mut self, label: &str) -> Result<json::Node<T>, Error> {
-        let is_named = text::extension(label).and_then(find_by_extension).is_some();
+        let has_extension = text::extension(label).and_then(find_by_extension).is_some();
+        let tip = if has_extension { text::rename_printed(label) } else { text::OMIT_IN_FORMAT.to_owned() };
+        let is_named = has_extension || self.in_format.is_some();
         let read = json::read(self.open_text(label)?);
         match read {
             Err(error) if error.code == Code::JsonSyntax => match text::read_printed(self.open_text(label)?) {
-                Ok(Some(_)) if is_named => Err(error.update(|parts| parts.tip = Some(text::rename_printed(label)))),
+                Ok(Some(_)) if is_named => Err(error.update(|parts| parts.tip = Some(tip))),
                 _ if is_named => Err(error),
                 printed => printed?.map(json::Node::from_values).ok_or(error),
             },

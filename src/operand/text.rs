@@ -76,6 +76,9 @@ pub(super) fn read_printed(mut source: Source<'_>) -> Result<Option<ArrayD<f64>>
     printed.map_err(|error| error.with_origin(&label))
 }
 
+/// The tip to read text as what a program printed, though `--in-format` says that it is JSON.
+pub(super) const OMIT_IN_FORMAT: &str = "omit --in-format for an array as NumPy or MATLAB prints it";
+
 /// Returns the tip to read a .json file as what a program printed.
 pub(super) fn rename_printed(label: &str) -> String {
     let name = without_extension(label, ".json").unwrap_or_default();
