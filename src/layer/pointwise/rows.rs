@@ -409,7 +409,7 @@ pub(in crate::layer) const HARD_TANH: LayerSpec = LayerSpec {
         if min < max {
             pointwise(Function::HardTanh { min, max }, "diag(1 where min < x < max, else 0)")
         } else {
-            Err(refuse(&MAX, &format!("a number above min, {min},"), max))
+            Err(refuse(&MAX, &format!("a number above min ({min})"), max))
         }
     },
 };
