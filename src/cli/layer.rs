@@ -39,6 +39,7 @@ pub(super) fn setting(setting: &Setting) -> Arg {
         Kind::Choice(words) => choice(setting.name, "WORD", words, help),
         Kind::Integer => option(setting.name, "N", help),
         Kind::Number => option(setting.name, "N", help),
+        Kind::Integers | Kind::IntegerRows(_) => option(setting.name, "LIST", help),
     };
     option.long_help(setting.doc)
 }

@@ -298,12 +298,12 @@ impl<'a> OperandReader<'a> {
         node.is_some_and(|node| *node == json::Node::Null)
     }
 
-    /// Returns the text of a setting in standard input's object: a word, a number or true.
+    /// Returns the text of a setting in standard input's object: a word, a number, a list or true.
     pub fn stdin_setting(&self, key: &str) -> Option<String> {
         let (_, document) = self.documents.iter().find(|(known, _)| known == stdin::LABEL)?;
         let entries = document.remaining(&Selector::Default)?.entries()?;
         let node = &entries.iter().find(|(known, node)| known == key && *node != json::Node::Null)?.1;
-        Some(node.word().unwrap_or_else(|| "an array or object".to_owned()))
+        Some(node.setting().unwrap_or_else(|| "an array or object".to_owned()))
     }
 
     /// Turns an index or pointer of an error into a position in the text that the operand was read from.

@@ -40,17 +40,20 @@ pub(super) fn wrong_setting(gradient: &WrongGradient<'_>) -> Option<String> {
     for setting in config.spec.settings.iter().filter(|setting| !["axis", "eps"].contains(&setting.name)) {
         let current = config.settings.get(setting.name).cloned();
         let is_set = config.settings.flag(setting.name);
-        let others: Vec<(Value, String)> = match &setting.kind {
-            Kind::Choice(words) => {
-                words.iter().map(|word| (Value::Choice(word), format!("--{} {word}", setting.name))).collect()
-            }
-            Kind::Flag => vec![(Value::Flag(!is_set), format!("--{}", setting.name))],
-            Kind::Number => vec![(Value::Number(0.0), format!("--{} 0", setting.name))],
-            Kind::Integer if current.is_some() => vec![(Value::Integer(i64::MIN), format!("no --{}", setting.name))],
-            Kind::Integer => vec![],
+        let unset = || (None, format!("no --{}", setting.name));
+        let chosen = |word: &&'static str| (Some(Value::Choice(word)), format!("--{} {word}", setting.name));
+        let others: Vec<(Option<Value>, String)> = match &setting.kind {
+            Kind::Choice(words) => words.iter().map(chosen).collect(),
+            Kind::Flag => vec![(Some(Value::Flag(!is_set)), format!("--{}", setting.name))],
+            Kind::Number => vec![(Some(Value::Number(0.0)), format!("--{} 0", setting.name))],
+            Kind::IntegerRows(words) => words.iter().map(chosen).chain([unset()]).collect(),
+            Kind::Integer | Kind::Integers => vec![unset()],
         };
-        for (value, option) in others.into_iter().filter(|(value, _)| current.as_ref() != Some(value)) {
-            let other = gradient.recompute(|settings, _| settings.set(setting.name, value));
+        for (value, option) in others.into_iter().filter(|(value, _)| current != *value) {
+            let other = gradient.recompute(|settings, _| match value {
+                Some(value) => settings.set(setting.name, value),
+                None => settings.unset(setting.name),
+            });
             if other.is_some_and(|other| gradient.matches(&other)) {
                 return Some(match &setting.kind {
                     Kind::Flag if is_set => format!("it is the gradient without {option}; is the option ignored?"),

@@ -131,5 +131,7 @@ fn setting_json(value: &Value) -> serde_json::Value {
         Value::Number(number) if number.is_nan() => json!("NaN"),
         Value::Number(number) => json!(if *number > 0.0 { "Infinity" } else { "-Infinity" }),
         Value::Choice(word) => json!(word),
+        Value::Integers(values) => json!(values),
+        Value::IntegerRows(rows) => json!(rows),
     }
 }

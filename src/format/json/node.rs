@@ -5,7 +5,7 @@ use crate::core::error::{Code, Error, Place, format_count, format_shape, sanitiz
 use crate::core::size::{array_bytes, check_empty_axes, check_rank};
 use crate::format::errors::missing_array;
 use crate::format::selector::{escape, unescape};
-use ndarray::{ArrayD, Axis, IxDyn, arr0};
+use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, arr0};
 use std::borrow::Cow;
 
 /// Value of a document.
@@ -79,7 +79,21 @@ impl Node {
         }
     }
 
-    /// Returns the text of a setting: a string, a number, true or false.
+    /// Returns the text of a setting: that of a word, or of a list or rows of numbers as `2,1` and `1,2;0,1`.
+    pub fn setting(&self) -> Option<String> {
+        let numbers = match self {
+            Node::Numbers(numbers) if (1..=2).contains(&numbers.ndim()) => numbers,
+            _ => return self.word(),
+        };
+        let list = |row: ArrayViewD<'_, f64>| row.iter().map(f64::to_string).collect::<Vec<_>>().join(",");
+        Some(if numbers.ndim() == 1 {
+            list(numbers.view())
+        } else {
+            numbers.outer_iter().map(list).collect::<Vec<_>>().join(";")
+        })
+    }
+
+    /// Returns the text of a string, a number, true or false.
     pub fn word(&self) -> Option<String> {
         match self {
             Node::Text(text) => Some(text.clone()),

@@ -146,13 +146,11 @@ fn read_settings(object: &Object<'_>, spec: &'static LayerSpec) -> Result<Settin
     for setting in spec.settings {
         let text = match given.get(setting.name) {
             None | Some(Node::Null) => continue,
-            Some(Node::Text(text)) => text.clone(),
-            Some(Node::Number(number)) => number.to_string(),
-            Some(Node::Bool(flag)) => flag.to_string(),
-            Some(_) => {
-                let problem = format!("the setting {} must be a string, a number, true or false", setting.name);
-                return Err(given.error(&problem, setting.name));
-            }
+            Some(node) => node.setting().ok_or_else(|| {
+                let problem =
+                    format!("the setting {} must be a string, a number, numbers, true or false", setting.name);
+                given.error(&problem, setting.name)
+            })?,
         };
         let value = setting.parse(&text).map_err(|error| document_error(error, &given.pointer_to(setting.name)))?;
         settings.set(setting.name, value);

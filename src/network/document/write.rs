@@ -77,6 +77,8 @@ impl Serialize for SettingsEntry<'_> {
                     map.serialize_entry(name, &Matrix(ndarray::arr0(*number).into_dyn().view()))?
                 }
                 Value::Choice(word) => map.serialize_entry(name, word)?,
+                Value::Integers(values) => map.serialize_entry(name, values)?,
+                Value::IntegerRows(rows) => map.serialize_entry(name, rows)?,
             }
         }
         map.end()

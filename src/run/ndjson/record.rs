@@ -140,7 +140,7 @@ impl<'p> RecordWorker<'p> {
             values.keyed[index].take_if(|node| *node == Node::Null);
         }
         let settings = plan.record_settings.iter().filter_map(|(setting, index)| {
-            let text = values.keyed[*index].take()?.word().unwrap_or_else(|| "that".to_owned());
+            let text = values.keyed[*index].take()?.setting().unwrap_or_else(|| "that".to_owned());
             Some(setting.parse(&text).map(|value| (setting.name, value)))
         });
         let configured = plan.engine.configure(settings.collect::<Result<_, _>>()?)?;
