@@ -186,6 +186,10 @@ impl Scalar for Bounded {
         let value = Scalar::exp(self.value);
         self.function(value, value)
     }
+    fn sqrt(self) -> Self {
+        let value = Scalar::sqrt(self.value);
+        self.function(value, 0.5 / value)
+    }
     /// As eˣ − 1, which cancels near 0.
     fn exp_m1(self) -> Self {
         self.exp() - Bounded::exact(1.0)
@@ -267,6 +271,9 @@ mod tests {
         fn ln_1p(self) -> f32 {
             f32::from_f64(Scalar::ln_1p(f64::from(self)))
         }
+        fn sqrt(self) -> f32 {
+            f32::sqrt(self)
+        }
         fn tanh(self) -> f32 {
             f32::from_f64(Scalar::tanh(f64::from(self)))
         }
@@ -284,7 +291,7 @@ mod tests {
             fn formula<S: Scalar>(x: &[S], a: S) -> S {
                 let total = S::sum(x.iter().map(|&x| x * a)) + x[0].normal_cdf() * x[0].normal_density() + x[0].exp_m1() / x[0].exp();
                 let ratio = total / (S::one() + (total * total));
-                (ratio - a).exp() * S::tanh(total) - (S::one() + a * a).ln()
+                (ratio - a).exp() * S::tanh(total) - (S::one() + a * a).ln() * (total * total + S::one()).sqrt()
             }
             let single = formula::<f32>(&x, a);
             let wide: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();

@@ -235,6 +235,24 @@ impl Scalar for DoubleDouble {
         near.minus_multiple_of_ln_2(-f64::from(k + already))
     }
 
+    /// As s + (x − s²)/2s with the root s of the high part (Karp and Markstein 1997); numbers whose squares lose digits to underflow
+    /// or overflow are scaled by a power of 4.
+    fn sqrt(self) -> Self {
+        let root = Scalar::sqrt(self.high);
+        if root == 0.0 || !root.is_finite() {
+            return DoubleDouble::from_f64(root);
+        }
+        let by = match self.high {
+            small if small < 1e-200 => 300,
+            large if large > 1e300 => -4,
+            _ => 0,
+        };
+        let x = self.scaled(2 * by);
+        let root = Scalar::sqrt(x.high);
+        let rest = x - DoubleDouble::product(root, root);
+        DoubleDouble::new(root, rest.high / (2.0 * root)).scaled(-by)
+    }
+
     /// As (1 − q)/(1 + q) with q = e^−2|x|, whose numerator is computed without cancellation.
     fn tanh(self) -> Self {
         if self.high == 0.0 {
@@ -306,7 +324,7 @@ mod tests {
     #[test]
     fn every_function_is_within_1e_30_of_values_computed_independently() {
         let cases: Vec<Value> = serde_json::from_str(include_str!("../../fixtures/doubled/cases.json")).unwrap();
-        for name in ["exp", "ln", "ln_1p", "normal_cdf", "normal_density", "add", "mul", "div"] {
+        for name in ["exp", "ln", "ln_1p", "sqrt", "normal_cdf", "normal_density", "add", "mul", "div"] {
             let cases: Vec<&Value> = cases.iter().filter(|case| case["function"] == name).collect();
             assert!(cases.len() >= 50, "{name}");
             for case in cases {
@@ -316,6 +334,7 @@ mod tests {
                     "exp" => x.exp(),
                     "ln" => x.ln(),
                     "ln_1p" => x.ln_1p(),
+                    "sqrt" => x.sqrt(),
                     "normal_cdf" => x.normal_cdf(),
                     "normal_density" => x.normal_density(),
                     "add" => x + by(),
@@ -345,14 +364,24 @@ mod tests {
             (d(-1.0).ln_1p(), f64::NEG_INFINITY),
             (inf + d(1.0), f64::INFINITY),
             (d(1.0) / inf, 0.0),
+            (inf.sqrt(), f64::INFINITY),
+            (zero.sqrt(), 0.0),
             (d(1.0) / zero, f64::INFINITY),
             (d(f64::MAX) * d(2.0), f64::INFINITY),
             (d(f64::MAX) + d(f64::MAX), f64::INFINITY),
         ] {
             assert_eq!(got, d(want));
         }
-        for nan in [inf - inf, zero * inf, zero / zero, inf / inf, d(-1.0).ln(), d(f64::NAN).exp(), d(f64::NAN) + zero]
-        {
+        for nan in [
+            inf - inf,
+            zero * inf,
+            zero / zero,
+            inf / inf,
+            d(-1.0).ln(),
+            d(-1.0).sqrt(),
+            d(f64::NAN).exp(),
+            d(f64::NAN) + zero,
+        ] {
             assert!(nan.to_f64().is_nan() && nan.partial_cmp(&zero).is_none(), "{nan:?}");
         }
     }

@@ -187,6 +187,13 @@ impl Scalar for Exact {
         }
     }
 
+    fn sqrt(self) -> Exact {
+        match self.sign() {
+            sign if sign > 0.0 => self.function(Op::Sqrt, <f64 as Scalar>::sqrt, Enclosure::sqrt),
+            sign => Exact::from_f64(Scalar::sqrt(sign)),
+        }
+    }
+
     fn tanh(self) -> Exact {
         self.function(Op::Tanh, <f64 as Scalar>::tanh, Enclosure::tanh)
     }
@@ -241,4 +248,24 @@ pub(crate) fn product(rows: Array2<f64>, columns: Array2<f64>, elements: Vec<Enc
     let shape = (rows.nrows(), columns.nrows());
     let product = expression::record_product(rows, columns, elements).map(Exact).collect();
     Array2::from_shape_vec(shape, product).unwrap_or_else(|_| unreachable!("there is an element for each place"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_of_a_difference_that_cancels_is_rounded_once() {
+        with_expressions(|| {
+            let number = Exact::from_f64;
+            // (1 + 1e-200) − 1, whose enclosure contains 0 or not, and squares that no double holds.
+            for (x, root) in [(1e-200, 1e-100), (1e-300, 1e-150), (4.0, 2.0), (0.0, 0.0)] {
+                let third = number(1.0) / number(3.0);
+                assert_eq!(((third + number(x)) - third).sqrt().to_f64(), root, "{x}");
+            }
+            let tiny = number(3e-200);
+            assert_eq!((tiny * tiny).sqrt().to_f64(), 3e-200);
+            assert!(number(-1.0).sqrt().is_nan() && number(f64::INFINITY).sqrt().to_f64() == f64::INFINITY);
+        });
+    }
 }

@@ -27,6 +27,10 @@ impl Scalar for f64 {
     fn tanh(self) -> Self {
         libm::tanh(self)
     }
+    /// The square root of a double is correctly rounded on every system.
+    fn sqrt(self) -> Self {
+        f64::sqrt(self)
+    }
     fn normal_cdf(self) -> Self {
         DoubleDouble::from_f64(self).normal_cdf().to_f64()
     }

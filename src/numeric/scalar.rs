@@ -32,6 +32,9 @@ pub trait Scalar:
     /// Returns log(1 + x), accurate near 0.
     fn ln_1p(self) -> Self;
 
+    /// Returns the square root, NaN for a negative number.
+    fn sqrt(self) -> Self;
+
     /// Returns eˣ − 1, accurate near 0, as tanh(x/2)·(eˣ + 1).
     fn exp_m1(self) -> Self {
         (self * Self::from_f64(0.5)).tanh() * (self.exp() + Self::one())

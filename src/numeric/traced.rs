@@ -45,6 +45,8 @@ pub enum Op {
         /// The number that is added first.
         eps: f64,
     },
+    /// √x.
+    Sqrt,
     /// tanh x.
     Tanh,
     /// Φ(x), the normal distribution.
@@ -251,6 +253,9 @@ impl Scalar for Traced {
     fn ln_1p(self) -> Traced {
         Traced::result(Op::Ln { eps: 1.0 }, &[self], self.value.ln_1p())
     }
+    fn sqrt(self) -> Traced {
+        Traced::result(Op::Sqrt, &[self], self.value.sqrt())
+    }
     fn tanh(self) -> Traced {
         Traced::result(Op::Tanh, &[self], self.value.tanh())
     }
@@ -337,6 +342,7 @@ pub fn local_derivatives(entry: &Entry) -> Vec<DoubleDouble> {
         Op::Negate => vec![-one],
         Op::Exp { .. } => vec![entry.value],
         Op::Ln { eps } => vec![one / (read(0) + DoubleDouble::from_f64(eps))],
+        Op::Sqrt => vec![one / (entry.value + entry.value)],
         Op::Tanh => vec![one - entry.value * entry.value],
         Op::NormalCdf => vec![read(0).normal_density()],
         Op::NormalDensity => vec![-(read(0) * entry.value)],

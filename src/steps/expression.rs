@@ -99,6 +99,7 @@ impl Writer<'_> {
                 let inside = if eps == 0.0 { x } else { join(x, " + ", Expression::number(eps), Precedence::Sum) };
                 function("log", &[inside])
             }
+            Op::Sqrt => function("√", &[self.read(read(0))]),
             Op::Tanh => function("tanh", &[self.read(read(0))]),
             Op::NormalCdf => function("Φ", &[self.read(read(0))]),
             Op::NormalDensity => function("φ", &[self.read(read(0))]),

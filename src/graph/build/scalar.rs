@@ -218,6 +218,7 @@ fn label(entry: &Entry) -> String {
         Op::Negate => "×-1".to_owned(),
         Op::Exp { .. } => "exp".to_owned(),
         Op::Ln { .. } => "log".to_owned(),
+        Op::Sqrt => "√".to_owned(),
         Op::Tanh => "tanh".to_owned(),
         Op::NormalCdf => "Φ".to_owned(),
         Op::NormalDensity => "φ".to_owned(),

@@ -141,9 +141,10 @@ impl Ball {
     pub(crate) fn sqrt(&self, bits: i64) -> Ball {
         let by = (2 * bits - bit_length(&self.middle)).max(0);
         let by = by + (self.scale.saturating_sub(by) & 1);
-        let root =
-            Ball { middle: shifted(&self.middle, by).sqrt(), radius: BigInt::from(1), scale: (self.scale - by) / 2 };
-        root.round_to(bits)
+        let square = shifted(&self.middle, by);
+        let middle = square.sqrt();
+        let radius = BigInt::from(i32::from(&middle * &middle != square));
+        Ball { middle, radius, scale: (self.scale - by) / 2 }.round_to(bits)
     }
 
     /// Returns the ball times 2^by.
@@ -241,5 +242,14 @@ mod tests {
         assert!(back.sign().is_none() && back.exponent_bound() < -95, "{back:?}");
         assert!(Ball::from_integer(6).over(&Ball::from_integer(3), 100).unwrap().is_exact());
         assert!(Ball::from_integer(6).over(&Ball::from_integer(0).widened(-500), 100).is_none());
+    }
+
+    #[test]
+    fn square_roots_contain_the_real_number() {
+        let root = Ball::from_integer(2).sqrt(100);
+        let back = root.times(&root, 200).minus(&Ball::from_integer(2), 200);
+        assert!(back.sign().is_none() && back.exponent_bound() < -95, "{back:?}");
+        assert!(Ball::from_integer(9).scaled(-7).scaled(1).sqrt(100).is_exact());
+        assert!(!Ball::from_integer(9).scaled(-7).sqrt(100).is_exact());
     }
 }

@@ -1,4 +1,5 @@
-//! Elementary functions of [`Ball`]s: exp, log, log1p and tanh, by series in fixed point whose truncation errors are bounded.
+//! Elementary functions of [`Ball`]s: exp, log, log1p and tanh, by series in fixed point whose truncation errors are bounded, and the
+//! square root.
 
 use super::ball::{Ball, absolute, shifted};
 use crate::numeric::scalar::Scalar;
@@ -160,6 +161,20 @@ fn ln_1p_series(x: &Ball, bits: i64) -> Option<Ball> {
         sum = sum.plus(&power.over(&Ball::from_integer(odd), deep)?, deep);
     }
     Some(sum.widened(power.exponent_bound()).scaled(1).round_to(bits))
+}
+
+/// Returns √x, unless the ball contains a number that is not positive.
+pub(crate) fn sqrt(x: &Ball, bits: i64) -> Option<Ball> {
+    if x.sign() != Some(1.0) {
+        return x.is_zero().then(|| x.clone());
+    }
+    let middle = Ball::new(x.middle.clone(), x.scale).sqrt(bits);
+    if x.is_exact() {
+        return Some(middle);
+    }
+    // |√(m ± r) − √m| ≤ r/√m.
+    let spread = Ball::new(x.radius.clone(), x.scale).over(&middle, 64)?;
+    Some(middle.widened(spread.exponent_bound()).round_to(bits))
 }
 
 /// Returns tanh x = (1 − e^−2|x|)/(1 + e^−2|x|).

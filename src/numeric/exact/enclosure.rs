@@ -252,6 +252,22 @@ impl Enclosure {
         Enclosure::function(self.to_double_double().ln(), self.radius / least)
     }
 
+    /// Returns √x, for x > 0; its error follows from x − √x².
+    pub(crate) fn sqrt(self) -> Enclosure {
+        if self.is_unknown() || self.min_magnitude() < SAFE_MIN || self.high > SAFE_MAX {
+            return Enclosure::UNKNOWN;
+        }
+        let (high, low) = self.to_double_double().sqrt().high_low();
+        let root = Enclosure::new(high, low, 0.0);
+        let residual = self.minus(root.times(root));
+        if residual.is_zero() {
+            root
+        } else {
+            // |√x − r| = |x − r²|/(√x + r), and √x is not negative.
+            Enclosure { radius: round_up(residual.max_magnitude() / root.min_magnitude()), ..root }
+        }
+    }
+
     /// Returns log(1 + x), for x ≥ −1/2.
     pub(crate) fn ln_1p(self) -> Enclosure {
         if self.is_zero() {
