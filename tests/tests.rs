@@ -42,6 +42,7 @@ mod types; // files of every element type
 mod article; // the numbers of the source article
 mod checked_programs;
 mod chunked; // batches computed in chunks of rows
+mod connections;
 mod corpus; // right and wrong programs that judge the gradient check
 mod digits; // handwritten digits through a pipe
 mod docs; // console blocks of README, docs and help

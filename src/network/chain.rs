@@ -1,7 +1,8 @@
-//! A chain of layers, with or without records of what they computed.
+//! A network of layers, with or without records of what they computed. Layers are in the order of computation: each reads the
+//! network's input and outputs of earlier layers, by default that of the layer before.
 
 use super::layer_names::LayerNames;
-use crate::core::error::{Code, Error, Fact, Place};
+use crate::core::error::{Code, Error, Fact, Place, edit_distance};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer;
@@ -9,7 +10,10 @@ use crate::layer::{AnyLayer, LayerSpec, Precision, Role, Settings};
 use crate::numeric::Scalar;
 use ndarray::ArrayD;
 
-/// A chain of layers, each of which reads the output of the one before; the last may be a loss.
+/// Number of layers up to which an error lists all of them.
+const MAX_LISTED: usize = 12;
+
+/// Layers that read the network's input and outputs of earlier layers; the last may be a loss.
 #[derive(Default)]
 pub struct Tape {
     /// The layers, first to last.
@@ -35,6 +39,15 @@ pub struct Training {
     pub shuffle: bool,
 }
 
+/// The origin of a value that a layer reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The input of the network.
+    Input,
+    /// The output of the layer with this index.
+    Layer(usize),
+}
+
 /// A layer of a chain.
 pub struct Stage {
     /// The registry's row.
@@ -43,8 +56,10 @@ pub struct Stage {
     pub name: String,
     /// Settings of the layer.
     pub settings: Settings,
-    /// Arrays that belong to the layer, learnt or constant: w, b, the weight of each class.
+    /// Arrays that belong to the layer, learnt or constant: w, b, the weight of each class, a second input that no layer gives.
     pub params: Tensors<f64>,
+    /// The operands that the network's input and earlier layers give.
+    pub sources: Vec<(Name, Source)>,
     /// Values of the last run; a network has none.
     pub record: Option<Record>,
     layer: Box<dyn AnyLayer>,
@@ -75,8 +90,13 @@ impl Stage {
                 .with_operand(&Name::new("name"))
                 .tip("use letters, digits, `_`, `-` and `.`, as in fc1"));
         }
+        if name == Name::X.as_str() {
+            return Err(Error::new(Code::Setting, "invalid layer name \"x\": x is the network's input")
+                .with_operand(&Name::new("name"))
+                .tip("use another name, as in fc1"));
+        }
         let layer = (spec.build)(&settings)?;
-        Ok(Stage { spec, name, settings, params, record: None, layer })
+        Ok(Stage { spec, name, settings, params, sources: Vec::new(), record: None, layer })
     }
 
     /// Returns the layer's mathematics.
@@ -93,9 +113,24 @@ impl Stage {
         Ok(())
     }
 
-    /// Returns the name of the operand that comes from the layer before: x, for `xent` y.
+    /// Returns the name of the operand that comes from the layer before, unless another source is named: x, for `xent` y.
     pub fn input(&self) -> &'static Name {
         input_of(self.spec)
+    }
+
+    /// Returns the source of an operand, if the network's input or an earlier layer gives it.
+    pub fn source(&self, operand: &Name) -> Option<Source> {
+        self.sources.iter().find(|(name, _)| name == operand).map(|(_, source)| *source)
+    }
+
+    /// Returns the operands that are the network's input.
+    pub(super) fn network_inputs(&self) -> impl Iterator<Item = &Name> {
+        self.sources.iter().filter(|(_, source)| *source == Source::Input).map(|(name, _)| name)
+    }
+
+    /// Returns the reference by which other layers name the output: `affine1.y`.
+    pub fn output_reference(&self) -> String {
+        format!("{}.{}", self.name, self.spec.output)
     }
 
     /// Returns true if the layer reads targets.
@@ -110,12 +145,12 @@ impl Stage {
 
     /// Returns the JSON pointer to an operand or setting in a document whose layer `n` this is.
     fn pointer(&self, n: usize, operand: &Name) -> String {
-        match self.spec.slots.iter().find(|slot| slot.name == *operand).map(|slot| slot.role) {
-            Some(Role::Parameter | Role::Constant) => format!("/layers/{n}/params/{operand}"),
-            Some(Role::Target) => format!("/layers/{n}/inputs/{operand}"),
-            Some(Role::Input) if n == 0 => format!("/layers/0/inputs/{operand}"),
-            Some(Role::Input) => format!("/layers/{}/outputs/{}", n - 1, Name::Y),
-            None => format!("/layers/{n}/settings/{operand}"),
+        let role = self.spec.slots.iter().find(|slot| slot.name == *operand).map(|slot| slot.role);
+        match (self.source(operand), role) {
+            (Some(Source::Layer(earlier)), _) => format!("/layers/{earlier}/outputs/{}", Name::Y),
+            (Some(Source::Input), _) | (None, Some(Role::Target)) => format!("/layers/{n}/inputs/{operand}"),
+            (None, Some(_)) => format!("/layers/{n}/params/{operand}"),
+            (None, None) => format!("/layers/{n}/settings/{operand}"),
         }
     }
 
@@ -135,12 +170,47 @@ impl Stage {
     }
 }
 
-/// Returns the name of the operand that a layer takes from the layer before.
+/// Returns the name of the operand that a layer takes from the layer before: its first input, or integers where it has none.
 pub fn input_of(spec: &'static LayerSpec) -> &'static Name {
-    match spec.slots.iter().find(|slot| slot.role == Role::Input) {
+    let slots = || spec.slots.iter();
+    let constant = || slots().find(|slot| slot.role == Role::Constant && !slot.optional);
+    match slots().find(|slot| slot.role == Role::Input).or_else(constant) {
         Some(slot) => &slot.name,
         None => unreachable!("every layer has an input"),
     }
+}
+
+/// Returns the layers that read the output of each layer, with the operand that it is to them.
+pub(super) fn readers(stages: &[Stage]) -> Vec<Vec<(usize, &Name)>> {
+    let mut readers = vec![Vec::new(); stages.len()];
+    for (n, stage) in stages.iter().enumerate() {
+        for (operand, source) in &stage.sources {
+            if let Source::Layer(earlier) = source {
+                readers[*earlier].push((n, operand));
+            }
+        }
+    }
+    readers
+}
+
+/// Returns the operands that are the network's input, with the index of their layer.
+pub(super) fn input_readers(stages: &[Stage]) -> Vec<(usize, &Name)> {
+    let layers = stages.iter().enumerate();
+    layers.flat_map(|(n, stage)| stage.network_inputs().map(move |operand| (n, operand))).collect()
+}
+
+/// Returns the gradient of a value, the sum of those of its readers; `None` if it has none.
+pub(super) fn sum_of_gradients<'a>(
+    readers: &[(usize, &Name)],
+    gradients: impl Fn(usize) -> Option<&'a Tensors<f64>>,
+) -> Option<ArrayD<f64>> {
+    let found = readers.iter().filter_map(|(n, operand)| gradients(*n)?.get(&operand.gradient()));
+    found.fold(None, |sum: Option<ArrayD<f64>>, gradient| {
+        Some(match sum {
+            Some(sum) => sum + gradient,
+            None => gradient.clone(),
+        })
+    })
 }
 
 impl Tape {
@@ -150,11 +220,66 @@ impl Tape {
     }
 
     /// Appends a layer like [`push`](Self::push), in constant time for `names`, the names of the chain's layers.
-    pub(super) fn push_named(&mut self, names: &mut LayerNames, stage: Stage) -> Result<(), Error> {
+    pub(super) fn push_named(&mut self, names: &mut LayerNames, mut stage: Stage) -> Result<(), Error> {
         self.ensure_extendable()?;
         names.insert(&stage.name)?;
+        self.connect(&mut stage);
         self.stages.push(stage);
         Ok(())
+    }
+
+    /// Makes the next layer read the default source, unless it has another.
+    pub(super) fn connect(&self, next: &mut Stage) {
+        if next.source(next.input()).is_none() {
+            next.sources.insert(0, (next.input().clone(), self.default_source()));
+        }
+    }
+
+    /// Returns what the next layer reads unless it says otherwise: the output of the last layer, at first the network's input.
+    pub fn default_source(&self) -> Source {
+        self.stages.len().checked_sub(1).map_or(Source::Input, Source::Layer)
+    }
+
+    /// Returns the source that a reference names: `fc1.y`, or `x` for the network's input.
+    pub fn resolve(&self, reference: &str) -> Result<Source, Error> {
+        if reference == Name::X.as_str() {
+            return Ok(Source::Input);
+        }
+        let is_named = |stage: &Stage| stage.output_reference() == reference;
+        if let Some(n) = self.stages.iter().rposition(is_named) {
+            return Ok(Source::Layer(n));
+        }
+        let known: Vec<String> = self.stages.iter().map(Stage::output_reference).collect();
+        let closest = known.iter().filter_map(|name| Some((edit_distance(name, reference)?, name))).min();
+        let tip = match closest.filter(|(edits, _)| *edits <= 2) {
+            Some((_, name)) => format!("did you mean {name}?"),
+            None if known.len() > MAX_LISTED => {
+                format!("name an earlier layer, such as {}, or x, the network's input", known[0])
+            }
+            None => format!(
+                "use x, the network's input{}",
+                known.iter().map(|name| format!(", or {name}")).collect::<String>()
+            ),
+        };
+        Err(Error::new(Code::Tape, format!("no earlier layer has the output {reference:?}")).tip(tip))
+    }
+
+    /// Returns the recorded value of a source.
+    pub fn recorded(&self, source: Source) -> Option<&ArrayD<f64>> {
+        let inputs = |(n, operand): (usize, &Name)| self.stages[n].record.as_ref()?.inputs.get(operand);
+        match source {
+            Source::Layer(n) => self.stages[n].record.as_ref()?.outputs.get(&self.stages[n].spec.output),
+            Source::Input => input_readers(&self.stages).first().copied().and_then(inputs),
+        }
+    }
+
+    /// Returns the JSON pointer to the recorded value of a source.
+    pub fn pointer(&self, source: Source) -> String {
+        match (source, input_readers(&self.stages).first()) {
+            (Source::Layer(n), _) => format!("/layers/{n}/outputs/{}", self.stages[n].spec.output),
+            (Source::Input, Some((n, operand))) => format!("/layers/{n}/inputs/{operand}"),
+            (Source::Input, None) => String::new(),
+        }
     }
 
     /// Refuses a chain that ends in a loss.
@@ -173,7 +298,8 @@ impl Tape {
     pub fn without_loss(mut self) -> Result<Tape, Error> {
         let Some(last) = self.stages.pop_if(|last| last.spec.is_loss()) else { return Ok(self) };
         if let Some(softmax) = layer::find("softmax").filter(|softmax| last.spec.formula(&softmax.output).is_some()) {
-            self.stages.push(Stage::new(softmax, last.name, Settings::default(), Tensors::new())?);
+            let softmax = Stage::new(softmax, last.name, Settings::default(), Tensors::new())?;
+            self.stages.push(Stage { sources: last.sources, ..softmax });
         }
         Ok(self)
     }
@@ -190,12 +316,6 @@ impl Tape {
     /// Returns an unused name for a layer of that kind: `affine1`, `affine2`, ….
     pub fn fresh_name(&self, spec: &LayerSpec) -> String {
         self.layer_names().fresh(spec)
-    }
-
-    /// Returns the recorded output of the last layer.
-    pub fn output(&self) -> Option<&ArrayD<f64>> {
-        let last = self.stages.last()?;
-        last.record.as_ref()?.outputs.get(&last.spec.output)
     }
 
     /// Returns the parameters of every layer, rounded to the precision and converted to a scalar type.

@@ -4,8 +4,8 @@
 //! with numerical derivatives of the last output. A layer is wrong if its recorded values do not follow from its own
 //! inputs and upstream gradient, so a layer that passes on the mistake of another is not blamed.
 
-use super::backward::backward;
-use super::chain::{Record, Stage, Tape};
+use super::backward::{ChainGradients, Needed, backward};
+use super::chain::{Record, Source, Stage, Tape, input_readers, readers, sum_of_gradients};
 use super::forward::{Inputs, forward, output};
 use super::run::Run;
 use crate::check::{
@@ -40,9 +40,20 @@ impl Chain {
     }
 }
 
-/// Returns the name of the first layer's input.
+/// Returns the name of the network's input: that of the operand that reads it, or x if there are several.
 fn input_name(stages: &[Stage]) -> Name {
-    stages.first().map_or(Name::X, |first| first.input().in_layer(&first.name))
+    match input_readers(stages)[..] {
+        [(n, operand)] => operand.in_layer(&stages[n].name),
+        _ => Name::X,
+    }
+}
+
+/// Returns the name of the gradient of the network's input.
+fn input_gradient_name(stages: &[Stage]) -> Name {
+    match input_readers(stages)[..] {
+        [(n, operand)] => operand.gradient().in_layer(&stages[n].name),
+        _ => Name::DX,
+    }
 }
 
 /// Returns the name of the targets.
@@ -93,23 +104,22 @@ where
         let (params, inputs) = self.split(at, &|_| f64::EPSILON);
         let pass = forward(&self.0, params, inputs);
         let gradients =
-            pass.map(|pass| backward(0, &self.0, &pass.at, &pass.runs, (dout.clone(), Precision::F64), &|_| true));
-        gradients.map(|gradients| end_to_end(&self.0, gradients)).unwrap_or_default().into()
+            pass.map(|pass| backward(&self.0, &pass.at, &pass.runs, (dout.clone(), Precision::F64), &Needed::ALL));
+        let end_to_end = gradients.map(|ChainGradients { layers, input }| {
+            end_to_end(&self.0, layers, input.map(|gradient| ArrayD::clone(&gradient)))
+        });
+        end_to_end.unwrap_or_default().into()
     }
 }
 
-/// Returns the gradients of a chain's first input and of every parameter.
-fn end_to_end<S: Clone>(stages: &[Stage], gradients: Vec<Tensors<S>>) -> Tensors<S> {
-    let is_end = |n: usize, stage: &Stage, name: &Name| {
-        (n == 0 && *name == stage.input().gradient()) || stage.learnt().any(|learnt| learnt.gradient() == *name)
-    };
-    let layers = stages.iter().zip(gradients).enumerate();
-    layers
-        .flat_map(|(n, (stage, gradients))| {
-            let own = gradients.into_iter().filter(move |(name, _)| is_end(n, stage, name));
-            own.map(|(name, value)| (name.in_layer(&stage.name), value))
-        })
-        .collect()
+/// Returns the gradients of a chain's input and of every parameter.
+fn end_to_end<S: Clone>(stages: &[Stage], gradients: Vec<Tensors<S>>, input_gradient: Option<ArrayD<S>>) -> Tensors<S> {
+    let layers = stages.iter().zip(gradients).flat_map(|(stage, gradients)| {
+        let is_learnt = |name: &Name| stage.learnt().any(|learnt| learnt.gradient() == *name);
+        let own = gradients.into_iter().filter(move |(name, _)| is_learnt(name));
+        own.map(|(name, value)| (name.in_layer(&stage.name), value))
+    });
+    input_gradient.map(|gradient| (input_gradient_name(stages), gradient)).into_iter().chain(layers).collect()
 }
 
 /// The values to check: those computed here, and those recorded in a tape.
@@ -126,12 +136,6 @@ impl Claim {
     /// Combines a run of a chain with the records of its tape.
     pub fn new(tape: &Tape, run: Run, dout: ArrayD<f64>) -> Claim {
         Claim { run, dout, recorded: tape.stages.iter().map(|stage| stage.record.clone()).collect() }
-    }
-
-    /// Returns the values of layer `n` computed here.
-    fn computed(&self, n: usize) -> Record {
-        let gradients = self.run.gradients.as_ref().and_then(|layers| layers.get(n)).cloned().unwrap_or_default();
-        Record { inputs: self.run.inputs[n].clone(), outputs: self.run.outputs[n].clone(), gradients }
     }
 
     /// Returns the gradients to check: those of the tape if it has any.
@@ -155,8 +159,10 @@ pub fn check_chain(
     let precision = tape.precision;
     let stages = Arc::new(tape.stages);
     let gradients = claim.gradients();
+    let input_gradient = sum_of_gradients(&input_readers(&stages), |n| gradients.get(n));
+    let gradients = end_to_end(&stages, gradients, input_gradient);
     let case = case(&stages, claim, &gradients);
-    let recorded = Evaluation { outputs: Tensors::new(), gradients: end_to_end(&stages, gradients) };
+    let recorded = Evaluation { outputs: Tensors::new(), gradients };
     let mut checked =
         watch(&mut RecordedLayer { recorded }, &case, CheckOptions::own(&case, seed, precision.float_type()))?;
     if let Some(records) = &claim.recorded {
@@ -166,24 +172,28 @@ pub fn check_chain(
 }
 
 /// Returns the chain as a case of the gradient check.
-fn case(stages: &Arc<Vec<Stage>>, claim: &Claim, gradients: &[Tensors<f64>]) -> Case {
+fn case(stages: &Arc<Vec<Stage>>, claim: &Claim, gradients: &Tensors<f64>) -> Case {
+    let input = input_name(stages);
     let mut at = Tensors::new();
-    for (n, (stage, inputs)) in stages.iter().zip(&claim.run.inputs).enumerate() {
-        let inputs = inputs.iter().filter(|(name, _)| n == 0 || *name != stage.input());
-        for (name, value) in inputs.chain(stage.params.iter()) {
-            at.insert(name.in_layer(&stage.name), value.clone());
-        }
-    }
-    let mut targets = Vec::new();
-    for (n, (stage, gradients)) in stages.iter().zip(gradients).enumerate() {
-        for name in (n == 0).then(|| stage.input()).into_iter().chain(stage.learnt()) {
-            let operand = name.in_layer(&stage.name);
-            if let (Some(value), Some(gradient)) = (at.get(&operand), gradients.get(&name.gradient())) {
-                let name = name.gradient().in_layer(&stage.name);
-                targets.push(GradientTarget::new(name, operand, value, gradient));
+    for (stage, inputs) in stages.iter().zip(&claim.run.inputs) {
+        for (name, value) in inputs.iter().chain(stage.params.iter()) {
+            match stage.source(name) {
+                Some(Source::Input) => at.insert(input.clone(), value.clone()),
+                Some(Source::Layer(_)) => {}
+                None => at.insert(name.in_layer(&stage.name), value.clone()),
             }
         }
     }
+    let learnt = stages.iter().flat_map(|stage| {
+        let names = |name: &Name| (name.in_layer(&stage.name), name.gradient().in_layer(&stage.name));
+        stage.learnt().map(names).collect::<Vec<_>>()
+    });
+    let ends = [(input, input_gradient_name(stages))].into_iter().chain(learnt);
+    let targets = ends.filter_map(|(operand, name)| {
+        let (value, gradient) = (at.get(&operand)?, gradients.get(&name)?);
+        Some(GradientTarget::new(name, operand, value, gradient))
+    });
+    let targets = targets.collect();
     let layer: Box<dyn AnyLayer> = Box::new(Chain(Arc::clone(stages)));
     let reference = Some(Reference { name: "the chain", layer, config: None });
     Case { operands: at, dout: claim.dout.clone(), output: output_name(stages), targets, reference }
@@ -199,16 +209,22 @@ fn layer_by_layer(
     checked: &mut CheckReport,
 ) -> Result<(), Error> {
     let mut wrong = Vec::new();
+    let readers = readers(stages);
     for (n, (stage, record)) in stages.iter().zip(records).enumerate().rev() {
-        let dout = |values: &dyn Fn(usize) -> Record| {
-            let next = stages.get(n + 1).and_then(|next| values(n + 1).gradients.take(&next.input().gradient()));
-            next.unwrap_or_else(|| claim.dout.clone())
+        let computed = |n: usize| claim.run.gradients.as_ref().and_then(|layers| layers.get(n));
+        let recorded = |n: usize| match records[n].gradients.is_empty() {
+            true => computed(n),
+            false => Some(&records[n].gradients),
         };
-        let computed = |n: usize| claim.computed(n);
-        let recorded = |n: usize| if records[n].gradients.is_empty() { computed(n) } else { records[n].clone() };
-        let mut failed = failures(stage, n, &record.inputs, &dout(&recorded), record, precision)?;
+        let dout = |sum: Option<ArrayD<f64>>| match n + 1 == stages.len() {
+            true => claim.dout.clone(),
+            false => sum.unwrap_or_else(|| claim.run.outputs[n].known(&stage.spec.output).map(|_| 0.0)),
+        };
+        let (dout_recorded, dout_computed) =
+            (dout(sum_of_gradients(&readers[n], recorded)), dout(sum_of_gradients(&readers[n], computed)));
+        let mut failed = failures(stage, n, &record.inputs, &dout_recorded, record, precision)?;
         if !failed.is_empty() {
-            let also = failures(stage, n, &claim.run.inputs[n], &dout(&computed), record, precision)?;
+            let also = failures(stage, n, &claim.run.inputs[n], &dout_computed, record, precision)?;
             failed.retain(|finding| also.iter().any(|other| other.result == finding.result));
         }
         if !failed.is_empty() {

@@ -1,6 +1,6 @@
-//! The forward pass of a chain: every layer is admitted and computed at the output of the one before.
+//! The forward pass of a chain: every layer is admitted and computed at the outputs of earlier ones.
 
-use super::chain::Stage;
+use super::chain::{Source, Stage, readers};
 use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
@@ -55,7 +55,7 @@ pub(super) fn output<S>(stages: &[Stage], runs: &[Forward<S>]) -> Option<Arc<Arr
     run.results.get_shared(&last.spec.output)
 }
 
-/// Returns what the layer before, or after, reads of a result: the result rounded to the type of a precision.
+/// Returns what an earlier or later layer reads of a result: the result rounded to the type of a precision.
 pub(super) fn between_layers<S: Scalar>(value: Arc<ArrayD<S>>, precision: Precision) -> Arc<ArrayD<S>> {
     let float_type = precision.float_type();
     match S::ROUND_BETWEEN_LAYERS {
@@ -101,16 +101,27 @@ where
     dyn AnyLayer: Layer<S>,
 {
     let Inputs { x, t, rounding } = inputs;
-    if let (Some(stage), Some(at)) = (stages.first(), at.first_mut()) {
-        at.insert(stage.input().clone(), x);
-    }
+    let x = Arc::new(x);
+    let mut x_was_read = false;
+    let last_readers: Vec<Option<usize>> = readers(stages).iter().map(|all| Some(all.last()?.0)).collect();
+    // The output of each layer until its last reader has it.
+    let mut outputs: Vec<Option<Arc<ArrayD<S>>>> = Vec::with_capacity(stages.len());
     let (mut runs, mut notes) = (Vec::<Forward<S>>::with_capacity(stages.len()), Vec::new());
     for (n, (stage, at)) in stages.iter().zip(at).enumerate() {
-        if let Some(y) = output(stages, &runs) {
-            at.insert_shared(stage.input().clone(), between_layers(y, precision));
+        for (operand, source) in &stage.sources {
+            let value = match *source {
+                Source::Input => Some(&x),
+                Source::Layer(earlier) => outputs[earlier].as_ref(),
+            };
+            let value = value.unwrap_or_else(|| unreachable!("earlier layers were computed"));
+            at.insert_shared(operand.clone(), Arc::clone(value));
         }
-        if let Some((_, run)) = stages.iter().zip(&mut runs).next_back().filter(|(before, _)| !kept(before)) {
-            *run = Forward { results: Tensors::new(), saved: Vec::new() };
+        for (_, source) in &stage.sources {
+            if let Source::Layer(earlier) = *source
+                && last_readers[earlier] == Some(n)
+            {
+                outputs[earlier] = None;
+            }
         }
         for slot in stage.spec.slots.iter().filter(|slot| slot.role == Role::Target) {
             let t = t.as_ref().ok_or_else(|| {
@@ -120,11 +131,19 @@ where
             })?;
             at.insert(slot.name.clone(), t.clone());
         }
-        notes.extend(admit(stage, n, as_doubles(at, &mut None), rounding, params_checked)?);
-        runs.push(Layer::<S>::forward(stage.layer(), at));
+        let checked = Checked { params: params_checked, x: x_was_read };
+        notes.extend(admit(stage, n, as_doubles(at, &mut None), rounding, checked)?);
+        x_was_read |= stage.network_inputs().next().is_some();
+        let mut run = Layer::<S>::forward(stage.layer(), at);
+        let output = run.results.get_shared(&stage.spec.output).filter(|_| last_readers[n].is_some());
+        outputs.push(output.map(|y| between_layers(y, precision)));
         if !kept(stage) {
             *at = Tensors::new();
+            if n + 1 < stages.len() {
+                run = Forward { results: Tensors::new(), saved: Vec::new() };
+            }
         }
+        runs.push(run);
     }
     if t.is_some() && !stages.iter().any(Stage::has_target) {
         return Err(unused_targets());
@@ -147,23 +166,33 @@ pub(super) fn as_doubles<'a, S: Scalar>(at: &'a Tensors<S>, rounded: &'a mut Opt
     }
 }
 
+/// The operands that an earlier layer or run has searched for NaN.
+struct Checked {
+    params: bool,
+    x: bool,
+}
+
 fn admit(
     stage: &Stage,
     n: usize,
     at: &Tensors<f64>,
     rounding: &dyn Fn(&Name) -> f64,
-    params_checked: bool,
+    checked: Checked,
 ) -> Result<Vec<Note>, Error> {
-    let given = Given { at, rounding, x_was_y: n > 0 };
+    let x_was_y = matches!(stage.source(stage.input()), Some(Source::Layer(_)));
+    let given = Given { at, rounding, x_was_y };
     let locate = |error: Error| match &error.operand {
-        Some(name) if n == 0 && name == stage.input() => error.update(|details| details.operand = Some(Name::X)),
+        Some(name) if stage.source(name) == Some(Source::Input) => {
+            error.update(|details| details.operand = Some(Name::X))
+        }
         Some(name) if *name == Name::T => error,
         _ => stage.document_error(n, error),
     };
-    // A NaN in the output of the layer before was reported at its source.
-    let is_new = |name: &Name| match name == stage.input() {
-        true => n == 0,
-        false => !params_checked || *name == Name::T,
+    // A NaN in the output of an earlier layer was reported at its source.
+    let is_new = |name: &Name| match stage.source(name) {
+        Some(Source::Layer(_)) => false,
+        Some(Source::Input) => !checked.x,
+        None => !checked.params || *name == Name::T,
     };
     let notes = layer::admit_new(stage.layer(), &given, is_new).map_err(locate)?;
     layer::check_output_memory(stage.layer(), at).map_err(locate)?;

@@ -13,6 +13,6 @@ pub mod learn;
 mod run;
 pub mod runner;
 
-pub use chain::{Record, Stage, Tape, input_of};
+pub use chain::{Record, Source, Stage, Tape, input_of};
 pub use forward::{Inputs, Kept, unused_targets};
 pub use run::{ChainLayer, Run, Scope, Upstream, run};

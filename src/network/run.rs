@@ -1,7 +1,7 @@
 //! A run of a chain in its own precision: forward and, if asked for, backward.
 
-use super::backward::backward;
-use super::chain::{Stage, Tape};
+use super::backward::{ChainGradients, Needed, backward};
+use super::chain::{Stage, Tape, input_readers, readers, sum_of_gradients};
 use super::forward::{Inputs, Kept, as_doubles, forward_in_place, output};
 use crate::core::error::{Error, Note};
 use crate::core::tensors::Tensors;
@@ -15,6 +15,8 @@ pub struct Run {
     pub outputs: Vec<Tensors<f64>>,
     /// Gradients of each layer, if the chain ran backward.
     pub gradients: Option<Vec<Tensors<f64>>>,
+    /// Gradient of the network's input, if several operands are that input.
+    pub input_gradient: Option<ArrayD<f64>>,
     /// Warnings and notes of the layers.
     pub notes: Vec<Note>,
     /// Inputs of each layer, without its parameters.
@@ -35,9 +37,10 @@ impl Run {
     /// Splits the run into its layers; `dout` is the upstream gradient of the last output.
     pub fn layers(self, tape: &Tape, dout: Option<&ArrayD<f64>>) -> Vec<ChainLayer> {
         let gradients = self.gradients.unwrap_or_else(|| vec![Tensors::new(); tape.stages.len()]);
-        let upstream = |n: usize| match tape.stages.get(n + 1) {
-            Some(next) => gradients[n + 1].get(&next.input().gradient()).cloned(),
-            None => dout.cloned(),
+        let readers = readers(&tape.stages);
+        let upstream = |n: usize| match n + 1 == tape.stages.len() {
+            true => dout.cloned(),
+            false => sum_of_gradients(&readers[n], |reader| gradients.get(reader)),
         };
         let douts: Vec<_> = (0..tape.stages.len()).map(upstream).collect();
         let layers = self.inputs.into_iter().zip(self.outputs).zip(gradients).zip(douts).zip(&tape.stages);
@@ -99,9 +102,14 @@ where
     };
     let gradients = dout.map(|dout| {
         let dout = dout.map(|&value| S::from_f64(tape.precision.float_type().round(value)));
-        let gradients = backward(0, &tape.stages, &at, &runs, (dout, tape.precision), scope.kept);
-        gradients.iter().map(to_results).collect()
+        let has_readers = input_readers(&tape.stages).len() > 1;
+        let needed = Needed { first: 0, kept: scope.kept, input: has_readers };
+        backward(&tape.stages, &at, &runs, (dout, tape.precision), &needed)
     });
+    let (gradients, input_gradient) = match gradients {
+        Some(ChainGradients { layers, input }) => (Some(layers.iter().map(to_results).collect()), input),
+        None => (None, None),
+    };
     let inputs = at.iter().zip(&tape.stages).map(|(at, stage)| {
         let mut inputs = to_doubles(at);
         inputs.retain(|name| stage.params.get(name).is_none());
@@ -111,6 +119,7 @@ where
         inputs: inputs.collect(),
         outputs: runs.iter().map(|run| to_results(&run.results)).collect(),
         gradients,
+        input_gradient: input_gradient.map(|gradient| gradient.map(|value| value.to_f64())),
         notes,
     })
 }

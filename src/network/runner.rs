@@ -1,8 +1,8 @@
 //! A network that is run repeatedly, as for the records of a stream: its parameters are converted once, the backward pass
 //! ends at the first layer whose gradients are selected, and only selected results are returned.
 
-use super::backward::backward;
-use super::chain::{Stage, Tape};
+use super::backward::{Needed, backward};
+use super::chain::{Source, Stage, Tape, input_readers};
 use super::forward::{Inputs, forward_in_place, output};
 use crate::core::error::{Error, Note};
 use crate::core::name::Name;
@@ -15,8 +15,35 @@ use ndarray::ArrayD;
 pub struct OutputSelection {
     /// The network.
     pub tape: Tape,
-    /// Selected results: the index of the layer, and the layer's name for the result.
-    pub selected: Vec<(usize, Name)>,
+    /// Selected results.
+    pub selected: Vec<Selected>,
+}
+
+/// A result of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Selected {
+    /// The gradient of the network's input.
+    InputGradient,
+    /// The index of a layer, and the layer's name for a result.
+    OfLayer(usize, Name),
+}
+
+impl Selected {
+    /// Returns true for a gradient.
+    pub fn is_gradient(&self, tape: &Tape) -> bool {
+        match self {
+            Selected::InputGradient => true,
+            Selected::OfLayer(layer, name) => tape.stages[*layer].spec.is_gradient(name),
+        }
+    }
+
+    /// Returns the first layer that a gradient needs.
+    fn first_layer(&self, tape: &Tape) -> usize {
+        match self {
+            Selected::InputGradient => input_readers(&tape.stages).first().map_or(0, |(n, _)| *n),
+            Selected::OfLayer(layer, _) => *layer,
+        }
+    }
 }
 
 /// The parameters of a network, converted to its precision.
@@ -41,11 +68,7 @@ impl OutputSelection {
 
     /// Returns true if a gradient is selected.
     pub fn has_gradients(&self) -> bool {
-        self.selected.iter().any(|selected| self.is_gradient(selected))
-    }
-
-    fn is_gradient(&self, (layer, name): &(usize, Name)) -> bool {
-        self.tape.stages[*layer].spec.is_gradient(name)
+        self.selected.iter().any(|selected| selected.is_gradient(&self.tape))
     }
 
     /// Runs the network. If a gradient is selected, `upstream` returns that of the last output, which has that shape.
@@ -76,8 +99,9 @@ impl OutputSelection {
     }
 
     fn has_distribution<S: Scalar>(&self, at: &[Tensors<S>]) -> bool {
-        let inner = self.tape.stages.iter().zip(at).skip(1);
-        let mut inputs = inner.filter_map(|(stage, at)| at.get(&Name::X).filter(|_| *stage.input() == Name::X));
+        let layers = self.tape.stages.iter().zip(at);
+        let is_inner = |stage: &Stage| matches!(stage.source(&Name::X), Some(Source::Layer(_)));
+        let mut inputs = layers.filter_map(|(stage, at)| at.get(&Name::X).filter(|_| is_inner(stage)));
         let is_likely = |row: &[S]| {
             let bounds = S::zero()..=S::from_f64(1.5);
             row.iter().all(|value| bounds.contains(value))
@@ -100,19 +124,28 @@ impl OutputSelection {
     {
         let (stages, float_type) = (&self.tape.stages, self.tape.precision.float_type());
         let (runs, notes) = forward_in_place(stages, at, inputs, self.tape.precision, (&|_| true, true))?;
-        let first = self.selected.iter().filter(|selected| self.is_gradient(selected)).map(|(layer, _)| *layer).min();
+        let wanted = self.selected.iter().filter(|selected| selected.is_gradient(&self.tape));
+        let first = wanted.map(|selected| selected.first_layer(&self.tape)).min();
         let gradients = match (first, stages.last(), output(stages, &runs)) {
             (Some(first), Some(last), Some(output)) => {
                 let dout = upstream(last, output.shape())?;
                 let dout = dout.map(|&value| S::from_f64(float_type.round(value)));
-                backward(first, stages, at, &runs, (dout, self.tape.precision), &|_| true)
+                let needed = Needed { first, input: self.selected.contains(&Selected::InputGradient), ..Needed::ALL };
+                Some(backward(stages, at, &runs, (dout, self.tape.precision), &needed))
             }
-            _ => Vec::new(),
+            _ => None,
         };
-        let value = |selected: &(usize, Name)| {
-            let (layer, name) = selected;
-            let values = if self.is_gradient(selected) { &gradients[*layer] } else { &runs[*layer].results };
-            values.known(name).map(|value| float_type.round(value.to_f64()))
+        let value = |selected: &Selected| {
+            let gradients = gradients.as_ref().filter(|_| selected.is_gradient(&self.tape));
+            let values = match (selected, gradients) {
+                (Selected::OfLayer(layer, name), Some(gradients)) => gradients.layers[*layer].known(name),
+                (Selected::OfLayer(layer, name), None) => runs[*layer].results.known(name),
+                (Selected::InputGradient, gradients) => match gradients.and_then(|all| all.input.as_deref()) {
+                    Some(gradient) => gradient,
+                    None => unreachable!("the input has a reader"),
+                },
+            };
+            values.map(|value| float_type.round(value.to_f64()))
         };
         Ok((self.selected.iter().map(value).collect(), notes))
     }

@@ -55,7 +55,7 @@ impl OperandReader<'_> {
                 }
                 return self.read_decimal(stdin::LABEL, selector);
             }
-            OperandSpec::File(..) | OperandSpec::Stdin(_) => {}
+            OperandSpec::File(..) | OperandSpec::Stdin(_) | OperandSpec::Layer(_) => {}
         }
         let sheet = |operand: Operand| DecimalArray::from_values(operand.value, operand.element.unit_roundoff());
         Ok(match self.read_document(option, text)? {
@@ -74,7 +74,7 @@ impl OperandReader<'_> {
     /// Reads all arrays of a document with names in one pass; `None` for anything else.
     fn read_named(&mut self, option: &Name, spec: &OperandSpec) -> Result<Option<Vec<(Name, Operand)>>, Error> {
         let (format, label, selector) = match spec {
-            OperandSpec::Literal(_) | OperandSpec::Json(_) => return Ok(None),
+            OperandSpec::Literal(_) | OperandSpec::Json(_) | OperandSpec::Layer(_) => return Ok(None),
             OperandSpec::File(path, selector) => (self.format_of(path)?, path.as_str(), selector),
             OperandSpec::Stdin(selector) => (self.format_of(stdin::LABEL)?, stdin::LABEL, selector),
         };

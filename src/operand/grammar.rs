@@ -14,6 +14,8 @@ pub enum OperandSpec {
     File(String, Selector),
     /// `[…]`: JSON, or what is neither JSON nor a printed array.
     Json(String),
+    /// `%fc1.y`, `%x`: the output of an earlier layer of a tape, or the input of its network.
+    Layer(String),
     /// `1,2;3,4`, `[1 2; 3 4]`, `array([1., 2.])`: numbers.
     Literal(ArrayD<f64>),
 }
@@ -28,6 +30,7 @@ pub enum OperandSpec {
 /// assert_eq!(parse("@a#b.json"), Ok(OperandSpec::File("a#b.json".into(), Selector::Default)));
 /// assert_eq!(parse("@a#b.json#/w"), Ok(OperandSpec::File("a#b.json".into(), Selector::Pointer("/w".into()))));
 /// assert_eq!(parse("@a#/b.json#"), Ok(OperandSpec::File("a#/b.json".into(), Selector::Default)));
+/// assert_eq!(parse("%fc1.y"), Ok(OperandSpec::Layer("fc1.y".into())));
 /// assert!(matches!(parse("[[1. 2.]]"), Ok(OperandSpec::Literal(_))));
 /// assert!(parse("1/3").is_err());
 /// ```
@@ -43,6 +46,9 @@ pub fn parse(text: &str) -> Result<OperandSpec, Error> {
             "-" => OperandSpec::Stdin(selector),
             _ => OperandSpec::File(path_label(path), selector),
         });
+    }
+    if let Some(reference) = trimmed.strip_prefix('%') {
+        return Ok(OperandSpec::Layer(reference.to_owned()));
     }
     if trimmed.starts_with('[') || (printed::is_call(trimmed) && trimmed.ends_with(')')) {
         return Ok(match parse_printed(trimmed)? {

@@ -20,6 +20,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+/// Returns the error for the output of a layer where there is no tape.
+fn no_layer(reference: &str) -> Error {
+    Error::new(Code::Usage, format!("%{reference} is the output of a layer, and there is no tape to take it from"))
+        .tip(format!("extend a tape: nnlayer … --tape | nnlayer …; a file of that name is @%{reference}"))
+}
+
 /// A reader of operands, which parses a document only once for all of them.
 pub struct OperandReader<'a> {
     /// Standard input.
@@ -66,6 +72,7 @@ impl<'a> OperandReader<'a> {
         let operand = match spec {
             OperandSpec::Literal(value) => Ok(Operand { value, element: FloatType::F64, origin: Origin::Typed }),
             OperandSpec::Json(text) => self.parse_json(name, text),
+            OperandSpec::Layer(reference) => Err(no_layer(&reference)),
             OperandSpec::File(path, selector) => self.read_file(&path, &selector, keys),
             OperandSpec::Stdin(selector) => {
                 if selector == Selector::Default {

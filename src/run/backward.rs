@@ -11,7 +11,7 @@ use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::format::DOUBLE_ROUNDING;
 use crate::network;
-use crate::network::{Inputs, Run, Scope, Stage, Tape};
+use crate::network::{Inputs, Run, Scope, Source, Stage, Tape};
 use ndarray::ArrayD;
 
 /// Relative difference, to the largest output, above which a saved output is reported as stale.
@@ -39,9 +39,8 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::R
 
 /// Returns the first input and the targets that a tape has saved.
 fn saved_inputs(tape: &Tape) -> Result<(ArrayD<f64>, Option<ArrayD<f64>>), Error> {
-    let inputs = |stage: &Stage| stage.record.as_ref().map(|record| record.inputs.clone());
-    let x = tape.stages.first().and_then(|first| inputs(first)?.take(first.input()));
-    let t = tape.stages.last().and_then(|last| inputs(last)?.take(&Name::T));
+    let x = tape.recorded(Source::Input).cloned();
+    let t = tape.stages.last().and_then(|last| last.record.as_ref()?.inputs.get(&Name::T)).cloned();
     let x = x.ok_or_else(|| {
         Error::new(Code::Tape, "the network has no saved values to compute gradients from")
             .tip("run a network forward and backward with nnlayer net FILE --x … --t …")

@@ -9,7 +9,7 @@ use crate::core::tensors::Tensors;
 use crate::layer::Outcome;
 use crate::network::{Record, Run, Stage, Tape};
 use crate::operand::{OperandReader, Operands, Origin};
-use crate::report::{ChainReport, format_number};
+use crate::report::{ChainReport, ResultBlock, ResultHeader, format_number};
 use ndarray::{ArrayD, IxDyn};
 
 /// Returns the upstream gradient of the last output: ones without `--dout`.
@@ -27,7 +27,7 @@ pub(crate) fn read_dout(
     Ok(dout.into_array())
 }
 
-/// Returns each layer's results and gradients with their formulas.
+/// Returns each layer's results and gradients with their formulas, and the gradient of an input that several operands are.
 pub(crate) fn sections(tape: &Tape, run: &Run) -> ChainReport {
     let layers = tape.stages.iter().enumerate().map(|(n, stage)| {
         let mut at = stage.params.clone();
@@ -36,7 +36,12 @@ pub(crate) fn sections(tape: &Tape, run: &Run) -> ChainReport {
         let outcome = Outcome { results: run.outputs[n].clone(), gradients };
         (stage.name.clone(), blocks(stage.spec, stage.layer(), &at, None, outcome))
     });
-    ChainReport { sections: layers.collect() }
+    let input = run.input_gradient.clone().map(|value| {
+        let header =
+            ResultHeader { name: Name::DX, formula: "Σ of the gradients of all that read x".to_owned(), before: None };
+        (Name::X.to_string(), vec![ResultBlock { header, value }])
+    });
+    ChainReport { sections: layers.chain(input).collect() }
 }
 
 /// Returns the line before the gradients: the loss, or that `dout` is ones by default.

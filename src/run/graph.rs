@@ -26,8 +26,15 @@ pub(crate) fn layer(
     let ones = Dout::ones(&job.layer.output_shape(at));
     let dout = job.dout.as_ref().unwrap_or(&ones).to_array();
     let outcome = layer::compute(job.layer.as_ref(), at, Some(&dout), precision);
-    let stage =
-        ComputedLayer { name: None, spec: job.spec, layer: job.layer.as_ref(), at, outcome: &outcome, dout: &dout };
+    let stage = ComputedLayer {
+        name: None,
+        spec: job.spec,
+        layer: job.layer.as_ref(),
+        at,
+        outcome: &outcome,
+        dout: &dout,
+        sources: &[],
+    };
     let is_explicit = job.dout.as_ref().is_none_or(|dout| dout.is_explicit);
     draw(&[stage], is_explicit, job.dout.is_some(), request, streams)
 }
@@ -59,6 +66,7 @@ pub(crate) fn chain(
             at: &passed.at,
             outcome: &passed.outcome,
             dout,
+            sources: &stage.sources,
         })
         .collect();
     draw(&stages, is_explicit, dout.is_some(), request, streams)

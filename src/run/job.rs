@@ -7,7 +7,7 @@ use crate::core::error::{Error, Note};
 use crate::core::name::Name;
 use crate::layer;
 use crate::layer::{AnyLayer, Given, LayerSpec, Settings};
-use crate::network::Tape;
+use crate::network::{Source, Tape};
 use crate::operand::{OperandReader, Operands, Origin};
 
 /// An admitted layer with its operands.
@@ -18,6 +18,8 @@ pub(crate) struct Job {
     pub(crate) operands: Operands,
     /// The tape that the layer extends.
     pub(crate) tape: Option<Tape>,
+    /// The operands that the tape provides.
+    pub(crate) sources: Vec<(Name, Source)>,
     /// The upstream gradient, if gradients are computed.
     pub(crate) dout: Option<Dout>,
     /// Warnings and notes, to be reported before results.
@@ -33,8 +35,8 @@ impl Job {
         let place = |note: Note| Note { error: reader.locate_in_source(note.error, &gathered.operands), ..note };
         let replaced = request.common.warn_of_replaced(&gathered.operands);
         let notes = notes.into_iter().map(place).chain(replaced).collect();
-        let Gathered { operands, settings, tape, .. } = gathered;
-        Ok(Job { spec: request.spec, layer, settings, operands, tape, dout, notes })
+        let Gathered { operands, settings, tape, sources, .. } = gathered;
+        Ok(Job { spec: request.spec, layer, settings, operands, tape, sources, dout, notes })
     }
 }
 

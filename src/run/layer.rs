@@ -12,8 +12,8 @@ use super::{check, expect, graph, jacobian, steps};
 use crate::core::error::Error;
 use crate::core::tensors::Tensors;
 use crate::layer;
-use crate::layer::Role;
-use crate::network::{Record, Stage, Tape};
+use crate::layer::{Role, Slot};
+use crate::network::{Record, Stage, Tape, input_of};
 use std::io::Write;
 
 /// Runs a layer command.
@@ -90,16 +90,21 @@ fn write_results(mut job: Job, request: &LayerRequest, out: &mut dyn Write) -> a
 /// Computes the layer and appends it to the tape.
 fn extend(mut tape: Tape, job: Job, name: Option<String>) -> Result<Tape, Error> {
     let outcome = layer::compute(job.layer.as_ref(), &job.operands.values, None, tape.precision);
-    let is_of_layer = |role: Role| matches!(role, Role::Parameter | Role::Constant);
-    let (params, inputs): (Vec<_>, Vec<_>) = job
+    // An input that neither the tape nor the network's input gives belongs to the layer.
+    let is_input = |slot: &Slot| match slot.role {
+        Role::Target => true,
+        _ => slot.name == *input_of(job.spec) || job.sources.iter().any(|(name, _)| *name == slot.name),
+    };
+    let (inputs, params): (Vec<_>, Vec<_>) = job
         .operands
         .values
         .into_iter()
-        .partition(|(name, _)| job.spec.slots.iter().any(|slot| slot.name == *name && is_of_layer(slot.role)));
+        .partition(|(name, _)| job.spec.slots.iter().any(|slot| slot.name == *name && is_input(slot)));
     let name = name.unwrap_or_else(|| tape.fresh_name(job.spec));
     let mut stage = Stage::new(job.spec, name, job.settings, params.into_iter().collect())?;
     let inputs = inputs.into_iter().collect();
     stage.record = Some(Record { inputs, outputs: outcome.results, gradients: Tensors::new() });
+    stage.sources = job.sources;
     tape.push(stage)?;
     Ok(tape)
 }

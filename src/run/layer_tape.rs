@@ -5,20 +5,29 @@ use super::request::{DoutOption, LayerRequest, Mode, Request, TapeOption};
 use super::tape;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
-
-use crate::layer::ScalarDout;
-use crate::network::{Tape, document, input_of};
+use crate::layer::{Role, ScalarDout};
+use crate::network::{Source, Tape, document, input_of};
 use crate::numeric::FloatType;
 use crate::operand::grammar::OperandSpec;
 use crate::operand::{Operand, OperandReader, Origin, stdin};
 use crate::report::Digits;
 
-/// Returns the tape that a layer command starts or extends, and the input that it provides.
+/// An operand that a tape provides.
+pub(crate) struct Connected {
+    pub(crate) name: Name,
+    pub(crate) source: Source,
+    pub(crate) operand: Operand,
+}
+
+/// Returns the tape that a layer command starts or extends, and the operands that it provides.
 pub(crate) fn find_tape(
     request: &LayerRequest,
     reader: &mut OperandReader<'_>,
-) -> Result<Option<(Tape, Option<Operand>)>, Error> {
-    let is_missing = request.spec.slots.iter().any(|slot| !slot.optional && !request.operands.contains_key(&slot.name));
+) -> Result<Option<(Tape, Vec<Connected>)>, Error> {
+    let is_missing = request.spec.slots.iter().any(|slot| match request.operands.get(&slot.name) {
+        Some(given) => matches!(given, OperandSpec::Layer(_)),
+        None => !slot.optional,
+    });
     let source = match &request.tape {
         TapeOption::Extend(source) => Some(source.as_str()),
         _ if is_missing && is_piped(reader) => Some("-"),
@@ -27,11 +36,11 @@ pub(crate) fn find_tape(
     let found = match source {
         Some(source) => {
             let found = tape::read(reader, source, false)?;
-            let input = input_from(request, &found, source)?;
-            (found, Some(input))
+            let connected = connect(request, &found, source)?;
+            (found, connected)
         }
         None if request.tape == TapeOption::Start => {
-            (Tape { precision: request.common.precision, ..Tape::default() }, None)
+            (Tape { precision: request.common.precision, ..Tape::default() }, Vec::new())
         }
         None if request.layer_name.is_some() => {
             return Err(Error::new(Code::Usage, "names a layer of a tape, but there is no tape")
@@ -52,22 +61,11 @@ pub(crate) fn is_piped(reader: &mut OperandReader<'_>) -> bool {
         && reader.stdin_names().ok().flatten().is_some_and(|names| names.iter().any(|name| name == document::KEY))
 }
 
-/// Returns the tape's last output as the layer's input.
-fn input_from(request: &LayerRequest, tape: &Tape, source: &str) -> Result<Operand, Error> {
+/// Returns the operands that a tape provides: the last output as the layer's input, and those that name a layer.
+fn connect(request: &LayerRequest, tape: &Tape, source: &str) -> Result<Vec<Connected>, Error> {
     let label = if source == "-" { stdin::LABEL } else { source };
     let input = input_of(request.spec);
     tape.ensure_extendable().map_err(|error| error.with_origin(label))?;
-    let Some(value) = tape.output() else {
-        return Err(Error::new(Code::Tape, "is a network without saved values")
-            .with_origin(label)
-            .tip("use nnlayer net FILE --x … --tape to run it and write a tape"));
-    };
-    if request.operands.contains_key(input) {
-        return Err(Error::new(Code::Usage, format!("the tape's last layer already provides {input}"))
-            .with_operand(input)
-            .with_origin(label)
-            .tip(format!("leave out --{input} to extend the tape, or leave out the tape to start a new one")));
-    }
     if let Some(precision) = request.explicit_precision.filter(|precision| *precision != tape.precision) {
         let message = format!("is {}, but the tape is computed in {}", precision.name(), tape.precision.name());
         return Err(Error::new(Code::Setting, message)
@@ -75,10 +73,43 @@ fn input_from(request: &LayerRequest, tape: &Tape, source: &str) -> Result<Opera
             .with_origin(label)
             .tip("give --precision to the layer that starts the tape"));
     }
-    let last = tape.stages.len().saturating_sub(1);
-    let pointer = format!("/layers/{last}/outputs/{}", Name::Y);
-    let origin = if source == "-" { Origin::Stdin(pointer) } else { Origin::File(source.to_owned(), pointer) };
-    Ok(Operand { value: value.clone(), element: FloatType::F64, origin })
+    let mut connected = Vec::new();
+    for slot in request.spec.slots {
+        let name = &slot.name;
+        let source = match request.operands.get(name) {
+            Some(OperandSpec::Layer(_)) if slot.role != Role::Input && name != input => {
+                return Err(Error::new(Code::Usage, "cannot be the output of a layer; only inputs can")
+                    .with_operand(name)
+                    .tip(format!("give --{name} a file or numbers; matmul multiplies the outputs of two layers")));
+            }
+            Some(OperandSpec::Layer(reference)) => tape.resolve(reference).map_err(|error| error.with_operand(name))?,
+            Some(_) if name == input => {
+                return Err(Error::new(Code::Usage, format!("the tape's last layer already provides {input}"))
+                    .with_operand(input)
+                    .with_origin(label)
+                    .tip(format!("leave out --{input} to extend the tape, or leave out the tape to start a new one")));
+            }
+            None if name == input => tape.default_source(),
+            _ => continue,
+        };
+        let Some(value) = tape.recorded(source).cloned() else {
+            return Err(Error::new(Code::Tape, "is a network without saved values")
+                .with_origin(label)
+                .tip("use nnlayer net FILE --x … --tape to run it and write a tape"));
+        };
+        let origin = origin(label, &tape.pointer(source));
+        let operand = Operand { value, element: FloatType::F64, origin };
+        connected.push(Connected { name: name.clone(), source, operand });
+    }
+    Ok(connected)
+}
+
+/// Returns the origin of an array of a tape.
+fn origin(label: &str, pointer: &str) -> Origin {
+    match label == stdin::LABEL {
+        true => Origin::Stdin(pointer.to_owned()),
+        false => Origin::File(label.to_owned(), pointer.to_owned()),
+    }
 }
 
 /// Refuses options about the form of results where a tape is written in their place.

@@ -1,12 +1,12 @@
 //! Operands and settings of a layer command, from options, standard input and a tape.
 
-use super::layer_tape::find_tape;
+use super::layer_tape::{Connected, find_tape};
 use super::request::{DoutOption, LayerRequest};
 use crate::core::error::{Code, Error, Note, edit_distance, join_names};
 use crate::core::name::{Name, find_key};
 use crate::format::{Selector, escape};
 use crate::layer::{LayerSpec, Settings, Slot};
-use crate::network::{Tape, input_of};
+use crate::network::{Source, Tape, input_of};
 use crate::operand::{OperandReader, Operands, stdin};
 
 /// Operands and settings that have been read and not yet admitted.
@@ -18,29 +18,38 @@ pub(crate) struct Gathered {
     pub(crate) x_was_y: bool,
     /// The tape that the layer extends.
     pub(crate) tape: Option<Tape>,
+    /// The operands that the tape provides.
+    pub(crate) sources: Vec<(Name, Source)>,
 }
 
 /// Reads operands and settings.
 pub(crate) fn gather(request: &LayerRequest, reader: &mut OperandReader<'_>) -> Result<Gathered, Error> {
     let (spec, settings) = (request.spec, request.settings.clone());
-    let mut gathered =
-        Gathered { operands: Operands::default(), settings, notes: Vec::new(), x_was_y: false, tape: None };
-    let mut from_tape = None;
-    if let Some((tape, input)) = find_tape(request, reader)? {
+    let mut gathered = Gathered {
+        operands: Operands::default(),
+        settings,
+        notes: Vec::new(),
+        x_was_y: false,
+        tape: None,
+        sources: Vec::new(),
+    };
+    if let Some((tape, connected)) = find_tape(request, reader)? {
         gathered.tape = Some(tape);
-        if let Some(input) = input {
-            gathered.x_was_y = true;
-            gathered.operands.insert(input_of(spec).clone(), input);
-            from_tape = Some(input_of(spec));
+        for Connected { name, source, operand } in connected {
+            gathered.x_was_y |= name == *input_of(spec) && source != Source::Input;
+            gathered.operands.insert(name.clone(), operand);
+            gathered.sources.push((name, source));
         }
     }
-    let slots = || spec.slots.iter().filter(|slot| from_tape != Some(&slot.name));
+    let connected: Vec<Name> = gathered.sources.iter().map(|(name, _)| name.clone()).collect();
+    let slots = || spec.slots.iter().filter(|slot| !connected.contains(&slot.name));
     let missing: Vec<&Slot> =
         slots().filter(|slot| !slot.optional && !request.operands.contains_key(&slot.name)).collect();
     let piped = match missing.first() {
         None => Piped::default(),
-        Some(slot) if from_tape.is_some() => {
-            return Err(missing_option(spec, slot).fact("a tape provides only the output of its last layer"));
+        Some(slot) if !connected.is_empty() => {
+            let fact = "a tape provides the output of its last layer, and those that options name: --x2 %affine1.y";
+            return Err(missing_option(spec, slot).fact(fact));
         }
         Some(_) => Piped::read(spec, &missing, reader)?,
     };

@@ -3,6 +3,7 @@
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer::{AnyLayer, LayerSpec, Outcome};
+use crate::network::Source;
 use ndarray::ArrayD;
 
 /// A layer that was computed, alone or in a chain.
@@ -19,6 +20,8 @@ pub struct ComputedLayer<'a> {
     pub outcome: &'a Outcome,
     /// Upstream gradient of the layer.
     pub dout: &'a ArrayD<f64>,
+    /// The operands that the network's input and earlier layers give.
+    pub sources: &'a [(Name, Source)],
 }
 
 impl ComputedLayer<'_> {
@@ -26,4 +29,23 @@ impl ComputedLayer<'_> {
     pub(super) fn qualified_name(&self, name: &Name) -> String {
         self.name.map_or_else(|| name.to_string(), |layer| name.in_layer(layer).to_string())
     }
+
+    /// Returns the gradient of an operand.
+    pub(super) fn gradient(&self, operand: &Name) -> Option<&ArrayD<f64>> {
+        self.outcome.gradients.get(&operand.gradient())
+    }
+}
+
+/// Returns the number of operands that a value is.
+pub(super) fn count_readers(layers: &[ComputedLayer<'_>], source: Source) -> usize {
+    layers.iter().flat_map(|layer| layer.sources).filter(|(_, other)| *other == source).count()
+}
+
+/// Returns the gradient of the network's input, the sum of those of its readers.
+pub(super) fn input_gradient(layers: &[ComputedLayer<'_>]) -> Option<ArrayD<f64>> {
+    let readers = layers.iter().flat_map(|layer| layer.sources.iter().map(move |source| (layer, source)));
+    let gradients = readers.filter(|(_, (_, source))| *source == Source::Input);
+    let mut gradients = gradients.filter_map(|(layer, (operand, _))| layer.gradient(operand));
+    let first = gradients.next()?.clone();
+    Some(gradients.fold(first, |sum, gradient| sum + gradient))
 }

@@ -1,33 +1,74 @@
 //! The graph of matrices, whose nodes are the matrix operations of each layer. A value is an edge until its reader is known.
 
-use super::computed_layer::ComputedLayer;
+use super::computed_layer::{ComputedLayer, count_readers, input_gradient};
 use crate::core::name::Name;
 use crate::graph::model::{Edge, Graph, Level, NodeKind};
 use crate::layer::MatrixOperation;
-use crate::network::input_of;
+use crate::network::Source;
 use ndarray::ArrayD;
 use std::collections::BTreeMap;
 
 /// Builds the graph of matrices of a chain of layers.
 pub(super) fn tensor_graph(layers: &[ComputedLayer<'_>]) -> Graph {
     let mut graph = Graph::new(Level::Tensor);
-    let output = layers.iter().fold(None, |input, layer| Some(add_layer(&mut graph, layer, input)));
-    if let Some(output) = output {
+    let mut values = Values { input: None, outputs: Vec::new() };
+    for (n, layer) in layers.iter().enumerate() {
+        if values.input.is_none() && count_readers(layers, Source::Input) > 1 {
+            values.input = shared_input(&mut graph, layers, layer);
+        }
+        let output = add_layer(&mut graph, layer, &values);
+        let count = count_readers(layers, Source::Layer(n));
+        values.outputs.push(if count > 1 { add_branch(&mut graph, output) } else { output });
+    }
+    if let Some(output) = values.outputs.pop() {
         let to = graph.add_node(NodeKind::Sink, output.name.clone().unwrap_or_default());
         graph.edges.push(Edge { to, ..output });
     }
     graph
 }
 
-/// Adds a layer whose input may be the output of the layer before; returns its output.
-fn add_layer(graph: &mut Graph, layer: &ComputedLayer<'_>, input: Option<Edge>) -> Edge {
+/// The values that layers read: each is an edge without its reader.
+struct Values {
+    /// The network's input, if several operands are that input.
+    input: Option<Edge>,
+    /// The output of each layer.
+    outputs: Vec<Edge>,
+}
+
+/// Adds a node for the network's input, which several operands are.
+fn shared_input(graph: &mut Graph, layers: &[ComputedLayer<'_>], first: &ComputedLayer<'_>) -> Option<Edge> {
+    let (operand, _) = first.sources.iter().find(|(_, source)| *source == Source::Input)?;
+    let from = graph.add_node(NodeKind::Leaf, Name::X.as_str());
+    let forward = first.at.get(operand)?.clone();
+    let value = value(from, Name::X.to_string(), Name::DX.to_string(), forward, input_gradient(layers));
+    Some(add_branch(graph, value))
+}
+
+/// Adds a branch for a value that is read several times: before it, the gradients of the readers are summed.
+fn add_branch(graph: &mut Graph, value: Edge) -> Edge {
+    let branch = graph.add_node(NodeKind::Branch, "•");
+    graph.nodes[branch].meaning = Some("used several times; the gradients of all uses are summed".to_owned());
+    graph.edges.push(Edge { to: branch, ..value.clone() });
+    Edge { from: branch, ..value }
+}
+
+/// Adds a layer; returns its output.
+fn add_layer(graph: &mut Graph, layer: &ComputedLayer<'_>, given: &Values) -> Edge {
     let own = layer.layer.matrix_operations(layer.at, &layer.outcome.results, layer.dout);
     let operations = if own.is_empty() { vec![single_operation(layer)] } else { own };
     let mut values: BTreeMap<String, Edge> = BTreeMap::new();
-    if let Some(value) = input {
-        let name = input_of(layer.spec);
+    for (name, source) in layer.sources {
+        let value = match *source {
+            Source::Layer(earlier) => Some(&given.outputs[earlier]),
+            Source::Input => given.input.as_ref(),
+        };
+        let Some(value) = value.cloned() else { continue };
         let gradient_name = Some(layer.qualified_name(&name.gradient()));
-        let value = Edge { gradient_name, gradient_formula: gradient_formula(layer, name), ..value };
+        let backward = match graph.nodes[value.from].kind {
+            NodeKind::Branch => layer.gradient(name).cloned().or(value.backward),
+            _ => value.backward,
+        };
+        let value = Edge { gradient_name, gradient_formula: gradient_formula(layer, name), backward, ..value };
         values.insert(name.to_string(), value);
     }
     let last = operations.len() - 1;
@@ -66,7 +107,7 @@ fn single_operation(layer: &ComputedLayer<'_>) -> MatrixOperation {
 /// Adds a node for an operand. Targets and constants have no gradient.
 fn add_operand(graph: &mut Graph, layer: &ComputedLayer<'_>, operand: &Name) -> Option<Edge> {
     let forward = layer.at.get(operand)?.clone();
-    let backward = layer.outcome.gradients.get(&operand.gradient()).cloned();
+    let backward = layer.gradient(operand).cloned();
     let name = layer.qualified_name(operand);
     let from = graph.add_node(NodeKind::Leaf, name.as_str());
     let value = value(from, name, layer.qualified_name(&operand.gradient()), forward, backward);

@@ -1,11 +1,11 @@
 //! Runs layers on numbers that record their operations, and names the operands and results among them.
 
-use super::computed_layer::ComputedLayer;
+use super::computed_layer::{ComputedLayer, count_readers, input_gradient};
 use crate::core::error::{Code, Error, format_index};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer::Layer;
-use crate::network::input_of;
+use crate::network::Source;
 use crate::numeric::Traced;
 use crate::numeric::traced::{Entry, record};
 use ndarray::{ArrayD, Dimension};
@@ -47,13 +47,20 @@ pub(super) fn too_large(nodes: &str) -> Error {
 }
 
 fn run(layers: &[ComputedLayer<'_>], trace: &mut Trace) {
-    let mut previous: Option<ArrayD<Traced>> = None;
+    let mut outputs: Vec<ArrayD<Traced>> = Vec::new();
+    // An input that several operands are, and its gradient.
+    let (mut input, gradient) = (None, input_gradient(layers));
+    let is_shared = count_readers(layers, Source::Input) > 1;
     for (n, layer) in layers.iter().enumerate() {
         let mut at = Tensors::new();
         for (name, value) in layer.at.iter() {
-            let traced = match previous.take_if(|_| name == input_of(layer.spec)) {
-                Some(input) => input,
-                None => trace_operand(layer, name, value, trace),
+            let source = layer.sources.iter().find(|(operand, _)| operand == name).map(|(_, source)| *source);
+            let traced = match source {
+                Some(Source::Layer(earlier)) => outputs[earlier].clone(),
+                Some(Source::Input) if is_shared => input
+                    .get_or_insert_with(|| trace_operand((Name::X.as_str(), gradient.as_ref()), value, trace))
+                    .clone(),
+                _ => trace_operand((&layer.qualified_name(name), layer.gradient(name)), value, trace),
             };
             at.insert(name.clone(), traced);
         }
@@ -74,19 +81,22 @@ fn run(layers: &[ComputedLayer<'_>], trace: &mut Trace) {
                 trace.outputs.extend(traced.entry().map(|entry| (entry, name, shown, dout)));
             }
         }
-        previous = Some(output.clone());
+        outputs.push(output.clone());
     }
 }
 
 /// Records an operand's entries as leaves. A scalar b stands for a row, as its gradient does.
-fn trace_operand(layer: &ComputedLayer<'_>, name: &Name, value: &ArrayD<f64>, trace: &mut Trace) -> ArrayD<Traced> {
-    let gradient = layer.outcome.gradients.get(&name.gradient());
+fn trace_operand(
+    (name, gradient): (&str, Option<&ArrayD<f64>>),
+    value: &ArrayD<f64>,
+    trace: &mut Trace,
+) -> ArrayD<Traced> {
     let value = match gradient {
         Some(gradient) if value.ndim() == 0 && gradient.ndim() > 0 => ArrayD::from_elem(gradient.raw_dim(), value[[]]),
         _ => value.clone(),
     };
     let traced = value.mapv(Traced::leaf);
-    let names = entry_names(&layer.qualified_name(name), &value);
+    let names = entry_names(name, &value);
     for ((n, traced), name) in traced.iter().enumerate().zip(names) {
         let gradient = gradient.and_then(|gradient| gradient.iter().nth(n).copied());
         trace.leaves.extend(traced.entry().map(|entry| (entry, (name, gradient))));

@@ -1,15 +1,15 @@
 //! Reads and validates documents.
 
 use super::object::{Object, damaged};
-use super::schema::{KEY, VERSION, output_reference};
+use super::schema::{KEY, VERSION};
 use crate::core::error::{Code, Error, Place, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::format::json::Node;
 use crate::format::{DOUBLE_ROUNDING, escape};
 use crate::layer;
-use crate::layer::{Given, LayerSpec, Precision, Role, Settings};
-use crate::network::chain::{Record, Stage, Tape, Training};
+use crate::layer::{Given, LayerSpec, Precision, Role, Settings, Slot};
+use crate::network::chain::{Record, Source, Stage, Tape, Training, input_of};
 use crate::network::layer_names::LayerNames;
 use ndarray::ArrayD;
 use std::sync::Arc;
@@ -109,7 +109,8 @@ fn read_stage(
         _ => error,
     };
     let settings = read_settings(object, spec).map_err(in_layer)?;
-    let params = read_params(object, spec, load_array).map_err(in_layer)?;
+    let sources = read_sources(object, spec, before).map_err(in_layer)?;
+    let params = read_params(object, spec, &sources, load_array).map_err(in_layer)?;
     let mut stage = Stage::new(spec, name.clone(), settings, params).map_err(|error| {
         let key = match &error.operand {
             Some(operand) if *operand == Name::new("name") => "name".to_owned(),
@@ -118,6 +119,8 @@ fn read_stage(
         };
         document_error(error, &format!("{}/{key}", object.pointer))
     })?;
+    stage.sources = sources;
+    before.connect(&mut stage);
     stage.record = read_record(object, &stage, before).map_err(in_layer)?;
     if let Some(record) = &stage.record {
         validate(&stage, before.stages.len(), record)?;
@@ -158,14 +161,41 @@ fn read_settings(object: &Object<'_>, spec: &'static LayerSpec) -> Result<Settin
     Ok(settings)
 }
 
+/// Returns true for an operand that the network's input or an earlier layer may give.
+fn may_be_connected(spec: &'static LayerSpec, slot: &Slot) -> bool {
+    slot.role == Role::Input || slot.name == *input_of(spec)
+}
+
+/// Reads the sources that the inputs name, as in `{"from": "affine1.y"}`.
+fn read_sources(object: &Object<'_>, spec: &'static LayerSpec, before: &Tape) -> Result<Vec<(Name, Source)>, Error> {
+    let Some(inputs) = object.child("inputs")? else { return Ok(Vec::new()) };
+    let mut sources = Vec::new();
+    for slot in spec.slots.iter().filter(|slot| may_be_connected(spec, slot)) {
+        let key = slot.name.as_str();
+        let Some(node @ Node::Object(_)) = inputs.get(key) else { continue };
+        let reference = Object::new(node, inputs.pointer_to(key))?;
+        // Any other object is an array with its shape.
+        let Some(from) = reference.get("from") else { continue };
+        reference.allow_only(&["from"])?;
+        let Node::Text(from) = from else {
+            return Err(reference.error("expected the name of an output, such as \"affine1.y\"", "from"));
+        };
+        let source = before.resolve(from).map_err(|error| error.at(Place::Pointer(reference.pointer_to("from"))))?;
+        sources.push((slot.name.clone(), source));
+    }
+    Ok(sources)
+}
+
 fn read_params(
     object: &Object<'_>,
     spec: &'static LayerSpec,
+    sources: &[(Name, Source)],
     load_array: &mut Option<LoadArray<'_>>,
 ) -> Result<Tensors<f64>, Error> {
     let mut params = Tensors::new();
     let given = object.child("params")?;
-    let own: Vec<_> = spec.slots.iter().filter(|slot| matches!(slot.role, Role::Parameter | Role::Constant)).collect();
+    let is_connected = |slot: &Slot| slot.name == *input_of(spec) || sources.iter().any(|(name, _)| *name == slot.name);
+    let own: Vec<_> = spec.slots.iter().filter(|slot| slot.role != Role::Target && !is_connected(slot)).collect();
     if let Some(given) = &given {
         given.allow_only(&own.iter().map(|slot| slot.name.as_str()).collect::<Vec<_>>())?;
     }
@@ -186,7 +216,12 @@ fn read_params(
             (None, _) if slot.optional => continue,
             (None, _) => {
                 let problem = format!("{key} is missing: {}, {}", slot.doc, slot.shape);
-                let tip = format!("add it under \"params\": {{\"{key}\": …}}");
+                let tip = match slot.role {
+                    Role::Input => {
+                        format!("name the layer that gives it: \"inputs\": {{\"{key}\": {{\"from\": \"NAME.y\"}}}}")
+                    }
+                    _ => format!("add it under \"params\": {{\"{key}\": …}}"),
+                };
                 return Err(damaged(&problem, &object.pointer).tip(tip));
             }
         };
@@ -197,29 +232,49 @@ fn read_params(
 
 /// Reads the record of a layer; a network has none.
 fn read_record(object: &Object<'_>, stage: &Stage, before: &Tape) -> Result<Option<Record>, Error> {
-    let previous = before.stages.last();
-    let previous_is_recorded = previous.map(|stage| stage.record.is_some());
+    let previous_is_recorded = before.stages.last().map(|stage| stage.record.is_some());
+    let results = object.get("outputs").or(object.get("gradients"));
     let Some(inputs) = object.child("inputs")? else {
-        return match (previous_is_recorded, object.get("outputs").or(object.get("gradients"))) {
+        return match (previous_is_recorded, results) {
             (Some(true), _) | (_, Some(_)) => Err(damaged("its inputs are missing", &object.pointer).tip(RECORD_TIP)),
             _ => Ok(None),
         };
     };
-    if previous_is_recorded == Some(false) {
-        return Err(object.error("it has inputs, but the layer before it has none", "inputs").tip(RECORD_TIP));
-    }
     let spec = stage.spec;
-    let slots: Vec<_> = spec.slots.iter().filter(|slot| matches!(slot.role, Role::Input | Role::Target)).collect();
+    let slots: Vec<_> = spec
+        .slots
+        .iter()
+        .filter(|slot| slot.role == Role::Target || may_be_connected(spec, slot))
+        .filter(|slot| stage.params.get(&slot.name).is_none())
+        .collect();
     inputs.allow_only(&slots.iter().map(|slot| slot.name.as_str()).collect::<Vec<_>>())?;
+    let is_reference =
+        |node: &Node| matches!(node, Node::Object(entries) if entries.iter().any(|(key, _)| key == "from"));
+    let has_values = slots.iter().any(|slot| inputs.get(slot.name.as_str()).is_some_and(|node| !is_reference(node)));
+    match previous_is_recorded {
+        Some(true) => {}
+        _ if !has_values && results.is_none() => return Ok(None),
+        Some(false) => {
+            return Err(object.error("it has inputs, but the layer before it has none", "inputs").tip(RECORD_TIP));
+        }
+        None => {}
+    }
     let mut record = Record::default();
     for slot in slots {
         let key = slot.name.as_str();
-        let Some(node) = inputs.get(key) else {
-            return Err(damaged(&format!("the input {key} is missing"), &inputs.pointer));
+        let node = match inputs.get(key) {
+            Some(node) => node,
+            None if slot.optional && stage.source(&slot.name).is_none() => continue,
+            None => return Err(damaged(&format!("the input {key} is missing"), &inputs.pointer)),
         };
         let pointer = inputs.pointer_to(key);
-        let value = match previous.filter(|_| slot.role == Role::Input) {
-            Some(previous) => read_reference(node, &pointer, previous)?,
+        let source = stage.source(&slot.name);
+        let value = match source.filter(|_| is_reference(node)) {
+            Some(source) => before
+                .recorded(source)
+                .cloned()
+                .ok_or_else(|| damaged("the value that it names is not saved", &pointer))?,
+            None if matches!(source, Some(Source::Layer(_))) => return Err(not_a_reference(&pointer, before)),
             None => node.array(&pointer)?,
         };
         record.inputs.insert(slot.name.clone(), value);
@@ -235,23 +290,10 @@ fn read_record(object: &Object<'_>, stage: &Stage, before: &Tape) -> Result<Opti
     Ok(Some(record))
 }
 
-/// Returns the input that `{"from": "affine1.y"}` refers to, which must be the output of the layer before.
-fn read_reference(node: &Node, pointer: &str, previous: &Stage) -> Result<ArrayD<f64>, Error> {
-    let expected = output_reference(previous);
-    let not_a_reference =
-        || damaged(&format!("expected {{\"from\": {expected:?}}}, the output of the layer before"), pointer);
-    let Node::Object(_) = node else { return Err(not_a_reference()) };
-    let object = Object::new(node, pointer.to_owned())?;
-    match (object.get("from"), previous.record.as_ref().and_then(|record| record.outputs.get(&previous.spec.output))) {
-        (Some(Node::Text(from)), Some(value)) if *from == expected => Ok(value.clone()),
-        (Some(Node::Text(from)), _) => {
-            let problem = format!("expected the output {expected:?} of the layer before, got {from:?}");
-            Err(object
-                .error(&problem, "from")
-                .tip("each layer of a chain reads the output of the one before; rename both together"))
-        }
-        _ => Err(not_a_reference()),
-    }
+/// Returns the error for an input that is not `{"from": "affine1.y"}`.
+fn not_a_reference(pointer: &str, before: &Tape) -> Error {
+    let expected = before.stages.last().map(Stage::output_reference).unwrap_or_default();
+    damaged(&format!("expected {{\"from\": {expected:?}}}, or another output of an earlier layer"), pointer)
 }
 
 /// Refuses a record whose shapes do not fit the layer.

@@ -1,11 +1,11 @@
 //! Writes documents.
 
-use super::schema::{KEY, VERSION, output_reference};
+use super::schema::{KEY, VERSION};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::format::json::Matrix;
 use crate::layer::{Precision, Settings, Value};
-use crate::network::chain::{Stage, Tape};
+use crate::network::chain::{Source, Tape, input_readers};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::io;
 
@@ -28,21 +28,42 @@ impl Serialize for Document<'_> {
         if let Some(training) = &tape.training {
             map.serialize_entry("training", training)?;
         }
-        let before = |n: usize| n.checked_sub(1).map(|n| &tape.stages[n]);
-        let layers = tape.stages.iter().enumerate().map(|(n, stage)| Layer { stage, before: before(n) });
+        let layers = (0..tape.stages.len()).map(|n| Layer { tape, n });
         map.serialize_entry("layers", &layers.collect::<Vec<_>>())?;
         map.end()
     }
 }
 
 struct Layer<'a> {
-    stage: &'a Stage,
-    before: Option<&'a Stage>,
+    tape: &'a Tape,
+    n: usize,
+}
+
+impl Layer<'_> {
+    /// Returns the references to earlier layers and to the network's input. The first layer that reads that input has its value;
+    /// without values, an operand that the layer before gives needs no reference.
+    fn references(&self) -> Vec<(&Name, String)> {
+        let stage = &self.tape.stages[self.n];
+        let is_recorded = stage.record.is_some();
+        let needs_reference = |(operand, source): &&(Name, Source)| match *source {
+            Source::Input if is_recorded => {
+                input_readers(&self.tape.stages[..=self.n]).first() != Some(&(self.n, operand))
+            }
+            Source::Input => self.n > 0 || operand != stage.input(),
+            Source::Layer(earlier) => is_recorded || operand != stage.input() || earlier + 1 != self.n,
+        };
+        let reference = |source: Source| match source {
+            Source::Input => Name::X.to_string(),
+            Source::Layer(earlier) => self.tape.stages[earlier].output_reference(),
+        };
+        let named = stage.sources.iter().filter(needs_reference);
+        named.map(|(operand, source)| (operand, reference(*source))).collect()
+    }
 }
 
 impl Serialize for Layer<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let stage = self.stage;
+        let (stage, references) = (&self.tape.stages[self.n], self.references());
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("kind", stage.spec.name)?;
         map.serialize_entry("name", &stage.name)?;
@@ -50,15 +71,18 @@ impl Serialize for Layer<'_> {
             map.serialize_entry("settings", &SettingsEntry(&stage.settings))?;
         }
         if !stage.params.is_empty() {
-            map.serialize_entry("params", &Arrays(&stage.params, None))?;
+            map.serialize_entry("params", &Arrays(&stage.params, &[]))?;
         }
-        if let Some(record) = &stage.record {
-            let input = self.before.map(|before| (stage.input(), output_reference(before)));
-            map.serialize_entry("inputs", &Arrays(&record.inputs, input))?;
-            map.serialize_entry("outputs", &Arrays(&record.outputs, None))?;
-            if !record.gradients.is_empty() {
-                map.serialize_entry("gradients", &Arrays(&record.gradients, None))?;
+        match &stage.record {
+            Some(record) => {
+                map.serialize_entry("inputs", &Arrays(&record.inputs, &references))?;
+                map.serialize_entry("outputs", &Arrays(&record.outputs, &[]))?;
+                if !record.gradients.is_empty() {
+                    map.serialize_entry("gradients", &Arrays(&record.gradients, &[]))?;
+                }
             }
+            None if references.is_empty() => {}
+            None => map.serialize_entry("inputs", &References(&references))?,
         }
         map.end()
     }
@@ -85,19 +109,28 @@ impl Serialize for SettingsEntry<'_> {
     }
 }
 
-/// Arrays by name; the input from the layer before is written as a reference.
-struct Arrays<'a>(&'a Tensors<f64>, Option<(&'static Name, String)>);
+/// Arrays by name, some of them written as references.
+struct Arrays<'a>(&'a Tensors<f64>, &'a [(&'a Name, String)]);
 
 impl Serialize for Arrays<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, value) in self.0.iter() {
-            match self.1.as_ref().filter(|(input, _)| *input == name) {
+            match self.1.iter().find(|(referring, _)| *referring == name) {
                 Some((_, from)) => map.serialize_entry(name.as_str(), &From { from })?,
                 None => map.serialize_entry(name.as_str(), &Matrix(value.view()))?,
             }
         }
         map.end()
+    }
+}
+
+/// The references of a layer without values.
+struct References<'a>(&'a [(&'a Name, String)]);
+
+impl Serialize for References<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(operand, from)| (operand.as_str(), From { from })))
     }
 }
 

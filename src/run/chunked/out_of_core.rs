@@ -41,7 +41,7 @@ pub(crate) fn open(request: &LayerRequest, reader: &mut OperandReader<'_>) -> Re
         return Ok(None);
     }
     let (settings, operands) = (request.settings.clone(), Operands::default());
-    let job = Job { spec, layer, settings, operands, tape: None, dout: None, notes: Vec::new() };
+    let job = Job { spec, layer, settings, operands, tape: None, sources: Vec::new(), dout: None, notes: Vec::new() };
     let mut chunked = ChunkedJob::new(job, request.common.precision);
     chunked.admits_chunks = true;
     chunked.job.operands.note(&input.name, Origin::File(path.clone(), String::new()), x.element());

@@ -6,7 +6,7 @@ use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer::{AnyLayer, LayerSpec, Precision, Role, Slot};
-use crate::network::runner::{OutputSelection, PreparedParams, Results};
+use crate::network::runner::{OutputSelection, PreparedParams, Results, Selected};
 use crate::network::{Inputs, Stage, Tape};
 use crate::run::request::Request;
 use ndarray::{ArrayD, IxDyn};
@@ -27,11 +27,10 @@ pub(super) struct NetworkEngine {
     all_keys: Vec<String>,
 }
 
-/// A result of a layer, and its key in records.
+/// A result, and its key in records.
 struct KeyedResult {
     key: Name,
-    layer: usize,
-    name: Name,
+    result: Selected,
 }
 
 impl KeyedResult {
@@ -46,17 +45,19 @@ impl NetworkEngine {
         let mut results = list_results(&tape);
         let all_keys = results.iter().map(|result| result.key.to_string());
         let all_keys = all_keys.chain(NETWORK_RESULTS.map(|name| name.to_string())).collect();
-        let is_gradient = |result: &KeyedResult| tape.stages[result.layer].spec.is_gradient(&result.name);
+        let is_gradient = |result: &KeyedResult| result.result.is_gradient(&tape);
         results.retain(|result| !(request.forward && is_gradient(result)));
         match &request.only {
             Some(names) => select(&mut results, names, &tape)?,
             None => results.retain(KeyedResult::is_networks),
         }
         let last = tape.stages.len() - 1;
-        let needs_loss = |result: &KeyedResult| is_gradient(result) || (result.layer == last && result.name != Name::Y);
+        let is_of_loss =
+            |result: &Selected| matches!(result, Selected::OfLayer(layer, name) if *layer == last && *name != Name::Y);
+        let needs_loss = |result: &KeyedResult| is_gradient(result) || is_of_loss(&result.result);
         let tape = if results.iter().any(needs_loss) { tape } else { tape.without_loss()? };
         let per_row = per_row(&tape, &results)?;
-        let selected = results.iter().map(|result| (result.layer, result.name.clone())).collect();
+        let selected = results.iter().map(|result| result.result.clone()).collect();
         let keys = results.into_iter().map(|result| result.key).collect();
         Ok(NetworkEngine {
             label: label.to_owned(),
@@ -126,9 +127,9 @@ impl Engine for NetworkEngine {
         }
         let (values, notes) = ran.ok()?;
         let mut values = values.into_iter();
-        let keyed = self.keys.iter().zip(&self.selection.selected).map(|(key, (_, name))| {
+        let keyed = self.keys.iter().zip(&self.selection.selected).map(|(key, selected)| {
             // The mean over a row divides by 1.
-            let value = if *name == Name::DIVISOR { None } else { values.next() };
+            let value = if is_divisor(selected) { None } else { values.next() };
             (key.clone(), value.unwrap_or_else(|| ArrayD::ones(IxDyn(&[count]))))
         });
         Some((keyed.collect(), notes))
@@ -152,6 +153,10 @@ fn run(
     }
 }
 
+fn is_divisor(result: &Selected) -> bool {
+    matches!(result, Selected::OfLayer(_, name) if *name == Name::DIVISOR)
+}
+
 /// Returns every result that the network has, its own first.
 fn list_results(tape: &Tape) -> Vec<KeyedResult> {
     let of_stage = |(layer, stage): (usize, &Stage)| {
@@ -167,18 +172,17 @@ fn list_results(tape: &Tape) -> Vec<KeyedResult> {
         names.map(|name| (layer, name)).collect::<Vec<_>>()
     };
     let inner: Vec<(usize, Name)> = tape.stages.iter().enumerate().flat_map(of_stage).collect();
+    let of_layer = |(layer, name): &(usize, Name)| Selected::OfLayer(*layer, name.clone());
     let networks = NETWORK_RESULTS.into_iter().filter_map(|key| {
-        let (layer, name) = if key == Name::DX {
-            (0, tape.stages.first()?.input().gradient())
-        } else {
-            inner.iter().rfind(|(_, name)| *name == key)?.clone()
+        let result = match key == Name::DX {
+            true => Selected::InputGradient,
+            false => of_layer(inner.iter().rfind(|(_, name)| *name == key)?),
         };
-        Some(KeyedResult { key, layer, name })
+        Some(KeyedResult { key, result })
     });
-    let networks: Vec<KeyedResult> = networks.collect();
-    let key = |layer: usize, name: &Name| name.in_layer(&tape.stages[layer].name);
-    let inner = inner.into_iter().map(|(layer, name)| KeyedResult { key: key(layer, &name), layer, name });
-    networks.into_iter().chain(inner).collect()
+    let key = |(layer, name): &(usize, Name)| name.in_layer(&tape.stages[*layer].name);
+    let inner = inner.iter().map(|result| KeyedResult { key: key(result), result: of_layer(result) });
+    networks.chain(inner).collect()
 }
 
 /// Keeps the named results: y, loss or dx of the network, all of a layer (`fc1`), one of them (`fc1.dw`), or the result of
@@ -190,8 +194,9 @@ fn select(results: &mut Vec<KeyedResult>, names: &[String], tape: &Tape) -> Resu
         if networks.contains(name) {
             return result.key.as_str() == name;
         }
-        let layer = &tape.stages[result.layer].name;
-        !result.is_networks() && [result.key.as_str(), layer, result.name.as_str()].contains(&name.as_str())
+        let Selected::OfLayer(layer, own) = &result.result else { return false };
+        let layer = &tape.stages[*layer].name;
+        !result.is_networks() && [result.key.as_str(), layer, own.as_str()].contains(&name.as_str())
     };
     if let Some(unknown) = names.iter().find(|name| !results.iter().any(|result| is_named(name, result))) {
         return Err(Error::new(Code::Usage, format!("unknown layer or result `{unknown}`"))
@@ -209,7 +214,10 @@ fn select(results: &mut Vec<KeyedResult>, names: &[String], tape: &Tape) -> Resu
 
 /// Returns the selection that computes records as rows, or `None` if the results of a record are not those of a row.
 fn per_row(tape: &Tape, results: &[KeyedResult]) -> Result<Option<OutputSelection>, Error> {
-    let is_parameters = |result: &KeyedResult| tape.stages[result.layer].spec.is_parameter_gradient(&result.name);
+    let is_parameters = |result: &KeyedResult| match &result.result {
+        Selected::OfLayer(layer, name) => tape.stages[*layer].spec.is_parameter_gradient(name),
+        Selected::InputGradient => false,
+    };
     // The gradient of a parameter is a sum over rows.
     if tape.precision == Precision::Exact || results.iter().any(is_parameters) {
         return Ok(None);
@@ -219,13 +227,13 @@ fn per_row(tape: &Tape, results: &[KeyedResult]) -> Result<Option<OutputSelectio
         let is_weighted = stage.params.get(&Name::WEIGHT).is_some();
         let Some(settings) = per_row_settings(stage.spec, &stage.settings, is_weighted) else { return Ok(None) };
         // Each thread has the parameters.
-        let stage = Stage::new(stage.spec, stage.name.clone(), settings, Tensors::new())?;
-        if !stage.layer().independent_rows(2) {
+        let mut row = Stage::new(stage.spec, stage.name.clone(), settings, Tensors::new())?;
+        if !row.layer().independent_rows(2) {
             return Ok(None);
         }
-        rows.stages.push(stage);
+        row.sources = stage.sources.clone();
+        rows.stages.push(row);
     }
-    let selected = results.iter().filter(|result| result.name != Name::DIVISOR);
-    let selected = selected.map(|result| (result.layer, result.name.clone())).collect();
+    let selected = results.iter().map(|result| &result.result).filter(|result| !is_divisor(result)).cloned().collect();
     Ok(Some(OutputSelection { tape: rows, selected }))
 }

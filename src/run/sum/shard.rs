@@ -20,7 +20,7 @@ pub(super) fn for_each(text: &str, reader: &mut OperandReader<'_>, add: &mut Add
     let (source, selector) = match grammar::parse(text)? {
         OperandSpec::Stdin(selector) => ("-".to_owned(), selector),
         OperandSpec::File(path, selector) => (path, selector),
-        OperandSpec::Literal(_) | OperandSpec::Json(_) => {
+        OperandSpec::Literal(_) | OperandSpec::Json(_) | OperandSpec::Layer(_) => {
             return Err(Error::new(Code::FormatUnknown, format!("expected the file of a shard, got {text:?}"))
                 .tip("name a .json or .npz file; @NAME is always a file"));
         }
