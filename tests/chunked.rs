@@ -1,6 +1,7 @@
 //! Batches that are computed a block of rows at a time give the bytes that they give in memory. The debug builds that tests run
 //! read files in chunks from 1 MB on, in chunks of 8192 elements.
 
+use crate::losses;
 use crate::pointwise;
 use crate::support::{folder, nnlayer, numbers};
 use ndarray::ArrayD;
@@ -146,11 +147,18 @@ fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
         let name = format!("dout{width}");
         (path(&format!("{name}.npy")), operand(folder.path(), &name, &[rows, width], |n| inexact(n + 5)))
     });
+    let dense = operand(folder.path(), "dense", &[rows, columns], |n| inexact(n + 7));
     // The rows of a table of functions are computed by the same code.
-    for spec in LAYERS.iter().filter(|spec| spec.name == "leaky-relu" || !pointwise::LAYERS.contains(&spec.name)) {
+    let tables = [&pointwise::LAYERS[1..], &losses::LAYERS[1..]].concat();
+    for spec in LAYERS.iter().filter(|spec| !tables.contains(&spec.name)) {
         let mut given: Vec<String> = vec![spec.name.to_owned()];
+        let mut at = at.clone();
+        if losses::LAYERS.contains(&spec.name) {
+            at.insert(Name::T, dense.clone());
+        }
         for slot in spec.slots.iter().filter(|slot| at.get(&slot.name).is_some()) {
-            given.extend([format!("--{}", slot.name), path(&format!("{}.npy", slot.name))]);
+            let name = if at.get(&slot.name) == Some(&dense) { "dense" } else { slot.name.as_str() };
+            given.extend([format!("--{}", slot.name), path(&format!("{name}.npy"))]);
         }
         let dout = if spec.is_loss() { None } else { Some(&douts[usize::from(spec.name == "affine")]) };
         given.extend(dout.iter().flat_map(|(path, _)| ["--dout".to_owned(), path.clone()]));

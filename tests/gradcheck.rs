@@ -130,6 +130,20 @@ const RIGHT: &[(&str, &str)] = &[
     ("hard-sigmoid", "slope=0.2"),
     ("hard-swish", "x=:3,-3,0,1.5"),
     ("hard-tanh", "x=:1,-1,0,3"),
+    ("mse", ""),
+    ("mse", "reduction=mean"),
+    ("mse", "reduction=none x=2x3x4"),
+    ("l1", "x=:0,1,-1;2,-0.5,2 t=:0,0,0;2,1,3"),
+    ("huber", "delta=0.5"),
+    ("huber", "x=:0,1,-1 t=:1,1,3"),
+    ("smooth-l1", "beta=0.5 reduction=batchmean"),
+    ("smooth-l1", "beta=0 x=:1,2,3 t=:0,2,5"),
+    ("bce", ""),
+    ("bce", "reduction=mean weight=3"),
+    ("bce-logits", "x=:40,-40,0,700 t=:0,1,0.5,1"),
+    ("bce-logits", "pos-weight=3 weight=4x1"),
+    ("kl-div", ""),
+    ("kl-div", "log-target=true reduction=batchmean"),
 ];
 
 const PRECISIONS: [(Precision, &str); 2] = [(Precision::F64, "f64"), (Precision::F32, "f32")];

@@ -1,5 +1,6 @@
 //! Record streams: `--ndjson` on every layer command.
 
+use crate::losses;
 use crate::support::{RunOutput, folder, nnlayer, piped, shell, shell_in};
 use nnlayer::layer::LAYERS;
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ pub fn records(layer: &str, count: usize) -> String {
         // The keys have the order of the records that other tests compare with these.
         let record = match layer {
             "xent" => format!("\"y\":{},\"t\":{}", json!(y), n % 3),
+            "bce" => format!("\"y\":{},\"t\":[0,1,0.5]", json!(y)),
+            loss if losses::LAYERS.contains(&loss) => format!("\"x\":{},\"t\":[0,1,0.5]", json!(row)),
             "softmax-xent" => format!("\"x\":{},\"t\":{}", json!(row), n % 3),
             _ => format!("\"x\":{}", json!(row)),
         };

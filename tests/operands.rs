@@ -1,5 +1,6 @@
 //! Every form of every operand of every command gives the same result.
 
+use crate::losses;
 use crate::support::{folder, nnlayer, piped};
 use nnlayer::core::name::Name;
 use nnlayer::layer::LAYERS;
@@ -13,8 +14,9 @@ fn example(layer: &str, operand: &Name) -> Vec<Vec<f64>> {
         ("affine", "b") => vec![vec![-1.0, 0.5, 2.0]],
         ("affine", "dout") => vec![vec![-1.0, 0.0, 1.0], vec![2.0, 0.5, -3.0]],
         (_, "y" | "t") => vec![vec![0.25, 0.75], vec![0.5, 0.5]],
-        (_, "weight") => vec![vec![0.5, 2.0]],
+        (_, "weight" | "pos-weight") => vec![vec![0.5, 2.0]],
         ("xent" | "softmax-xent", "dout") => vec![vec![-2.0]],
+        (loss, "dout") if losses::LAYERS.contains(&loss) => vec![vec![-2.0]],
         _ => vec![vec![-1.0, 2.0], vec![-0.5, 4.0]],
     }
 }
@@ -22,8 +24,9 @@ fn example(layer: &str, operand: &Name) -> Vec<Vec<f64>> {
 /// Returns the rank of the operand in `example`.
 fn rank(layer: &str, operand: &Name) -> usize {
     match (layer, operand.as_str()) {
-        (_, "b" | "weight") => 1,
+        (_, "b" | "weight" | "pos-weight") => 1,
         ("xent" | "softmax-xent", "dout") => 0,
+        (loss, "dout") if losses::LAYERS.contains(&loss) => 0,
         _ => 2,
     }
 }

@@ -45,7 +45,13 @@ fn exists(path: &str) -> bool {
 /// The name of a layer's file: its own, or that of the table in which it is a row.
 fn family(spec: &LayerSpec) -> String {
     let own = spec.name.replace('-', "_");
-    if exists(&format!("../src/layer/{own}.rs")) { own } else { "pointwise".to_owned() }
+    let has_row = |family: &&&str| {
+        let rows = std::fs::read_to_string(fixture(&format!("../src/layer/{family}/rows.rs"))).unwrap();
+        rows.contains(&format!("name: \"{}\"", spec.name))
+    };
+    let families = ["losses", "pointwise"];
+    let table = || (*families.iter().find(has_row).unwrap()).to_owned();
+    if exists(&format!("../src/layer/{own}.rs")) { own } else { table() }
 }
 
 #[test]

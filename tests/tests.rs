@@ -22,6 +22,7 @@ mod expect; // results compared with worked answers
 mod files; // files as other programs write them
 mod graph; // computational graphs
 mod jacobian; // full Jacobians
+mod losses; // the losses of one table of functions
 mod net; // networks from a file
 mod net_ndjson; // records through a network
 mod page; // the interactive page of a graph, in a browser

@@ -112,7 +112,10 @@ pub fn draw_operands(
         if slot.optional && slot.role == Role::Constant && known.is_none() {
             continue;
         }
-        let letters = shape_pattern(slot, settings);
+        let mut letters = shape_pattern(slot, settings);
+        if slot.role == Role::Input && letters.is_empty() {
+            letters = vec!["N", "D"];
+        }
         let rank = known_shape(&Name::X).or_else(|| known_shape(&Name::Y)).map_or(2, |shape| shape.len());
         let shape = known.unwrap_or_else(|| match slot.role {
             Role::Target => {

@@ -48,7 +48,8 @@ pub(super) fn setting(setting: &Setting) -> Arg {
 pub(super) fn operand(slot: &Slot) -> Arg {
     let optional = if slot.optional { ", optional" } else { "" };
     let name = slot.name.as_str().to_owned();
-    let option = Arg::new(name.clone()).value_name(name.to_uppercase()).long(name);
+    let value_name = name.rsplit('-').next().unwrap_or_default().to_uppercase();
+    let option = Arg::new(name.clone()).value_name(value_name).long(name);
     let help = |doc: &str| format!("{doc}, {}{optional}", slot.shape);
     option.help(help(slot.doc.split(';').next().unwrap_or_default())).long_help(help(slot.doc))
 }

@@ -1,7 +1,7 @@
 //! Operands as rows, and results computed element by element or row by row.
 
 use crate::ops::{ArrayOps, Formula, Kernel};
-use ndarray::{Array2, ArrayD, ArrayView2, IxDyn};
+use ndarray::{Array2, ArrayD, ArrayView2, CowArray, IxDyn};
 
 /// Returns the rows of an operand: all leading axes counted as samples. A vector is one row, a scalar one row of one value.
 pub(super) fn rows<S>(value: &ArrayD<S>) -> ArrayView2<'_, S> {
@@ -29,6 +29,15 @@ pub(super) fn count(rows_or_classes: usize) -> f64 {
 /// Returns an array of rank 0.
 pub(super) fn scalar<S>(value: S) -> ArrayD<S> {
     ndarray::arr0(value).into_dyn()
+}
+
+/// Returns an operand with that shape, to which it broadcasts as in NumPy, in standard layout.
+pub(super) fn broadcast<'a, S: ArrayOps>(value: &'a ArrayD<S>, shape: &[usize]) -> CowArray<'a, S, IxDyn> {
+    if value.shape() == shape {
+        return value.into();
+    }
+    let repeated = value.broadcast(shape).unwrap_or_else(|| unreachable!("admitted"));
+    repeated.as_standard_layout().into_owned().into()
 }
 
 /// Returns the elements of an operand, an output or its gradient, row by row.

@@ -12,6 +12,7 @@ mod gradients;
 mod interface;
 mod jacobian;
 mod lanes;
+mod losses;
 mod masked_rows;
 mod other_names;
 mod pointwise;
@@ -42,6 +43,7 @@ pub use run::Outcome;
 pub use settings::{Kind, Setting, Settings, Value};
 pub use spec::{Example, LayerSpec, Role, ScalarDout, Slot};
 
+use losses::rows as losses_rows;
 use pointwise::rows;
 
 /// All layers.
@@ -66,6 +68,13 @@ pub const LAYERS: &[&LayerSpec] = &[
     &rows::HARD_SIGMOID,
     &rows::HARD_SWISH,
     &rows::HARD_TANH,
+    &losses_rows::MSE,
+    &losses_rows::L1,
+    &losses_rows::HUBER,
+    &losses_rows::SMOOTH_L1,
+    &losses_rows::BCE,
+    &losses_rows::BCE_LOGITS,
+    &losses_rows::KL_DIV,
 ];
 
 /// Returns the layer of a command.

@@ -228,7 +228,7 @@ fn power<S: Scalar>(x: S) -> S {
 }
 
 /// Returns σ(x) = 1/(1 + e⁻ˣ).
-fn sigmoid<S: Scalar>(x: S) -> S {
+pub(super) fn sigmoid<S: Scalar>(x: S) -> S {
     let stable = || {
         let power = power(x);
         if x < S::zero() { power / (S::one() + power) } else { S::one() / (S::one() + power) }
@@ -253,7 +253,7 @@ fn gated_slope<S: Scalar>(beta: f64, x: S) -> S {
 }
 
 /// Returns log(1 + eˣ) = max(x, 0) + log(1 + e^−|x|).
-fn softplus<S: Scalar>(x: S) -> S {
+pub(super) fn softplus<S: Scalar>(x: S) -> S {
     let log = power(x).ln_1p();
     if x > S::zero() { x + log } else { log }
 }

@@ -17,6 +17,16 @@ pub(super) const REDUCTION: Setting = Setting {
     doc: "reduction: sum (default), mean or none; none gives one loss per row, with the gradients of the sum",
 };
 
+/// The setting `--reduction` of a loss of single entries.
+pub(super) const ENTRY_REDUCTION: Setting = Setting {
+    name: "reduction",
+    kind: Kind::Choice(&["sum", "mean", "none", BATCH_MEAN]),
+    doc: "reduction: sum (default), mean, batchmean or none; mean divides by the number of entries, batchmean by the size of axis 0, none gives one loss per entry with the gradients of the sum",
+};
+
+/// The reduction that divides by the size of axis 0.
+pub(super) const BATCH_MEAN: &str = "batchmean";
+
 /// The setting `--empty`.
 pub(super) const EMPTY: Setting = Setting {
     name: "empty",
@@ -81,7 +91,7 @@ impl Reduction {
             _ => Empty::Error,
         };
         let reduction = match settings.choice(REDUCTION.name) {
-            Some("mean") => Reduction::Mean { empty },
+            Some("mean" | BATCH_MEAN) => Reduction::Mean { empty },
             Some("none") => Reduction::None,
             _ => Reduction::Sum,
         };
@@ -122,7 +132,11 @@ impl Reduction {
             let losses = losses.unwrap_or_else(|_| unreachable!("there is a loss for each lane"));
             return Tensors::new().with(Name::LOSS, losses);
         }
-        let sum = S::sum_all_rows(rows, width, terms);
+        self.divided(S::sum_all_rows(rows, width, terms), divisor)
+    }
+
+    /// Returns the reduced loss of a sum, divided for a mean unless the rows are a block of a batch.
+    pub(super) fn divided<S: ArrayOps>(self, sum: S, divisor: Divisor<S>) -> Tensors<S> {
         match self {
             Reduction::Mean { .. } => {
                 let loss = match divisor {

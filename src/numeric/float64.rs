@@ -52,6 +52,13 @@ impl Scalar for f64 {
         if difference.is_finite() { difference + (low + error) } else { difference }
     }
 
+    /// (d + e)² = d² + 2de + O(e²), where d + e is a − b exactly.
+    fn squared_difference(a: f64, b: f64) -> f64 {
+        let (difference, error) = two_sum(a, -b);
+        let square = difference * difference;
+        if square.is_finite() { square + 2.0 * difference * error } else { square }
+    }
+
     /// log(s + r) = log s + r/s + O((r/s)²), where s + r is a + b exactly.
     fn ln_sum(a: f64, b: f64) -> f64 {
         let (sum, rest) = two_sum(a, b);

@@ -70,6 +70,12 @@ pub trait Scalar:
         (x - shift) - log
     }
 
+    /// Returns (a − b)².
+    fn squared_difference(a: Self, b: Self) -> Self {
+        let difference = a - b;
+        difference * difference
+    }
+
     /// Returns log(a + b).
     fn ln_sum(a: Self, b: Self) -> Self {
         (a + b).ln()

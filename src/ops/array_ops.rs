@@ -10,6 +10,11 @@ use std::ops::Range;
 pub trait Formula<const N: usize>: Sync {
     /// Computes it.
     fn compute<S: Scalar>(&self, inputs: [S; N]) -> S;
+
+    /// Returns false for inputs of which no terms cancel, so that a small result has all its digits.
+    fn may_cancel(&self, _inputs: [f64; N]) -> bool {
+        true
+    }
 }
 
 /// A scalar with array operations. A default body is the definition of its operation; a scalar overrides it to be faster, to

@@ -40,7 +40,7 @@ impl ArrayOps for f64 {
                 Accuracy::Double => formula.compute(inputs.map(DoubleDouble::from_f64)).to_f64(),
             };
             let largest = inputs.iter().fold(0.0, |largest: f64, input| largest.max(input.abs()));
-            if *out != 0.0 && out.abs() < SMALL_RESULT * largest {
+            if *out != 0.0 && out.abs() < SMALL_RESULT * largest && formula.may_cancel(inputs) {
                 *out = exact::with_expressions(|| formula.compute(inputs.map(Exact::from_f64)).to_f64());
             }
         }

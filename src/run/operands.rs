@@ -188,11 +188,19 @@ fn missing_option(spec: &LayerSpec, slot: &Slot) -> Error {
         .tip(format!("see nnlayer {} --help; a JSON object with these keys can be piped in", spec.name))
 }
 
-/// Returns the command line of a layer with its operands: `nnlayer affine --x X --w W [--b B]`.
+/// Number of columns of the command line of a layer, which leaves room for `Usage:` and `[OPTIONS]`.
+const USAGE_COLUMNS: usize = 62;
+
+/// Returns the command line of a layer with its operands: `nnlayer affine --x X --w W [--b B]`. Optional operands are left out of a
+/// line that would be too long.
 pub(crate) fn usage(spec: &LayerSpec) -> String {
     let operand = |slot: &Slot| {
         let option = format!("--{} {}", slot.name, slot.name.as_str().to_uppercase());
         if slot.optional { format!(" [{option}]") } else { format!(" {option}") }
     };
-    format!("nnlayer {}{}", spec.name, spec.slots.iter().map(operand).collect::<String>())
+    let line = |slots: &mut dyn Iterator<Item = &Slot>| {
+        format!("nnlayer {}{}", spec.name, slots.map(operand).collect::<String>())
+    };
+    let full = line(&mut spec.slots.iter());
+    if full.len() < USAGE_COLUMNS { full } else { line(&mut spec.slots.iter().filter(|slot| !slot.optional)) }
 }

@@ -8,6 +8,7 @@ use nnlayer::layer;
 use nnlayer::layer::{Precision, Settings};
 use nnlayer::numeric::FloatType;
 
+mod losses;
 mod pointwise;
 
 /// Changes the right results at a point to wrong ones.
@@ -308,5 +309,5 @@ fn tensor_mistakes() -> Vec<Mistake> {
 
 pub(super) fn mistakes() -> Vec<Mistake> {
     let here = [affine_mistakes(), softmax_mistakes(), loss_mistakes(), elementwise_mistakes(), tensor_mistakes()];
-    here.into_iter().flatten().chain(pointwise::mistakes()).collect()
+    here.into_iter().flatten().chain(pointwise::mistakes()).chain(losses::mistakes()).collect()
 }

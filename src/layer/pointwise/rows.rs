@@ -18,12 +18,12 @@ fn pointwise(function: Function, jacobian: &'static str) -> Result<Box<dyn AnyLa
     Ok(Box::new(Pointwise { function, jacobian }))
 }
 
-const fn number(name: &'static str, doc: &'static str) -> Setting {
+pub(in crate::layer) const fn number(name: &'static str, doc: &'static str) -> Setting {
     Setting { name, kind: Kind::Number, doc }
 }
 
 /// Returns a positive setting.
-fn positive(settings: &Settings, setting: &Setting, default: f64) -> Result<f64, Error> {
+pub(in crate::layer) fn positive(settings: &Settings, setting: &Setting, default: f64) -> Result<f64, Error> {
     let value = settings.number(setting.name).unwrap_or(default);
     if value > 0.0 && value.is_finite() { Ok(value) } else { Err(refuse(setting, "a positive number", value)) }
 }
@@ -34,7 +34,7 @@ fn finite(settings: &Settings, setting: &Setting, default: f64) -> Result<f64, E
     if value.is_finite() { Ok(value) } else { Err(refuse(setting, "a finite number", value)) }
 }
 
-fn refuse(setting: &Setting, expected: &str, value: f64) -> Error {
+pub(in crate::layer) fn refuse(setting: &Setting, expected: &str, value: f64) -> Error {
     Error::new(Code::Setting, format!("expected {expected}, got {value}"))
         .with_operand(&Name::new(setting.name))
         .tip(setting.doc)
