@@ -11,7 +11,7 @@ use crate::check::program::ProcessLifetime;
 use crate::core::error::{Code, Error, edit_distance, sanitize};
 use crate::core::name::Name;
 use crate::layer;
-use crate::layer::{LAYERS, LayerSpec};
+use crate::layer::{LAYERS, LayerSpec, Slot};
 use crate::numeric::FloatType;
 use crate::operand::grammar;
 use crate::operand::grammar::OperandSpec;
@@ -65,6 +65,8 @@ const TYPES: &[&str] = &["f64", "f32", "f16", "bf16"];
 pub(super) fn command(command: Command) -> Command {
     let mut names = HashSet::new();
     let mut is_new = |arg: &Arg| names.insert(arg.get_id().clone());
+    let in_summary = [Name::X, Name::W, Name::B, Name::T];
+    let operand = |slot: &Slot| operand(slot).hide_short_help(!in_summary.contains(&slot.name));
     let operands = LAYERS.iter().flat_map(|spec| spec.slots.iter().map(operand)).filter(&mut is_new);
     let operands: Vec<Arg> = operands.chain([option("dout", "DOUT", "upstream gradient; random by default")]).collect();
     let settings: Vec<Arg> =
