@@ -338,7 +338,7 @@ impl EntryLoss {
         let error = |name: &Name, (at, value): (Vec<usize>, f64), problem: &str| {
             Error::new(Code::ProbabilitySum, format!("contains {value}, {problem}")).with_operand(name).at_index(&at)
         };
-        let outside = |value: f64| value < 0.0 || value > 1.0;
+        let outside = |value: f64| !(value.is_nan() || (0.0..=1.0).contains(&value));
         let is_probability = "which is not a probability";
         match self.function {
             Function::Bce { .. } | Function::BceLogits => {
