@@ -111,6 +111,9 @@ fn files() -> tempfile::TempDir {
     write("old.json", CHAIN.replace("\"nnlayer-tape\":1", "\"nnlayer-tape\": 2").as_bytes());
     write("misfit.json", CHAIN.replace("[[1,2],[3,4]]", "[[1,2,3]]").as_bytes());
     write("edited.json", CHAIN.replace("[[1,2],[3,4]]", "[[1,2],[3,5]]").as_bytes());
+    let dead = "{\"nnlayer-tape\":1,\"layers\":[{\"kind\":\"affine\",\"params\":{\"w\":[[1]],\"b\":[-5]}},{\"kind\":\"relu\"},\
+                {\"kind\":\"softmax-xent\"}]}";
+    write("dead.json", dead.as_bytes());
     write("model.json", b"{\"nnlayer-tape\":1,\"layers\":[{\"kind\":\"relu\"}]}");
     write("wide.csv", [b"0".as_slice(), &b",0".repeat(2000)].concat().as_slice());
     write("magic.npy", b"[1, 2, 3]");

@@ -120,6 +120,54 @@ fn training_on_real_digits_reaches_95_percent_accuracy_on_held_out_samples() {
 }
 
 #[test]
+fn the_rules_of_steps_match_numpy_and_resume_to_the_bit() {
+    let expected = read(fixture("train/optimizers.json"));
+    for (rule, options) in [
+        ("sgd", &["--momentum", "0.9", "--weight-decay", "0.01"][..]),
+        ("adam", &["--optimizer", "adam", "--weight-decay", "0.01"]),
+        ("adamw", &["--optimizer", "adamw"]),
+    ] {
+        let folder = folder();
+        let path = |name: &str| folder.path().join(name);
+        let begin = fixture("train/begin.json");
+        let run = |out: &str, more: &[&str]| {
+            train(&begin, &path(out), &[&["--batch", "10", "--lr", "0.01"], options, more].concat()).quiet().to_owned()
+        };
+        let whole = run("whole.json", &["--epochs", "2"]);
+        let parts = run("parts.json", &["--epochs", "1"]) + &run("parts.json", &["--epochs", "2", "--resume"]);
+        assert_eq!(parts, whole);
+        assert_eq!(std::fs::read(path("whole.json")).unwrap(), std::fs::read(path("parts.json")).unwrap());
+        let trained = read(path("whole.json"));
+        for (layer, key, name) in [(0, "b", "b1"), (2, "w", "w2"), (2, "b", "b2")] {
+            let found = numbers(&trained["layers"][layer]["params"][key]);
+            for (found, expected) in found.iter().zip(numbers(&expected[rule][name])) {
+                assert!((found - expected).abs() <= 1e-9, "{rule} {name}: {found} {expected}");
+            }
+        }
+        let other = train(&begin, &path("parts.json"), &["--batch", "10", "--lr", "0.01", "--resume"]);
+        assert!(other.refusal().contains(if rule == "sgd" { "--momentum 0.9" } else { rule }), "{}", other.stderr);
+        let afresh = train(path("whole.json").to_str().unwrap(), &path("afresh.json"), &["--batch", "10"]);
+        afresh.quiet();
+        assert!(read(path("afresh.json"))["layers"][0].get("moments").is_none());
+    }
+}
+
+#[test]
+fn a_layer_whose_gradients_are_all_zero_is_named_once() {
+    let folder = folder();
+    let (net, out) = (folder.path().join("net.json"), folder.path().join("out.json"));
+    // The relu's inputs are all negative.
+    let text = "{\"nnlayer-tape\":1,\"layers\":[{\"kind\":\"affine\",\"name\":\"fc1\",\"params\":{\"w\":[[1]],\"b\":[-5]}},\
+                {\"kind\":\"relu\"},{\"kind\":\"affine\",\"params\":{\"w\":[[1,2]],\"b\":[0,0]}},{\"kind\":\"softmax-xent\"}]}";
+    std::fs::write(&net, text).unwrap();
+    let (net, out) = (net.to_str().unwrap(), out.to_str().unwrap());
+    let ran = nnlayer(&["train", net, "--x", "1;2", "--t", "0,0", "--epochs", "3", "--out", out]);
+    assert_eq!(ran.status, 0);
+    let warning = "warning: layer fc1 has stopped learning: all gradients of its parameters were 0 in epoch 1";
+    assert_eq!(ran.stderr.lines().filter(|line| line.contains("has stopped")).collect::<Vec<_>>(), [warning]);
+}
+
+#[test]
 fn stopping_and_resuming_changes_no_bit() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name);

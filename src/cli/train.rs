@@ -6,8 +6,9 @@ use super::net::seed;
 use super::request::{self, common_without};
 use super::step::{learning_rate, parse_learning_rate};
 use super::value;
-use crate::core::error::Error;
-use crate::network::learn::Training;
+use crate::core::error::{Code, Error};
+use crate::core::name::Name;
+use crate::network::learn::{Optimizer, Rule, Training};
 use crate::run::train::{Arguments, SampleOptions};
 use crate::run::{Command as Run, train};
 use clap::{Arg, ArgMatches, Command};
@@ -38,6 +39,16 @@ pub(super) fn command(command: Command) -> Command {
         .arg(option("epochs", "N", "number of passes over all samples, 1 by default"))
         .arg(option("batch", "N", "number of samples per step, 32 by default"))
         .arg(learning_rate().help("learning rate, 0.1 by default"))
+        .arg(
+            option("optimizer", "RULE", "rule of a step: sgd (default), adam, adamw, as PyTorch defines them")
+                .value_parser(Rule::WORDS.map(|(word, _)| word)),
+        )
+        .arg(option("momentum", "NUMBER", "momentum of sgd, 0 by default"))
+        .arg(option(
+            "weight-decay",
+            "NUMBER",
+            "weight decay, 0 by default, for adamw 0.01; for sgd and adam it is an L2 penalty",
+        ))
         .arg(seed())
         .arg(flag("shuffle", "take the samples in a random order in each epoch, by --seed"))
         .arg(flag("resume", "continue from the checkpoint in --out"))
@@ -63,9 +74,31 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
             batch: value::count(matches, "batch", 1, 32)?,
             lr: parse_learning_rate(matches)?,
             shuffle: flag_of(matches, "shuffle"),
+            optimizer: parse_optimizer(matches)?,
+            step: 0,
         },
         resume: flag_of(matches, "resume"),
         checkpoint: text("out"),
     };
     Ok(Box::new(move |streams| train::run(&arguments, streams)))
+}
+
+fn parse_optimizer(matches: &ArgMatches) -> Result<Optimizer, Error> {
+    let rule = text_of(matches, "optimizer").and_then(Rule::named).unwrap_or_default();
+    let non_negative = |option: &'static str, tip: &str| {
+        let number = |text: &str| text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
+        value::parse(matches, option, "a non-negative number", tip, number)
+    };
+    let momentum = non_negative("momentum", "use a momentum such as 0.9")?;
+    if momentum.is_some() && rule != Rule::Sgd {
+        return Err(Error::new(Code::Usage, format!("is an option of sgd, and {} has its own", rule.word()))
+            .with_operand(&Name::new("momentum"))
+            .tip("leave it out, or use --optimizer sgd"));
+    }
+    let weight_decay = non_negative("weight-decay", "use a weight decay such as 0.01")?;
+    Ok(Optimizer {
+        rule,
+        momentum: momentum.unwrap_or_default(),
+        weight_decay: weight_decay.unwrap_or_else(|| rule.default_decay()),
+    })
 }

@@ -365,6 +365,8 @@ codes! {
     Tape = "tape",
     /// A tape of an unsupported version.
     TapeVersion = "tape-version",
+    /// All gradients of a layer were 0 in an epoch of training.
+    StoppedLearning = "stopped-learning",
     /// A tape whose saved values differ from those its layers compute.
     TapeStale = "tape-stale",
     /// Results that are not summed.

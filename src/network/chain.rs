@@ -2,6 +2,7 @@
 //! network's input and outputs of earlier layers, by default that of the layer before.
 
 use super::layer_names::LayerNames;
+use super::optimizer::Optimizer;
 use crate::core::error::{Code, Error, Fact, Place, edit_distance};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
@@ -37,6 +38,11 @@ pub struct Training {
     pub lr: f64,
     /// True if each epoch visits the rows in an order of its own.
     pub shuffle: bool,
+    /// The rule of a step.
+    #[serde(flatten)]
+    pub optimizer: Optimizer,
+    /// Number of completed steps.
+    pub step: u64,
 }
 
 /// The origin of a value that a layer reads.
@@ -60,6 +66,8 @@ pub struct Stage {
     pub params: Tensors<f64>,
     /// The operands that the network's input and earlier layers give.
     pub sources: Vec<(Name, Source)>,
+    /// Running means of an optimizer, named `w.m`; those that were never trained have none.
+    pub moments: Tensors<f64>,
     /// Values of the last run; a network has none.
     pub record: Option<Record>,
     layer: Box<dyn AnyLayer>,
@@ -96,7 +104,7 @@ impl Stage {
                 .tip("use another name, as in fc1"));
         }
         let layer = (spec.build)(&settings)?;
-        Ok(Stage { spec, name, settings, params, sources: Vec::new(), record: None, layer })
+        Ok(Stage { spec, name, settings, params, sources: Vec::new(), moments: Tensors::new(), record: None, layer })
     }
 
     /// Returns the layer's mathematics.
@@ -327,5 +335,11 @@ impl Tape {
     /// Removes the records, which leaves a network.
     pub fn clear_records(&mut self) {
         self.stages.iter_mut().for_each(|stage| stage.record = None);
+    }
+
+    /// Removes what a training has left besides the parameters.
+    pub fn clear_training(&mut self) {
+        self.training = None;
+        self.stages.iter_mut().for_each(|stage| stage.moments = Tensors::new());
     }
 }

@@ -1,6 +1,7 @@
-//! Training: initial weights, the step of stochastic gradient descent (SGD), and epochs of batches.
+//! Training: initial weights, steps of gradient descent, and epochs of batches.
 
 pub use super::chain::Training;
+pub use super::optimizer::{Optimizer, Rule, Step};
 
 use super::chain::{Stage, Tape};
 use super::forward::Inputs;
@@ -11,8 +12,8 @@ use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
 use crate::layer;
-use crate::layer::{Precision, Settings};
-use ndarray::{Array1, Array2, ArrayD, Axis, IxDyn, Zip};
+use crate::layer::Settings;
+use ndarray::{Array1, Array2, ArrayD, Axis, IxDyn};
 
 /// Returns a network of affine layers of `sizes` with `activation` between them and softmax-xent at the end.
 ///
@@ -46,9 +47,8 @@ fn push_layer(tape: &mut Tape, names: &mut LayerNames, kind: &str, params: Tenso
     tape.push_named(names, stage)
 }
 
-/// Takes a step of gradient descent, w ← w − lr·dw for every learnt parameter. `gradients` has an item for each layer.
-pub fn sgd_step(tape: &mut Tape, gradients: &[Tensors<f64>], lr: f64) -> Result<(), Error> {
-    let precision = tape.precision;
+/// Takes a step of every learnt parameter. `gradients` has an item for each layer.
+pub fn take_step(tape: &mut Tape, gradients: &[Tensors<f64>], step: &Step) -> Result<(), Error> {
     for (n, (stage, gradients)) in tape.stages.iter_mut().zip(gradients).enumerate() {
         for name in stage.learnt().collect::<Vec<_>>() {
             let Some(gradient) = gradients.get(&name.gradient()) else {
@@ -58,32 +58,31 @@ pub fn sgd_step(tape: &mut Tape, gradients: &[Tensors<f64>], lr: f64) -> Result<
                 )
                 .tip("add gradients to a tape with nnlayer backward --tape"));
             };
-            let Some(value) = stage.params.get(name) else { continue };
-            let updated = descend(value, gradient, lr, precision).ok_or_else(|| {
-                let (shape, expected) = (format_shape(value.shape()), format_shape(gradient.shape()));
-                let message =
-                    format!("shape {shape} does not match the shape {expected} of its gradient {}", name.gradient());
-                stage.document_error(n, Error::new(Code::Shape, message).with_operand(name))
-            })?;
-            stage.params.insert(name.clone(), updated);
+            update(stage, name, gradient, step).map_err(|error| stage.document_error(n, error))?;
         }
     }
     Ok(())
 }
 
-/// Returns value − lr·gradient, or `None` if the shapes differ. A scalar b stands for a row, and becomes that row.
-fn descend(value: &ArrayD<f64>, gradient: &ArrayD<f64>, lr: f64, precision: Precision) -> Option<ArrayD<f64>> {
-    if value.ndim() > 0 && value.shape() != gradient.shape() {
-        return None;
-    }
-    let mut updated = value.broadcast(gradient.raw_dim())?.to_owned();
-    Zip::from(&mut updated).and(gradient).for_each(|value, &gradient| {
-        *value = match precision {
-            Precision::Exact => lr.mul_add(-gradient, *value),
-            _ => precision.float_type().round(*value - lr * gradient),
-        };
-    });
-    Some(updated)
+/// Updates a parameter. A scalar b stands for a row, and becomes that row.
+fn update(stage: &mut Stage, name: &Name, gradient: &ArrayD<f64>, step: &Step) -> Result<(), Error> {
+    let Some(value) = stage.params.get(name) else { return Ok(()) };
+    let fits = value.ndim() == 0 || value.shape() == gradient.shape();
+    let Some(row) = value.broadcast(gradient.raw_dim()).filter(|_| fits) else {
+        let (shape, expected) = (format_shape(value.shape()), format_shape(gradient.shape()));
+        let message = format!("shape {shape} does not match the shape {expected} of its gradient {}", name.gradient());
+        return Err(Error::new(Code::Shape, message).with_operand(name));
+    };
+    let mut value = row.to_owned();
+    let names = step.optimizer.moments(name);
+    let saved: Vec<_> = names.iter().map(|moment| stage.moments.take(moment)).collect();
+    let is_first = saved.iter().any(Option::is_none);
+    let zeros = || ArrayD::zeros(gradient.raw_dim());
+    let mut moments: Vec<ArrayD<f64>> = saved.into_iter().map(|saved| saved.unwrap_or_else(zeros)).collect();
+    step.update(&mut value, gradient, &mut moments, is_first);
+    stage.params.insert(name.clone(), value);
+    stage.moments.extend(names.into_iter().zip(moments).collect());
+    Ok(())
 }
 
 /// Mean loss and accuracy of an epoch or of an evaluation.
@@ -141,24 +140,45 @@ fn row_order(training: &Training, rows: usize) -> Vec<usize> {
     }
 }
 
-/// Trains on every batch once; `on_progress` is called with the number of rows after each batch.
+/// The result of an epoch.
+pub struct Epoch {
+    /// Mean loss and accuracy on the batches.
+    pub score: Score,
+    /// Names of the layers whose parameters had only gradients of 0.
+    pub without_gradient: Vec<String>,
+}
+
+/// Trains on every batch once, and counts the epoch and its steps; `on_progress` is called with the number of rows after each
+/// batch.
 pub fn train_epoch(
     tape: &mut Tape,
     samples: &Samples,
-    training: &Training,
+    training: &mut Training,
     on_progress: impl Fn(usize),
-) -> Result<Score, Error> {
+) -> Result<Epoch, Error> {
     let mut totals = Totals::default();
+    let mut has_gradient: Vec<bool> = tape.stages.iter().map(|stage| stage.learnt().next().is_none()).collect();
     let size = usize::try_from(training.batch).unwrap_or(usize::MAX).max(1);
     let order = row_order(training, samples.rows());
     for (n, rows) in order.chunks(size).enumerate() {
         let gradients = totals.add_batch(tape, samples, rows, true).map_err(|error| {
             if training.shuffle { error } else { error.fact(format!("in the batch that starts at row {}", n * size)) }
         })?;
-        sgd_step(tape, &gradients, training.lr)?;
+        training.step += 1;
+        let step =
+            Step { optimizer: training.optimizer, lr: training.lr, number: training.step, precision: tape.precision };
+        take_step(tape, &gradients, &step)?;
+        for ((found, stage), gradients) in has_gradient.iter_mut().zip(&tape.stages).zip(&gradients) {
+            let is_zero =
+                |name: &Name| gradients.get(&name.gradient()).is_none_or(|all| all.iter().all(|&dp| dp == 0.0));
+            *found |= !stage.learnt().all(is_zero);
+        }
         on_progress(rows.len());
     }
-    Ok(totals.score())
+    training.epoch += 1;
+    let layers = tape.stages.iter().zip(has_gradient);
+    let without_gradient = layers.filter(|(_, found)| !found).map(|(stage, _)| stage.name.clone()).collect();
+    Ok(Epoch { score: totals.score(), without_gradient })
 }
 
 /// Returns the score of a network on all rows, and the warnings and notes of its layers.

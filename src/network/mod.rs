@@ -10,6 +10,7 @@ pub mod document;
 mod forward;
 mod layer_names;
 pub mod learn;
+mod optimizer;
 mod run;
 pub mod runner;
 

@@ -8,6 +8,7 @@ use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::format::escape;
+use crate::network::learn::{Optimizer, Step};
 use crate::network::{Stage, Tape, learn};
 use crate::operand::{OperandReader, grammar};
 
@@ -35,8 +36,11 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::R
         Some(file) => read_gradients(&tape, file, &mut streams.reader)?,
         None => saved_gradients(&tape).map_err(|error| tape::blame(error, source))?,
     };
-    learn::sgd_step(&mut tape, &gradients, arguments.learning_rate).map_err(|error| tape::blame(error, source))?;
+    let (lr, precision) = (arguments.learning_rate, tape.precision);
+    let step = Step { optimizer: Optimizer::default(), lr, number: 1, precision };
+    learn::take_step(&mut tape, &gradients, &step).map_err(|error| tape::blame(error, source))?;
     tape.clear_records();
+    tape.clear_training();
     let gradients = arguments.gradients.as_deref().map(|file| ("gradients", grammar::parse(file)));
     let inputs = [("the tape or network", grammar::parse(source))].into_iter().chain(gradients);
     let replaced = arguments.request.warn_of_replaced_input(inputs);

@@ -8,11 +8,12 @@ use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
 use crate::format::json::push_number;
 use crate::layer::{Kind, Value};
-use crate::network::learn::{Samples, Score, Training};
+use crate::network::learn::{Epoch, Rule, Samples, Score, Training};
 use crate::network::{Tape, learn};
 use crate::operand::{Operands, grammar};
 use crate::parallel::progress::Progress;
 use crate::report::format_number;
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
 
@@ -60,12 +61,16 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::R
     let held_out = arguments.held_out.as_ref();
     let held_out = held_out.map(|options| read_samples(arguments, options, &tape, streams)).transpose()?;
     streams.messages.notes(arguments.warn_of_replaced().as_slice(), request.strict)?;
+    let mut has_stopped = HashSet::new();
     while training.epoch < *epochs {
         let progress = Progress::new(format!("epoch {}/{epochs}", training.epoch + 1), samples.rows());
-        let score = learn::train_epoch(&mut tape, &samples, &training, |rows| progress.advance(rows));
+        let epoch = learn::train_epoch(&mut tape, &samples, &mut training, |rows| progress.advance(rows));
         drop(progress);
-        let score = require_finite(score.map_err(diverged)?, training.epoch + 1)?;
-        training.epoch += 1;
+        let Epoch { score, without_gradient } = epoch.map_err(diverged)?;
+        let score = require_finite(score, training.epoch)?;
+        for layer in without_gradient.into_iter().filter(|layer| has_stopped.insert(layer.clone())) {
+            streams.messages.notes(&[stopped_learning(&layer, training.epoch)], request.strict)?;
+        }
         let held_out = held_out.as_ref().map(|held_out| learn::evaluate(&tape, held_out)).transpose()?;
         tape.training = Some(training.clone());
         request.write_document(&tape, &mut streams.out)?;
@@ -86,10 +91,8 @@ fn start(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(Tape, Trai
                 .with_origin(checkpoint)
                 .tip("leave out --resume to start a new training")
         })?;
-        if saved != (Training { epoch: saved.epoch, ..training.clone() }) {
-            let shuffle = if saved.shuffle { " --shuffle" } else { "" };
-            let options =
-                format!("--batch {} --lr {} --seed {}{shuffle}", saved.batch, format_number(saved.lr), saved.seed);
+        if saved != (Training { epoch: saved.epoch, step: saved.step, ..training.clone() }) {
+            let options = options_of(&saved);
             return Err(Error::new(Code::Setting, "the checkpoint was trained with other options")
                 .with_operand(&Name::new("resume"))
                 .with_origin(checkpoint)
@@ -104,8 +107,27 @@ fn start(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(Tape, Trai
     }
     let mut tape = tape::read(&mut streams.reader, source, true)?;
     tape.clear_records();
-    tape.training = None;
+    tape.clear_training();
     Ok((tape, training.clone()))
+}
+
+/// Returns the options of a training.
+fn options_of(training: &Training) -> String {
+    let Training { batch, lr, seed, shuffle, optimizer, .. } = training;
+    let mut options = format!("--batch {batch} --lr {} --seed {seed}", format_number(*lr));
+    if *shuffle {
+        options += " --shuffle";
+    }
+    if optimizer.rule != Rule::default() {
+        options += &format!(" --optimizer {}", optimizer.rule.word());
+    }
+    if optimizer.momentum != 0.0 {
+        options += &format!(" --momentum {}", format_number(optimizer.momentum));
+    }
+    if optimizer.weight_decay != optimizer.rule.default_decay() {
+        options += &format!(" --weight-decay {}", format_number(optimizer.weight_decay));
+    }
+    options
 }
 
 /// Makes the loss a mean unless the network says otherwise. Refuses a network that does not end in a loss of one number.
@@ -158,6 +180,15 @@ fn read_samples(
 /// Adds a tip to an error inside an epoch: the samples were checked before, so the parameters have diverged.
 fn diverged(error: Error) -> Error {
     error.update(|parts| parts.tip = Some("use a smaller --lr: the parameters have diverged".to_owned()))
+}
+
+/// Returns the warning for a layer all of whose gradients were 0 in an epoch.
+fn stopped_learning(layer: &str, epoch: u64) -> Note {
+    let message =
+        format!("layer {layer} has stopped learning: all gradients of its parameters were 0 in epoch {epoch}");
+    Note::warning(Error::new(Code::StoppedLearning, message).tip(
+        "use a smaller --lr, or leaky-relu in place of relu: a relu whose inputs are all negative passes no gradient",
+    ))
 }
 
 /// Refuses a loss that is not finite, so that the checkpoint remains that of the epoch before.

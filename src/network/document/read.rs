@@ -11,6 +11,7 @@ use crate::layer;
 use crate::layer::{Given, LayerSpec, Precision, Role, Settings, Slot};
 use crate::network::chain::{Record, Source, Stage, Tape, Training, input_of};
 use crate::network::layer_names::LayerNames;
+use crate::network::optimizer::{Optimizer, Rule};
 use ndarray::ArrayD;
 use std::sync::Arc;
 
@@ -65,7 +66,8 @@ fn read_precision(document: &Object<'_>) -> Result<Precision, Error> {
 
 fn read_training(document: &Object<'_>) -> Result<Option<Training>, Error> {
     let Some(object) = document.child("training")? else { return Ok(None) };
-    object.allow_only(&["epoch", "seed", "batch", "lr", "shuffle"])?;
+    let keys = ["epoch", "seed", "batch", "lr", "shuffle", "optimizer", "momentum", "weight-decay", "step"];
+    object.allow_only(&keys)?;
     let number = |key: &str| match object.get(key) {
         Some(Node::Number(number)) => Ok(*number),
         _ => Err(object.error(&format!("{key} must be a number"), key)),
@@ -81,12 +83,27 @@ fn read_training(document: &Object<'_>) -> Result<Option<Training>, Error> {
     let Some(Node::Bool(shuffle)) = object.get("shuffle") else {
         return Err(object.error("shuffle must be true or false", "shuffle"));
     };
+    let or_zero = |key: &str| if object.get(key).is_some() { number(key) } else { Ok(0.0) };
+    let rule = match object.get("optimizer") {
+        None => Some(Rule::default()),
+        Some(Node::Text(word)) => Rule::named(word),
+        Some(_) => None,
+    };
+    let words = Rule::WORDS.map(|(word, _)| word).join(", ");
+    let optimizer = Optimizer {
+        rule: rule.ok_or_else(|| object.error(&format!("the optimizer must be one of {words}"), "optimizer"))?,
+        momentum: or_zero("momentum")?,
+        weight_decay: or_zero("weight-decay")?,
+    };
     Ok(Some(Training {
         epoch: count("epoch")?,
         seed: count("seed")?,
         batch: count("batch")?,
         lr: number("lr")?,
         shuffle: *shuffle,
+        optimizer,
+        // Written since steps are counted.
+        step: if object.get("step").is_some() { count("step")? } else { 0 },
     }))
 }
 
@@ -97,7 +114,7 @@ fn read_stage(
     names: &mut LayerNames,
     load_array: &mut Option<LoadArray<'_>>,
 ) -> Result<Stage, Error> {
-    object.allow_only(&["kind", "name", "settings", "params", "inputs", "outputs", "gradients"])?;
+    object.allow_only(&["kind", "name", "settings", "params", "moments", "inputs", "outputs", "gradients"])?;
     let spec = read_kind(object)?;
     let name = match object.get("name") {
         Some(Node::Text(name)) => name.clone(),
@@ -119,6 +136,7 @@ fn read_stage(
         };
         document_error(error, &format!("{}/{key}", object.pointer))
     })?;
+    stage.moments = read_moments(object, &stage, before).map_err(in_layer)?;
     stage.sources = sources;
     before.connect(&mut stage);
     stage.record = read_record(object, &stage, before).map_err(in_layer)?;
@@ -228,6 +246,26 @@ fn read_params(
         params.insert_shared(slot.name.clone(), value);
     }
     Ok(params)
+}
+
+/// Reads the running means of an optimizer, which have the shapes of their parameters.
+fn read_moments(object: &Object<'_>, stage: &Stage, before: &Tape) -> Result<Tensors<f64>, Error> {
+    let (Some(given), Some(training)) = (object.child("moments")?, &before.training) else { return Ok(Tensors::new()) };
+    let known: Vec<(Name, &Name)> = stage
+        .learnt()
+        .flat_map(|name| training.optimizer.moments(name).into_iter().map(move |moment| (moment, name)))
+        .collect();
+    given.allow_only(&known.iter().map(|(moment, _)| moment.as_str()).collect::<Vec<_>>())?;
+    let moments = given.arrays()?;
+    for (moment, parameter) in &known {
+        let (Some(value), Some(parameter)) = (moments.get(moment), stage.params.get(parameter)) else { continue };
+        if value.shape() != parameter.shape() {
+            let (shape, expected) = (format_shape(value.shape()), format_shape(parameter.shape()));
+            let problem = format!("{moment} has shape {shape}, and its parameter {expected}");
+            return Err(given.error(&problem, moment.as_str()).tip("start a new training without --resume"));
+        }
+    }
+    Ok(moments)
 }
 
 /// Reads the record of a layer; a network has none.

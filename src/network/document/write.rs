@@ -73,6 +73,9 @@ impl Serialize for Layer<'_> {
         if !stage.params.is_empty() {
             map.serialize_entry("params", &Arrays(&stage.params, &[]))?;
         }
+        if !stage.moments.is_empty() {
+            map.serialize_entry("moments", &Arrays(&stage.moments, &[]))?;
+        }
         match &stage.record {
             Some(record) => {
                 map.serialize_entry("inputs", &Arrays(&record.inputs, &references))?;
