@@ -1,6 +1,7 @@
 //! The array operations that layers are made of.
 
 use super::loss::{Scale, Target};
+use super::normalize::{self, ComputeRow, ParameterLayout, RowNorm};
 use crate::numeric::Scalar;
 use crate::parallel::fill;
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayView3, ArrayViewMut1, Zip};
@@ -180,6 +181,26 @@ pub trait ArrayOps: Scalar {
             let sum = Self::sum(dout.row(n).iter().copied()).named("total", "Σ dout");
             dx.iter_mut().zip(saved.row(n)).zip(dout.row(n)).for_each(|((dx, &y), &dout)| *dx = dout - y * sum);
         })
+    }
+
+    /// Computes y = (x − mean)/√(var + eps)·gamma + beta of a row.
+    fn normalize_row(norm: &RowNorm<'_, Self>, x: &[Self], y: &mut [Self]) {
+        normalize::normalize(norm, x, y);
+    }
+
+    /// Computes dx = (g − mean g − xhat·mean(g∘xhat))/std of a row, with g = dout∘gamma and xhat = (x − mean)/std.
+    fn normalize_row_gradient(norm: &RowNorm<'_, Self>, x: &[Self], dout: &[Self], dx: &mut [Self]) {
+        normalize::gradient(norm, x, dout, dx);
+    }
+
+    /// Returns the mean of a row, and Σ (x − mean)².
+    fn row_moments(x: &[Self]) -> [Self; 2] {
+        normalize::moments(x)
+    }
+
+    /// Returns for each parameter Σ a∘b over its entries; `b` computes a row, and is 1 if there is none.
+    fn parameter_sums(layout: &ParameterLayout, a: &[Self], b: Option<&ComputeRow<'_, Self>>) -> Vec<Self> {
+        normalize::parameter_sums(layout, a, b)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::array_ops::{ArrayOps, Formula, Kernel, array, matrix};
 use super::loss::{Scale, Target};
+use super::normalize::{ComputeRow, ParameterLayout, RowNorm, float64 as norms};
 use super::{activations, loss, softmax};
 use crate::gemm;
 use crate::numeric::float64::{add_error, sum_with_error};
@@ -139,6 +140,22 @@ impl ArrayOps for f64 {
         let (x, dout) = (x.as_standard_layout(), dout.as_standard_layout());
         let sums: Vec<(f64, f64)> = saved.rows().into_iter().map(|row| (row[0], row[1])).collect();
         matrix(x.dim(), softmax::log_softmax_gradient(elements(&x), &sums, elements(&dout), x.ncols()))
+    }
+
+    fn normalize_row(norm: &RowNorm<'_, f64>, x: &[f64], y: &mut [f64]) {
+        norms::normalize(norm, x, y);
+    }
+
+    fn normalize_row_gradient(norm: &RowNorm<'_, f64>, x: &[f64], dout: &[f64], dx: &mut [f64]) {
+        norms::gradient(norm, x, dout, dx);
+    }
+
+    fn row_moments(x: &[f64]) -> [f64; 2] {
+        norms::moments(x)
+    }
+
+    fn parameter_sums(layout: &ParameterLayout, a: &[f64], b: Option<&ComputeRow<'_, f64>>) -> Vec<f64> {
+        norms::parameter_sums(layout, a, b)
     }
 }
 

@@ -7,6 +7,7 @@ mod double_double;
 mod exact;
 mod float64;
 pub mod loss;
+pub mod normalize;
 mod running_sum;
 pub mod softmax;
 mod traced;

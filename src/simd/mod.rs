@@ -10,6 +10,7 @@ pub(crate) mod exp;
 #[allow(unsafe_code)]
 pub(crate) mod f64x8;
 pub(crate) mod map;
+pub(crate) mod pair;
 #[allow(unsafe_code)]
 pub(crate) mod prefetch;
 #[allow(unsafe_code)]

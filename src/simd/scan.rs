@@ -24,6 +24,15 @@ dispatch! {
 }
 
 dispatch! {
+    /// Sets `largest` to the bits of the largest magnitude; a NaN is larger than any number.
+    pub fn find_largest_magnitude<V>(numbers: &[f64], largest: &mut u64) {
+        for number in numbers {
+            *largest = (*largest).max(number.abs().to_bits());
+        }
+    }
+}
+
+dispatch! {
     /// Sets `found` if single precision does not hold a number.
     #[allow(clippy::cast_possible_truncation, clippy::float_cmp)] // the cast is the rounding
     pub fn find_inexact_single<V>(numbers: &[f64], found: &mut bool) {

@@ -1,0 +1,377 @@
+//! Normalisation of rows of doubles: means, variances and entries as sums of two doubles, rounded once. Rows of extreme size, whose
+//! squares would overflow or lose digits, are computed exactly.
+
+use super::{ComputeRow, ParameterLayout, RowNorm};
+use crate::numeric::float64::add_error;
+use crate::numeric::{DoubleDouble, Exact, Scalar, exact};
+use crate::parallel::fill;
+use crate::simd::dispatch::dispatch;
+use crate::simd::error_free::two_sum;
+use crate::simd::f64x8::SimdF64;
+use crate::simd::map::{Elementwise, map};
+use crate::simd::pair::{Pair, Terms, sum_terms};
+use crate::simd::scan;
+
+/// Magnitude of the largest entry above which a row is computed exactly.
+const MAX_MAGNITUDE: f64 = f64::from_bits((1023 + 200) << 52);
+/// Magnitude of the largest entry below which a row is computed exactly, unless it is 0.
+const MIN_MAGNITUDE: f64 = 1.0 / MAX_MAGNITUDE;
+/// Magnitude of the largest entry below which the mean would be subnormal.
+const MIN_MEAN: f64 = f64::from_bits((1023 - 900) << 52);
+/// Number of rows whose products are added up together.
+const CHUNK_ROWS: usize = 64;
+
+/// Computes y = (x − mean)/√(var + eps)·gamma + beta of a row.
+pub(in crate::ops) fn normalize(norm: &RowNorm<'_, f64>, x: &[f64], y: &mut [f64]) {
+    if is_usual(norm, x) {
+        let normalized =
+            Normalized { row: Row::new(norm, x), has_gamma: norm.gamma.is_some(), has_beta: norm.beta.is_some() };
+        normalize_entries(&normalized, [x, norm.gamma.unwrap_or(x), norm.beta.unwrap_or(x)], y);
+        if is_finite(y) {
+            return;
+        }
+    }
+    by_definition(norm, x, None, y);
+}
+
+/// Computes dx = (g − mean g − xhat·mean(g∘xhat))/std of a row.
+pub(in crate::ops) fn gradient(norm: &RowNorm<'_, f64>, x: &[f64], dout: &[f64], dx: &mut [f64]) {
+    if is_usual(norm, x) && norm.gamma.is_none_or(has_usual_size) && has_usual_size(dout) {
+        let row = Row::new(norm, x);
+        let mut upstream = Upstream { row, has_gamma: norm.gamma.is_some(), mean: ZERO, slope: ZERO };
+        let (inputs, mut sum) = ([x, dout, norm.gamma.unwrap_or(x)], ZERO);
+        if norm.given.is_none() {
+            if norm.is_centred {
+                sum_upstream(&upstream, inputs, &mut sum);
+                upstream.mean = mean(sum, x);
+            }
+            sum_upstream_products(&upstream, inputs, &mut sum);
+            upstream.slope = pair(double_double(mean(sum, x)) * double_double(row.factor) * double_double(row.factor));
+        }
+        gradient_entries(&upstream, inputs, dx);
+        if is_finite(dx) {
+            return;
+        }
+    }
+    by_definition(norm, x, Some(dout), dx);
+}
+
+/// Returns the mean of a row, and Σ (x − mean)².
+pub(in crate::ops) fn moments(x: &[f64]) -> [f64; 2] {
+    if has_usual_size(x) {
+        let (mean, squares) = deviations(x, true);
+        [mean.rounded(), squares.rounded()]
+    } else {
+        exact::with_expressions(|| super::moments(&convert::<Exact>(x)).map(Scalar::to_f64))
+    }
+}
+
+const ZERO: Pair<f64> = Pair { high: 0.0, low: 0.0 };
+
+/// The number that is subtracted from the entries of a row, and their factor 1/√(var + eps).
+#[derive(Clone, Copy)]
+struct Row {
+    mean: Pair<f64>,
+    factor: Pair<f64>,
+}
+
+impl Row {
+    fn new(norm: &RowNorm<'_, f64>, x: &[f64]) -> Row {
+        let (mean, variance) = match norm.given {
+            Some([mean, variance]) => (Pair::new(mean), Pair::new(variance)),
+            None => {
+                let (mean, squares) = deviations(x, norm.is_centred);
+                (mean, self::mean(squares, x))
+            }
+        };
+        let std = (double_double(variance) + DoubleDouble::from_f64(norm.eps)).sqrt();
+        Row { mean, factor: pair(DoubleDouble::one() / std) }
+    }
+
+    /// Returns x − mean.
+    #[inline(always)]
+    fn deviation<V: SimdF64>(&self, x: V) -> Pair<V> {
+        Pair::new(x).minus(self.mean.splat())
+    }
+}
+
+/// Returns the mean of a row, or 0 without one, and the sum of the squares of the distances from it.
+fn deviations(x: &[f64], is_centred: bool) -> (Pair<f64>, Pair<f64>) {
+    let (mut row, mut sum) = (Row { mean: ZERO, factor: ZERO }, ZERO);
+    // The mean of the deviations from the first mean has digits that its rounding left out.
+    for _ in 0..if is_centred { 2 } else { 0 } {
+        sum_deviations(&row, x, &mut sum);
+        row.mean = pair(double_double(row.mean) + double_double(mean(sum, x)));
+    }
+    sum_squares(&row, x, &mut sum);
+    (row.mean, sum)
+}
+
+fn double_double(pair: Pair<f64>) -> DoubleDouble {
+    DoubleDouble::from_normalized(pair.high, pair.low)
+}
+
+fn pair(number: DoubleDouble) -> Pair<f64> {
+    let (high, low) = number.high_low();
+    Pair { high, low }
+}
+
+fn mean(sum: Pair<f64>, x: &[f64]) -> Pair<f64> {
+    pair(double_double(sum) / super::count(x.len()))
+}
+
+/// Returns true if no square of the row overflows, or has too few digits to be added to eps, and the mean has all of its digits.
+fn is_usual(norm: &RowNorm<'_, f64>, x: &[f64]) -> bool {
+    let (largest, least_eps) = (largest(x), norm.given.map_or(norm.eps, |[_, variance]| norm.eps + variance));
+    let mean = norm.given.map_or(0.0, |[mean, _]| mean.abs());
+    largest.max(mean) <= MAX_MAGNITUDE
+        && (largest == 0.0 || (largest >= MIN_MEAN && largest.max(least_eps) >= MIN_MAGNITUDE))
+}
+
+fn has_usual_size(numbers: &[f64]) -> bool {
+    let largest = largest(numbers);
+    largest == 0.0 || (MIN_MAGNITUDE..=MAX_MAGNITUDE).contains(&largest)
+}
+
+fn largest(numbers: &[f64]) -> f64 {
+    let mut largest = 0;
+    scan::find_largest_magnitude(numbers, &mut largest);
+    f64::from_bits(largest)
+}
+
+fn is_finite(numbers: &[f64]) -> bool {
+    largest(numbers) < f64::INFINITY
+}
+
+/// Computes a row exactly, or its gradient if there is a dout; by IEEE arithmetic if a number is not finite.
+fn by_definition(norm: &RowNorm<'_, f64>, x: &[f64], dout: Option<&[f64]>, out: &mut [f64]) {
+    if [Some(x), dout, norm.gamma, norm.beta].into_iter().flatten().all(is_finite) {
+        exact::with_expressions(|| compute::<Exact>(norm, x, dout, out));
+    } else {
+        compute::<DoubleDouble>(norm, x, dout, out);
+    }
+}
+
+fn compute<S: Scalar>(norm: &RowNorm<'_, f64>, x: &[f64], dout: Option<&[f64]>, out: &mut [f64]) {
+    let (gamma, beta, x) = (norm.gamma.map(convert::<S>), norm.beta.map(convert::<S>), convert::<S>(x));
+    let norm = RowNorm {
+        is_centred: norm.is_centred,
+        given: norm.given.map(|given| given.map(S::from_f64)),
+        eps: S::from_f64(norm.eps),
+        gamma: gamma.as_deref(),
+        beta: beta.as_deref(),
+    };
+    let mut results = vec![S::zero(); out.len()];
+    match dout {
+        Some(dout) => super::gradient(&norm, &x, &convert(dout), &mut results),
+        None => super::normalize(&norm, &x, &mut results),
+    }
+    out.iter_mut().zip(results).for_each(|(out, result)| *out = result.to_f64());
+}
+
+fn convert<S: Scalar>(numbers: &[f64]) -> Vec<S> {
+    numbers.iter().map(|&number| S::from_f64(number)).collect()
+}
+
+/// x − mean, as a term.
+struct Deviations<'a>(&'a Row);
+
+impl Terms<1> for Deviations<'_> {
+    #[inline(always)]
+    fn term<V: SimdF64>(&self, [x]: [V; 1]) -> Pair<V> {
+        self.0.deviation(x)
+    }
+}
+
+dispatch! {
+    /// Computes Σ (x − mean).
+    fn sum_deviations<V>(row: &Row, x: &[f64], sum: &mut Pair<f64>) {
+        *sum = sum_terms::<V, _, 1>(&Deviations(row), [x]);
+    }
+}
+
+/// (x − mean)², as a term.
+struct Squares<'a>(&'a Row);
+
+impl Terms<1> for Squares<'_> {
+    #[inline(always)]
+    fn term<V: SimdF64>(&self, [x]: [V; 1]) -> Pair<V> {
+        let deviation = self.0.deviation(x);
+        deviation.times(deviation)
+    }
+}
+
+dispatch! {
+    /// Computes Σ (x − mean)².
+    fn sum_squares<V>(row: &Row, x: &[f64], sum: &mut Pair<f64>) {
+        *sum = sum_terms::<V, _, 1>(&Squares(row), [x]);
+    }
+}
+
+/// y as a function of x, gamma and beta.
+struct Normalized {
+    row: Row,
+    has_gamma: bool,
+    has_beta: bool,
+}
+
+impl Elementwise<3> for Normalized {
+    #[inline(always)]
+    fn apply<V: SimdF64>(&self, [x, gamma, beta]: [V; 3]) -> V {
+        let mut y = self.row.deviation(x).times(self.row.factor.splat());
+        if self.has_gamma {
+            y = y.times(Pair::new(gamma));
+        }
+        if self.has_beta {
+            y = y.plus(Pair::new(beta));
+        }
+        y.rounded()
+    }
+}
+
+dispatch! {
+    /// Computes y of each entry.
+    fn normalize_entries<V>(normalized: &Normalized, inputs: [&[f64]; 3], y: &mut [f64]) {
+        map::<V, _, 3>(normalized, inputs, y);
+    }
+}
+
+/// The upstream gradient g = dout∘gamma, as a function of x, dout and gamma.
+struct Upstream {
+    row: Row,
+    has_gamma: bool,
+    /// The mean of g, or 0 if no mean is subtracted from x.
+    mean: Pair<f64>,
+    /// mean(g∘xhat)/std.
+    slope: Pair<f64>,
+}
+
+impl Upstream {
+    /// Returns g − mean.
+    #[inline(always)]
+    fn centred<V: SimdF64>(&self, dout: V, gamma: V) -> Pair<V> {
+        let g = if self.has_gamma { Pair::new(dout).times(Pair::new(gamma)) } else { Pair::new(dout) };
+        g.minus(self.mean.splat())
+    }
+}
+
+impl Terms<3> for Upstream {
+    #[inline(always)]
+    fn term<V: SimdF64>(&self, [_, dout, gamma]: [V; 3]) -> Pair<V> {
+        self.centred(dout, gamma)
+    }
+}
+
+dispatch! {
+    /// Computes Σ (g − mean).
+    fn sum_upstream<V>(upstream: &Upstream, inputs: [&[f64]; 3], sum: &mut Pair<f64>) {
+        *sum = sum_terms::<V, _, 3>(upstream, inputs);
+    }
+}
+
+/// (g − mean)∘(x − mean), as a term.
+struct UpstreamProducts<'a>(&'a Upstream);
+
+impl Terms<3> for UpstreamProducts<'_> {
+    #[inline(always)]
+    fn term<V: SimdF64>(&self, [x, dout, gamma]: [V; 3]) -> Pair<V> {
+        self.0.centred(dout, gamma).times(self.0.row.deviation(x))
+    }
+}
+
+dispatch! {
+    /// Computes Σ (g − mean)∘(x − mean).
+    fn sum_upstream_products<V>(upstream: &Upstream, inputs: [&[f64]; 3], sum: &mut Pair<f64>) {
+        *sum = sum_terms::<V, _, 3>(&UpstreamProducts(upstream), inputs);
+    }
+}
+
+impl Elementwise<3> for Upstream {
+    #[inline(always)]
+    fn apply<V: SimdF64>(&self, [x, dout, gamma]: [V; 3]) -> V {
+        let along = self.row.deviation(x).times(self.slope.splat());
+        self.centred(dout, gamma).minus(along).times(self.row.factor.splat()).rounded()
+    }
+}
+
+dispatch! {
+    /// Computes dx of each entry.
+    fn gradient_entries<V>(upstream: &Upstream, inputs: [&[f64]; 3], dx: &mut [f64]) {
+        map::<V, _, 3>(upstream, inputs, dx);
+    }
+}
+
+/// a∘b, or a alone, as a term.
+struct Products {
+    has_b: bool,
+}
+
+impl Terms<2> for Products {
+    #[inline(always)]
+    fn term<V: SimdF64>(&self, [a, b]: [V; 2]) -> Pair<V> {
+        if self.has_b { Pair::new(a).times(Pair::new(b)) } else { Pair::new(a) }
+    }
+}
+
+dispatch! {
+    /// Computes Σ a∘b.
+    fn sum_products<V>(products: &Products, inputs: [&[f64]; 2], sum: &mut Pair<f64>) {
+        *sum = sum_terms::<V, _, 2>(products, inputs);
+    }
+}
+
+dispatch! {
+    /// Adds a∘b to sums, and the errors of the additions to `errors`.
+    fn add_products<V>(products: &Products, inputs: [&[f64]; 2], sums: &mut [f64], errors: &mut [f64]) {
+        for (((a, b), sum), rest) in inputs[0].iter().zip(inputs[1]).zip(sums).zip(errors) {
+            let term = products.term([*a, *b]);
+            let (total, error) = two_sum(*sum, term.high);
+            *sum = total;
+            *rest += error + term.low;
+        }
+    }
+}
+
+/// Returns for each parameter Σ a∘b over its entries. 64 rows are added up at a time on any number of threads, with the errors of all
+/// additions, so the result depends on no machine.
+pub(in crate::ops) fn parameter_sums(layout: &ParameterLayout, a: &[f64], b: Option<&ComputeRow<'_, f64>>) -> Vec<f64> {
+    let products = Products { has_b: b.is_some() };
+    let chunks = layout.rows.div_ceil(layout.period.max(1)).div_ceil(CHUNK_ROWS);
+    let parameters = layout.row_parameters();
+    let partial = fill::map_rows(layout.period * chunks, CHUNK_ROWS * layout.width, |task| {
+        let (chunk, first) = (task % chunks, task / chunks);
+        let (mut sums, mut errors) = (vec![0.0; parameters], vec![0.0; parameters]);
+        let mut factors = vec![0.0; if b.is_some() { layout.width } else { 0 }];
+        let rows = (first..layout.rows).step_by(layout.period).skip(chunk * CHUNK_ROWS).take(CHUNK_ROWS);
+        for row in rows {
+            let a = &a[layout.entries(row)];
+            b.into_iter().for_each(|b| b(row, &mut factors));
+            let b = if b.is_some() { &factors } else { a };
+            if layout.segment == 1 {
+                add_products(&products, [a, b], &mut sums, &mut errors);
+                continue;
+            }
+            let segments = a.chunks(layout.segment).zip(b.chunks(layout.segment));
+            for ((sum, rest), (a, b)) in sums.iter_mut().zip(&mut errors).zip(segments) {
+                let mut term = ZERO;
+                sum_products(&products, [a, b], &mut term);
+                let (total, error) = two_sum(*sum, term.high);
+                *sum = total;
+                *rest += error + term.low;
+            }
+        }
+        (sums, errors)
+    });
+    let (mut sums, mut errors) = (vec![0.0; layout.parameters()], vec![0.0; layout.parameters()]);
+    for (task, (part, rest)) in partial.into_iter().enumerate() {
+        let begin = task / chunks * parameters;
+        let range = begin..begin + parameters;
+        let totals = sums[range.clone()].iter_mut().zip(&mut errors[range]);
+        for ((sum, error), (part, rest)) in totals.zip(part.into_iter().zip(rest)) {
+            let (total, new) = two_sum(*sum, part);
+            *sum = total;
+            *error += new + rest;
+        }
+    }
+    sums.into_iter().zip(errors).map(add_error).collect()
+}
