@@ -45,7 +45,7 @@ struct AxisLengths(Vec<(String, usize)>);
 
 impl AxisLengths {
     /// Default lengths: a batch of 4, and other lengths that differ from it and from each other.
-    const DEFAULT: &'static [(&'static str, usize)] = &[("N", 4), ("in", 3), ("out", 5), ("C", 3), ("D", 3)];
+    const DEFAULT: &'static [(&'static str, usize)] = &[("N", 4), ("in", 3), ("out", 5), ("C", 3), ("D", 3), ("L", 5)];
 
     fn get(&self, letter: &str) -> usize {
         let known = self.0.iter().find(|(known, _)| known == letter).map(|(_, length)| *length);
@@ -54,8 +54,8 @@ impl AxisLengths {
     }
 
     fn learn(&mut self, pattern: &[&str], shape: &[usize]) {
-        // A vector is one row: its axis is the pattern's last.
-        let skip = pattern.len().saturating_sub(shape.len());
+        // A vector is one sample.
+        let skip = if shape.len() == 1 { pattern.len().saturating_sub(1).min(1) } else { 0 };
         for (letter, &length) in pattern[skip..].iter().zip(shape) {
             if !self.0.iter().any(|(known, _)| known == letter) {
                 self.0.push(((*letter).to_owned(), length));
@@ -116,7 +116,7 @@ pub fn draw_operands(
         if slot.role == Role::Input && letters.is_empty() {
             letters = vec!["N", "D"];
         }
-        let rank = known_shape(&Name::X).or_else(|| known_shape(&Name::Y)).map_or(2, |shape| shape.len());
+        let rank = known_shape(&Name::X).or_else(|| known_shape(&Name::Y)).map_or(letters.len(), |shape| shape.len());
         let shape = known.unwrap_or_else(|| match slot.role {
             Role::Target => {
                 let mut shape = first_shape(&operands);

@@ -40,8 +40,8 @@ pub const MISTAKES: &[Mistake] = &[
 /// The kinds of mistakes that are seen along any directions, as they are in the entries.
 pub(super) const LINEAR_MISTAKES: [&str; 3] = ["all zero", "wrong sign", "constant factor"];
 
-/// Returns every known mistake that explains a wrong gradient, the most specific first: those of the layer, then those of any.
-pub(super) fn diagnose(gradient: &WrongGradient<'_>) -> Vec<Diagnosis> {
+/// Returns the conventions of the layer that explain a wrong gradient or result.
+pub(super) fn followed_conventions(gradient: &WrongGradient<'_>) -> Vec<Diagnosis> {
     let of_layer = gradient.case_of_layer().map(|case| {
         let is_followed = |convention: &&Convention| {
             (convention.gradient)(&case).is_some_and(|candidate| gradient.matches(&candidate))
@@ -54,7 +54,12 @@ pub(super) fn diagnose(gradient: &WrongGradient<'_>) -> Vec<Diagnosis> {
         };
         followed.map(diagnosis).collect::<Vec<_>>()
     });
+    of_layer.unwrap_or_default()
+}
+
+/// Returns every known mistake that explains a wrong gradient, the most specific first: those of the layer, then those of any.
+pub(super) fn diagnose(gradient: &WrongGradient<'_>) -> Vec<Diagnosis> {
     let diagnosis =
         |mistake: &Mistake| Some(Diagnosis { kind: mistake.kind, explanation: (mistake.explain)(gradient)? });
-    of_layer.into_iter().flatten().chain(MISTAKES.iter().filter_map(diagnosis)).collect()
+    followed_conventions(gradient).into_iter().chain(MISTAKES.iter().filter_map(diagnosis)).collect()
 }

@@ -17,7 +17,7 @@ use super::function::LayerFunction;
 use super::implementation::{Evaluation, Implementation, Point};
 use super::kept::{STALE, kept_between_calls};
 use super::kinks::accept_subgradients;
-use super::mistakes::diagnose;
+use super::mistakes::{diagnose, followed_conventions};
 use super::number_format::NumberFormat;
 use super::numerical::{Comparison, Numerical, compare_with_own_forward};
 use super::options::CheckOptions;
@@ -144,7 +144,13 @@ impl ProgramChecker<'_> {
         names
             .filter_map(|name| {
                 let mut calls = self.calls.iter().filter_map(|call| compare(call, name));
-                let first = calls.next()?;
+                let mut first = calls.next()?;
+                let (wrong, right) = (self.calls[0].evaluation.outputs.get(name)?, reference.values.get(name)?);
+                if first.verdict == Verdict::Fail {
+                    let others = OtherGradients::default();
+                    let wrong = self.wrong(name, &self.calls[0], [wrong, right], first.worst.as_ref(), &others);
+                    first.diagnoses = followed_conventions(&wrong);
+                }
                 Some(if first.verdict == Verdict::Pass { self.or_later(first, calls) } else { first })
             })
             .collect()
@@ -229,22 +235,25 @@ impl ProgramChecker<'_> {
         worst: Option<&EntryCheck>,
         others: &OtherGradients,
     ) -> Vec<Diagnosis> {
+        diagnose(&self.wrong(&target.name, call, [wrong, right], worst, others))
+    }
+
+    /// Returns a wrong gradient or result of a call, beside the right one.
+    fn wrong<'b>(
+        &'b self,
+        name: &'b Name,
+        call: &'b Call,
+        [wrong, right]: [&'b ArrayD<f64>; 2],
+        worst: Option<&EntryCheck>,
+        others: &'b OtherGradients,
+    ) -> WrongGradient<'b> {
         let rounding = EXPLAINED_ROUNDINGS * self.format.float_type.unit_roundoff();
         let bound = worst.map_or(0.0, |worst| 4.0 * worst.allowed / max_abs(right).max(f64::MIN_POSITIVE));
         let tolerance = rounding.max(bound).min(MAX_EXPLAINED_ERROR);
         let allowed = worst.map_or(rounding * max_abs(right), |worst| worst.allowed);
         let float_type = self.format.float_type;
-        diagnose(&WrongGradient {
-            name: &target.name,
-            right,
-            wrong,
-            case: self.case,
-            point: &call.point,
-            tolerance,
-            others,
-            allowed,
-            float_type,
-        })
+        let (case, point) = (self.case, &call.point);
+        WrongGradient { name, right, wrong, case, point, tolerance, others, allowed, float_type }
     }
 
     /// Compares a gradient of a call with the reference. At a kink any subgradient is right.
