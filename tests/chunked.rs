@@ -139,6 +139,8 @@ fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
         (Name::Y, operand(folder.path(), "y", &[rows, columns], |n| (inexact(n) + 50.1) / 2000.0)),
         (Name::W, operand(folder.path(), "w", &[columns, outputs], |n| inexact(n + 3))),
         (Name::B, operand(folder.path(), "b", &[outputs], inexact)),
+        (Name::new("gamma"), operand(folder.path(), "gamma", &[columns], |n| inexact(n + 11))),
+        (Name::new("beta"), operand(folder.path(), "beta", &[columns], |n| inexact(n + 13))),
         (Name::T, operand(folder.path(), "t", &[rows], |n| (n % columns) as f64)),
     ]
     .into_iter()
@@ -183,7 +185,8 @@ fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
                 let what = format!("{} {name} in {}", spec.name, precision.name());
                 assert_eq!((found.pointer.as_str(), found.value.shape()), (name.as_str(), whole.shape()), "{what}");
                 // Sums over the rows are added block after block, but for exact ones.
-                let sums = [Name::LOSS, Name::DW, Name::DB].contains(name) && precision != Precision::Exact;
+                let is_sum = *name == Name::LOSS || spec.is_parameter_gradient(name);
+                let sums = is_sum && precision != Precision::Exact;
                 let unit = if precision == Precision::F32 { f64::from(f32::EPSILON) } else { f64::EPSILON };
                 let largest = whole.iter().fold(0.0, |largest: f64, v| largest.max(v.abs()));
                 let near = |a: f64, b: f64| (a - b).abs() <= if sums { 16.0 * unit * largest } else { 0.0 };

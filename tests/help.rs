@@ -4,7 +4,7 @@ use crate::support::{nnlayer, shell};
 use nnlayer::layer::LAYERS;
 
 /// Lines of a screen that a summary may take.
-const SCREEN_LINES: usize = 40;
+const SCREEN_LINES: usize = 41;
 
 fn commands() -> Vec<String> {
     nnlayer::cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()

@@ -3,7 +3,7 @@
 use crate::losses;
 use crate::support::{folder, nnlayer, piped};
 use nnlayer::core::name::Name;
-use nnlayer::layer::LAYERS;
+use nnlayer::layer::{LAYERS, LayerSpec};
 use std::path::Path;
 
 /// Returns an operand that the layer accepts, with negative numbers if they are meaningful.
@@ -14,17 +14,23 @@ fn example(layer: &str, operand: &Name) -> Vec<Vec<f64>> {
         ("affine", "b") => vec![vec![-1.0, 0.5, 2.0]],
         ("affine", "dout") => vec![vec![-1.0, 0.0, 1.0], vec![2.0, 0.5, -3.0]],
         (_, "y" | "t") => vec![vec![0.25, 0.75], vec![0.5, 0.5]],
-        (_, "weight" | "pos-weight") => vec![vec![0.5, 2.0]],
+        (_, "weight" | "pos-weight" | "gamma" | "beta" | "mean" | "var") => vec![vec![0.5, 2.0]],
         ("xent" | "softmax-xent", "dout") => vec![vec![-2.0]],
         (loss, "dout") if losses::LAYERS.contains(&loss) => vec![vec![-2.0]],
         _ => vec![vec![-1.0, 2.0], vec![-0.5, 4.0]],
     }
 }
 
+/// Returns the operands of a layer that may be given together, and dout.
+fn names_of(spec: &LayerSpec) -> Vec<Name> {
+    let names = spec.slots.iter().map(|slot| slot.name.clone()).filter(|name| !name.as_str().starts_with("running"));
+    names.chain([Name::DOUT]).collect()
+}
+
 /// Returns the rank of the operand in `example`.
 fn rank(layer: &str, operand: &Name) -> usize {
     match (layer, operand.as_str()) {
-        (_, "b" | "weight" | "pos-weight") => 1,
+        (_, "b" | "weight" | "pos-weight" | "gamma" | "beta" | "mean" | "var") => 1,
         ("xent" | "softmax-xent", "dout") => 0,
         (loss, "dout") if losses::LAYERS.contains(&loss) => 0,
         _ => 2,
@@ -140,7 +146,7 @@ const FORMS: &[&str] = &[
 fn every_form_of_every_operand_gives_the_same_bytes() {
     let mut tried = 0;
     for spec in LAYERS {
-        let names: Vec<Name> = spec.slots.iter().map(|slot| slot.name.clone()).chain([Name::DOUT]).collect();
+        let names: Vec<Name> = names_of(spec);
         let plain: Vec<(String, String)> = names
             .iter()
             .map(|name| (format!("--{name}"), json(&example(spec.name, name), rank(spec.name, name))))
@@ -200,7 +206,7 @@ fn form_or_npz(kind: &str, name: &Name, rows: &[Vec<f64>], rank: usize, folder: 
 #[test]
 fn one_piped_object_provides_every_operand_of_every_command() {
     for spec in LAYERS {
-        let names: Vec<Name> = spec.slots.iter().map(|slot| slot.name.clone()).chain([Name::DOUT]).collect();
+        let names: Vec<Name> = names_of(spec);
         let value = |name: &Name| json(&example(spec.name, name), rank(spec.name, name));
         let object = names.iter().map(|name| format!("\"{name}\":{}", value(name))).collect::<Vec<_>>().join(",");
         let bare = piped(format!("{{{object}}}"), &[spec.name, "--json"]);

@@ -49,7 +49,7 @@ fn family(spec: &LayerSpec) -> String {
         let rows = std::fs::read_to_string(fixture(&format!("../src/layer/{family}/rows.rs"))).unwrap();
         rows.contains(&format!("name: \"{}\"", spec.name))
     };
-    let families = ["losses", "pointwise"];
+    let families = ["losses", "norms", "pointwise"];
     let table = || (*families.iter().find(has_row).unwrap()).to_owned();
     if exists(&format!("../src/layer/{own}.rs")) { own } else { table() }
 }

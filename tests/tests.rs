@@ -55,6 +55,7 @@ mod json; // which JSON is read
 mod mutated; // files with random changes
 mod ndjson; // streams of records
 mod new_layer; // a layer added to a copy of the crate
+mod norms; // the normalisation layers of one table
 mod only; // --only changes no bit of the results it keeps
 mod operands; // every command × operand × form
 mod options; // options without effect, names of other tools, files that are replaced

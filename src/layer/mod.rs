@@ -14,6 +14,7 @@ mod jacobian;
 mod lanes;
 mod losses;
 mod masked_rows;
+mod norms;
 mod other_names;
 mod pointwise;
 mod precision;
@@ -44,6 +45,7 @@ pub use settings::{Kind, Setting, Settings, Value};
 pub use spec::{Example, LayerSpec, Role, ScalarDout, Slot};
 
 use losses::rows as losses_rows;
+use norms::rows as norm_rows;
 use pointwise::rows;
 
 /// All layers.
@@ -75,6 +77,11 @@ pub const LAYERS: &[&LayerSpec] = &[
     &losses_rows::BCE,
     &losses_rows::BCE_LOGITS,
     &losses_rows::KL_DIV,
+    &norm_rows::LAYERNORM,
+    &norm_rows::RMSNORM,
+    &norm_rows::GROUPNORM,
+    &norm_rows::INSTANCENORM,
+    &norm_rows::BATCHNORM,
 ];
 
 /// Returns the layer of a command.

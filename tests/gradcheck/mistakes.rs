@@ -9,6 +9,7 @@ use nnlayer::layer::{Precision, Settings};
 use nnlayer::numeric::FloatType;
 
 mod losses;
+mod norms;
 mod pointwise;
 
 /// Changes the right results at a point to wrong ones.
@@ -309,5 +310,5 @@ fn tensor_mistakes() -> Vec<Mistake> {
 
 pub(super) fn mistakes() -> Vec<Mistake> {
     let here = [affine_mistakes(), softmax_mistakes(), loss_mistakes(), elementwise_mistakes(), tensor_mistakes()];
-    here.into_iter().flatten().chain(pointwise::mistakes()).chain(losses::mistakes()).collect()
+    here.into_iter().flatten().chain(pointwise::mistakes()).chain(losses::mistakes()).chain(norms::mistakes()).collect()
 }
