@@ -209,6 +209,17 @@ impl Scalar for Bounded {
         result.error.roundings += FUNCTION_ROUNDINGS;
         result
     }
+    /// A program's sine may be off by a few units of 1, also where it is near 0.
+    fn sin(self) -> Self {
+        let mut result = self.function(Scalar::sin(self.value), Scalar::cos(self.value));
+        result.error.roundings += FUNCTION_ROUNDINGS;
+        result
+    }
+    fn cos(self) -> Self {
+        let mut result = self.function(Scalar::cos(self.value), Scalar::sin(self.value));
+        result.error.roundings += FUNCTION_ROUNDINGS;
+        result
+    }
     /// As (1 + erf(x/√2))/2, where the sum cancels for negative x.
     fn normal_cdf(self) -> Self {
         let mut result = self.function(Scalar::normal_cdf(self.value), Scalar::normal_density(self.value));
@@ -277,6 +288,12 @@ mod tests {
         fn tanh(self) -> f32 {
             f32::from_f64(Scalar::tanh(f64::from(self)))
         }
+        fn sin(self) -> f32 {
+            f32::from_f64(Scalar::sin(f64::from(self)))
+        }
+        fn cos(self) -> f32 {
+            f32::from_f64(Scalar::cos(f64::from(self)))
+        }
         fn normal_cdf(self) -> f32 {
             f32::from_f64(f64::from(self).normal_cdf())
         }
@@ -291,7 +308,8 @@ mod tests {
             fn formula<S: Scalar>(x: &[S], a: S) -> S {
                 let total = S::sum(x.iter().map(|&x| x * a)) + x[0].normal_cdf() * x[0].normal_density() + x[0].exp_m1() / x[0].exp();
                 let ratio = total / (S::one() + (total * total));
-                (ratio - a).exp() * S::tanh(total) - (S::one() + a * a).ln() * (total * total + S::one()).sqrt()
+                (ratio - a).exp() * (S::tanh(total) + S::sin(a) * S::cos(ratio))
+                    - (S::one() + a * a).ln() * (total * total + S::one()).sqrt()
             }
             let single = formula::<f32>(&x, a);
             let wide: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();

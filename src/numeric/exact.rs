@@ -13,6 +13,7 @@ use std::cmp::Ordering;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 mod ball;
+mod circle;
 mod elementary;
 mod enclosure;
 mod expression;
@@ -196,6 +197,14 @@ impl Scalar for Exact {
 
     fn tanh(self) -> Exact {
         self.function(Op::Tanh, <f64 as Scalar>::tanh, Enclosure::tanh)
+    }
+
+    fn sin(self) -> Exact {
+        self.function(Op::Sin, <f64 as Scalar>::sin, Enclosure::sin)
+    }
+
+    fn cos(self) -> Exact {
+        self.function(Op::Cos, <f64 as Scalar>::cos, Enclosure::cos)
     }
 
     fn normal_cdf(self) -> Exact {

@@ -31,6 +31,12 @@ impl Scalar for f64 {
     fn sqrt(self) -> Self {
         f64::sqrt(self)
     }
+    fn sin(self) -> Self {
+        libm::sin(self)
+    }
+    fn cos(self) -> Self {
+        libm::cos(self)
+    }
     fn normal_cdf(self) -> Self {
         DoubleDouble::from_f64(self).normal_cdf().to_f64()
     }

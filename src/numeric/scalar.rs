@@ -39,6 +39,10 @@ pub trait Scalar:
     fn exp_m1(self) -> Self {
         (self * Self::from_f64(0.5)).tanh() * (self.exp() + Self::one())
     }
+    /// Returns sin x, x in radians.
+    fn sin(self) -> Self;
+    /// Returns cos x, x in radians.
+    fn cos(self) -> Self;
     /// Returns Φ(x), the probability that a normally distributed number is below x.
     fn normal_cdf(self) -> Self;
     /// Returns φ(x) = e^(−x²/2)/√(2π), the derivative of [`normal_cdf`](Scalar::normal_cdf).

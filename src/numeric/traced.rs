@@ -49,6 +49,10 @@ pub enum Op {
     Sqrt,
     /// tanh x.
     Tanh,
+    /// sin x.
+    Sin,
+    /// cos x.
+    Cos,
     /// Φ(x), the normal distribution.
     NormalCdf,
     /// φ(x), its density.
@@ -259,6 +263,12 @@ impl Scalar for Traced {
     fn tanh(self) -> Traced {
         Traced::result(Op::Tanh, &[self], self.value.tanh())
     }
+    fn sin(self) -> Traced {
+        Traced::result(Op::Sin, &[self], self.value.sin())
+    }
+    fn cos(self) -> Traced {
+        Traced::result(Op::Cos, &[self], self.value.cos())
+    }
     fn normal_cdf(self) -> Traced {
         Traced::result(Op::NormalCdf, &[self], self.value.normal_cdf())
     }
@@ -344,6 +354,8 @@ pub fn local_derivatives(entry: &Entry) -> Vec<DoubleDouble> {
         Op::Ln { eps } => vec![one / (read(0) + DoubleDouble::from_f64(eps))],
         Op::Sqrt => vec![one / (entry.value + entry.value)],
         Op::Tanh => vec![one - entry.value * entry.value],
+        Op::Sin => vec![read(0).cos()],
+        Op::Cos => vec![-read(0).sin()],
         Op::NormalCdf => vec![read(0).normal_density()],
         Op::NormalDensity => vec![-(read(0) * entry.value)],
         Op::Relu => vec![read(0).if_positive(one)],

@@ -101,6 +101,8 @@ impl Writer<'_> {
             }
             Op::Sqrt => function("√", &[self.read(read(0))]),
             Op::Tanh => function("tanh", &[self.read(read(0))]),
+            Op::Sin => function("sin", &[self.read(read(0))]),
+            Op::Cos => function("cos", &[self.read(read(0))]),
             Op::NormalCdf => function("Φ", &[self.read(read(0))]),
             Op::NormalDensity => function("φ", &[self.read(read(0))]),
             Op::Relu => function("max", &[self.read(read(0)), Expression::number(0.0)]),

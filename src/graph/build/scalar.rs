@@ -220,6 +220,8 @@ fn label(entry: &Entry) -> String {
         Op::Ln { .. } => "log".to_owned(),
         Op::Sqrt => "√".to_owned(),
         Op::Tanh => "tanh".to_owned(),
+        Op::Sin => "sin".to_owned(),
+        Op::Cos => "cos".to_owned(),
         Op::NormalCdf => "Φ".to_owned(),
         Op::NormalDensity => "φ".to_owned(),
         Op::Relu | Op::IfPositive => "relu".to_owned(),

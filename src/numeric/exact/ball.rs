@@ -147,6 +147,11 @@ impl Ball {
         Ball { middle, radius, scale: (self.scale - by) / 2 }.round_to(bits)
     }
 
+    /// Returns the largest integer that is not above the middle.
+    pub(crate) fn floor(&self) -> BigInt {
+        shifted(&self.middle, self.scale)
+    }
+
     /// Returns the ball times 2^by.
     pub(crate) fn scaled(&self, by: i64) -> Ball {
         Ball { scale: self.scale.saturating_add(by), ..self.clone() }

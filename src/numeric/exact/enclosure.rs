@@ -20,6 +20,10 @@ pub(crate) struct Enclosure {
 
 /// Bound of the relative error of a function of an exactly known number.
 const FUNCTION_ERROR: f64 = 1.0 / (1u128 << 86) as f64;
+/// Magnitude up to which [`DoubleDouble`]'s sine has all its digits.
+const MAX_REDUCED: f64 = (1u64 << 44) as f64;
+/// Bound of the error of a reduction to a quarter turn, relative to the number.
+const REDUCTION_ERROR: f64 = f64::from_bits((1023 - 150) << 52);
 /// Magnitude below which products may lose bits to underflow.
 const SAFE_MIN: f64 = 1.0 / SAFE_MAX;
 /// Magnitude above which products may overflow.
@@ -319,6 +323,32 @@ impl Enclosure {
         #[allow(clippy::cast_possible_truncation)]
         let binades = (0.72 * least * least).min(1e9) as i64 - 1101;
         Enclosure::underflowed(binades).unwrap_or(Enclosure::UNKNOWN)
+    }
+
+    pub(crate) fn sin(self) -> Enclosure {
+        if self.is_zero() {
+            return self;
+        }
+        if self.high.abs() < SAFE_MIN {
+            return Enclosure::up_to(self.max_magnitude());
+        }
+        self.circular(DoubleDouble::sin)
+    }
+
+    pub(crate) fn cos(self) -> Enclosure {
+        if self.is_zero() {
+            return Enclosure::exactly(1.0);
+        }
+        self.circular(DoubleDouble::cos)
+    }
+
+    /// Returns a sine or cosine. Where it is near 0, the reduction of x to a quarter turn adds up to 2⁻¹⁵⁸·|x| to its error.
+    fn circular(self, function: fn(DoubleDouble) -> DoubleDouble) -> Enclosure {
+        if self.is_unknown() || self.radius > 0.5 || self.high.abs() > MAX_REDUCED {
+            return Enclosure::UNKNOWN;
+        }
+        let reduction = self.high.abs() * REDUCTION_ERROR;
+        Enclosure::function(function(self.to_double_double()), self.radius + reduction)
     }
 
     pub(crate) fn tanh(self) -> Enclosure {

@@ -2,6 +2,7 @@
 //! nearest double is in doubt can be evaluated again with more bits.
 
 use super::ball::Ball;
+use super::circle;
 use super::elementary;
 use super::enclosure::Enclosure;
 use super::normal;
@@ -54,6 +55,8 @@ pub(crate) enum Op {
     Ln1p,
     Sqrt,
     Tanh,
+    Sin,
+    Cos,
     NormalCdf,
     NormalDensity,
     Negate,
@@ -217,6 +220,8 @@ impl Expressions {
             Op::Ln1p => elementary::ln_1p(&first, bits),
             Op::Sqrt => elementary::sqrt(&first, bits),
             Op::Tanh => elementary::tanh(&first, bits),
+            Op::Sin => circle::sin(&first, bits),
+            Op::Cos => circle::cos(&first, bits),
             Op::NormalCdf => normal::cdf(&first, bits),
             Op::NormalDensity => normal::density(&first, bits),
             Op::Negate => Some(first.negated()),

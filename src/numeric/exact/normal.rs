@@ -1,33 +1,12 @@
 //! The normal distribution Φ and its density φ of [`Ball`]s.
 
 use super::ball::Ball;
+use super::circle::pi;
 use super::elementary::exp;
-use num_bigint::BigInt;
 
 /// Magnitude above which Φ(−x) and φ(x) are below 2^−[`TAIL_BITS`], and no result of a formula depends on them.
 const MAX_NORMAL: i64 = 64;
 const TAIL_BITS: i64 = 2900;
-
-/// Returns arctan(1/n) in fixed point, off by less than 3 units for each term.
-fn arctan_inverse(n: u32, bits: i64) -> BigInt {
-    let (one, square) = (BigInt::from(1) << bits.unsigned_abs(), n * n);
-    let (mut power, mut sum, mut odd) = (one / n, BigInt::ZERO, 1u32);
-    while power != BigInt::ZERO {
-        let term = &power / odd;
-        sum = if odd % 4 == 1 { sum + term } else { sum - term };
-        power /= square;
-        odd += 2;
-    }
-    sum
-}
-
-/// Returns π by Machin's formula, 16·arctan(1/5) − 4·arctan(1/239).
-fn pi(bits: i64) -> Ball {
-    const GUARD: i64 = 24;
-    let part = |n: u32| arctan_inverse(n, bits + GUARD);
-    // There are fewer than 2¹³ terms: the guard takes the 20·3·2¹³ units that they may be off.
-    Ball { middle: part(5) * 16 - part(239) * 4, radius: BigInt::from(1) << 20u32, scale: -bits - GUARD }
-}
 
 /// Returns √(2π).
 fn sqrt_2_pi(bits: i64) -> Option<Ball> {
