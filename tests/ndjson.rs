@@ -21,6 +21,8 @@ pub fn records(layer: &str, count: usize) -> String {
         // The keys have the order of the records that other tests compare with these.
         let record = match layer {
             "xent" => format!("\"y\":{},\"t\":{}", json!(y), n % 3),
+            "embedding" => format!("\"ids\":[{},2,1]", n % 3),
+            "rope" => format!("\"x\":[{},{}]", json!(row[..2]), json!(row[1..])),
             "bce" => format!("\"y\":{},\"t\":[0,1,0.5]", json!(y)),
             loss if losses::LAYERS.contains(&loss) => format!("\"x\":{},\"t\":[0,1,0.5]", json!(row)),
             "softmax-xent" => format!("\"x\":{},\"t\":{}", json!(row), n % 3),
@@ -35,6 +37,7 @@ pub fn records(layer: &str, count: usize) -> String {
 fn options(layer: &str) -> &'static [&'static str] {
     match layer {
         "affine" => &["--w", "1,2,-1;0.5,0,3;-1,1,1", "--b", "1,2,3"],
+        "embedding" => &["--w", "1,2;3,4;5,6"],
         _ => &[],
     }
 }

@@ -5,8 +5,11 @@ mod support; // runs commands and console blocks
 
 mod affine; // one module a command
 mod compare;
+mod dropout;
+mod embedding;
 mod gradcheck;
 mod relu;
+mod rope;
 mod shell;
 mod sigmoid;
 mod softmax;

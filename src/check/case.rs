@@ -8,7 +8,7 @@ use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
 use crate::layer;
-use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Role, Settings, Slot, loss_class_axis};
+use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Role, Settings, Slot, Values, loss_class_axis};
 use crate::numeric::{DoubleDouble, FloatType, Scalar};
 use ndarray::{ArrayD, ArrayView1, Axis, IxDyn};
 
@@ -61,6 +61,8 @@ pub struct GradientTarget {
     pub operand: Name,
     /// The operand in the gradient's shape, if it was broadcast: a scalar b stands for a row.
     pub broadcast: Option<ArrayD<f64>>,
+    /// Entries at which it is a definition and not a derivative.
+    pub defined: Vec<usize>,
     /// The function to differentiate, if it is not the layer's forward pass.
     pub surrogate: Option<Surrogate>,
 }
@@ -102,7 +104,7 @@ impl GradientTarget {
     pub fn new(name: Name, operand: Name, value: &ArrayD<f64>, gradient: &ArrayD<f64>) -> GradientTarget {
         let is_broadcast = value.ndim() == 0 && gradient.ndim() > 0;
         let broadcast = is_broadcast.then(|| ArrayD::from_elem(gradient.raw_dim(), value[[]]));
-        GradientTarget { name, operand, broadcast, surrogate: None }
+        GradientTarget { name, operand, broadcast, defined: Vec::new(), surrogate: None }
     }
 
     /// Returns the shape of the gradient, given the right one if it is known.
@@ -122,7 +124,8 @@ impl Case {
         float_type: FloatType,
     ) -> Result<Case, Error> {
         let layer = (spec.build)(settings)?;
-        let operands = operands.map(|&v| float_type.round(v));
+        let mut operands = operands.clone();
+        round_numbers(spec, &mut operands, |v| float_type.round(v));
         let exact = |_: &Name| f64::EPSILON / 2.0;
         layer::admit(layer.as_ref(), &Given { at: &operands, rounding: &exact, x_was_y: false })?;
         layer::check_output_memory(layer.as_ref(), &operands)?;
@@ -138,7 +141,13 @@ impl Case {
         for (name, gradient) in outcome.gradients.iter() {
             let Some(operand) = name.operand() else { continue };
             match operands.get(&operand) {
-                Some(value) => targets.push(GradientTarget::new(name.clone(), operand, value, gradient)),
+                Some(value) => {
+                    let defined = layer.defined_entries(&operands, name);
+                    targets.push(GradientTarget {
+                        defined,
+                        ..GradientTarget::new(name.clone(), operand, value, gradient)
+                    });
+                }
                 None => targets.extend(logit_target(name, operand, settings, &operands)?),
             }
         }
@@ -152,7 +161,7 @@ impl Case {
         let target = |name: &Name| {
             let operand = name.operand()?;
             operands.get(&operand)?;
-            Some(GradientTarget { name: name.clone(), operand, broadcast: None, surrogate: None })
+            Some(GradientTarget { name: name.clone(), operand, broadcast: None, defined: Vec::new(), surrogate: None })
         };
         let targets = gradients.iter().filter_map(target).collect();
         Case { operands, dout, output, targets, reference: None }
@@ -253,8 +262,10 @@ impl Case {
         let operands =
             inputs::draw_operands(config.spec, &config.settings, &Tensors::new(), shapes, float_type, rng).ok()?;
         let inexact = |v: f64| float_type.round(v * INEXACT);
-        let mut operands = operands.map(|&v| float_type.round(v));
+        let mut operands = operands;
+        round_numbers(config.spec, &mut operands, |v| float_type.round(v));
         let is_number = |slot: &&Slot| match slot.role {
+            _ if slot.values != Values::Numbers => false,
             Role::Input => !config.spec.is_loss() || slot.name != Name::Y,
             Role::Parameter | Role::Constant => true,
             Role::Target => false,
@@ -275,6 +286,13 @@ impl Case {
             Some(&[n, .., c]) => (n, c),
             _ => (1, 1),
         }
+    }
+}
+
+/// Rounds operands, but not indices.
+fn round_numbers(spec: &LayerSpec, operands: &mut Tensors<f64>, round: impl Fn(f64) -> f64) {
+    for slot in spec.slots.iter().filter(|slot| !matches!(slot.values, Values::Indices(_))) {
+        operands.get_mut(&slot.name).into_iter().for_each(|value| value.mapv_inplace(&round));
     }
 }
 
@@ -341,7 +359,8 @@ fn logit_target(
     let operands = Tensors::new().with(Name::X, logits).with(Name::T, t.map(|&v| DoubleDouble::from_f64(v)));
     let description = "as softmax-xent at the logits log y";
     let surrogate = Surrogate { layer: (spec.build)(&shared)?, operands, description, skipped_rows, row_slack, lanes };
-    Ok(Some(GradientTarget { name: name.clone(), operand, broadcast: None, surrogate: Some(surrogate) }))
+    let (name, surrogate) = (name.clone(), Some(surrogate));
+    Ok(Some(GradientTarget { name, operand, broadcast: None, defined: Vec::new(), surrogate }))
 }
 
 /// Returns the error for a scalar dout of affine, which gives local factors instead of gradients.

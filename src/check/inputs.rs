@@ -6,7 +6,7 @@ use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::core::size::MAX_RANK;
 use crate::core::tensors::Tensors;
-use crate::layer::{LayerSpec, Role, Settings, Slot, Value, loss_class_axis};
+use crate::layer::{LayerSpec, Role, Settings, Slot, Value, Values, loss_class_axis};
 use crate::numeric::FloatType;
 use ndarray::{ArrayD, Axis, IxDyn};
 
@@ -45,7 +45,8 @@ struct AxisLengths(Vec<(String, usize)>);
 
 impl AxisLengths {
     /// Default lengths: a batch of 4, and other lengths that differ from it and from each other.
-    const DEFAULT: &'static [(&'static str, usize)] = &[("N", 4), ("in", 3), ("out", 5), ("C", 3), ("D", 3), ("L", 5)];
+    const DEFAULT: &'static [(&'static str, usize)] =
+        &[("N", 4), ("in", 3), ("out", 5), ("C", 3), ("D", 3), ("L", 5), ("S", 6), ("d", 4), ("e", 3), ("V", 6)];
 
     fn get(&self, letter: &str) -> usize {
         let known = self.0.iter().find(|(known, _)| known == letter).map(|(_, length)| *length);
@@ -64,12 +65,16 @@ impl AxisLengths {
     }
 }
 
-/// Returns the letters of a slot's shape: N and in for `(N×in) or (in)`; none if its shape is that of another operand.
+/// Returns the letters of a slot's shape: N and in for `(N×in) or (in)`, N and D for an input of any shape; none if its shape is that
+/// of another operand.
 fn shape_pattern<'a>(slot: &'a Slot, settings: &Settings) -> Vec<&'a str> {
     let first = slot.shape.strip_prefix('(').and_then(|rest| rest.split(')').next());
     let mut letters: Vec<&str> = first
         .map(|letters| letters.split('×').map(|letter| letter.trim_end_matches('…')).collect())
         .unwrap_or_default();
+    if slot.role == Role::Input && letters.is_empty() {
+        letters = vec!["N", "D"];
+    }
     if slot.role == Role::Parameter && settings.iter().any(|(_, value)| *value == Value::Choice("out-in")) {
         letters.reverse();
     }
@@ -109,7 +114,8 @@ pub fn draw_operands(
             continue;
         }
         let known = known_shape(&slot.name);
-        if slot.optional && slot.role == Role::Constant && known.is_none() {
+        let is_left_out = slot.optional && slot.role == Role::Constant && !has_boolean_mask(spec, slot, settings);
+        if is_left_out && known.is_none() {
             continue;
         }
         let mut letters = shape_pattern(slot, settings);
@@ -126,9 +132,15 @@ pub fn draw_operands(
                 shape
             }
             Role::Input => letters[letters.len() - rank.min(letters.len())..].iter().map(|l| lengths.get(l)).collect(),
+            _ if slot.is_mask() && letters.is_empty() => first_shape(&operands),
             _ => letters.iter().map(|letter| lengths.get(letter)).collect(),
         });
-        let value = draw_operand((spec, settings), slot, &shape, &operands, float_type, rng);
+        let value = match slot.values {
+            #[allow(clippy::cast_precision_loss)] // an index
+            Values::Indices(letter) => fill(&shape, || rng.index(lengths.get(letter)) as f64),
+            _ if has_boolean_mask(spec, slot, settings) => draw_mask(&shape, rng),
+            Values::Mask | Values::Numbers => draw_operand((spec, settings), slot, &shape, &operands, float_type, rng),
+        };
         operands.insert(slot.name.clone(), value);
     }
     Ok(operands)
@@ -194,6 +206,25 @@ fn fill(shape: &[usize], value: impl FnMut() -> f64) -> ArrayD<f64> {
 /// Returns random numbers in [−2, 2] except 0, exact in every precision.
 pub fn draw_numbers(shape: &[usize], rng: &mut SplitMix64) -> ArrayD<f64> {
     fill(shape, || rng.dyadic())
+}
+
+/// Returns true if a mask has booleans: the layer reads no others, or a setting says so.
+fn has_boolean_mask(spec: &LayerSpec, slot: &Slot, settings: &Settings) -> bool {
+    let kind = format!("{}-kind", slot.name);
+    let is_the_only_kind = spec.settings.iter().all(|setting| setting.name != kind);
+    slot.is_mask() && (is_the_only_kind || settings.choice(&kind) == Some("boolean"))
+}
+
+/// Returns a random mask with a 1 in every row, and a 0 in every row of several entries.
+fn draw_mask(shape: &[usize], rng: &mut SplitMix64) -> ArrayD<f64> {
+    let mut mask = fill(shape, || f64::from(u8::from(rng.sign() > 0.0)));
+    for mut row in mask.rows_mut().into_iter().filter(|row| !row.is_empty()) {
+        let at = rng.index(row.len());
+        let next = (at + 1) % row.len();
+        row[next] = 0.0;
+        row[at] = 1.0;
+    }
+    mask
 }
 
 /// Returns random lanes along an axis of positive multiples of 1/64 or finer that sum to exactly 1.

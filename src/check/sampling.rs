@@ -16,6 +16,9 @@ pub(super) fn differentiable_entries(
     finding: &mut Finding,
 ) -> Vec<usize> {
     let is_skipped = |n: usize| {
+        if target.defined.contains(&n) {
+            return true;
+        }
         let surrogate = target.surrogate.as_ref();
         surrogate.is_some_and(|s| s.skipped_rows.iter().any(|(row, _)| *row == s.lanes.lane_of(n)))
     };
@@ -37,6 +40,10 @@ pub(super) fn differentiable_entries(
     finding.checked = masked;
     if masked > 0 {
         finding.notes.push(format!("masked (infinite) entries, whose gradient must be 0: {masked}"));
+    }
+    if !target.defined.is_empty() {
+        let count = target.defined.len();
+        finding.notes.push(format!("entries that are a definition of the layer, which no derivative checks: {count}"));
     }
     if nan > 0 {
         finding.notes.push(format!("NaN entries that were not checked: {nan}"));

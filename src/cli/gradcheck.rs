@@ -21,7 +21,7 @@ use crate::run::template::TEMPLATES;
 use crate::run::{Command as Run, gradcheck, template};
 use clap::builder::PossibleValuesParser;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, Id, value_parser};
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::time::Duration;
@@ -63,7 +63,7 @@ const TYPES: &[&str] = &["f64", "f32", "f16", "bf16"];
 
 /// Declares the options.
 pub(super) fn command(command: Command) -> Command {
-    let mut names = HashSet::new();
+    let mut names: HashSet<Id> = own_options().iter().map(|arg| arg.get_id().clone()).collect();
     let mut is_new = |arg: &Arg| names.insert(arg.get_id().clone());
     let in_summary = [Name::X, Name::W, Name::B, Name::T];
     let operand = |slot: &Slot| operand(slot).hide_short_help(!in_summary.contains(&slot.name));
@@ -88,6 +88,11 @@ pub(super) fn command(command: Command) -> Command {
                 .help("program and its arguments; without a program, nnlayer's own layer is checked"),
         )
         .after_long_help(keep_indented_lines(HELP))
+}
+
+/// Returns true for an option of the command, such as `--seed`, which no layer's setting of that name replaces.
+fn is_own_option(name: &str) -> bool {
+    own_options().iter().any(|arg| arg.get_id() == name)
 }
 
 fn own_options() -> Vec<Arg> {
@@ -177,8 +182,13 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
     if let Some(spec) = spec {
         refuse_other_options(spec, matches)?;
     }
+    let own_settings = |spec: &'static LayerSpec| {
+        let mut settings = settings(spec, matches)?;
+        spec.settings.iter().filter(|setting| is_own_option(setting.name)).for_each(|own| settings.unset(own.name));
+        Ok::<_, Error>((spec, settings))
+    };
     let arguments = Arguments {
-        layer: spec.map(|spec| Ok::<_, Error>((spec, settings(spec, matches)?))).transpose()?,
+        layer: spec.map(own_settings).transpose()?,
         operands: args::operands(matches, LAYERS.iter().flat_map(|spec| spec.slots).map(|slot| &slot.name))?,
         inputs: parse_inputs(spec, matches)?,
         dout: args::dout(matches)?,
@@ -251,7 +261,7 @@ fn refuse_other_options(spec: &LayerSpec, matches: &ArgMatches) -> Result<(), Er
         let settings = spec.settings.iter().map(|setting| setting.name);
         spec.slots.iter().map(|slot| slot.name.as_str()).chain(settings)
     };
-    let is_given = |name: &&str| matches.value_source(name) == Some(ValueSource::CommandLine);
+    let is_given = |name: &&str| matches.value_source(name) == Some(ValueSource::CommandLine) && !is_own_option(name);
     let is_own = |name: &str| {
         spec.slots.iter().any(|slot| slot.name.as_str() == name) || spec.settings.iter().any(|s| s.name == name)
     };

@@ -60,6 +60,12 @@ impl Name {
     pub const Y: Name = Name::fixed("y");
     /// Targets.
     pub const T: Name = Name::fixed("t");
+    /// Row indices of an embedding.
+    pub const IDS: Name = Name::fixed("ids");
+    /// Positions of rows in a sequence.
+    pub const POSITIONS: Name = Name::fixed("positions");
+    /// Mask of dropout or attention.
+    pub const MASK: Name = Name::fixed("mask");
     /// Weight of each class in a loss.
     pub const WEIGHT: Name = Name::fixed("weight");
     /// Upstream gradient ∂L/∂y.

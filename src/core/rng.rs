@@ -25,6 +25,12 @@ impl SplitMix64 {
         z ^ (z >> 31)
     }
 
+    /// Returns a multiple of 2⁻⁵³ in [0, 1): the 53 upper bits of the next number.
+    #[allow(clippy::cast_precision_loss)] // 53 bits
+    pub(crate) fn unit(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 * f64::EPSILON / 2.0
+    }
+
     /// Returns a multiple of 2⁻⁵² in [−1, 1).
     #[allow(clippy::cast_precision_loss)] // 53 bits
     pub(crate) fn signed_unit(&mut self) -> f64 {

@@ -18,6 +18,8 @@ pub struct LoadedArray {
     pub value: ArrayD<f64>,
     /// The type in the file; F64 for integers, booleans and decimal numbers.
     pub element: FloatType,
+    /// True for booleans, which are ones and zeros.
+    pub is_boolean: bool,
     /// The pointer or name of the array in the file; empty for the whole file.
     pub pointer: String,
     /// Warning of the first integer that a double cannot represent, in a binary file.
@@ -27,7 +29,7 @@ pub struct LoadedArray {
 impl LoadedArray {
     /// Returns an array of doubles without a name.
     pub fn unnamed(value: ArrayD<f64>) -> LoadedArray {
-        LoadedArray { value, element: FloatType::F64, pointer: String::new(), rounded: None }
+        LoadedArray { value, element: FloatType::F64, is_boolean: false, pointer: String::new(), rounded: None }
     }
 }
 

@@ -163,7 +163,8 @@ impl ArrayLayout {
             Err(_) => return Err(size_error("more than 2⁶³", 0)),
         };
         let rounded = rounded.map(|(position, double)| rounded_integer(double).at_index(&self.index(position)));
-        Ok(LoadedArray { value, element: self.element.float_type(), pointer: String::new(), rounded })
+        let (element, is_boolean) = (self.element.float_type(), self.element == ElementType::Bool);
+        Ok(LoadedArray { value, element, is_boolean, pointer: String::new(), rounded })
     }
 
     /// Returns the index of the element at a position of the file.

@@ -25,7 +25,7 @@ use super::arrays::{rows, scalar, with_shape};
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AnyLayer, Given, Layer, MatrixOperation};
 use super::settings::{Kind, Setting, Settings};
-use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot};
+use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot, Values};
 use crate::core::error::{Code, Error, Note, format_count, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
@@ -48,6 +48,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
             role: Role::Parameter,
             shape: "(out) or scalar",
             optional: true,
+            values: Values::Numbers,
             gradient: Some("Σ_rows dout"),
             doc: "bias; a scalar is added to every output",
         },

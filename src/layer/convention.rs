@@ -40,8 +40,13 @@ pub struct GradientCase<'a> {
 impl GradientCase<'_> {
     /// Returns a forward result.
     pub fn output(&self, name: &Name) -> Option<ArrayD<f64>> {
+        self.output_at(name, self.operands)
+    }
+
+    /// Returns a forward result at other operands, which the layer must admit.
+    pub fn output_at(&self, name: &Name, operands: &Tensors<f64>) -> Option<ArrayD<f64>> {
         let layer = (self.build)(self.settings).ok()?;
-        compute(layer.as_ref(), self.operands, None, Precision::F64).results.get(name).cloned()
+        compute(layer.as_ref(), operands, None, Precision::F64).results.get(name).cloned()
     }
 
     /// Returns the gradient for other settings or operands; `None` if the layer refuses them.

@@ -56,6 +56,12 @@ pub trait Admit {
         at.known(&Name::X).shape().to_vec()
     }
 
+    /// Returns the entries, counted row by row, at which a gradient is what the layer defines and not the derivative; numerical
+    /// derivatives are not compared there.
+    fn defined_entries(&self, _at: &Tensors<f64>, _gradient: &Name) -> Vec<usize> {
+        Vec::new()
+    }
+
     /// Returns the operations on whole matrices that the layer consists of, in order; none if it is a single one.
     fn matrix_operations(
         &self,

@@ -7,8 +7,11 @@ mod affine;
 mod arrays;
 mod compute;
 mod convention;
+mod dropout;
+mod embedding;
 mod exact;
 mod gradients;
+mod indices;
 mod interface;
 mod jacobian;
 mod lanes;
@@ -20,6 +23,7 @@ mod pointwise;
 mod precision;
 mod reduction;
 mod relu;
+mod rope;
 mod run;
 mod settings;
 mod sigmoid;
@@ -42,7 +46,7 @@ pub use other_names::{layer_elsewhere, option_elsewhere};
 pub use precision::Precision;
 pub use run::Outcome;
 pub use settings::{Kind, Setting, Settings, Value};
-pub use spec::{Example, LayerSpec, Role, ScalarDout, Slot};
+pub use spec::{Example, LayerSpec, Role, ScalarDout, Slot, Values};
 
 use losses::rows as losses_rows;
 use norms::rows as norm_rows;
@@ -82,6 +86,9 @@ pub const LAYERS: &[&LayerSpec] = &[
     &norm_rows::GROUPNORM,
     &norm_rows::INSTANCENORM,
     &norm_rows::BATCHNORM,
+    &embedding::SPEC,
+    &rope::SPEC,
+    &dropout::SPEC,
 ];
 
 /// Returns the layer of a command.

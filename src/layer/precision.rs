@@ -65,8 +65,8 @@ impl Precision {
         array.as_slice_memory_order().is_some_and(|elements| self.float_type().holds_all(elements))
     }
 
-    /// Rounds operands to the type. Whole numbers as targets may be class indices, and a divisor belongs to the whole batch; they
-    /// stay what they are.
+    /// Rounds operands to the type. Indices, and whole numbers as targets, which may be class indices, stay what they are, and so does
+    /// a divisor, which belongs to the whole batch.
     pub fn round_operands(self, at: &mut Tensors<f64>) {
         if self.float_type() == FloatType::F64 {
             return;
@@ -81,7 +81,8 @@ impl Precision {
 
     /// Rounds one operand, as [`round_operands`](Precision::round_operands) does.
     pub fn round_operand(self, name: &Name, value: &mut ArrayD<f64>) {
-        if *name != Name::T || value.iter().any(|target| target.fract() != 0.0) {
+        let may_be_indices = [Name::T, Name::IDS, Name::POSITIONS].contains(name);
+        if !may_be_indices || value.iter().any(|target| target.fract() != 0.0) {
             self.round(value);
         }
     }

@@ -32,7 +32,7 @@ use super::reduction::{Divisor, EMPTY, REDUCTION, Reduction};
 use super::settings::{Kind, Setting, Settings};
 use super::softmax::APPLIED_TWICE;
 use super::softmax::{admit_logits, warn_of_softmax_twice};
-use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot};
+use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot, Values};
 use super::targets;
 use super::targets::{CLASS_AXIS, T_KIND, TargetKind, Targets};
 use crate::core::error::{Code, Error, Note, format_shape};
@@ -57,6 +57,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
             role: Role::Constant,
             shape: "(C)",
             optional: true,
+            values: Values::Numbers,
             gradient: None,
             doc: "weight of each class",
         },

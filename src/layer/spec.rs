@@ -83,7 +83,9 @@ pub struct Slot {
     pub shape: &'static str,
     /// True if the layer can do without it.
     pub optional: bool,
-    /// The formula of the gradient by it, whose name is `d` and its name. Inputs and parameters have one.
+    /// The values that it may have.
+    pub values: Values,
+    /// The formula of the gradient by it, whose name is `d` and its name. Numbers that are inputs or parameters have one.
     pub gradient: Option<&'static str>,
     /// Help text.
     pub doc: &'static str,
@@ -92,19 +94,43 @@ pub struct Slot {
 impl Slot {
     /// Returns a required input.
     pub const fn input(name: Name, shape: &'static str, gradient: &'static str, doc: &'static str) -> Slot {
-        Slot { name, role: Role::Input, shape, optional: false, gradient: Some(gradient), doc }
+        Slot { name, role: Role::Input, shape, optional: false, values: Values::Numbers, gradient: Some(gradient), doc }
     }
 
     /// Returns a required parameter.
     pub const fn parameter(name: Name, shape: &'static str, gradient: &'static str, doc: &'static str) -> Slot {
-        Slot { name, role: Role::Parameter, shape, optional: false, gradient: Some(gradient), doc }
+        Slot {
+            name,
+            role: Role::Parameter,
+            shape,
+            optional: false,
+            values: Values::Numbers,
+            gradient: Some(gradient),
+            doc,
+        }
     }
 
     /// Returns the targets of a loss.
     pub const fn targets(shape: &'static str) -> Slot {
         let doc = "targets (one-hot, soft or class indices)";
-        Slot { name: Name::T, role: Role::Target, shape, optional: false, gradient: None, doc }
+        Slot { name: Name::T, role: Role::Target, shape, optional: false, values: Values::Numbers, gradient: None, doc }
     }
+
+    /// Returns true if JSON's true and false are numbers in it.
+    pub fn is_mask(&self) -> bool {
+        self.values == Values::Mask
+    }
+}
+
+/// The values that an operand may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Values {
+    /// Numbers.
+    Numbers,
+    /// Integers from 0 to below the length of an axis, which the letter of another operand's shape stands for.
+    Indices(&'static str),
+    /// Booleans, true as 1 and false as 0; or numbers, if the layer reads them.
+    Mask,
 }
 
 /// Role of an operand.

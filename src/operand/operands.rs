@@ -14,6 +14,8 @@ pub struct Operand {
     pub value: ArrayD<f64>,
     /// The type that stored the values.
     pub element: FloatType,
+    /// True for booleans, which are ones and zeros.
+    pub is_boolean: bool,
     /// Origin of the values.
     pub origin: Origin,
 }
@@ -21,7 +23,12 @@ pub struct Operand {
 impl Operand {
     /// Returns an array of a file with its origin.
     pub(super) fn new(array: LoadedArray, origin: impl FnOnce(String) -> Origin) -> Operand {
-        Operand { value: array.value, element: array.element, origin: origin(array.pointer) }
+        Operand {
+            value: array.value,
+            element: array.element,
+            is_boolean: array.is_boolean,
+            origin: origin(array.pointer),
+        }
     }
 }
 
@@ -60,6 +67,7 @@ pub struct Operands {
     /// The values, in the order of the layer's slots.
     pub values: Tensors<f64>,
     origins: Vec<(Name, Origin, FloatType)>,
+    booleans: Vec<Name>,
 }
 
 impl Operands {
@@ -72,6 +80,9 @@ impl Operands {
     /// Records the origin of an operand and returns its value.
     pub fn record_origin(&mut self, name: &Name, operand: Operand) -> ArrayD<f64> {
         self.note(name, operand.origin, operand.element);
+        if operand.is_boolean {
+            self.booleans.push(name.clone());
+        }
         operand.value
     }
 
@@ -83,6 +94,11 @@ impl Operands {
     /// Returns the origin of an operand.
     pub fn origin(&self, name: &Name) -> Option<&Origin> {
         self.origins.iter().find(|(known, ..)| known == name).map(|(_, origin, _)| origin)
+    }
+
+    /// Returns true if an operand was stored as booleans.
+    pub fn is_boolean(&self, name: &Name) -> bool {
+        self.booleans.contains(name)
     }
 
     /// Returns the operand that was read from a file, whatever the name of the file in a link or a relative path.

@@ -34,6 +34,8 @@ pub struct OperandReader<'a> {
     pub in_format: Option<&'static dyn Format>,
     /// `--header`: the first row of a table has the names of its columns.
     pub has_header: bool,
+    /// True while a mask is read: JSON's true and false are then numbers.
+    pub reads_mask: bool,
     /// True if a table has been read with [`has_header`](Self::has_header).
     pub has_read_header: bool,
     /// `--strict`: a warning is an error.
@@ -52,6 +54,7 @@ impl<'a> OperandReader<'a> {
             stdin,
             in_format: None,
             has_header: false,
+            reads_mask: false,
             has_read_header: false,
             strict: false,
             warnings: Vec::new(),
@@ -70,7 +73,9 @@ impl<'a> OperandReader<'a> {
     pub fn read_spec(&mut self, name: &Name, spec: OperandSpec, keys: &[Name]) -> Result<Operand, Error> {
         let warnings_before = self.warnings.len();
         let operand = match spec {
-            OperandSpec::Literal(value) => Ok(Operand { value, element: FloatType::F64, origin: Origin::Typed }),
+            OperandSpec::Literal(value) => {
+                Ok(Operand { value, element: FloatType::F64, is_boolean: false, origin: Origin::Typed })
+            }
             OperandSpec::Json(text) => self.parse_json(name, text),
             OperandSpec::Layer(reference) => Err(no_layer(&reference)),
             OperandSpec::File(path, selector) => self.read_file(&path, &selector, keys),
@@ -135,13 +140,14 @@ impl<'a> OperandReader<'a> {
 
     fn parse_json(&mut self, name: &Name, text: String) -> Result<Operand, Error> {
         let node = json::parse(text.as_bytes(), "")?;
-        let value = node.array("").map_err(|error| locate_in_text(error, &text))?;
+        let read = if self.reads_mask { node.mask("") } else { node.array("").map(|value| (value, false)) };
+        let (value, is_boolean) = read.map_err(|error| locate_in_text(error, &text))?;
         if json::may_have_rounded(&node)
             && let Some(warning) = json::find_rounded(Source::bytes("", text.as_bytes()), "")
         {
             self.warn(locate_in_text(warning.with_operand(name), &text))?;
         }
-        Ok(Operand { value, element: FloatType::F64, origin: Origin::TypedJson(text) })
+        Ok(Operand { value, element: FloatType::F64, is_boolean, origin: Origin::TypedJson(text) })
     }
 
     /// Opens a file or standard input by its name in messages.
@@ -247,7 +253,8 @@ impl<'a> OperandReader<'a> {
 
     /// Takes an array out of a document, which is read again if the array has been taken before.
     fn take_array(&mut self, label: &str, selector: &Selector, keys: &[Name]) -> Result<LoadedArray, Error> {
-        match self.document(label, selector)?.take(selector, keys)? {
+        let is_mask = self.reads_mask;
+        match self.document(label, selector)?.take(selector, keys, is_mask)? {
             Some(array) => Ok(array),
             None => {
                 self.documents.retain(|(known, _)| known != label);

@@ -21,6 +21,16 @@ pub trait Formula<const N: usize>: Sync {
 /// A scalar with array operations. A default body is the definition of its operation; a scalar overrides it to be faster, to
 /// round less, or to record the operation, never to mean something else.
 pub trait ArrayOps: Scalar {
+    /// A scalar with digits to spare, for what is computed once and used for many elements: that of twice the digits for doubles, else
+    /// the scalar itself.
+    type Extended: Scalar;
+
+    /// Returns the number with digits to spare.
+    fn widen(self) -> Self::Extended;
+
+    /// Returns the nearest number.
+    fn narrow(wide: Self::Extended) -> Self;
+
     /// Computes `out[k]` as `formula` of `inputs[..][k]`; `kernel` names the formula where doubles have a fast kernel for it.
     fn map_elements<const N: usize>(
         _kernel: Option<Kernel>,

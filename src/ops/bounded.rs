@@ -9,6 +9,16 @@ use ndarray::{Array2, ArrayView2};
 const LARGE_PRODUCTS: usize = 1 << 18;
 
 impl ArrayOps for Bounded {
+    type Extended = Bounded;
+
+    fn widen(self) -> Bounded {
+        self
+    }
+
+    fn narrow(wide: Bounded) -> Bounded {
+        wide
+    }
+
     fn matmul(a: ArrayView2<'_, Bounded>, b: ArrayView2<'_, Bounded>) -> Array2<Bounded> {
         let is_finite =
             |m: ArrayView2<'_, Bounded>| m.iter().all(|v| v.components().iter().all(|part| part.is_finite()));

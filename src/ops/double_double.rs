@@ -10,6 +10,16 @@ use ndarray::{Array2, ArrayView2};
 const LARGE_PRODUCTS: usize = 1 << 21;
 
 impl ArrayOps for DoubleDouble {
+    type Extended = DoubleDouble;
+
+    fn widen(self) -> DoubleDouble {
+        self
+    }
+
+    fn narrow(wide: DoubleDouble) -> DoubleDouble {
+        wide
+    }
+
     fn matmul(a: ArrayView2<'_, DoubleDouble>, b: ArrayView2<'_, DoubleDouble>) -> Array2<DoubleDouble> {
         if a.len().saturating_mul(b.ncols()) >= LARGE_PRODUCTS {
             return multiply_large(a, b);

@@ -7,6 +7,16 @@ use ndarray::{Array2, ArrayView2};
 use std::ops::Range;
 
 impl ArrayOps for Exact {
+    type Extended = Exact;
+
+    fn widen(self) -> Exact {
+        self
+    }
+
+    fn narrow(wide: Exact) -> Exact {
+        wide
+    }
+
     /// Computes one range after the other, each with an expression log of its own, so that only one is in memory; a product of
     /// matrices takes all threads.
     fn for_each_row_chunk(

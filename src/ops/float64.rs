@@ -16,6 +16,16 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayView3, CowArray, Ix2};
 const SMALL_RESULT: f64 = 1.0 / (1 << 16) as f64;
 
 impl ArrayOps for f64 {
+    type Extended = DoubleDouble;
+
+    fn widen(self) -> DoubleDouble {
+        DoubleDouble::from_f64(self)
+    }
+
+    fn narrow(wide: DoubleDouble) -> f64 {
+        wide.to_f64()
+    }
+
     fn map_elements<const N: usize>(
         kernel: Option<Kernel>,
         inputs: [&[f64]; N],

@@ -7,6 +7,16 @@ use crate::numeric::{DoubleDouble, Scalar, Traced};
 use ndarray::{Array2, ArrayView1, ArrayView2};
 
 impl ArrayOps for Traced {
+    type Extended = Traced;
+
+    fn widen(self) -> Traced {
+        self
+    }
+
+    fn narrow(wide: Traced) -> Traced {
+        wide
+    }
+
     fn row_max(row: ArrayView1<'_, Traced>, index: usize) -> Traced {
         Traced::result(Op::Max, &row.to_vec(), row[index].value())
     }

@@ -1,7 +1,7 @@
 //! Checks the gradients of nnlayer's layers, or of a user's program.
 
 use super::check::{self, report};
-use super::operands::accepted_keys;
+use super::operands::{accepted_keys, adopt_mask_kinds};
 use super::request::{DoutOption, OperandSpecs};
 use super::session::Streams;
 use super::status::Status;
@@ -13,12 +13,11 @@ use crate::check::{BuiltinLayer, Case, CheckOptions, CheckReport, Implementation
 use crate::core::error::{Code, Error, format_shape};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
-use crate::core::tensors::Tensors;
 use crate::layer;
 use crate::layer::{Given, LAYERS, LayerSpec, Precision, Settings, Slot};
 use crate::numeric::FloatType;
-use crate::operand::OperandReader;
 use crate::operand::grammar::OperandSpec;
+use crate::operand::{OperandReader, Operands};
 use crate::report::check::CheckFormat;
 use ndarray::ArrayD;
 use std::ffi::OsString;
@@ -60,9 +59,8 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    fn program(&self) -> Option<Program> {
-        let default = Settings::default();
-        let (name, settings) = self.layer.as_ref().map_or((CUSTOM, &default), |(spec, settings)| (spec.name, settings));
+    fn program(&self, settings: &Settings) -> Option<Program> {
+        let name = self.layer.as_ref().map_or(CUSTOM, |(spec, _)| spec.name);
         let new = || Program::new(&self.program, name, settings, self.lifetime, self.timeout);
         let program = (!self.program.is_empty()).then(new);
         match self.float_type {
@@ -77,26 +75,29 @@ impl Arguments {
         CheckOptions { accumulator, nondeterminism, tolerance, ..options }
     }
 
-    fn read_operands(&self, reader: &mut OperandReader<'_>) -> Result<Tensors<f64>, Error> {
+    fn read_operands(&self, reader: &mut OperandReader<'_>) -> Result<Operands, Error> {
         let slots: Vec<&Slot> = match &self.layer {
             Some((spec, _)) => spec.slots.iter().collect(),
             None => LAYERS.iter().flat_map(|spec| spec.slots).collect(),
         };
-        let mut at = Tensors::new();
+        let mut at = Operands::default();
         for slot in slots {
-            if let (Some(spec), None) = (self.operands.get(&slot.name), at.get(&slot.name)) {
+            if let (Some(spec), None) = (self.operands.get(&slot.name), at.values.get(&slot.name)) {
+                reader.reads_mask = slot.is_mask();
                 let keys = if self.layer.is_some() { accepted_keys(slot) } else { vec![slot.name.clone()] };
-                at.insert(slot.name.clone(), reader.read_spec(&slot.name, spec.clone(), &keys)?.value);
+                at.insert(slot.name.clone(), reader.read_spec(&slot.name, spec.clone(), &keys)?);
             }
         }
         for (name, spec) in &self.inputs {
             let slot = self.layer.as_ref().and_then(|(layer, _)| layer.slots.iter().find(|slot| slot.name == *name));
             let keys = slot.map_or_else(|| vec![name.clone()], accepted_keys);
+            reader.reads_mask = slot.is_some_and(Slot::is_mask);
             let operand = reader.read_spec(name, spec.clone(), &keys);
             let operand = operand.map_err(|error| error.update(|error| error.operand = Some(input_option(name))))?;
-            at.insert(name.clone(), operand.value);
+            at.insert(name.clone(), operand);
         }
-        match self.shapes.iter().find(|(name, _)| at.get(name).is_some()) {
+        reader.reads_mask = false;
+        match self.shapes.iter().find(|(name, _)| at.values.get(name).is_some()) {
             Some((name, _)) => Err(Error::new(Code::Usage, format!("{name} is given, so that none is drawn"))
                 .with_operand(&Name::new("shape"))
                 .tip("give an operand or the shape of a random one, not both")),
@@ -142,6 +143,9 @@ fn check_layer(
     reader: &mut OperandReader<'_>,
 ) -> Result<Outcome, Error> {
     let given = arguments.read_operands(reader)?;
+    let mut settings = settings.clone();
+    adopt_mask_kinds(spec, &given, &mut settings);
+    let (given, settings) = (given.values, &settings);
     let mut random = SplitMix64::new(arguments.seed);
     let float_type = arguments.float_type.unwrap_or_default();
     let at = inputs::draw_operands(spec, settings, &given, &arguments.shapes, float_type, &mut random)?;
@@ -150,7 +154,7 @@ fn check_layer(
     layer::check_output_memory(layer.as_ref(), &at)?;
     let (dout, is_drawn) = arguments.dout(&layer.output_shape(&at), reader, &mut random)?;
     let case = Case::new(spec, settings, &at, Some(&dout), arguments.float_type.unwrap_or_default())?;
-    let mut program = arguments.program();
+    let mut program = arguments.program(settings);
     let precision = match arguments.float_type.unwrap_or_default() {
         FloatType::F32 => Precision::F32,
         FloatType::F16 if program.is_none() => Precision::F16,
@@ -174,13 +178,13 @@ fn check_layer(
 
 /// Checks the gradients of a program against differences of its own forward pass.
 fn check_custom(arguments: &Arguments, reader: &mut OperandReader<'_>) -> Result<Outcome, Error> {
-    let Some(mut program) = arguments.program() else {
+    let Some(mut program) = arguments.program(&Settings::default()) else {
         return Err(Error::new(Code::Usage, "a custom layer requires a program")
             .with_operand(&Name::new("layer"))
             .tip("name the program: nnlayer gradcheck --layer custom --shape x=4x3 -- PROGRAM ARGS"));
     };
     let mut random = SplitMix64::new(arguments.seed);
-    let mut at = arguments.read_operands(reader)?;
+    let mut at = arguments.read_operands(reader)?.values;
     let given = at.len();
     for (name, shape) in &arguments.shapes {
         at.insert(name.clone(), inputs::draw_numbers(shape, &mut random));

@@ -98,7 +98,7 @@ fn connect(request: &LayerRequest, tape: &Tape, source: &str) -> Result<Vec<Conn
                 .tip("use nnlayer net FILE --x … --tape to run it and write a tape"));
         };
         let origin = origin(label, &tape.pointer(source));
-        let operand = Operand { value, element: FloatType::F64, origin };
+        let operand = Operand { value, element: FloatType::F64, is_boolean: false, origin };
         connected.push(Connected { name: name.clone(), source, operand });
     }
     Ok(connected)

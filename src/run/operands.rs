@@ -54,6 +54,7 @@ pub(crate) fn gather(request: &LayerRequest, reader: &mut OperandReader<'_>) -> 
         Some(_) => Piped::read(spec, &missing, reader)?,
     };
     for slot in slots() {
+        reader.reads_mask = slot.is_mask();
         let operand = if let Some(spec) = request.operands.get(&slot.name) {
             reader.read_spec(&slot.name, spec.clone(), &accepted_keys(slot))?
         } else if let Some(selector) = piped.selector(slot).filter(|key| !slot.optional || !reader.stdin_is_null(key)) {
@@ -66,6 +67,7 @@ pub(crate) fn gather(request: &LayerRequest, reader: &mut OperandReader<'_>) -> 
         };
         gathered.operands.insert(slot.name.clone(), operand);
     }
+    reader.reads_mask = false;
     for setting in spec.settings {
         if request.settings.get(setting.name).is_none()
             && piped.has(setting.name)
@@ -74,6 +76,7 @@ pub(crate) fn gather(request: &LayerRequest, reader: &mut OperandReader<'_>) -> 
             gathered.settings.set(setting.name, setting.parse(&text).map_err(|error| error.with_origin(stdin::LABEL))?);
         }
     }
+    adopt_mask_kinds(spec, &gathered.operands, &mut gathered.settings);
     let is_null = |key: &str| reader.stdin_is_null(&key_selector(key));
     gathered.notes.extend(piped.near_misses(spec, &gathered.operands, is_null));
     if matches!(request.dout, DoutOption::Default)
@@ -84,6 +87,15 @@ pub(crate) fn gather(request: &LayerRequest, reader: &mut OperandReader<'_>) -> 
         gathered.operands.insert(Name::DOUT, operand);
     }
     Ok(gathered)
+}
+
+/// Sets the kind of masks that were stored as booleans, for layers that also read masks of numbers.
+pub(crate) fn adopt_mask_kinds(spec: &LayerSpec, operands: &Operands, settings: &mut Settings) {
+    for slot in spec.slots.iter().filter(|slot| slot.is_mask() && operands.is_boolean(&slot.name)) {
+        let kind = spec.settings.iter().find(|setting| setting.name == format!("{}-kind", slot.name));
+        let kind = kind.filter(|kind| settings.get(kind.name).is_none());
+        kind.and_then(|kind| kind.parse("boolean").ok().map(|value| settings.set(kind.name, value)));
+    }
 }
 
 /// Returns the keys of a document that may provide an operand: its name, and for x also the previous layer's output.
@@ -167,7 +179,8 @@ fn key_selector(key: &str) -> Selector {
 pub(crate) fn is_near(key: &str, name: &str) -> bool {
     key != name
         && (key.eq_ignore_ascii_case(name)
-            || (name.len() > 2 && edit_distance(key, name).is_some_and(|distance| distance <= 2)))
+            || (name.len() > 2
+                && edit_distance(key, name).is_some_and(|distance| distance <= 2 && 2 * distance < name.len())))
 }
 
 /// Returns the warning for such a key.

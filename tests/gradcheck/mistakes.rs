@@ -11,6 +11,7 @@ use nnlayer::numeric::FloatType;
 mod losses;
 mod norms;
 mod pointwise;
+mod sequences;
 
 /// Changes the right results at a point to wrong ones.
 pub(super) type Plant = Box<dyn Fn(&Point, &mut Evaluation)>;
@@ -310,5 +311,6 @@ fn tensor_mistakes() -> Vec<Mistake> {
 
 pub(super) fn mistakes() -> Vec<Mistake> {
     let here = [affine_mistakes(), softmax_mistakes(), loss_mistakes(), elementwise_mistakes(), tensor_mistakes()];
-    here.into_iter().flatten().chain(pointwise::mistakes()).chain(losses::mistakes()).chain(norms::mistakes()).collect()
+    let families = [pointwise::mistakes(), losses::mistakes(), norms::mistakes(), sequences::mistakes()];
+    here.into_iter().chain(families).flatten().collect()
 }

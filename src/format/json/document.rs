@@ -34,8 +34,9 @@ impl Document {
         (!self.moved.iter().any(is_affected)).then_some(&self.node)
     }
 
-    /// Moves the selected matrix out; returns `None` if it was moved out before. Of an object, the first of `names` is taken.
-    pub fn take(&mut self, select: &Selector, names: &[Name]) -> Result<Option<LoadedArray>, Error> {
+    /// Moves the selected matrix out; returns `None` if it was moved out before. Of an object, the first of `names` is taken. `is_mask`
+    /// says that it may have booleans.
+    pub fn take(&mut self, select: &Selector, names: &[Name], is_mask: bool) -> Result<Option<LoadedArray>, Error> {
         if self.remaining(select).is_none() {
             return Ok(None);
         }
@@ -43,12 +44,13 @@ impl Document {
         if self.remaining(&Selector::Pointer(pointer.clone())).is_none() {
             return Ok(None);
         }
-        let value = match self.node.get_mut(&pointer) {
-            Some(Node::Numbers(numbers)) if numbers.ndim() <= MAX_RANK => std::mem::take(numbers),
-            _ => self.node.find(&pointer)?.array(&pointer)?,
+        let (value, is_boolean) = match self.node.get_mut(&pointer) {
+            Some(Node::Numbers(numbers)) if numbers.ndim() <= MAX_RANK => (std::mem::take(numbers), false),
+            _ if is_mask => self.node.find(&pointer)?.mask(&pointer)?,
+            _ => (self.node.find(&pointer)?.array(&pointer)?, false),
         };
         self.moved.push(pointer.clone());
-        Ok(Some(LoadedArray { pointer, ..LoadedArray::unnamed(value) }))
+        Ok(Some(LoadedArray { pointer, is_boolean, ..LoadedArray::unnamed(value) }))
     }
 }
 

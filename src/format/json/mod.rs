@@ -58,7 +58,7 @@ impl Format for Json {
     }
 
     fn read(&self, source: Source<'_>, select: &Selector, names: &[Name]) -> Result<LoadedArray, Error> {
-        let found = Document::new(tree::read(source)?).take(select, names)?;
+        let found = Document::new(tree::read(source)?).take(select, names, false)?;
         Ok(found.unwrap_or_else(|| unreachable!("a new document is complete")))
     }
 

@@ -6,7 +6,7 @@ use crate::core::size::{array_bytes, check_empty_axes, check_rank};
 use crate::format::errors::missing_array;
 use crate::format::selector::{escape, unescape};
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, arr0};
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 
 /// Value of a document.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +68,23 @@ impl Node {
             }
             Node::Object(_) if self.is_shaped() => self.shaped(|side| side, pointer),
             Node::Object(_) | Node::Bool(_) | Node::Null => Err(self.not_a_number(pointer)),
+        }
+    }
+
+    /// Returns the value as an array, and true if it has booleans only, which are ones and zeros.
+    pub fn mask(&self, pointer: &str) -> Result<(ArrayD<f64>, bool), Error> {
+        match self.booleans() {
+            Some(mask) => check_shape(mask.shape(), pointer).map(|()| (mask, true)),
+            None => self.array(pointer).map(|numbers| (numbers, false)),
+        }
+    }
+
+    /// Returns an array of booleans as ones and zeros.
+    pub fn booleans(&self) -> Option<ArrayD<f64>> {
+        match self {
+            Node::Bool(value) => Some(arr0(f64::from(u8::from(*value))).into_dyn()),
+            Node::List(list) => stack_arrays(&list.iter().map(Node::booleans).collect::<Option<Vec<_>>>()?),
+            _ => None,
         }
     }
 
@@ -239,8 +256,13 @@ fn stack(list: &[Node]) -> Option<ArrayD<f64>> {
         Node::List(list) => stack(list).map(Cow::Owned),
         _ => None,
     });
-    let arrays: Vec<_> = arrays.collect::<Option<_>>()?;
-    let stacked = ndarray::stack(Axis(0), &arrays.iter().map(|array| array.view()).collect::<Vec<_>>()).ok()?;
+    stack_arrays(&arrays.collect::<Option<Vec<_>>>()?)
+}
+
+/// Returns arrays of one shape along a new first axis.
+fn stack_arrays(arrays: &[impl Borrow<ArrayD<f64>>]) -> Option<ArrayD<f64>> {
+    let views: Vec<_> = arrays.iter().map(|array| array.borrow().view()).collect();
+    let stacked = ndarray::stack(Axis(0), &views).ok()?;
     Some(if stacked.is_standard_layout() { stacked } else { stacked.as_standard_layout().into_owned() })
 }
 

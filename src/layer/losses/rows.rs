@@ -8,7 +8,7 @@ use crate::layer::interface::AnyLayer;
 use crate::layer::pointwise::rows::{number, positive, refuse};
 use crate::layer::reduction::{BATCH_MEAN, EMPTY, ENTRY_REDUCTION, Reduction};
 use crate::layer::settings::{Kind, Setting, Settings};
-use crate::layer::spec::{Example, LayerSpec, Role, ScalarDout, Slot};
+use crate::layer::spec::{Example, LayerSpec, Role, ScalarDout, Slot, Values};
 use ndarray::{ArrayD, Zip};
 
 const SHAPE: &str = "(N×D) or any shape";
@@ -20,13 +20,21 @@ const fn input(gradient: &'static str, doc: &'static str) -> Slot {
 
 /// Returns the targets of a loss.
 const fn targets(doc: &'static str) -> Slot {
-    Slot { name: Name::T, role: Role::Target, shape: "as the input", optional: false, gradient: None, doc }
+    Slot {
+        name: Name::T,
+        role: Role::Target,
+        shape: "as the input",
+        optional: false,
+        values: Values::Numbers,
+        gradient: None,
+        doc,
+    }
 }
 
 /// Returns a weight that broadcasts to the input.
 const fn weight(name: Name, doc: &'static str) -> Slot {
     let shape = "broadcasts to the input";
-    Slot { name, role: Role::Constant, shape, optional: true, gradient: None, doc }
+    Slot { name, role: Role::Constant, shape, optional: true, values: Values::Numbers, gradient: None, doc }
 }
 
 const WEIGHT: Slot = weight(Name::WEIGHT, "weight of each entry");

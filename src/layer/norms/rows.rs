@@ -10,14 +10,14 @@ use crate::core::name::Name;
 use crate::layer::convention::Convention;
 use crate::layer::interface::AnyLayer;
 use crate::layer::settings::{Setting, Settings};
-use crate::layer::spec::{Example, LayerSpec, Role, ScalarDout, Slot};
+use crate::layer::spec::{Example, LayerSpec, Role, ScalarDout, Slot, Values};
 
 const fn parameter(name: Name, shape: &'static str, gradient: &'static str, doc: &'static str) -> Slot {
-    Slot { name, role: Role::Parameter, shape, optional: true, gradient: Some(gradient), doc }
+    Slot { name, role: Role::Parameter, shape, optional: true, values: Values::Numbers, gradient: Some(gradient), doc }
 }
 
 const fn statistic(name: Name, doc: &'static str) -> Slot {
-    Slot { name, role: Role::Constant, shape: "(C)", optional: true, gradient: None, doc }
+    Slot { name, role: Role::Constant, shape: "(C)", optional: true, values: Values::Numbers, gradient: None, doc }
 }
 
 const fn gamma(shape: &'static str) -> Slot {

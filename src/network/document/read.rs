@@ -230,6 +230,7 @@ fn read_params(
                 let refuse = |error: Error| error.update(|details| details.tip = Some(tip.to_owned()));
                 Arc::new(node.array(&pointer).map_err(refuse)?)
             }
+            (Some((node, pointer)), _) if slot.is_mask() => Arc::new(node.mask(&pointer)?.0),
             (Some((node, pointer)), _) => Arc::new(node.array(&pointer)?),
             (None, _) if slot.optional => continue,
             (None, _) => {

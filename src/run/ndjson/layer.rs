@@ -23,8 +23,8 @@ pub(super) struct LayerEngine {
 }
 
 impl LayerEngine {
-    pub(super) fn new(request: &LayerRequest) -> Result<LayerEngine, Error> {
-        let LayerRequest { spec, settings, common, .. } = request;
+    pub(super) fn new(request: &LayerRequest, settings: &Settings) -> Result<LayerEngine, Error> {
+        let LayerRequest { spec, common, .. } = request;
         let layer = (spec.build)(settings)?;
         // The gradient of a parameter is a sum over rows.
         let sums_rows =

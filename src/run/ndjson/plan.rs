@@ -13,7 +13,7 @@ use crate::network::{Stage, Tape};
 use crate::operand::grammar::OperandSpec;
 use crate::operand::{Operand, OperandReader, Operands, Origin};
 use crate::run::dout::local_factors_error;
-use crate::run::operands::accepted_keys;
+use crate::run::operands::{accepted_keys, adopt_mask_kinds};
 use crate::run::request::{DoutOption, LayerRequest, OperandSpecs, Request};
 
 /// The engine that computes records, the operands that options give, and the keys of records that give the others.
@@ -62,12 +62,15 @@ impl RecordPlan {
     pub(crate) fn for_layer(request: &LayerRequest, reader: &mut OperandReader<'_>) -> Result<RecordPlan, Error> {
         let LayerRequest { spec, settings, common, .. } = request;
         // Settings that the layer refuses are reported before the first record.
-        let engine = LayerEngine::new(request)?;
+        let engine = LayerEngine::new(request, settings)?;
         let results: Vec<Name> = spec.results().map(|(name, _)| name).chain([Name::DIVISOR]).collect();
         common.admit_only(&results.iter().map(Name::as_str).collect::<Vec<_>>())?;
         let mut plan = RecordPlan::new(Box::new(engine), common.strict);
         let dout = common.needs_gradients(spec).then_some(&request.dout);
         plan.read_operands(spec.slots, &request.operands, dout, reader)?;
+        let mut settings = settings.clone();
+        adopt_mask_kinds(spec, &plan.given, &mut settings);
+        plan.engine = Box::new(LayerEngine::new(request, &settings)?);
         let open = spec.settings.iter().filter(|setting| settings.get(setting.name).is_none());
         plan.record_settings = open.map(|setting| (setting, plan.key_index(setting.name))).collect();
         Ok(plan)
@@ -116,7 +119,9 @@ impl RecordPlan {
                 None => None,
                 Some(OperandSpec::Stdin(selector)) => Some(selector),
                 Some(spec) => {
+                    reader.reads_mask = slot.is_mask();
                     let operand = reader.read_spec(&slot.name, spec.clone(), &accepted_keys(slot))?;
+                    reader.reads_mask = false;
                     self.given.insert(slot.name.clone(), operand);
                     continue;
                 }

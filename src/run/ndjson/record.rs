@@ -8,7 +8,7 @@ use crate::core::size::MAX_RANK;
 use crate::core::tensors::Tensors;
 use crate::format::json::{self, Carried, Line, Node, parse_line};
 use crate::format::{InMemoryArrays, Source, escape, tip_to_convert};
-use crate::layer::Slot;
+use crate::layer::{Slot, Value};
 use crate::network::runner::PreparedParams;
 use crate::operand::Origin;
 use crate::run::dout::Dout;
@@ -143,7 +143,9 @@ impl<'p> RecordWorker<'p> {
             let text = values.keyed[*index].take()?.setting().unwrap_or_else(|| "that".to_owned());
             Some(setting.parse(&text).map(|value| (setting.name, value)))
         });
-        let configured = plan.engine.configure(settings.collect::<Result<_, _>>()?)?;
+        let mut settings = settings.collect::<Result<Vec<_>, _>>()?;
+        settings.extend(self.mask_kinds(&mut values));
+        let configured = plan.engine.configure(settings)?;
         let x_was_y = self.take_operands(&mut values)?;
         let mut dout_key = None;
         let inputs = RecordInputs {
@@ -164,6 +166,21 @@ impl<'p> RecordWorker<'p> {
         // Writing to memory cannot fail.
         let _ = json::write_object(copied, &mut arrays, false, out);
         Ok(notes)
+    }
+
+    /// Turns masks of booleans into numbers; returns the kinds of masks, where records may give them.
+    fn mask_kinds(&self, values: &mut RecordValues) -> Vec<(&'static str, Value)> {
+        let mut kinds = Vec::new();
+        for RecordOperand { slot, key } in self.plan.record_operands.iter().filter(|operand| operand.slot.is_mask()) {
+            let value = key.indices.first().and_then(|&index| values.keyed[index].as_mut());
+            let booleans = value.filter(|_| key.pointer.is_empty()).and_then(|node| Some((node.booleans()?, node)));
+            let Some((booleans, node)) = booleans else { continue };
+            *node = Node::Numbers(booleans);
+            let name = format!("{}-kind", slot.name);
+            let setting = self.plan.record_settings.iter().find(|(setting, _)| setting.name == name);
+            kinds.extend(setting.and_then(|(setting, _)| Some((setting.name, setting.parse("boolean").ok()?))));
+        }
+        kinds
     }
 
     /// Takes the operands that the record gives. Returns true if x is the record's y.
