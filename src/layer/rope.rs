@@ -330,18 +330,18 @@ impl Admit for Rope {
         let &[.., _, row_width] = x.shape() else {
             return refuse("must have a row for each position".to_owned(), "give one row as '1,2;'".to_owned());
         };
-        if row_width % self.heads != 0 {
+        if !row_width.is_multiple_of(self.heads) {
             let tip = format!("use a --{} that divides {row_width}", HEADS.name);
             return refuse(format!("expected rows of {} heads of one length", self.heads), tip);
         }
         let width = row_width / self.heads;
         match self.dims {
-            Some(dims) if dims % 2 != 0 || dims > width => {
+            Some(dims) if !dims.is_multiple_of(2) || dims > width => {
                 let message = format!("expected an even number up to {width}, got {dims}");
                 let error = Error::new(Code::Setting, message).with_operand(&Name::new(DIMS.name));
                 return Err(error.with_shape(&Name::X, x.shape()).tip(DIMS.doc));
             }
-            None if width % 2 != 0 => {
+            None if !width.is_multiple_of(2) => {
                 let tip = format!("use --{} {} to leave the last element of each row as it is", DIMS.name, width - 1);
                 return refuse("expected rows of pairs".to_owned(), tip);
             }

@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn sine_and_cosine_lie_on_the_circle_and_repeat_after_a_turn() {
-        for value in [0.1, -3.0, 1.5707963267948966, 1e22, -7e300, 5e-324, 1e-30] {
+        for value in [0.1, -3.0, 1.5625, 1e22, -7e300, 5e-324, 1e-30] {
             let x = Ball::from_double(value);
             let (sine, cosine) = (sin(&x, 300).unwrap(), cos(&x, 300).unwrap());
             let sum = sine.times(&sine, 300).plus(&cosine.times(&cosine, 300), 300);
