@@ -60,6 +60,7 @@ mod ndjson; // streams of records
 mod new_layer; // a layer added to a copy of the crate
 mod norms; // the normalisation layers of one table
 mod only; // --only changes no bit of the results it keeps
+mod onnx; // the node tests of ONNX
 mod operands; // every command × operand × form
 mod options; // options without effect, names of other tools, files that are replaced
 mod output; // text, JSON and files; round trips
