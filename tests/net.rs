@@ -170,8 +170,8 @@ fn errors_name_the_option_or_the_layer() {
     for (sizes, part) in [
         ("64", "expected two or more positive layer sizes"),
         ("64,0,1", "expected two or more positive layer sizes"),
-        ("a,b", "expected two or more positive layer sizes"),
-        ("100000,100000", "is the limit for a JSON file"),
+        ("1,b", "expected two or more positive layer sizes, or layers"),
+        ("100000,100000", "the limit for a JSON file"),
     ] {
         assert!(nnlayer(&["net", "--init", sizes]).refusal().contains(part), "{sizes}");
     }

@@ -27,7 +27,8 @@ fn mistake(case: &Value, arrays: &HashMap<String, ArrayD<f64>>) -> Option<String
     let ran = nnlayer(&args.iter().map(String::as_str).collect::<Vec<_>>());
     let Ok(found) = serde_json::from_str::<Value>(ran.text()) else { return Some(ran.stderr) };
     let (rtol, atol) = (case["rtol"].as_f64().unwrap(), case["atol"].as_f64().unwrap());
-    let is_close = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= atol + rtol * b.abs();
+    let is_close =
+        |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= atol + rtol * b.abs();
     case["results"].as_object().unwrap().iter().find_map(|(result, key)| {
         let expected = &arrays[key.as_str().unwrap()];
         let same_shape = expected.is_empty() || shape(&found[result]) == expected.shape();

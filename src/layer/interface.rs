@@ -78,10 +78,24 @@ pub trait Admit {
         Vec::new()
     }
 
+    /// Returns the layer for this use in a network, if it is not the layer itself.
+    fn for_mode(&self, _mode: Mode) -> Option<Box<dyn AnyLayer>> {
+        None
+    }
+
     /// Returns the formulas of results that differ from the registry's for these settings and operands.
     fn formulas(&self, _at: &Tensors<f64>) -> Vec<(Name, &'static str)> {
         Vec::new()
     }
+}
+
+/// Use of a layer in a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// After training: statistics are those that training has kept, and nothing is dropped.
+    Inference,
+    /// A step of training, with random numbers of this seed.
+    Training(u64),
 }
 
 /// An operation on whole matrices, as a computational graph shows it.

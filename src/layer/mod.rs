@@ -38,7 +38,7 @@ pub use compute::{compute, compute_bounded, compute_in_chunks, compute_only};
 pub use convention::{Convention, GradientCase};
 pub use gradients::{Forward, Gradients, Run, Wanted};
 pub use interface::{
-    Admit, AllTargets, AnyLayer, Given, Layer, MatrixOperation, admit, admit_new, check_output_memory,
+    Admit, AllTargets, AnyLayer, Given, Layer, MatrixOperation, Mode, admit, admit_new, check_output_memory,
 };
 pub use jacobian::{jacobian_name, jacobians};
 pub use lanes::loss_class_axis;

@@ -5,9 +5,10 @@ use super::layer_names::LayerNames;
 use super::optimizer::Optimizer;
 use crate::core::error::{Code, Error, Fact, Place, edit_distance};
 use crate::core::name::Name;
+use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
 use crate::layer;
-use crate::layer::{AnyLayer, LayerSpec, Precision, Role, Settings};
+use crate::layer::{AnyLayer, LayerSpec, Mode, Precision, Role, Settings};
 use crate::numeric::Scalar;
 use ndarray::ArrayD;
 
@@ -110,6 +111,23 @@ impl Stage {
     /// Returns the layer's mathematics.
     pub fn layer(&self) -> &(dyn AnyLayer + 'static) {
         self.layer.as_ref()
+    }
+
+    /// Makes the layer that of this use.
+    fn set_mode(&mut self, mode: Mode) -> Result<(), Error> {
+        let layer = (self.spec.build)(&self.settings)?;
+        self.layer = layer.for_mode(mode).unwrap_or(layer);
+        Ok(())
+    }
+
+    /// Replaces statistics that the layer keeps by those of a step of training.
+    pub(super) fn keep_statistics(&mut self, outputs: &Tensors<f64>) {
+        let kept = self.spec.slots.iter().filter(|slot| slot.role == Role::Constant);
+        for slot in kept {
+            if let Some(value) = outputs.get(&slot.name).filter(|_| self.params.get(&slot.name).is_some()) {
+                self.params.insert(slot.name.clone(), value.clone());
+            }
+        }
     }
 
     /// Changes a setting.
@@ -330,6 +348,15 @@ impl Tape {
     pub fn params<S: Scalar>(&self) -> Vec<Tensors<S>> {
         let float_type = self.precision.float_type();
         Tensors::map_all(self.stages.iter().map(|stage| &stage.params), |&value| S::from_f64(float_type.round(value)))
+    }
+
+    /// Makes the layers those of this use. In a step of training each layer has random numbers of its own.
+    pub fn set_mode(&mut self, mode: Mode) -> Result<(), Error> {
+        let own = |n: u64| match mode {
+            Mode::Inference => Mode::Inference,
+            Mode::Training(seed) => Mode::Training(SplitMix64::stream(seed, n).bits()),
+        };
+        (0..).zip(&mut self.stages).try_for_each(|(n, stage)| stage.set_mode(own(n)))
     }
 
     /// Removes the records, which leaves a network.

@@ -1,51 +1,18 @@
-//! Training: initial weights, steps of gradient descent, and epochs of batches.
+//! Training: steps of gradient descent, and epochs of batches.
 
 pub use super::chain::Training;
+pub use super::init::init_network;
 pub use super::optimizer::{Optimizer, Rule, Step};
 
 use super::chain::{Stage, Tape};
 use super::forward::Inputs;
-use super::layer_names::LayerNames;
 use super::run::{Run, Scope, run};
 use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
-use crate::layer;
-use crate::layer::Settings;
-use ndarray::{Array1, Array2, ArrayD, Axis, IxDyn};
-
-/// Returns a network of affine layers of `sizes` with `activation` between them and softmax-xent at the end.
-///
-/// W is uniform in ±√(6/in) before a relu (He), otherwise in ±√(6/(in + out)) (Xavier); b is 0. A square root is correctly
-/// rounded on every processor, so a seed gives the same network everywhere.
-pub fn init_network(sizes: &[usize], activation: &str, seed: u64) -> Result<Tape, Error> {
-    let mut random = SplitMix64::new(seed);
-    let (mut tape, mut names) = (Tape::default(), LayerNames::default());
-    for (n, pair) in sizes.windows(2).enumerate() {
-        let (inputs, outputs) = (pair[0], pair[1]);
-        let last = n + 2 == sizes.len();
-        #[allow(clippy::cast_precision_loss)] // layers of 2⁵³ units do not fit in memory
-        let fan = if activation == "relu" && !last { inputs } else { inputs + outputs } as f64;
-        let limit = (6.0 / fan).sqrt();
-        let w = Array2::from_shape_simple_fn((inputs, outputs), || limit * random.signed_unit());
-        let params = Tensors::new().with(Name::W, w.into_dyn()).with(Name::B, Array1::zeros(outputs).into_dyn());
-        push_layer(&mut tape, &mut names, "affine", params)?;
-        if !last {
-            push_layer(&mut tape, &mut names, activation, Tensors::new())?;
-        }
-    }
-    push_layer(&mut tape, &mut names, "softmax-xent", Tensors::new())?;
-    Ok(tape)
-}
-
-fn push_layer(tape: &mut Tape, names: &mut LayerNames, kind: &str, params: Tensors<f64>) -> Result<(), Error> {
-    let Some(spec) = layer::find(kind) else {
-        return Err(Error::new(Code::Setting, format!("unknown layer kind {kind:?}")));
-    };
-    let stage = Stage::new(spec, names.fresh(spec), Settings::default(), params)?;
-    tape.push_named(names, stage)
-}
+use crate::layer::Mode;
+use ndarray::{ArrayD, Axis, IxDyn};
 
 /// Takes a step of every learnt parameter. `gradients` has an item for each layer.
 pub fn take_step(tape: &mut Tape, gradients: &[Tensors<f64>], step: &Step) -> Result<(), Error> {
@@ -161,9 +128,14 @@ pub fn train_epoch(
     let size = usize::try_from(training.batch).unwrap_or(usize::MAX).max(1);
     let order = row_order(training, samples.rows());
     for (n, rows) in order.chunks(size).enumerate() {
-        let gradients = totals.add_batch(tape, samples, rows, true).map_err(|error| {
+        // Random numbers follow from the seed, the epoch and the batch alone.
+        let seed = SplitMix64::stream(SplitMix64::stream(training.seed, training.epoch).bits(), n as u64).bits();
+        tape.set_mode(Mode::Training(seed))?;
+        let run = totals.add_batch(tape, samples, rows, true).map_err(|error| {
             if training.shuffle { error } else { error.fact(format!("in the batch that starts at row {}", n * size)) }
         })?;
+        tape.stages.iter_mut().zip(&run.outputs).for_each(|(stage, outputs)| stage.keep_statistics(outputs));
+        let gradients = run.gradients.unwrap_or_default();
         training.step += 1;
         let step =
             Step { optimizer: training.optimizer, lr: training.lr, number: training.step, precision: tape.precision };
@@ -176,6 +148,7 @@ pub fn train_epoch(
         on_progress(rows.len());
     }
     training.epoch += 1;
+    tape.set_mode(Mode::Inference)?;
     let layers = tape.stages.iter().zip(has_gradient);
     let without_gradient = layers.filter(|(_, found)| !found).map(|(stage, _)| stage.name.clone()).collect();
     Ok(Epoch { score: totals.score(), without_gradient })
@@ -198,7 +171,7 @@ struct Totals {
 }
 
 impl Totals {
-    /// Runs a batch and adds its loss; returns the gradients of the loss if `with_gradients`.
+    /// Runs a batch and adds its loss; the run has the gradients of the loss if `with_gradients`.
     #[allow(clippy::cast_precision_loss)] // fewer rows than 2⁵³ fit in memory
     fn add_batch(
         &mut self,
@@ -206,7 +179,7 @@ impl Totals {
         samples: &Samples,
         rows: &[usize],
         with_gradients: bool,
-    ) -> Result<Vec<Tensors<f64>>, Error> {
+    ) -> Result<Run, Error> {
         let (x, t) = (samples.x.select(Axis(0), rows), samples.t.select(Axis(0), rows));
         let inputs = Inputs { x, t: Some(t.clone()), rounding: &|_| samples.rounding };
         let mut ones = |_: &Stage, shape: &[usize]| Ok(with_gradients.then(|| ArrayD::from_elem(IxDyn(shape), 1.0)));
@@ -219,8 +192,8 @@ impl Totals {
         if let Some(correct) = count_correct(&run, &t) {
             *self.correct.get_or_insert(0.0) += correct;
         }
-        self.notes = run.notes;
-        Ok(run.gradients.unwrap_or_default())
+        self.notes.clone_from(&run.notes);
+        Ok(run)
     }
 
     fn score(&self) -> Score {

@@ -8,6 +8,7 @@ mod chain;
 pub mod check;
 pub mod document;
 mod forward;
+mod init;
 mod layer_names;
 pub mod learn;
 mod optimizer;

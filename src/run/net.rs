@@ -11,6 +11,7 @@ use super::tape;
 use crate::core::error::{Code, Error};
 use crate::core::name::{Name, find_key};
 use crate::format::Selector;
+use crate::layer;
 use crate::network;
 use crate::network::{Inputs, Scope, Stage, Tape, learn};
 use crate::operand::{Operand, OperandReader, Operands, stdin};
@@ -20,23 +21,26 @@ pub(crate) struct Arguments {
     /// x and t.
     pub(crate) operands: OperandSpecs,
     pub(crate) ndjson: Option<RecordOptions>,
+    /// Use of layers that differ in training.
+    pub(crate) mode: layer::Mode,
     pub(crate) output: chain_output::Arguments,
 }
 
 /// Arguments of `net --init`.
 pub(crate) struct InitArguments {
-    /// Number of inputs, and of the units of each layer.
-    pub(crate) sizes: Vec<usize>,
-    /// Layer between affine layers.
-    pub(crate) activation: String,
+    /// The list of layers.
+    pub(crate) layers: String,
+    /// Shape of a sample.
+    pub(crate) input: Vec<usize>,
     pub(crate) seed: u64,
     pub(crate) request: Request,
 }
 
 /// Writes a new network.
 pub(crate) fn init(arguments: &InitArguments, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
-    let InitArguments { sizes, activation, seed, request } = arguments;
-    let mut tape = learn::init_network(sizes, activation, *seed)?;
+    let InitArguments { layers, input, seed, request } = arguments;
+    let tape = learn::init_network(layers, input, *seed);
+    let mut tape = tape.map_err(|error| error.with_operand(&Name::new("init")))?;
     tape::set_precision(&mut tape, request);
     request.write_document(&tape, &mut streams.out)?;
     Ok(Status::Done)
@@ -52,6 +56,7 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::R
     let mut tape = tape::read(reader, source, true)?;
     tape::set_precision(&mut tape, request);
     tape.clear_records();
+    tape.set_mode(arguments.mode)?;
     if let Some(records) = &arguments.ndjson {
         let label = if source == "-" { stdin::LABEL } else { source };
         let plan = RecordPlan::for_network(tape, label, &arguments.operands, dout_option, request, reader)?;

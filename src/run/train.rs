@@ -7,7 +7,7 @@ use super::tape;
 use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
 use crate::format::json::push_number;
-use crate::layer::{Kind, Value};
+use crate::layer::{Kind, Mode, Value};
 use crate::network::learn::{Epoch, Rule, Samples, Score, Training};
 use crate::network::{Tape, learn};
 use crate::operand::{Operands, grammar};
@@ -57,6 +57,7 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::R
     let (mut tape, mut training) = start(arguments, streams)?;
     tape::set_precision(&mut tape, request);
     default_to_mean(&mut tape).map_err(|error| tape::blame(error, source))?;
+    tape.set_mode(Mode::Inference).map_err(|error| tape::blame(error, source))?;
     let samples = read_samples(arguments, &arguments.samples, &tape, streams)?;
     let held_out = arguments.held_out.as_ref();
     let held_out = held_out.map(|options| read_samples(arguments, options, &tape, streams)).transpose()?;
