@@ -43,7 +43,9 @@ fn every_case_that_the_command_line_can_say_is_within_the_tolerance_of_onnx() {
     let cases: Value = serde_json::from_str(&std::fs::read_to_string(fixture("onnx/cases.json")).unwrap()).unwrap();
     let (cases, arrays) = (cases["said"].as_array().unwrap(), arrays());
     assert!(cases.len() > 300);
-    let failed = cases.iter().filter_map(|case| Some(format!("{}: {}", case["name"], mistake(case, &arrays)?)));
+    let is_known = |case: &&Value| nnlayer::layer::find(case["args"][0].as_str().unwrap()).is_some();
+    let failed =
+        cases.iter().filter(is_known).filter_map(|case| Some(format!("{}: {}", case["name"], mistake(case, &arrays)?)));
     let failed: Vec<String> = failed.collect();
     assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
 }

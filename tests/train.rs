@@ -269,3 +269,20 @@ fn a_step_needs_gradients_and_a_scalar_bias_becomes_a_row() {
     assert_eq!(numbers(&json["layers"][0]["params"]["w"]), [0.5, 1.5, 2.0, 3.0]);
     assert!(json["layers"][0].get("inputs").is_none());
 }
+
+#[test]
+fn dropout_draws_a_mask_for_each_batch_in_training_and_is_the_identity_elsewhere() {
+    let folder = folder();
+    let net = folder.path().join("net.json");
+    let text = "{\"nnlayer-tape\":1,\"layers\":[{\"kind\":\"dropout\",\"name\":\"d\"},{\"kind\":\"mse\",\"settings\":{\"reduction\":\"sum\"}}]}";
+    std::fs::write(&net, text).unwrap();
+    let run = |more: &[&str]| {
+        let args = ["net", net.to_str().unwrap(), "--x", "1,2,3,4;5,6,7,8", "--t", "0,0,0,0;0,0,0,0", "--json"];
+        numbers(&nnlayer(&[&args[..], more].concat()).json()["d"]["y"])
+    };
+    let x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
+    assert_eq!(run(&[]), x);
+    assert_eq!(run(&["--training"]), run(&["--training", "--seed", "0"]));
+    assert_ne!(run(&["--training"]), run(&["--training", "--seed", "1"]));
+    assert!(run(&["--training"]).iter().zip(x).all(|(&y, x)| y == 0.0 || y == 2.0 * x));
+}

@@ -3,6 +3,7 @@
 //! - Forward: y = x∘mask/(1 − p).
 //! - Backward: dx = dout∘mask/(1 − p).
 //! - Shapes: any; mask and y are shaped as x.
+//! - In a network after training, y = x.
 //! - The mask is an operand, or drawn: entry n is kept where the n-th number of SplitMix64 (Steele, Lea and Flood 2014), seeded with
 //!   `--seed` and divided by 2⁶⁴, is at least p; then it is a result.
 //! - Refuses: p outside \[0, 1\], a mask of another shape or of numbers other than 0 and 1, and a mask that keeps entries if p is 1.
@@ -13,7 +14,7 @@
 use super::arrays::map_formula;
 use super::convention::Convention;
 use super::gradients::{Forward, Gradients, Run};
-use super::interface::{Admit, AnyLayer, Given, Layer};
+use super::interface::{Admit, AnyLayer, Given, Layer, Mode};
 use super::settings::{Kind, Setting, Value};
 use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot, Values};
 use crate::core::error::{Code, Error, Note, format_shape};
@@ -86,7 +87,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
             let error = Error::new(Code::Setting, format!("expected a probability, from 0 to 1, got {p}"));
             return Err(error.with_operand(&Name::new(P.name)).tip(P.doc));
         }
-        Ok(Box::new(Dropout { p, seed: settings.integer(SEED.name) }) as Box<dyn AnyLayer>)
+        Ok(Box::new(Dropout { p, seed: settings.integer(SEED.name), mode: None }) as Box<dyn AnyLayer>)
     },
 };
 
@@ -96,9 +97,12 @@ const SEED: Setting =
     Setting { name: "seed", kind: Kind::Integer, doc: "seed of the mask that is drawn without --mask (default 0)" };
 
 /// y = x∘mask/(1 − p).
+#[derive(Clone, Copy)]
 struct Dropout {
     p: f64,
     seed: Option<i64>,
+    /// Use in a network, which has its own seed for each step of training.
+    mode: Option<Mode>,
 }
 
 /// x·mask/(1 − p), as a formula of x and mask. A dropped entry is not divided by a 1 − p that may be 0.
@@ -118,7 +122,10 @@ impl Dropout {
         if let Some(mask) = at.get(&Name::MASK) {
             return Cow::Borrowed(mask);
         }
-        let mut random = SplitMix64::new(self.seed.unwrap_or_default().cast_unsigned());
+        let mut random = SplitMix64::new(match self.mode {
+            Some(Mode::Training(seed)) => seed,
+            _ => self.seed.unwrap_or_default().cast_unsigned(),
+        });
         let mut is_kept = || random.unit() >= self.p;
         let kept = |_: &S| if is_kept() { S::one() } else { S::zero() };
         Cow::Owned(at.known(&Name::X).map(kept))
@@ -154,6 +161,10 @@ impl Admit for Dropout {
         Err(if mask.ndim() > 0 { error.at_index(at.slice()) } else { error })
     }
 
+    fn for_mode(&self, mode: Mode) -> Option<Box<dyn AnyLayer>> {
+        Some(Box::new(Dropout { mode: Some(mode), ..*self }))
+    }
+
     fn jacobians(&self, _: &Tensors<f64>) -> Vec<(Name, &'static str)> {
         vec![(Name::DX, "diag(mask/(1 − p))")]
     }
@@ -161,6 +172,10 @@ impl Admit for Dropout {
 
 impl<S: ArrayOps> Layer<S> for Dropout {
     fn forward(&self, at: &Tensors<S>) -> Forward<S> {
+        if self.mode == Some(Mode::Inference) {
+            let results = Tensors::new().with(Name::Y, at.known(&Name::X).clone());
+            return Forward { results, saved: Vec::new() };
+        }
         let mask = self.mask(at);
         let y = map_formula([at.known(&Name::X), &mask], &Kept { p: self.p });
         let results = Tensors::new().with(Name::Y, y);
@@ -172,6 +187,9 @@ impl<S: ArrayOps> Layer<S> for Dropout {
     }
 
     fn backward<'a>(&'a self, at: &'a Tensors<S>, _: &'a Run<'a, S>, dout: &'a ArrayD<S>) -> Gradients<'a, S> {
-        Gradients::one(Name::DX, move || map_formula([dout, &self.mask(at)], &Kept { p: self.p }))
+        Gradients::one(Name::DX, move || match self.mode {
+            Some(Mode::Inference) => dout.clone(),
+            _ => map_formula([dout, &self.mask(at)], &Kept { p: self.p }),
+        })
     }
 }
