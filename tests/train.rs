@@ -286,3 +286,24 @@ fn dropout_draws_a_mask_for_each_batch_in_training_and_is_the_identity_elsewhere
     assert_ne!(run(&["--training"]), run(&["--training", "--seed", "1"]));
     assert!(run(&["--training"]).iter().zip(x).all(|(&y, x)| y == 0.0 || y == 2.0 * x));
 }
+
+#[test]
+fn the_worked_example_of_courses_has_the_published_numbers() {
+    // Matt Mazur, A Step by Step Backpropagation Example, 2015, with the digits that the page gives.
+    let net = fixture("train/two_two_two.json");
+    let operands = ["--x", "0.05,0.10", "--t", "0.01,0.99", "--dout", "0.5"];
+    let run = nnlayer(&[&["net", &net], &operands[..], &["--json"]].concat()).json();
+    let close = |found: &[f64], published: &[f64]| {
+        assert_eq!(found.len(), published.len());
+        found.iter().zip(published).for_each(|(a, b)| assert!((a - b).abs() < 1e-8, "{found:?} {published:?}"));
+    };
+    close(&numbers(&run["h"]["y"]), &[0.593269992, 0.596884378]);
+    close(&numbers(&run["o"]["y"]), &[0.751365070, 0.772928465]);
+    close(&[run["E"]["loss"].as_f64().unwrap() / 2.0], &[0.298371109]);
+    close(&[numbers(&run["output"]["dw"])[0], numbers(&run["hidden"]["dw"])[0]], &[0.082167041, 0.000438568]);
+    let step = format!("nnlayer net {net} {} --tape | nnlayer step --lr 0.5", operands.join(" "));
+    let stepped: Value = serde_json::from_str(shell_in(folder().path(), &step).quiet()).unwrap();
+    let w = |layer: usize| numbers(&stepped["layers"][layer]["params"]["w"]);
+    close(&w(2), &[0.35891648, 0.511301270, 0.408666186, 0.561370121]);
+    close(&w(0), &[0.149780716, 0.24975114, 0.19956143, 0.29950229]);
+}
