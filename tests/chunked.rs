@@ -1,8 +1,10 @@
 //! Batches that are computed a block of rows at a time give the bytes that they give in memory. The debug builds that tests run
 //! read files in chunks from 1 MB on, in chunks of 8192 elements.
 
+use crate::broadcast;
 use crate::losses;
 use crate::pointwise;
+use crate::rearrange;
 use crate::support::{folder, nnlayer, numbers};
 use ndarray::ArrayD;
 use nnlayer::core::name::Name;
@@ -150,8 +152,9 @@ fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
         (path(&format!("{name}.npy")), operand(folder.path(), &name, &[rows, width], |n| inexact(n + 5)))
     });
     let dense = operand(folder.path(), "dense", &[rows, columns], |n| inexact(n + 7));
-    // The rows of a table of functions are computed by the same code.
-    let tables = [&pointwise::LAYERS[1..], &losses::LAYERS[1..]].concat();
+    // The rows of a table of functions are computed by the same code, and layers of several inputs at once.
+    let others = [&broadcast::LAYERS[..], &rearrange::LAYERS, &["matmul", "glu"]].concat();
+    let tables = [&pointwise::LAYERS[1..], &losses::LAYERS[1..], &others].concat();
     for spec in LAYERS.iter().filter(|spec| !tables.contains(&spec.name)) {
         let mut given: Vec<String> = vec![spec.name.to_owned()];
         let mut at = at.clone();

@@ -168,6 +168,32 @@ const RIGHT: &[(&str, &str)] = &[
     ("bce-logits", "pos-weight=3 weight=4x1"),
     ("kl-div", ""),
     ("kl-div", "log-target=true reduction=batchmean"),
+    ("add", ""),
+    ("add", "x1=4x1 x2=3"),
+    ("add", "x1=2x3x4 x2=3x1"),
+    ("mul", "x2=3"),
+    ("mul", "x1= x2=2x3"),
+    ("matmul", ""),
+    ("matmul", "x1=3x3 x2=3x3"),
+    ("matmul", "x1=2x1x2x3 x2=2x3x2"),
+    ("matmul", "x1=3 x2=3"),
+    ("prelu", ""),
+    ("prelu", "a= x=:0,1,-1"),
+    ("prelu", "x=2x3x4 a=3"),
+    ("prelu", "axis=-1 x=2x3x4 a=4"),
+    ("glu", ""),
+    ("glu", "gate-half=first activation=silu"),
+    ("glu", "gate=4x3 x=4x3 activation=gelu"),
+    ("glu", "axis=0 activation=relu x=4x3"),
+    ("nll", ""),
+    ("nll", "t-kind=index reduction=mean weight=3"),
+    ("nll", "ignore-index=1 reduction=none x=2x3x4 t=2x4"),
+    ("reshape", "shape=-1,2"),
+    ("flatten", "x=2x3x4"),
+    ("transpose", ""),
+    ("transpose", "axes=1,2,0 x=2x3x4"),
+    ("concat", ""),
+    ("concat", "axis=-1 x2=4x1 x4=4x2"),
 ];
 
 const PRECISIONS: [(Precision, &str); 2] = [(Precision::F64, "f64"), (Precision::F32, "f32")];
@@ -247,6 +273,26 @@ fn no_right_program_fails_against_numerical_gradients_alone_whatever_is_drawn() 
         }
     }
     assert!(failed.is_empty(), "{failed}");
+}
+
+/// PyTorch divides by at least 1e-12; JAX does not, and differentiates a limited logarithm to 0.
+#[test]
+fn bce_may_return_its_derivative_in_place_of_pytorchs_gradient_and_nothing_else() {
+    let options = "y=:0,0.5,1e-14 t=:1,0,0";
+    let verdict = |first: f64, last: f64| {
+        let report = check_planted("bce", options, Precision::F64, &move |_, evaluation| {
+            let dy = evaluation.gradients.get_mut(&Name::new("dy")).unwrap();
+            if dy.len() == 3 && dy[[0, 0]] == -1e12 {
+                (dy[[0, 0]], dy[[0, 2]]) = (first, last);
+            }
+        });
+        report.verdict()
+    };
+    assert_eq!(verdict(-1e12, 0.01), Verdict::Pass);
+    assert_eq!(verdict(f64::NEG_INFINITY, 1.0 / (1.0 - 1e-14)), Verdict::Pass);
+    assert_eq!(verdict(0.0, 1.0 / (1.0 - 1e-14)), Verdict::Pass);
+    assert_eq!(verdict(-2e12, 0.01), Verdict::Fail);
+    assert_eq!(verdict(0.0, 0.5), Verdict::Fail);
 }
 
 #[test]

@@ -23,9 +23,11 @@ pub fn records(layer: &str, count: usize) -> String {
             "xent" => format!("\"y\":{},\"t\":{}", json!(y), n % 3),
             "embedding" => format!("\"ids\":[{},2,1]", n % 3),
             "rope" => format!("\"x\":[{},{}]", json!(row[..2]), json!(row[1..])),
+            "add" | "mul" | "matmul" | "concat" => format!("\"x1\":{},\"x2\":{}", json!(row), json!(y)),
+            "glu" => format!("\"x\":{},\"gate\":{}", json!(row), json!(y)),
             "bce" => format!("\"y\":{},\"t\":[0,1,0.5]", json!(y)),
             loss if losses::LAYERS.contains(&loss) => format!("\"x\":{},\"t\":[0,1,0.5]", json!(row)),
-            "softmax-xent" => format!("\"x\":{},\"t\":{}", json!(row), n % 3),
+            "softmax-xent" | "nll" => format!("\"x\":{},\"t\":{}", json!(row), n % 3),
             _ => format!("\"x\":{}", json!(row)),
         };
         writeln!(text, "{{\"id\":{n},{record}}}").unwrap();
@@ -38,6 +40,7 @@ fn options(layer: &str) -> &'static [&'static str] {
     match layer {
         "affine" => &["--w", "1,2,-1;0.5,0,3;-1,1,1", "--b", "1,2,3"],
         "embedding" => &["--w", "1,2;3,4;5,6"],
+        "prelu" => &["--a", "0.25"],
         _ => &[],
     }
 }

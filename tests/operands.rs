@@ -13,9 +13,11 @@ fn example(layer: &str, operand: &Name) -> Vec<Vec<f64>> {
         ("affine", "w") => vec![vec![-1.5, 2.0, 0.25], vec![3.0, -4.0, 5.0]],
         ("affine", "b") => vec![vec![-1.0, 0.5, 2.0]],
         ("affine", "dout") => vec![vec![-1.0, 0.0, 1.0], vec![2.0, 0.5, -3.0]],
+        ("reshape", "dout") => vec![vec![-1.0, 2.0, -0.5, 4.0]],
+        ("concat", "dout") => (0..16).map(|n| vec![f64::from(n) - 8.0, 0.5]).collect(),
         (_, "y" | "t") => vec![vec![0.25, 0.75], vec![0.5, 0.5]],
         (_, "weight" | "pos-weight" | "gamma" | "beta" | "mean" | "var") => vec![vec![0.5, 2.0]],
-        ("xent" | "softmax-xent", "dout") => vec![vec![-2.0]],
+        ("xent" | "softmax-xent" | "nll", "dout") => vec![vec![-2.0]],
         (loss, "dout") if losses::LAYERS.contains(&loss) => vec![vec![-2.0]],
         _ => vec![vec![-1.0, 2.0], vec![-0.5, 4.0]],
     }
@@ -30,8 +32,8 @@ fn names_of(spec: &LayerSpec) -> Vec<Name> {
 /// Returns the rank of the operand in `example`.
 fn rank(layer: &str, operand: &Name) -> usize {
     match (layer, operand.as_str()) {
-        (_, "b" | "weight" | "pos-weight" | "gamma" | "beta" | "mean" | "var") => 1,
-        ("xent" | "softmax-xent", "dout") => 0,
+        (_, "b" | "weight" | "pos-weight" | "gamma" | "beta" | "mean" | "var") | ("reshape", "dout") => 1,
+        ("xent" | "softmax-xent" | "nll", "dout") => 0,
         (loss, "dout") if losses::LAYERS.contains(&loss) => 0,
         _ => 2,
     }
@@ -90,14 +92,14 @@ fn form(kind: &str, name: &Name, rows: &[Vec<f64>], rank: usize, folder: &Path) 
         std::fs::write(&path, bytes).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    let nested = format!("{{\"a\":[{{\"{name}\":{}}}],\"{name}\":{}}}", json(rows, rank), json(rows, rank));
+    let nested = format!("{{\"list\":[{{\"{name}\":{}}}],\"{name}\":{}}}", json(rows, rank), json(rows, rank));
     let text = match kind {
         "literal" => literal(rows),
         "blanks" => literal(rows).replace(',', " "),
         "JSON" if rank > 0 => json(rows, rank),
         "file.json" => file("json", json(rows, rank).into()),
         "file.json of names" => file("json", nested.into()),
-        "file.json#pointer" => file("json", nested.into()) + &format!("#/a/0/{name}"),
+        "file.json#pointer" => file("json", nested.into()) + &format!("#/list/0/{name}"),
         "file.json#key" => file("json", nested.into()) + &format!("#{name}"),
         "@file" => format!("@{}", file("json", json(rows, rank).into())),
         "unknown extension" => file("dat", npy(rows, rank)),
@@ -110,7 +112,7 @@ fn form(kind: &str, name: &Name, rows: &[Vec<f64>], rank: usize, folder: &Path) 
         "- .npy" => return Some(("-".to_owned(), npy(rows, rank))),
         "- .safetensors" => return Some(("-".to_owned(), safetensors(name.as_str(), rows, rank))),
         "@-" => return Some(("@-".to_owned(), literal(rows).into())),
-        "-#/pointer" => return Some((format!("-#/a/0/{name}"), nested.into())),
+        "-#/pointer" => return Some((format!("-#/list/0/{name}"), nested.into())),
         "-#key" => return Some((format!("-#{name}"), nested.into())),
         _ => return None,
     };

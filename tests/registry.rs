@@ -46,10 +46,11 @@ fn exists(path: &str) -> bool {
 fn family(spec: &LayerSpec) -> String {
     let own = spec.name.replace('-', "_");
     let has_row = |family: &&&str| {
-        let rows = std::fs::read_to_string(fixture(&format!("../src/layer/{family}/rows.rs"))).unwrap();
+        let files = [format!("../src/layer/{family}/rows.rs"), format!("../src/layer/{family}.rs")];
+        let rows = files.iter().filter_map(|path| std::fs::read_to_string(fixture(path)).ok()).collect::<String>();
         rows.contains(&format!("name: \"{}\"", spec.name))
     };
-    let families = ["losses", "norms", "pointwise"];
+    let families = ["broadcast", "losses", "norms", "pointwise", "rearrange"];
     let table = || (*families.iter().find(has_row).unwrap()).to_owned();
     if exists(&format!("../src/layer/{own}.rs")) { own } else { table() }
 }

@@ -4,10 +4,15 @@
 mod support; // runs commands and console blocks
 
 mod affine; // one module a command
+mod broadcast; // add, mul and prelu
 mod compare;
 mod dropout;
 mod embedding;
+mod glu;
 mod gradcheck;
+mod matmul;
+mod nll;
+mod rearrange; // reshape, flatten, transpose and concat
 mod relu;
 mod rope;
 mod shell;

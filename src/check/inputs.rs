@@ -45,8 +45,21 @@ struct AxisLengths(Vec<(String, usize)>);
 
 impl AxisLengths {
     /// Default lengths: a batch of 4, and other lengths that differ from it and from each other.
-    const DEFAULT: &'static [(&'static str, usize)] =
-        &[("N", 4), ("in", 3), ("out", 5), ("C", 3), ("D", 3), ("L", 5), ("S", 6), ("d", 4), ("e", 3), ("V", 6)];
+    const DEFAULT: &'static [(&'static str, usize)] = &[
+        ("N", 4),
+        ("in", 3),
+        ("out", 5),
+        ("C", 3),
+        ("D", 3),
+        ("L", 5),
+        ("S", 6),
+        ("d", 4),
+        ("e", 3),
+        ("V", 6),
+        ("2D", 6),
+        ("K", 3),
+        ("M", 5),
+    ];
 
     fn get(&self, letter: &str) -> usize {
         let known = self.0.iter().find(|(known, _)| known == letter).map(|(_, length)| *length);
@@ -114,7 +127,7 @@ pub fn draw_operands(
             continue;
         }
         let known = known_shape(&slot.name);
-        let is_left_out = slot.optional && slot.role == Role::Constant && !has_boolean_mask(spec, slot, settings);
+        let is_left_out = slot.optional && slot.role != Role::Parameter && !has_boolean_mask(spec, slot, settings);
         if is_left_out && known.is_none() {
             continue;
         }

@@ -103,7 +103,8 @@ fn own_options() -> Vec<Arg> {
         option(
             "shape",
             "NAME=RxC",
-            "shapes of random inputs, as in x=4x3 w=3x2; the defaults of the layer for all others",
+            "shapes of random inputs, as in x=4x3 w=3x2; the defaults of the layer for all others. Without a name, it is the setting \
+             of a layer that has one: reshape",
         )
         .action(ArgAction::Append)
         .num_args(1..),
@@ -162,18 +163,20 @@ fn template_option() -> Arg {
 
 /// Parses the options.
 pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
+    // Only a template needs no name.
+    let spec = match text_of(matches, "layer").unwrap_or("affine") {
+        CUSTOM => None,
+        name => Some(layer::find(name).ok_or_else(|| unknown_layer(name))?),
+    };
+    let has_shape = spec.is_some_and(|spec| spec.settings.iter().any(|setting| setting.name == "shape"));
     let shapes = matches.get_many::<String>("shape").into_iter().flatten();
+    let shapes = shapes.filter(|text| !has_shape || text.contains('='));
     let shapes = shapes.map(|text| inputs::parse_shape(as_given(text))).collect::<Result<_, _>>()?;
     let tip = "use any non-negative integer";
     let seed = value::parse(matches, "seed", "a non-negative integer", tip, |text| text.parse().ok())?;
     let seconds = |text: &str| text.parse().ok().filter(|seconds: &f64| *seconds > 0.0 && seconds.is_finite());
     let tip = "use a value such as --timeout 60";
     let timeout = value::parse(matches, "timeout", "a positive number of seconds", tip, seconds)?.unwrap_or(10.0);
-    // Only a template needs no name.
-    let spec = match text_of(matches, "layer").unwrap_or("affine") {
-        CUSTOM => None,
-        name => Some(layer::find(name).ok_or_else(|| unknown_layer(name))?),
-    };
     let language = text_of(matches, "template");
     if let Some(template) = TEMPLATES.iter().find(|template| Some(template.language) == language) {
         let arguments = template::Arguments { template, layer: spec, shapes };
@@ -184,7 +187,8 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
     }
     let own_settings = |spec: &'static LayerSpec| {
         let mut settings = settings(spec, matches)?;
-        spec.settings.iter().filter(|setting| is_own_option(setting.name)).for_each(|own| settings.unset(own.name));
+        let is_shared = |name: &str| is_own_option(name) && name != "shape";
+        spec.settings.iter().filter(|setting| is_shared(setting.name)).for_each(|own| settings.unset(own.name));
         Ok::<_, Error>((spec, settings))
     };
     let arguments = Arguments {

@@ -4,7 +4,7 @@ use super::args;
 use super::args::{choice, flag, flag_of, keep_indented_lines, option, text_of, under};
 use super::graph;
 use super::ndjson;
-use super::negative::file_name;
+use super::negative::{as_given, file_name};
 use super::request;
 use super::request::{check_options, io_options, result_options};
 use super::steps;
@@ -132,7 +132,11 @@ pub(super) fn settings(spec: &'static LayerSpec, matches: &ArgMatches) -> Result
     for setting in spec.settings {
         let text = match setting.kind {
             Kind::Flag => flag_of(matches, setting.name).then_some("true"),
-            _ => text_of(matches, setting.name),
+            // The option --shape of gradcheck has the shapes of operands too, as in x=4x3.
+            _ => {
+                let mut texts = matches.try_get_many::<String>(setting.name).ok().flatten().into_iter().flatten();
+                texts.find(|text| !text.contains('=')).map(|text| as_given(text))
+            }
         };
         if let Some(text) = text {
             settings.set(setting.name, setting.parse(text)?);

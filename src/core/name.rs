@@ -52,6 +52,10 @@ pub struct Name(Cow<'static, str>);
 impl Name {
     /// Input of a layer; the logits of `softmax` and `softmax-xent`.
     pub const X: Name = Name::fixed("x");
+    /// First input of a layer of several.
+    pub const X1: Name = Name::fixed("x1");
+    /// Second input of a layer of several.
+    pub const X2: Name = Name::fixed("x2");
     /// Weight W, (in, out).
     pub const W: Name = Name::fixed("w");
     /// Bias.

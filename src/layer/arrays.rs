@@ -1,7 +1,8 @@
 //! Operands as rows, and results computed element by element or row by row.
 
 use crate::ops::{ArrayOps, Formula, Kernel};
-use ndarray::{Array2, ArrayD, ArrayView2, CowArray, IxDyn};
+use ndarray::{Array2, ArrayD, ArrayView2, IxDyn};
+use std::borrow::Cow;
 
 /// Returns the rows of an operand: all leading axes counted as samples. A vector is one row, a scalar one row of one value.
 pub(super) fn rows<S>(value: &ArrayD<S>) -> ArrayView2<'_, S> {
@@ -20,6 +21,11 @@ pub(super) fn with_shape<S: ArrayOps>(rows: Array2<S>, shape: &[usize]) -> Array
     array.unwrap_or_else(|_| unreachable!("there is a value for each place"))
 }
 
+/// Returns an array in standard layout with another shape of as many entries.
+pub(super) fn reshaped<S>(value: ArrayD<S>, shape: &[usize]) -> ArrayD<S> {
+    value.into_shape_with_order(IxDyn(shape)).unwrap_or_else(|_| unreachable!("there is an element for each place"))
+}
+
 /// Returns a number of rows or classes.
 #[allow(clippy::cast_precision_loss)] // fewer than 2⁵³ fit in memory
 pub(super) fn count(rows_or_classes: usize) -> f64 {
@@ -31,13 +37,41 @@ pub(super) fn scalar<S>(value: S) -> ArrayD<S> {
     ndarray::arr0(value).into_dyn()
 }
 
-/// Returns an operand with that shape, to which it broadcasts as in NumPy, in standard layout.
-pub(super) fn broadcast<'a, S: ArrayOps>(value: &'a ArrayD<S>, shape: &[usize]) -> CowArray<'a, S, IxDyn> {
+/// Returns the shape that two shapes broadcast to as in NumPy, if they do.
+pub(super) fn broadcast_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let rank = a.len().max(b.len());
+    let length = |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis]);
+    let lengths = |axis: usize| match (length(a, axis), length(b, axis)) {
+        (1, length) | (length, 1) => Some(length),
+        (a, b) => (a == b).then_some(a),
+    };
+    (0..rank).map(lengths).collect()
+}
+
+/// Returns the sums over the axes along which an array of that shape was repeated: the gradient of [`broadcast`].
+pub(super) fn sum_to_shape<S: ArrayOps>(value: Cow<'_, ArrayD<S>>, shape: &[usize]) -> ArrayD<S> {
     if value.shape() == shape {
-        return value.into();
+        return value.into_owned();
+    }
+    let added = value.ndim() - shape.len();
+    let is_summed = |axis: &usize| *axis < added || (shape[axis - added] == 1 && value.shape()[*axis] != 1);
+    let (summed, kept): (Vec<usize>, Vec<usize>) = (0..value.ndim()).partition(is_summed);
+    let [count, width] = [&kept, &summed].map(|axes| axes.iter().map(|axis| value.shape()[*axis]).product());
+    let order = [kept, summed].concat();
+    let rows = value.view().permuted_axes(order);
+    let rows = rows.as_standard_layout();
+    let rows = rows.as_slice().unwrap_or_default();
+    let sums = S::sum_each_row(count, width, |n| rows[n * width..][..width].iter().copied());
+    ArrayD::from_shape_vec(shape, sums).unwrap_or_else(|_| unreachable!("there is a sum for each place"))
+}
+
+/// Returns an operand with that shape, to which it broadcasts as in NumPy, in standard layout.
+pub(super) fn broadcast<'a, S: ArrayOps>(value: &'a ArrayD<S>, shape: &[usize]) -> Cow<'a, ArrayD<S>> {
+    if value.shape() == shape {
+        return Cow::Borrowed(value);
     }
     let repeated = value.broadcast(shape).unwrap_or_else(|| unreachable!("admitted"));
-    repeated.as_standard_layout().into_owned().into()
+    Cow::Owned(repeated.as_standard_layout().into_owned())
 }
 
 /// Returns the elements of an operand, an output or its gradient, row by row.

@@ -83,6 +83,12 @@ pub trait Admit {
         None
     }
 
+    /// Returns what a program may return in place of the gradient of the input at [`defined_entries`](Admit::defined_entries): each
+    /// with the entry's number, in order.
+    fn derivatives_elsewhere(&self, _at: &Tensors<f64>, _dout: &ArrayD<f64>) -> Vec<(usize, f64)> {
+        Vec::new()
+    }
+
     /// Returns the formulas of results that differ from the registry's for these settings and operands.
     fn formulas(&self, _at: &Tensors<f64>) -> Vec<(Name, &'static str)> {
         Vec::new()

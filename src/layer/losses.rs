@@ -34,7 +34,8 @@ use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::numeric::Scalar;
 use crate::ops::{ArrayOps, Formula};
-use ndarray::{ArrayD, CowArray, Dimension, IxDyn};
+use ndarray::{ArrayD, Dimension};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Weight of the positive class in bce-logits.
@@ -220,11 +221,11 @@ struct EntryLoss {
 }
 
 /// The entries of a loss, in row-major order.
-struct Entries<'a, S> {
+struct Entries<'a, S: Clone> {
     x: &'a [S],
     t: &'a [S],
-    weight: Option<CowArray<'a, S, IxDyn>>,
-    positive: Option<CowArray<'a, S, IxDyn>>,
+    weight: Option<Cow<'a, ArrayD<S>>>,
+    positive: Option<Cow<'a, ArrayD<S>>>,
 }
 
 /// Number of entries that are computed together.
@@ -235,7 +236,7 @@ impl<S: ArrayOps> Entries<'_, S> {
     fn fill(&self, range: Range<usize>, formula: Entry, out: &mut [S]) {
         let (x, t) = (&self.x[range.clone()], &self.t[range.clone()]);
         let weights =
-            |weights: &Option<CowArray<'_, S, IxDyn>>| weights.as_ref()?.as_slice().map(|w| w[range.clone()].to_vec());
+            |weights: &Option<Cow<'_, ArrayD<S>>>| weights.as_ref()?.as_slice().map(|w| w[range.clone()].to_vec());
         match weights(&self.positive) {
             Some(positive) => S::map_formula([x, t, &positive], out, &formula),
             None if formula.function.is_polynomial() => {
@@ -272,6 +273,22 @@ impl EntryLoss {
 
     fn divisor<S: ArrayOps>(&self, at: &Tensors<S>) -> Divisor<S> {
         Divisor::new(at, || S::from_f64(self.divisor_of(at.known(&self.input).shape())))
+    }
+
+    /// Returns the entries of bce whose gradient is not the derivative, since it is divided by a smallest divisor and knows nothing of
+    /// the least value of a logarithm, each with its derivative without and with that least value.
+    fn limited_entries(&self, at: &Tensors<f64>) -> Vec<(usize, [f64; 2])> {
+        let Function::Bce { clamp } = self.function else { return Vec::new() };
+        let entries = self.entries(at);
+        let slopes = |(n, (&y, &t)): (usize, (&f64, &f64))| {
+            let is_limited = |factor: f64, log: f64| factor != 0.0 && log < clamp;
+            let limited = [is_limited(t, Scalar::ln(y)), is_limited(1.0 - t, Scalar::ln_1p(-y))];
+            let terms = [-t / y, (1.0 - t) / (1.0 - y)].map(|term| if term.is_nan() { 0.0 } else { term });
+            let kept = |k: usize| if limited[k] { 0.0 } else { terms[k] };
+            let is_defined = y * (1.0 - y) < SMALLEST_VARIANCE || limited[0] || limited[1];
+            is_defined.then_some((n, [terms[0] + terms[1], kept(0) + kept(1)]))
+        };
+        entries.x.iter().zip(entries.t).enumerate().filter_map(slopes).collect()
     }
 
     /// Returns true if a row needs none of the others: there is a loss for all rows, and no weight that may extend over them.
@@ -314,6 +331,20 @@ impl Admit for EntryLoss {
 
     fn output_shape(&self, at: &Tensors<f64>) -> Vec<usize> {
         if self.reduction == Reduction::None { at.known(&self.input).shape().to_vec() } else { vec![] }
+    }
+
+    fn defined_entries(&self, at: &Tensors<f64>, _: &Name) -> Vec<usize> {
+        self.limited_entries(at).into_iter().map(|(n, _)| n).collect()
+    }
+
+    fn derivatives_elsewhere(&self, at: &Tensors<f64>, dout: &ArrayD<f64>) -> Vec<(usize, f64)> {
+        let (entries, divisor) = (self.entries(at), self.divisor(at));
+        let scaled = |(n, slopes): (usize, [f64; 2])| {
+            let weight = entries.weight.as_ref().map_or(1.0, |weight| elements(weight)[n]);
+            let scale = self.reduction.scale(dout, n, divisor);
+            slopes.map(|slope| (n, scale.apply(weight * slope)))
+        };
+        self.limited_entries(at).into_iter().flat_map(scaled).collect()
     }
 
     fn formulas(&self, at: &Tensors<f64>) -> Vec<(Name, &'static str)> {

@@ -5,11 +5,13 @@
 
 mod affine;
 mod arrays;
+mod broadcast;
 mod compute;
 mod convention;
 mod dropout;
 mod embedding;
 mod exact;
+mod glu;
 mod gradients;
 mod indices;
 mod interface;
@@ -17,10 +19,13 @@ mod jacobian;
 mod lanes;
 mod losses;
 mod masked_rows;
+mod matmul;
+mod nll;
 mod norms;
 mod other_names;
 mod pointwise;
 mod precision;
+mod rearrange;
 mod reduction;
 mod relu;
 mod rope;
@@ -51,6 +56,7 @@ pub use spec::{Example, LayerSpec, Role, ScalarDout, Slot, Values};
 use losses::rows as losses_rows;
 use norms::rows as norm_rows;
 use pointwise::rows;
+use rearrange::rows as rearrange_rows;
 
 /// All layers.
 pub const LAYERS: &[&LayerSpec] = &[
@@ -89,6 +95,16 @@ pub const LAYERS: &[&LayerSpec] = &[
     &embedding::SPEC,
     &rope::SPEC,
     &dropout::SPEC,
+    &nll::SPEC,
+    &broadcast::ADD,
+    &broadcast::MUL,
+    &matmul::SPEC,
+    &broadcast::PRELU,
+    &glu::SPEC,
+    &rearrange_rows::RESHAPE,
+    &rearrange_rows::FLATTEN,
+    &rearrange_rows::TRANSPOSE,
+    &rearrange_rows::CONCAT,
 ];
 
 /// Returns the layer of a command.

@@ -237,7 +237,7 @@ pub(super) fn sigmoid<S: Scalar>(x: S) -> S {
 }
 
 /// Returns σ′(x) = σ(x)·(1 − σ(x)).
-fn sigmoid_slope<S: Scalar>(x: S) -> S {
+pub(super) fn sigmoid_slope<S: Scalar>(x: S) -> S {
     let stable = || {
         let power = power(x);
         let sum = S::one() + power;
@@ -279,6 +279,18 @@ fn gelu_scale<S: Scalar>() -> S {
 /// Returns √(2/π)·(x + 0.044715·x³).
 fn gelu_argument<S: Scalar>(x: S) -> S {
     gelu_scale::<S>() * (x + S::from_f64(GELU_CUBE) * x * x * x)
+}
+
+/// Returns x·σ(x) and its slope.
+pub(super) fn silu<S: Scalar>(x: S) -> (S, S) {
+    let silu = Function::Silu { beta: 1.0 };
+    (silu.value(x), silu.slope(x))
+}
+
+/// Returns x·Φ(x) and its slope.
+pub(super) fn gelu<S: Scalar>(x: S) -> (S, S) {
+    let gelu = Function::Gelu(Approximation::None);
+    (gelu.value(x), gelu.slope(x))
 }
 
 /// A pointwise layer.

@@ -49,19 +49,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
     outputs: &[(Name::Y, "softmax(x)"), (Name::LOSS, "−Σ t·log softmax(x)")],
     output: Name::LOSS,
     logit_gradient: None,
-    slots: &[
-        Slot::input(Name::X, "(N×C…) or (C)", "y·Σt − t", "logits"),
-        Slot::targets("as x or (N…)"),
-        Slot {
-            name: Name::WEIGHT,
-            role: Role::Constant,
-            shape: "(C)",
-            optional: true,
-            values: Values::Numbers,
-            gradient: None,
-            doc: "weight of each class",
-        },
-    ],
+    slots: &[Slot::input(Name::X, "(N×C…) or (C)", "y·Σt − t", "logits"), Slot::targets("as x or (N…)"), WEIGHT],
     settings: &[REDUCTION, IGNORE_INDEX, LABEL_SMOOTHING, CLASS_AXIS, T_KIND, EMPTY, MASKED_ROWS],
     scalar_dout: ScalarDout::Fills,
     conventions: &[
@@ -133,7 +121,19 @@ fn with_targets_of_sum_one(case: &GradientCase<'_>) -> Option<ArrayD<f64>> {
     Some(case.right - &excess)
 }
 
-const IGNORE_INDEX: Setting =
+/// The weights of the classes.
+pub(super) const WEIGHT: Slot = Slot {
+    name: Name::WEIGHT,
+    role: Role::Constant,
+    shape: "(C)",
+    optional: true,
+    values: Values::Numbers,
+    gradient: None,
+    doc: "weight of each class",
+};
+
+/// The setting `--ignore-index`.
+pub(super) const IGNORE_INDEX: Setting =
     Setting { name: "ignore-index", kind: Kind::Integer, doc: "class index whose rows are ignored; none by default" };
 const LABEL_SMOOTHING: Setting = Setting {
     name: "label-smoothing",
@@ -142,8 +142,8 @@ const LABEL_SMOOTHING: Setting = Setting {
 };
 
 /// loss = −Σ E·log_softmax(x)/d.
-struct SoftmaxXent {
-    reduction: Reduction,
+pub(super) struct SoftmaxXent {
+    pub(super) reduction: Reduction,
     kind: Option<TargetKind>,
     ignore: Option<i64>,
     smoothing: f64,
@@ -152,7 +152,8 @@ struct SoftmaxXent {
 }
 
 impl SoftmaxXent {
-    fn new(settings: &Settings) -> Result<SoftmaxXent, Error> {
+    /// Returns the loss with the given settings.
+    pub(super) fn new(settings: &Settings) -> Result<SoftmaxXent, Error> {
         let smoothing = settings.number(LABEL_SMOOTHING.name).unwrap_or(0.0);
         if !(0.0..=1.0).contains(&smoothing) {
             return Err(Error::new(Code::Setting, format!("expected a number from 0 to 1, got {smoothing}"))
@@ -174,7 +175,8 @@ impl SoftmaxXent {
         Lanes::along(shape, self.axis, class_axis(shape.len()))
     }
 
-    fn known_lanes<S>(&self, at: &Tensors<S>) -> Lanes {
+    /// Returns the lanes of classes of admitted operands.
+    pub(super) fn known_lanes<S>(&self, at: &Tensors<S>) -> Lanes {
         self.lanes(at.known(&Name::X).shape()).unwrap_or_else(|| unreachable!("admitted"))
     }
 
@@ -192,14 +194,15 @@ impl SoftmaxXent {
     }
 
     /// Returns the divisor of a mean.
-    fn compute_divisor<S: ArrayOps>(&self, at: &Tensors<S>, lanes: &Lanes) -> Divisor<S> {
+    pub(super) fn compute_divisor<S: ArrayOps>(&self, at: &Tensors<S>, lanes: &Lanes) -> Divisor<S> {
         Divisor::new(at, || match self.targets(at, lanes) {
             Targets::Dense(t) => S::from_f64(count(t.nrows())),
             Targets::Index(classes) => total_weight(classes.into_iter().flatten(), at.get(&Name::WEIGHT)),
         })
     }
 
-    fn terms<'a, S: ArrayOps>(&self, at: &'a Tensors<S>, lanes: &Lanes) -> Terms<'a, S> {
+    /// Returns the factors E of the log-probabilities.
+    pub(super) fn terms<'a, S: ArrayOps>(&self, at: &'a Tensors<S>, lanes: &Lanes) -> Terms<'a, S> {
         let smoothing = S::from_f64(self.smoothing);
         Terms {
             t: self.targets(at, lanes),
@@ -209,6 +212,27 @@ impl SoftmaxXent {
         }
     }
 
+    /// Refuses targets and weights that do not match x; returns the lanes of classes, and warnings.
+    pub(super) fn admit_targets(&self, given: &Given<'_>) -> Result<(Lanes, Vec<Note>), Error> {
+        let x = given.at.known(&Name::X);
+        let lanes = self.lanes(x.shape()).ok_or_else(|| axis_error(&Name::X, x.shape(), self.axis))?;
+        let (kind, notes) = targets::admit(given, &Name::X, (&lanes, self.axis), self.kind, self.ignore)?;
+        if let Some(weight) = given.at.get(&Name::WEIGHT) {
+            admit_weight(weight, x, lanes.len())?;
+        }
+        if self.ignore.is_some() && kind == TargetKind::Dense {
+            return Err(Error::new(Code::Setting, "requires class indices, but t has dense targets")
+                .with_operand(&Name::new(IGNORE_INDEX.name))
+                .with_shape(&Name::T, given.at.known(&Name::T).shape())
+                .tip("use a row of zeros to ignore a sample, or class indices, which have one rank less than x"));
+        }
+        self.reduction.admit(
+            self.compute_divisor(given.at, &lanes).value(),
+            "all rows are ignored, or the weights of the others sum to 0",
+        )?;
+        Ok((lanes, notes))
+    }
+
     /// Returns true if row `n` of logits, whose largest is `max`, is masked throughout and therefore has results of 0.
     fn is_zero<S: ArrayOps>(&self, max: S, terms: &Terms<'_, S>, n: usize) -> bool {
         max == S::from_f64(f64::NEG_INFINITY) && (self.masked != MaskedRows::Nan || !terms.t.counts(n))
@@ -216,7 +240,7 @@ impl SoftmaxXent {
 }
 
 /// The factors E of the log-probabilities.
-struct Terms<'a, S> {
+pub(super) struct Terms<'a, S> {
     t: Targets<'a, S>,
     weight: Option<&'a ArrayD<S>>,
     /// 1 − ls, and ls/C.
@@ -225,7 +249,7 @@ struct Terms<'a, S> {
 
 impl<S: ArrayOps> Terms<'_, S> {
     /// Returns E = ((1 − ls)·t + ls/C)·w; 0 in an ignored row.
-    fn at(&self, n: usize, k: usize) -> S {
+    pub(super) fn at(&self, n: usize, k: usize) -> S {
         let t = self.t.at(n, k);
         let smoothed = match self.smoothing {
             Some((rest, share)) if self.t.has_row(n) => rest * t + share,
@@ -236,12 +260,12 @@ impl<S: ArrayOps> Terms<'_, S> {
     }
 
     /// Returns true if E = t.
-    fn are_targets(&self) -> bool {
+    pub(super) fn are_targets(&self) -> bool {
         self.smoothing.is_none() && self.weight.is_none()
     }
 
     /// Returns the classes whose E in row `n` may be nonzero.
-    fn classes(&self, n: usize, classes: usize) -> Range<usize> {
+    pub(super) fn classes(&self, n: usize, classes: usize) -> Range<usize> {
         if self.smoothing.is_none() { self.t.nonzero_classes(n, classes) } else { 0..classes }
     }
 
@@ -263,24 +287,9 @@ fn total_weight<S: ArrayOps>(kept: impl Iterator<Item = usize>, weight: Option<&
 
 impl Admit for SoftmaxXent {
     fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Error> {
-        let x = given.at.known(&Name::X);
-        let lanes = self.lanes(x.shape()).ok_or_else(|| axis_error(&Name::X, x.shape(), self.axis))?;
-        let (kind, mut notes) = targets::admit(given, &Name::X, (&lanes, self.axis), self.kind, self.ignore)?;
-        if let Some(weight) = given.at.get(&Name::WEIGHT) {
-            admit_weight(weight, x, lanes.len())?;
-        }
-        if self.ignore.is_some() && kind == TargetKind::Dense {
-            return Err(Error::new(Code::Setting, "requires class indices, but t has dense targets")
-                .with_operand(&Name::new(IGNORE_INDEX.name))
-                .with_shape(&Name::T, given.at.known(&Name::T).shape())
-                .tip("use a row of zeros to ignore a sample, or class indices, which have one rank less than x"));
-        }
-        let targets = self.targets(given.at, &lanes);
+        let (lanes, mut notes) = self.admit_targets(given)?;
+        let (x, targets) = (given.at.known(&Name::X), self.targets(given.at, &lanes));
         admit_logits(x, &lanes, |n| self.masked != MaskedRows::Error || !targets.counts(n))?;
-        self.reduction.admit(
-            self.compute_divisor(given.at, &lanes).value(),
-            "all rows are ignored, or the weights of the others sum to 0",
-        )?;
         notes.extend(warn_of_softmax_twice(given, &lanes));
         Ok(notes)
     }

@@ -98,9 +98,14 @@ pub(crate) fn adopt_mask_kinds(spec: &LayerSpec, operands: &Operands, settings: 
     }
 }
 
-/// Returns the keys of a document that may provide an operand: its name, and for x also the previous layer's output.
+/// Returns the keys of a document that may provide an operand: its name, and for x, or the first of several inputs, also the previous
+/// layer's output.
 pub(crate) fn accepted_keys(slot: &Slot) -> Vec<Name> {
-    if slot.name == Name::X { vec![Name::X, Name::Y] } else { vec![slot.name.clone()] }
+    if slot.name == Name::X || slot.name == Name::X1 {
+        vec![slot.name.clone(), Name::Y]
+    } else {
+        vec![slot.name.clone()]
+    }
 }
 
 /// The part of standard input that operands without an option are read from.
