@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 const LANGUAGES: [&str; 7] = ["python", "numpy", "c", "cuda", "js", "rust", "go"];
 
 /// Most lines of a program.
-const MAX_LINES: usize = 125;
+const MAX_LINES: usize = 140;
 
 /// Returns the program that is printed with these options.
 #[track_caller]

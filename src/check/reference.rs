@@ -61,7 +61,8 @@ impl ReferenceResults {
     pub(super) fn is_derivative(&self, name: &Name, entry: usize, value: f64) -> bool {
         let begin = self.elsewhere.partition_point(|(n, _)| *n < entry);
         let mut derivatives = self.elsewhere[begin..].iter().take_while(|(n, _)| *n == entry);
-        derivatives.any(|&(_, right)| value == right || (value - right).abs() <= self.allowed(name, entry, right))
+        let is_near = |right: f64| right.is_finite() && (value - right).abs() <= self.allowed(name, entry, right);
+        derivatives.any(|&(_, right)| value == right || is_near(right))
     }
 
     /// Returns the largest accepted error of an entry of a result.

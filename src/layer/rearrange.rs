@@ -24,6 +24,7 @@ use super::arrays::reshaped;
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, Given, Layer, MatrixOperation};
 use super::lanes::axis_error;
+use super::settings::{Kind, Setting};
 use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
 use crate::core::size;
@@ -42,6 +43,17 @@ static INPUTS: [Name; 8] = [
     Name::fixed("x7"),
     Name::fixed("x8"),
 ];
+
+/// The setting `--shape`.
+const SHAPE: Setting = Setting {
+    name: "shape",
+    kind: Kind::Integers,
+    doc: "lengths of the axes of y (default -1, a vector); 0 keeps the length of x there, -1 infers one",
+};
+
+/// The setting `--axes`.
+const AXES: Setting =
+    Setting { name: "axes", kind: Kind::Integers, doc: "axes of x in the order of y, as in 0,2,1 (default: reversed)" };
 
 /// A layer that moves entries.
 #[derive(Clone, Debug)]
@@ -74,7 +86,7 @@ impl Rearrange {
         }
         let axes = axes.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
         Err(Error::new(Code::AxisRange, format!("expected each of {rank} axes once, got {axes}"))
-            .with_operand(&Name::new(rows::AXES.name))
+            .with_operand(&Name::new(AXES.name))
             .tip("name the axes of x in the order of y, as in --axes 0,2,1"))
     }
 
@@ -83,10 +95,7 @@ impl Rearrange {
         let count = |lengths: &[usize]| lengths.iter().try_fold(1usize, |product, length| product.checked_mul(*length));
         let lengths_text = lengths.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
         let refuse = |message: String, tip: &str| {
-            Err(Error::new(Code::Shape, message)
-                .with_operand(&Name::new(rows::SHAPE.name))
-                .with_shape(&Name::X, x)
-                .tip(tip))
+            Err(Error::new(Code::Shape, message).with_operand(&Name::new(SHAPE.name)).with_shape(&Name::X, x).tip(tip))
         };
         let mut shape = Vec::new();
         for (axis, &length) in lengths.iter().enumerate() {
@@ -125,7 +134,7 @@ impl Rearrange {
             }
         }
         let checked = size::check_rank(&shape).and_then(|()| size::check_empty_axes(&shape));
-        checked.map(|()| shape).map_err(|error| error.with_operand(&Name::new(rows::SHAPE.name)))
+        checked.map(|()| shape).map_err(|error| error.with_operand(&Name::new(SHAPE.name)))
     }
 
     /// Returns the shape of y.

@@ -1,6 +1,6 @@
 //! The rows of the layers that move entries: names, formulas, settings and conventions.
 
-use super::{INPUTS, Rearrange};
+use super::{AXES, INPUTS, Rearrange, SHAPE};
 use crate::core::name::Name;
 use crate::layer::convention::{Convention, GradientCase};
 use crate::layer::interface::AnyLayer;
@@ -28,13 +28,6 @@ const COLUMN_MAJOR: Convention = Convention {
     kind: "column-major order",
     explanation: "it counts entries column by column; reshape counts them row by row, as NumPy and PyTorch do",
     gradient: column_major,
-};
-
-/// The setting `--shape`.
-pub(super) const SHAPE: Setting = Setting {
-    name: "shape",
-    kind: Kind::Integers,
-    doc: "lengths of the axes of y (default -1, a vector); 0 keeps the length of x there, -1 infers one",
 };
 
 /// Registry row of reshape.
@@ -79,10 +72,6 @@ pub(in crate::layer) const FLATTEN: LayerSpec = LayerSpec {
     source: "ONNX's Flatten, which always gives a matrix; PyTorch's nn.Flatten is the same for two axes and more",
     build: |settings| Ok(rearrange(Rearrange::Flatten(settings.integer(AXIS).unwrap_or(1)))),
 };
-
-/// The setting `--axes`.
-pub(super) const AXES: Setting =
-    Setting { name: "axes", kind: Kind::Integers, doc: "axes of x in the order of y, as in 0,2,1 (default: reversed)" };
 
 /// Registry row of transpose.
 pub(in crate::layer) const TRANSPOSE: LayerSpec = LayerSpec {
