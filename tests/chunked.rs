@@ -6,6 +6,7 @@ use crate::losses;
 use crate::pointwise;
 use crate::rearrange;
 use crate::support::{folder, nnlayer, numbers};
+use crate::windows;
 use ndarray::ArrayD;
 use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
@@ -153,7 +154,7 @@ fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
     });
     let dense = operand(folder.path(), "dense", &[rows, columns], |n| inexact(n + 7));
     // The rows of a table of functions are computed by the same code, and layers of several inputs at once.
-    let others = [&broadcast::LAYERS[..], &rearrange::LAYERS, &["matmul", "glu"]].concat();
+    let others = [&broadcast::LAYERS[..], &rearrange::LAYERS, &["matmul", "glu"], &windows::LAYERS].concat();
     let tables = [&pointwise::LAYERS[1..], &losses::LAYERS[1..], &others].concat();
     for spec in LAYERS.iter().filter(|spec| !tables.contains(&spec.name)) {
         let mut given: Vec<String> = vec![spec.name.to_owned()];

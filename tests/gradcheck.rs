@@ -51,9 +51,12 @@ fn case(command: &str, options: &str, precision: Precision, seed: u64) -> (Case,
             settings.set(setting.name, setting.parse(text).unwrap());
         } else if let Some(values) = text.strip_prefix(':') {
             let rows: Vec<Vec<f64>> =
-                values.split(';').map(|row| row.split(',').map(|v| v.parse().unwrap()).collect()).collect();
+                values.split([';', '|']).map(|row| row.split(',').map(|v| v.parse().unwrap()).collect()).collect();
             let matrix = Array2::from_shape_fn((rows.len(), rows[0].len()), |(n, k)| rows[n][k]);
-            given.insert(Name::new(name), matrix.into_dyn());
+            let planes = values.split('|').count();
+            let dim = [planes, rows.len() / planes, rows[0].len()];
+            let array = matrix.into_shape_with_order(&dim[usize::from(planes == 1)..]).unwrap();
+            given.insert(Name::new(name), array);
         } else {
             shapes.push(inputs::parse_shape(option).unwrap());
         }
@@ -194,6 +197,24 @@ const RIGHT: &[(&str, &str)] = &[
     ("transpose", "axes=1,2,0 x=2x3x4"),
     ("concat", ""),
     ("concat", "axis=-1 x2=4x1 x4=4x2"),
+    ("conv1d", ""),
+    ("conv1d", "stride=2 padding=1,2 dilation=2"),
+    ("conv1d", "groups=2 padding=same-lower w=4x2x2"),
+    ("conv1d", "x=3x6 b="),
+    ("conv2d", ""),
+    ("conv2d", "stride=2,1 padding=1,2;0,1 dilation=1,2"),
+    ("conv2d", "groups=3 padding=same"),
+    ("conv2d", "x=3x4x5"),
+    ("maxpool1d", ""),
+    ("maxpool1d", "x=:3,3,1,2;2,0,2,2"),
+    ("maxpool1d", "kernel=3 stride=1 padding=1 dilation=2"),
+    ("maxpool2d", ""),
+    ("maxpool2d", "kernel=3,2 stride=1 padding=same-lower"),
+    ("maxpool2d", "kernel=3 stride=2 ceil-mode=true x=2x4x6"),
+    ("avgpool1d", ""),
+    ("avgpool1d", "kernel=3 stride=1 padding=1 count-include-pad=false"),
+    ("avgpool2d", ""),
+    ("avgpool2d", "kernel=3,2 stride=2 padding=1,0;0,1 ceil-mode=true"),
 ];
 
 const PRECISIONS: [(Precision, &str); 2] = [(Precision::F64, "f64"), (Precision::F32, "f32")];

@@ -50,7 +50,7 @@ fn family(spec: &LayerSpec) -> String {
         let rows = files.iter().filter_map(|path| std::fs::read_to_string(fixture(path)).ok()).collect::<String>();
         rows.contains(&format!("name: \"{}\"", spec.name))
     };
-    let families = ["broadcast", "losses", "norms", "pointwise", "rearrange"];
+    let families = ["broadcast", "losses", "norms", "pointwise", "rearrange", "windows"];
     let table = || (*families.iter().find(has_row).unwrap()).to_owned();
     if exists(&format!("../src/layer/{own}.rs")) { own } else { table() }
 }

@@ -46,7 +46,8 @@ mod tape; // layers that extend a tape over a pipe
 mod templates; // programs that gradcheck --template prints
 mod tensors; // layers on arrays of any rank
 mod train; // training, against NumPy and on real digits
-mod types; // files of every element type
+mod types;
+mod windows; // convolutions and poolings // files of every element type
 
 mod article; // the numbers of the source article
 mod checked_programs;

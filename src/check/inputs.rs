@@ -59,12 +59,29 @@ impl AxisLengths {
         ("2D", 6),
         ("K", 3),
         ("M", 5),
+        ("O", 5),
+        ("H", 5),
+        ("W", 4),
+        ("k", 3),
+        ("kh", 3),
+        ("kw", 2),
     ];
 
     fn get(&self, letter: &str) -> usize {
         let known = self.0.iter().find(|(known, _)| known == letter).map(|(_, length)| *length);
         let default = || AxisLengths::DEFAULT.iter().find(|(known, _)| *known == letter).map(|(_, length)| *length);
         known.or_else(default).unwrap_or(3)
+    }
+
+    /// Makes the channels of every group as many.
+    fn learn_groups(&mut self, settings: &Settings) {
+        const MAX_GROUPS: usize = 64;
+        let groups = settings.integer("groups").and_then(|groups| usize::try_from(groups).ok());
+        let groups = groups.unwrap_or(1).clamp(1, MAX_GROUPS);
+        if groups > 1 {
+            self.learn(&["C", "O"], &[2 * groups, 2 * groups]);
+        }
+        self.learn(&["C/groups"], &[self.get("C") / groups]);
     }
 
     fn learn(&mut self, pattern: &[&str], shape: &[usize]) {
@@ -120,6 +137,7 @@ pub fn draw_operands(
             lengths.learn(&shape_pattern(slot, settings), &shape);
         }
     }
+    lengths.learn_groups(settings);
     let mut operands = Tensors::new();
     for slot in spec.slots {
         if let Some(value) = given.get(&slot.name) {
@@ -161,7 +179,11 @@ pub fn draw_operands(
 
 /// Returns the shape of a layer's first operand that no vector length divides, and whose axes differ from all usual ones.
 pub fn odd_shapes(spec: &LayerSpec) -> Vec<NamedShape> {
-    spec.slots.first().map(|slot| (slot.name.clone(), vec![17, 33])).into_iter().collect()
+    let shape = |slot: &Slot| match shape_pattern(slot, &Settings::default()).len() {
+        0..=2 => vec![17, 33],
+        rank => [&[2; 8][..rank - 2], &[3, 33]].concat(),
+    };
+    spec.slots.first().map(|slot| (slot.name.clone(), shape(slot))).into_iter().collect()
 }
 
 /// Returns the shapes of a layer's operands for a batch with a row more.

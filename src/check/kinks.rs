@@ -28,7 +28,7 @@ pub(super) fn accept_subgradients(
     let mut accepted = Finding::new(name, true, finding.baseline, gradient.shape());
     accepted.notes = finding.notes;
     accepted.accuracy = finding.accuracy.map(|accuracy| Accuracy::new(accuracy.float_type));
-    let (mut kinks, mut tried) = (Vec::new(), 0);
+    let (mut kinks, mut tried): (Vec<EntryCheck>, _) = (Vec::new(), 0);
     for (n, (&analytic, &numeric)) in gradient.iter().zip(right).enumerate() {
         let allowed = reference.allowed(name, n, numeric);
         let index = unravel_index(n, gradient.shape());
@@ -45,14 +45,29 @@ pub(super) fn accept_subgradients(
             let bar = left.error_bar + right.error_bar;
             let (low, high) = (left.value.min(right.value), left.value.max(right.value));
             if high - low > 2.0 * bar && analytic >= low - bar - allowed && analytic <= high + bar + allowed {
-                kinks.push(format_index(&unravel_index(n, gradient.shape())));
+                kinks.push(entry);
                 continue;
             }
         }
         accepted.record(entry);
     }
-    accepted.notes.extend(describe_kinks(&kinks));
+    let allowed = (0..gradient.len()).zip(right).map(|(n, &right)| reference.allowed(name, n, right)).sum();
+    if !kinks.is_empty() && !is_slope_together(gradient, allowed, derivative)? {
+        kinks.drain(..).for_each(|entry| accepted.record(entry));
+    }
+    let places: Vec<String> = kinks.iter().flat_map(|kink| &kink.index).map(|at| format_index(at)).collect();
+    accepted.notes.extend(describe_kinks(&places));
     Ok(accepted)
+}
+
+/// Returns false if there is no kink when all entries change alike, and the gradient is wrong there: equal entries of a maximum
+/// that all have the whole slope are each possible, and not together.
+fn is_slope_together(gradient: &ArrayD<f64>, allowed: f64, derivative: &mut Derivative<'_>) -> Result<bool, Error> {
+    let all = Direction { entries: (0..gradient.len()).map(|n| (n, 1.0)).collect(), size: 1.0 };
+    let [left, right] = derivative.one_sided(&all)?;
+    let bar = left.error_bar + right.error_bar;
+    let is_smooth = (left.value - right.value).abs() <= bar;
+    Ok(!is_smooth || (gradient.sum() - left.value).abs() <= bar + allowed)
 }
 
 /// Returns a note with the first places of kinks.

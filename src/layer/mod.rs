@@ -37,6 +37,7 @@ mod softmax_xent;
 mod spec;
 mod tanh;
 mod targets;
+mod windows;
 mod xent;
 
 pub use compute::{compute, compute_bounded, compute_in_chunks, compute_only};
@@ -57,6 +58,7 @@ use losses::rows as losses_rows;
 use norms::rows as norm_rows;
 use pointwise::rows;
 use rearrange::rows as rearrange_rows;
+use windows::rows as window_rows;
 
 /// All layers.
 pub const LAYERS: &[&LayerSpec] = &[
@@ -105,6 +107,12 @@ pub const LAYERS: &[&LayerSpec] = &[
     &rearrange_rows::FLATTEN,
     &rearrange_rows::TRANSPOSE,
     &rearrange_rows::CONCAT,
+    &window_rows::CONV1D,
+    &window_rows::CONV2D,
+    &window_rows::MAXPOOL1D,
+    &window_rows::MAXPOOL2D,
+    &window_rows::AVGPOOL1D,
+    &window_rows::AVGPOOL2D,
 ];
 
 /// Returns the layer of a command.

@@ -2,6 +2,7 @@
 
 use super::loss::{Scale, Target};
 use super::normalize::{self, ComputeRow, ParameterLayout, RowNorm};
+use super::windows::{Convolution, ConvolutionArray};
 use crate::numeric::Scalar;
 use crate::parallel::fill;
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayView3, ArrayViewMut1, Zip};
@@ -80,6 +81,18 @@ pub trait ArrayOps: Scalar {
         terms: impl Fn(usize) -> T + Sync,
     ) -> Vec<Self> {
         (0..rows).map(|n| Self::sum(terms(n))).collect()
+    }
+
+    /// Computes each element of `out` as the sum of the terms that have its index.
+    fn add_terms(terms: impl Iterator<Item = (usize, Self)>, out: &mut [Self]) {
+        let mut sums: Vec<Vec<Self>> = vec![Vec::new(); out.len()];
+        terms.for_each(|(at, term)| sums[at].push(term));
+        out.iter_mut().zip(sums).for_each(|(out, terms)| *out = Self::sum(terms.into_iter()));
+    }
+
+    /// Returns an array of a convolution, or its gradient, given the two others in the order x, w, y.
+    fn convolve(sizes: &Convolution, wanted: ConvolutionArray, others: [&[Self]; 2]) -> Vec<Self> {
+        convolve(sizes, wanted, others)
     }
 
     /// Returns the sum of each column, (N, M) → (M).
@@ -239,6 +252,14 @@ fn target<S: ArrayOps>(t: Target<'_, S>, k: usize) -> S {
 /// Returns a·b by its definition.
 pub(super) fn matmul<S: ArrayOps>(a: ArrayView2<'_, S>, b: ArrayView2<'_, S>) -> Array2<S> {
     Array2::from_shape_fn((a.nrows(), b.ncols()), |(n, m)| dot(a.row(n), b.column(m)))
+}
+
+/// Returns an array of a convolution by its definition, plane by plane.
+pub(super) fn convolve<S: ArrayOps>(sizes: &Convolution, wanted: ConvolutionArray, [a, b]: [&[S]; 2]) -> Vec<S> {
+    let (planes, len) = sizes.planes(wanted);
+    S::fill_chunks(planes * len, len, |plane, out| {
+        S::add_terms(sizes.products(wanted, plane).map(|(at, [n, m])| (at, a[n] * b[m])), out);
+    })
 }
 
 /// Returns Σ aₖ·bₖ.

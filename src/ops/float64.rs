@@ -3,7 +3,8 @@
 use super::array_ops::{ArrayOps, Formula, Kernel, array, matrix};
 use super::loss::{Scale, Target};
 use super::normalize::{ComputeRow, ParameterLayout, RowNorm, float64 as norms};
-use super::{activations, loss, softmax};
+use super::windows::{Convolution, ConvolutionArray};
+use super::{activations, convolution, loss, softmax};
 use crate::gemm;
 use crate::numeric::float64::{add_error, sum_with_error};
 use crate::numeric::{DoubleDouble, Exact, Scalar, exact};
@@ -79,6 +80,15 @@ impl ArrayOps for f64 {
 
     fn matmul(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
         gemm::multiply(a, b)
+    }
+
+    fn add_terms(terms: impl Iterator<Item = (usize, f64)>, out: &mut [f64]) {
+        out.fill(0.0);
+        terms.for_each(|(at, term)| out[at] += term);
+    }
+
+    fn convolve(sizes: &Convolution, wanted: ConvolutionArray, others: [&[f64]; 2]) -> Vec<f64> {
+        convolution::convolve(sizes, wanted, others)
     }
 
     fn scaled_difference(a: &[f64], factor: f64, t: Target<'_, f64>, scale: Scale<f64>, out: &mut [f64]) {

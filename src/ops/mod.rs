@@ -3,6 +3,7 @@
 pub mod activations;
 mod array_ops;
 mod bounded;
+mod convolution;
 mod double_double;
 mod exact;
 mod float64;
@@ -11,8 +12,10 @@ pub mod normalize;
 mod running_sum;
 pub mod softmax;
 mod traced;
+mod windows;
 
 pub use crate::simd::accuracy::{Accuracy, with_accuracy};
 pub use array_ops::{ArrayOps, Formula, Kernel};
 pub(crate) use array_ops::{fill_rows, log_probability, matrix};
 pub use running_sum::RunningSum;
+pub use windows::{Convolution, ConvolutionArray, WindowAxis, Windows};

@@ -14,6 +14,7 @@ mod pointwise;
 mod rearrange;
 mod sequences;
 mod two_inputs;
+mod windows;
 
 /// Changes the right results at a point to wrong ones.
 pub(super) type Plant = Box<dyn Fn(&Point, &mut Evaluation)>;
@@ -314,6 +315,6 @@ fn tensor_mistakes() -> Vec<Mistake> {
 pub(super) fn mistakes() -> Vec<Mistake> {
     let here = [affine_mistakes(), softmax_mistakes(), loss_mistakes(), elementwise_mistakes(), tensor_mistakes()];
     let families = [pointwise::mistakes(), losses::mistakes(), norms::mistakes(), sequences::mistakes()];
-    let families = families.into_iter().chain([two_inputs::mistakes(), rearrange::mistakes()]);
+    let families = families.into_iter().chain([two_inputs::mistakes(), rearrange::mistakes(), windows::mistakes()]);
     here.into_iter().chain(families).flatten().collect()
 }
