@@ -22,6 +22,7 @@ pub fn records(layer: &str, count: usize) -> String {
         // The keys have the order of the records that other tests compare with these.
         let record = match layer {
             "xent" => format!("\"y\":{},\"t\":{}", json!(y), n % 3),
+            "attention" => format!("\"q\":[{}]", json!(row)),
             "embedding" => format!("\"ids\":[{},2,1]", n % 3),
             "rope" => format!("\"x\":[{},{}]", json!(row[..2]), json!(row[1..])),
             "add" | "mul" | "matmul" | "concat" => format!("\"x1\":{},\"x2\":{}", json!(row), json!(y)),
@@ -42,6 +43,7 @@ pub fn records(layer: &str, count: usize) -> String {
 fn options(layer: &str) -> &'static [&'static str] {
     match layer {
         "affine" => &["--w", "1,2,-1;0.5,0,3;-1,1,1", "--b", "1,2,3"],
+        "attention" => &["--k", "1,2,-1;0.5,0,3", "--v", "1;2"],
         "embedding" => &["--w", "1,2;3,4;5,6"],
         "prelu" => &["--a", "0.25"],
         "conv1d" => &["--w", "[[[1,-2]]]"],

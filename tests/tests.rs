@@ -4,6 +4,7 @@
 mod support; // runs commands and console blocks
 
 mod affine; // one module a command
+mod attention;
 mod broadcast; // add, mul and prelu
 mod compare;
 mod dropout;

@@ -15,6 +15,9 @@ use crate::run::operands::usage;
 use crate::run::request::{LayerRequest, TapeOption};
 use clap::{Arg, ArgMatches, Command};
 
+/// Number of settings in the short help of a layer.
+const SHORT_SETTINGS: usize = 6;
+
 /// Declares the options of a layer.
 pub(super) fn command(spec: &'static LayerSpec, command: Command) -> Command {
     let command = command
@@ -24,7 +27,8 @@ pub(super) fn command(spec: &'static LayerSpec, command: Command) -> Command {
     let pictures = graph::options(&["tape", "name", "expect", "ndjson", "steps"]);
     let modes = [steps::option()].into_iter().chain(pictures).chain(tape_options(spec)).chain(ndjson::options());
     let command = under("Operands", spec.slots.iter().map(operand).chain([dout(spec)]), command);
-    let command = under("Settings", spec.settings.iter().map(setting), command);
+    let short = |(n, all): (usize, &Setting)| setting(all).hide_short_help(n >= SHORT_SETTINGS);
+    let command = under("Settings", spec.settings.iter().enumerate().map(short), command);
     let command = under("Results", result_options(), command);
     let command = under("Checks", check_options(), command);
     let command = under("Modes", modes, command);

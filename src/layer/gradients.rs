@@ -23,14 +23,19 @@ enum Formula<'a, S> {
     Full(Box<dyn FnOnce() -> ArrayD<S> + 'a>),
     /// Has a number of rows and a width, and computes any range of the rows.
     Rows((usize, usize), Box<dyn Fn(Range<usize>) -> ArrayD<S> + Sync + 'a>),
+    /// Computes the gradients of these names, which share most of their work.
+    Joint(Box<dyn FnOnce(&[Name]) -> Tensors<S> + 'a>),
 }
 
-impl<S> Formula<'_, S> {
-    fn compute(self) -> ArrayD<S> {
-        match self {
+impl<S: Clone> Formula<'_, S> {
+    /// Computes the gradients of these names, one unless they are computed together.
+    fn compute(self, mut names: Vec<Name>) -> Tensors<S> {
+        let value = match self {
             Formula::Full(formula) => formula(),
             Formula::Rows((rows, _), formula) => formula(0..rows),
-        }
+            Formula::Joint(formula) => return formula(&names),
+        };
+        names.pop().map(|name| Tensors::new().with(name, value)).unwrap_or_default()
     }
 }
 
@@ -41,7 +46,8 @@ const ROW_MULTIPLE: usize = 64;
 
 /// The gradients of a layer, in the order of output.
 pub struct Gradients<'a, S> {
-    formulas: Vec<(Name, Formula<'a, S>)>,
+    /// Names, one unless they are computed together, and their formula.
+    formulas: Vec<(Vec<Name>, Formula<'a, S>)>,
 }
 
 impl<'a, S> Gradients<'a, S> {
@@ -53,7 +59,7 @@ impl<'a, S> Gradients<'a, S> {
     /// Adds a gradient.
     #[must_use]
     pub fn with(mut self, name: Name, formula: impl FnOnce() -> ArrayD<S> + 'a) -> Self {
-        self.formulas.push((name, Formula::Full(Box::new(formula))));
+        self.formulas.push((vec![name], Formula::Full(Box::new(formula))));
         self
     }
 
@@ -65,7 +71,14 @@ impl<'a, S> Gradients<'a, S> {
         dim: (usize, usize),
         formula: impl Fn(Range<usize>) -> ArrayD<S> + Sync + 'a,
     ) -> Self {
-        self.formulas.push((name, Formula::Rows(dim, Box::new(formula))));
+        self.formulas.push((vec![name], Formula::Rows(dim, Box::new(formula))));
+        self
+    }
+
+    /// Adds gradients that are computed together; `formula` gets the names of those that are wanted.
+    #[must_use]
+    pub fn with_joint(mut self, names: Vec<Name>, formula: impl FnOnce(&[Name]) -> Tensors<S> + 'a) -> Self {
+        self.formulas.push((names, Formula::Joint(Box::new(formula))));
         self
     }
 
@@ -77,9 +90,20 @@ impl<'a, S> Gradients<'a, S> {
 
     /// Returns the names, in the order of output.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
-        self.formulas.iter().map(|(name, _)| name)
+        self.formulas.iter().flat_map(|(names, _)| names)
     }
 
+    /// Returns the formulas of the wanted gradients.
+    fn select(self, wanted: Wanted<'_>) -> impl Iterator<Item = (Vec<Name>, Formula<'a, S>)> + use<'_, 'a, S> {
+        let select = move |(mut names, formula): (Vec<Name>, Formula<'a, S>)| {
+            names.retain(|name| wanted.has(name));
+            (!names.is_empty()).then_some((names, formula))
+        };
+        self.formulas.into_iter().filter_map(select)
+    }
+}
+
+impl<S: Clone> Gradients<'_, S> {
     /// Computes all gradients.
     pub fn compute(self) -> Tensors<S> {
         self.compute_only(Wanted::All)
@@ -87,8 +111,7 @@ impl<'a, S> Gradients<'a, S> {
 
     /// Computes the wanted gradients.
     pub fn compute_only(self, wanted: Wanted<'_>) -> Tensors<S> {
-        let wanted = self.formulas.into_iter().filter(|(name, _)| wanted.has(name));
-        wanted.map(|(name, formula)| (name, formula.compute())).collect()
+        self.select(wanted).flat_map(|(names, formula)| formula.compute(names)).collect()
     }
 }
 
@@ -96,14 +119,14 @@ impl<S: ArrayOps> Gradients<'_, S> {
     /// Computes the wanted gradients and passes them to `take`, with 0; large ones in chunks of rows, on all threads, each with the
     /// index of its first row.
     pub fn for_each_chunk(self, wanted: Wanted<'_>, take: &(dyn Fn(&Name, usize, ArrayD<S>) + Sync)) {
-        for (name, formula) in self.formulas.into_iter().filter(|(name, _)| wanted.has(name)) {
+        for (names, formula) in self.select(wanted) {
             match formula {
                 Formula::Rows((rows, width), formula) if rows * width > CHUNK_ELEMENTS => {
                     S::for_each_row_chunk(rows, (CHUNK_ELEMENTS / width, ROW_MULTIPLE), |chunk| {
-                        take(&name, chunk.start, formula(chunk));
+                        take(&names[0], chunk.start, formula(chunk));
                     });
                 }
-                formula => take(&name, 0, formula.compute()),
+                formula => formula.compute(names).into_iter().for_each(|(name, value)| take(&name, 0, value)),
             }
         }
     }
@@ -112,7 +135,7 @@ impl<S: ArrayOps> Gradients<'_, S> {
 impl<S: Clone + 'static> From<Tensors<S>> for Gradients<'_, S> {
     fn from(computed: Tensors<S>) -> Self {
         let formula = |value: ArrayD<S>| Formula::Full(Box::new(move || value));
-        Gradients { formulas: computed.into_iter().map(|(name, value)| (name, formula(value))).collect() }
+        Gradients { formulas: computed.into_iter().map(|(name, value)| (vec![name], formula(value))).collect() }
     }
 }
 

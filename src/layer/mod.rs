@@ -5,6 +5,7 @@
 
 mod affine;
 mod arrays;
+mod attention;
 mod broadcast;
 mod compute;
 mod convention;
@@ -13,6 +14,7 @@ mod embedding;
 mod exact;
 mod glu;
 mod gradients;
+mod heads;
 mod indices;
 mod interface;
 mod jacobian;
@@ -94,6 +96,7 @@ pub const LAYERS: &[&LayerSpec] = &[
     &norm_rows::GROUPNORM,
     &norm_rows::INSTANCENORM,
     &norm_rows::BATCHNORM,
+    &attention::SPEC,
     &embedding::SPEC,
     &rope::SPEC,
     &dropout::SPEC,

@@ -38,7 +38,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
         Slot {
             name: COS,
             role: Role::Constant,
-            shape: "(…×r/2)",
+            shape: "(P×r/2)",
             optional: true,
             values: Values::Numbers,
             gradient: Some("Σ dout₁·x₁ + dout₂·x₂"),
@@ -47,7 +47,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
         Slot {
             name: SIN,
             role: Role::Constant,
-            shape: "(…×r/2)",
+            shape: "(P×r/2)",
             optional: true,
             values: Values::Numbers,
             gradient: Some("Σ dout₂·x₁ − dout₁·x₂"),

@@ -44,7 +44,7 @@ impl<S> Deref for LazyForward<'_, S> {
 }
 
 /// Computes the wanted results and gradients.
-pub(super) fn run<S>(
+pub(super) fn run<S: Clone>(
     layer: &dyn Layer<S>,
     at: &Tensors<S>,
     dout: Option<&ArrayD<S>>,
