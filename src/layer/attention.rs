@@ -93,10 +93,10 @@ const SCALE: Setting = Setting { name: "scale", kind: Kind::Number, doc: "factor
 const CAUSAL: Setting = Setting {
     name: "causal",
     kind: Kind::Choice(&["none", "top-left", "bottom-right"]),
-    doc: "row i sees keys to i, or to i + S − L at the bottom right",
+    doc: "row i sees keys to i, or i + S − L (bottom-right)",
 };
 const SOFTCAP: Setting =
-    Setting { name: "softcap", kind: Kind::Number, doc: "bound c of the scores: c·tanh(s/c), before the mask" };
+    Setting { name: "softcap", kind: Kind::Number, doc: "bound c of the scores, c·tanh(s/c); before the mask" };
 const HEADS: Setting =
     Setting { name: "heads", kind: Kind::Integer, doc: "number of heads in a row of q; by default, axis -3 has them" };
 const KV_HEADS: Setting =
@@ -104,7 +104,7 @@ const KV_HEADS: Setting =
 const MASK_TRUE: Setting = Setting {
     name: "mask-true",
     kind: Kind::Choice(&["take-part", "ignore"]),
-    doc: "keys where a mask is true take-part (default), or: ignore",
+    doc: "meaning of true: take-part (default) or ignore",
 };
 const MASK_KIND: Setting = Setting {
     name: "mask-kind",
