@@ -1,11 +1,12 @@
 //! The heads of attention: where they are in q, k, v and the mask, and scores and weights for a block of query rows.
 
-use super::arrays::{count, elements};
+use super::arrays::{count, elements, sum_to_shape};
 use super::masked_rows::MaskedRows;
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::ops::{ArrayOps, Kernel};
-use ndarray::{Array2, ArrayD, ArrayView2, Axis, IxDyn, ShapeBuilder};
+use ndarray::{Array2, ArrayD, ArrayView2, IxDyn, ShapeBuilder};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Queries.
@@ -428,7 +429,10 @@ impl<'a, S: ArrayOps> Attention<'a, S> {
                 Some(operand) if operand == Q => self.assemble(&computed, len, 0, sizes.depth),
                 Some(operand) if operand == K => self.sum_tasks(&computed, len, ends[0], sizes.depth),
                 Some(operand) if operand == V => self.sum_tasks(&computed, len, ends[1], sizes.value_depth),
-                _ => sum_to(self.scores_of_tasks(&computed, len, ends[2]), mask.map_or(&[][..], ArrayD::shape)),
+                _ => {
+                    let all = self.scores_of_tasks(&computed, len, ends[2]);
+                    sum_to_shape(Cow::Owned(all), mask.map_or(&[][..], ArrayD::shape))
+                }
             };
             gradients.insert(name.clone(), gradient);
         }
@@ -468,17 +472,4 @@ fn add<S: ArrayOps>(to: &mut [S], from: &[S], is_first: bool) {
 /// Adds a matrix to the first rows of another.
 fn add_rows<S: ArrayOps>(to: &mut [S], from: Array2<S>, is_first: bool) {
     add(&mut to[..from.len()], from.as_slice().unwrap_or_default(), is_first);
-}
-
-/// Returns sums over the axes along which an array of that shape was broadcast.
-fn sum_to<S: ArrayOps>(mut array: ArrayD<S>, shape: &[usize]) -> ArrayD<S> {
-    let missing = array.ndim().saturating_sub(shape.len());
-    for axis in 0..array.ndim() {
-        let is_broadcast = axis < missing || shape[axis - missing] != array.shape()[axis];
-        if is_broadcast {
-            array = array.map_axis(Axis(axis), |lane| S::sum(lane.iter().copied())).insert_axis(Axis(axis));
-        }
-    }
-    let array = if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() };
-    array.into_shape_with_order(shape).unwrap_or_else(|_| unreachable!("the other axes have a length of 1"))
 }
