@@ -17,6 +17,9 @@ pub struct Forward<S> {
 /// A forward pass that may be run only when a gradient reads it.
 pub type Run<'a, S> = dyn Deref<Target = Forward<S>> + 'a;
 
+/// A formula of several gradients, of which it computes those of some names.
+type JointFormula<'a, S> = dyn FnOnce(&[Name]) -> Tensors<S> + 'a;
+
 /// The formula of a gradient.
 enum Formula<'a, S> {
     /// Computes the gradient.
@@ -24,7 +27,7 @@ enum Formula<'a, S> {
     /// Has a number of rows and a width, and computes any range of the rows.
     Rows((usize, usize), Box<dyn Fn(Range<usize>) -> ArrayD<S> + Sync + 'a>),
     /// Computes the gradients of these names, which share most of their work.
-    Joint(Box<dyn FnOnce(&[Name]) -> Tensors<S> + 'a>),
+    Joint(Box<JointFormula<'a, S>>),
 }
 
 impl<S: Clone> Formula<'_, S> {
