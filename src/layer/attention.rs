@@ -13,9 +13,10 @@
 //!   MultiheadAttention True is ignored (`--mask-true ignore`). ONNX's `is_causal` and PyTorch's are top-left; FlashAttention from 2.1
 //!   on is bottom-right. The scale is 1/√d, in JAX's dot_product_attention too. The softcap, tanh before the mask, is Gemma 2's.
 
+use super::attention_blocks::Attention;
 use super::convention::{Convention, GradientCase};
 use super::gradients::{Forward, Gradients, Run};
-use super::heads::{Attention, Causal, K, Mask, MaskKind, Options, Q, Sizes, V, visible};
+use super::heads::{Causal, K, Mask, MaskKind, Options, Q, Sizes, V, visible};
 use super::interface::{Admit, AnyLayer, Given, Layer};
 use super::masked_rows::{MASKED_ROWS, MaskedRows};
 use super::settings::{Kind, Setting, Settings, Value};

@@ -6,6 +6,7 @@
 mod affine;
 mod arrays;
 mod attention;
+mod attention_blocks;
 mod broadcast;
 mod compute;
 mod convention;

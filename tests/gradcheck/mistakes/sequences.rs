@@ -57,7 +57,7 @@ fn dropout(options: &'static str, what: &'static str, kind: &'static str, factor
     )
 }
 
-/// What a planted attention does.
+/// A planted attention.
 #[derive(Clone, Copy)]
 struct Attention {
     scale: f64,
