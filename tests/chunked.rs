@@ -162,6 +162,7 @@ fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
         if losses::LAYERS.contains(&spec.name) {
             at.insert(Name::T, dense.clone());
         }
+        at.retain(|name| spec.slots.iter().any(|slot| slot.name == *name));
         for slot in spec.slots.iter().filter(|slot| at.get(&slot.name).is_some()) {
             let name = if at.get(&slot.name) == Some(&dense) { "dense" } else { slot.name.as_str() };
             given.extend([format!("--{}", slot.name), path(&format!("{name}.npy"))]);
