@@ -29,7 +29,7 @@ fn cases_of(folder: &str) -> Vec<Value> {
 
 #[test]
 fn the_fixtures_of_all_layers_have_the_same_bits_at_every_level() {
-    let layers = ["affine", "relu", "sigmoid", "softmax", "softmax-xent", "tanh", "xent"];
+    let layers = ["affine", "layernorm", "relu", "sigmoid", "softmax", "softmax-xent", "tanh", "xent"];
     for layer in layers {
         for case in cases_of(&layer.replace('-', "_")) {
             // Only products of matrices differ by level in exact precision.

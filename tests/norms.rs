@@ -73,7 +73,7 @@ fn infinities_and_constant_groups_without_eps_are_what_the_formula_says() {
 }
 
 #[test]
-fn results_are_the_same_for_any_number_of_threads_and_instruction_set() {
+fn results_are_the_same_for_any_number_of_threads() {
     // More rows than are added up together, and more entries than one thread gets.
     let number = |n: usize| format!("{}", ((n * 7919) % 1009) as f64 / 13.0 - 30.0);
     let row = |n: usize| format!("[{}]", (0..601).map(|k| number(n * 601 + k)).collect::<Vec<_>>().join(","));

@@ -194,7 +194,7 @@ impl Norm {
         let momentum = S::from_f64(self.momentum.unwrap_or(DEFAULT_MOMENTUM));
         let divisor = S::from_f64(count(arranged.width()) - f64::from(self.is_unbiased != Some(false)));
         for (channel, (mean, var)) in mean.iter_mut().zip(&mut var).enumerate() {
-            let [batch_mean, squares] = S::row_moments(arranged.row(channel));
+            let [batch_mean, squares] = S::row_moments(&arranged.row(channel));
             let update = |running: S, batch: S| (S::one() - momentum) * running + momentum * batch;
             (*mean, *var) = (update(*mean, batch_mean), update(*var, squares / divisor));
         }
@@ -232,7 +232,7 @@ impl Admit for Norm {
 impl<S: ArrayOps> Layer<S> for Norm {
     fn forward(&self, at: &Tensors<S>) -> Forward<S> {
         let arranged = self.arrange(at);
-        let y = arranged.map_rows(|norm, row, y| S::normalize_row(norm, arranged.row(row), y));
+        let y = arranged.map_rows(|norm, row, y| S::normalize_row(norm, &arranged.row(row), y));
         let mut results = Tensors::new().with(Name::Y, y);
         if let Some([mean, var]) = self.update_running(at, &arranged) {
             results = results.with(RUNNING_MEAN, mean).with(RUNNING_VAR, var);
@@ -251,13 +251,12 @@ impl<S: ArrayOps> Layer<S> for Norm {
         let dx = move || {
             let (arranged, dout) = &**shared;
             arranged.map_rows(|norm, row, dx| {
-                let dout = &dout[arranged.arrangement.layout.entries(row)];
-                S::normalize_row_gradient(norm, arranged.row(row), dout, dx);
+                S::normalize_row_gradient(norm, &arranged.row(row), &dout.row(row), dx);
             })
         };
         let dgamma = move || {
             let (arranged, dout) = &**of_gamma;
-            let xhat = |row: usize, xhat: &mut [S]| S::normalize_row(&arranged.row_norm(row), arranged.row(row), xhat);
+            let xhat = |row: usize, xhat: &mut [S]| S::normalize_row(&arranged.row_norm(row), &arranged.row(row), xhat);
             arranged.parameter_sums(dout, Some(&xhat), gamma)
         };
         let dbeta = move || {

@@ -1,7 +1,7 @@
 //! The array operations that layers are made of.
 
 use super::loss::{Scale, Target};
-use super::normalize::{self, ComputeRow, ParameterLayout, RowNorm};
+use super::normalize::{self, ComputeRow, ParameterLayout, RowNorm, RowOf};
 use super::windows::{Convolution, ConvolutionArray};
 use crate::numeric::Scalar;
 use crate::parallel::fill;
@@ -56,6 +56,17 @@ pub trait ArrayOps: Scalar {
     fn fill_chunks(len: usize, chunk: usize, fill: impl Fn(usize, &mut [Self]) + Sync) -> Vec<Self> {
         let mut filled = vec![Self::zero(); len];
         filled.chunks_mut(chunk.max(1)).enumerate().for_each(|(n, chunk)| fill(n, chunk));
+        filled
+    }
+
+    /// Returns an array of the axes (outer, rows, inner). `fill` gets the number of a row and computes its outer·inner elements.
+    fn fill_across([outer, rows, inner]: [usize; 3], fill: impl Fn(usize, &mut [Self]) + Sync) -> Vec<Self> {
+        let (mut filled, mut row) = (vec![Self::zero(); outer * rows * inner], vec![Self::zero(); outer * inner]);
+        for n in 0..rows {
+            fill(n, &mut row);
+            let runs = filled.chunks_mut(inner.max(1)).skip(n).step_by(rows);
+            runs.zip(row.chunks(inner.max(1))).for_each(|(run, entries)| run.copy_from_slice(entries));
+        }
         filled
     }
 
@@ -222,7 +233,7 @@ pub trait ArrayOps: Scalar {
     }
 
     /// Returns for each parameter Σ a∘b over its entries; `b` computes a row, and is 1 if there is none.
-    fn parameter_sums(layout: &ParameterLayout, a: &[Self], b: Option<&ComputeRow<'_, Self>>) -> Vec<Self> {
+    fn parameter_sums(layout: &ParameterLayout, a: &RowOf<'_, Self>, b: Option<&ComputeRow<'_, Self>>) -> Vec<Self> {
         normalize::parameter_sums(layout, a, b)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::array_ops::{ArrayOps, Formula, Kernel, array, matrix};
 use super::loss::{Scale, Target};
-use super::normalize::{ComputeRow, ParameterLayout, RowNorm, float64 as norms};
+use super::normalize::{ComputeRow, ParameterLayout, RowNorm, RowOf, float64 as norms};
 use super::windows::{Convolution, ConvolutionArray};
 use super::{activations, convolution, loss, softmax};
 use crate::gemm;
@@ -60,6 +60,10 @@ impl ArrayOps for f64 {
 
     fn fill_chunks(len: usize, chunk: usize, fill: impl Fn(usize, &mut [f64]) + Sync) -> Vec<f64> {
         fill::fill_chunks(len, chunk, fill)
+    }
+
+    fn fill_across(dim: [usize; 3], fill: impl Fn(usize, &mut [f64]) + Sync) -> Vec<f64> {
+        fill::fill_across(dim, fill)
     }
 
     /// Sums 64 rows at a time on any number of threads, with the errors of all additions, so the result depends on no machine.
@@ -174,7 +178,7 @@ impl ArrayOps for f64 {
         norms::moments(x)
     }
 
-    fn parameter_sums(layout: &ParameterLayout, a: &[f64], b: Option<&ComputeRow<'_, f64>>) -> Vec<f64> {
+    fn parameter_sums(layout: &ParameterLayout, a: &RowOf<'_, f64>, b: Option<&ComputeRow<'_, f64>>) -> Vec<f64> {
         norms::parameter_sums(layout, a, b)
     }
 }

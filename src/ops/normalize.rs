@@ -2,7 +2,7 @@
 //! bodies here are the definitions.
 
 use crate::numeric::Scalar;
-use std::ops::Range;
+use std::borrow::Cow;
 
 pub(super) mod float64;
 
@@ -147,22 +147,23 @@ impl ParameterLayout {
     pub fn first(&self, row: usize) -> usize {
         row % self.period * self.row_parameters()
     }
-
-    /// Returns the entries of a row.
-    pub fn entries(&self, row: usize) -> Range<usize> {
-        row * self.width..(row + 1) * self.width
-    }
 }
 
+/// A function that returns a row, given its number.
+pub type RowOf<'a, S> = dyn Fn(usize) -> Cow<'a, [S]> + Sync + 'a;
 /// A function that computes a row, given its number.
 pub type ComputeRow<'a, S> = dyn Fn(usize, &mut [S]) + Sync + 'a;
 
 /// Returns for each parameter Σ a∘b over its entries; `b` computes a row, and is 1 if there is none.
-pub(super) fn parameter_sums<S: Scalar>(layout: &ParameterLayout, a: &[S], b: Option<&ComputeRow<'_, S>>) -> Vec<S> {
-    let mut factors = Vec::new();
+pub(super) fn parameter_sums<S: Scalar>(
+    layout: &ParameterLayout,
+    a: &RowOf<'_, S>,
+    b: Option<&ComputeRow<'_, S>>,
+) -> Vec<S> {
+    let a: Vec<S> = (0..layout.rows).flat_map(|row| a(row).into_owned()).collect();
+    let mut factors = vec![S::zero(); if b.is_some() { a.len() } else { 0 }];
     if let Some(b) = b {
-        factors.resize(a.len(), S::zero());
-        (0..layout.rows).for_each(|row| b(row, &mut factors[layout.entries(row)]));
+        factors.chunks_mut(layout.width.max(1)).enumerate().for_each(|(row, factors)| b(row, factors));
     }
     let term = |at: usize| factors.get(at).map_or(a[at], |&b| a[at] * b);
     let sum = |parameter: usize| {

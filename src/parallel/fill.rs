@@ -35,6 +35,32 @@ pub fn fill_chunks<T: Copy + Default + Send>(
     elements
 }
 
+/// Returns an array of the axes (outer, rows, inner). `fill` gets the number of a row and computes its outer·inner elements, which are
+/// then copied to their places.
+pub fn fill_across<T: Copy + Default + Send>(
+    [outer, rows, inner]: [usize; 3],
+    fill: impl Fn(usize, &mut [T]) + Sync,
+) -> Vec<T> {
+    let mut elements = pages::zeros(outer * rows * inner);
+    if elements.is_empty() {
+        return elements;
+    }
+    let progress = Progress::new("computing", elements.len());
+    let rows_per_part = rows.div_ceil(part_count(elements.len()));
+    let mut runs_of_rows: Vec<Vec<&mut [T]>> = (0..rows).map(|_| Vec::with_capacity(outer)).collect();
+    elements.chunks_mut(inner).enumerate().for_each(|(n, run)| runs_of_rows[n % rows].push(run));
+    let parts = runs_of_rows.chunks_mut(rows_per_part).enumerate().collect();
+    scope::map_parts(parts, |(part, rows): (usize, &mut [Vec<&mut [T]>])| {
+        let mut row = vec![T::default(); outer * inner];
+        for (n, runs) in rows.iter_mut().enumerate() {
+            fill(part * rows_per_part + n, &mut row);
+            runs.iter_mut().zip(row.chunks(inner)).for_each(|(run, entries)| run.copy_from_slice(entries));
+            progress.advance(row.len());
+        }
+    });
+    elements
+}
+
 /// Calls `work` for consecutive chunks of `rows` rows on all threads. The chunks that are worked on at the same time have about
 /// `rows_at_once` rows together, and each has a multiple of `row_multiple`.
 pub fn for_each_row_chunk(
@@ -113,6 +139,22 @@ mod tests {
                 let found = scope::with_thread_limit(threads, || fill_chunks(len, chunk_len, fill));
                 assert_eq!(found.len(), len);
                 assert!(chunk_len == 0 || found.iter().enumerate().all(|(n, &found)| n == found));
+            }
+        }
+    }
+
+    #[test]
+    fn rows_across_an_axis_are_filled_for_any_number_of_threads() {
+        for dim in [[0, 2, 3], [2, 0, 3], [2, 3, 0], [1, 1, 1], [3, 4, 5], [40, 50, 60]] {
+            let [outer, rows, inner] = dim;
+            let expected = |at: usize| at / inner % rows * outer * inner + at / (rows * inner) * inner + at % inner;
+            let fill = |n: usize, row: &mut [usize]| {
+                row.iter_mut().enumerate().for_each(|(k, element)| *element = n * outer * inner + k);
+            };
+            for threads in [1, 2, 5] {
+                let found = scope::with_thread_limit(threads, || fill_across(dim, fill));
+                assert!(found.iter().enumerate().all(|(at, &element)| element == expected(at)), "{dim:?}");
+                assert_eq!(found.len(), outer * rows * inner);
             }
         }
     }

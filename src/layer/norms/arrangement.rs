@@ -53,21 +53,33 @@ impl Arrangement {
         dim(shape)[1]
     }
 
-    /// Returns the entries row by row.
-    pub(super) fn rows<'a, S: ArrayOps>(&self, values: &'a [S]) -> Cow<'a, [S]> {
-        match self.by_channel {
-            Some([samples, _, _]) if samples != 1 => Cow::Owned(self.exchange(values, false)),
-            _ => Cow::Borrowed(values),
-        }
+    /// Returns the numbers of samples, channels and positions if the rows are gathered one by one from the runs of their entries.
+    fn gathered(&self) -> Option<[usize; 3]> {
+        self.by_channel.filter(|[samples, _, positions]| *samples != 1 && *positions >= MIN_POSITIONS)
     }
 
-    /// Returns rows as an array of that shape: the inverse of [`rows`](Arrangement::rows).
-    fn restore<S: ArrayOps>(&self, rows: Vec<S>, shape: &[usize]) -> ArrayD<S> {
-        let values = match self.by_channel {
-            Some([samples, _, _]) if samples != 1 => self.exchange(&rows, true),
-            _ => rows,
-        };
-        with_shape(values, shape)
+    /// Returns true if all rows are copied at once, as their entries have no runs.
+    fn is_exchanged(&self) -> bool {
+        self.by_channel.is_some_and(|[samples, ..]| samples != 1) && self.gathered().is_none()
+    }
+
+    /// Returns the entries row by row.
+    pub(super) fn rows<'a, S: ArrayOps>(&self, values: &'a [S]) -> Rows<'a, S> {
+        let values = if self.is_exchanged() { Cow::Owned(self.exchange(values, false)) } else { Cow::Borrowed(values) };
+        Rows { values, arrangement: *self }
+    }
+
+    /// Returns an array of that shape whose rows `compute` computes, given their numbers.
+    fn fill<S: ArrayOps>(&self, shape: &[usize], compute: impl Fn(usize, &mut [S]) + Sync) -> ArrayD<S> {
+        let ParameterLayout { rows, width, .. } = self.layout;
+        with_shape(
+            match self.gathered() {
+                Some(dim) => S::fill_across(dim, compute),
+                None if self.is_exchanged() => self.exchange(&S::fill_chunks(rows * width, width, compute), true),
+                None => S::fill_chunks(rows * width, width, compute),
+            },
+            shape,
+        )
     }
 
     /// Returns the entries with samples and channels exchanged.
@@ -84,6 +96,27 @@ impl Arrangement {
                 chunk.copy_from_slice(&values[(k * inner + n) * positions..][..positions]);
             }
         })
+    }
+}
+
+/// The entries of an array, row by row.
+pub(super) struct Rows<'a, S: ArrayOps> {
+    values: Cow<'a, [S]>,
+    arrangement: Arrangement,
+}
+
+impl<S: ArrayOps> Rows<'_, S> {
+    /// Returns the entries of a row.
+    pub(super) fn row(&self, row: usize) -> Cow<'_, [S]> {
+        let Some([samples, channels, positions]) = self.arrangement.gathered() else {
+            let width = self.arrangement.layout.width;
+            return Cow::Borrowed(&self.values[row * width..(row + 1) * width]);
+        };
+        let mut entries = Vec::with_capacity(samples * positions);
+        for sample in 0..samples {
+            entries.extend_from_slice(&self.values[(sample * channels + row) * positions..][..positions]);
+        }
+        Cow::Owned(entries)
     }
 }
 
@@ -116,7 +149,7 @@ pub(super) struct Arranged<'a, S: ArrayOps> {
     pub(super) arrangement: Arrangement,
     rule: RowRule,
     shape: &'a [usize],
-    x: Cow<'a, [S]>,
+    x: Rows<'a, S>,
     gamma: Option<Cow<'a, [S]>>,
     beta: Option<&'a [S]>,
     given: Option<[&'a [S]; 2]>,
@@ -136,8 +169,8 @@ impl<'a, S: ArrayOps> Arranged<'a, S> {
     }
 
     /// Returns the entries of x of a row.
-    pub(super) fn row(&self, row: usize) -> &[S] {
-        &self.x[self.arrangement.layout.entries(row)]
+    pub(super) fn row(&self, row: usize) -> Cow<'_, [S]> {
+        self.x.row(row)
     }
 
     /// Returns the number of entries of a row.
@@ -160,30 +193,31 @@ impl<'a, S: ArrayOps> Arranged<'a, S> {
         if layout.segment == 1 {
             return Cow::Borrowed(values);
         }
-        Cow::Owned(values.iter().flat_map(|&value| std::iter::repeat_n(value, layout.segment)).collect())
+        let mut spread = Vec::with_capacity(layout.width);
+        values.iter().for_each(|&value| spread.resize(spread.len() + layout.segment, value));
+        Cow::Owned(spread)
     }
 
     /// Returns the array whose rows `compute` computes, given how a row is normalised and its number.
     pub(super) fn map_rows(&self, compute: impl Fn(&RowNorm<'_, S>, usize, &mut [S]) + Sync) -> ArrayD<S> {
-        let rows = S::fill_chunks(self.x.len(), self.width(), |row, out| {
+        self.arrangement.fill(self.shape, |row, out| {
             let gamma = self.gamma.as_ref().map(|gamma| self.spread(gamma, row));
             let beta = self.beta.map(|beta| self.spread(beta, row));
             compute(&RowNorm { gamma: gamma.as_deref(), beta: beta.as_deref(), ..self.row_norm(row) }, row, out);
-        });
-        self.arrangement.restore(rows, self.shape)
+        })
     }
 
     /// Returns the gradient of a parameter: Σ dout∘factor over its entries; `factor` computes a row, and is 1 if there is none.
     pub(super) fn parameter_sums(
         &self,
-        dout: &[S],
+        dout: &Rows<'_, S>,
         factor: Option<&ComputeRow<'_, S>>,
         parameter: Option<&ArrayD<S>>,
     ) -> ArrayD<S> {
         let shape = parameter.map_or(&[][..], |parameter| parameter.shape());
-        if self.x.is_empty() {
+        if self.shape.contains(&0) {
             return ArrayD::from_elem(IxDyn(shape), S::zero());
         }
-        with_shape(S::parameter_sums(&self.arrangement.layout, dout, factor), shape)
+        with_shape(S::parameter_sums(&self.arrangement.layout, &|row| dout.row(row), factor), shape)
     }
 }

@@ -39,10 +39,10 @@ fn gradient<F: Family>(case: &GradientCase<'_>, mistake: Mistake) -> Option<Arra
     if x.is_empty() || case.dout.shape() != x.shape() || case.operands.get(&MEAN).is_some() {
         return None;
     }
-    let row = |norm: &RowNorm<'_, f64>, row: usize| Row::new(norm, arranged.row(row), mistake);
+    let row = |norm: &RowNorm<'_, f64>, row: usize| Row::new(norm, &arranged.row(row), mistake);
     if *case.name == Name::DX {
         return Some(arranged.map_rows(|norm, n, dx| {
-            row(norm, n).gradient(norm, &dout[arranged.arrangement.layout.entries(n)], dx);
+            row(norm, n).gradient(norm, &dout.row(n), dx);
         }));
     }
     let gamma = case.operands.get(&GAMMA).filter(|_| *case.name == GAMMA.gradient())?;

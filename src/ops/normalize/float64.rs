@@ -1,7 +1,7 @@
 //! Normalisation of rows of doubles: means, variances and entries as sums of two doubles, rounded once. Rows of extreme size, whose
 //! squares would overflow or lose digits, are computed exactly.
 
-use super::{ComputeRow, ParameterLayout, RowNorm};
+use super::{ComputeRow, ParameterLayout, RowNorm, RowOf};
 use crate::numeric::float64::add_error;
 use crate::numeric::{DoubleDouble, Exact, Scalar, exact};
 use crate::parallel::fill;
@@ -334,7 +334,11 @@ dispatch! {
 
 /// Returns for each parameter Σ a∘b over its entries. 64 rows are added up at a time on any number of threads, with the errors of all
 /// additions, so the result depends on no machine.
-pub(in crate::ops) fn parameter_sums(layout: &ParameterLayout, a: &[f64], b: Option<&ComputeRow<'_, f64>>) -> Vec<f64> {
+pub(in crate::ops) fn parameter_sums(
+    layout: &ParameterLayout,
+    a: &RowOf<'_, f64>,
+    b: Option<&ComputeRow<'_, f64>>,
+) -> Vec<f64> {
     let products = Products { has_b: b.is_some() };
     let chunks = layout.rows.div_ceil(layout.period.max(1)).div_ceil(CHUNK_ROWS);
     let parameters = layout.row_parameters();
@@ -344,7 +348,7 @@ pub(in crate::ops) fn parameter_sums(layout: &ParameterLayout, a: &[f64], b: Opt
         let mut factors = vec![0.0; if b.is_some() { layout.width } else { 0 }];
         let rows = (first..layout.rows).step_by(layout.period).skip(chunk * CHUNK_ROWS).take(CHUNK_ROWS);
         for row in rows {
-            let a = &a[layout.entries(row)];
+            let a = &a(row)[..];
             b.into_iter().for_each(|b| b(row, &mut factors));
             let b = if b.is_some() { &factors } else { a };
             if layout.segment == 1 {
@@ -374,4 +378,72 @@ pub(in crate::ops) fn parameter_sums(layout: &ParameterLayout, a: &[f64], b: Opt
         }
     }
     sums.into_iter().zip(errors).map(add_error).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::dispatch::{IsaLevel, with_isa_limit};
+
+    fn number(n: usize, offset: f64) -> f64 {
+        offset + ((n * 7919) % 1009) as f64 / 300.0 - 1.5
+    }
+
+    /// Returns y, dx and the moments of a row, computed as doubles.
+    fn results(norm: &RowNorm<'_, f64>, x: &[f64], dout: &[f64]) -> (Vec<f64>, Vec<f64>, [f64; 2]) {
+        let (mut y, mut dx) = (vec![9.0; x.len()], vec![9.0; x.len()]);
+        normalize(norm, x, &mut y);
+        gradient(norm, x, dout, &mut dx);
+        (y, dx, moments(x))
+    }
+
+    #[test]
+    fn rows_are_their_definition_and_the_same_bits_on_every_instruction_set() {
+        for (width, offset) in [(1, 0.0), (2, 1e9), (7, 0.0), (8, -3.0), (37, 1e12), (300, 1e-3)] {
+            let x: Vec<f64> = (0..width).map(|n| number(n, offset)).collect();
+            let [dout, gamma, beta] =
+                [3, 5, 7].map(|k| (0..width).map(|n| number(k * n + k, 0.0)).collect::<Vec<f64>>());
+            for (is_centred, given, has) in
+                [(true, None, true), (false, None, true), (true, Some([offset, 2.0]), true), (true, None, false)]
+            {
+                let (gamma, beta) = (has.then_some(&gamma[..]), has.then_some(&beta[..]));
+                let norm = RowNorm { is_centred, given, eps: 1e-5, gamma, beta };
+                let found = results(&norm, &x, &dout);
+                for isa in IsaLevel::available() {
+                    assert_eq!(with_isa_limit(isa, || results(&norm, &x, &dout)), found, "{isa:?} {width}");
+                }
+                let (mut y, mut dx) = (vec![0.0; width], vec![0.0; width]);
+                compute::<DoubleDouble>(&norm, &x, None, &mut y);
+                compute::<DoubleDouble>(&norm, &x, Some(&dout), &mut dx);
+                let near = |a: f64, b: f64, size: f64| (a - b).abs() <= 2.0 * f64::EPSILON * b.abs().max(size);
+                assert!(found.0.iter().zip(&y).all(|(a, b)| near(*a, *b, 0.0)), "y {width}: {:?} {y:?}", found.0);
+                // dx is a difference of numbers of the size of dout∘gamma/std.
+                assert!(found.1.iter().zip(&dx).all(|(a, b)| near(*a, *b, 1e-3)), "dx {width}: {:?} {dx:?}", found.1);
+                let moments = super::super::moments(&convert::<DoubleDouble>(&x)).map(Scalar::to_f64);
+                assert!(near(found.2[0], moments[0], 0.0) && near(found.2[1], moments[1], 0.0), "{width}");
+            }
+        }
+    }
+
+    #[test]
+    fn sums_of_parameters_are_their_definition_for_any_number_of_threads() {
+        for (rows, width, segment, period) in
+            [(3, 5, 1, 1), (200, 40, 1, 1), (12, 12, 3, 4), (5, 2000, 2000, 5), (0, 3, 1, 1)]
+        {
+            let layout = ParameterLayout { rows, width, segment, period };
+            let a: Vec<f64> = (0..rows * width).map(|n| number(n, 1e6)).collect();
+            let row = |row: usize| std::borrow::Cow::Borrowed(&a[row * width..(row + 1) * width]);
+            let b = |row: usize, b: &mut [f64]| b.iter_mut().enumerate().for_each(|(k, b)| *b = number(row + k, 0.0));
+            for b in [None, Some(&b as &ComputeRow<'_, f64>)] {
+                let defined = super::super::parameter_sums(&layout, &row, b);
+                let magnitude = 4e6 * (rows * width) as f64;
+                for threads in [1, 2, 3] {
+                    let found = crate::parallel::scope::with_thread_limit(threads, || parameter_sums(&layout, &row, b));
+                    assert_eq!(found.len(), layout.parameters());
+                    let near = |(a, b): (&f64, &f64)| (a - b).abs() <= f64::EPSILON * magnitude;
+                    assert!(found.iter().zip(&defined).all(near), "{layout:?}: {found:?} {defined:?}");
+                }
+            }
+        }
+    }
 }
