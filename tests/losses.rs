@@ -28,6 +28,13 @@ fn gradients_match_numerical_differentiation() {
 }
 
 #[test]
+fn targets_of_a_half_type_are_rounded_as_the_input_is() {
+    let of_257 =
+        nnlayer(&["mse", "--x", "256,257", "--t", "257,1", "--precision", "bf16", "--reduction", "none", "--json"]);
+    assert_eq!(of_257.quiet(), "{\"loss\":[0.0,65024.0],\"dx\":[0.0,510.0]}\n");
+}
+
+#[test]
 fn entries_of_bce_whose_gradient_is_no_derivative_are_not_compared_with_one() {
     let checked = nnlayer(&["bce", "--y", "0,0.25,1,1e-13", "--t", "1,0,1,0", "--check"]);
     assert!(checked.quiet().contains("PASS dy (4)"), "{}", checked.text());

@@ -57,11 +57,16 @@ pub(super) fn sum_to_shape<S: ArrayOps>(value: Cow<'_, ArrayD<S>>, shape: &[usiz
     let is_summed = |axis: &usize| *axis < added || (shape[axis - added] == 1 && value.shape()[*axis] != 1);
     let (summed, kept): (Vec<usize>, Vec<usize>) = (0..value.ndim()).partition(is_summed);
     let [count, width] = [&kept, &summed].map(|axes| axes.iter().map(|axis| value.shape()[*axis]).product());
-    let order = [kept, summed].concat();
-    let rows = value.view().permuted_axes(order);
-    let rows = rows.as_standard_layout();
-    let rows = rows.as_slice().unwrap_or_default();
-    let sums = S::sum_each_row(count, width, |n| rows[n * width..][..width].iter().copied());
+    let sums = if summed.iter().copied().eq(0..summed.len()) {
+        // The summed axes are the first ones.
+        let rows = value.view().into_shape_with_order((width, count));
+        S::column_sums(rows.unwrap_or_else(|_| unreachable!("operands are in standard layout"))).to_vec()
+    } else {
+        let rows = value.view().permuted_axes([kept, summed].concat());
+        let rows = rows.as_standard_layout();
+        let rows = rows.as_slice().unwrap_or_default();
+        S::sum_each_row(count, width, |n| rows[n * width..][..width].iter().copied())
+    };
     ArrayD::from_shape_vec(shape, sums).unwrap_or_else(|_| unreachable!("there is a sum for each place"))
 }
 

@@ -74,8 +74,15 @@ impl Precision {
         // Operands that the type holds stay shared.
         let is_rounded = |(name, value): &(&Name, &ArrayD<f64>)| **name != Name::DIVISOR && !self.holds(value);
         let names: Vec<Name> = at.iter().filter(is_rounded).map(|(name, _)| name.clone()).collect();
+        // Targets of the shape of the input are no class indices.
+        let input = at.get(&Name::X).or_else(|| at.get(&Name::Y)).map(|input| input.shape().to_vec());
         for name in &names {
-            at.get_mut(name).into_iter().for_each(|value| self.round_operand(name, value));
+            let Some(value) = at.get_mut(name) else { continue };
+            if *name == Name::T && input.as_deref() == Some(value.shape()) {
+                self.round(value);
+            } else {
+                self.round_operand(name, value);
+            }
         }
     }
 

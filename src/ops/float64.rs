@@ -10,8 +10,9 @@ use crate::numeric::float64::{add_error, sum_with_error};
 use crate::numeric::{DoubleDouble, Exact, Scalar, exact};
 use crate::parallel::fill;
 use crate::simd::accuracy::{Accuracy, accuracy};
+use crate::simd::error_free::two_sum;
 use crate::simd::scan;
-use ndarray::{Array2, Array3, ArrayView2, ArrayView3, CowArray, Ix2};
+use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, CowArray, Ix2, s};
 
 /// Size of a result, relative to the largest input, below which its digits may be those that cancelled.
 const SMALL_RESULT: f64 = 1.0 / (1 << 16) as f64;
@@ -80,6 +81,22 @@ impl ArrayOps for f64 {
 
     fn sum_each_row<T: Iterator<Item = f64>>(rows: usize, width: usize, terms: impl Fn(usize) -> T + Sync) -> Vec<f64> {
         fill::map_rows(rows, width, |n| f64::sum(terms(n)))
+    }
+
+    /// Adds row by row, several columns at a time, in the order of the definition.
+    fn column_sums(a: ArrayView2<'_, f64>) -> Array1<f64> {
+        const COLUMNS: usize = 64;
+        let sums = fill::fill_chunks(a.ncols(), COLUMNS, |n, sums| {
+            let mut errors = [0.0; COLUMNS];
+            for row in a.slice(s![.., n * COLUMNS..n * COLUMNS + sums.len()]).rows() {
+                for ((sum, error), &term) in sums.iter_mut().zip(&mut errors).zip(row) {
+                    let (total, rest) = two_sum(*sum, term);
+                    (*sum, *error) = (total, *error + rest);
+                }
+            }
+            sums.iter_mut().zip(errors).for_each(|(sum, error)| *sum = add_error((*sum, error)));
+        });
+        Array1::from(sums)
     }
 
     fn matmul(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
@@ -191,6 +208,18 @@ fn elements<'a>(matrix: &'a CowArray<'_, f64, Ix2>) -> &'a [f64] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sums_of_columns_are_those_of_each_column() {
+        for (rows, columns) in [(0, 3), (1, 1), (5, 63), (7, 64), (9, 130), (300, 65)] {
+            let term = |(n, k): (usize, usize)| [1e100, 1.0, -1e100, 0.1][(n + k) % 4] * (1 + n % 7) as f64;
+            let a = Array2::from_shape_fn((rows, columns), term);
+            for a in [a.view(), a.t()] {
+                let each = a.columns().into_iter().map(|column| f64::sum(column.iter().copied()));
+                assert!(f64::column_sums(a).into_iter().eq(each), "{rows} {columns}");
+            }
+        }
+    }
 
     #[test]
     fn a_sum_of_rows_is_the_same_on_any_number_of_threads() {
