@@ -134,7 +134,11 @@ pub fn draw_operands(
     let mut lengths = AxisLengths(Vec::new());
     for slot in spec.slots {
         if let Some(shape) = known_shape(&slot.name) {
-            lengths.learn(&shape_pattern(slot, settings), &shape);
+            // `(N×C×L) or (C×L)`: without N, the letters are those of the second form.
+            let forms = slot.shape.matches(" or (").count();
+            let pattern = shape_pattern(slot, settings);
+            let is_sample = forms == 1 && shape.len() > 1 && pattern.len() == shape.len() + 1;
+            lengths.learn(&pattern[usize::from(is_sample)..], &shape);
         }
     }
     lengths.learn_groups(settings);
