@@ -307,3 +307,32 @@ fn the_worked_example_of_courses_has_the_published_numbers() {
     close(&w(2), &[0.35891648, 0.511301270, 0.408666186, 0.561370121]);
     close(&w(0), &[0.149780716, 0.24975114, 0.19956143, 0.29950229]);
 }
+
+#[test]
+fn batchnorm_updates_its_running_statistics_in_training_and_uses_them_elsewhere() {
+    let folder = folder();
+    let (net, out) = (folder.path().join("net.json"), folder.path().join("out.json"));
+    let made = nnlayer(&["net", "--init", "batchnorm name=bn, mse", "--input", "1", "--out", net.to_str().unwrap()]);
+    made.quiet();
+    let params = |file: &Path, name: &str| numbers(&read(file)["layers"][0]["params"][name]);
+    let (network, trained) = (net.to_str().unwrap(), out.to_str().unwrap());
+    // One batch with the mean 2 and the variance 2/3, or 1 without bias; the momentum is 0.1.
+    let options = ["--x", "1;2;3", "--t", "0;0;0", "--lr", "0", "--out", trained];
+    nnlayer(&[&["train", network], &options[..]].concat()).quiet();
+    assert_eq!(params(&out, "running-mean"), [0.2]);
+    assert_eq!(params(&out, "running-var"), [1.0]);
+    let y = |file: &str, more: &[&str]| {
+        numbers(&nnlayer(&[&["net", file, "--x", "1;2;3", "--t", "0;0;0", "--json"], more].concat()).json()["bn"]["y"])
+    };
+    // Before training the statistics are 0 and 1, and eps is 1e-5.
+    let deviation = 1.00001_f64.sqrt();
+    for (file, mean) in [(network, 0.0), (trained, 0.2)] {
+        let expected = [1.0, 2.0, 3.0].map(|x| (x - mean) / deviation);
+        assert!(y(file, &[]).iter().zip(expected).all(|(y, e)| (y - e).abs() < 1e-14), "{:?}", y(file, &[]));
+    }
+    let of_batch = y(trained, &["--training"]);
+    assert!((of_batch[0] + of_batch[2]).abs() < 1e-15 && of_batch[1] == 0.0);
+    let text = "{\"nnlayer-tape\":1,\"layers\":[{\"kind\":\"batchnorm\",\"name\":\"bn\"}]}";
+    std::fs::write(&net, text).unwrap();
+    assert!(nnlayer(&["net", network, "--x", "1;2"]).refusal().contains("nnlayer net --training"));
+}

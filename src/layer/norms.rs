@@ -34,7 +34,7 @@ pub(super) mod rows;
 
 use super::arrays::{count, elements};
 use super::gradients::{Forward, Gradients, Run};
-use super::interface::{Admit, Given, Layer};
+use super::interface::{Admit, AnyLayer, Given, Layer, Mode};
 use super::lanes::{Lanes, axis_error};
 use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
@@ -67,6 +67,15 @@ struct Norm {
     momentum: Option<f64>,
     /// True for a running variance that divides by n − 1; `None` if nothing is said.
     is_unbiased: Option<bool>,
+    /// True in a network after training, where the running statistics are used and not updated.
+    is_inference: bool,
+}
+
+/// Returns the error for a network that was not trained.
+fn no_statistics() -> Error {
+    Error::new(Code::OperandMissing, "is required after training")
+        .with_operand(&RUNNING_MEAN)
+        .tip("add running-mean and running-var to the parameters, or use the statistics of the batch: nnlayer net --training")
 }
 
 /// The default of `--momentum`.
@@ -88,8 +97,16 @@ impl Norm {
 
     /// Returns admitted operands, arranged.
     fn arrange<'a, S: ArrayOps>(&self, at: &'a Tensors<S>) -> Arranged<'a, S> {
-        let arrangement = self.arrangement(at.known(&Name::X).shape(), at.get(&MEAN).is_some());
-        Arranged::new(arrangement, self.rule, at)
+        let [mean, var] = self.given_statistics(at);
+        let given = at.get(&mean).zip(at.get(&var));
+        let arrangement = self.arrangement(at.known(&Name::X).shape(), given.is_some());
+        Arranged::new(arrangement, self.rule, at, given)
+    }
+
+    /// Returns the names of the statistics that are used in place of the batch's.
+    fn given_statistics<S>(&self, at: &Tensors<S>) -> [Name; 2] {
+        let is_running = self.is_inference && at.get(&RUNNING_MEAN).is_some();
+        if is_running { [RUNNING_MEAN, RUNNING_VAR] } else { [MEAN, VAR] }
     }
 
     /// Returns the shape of the parameters.
@@ -164,6 +181,9 @@ impl Norm {
         let x = at.known(&Name::X);
         let has_given = self.check_pair(at, [&MEAN, &VAR])?;
         let has_running = self.check_pair(at, [&RUNNING_MEAN, &RUNNING_VAR])?;
+        if self.is_inference {
+            return if has_running || has_given { Ok(()) } else { Err(no_statistics()) };
+        }
         let refuse = |name: &str, message: String, tip: &str| {
             Err(Error::new(Code::Setting, message).with_operand(&Name::new(name)).tip(tip))
         };
@@ -190,6 +210,9 @@ impl Norm {
 
     /// Returns (1 − momentum)·running + momentum·batch of each channel's mean and variance, if running statistics are given.
     fn update_running<S: ArrayOps>(&self, at: &Tensors<S>, arranged: &Arranged<'_, S>) -> Option<[ArrayD<S>; 2]> {
+        if self.is_inference {
+            return None;
+        }
         let (mut mean, mut var) = (at.get(&RUNNING_MEAN)?.clone(), at.get(&RUNNING_VAR)?.clone());
         let momentum = S::from_f64(self.momentum.unwrap_or(DEFAULT_MOMENTUM));
         let divisor = S::from_f64(count(arranged.width()) - f64::from(self.is_unbiased != Some(false)));
@@ -221,8 +244,14 @@ impl Admit for Norm {
         }
     }
 
+    /// After training, a batch norm uses the running statistics, unless it has a mean and variance of its own.
+    fn for_mode(&self, mode: Mode) -> Option<Box<dyn AnyLayer>> {
+        let is_inference = mode == Mode::Inference && self.grouping == Grouping::Batch;
+        is_inference.then(|| Box::new(Norm { is_inference, ..*self }) as Box<dyn AnyLayer>)
+    }
+
     fn formulas(&self, at: &Tensors<f64>) -> Vec<(Name, &'static str)> {
-        if at.get(&MEAN).is_none() {
+        if at.get(&self.given_statistics(at)[0]).is_none() {
             return Vec::new();
         }
         vec![(Name::DX, "dout∘gamma / √(var + eps)")]

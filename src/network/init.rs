@@ -12,7 +12,7 @@ use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
 use crate::layer;
-use crate::layer::{Given, LayerSpec, Role, Settings};
+use crate::layer::{Given, LayerSpec, Mode, Role, Settings};
 use ndarray::{ArrayD, IxDyn};
 
 /// Largest number of weights of a new network: a JSON file of more would be impractical.
@@ -315,6 +315,9 @@ fn output_shape(stage: &Stage, given: Vec<(Name, &Vec<usize>)>) -> Result<Vec<us
         }
         at.insert(operand, ArrayD::zeros(IxDyn(shape)));
     }
-    stage.layer().admit(&Given { at: &at, rounding: &|_| f64::EPSILON, x_was_y: false })?;
-    Ok(stage.layer().output_shape(&at))
+    // A single sample has no variance to train with.
+    let inference = stage.layer().for_mode(Mode::Inference);
+    let layer = inference.as_deref().unwrap_or(stage.layer());
+    layer.admit(&Given { at: &at, rounding: &|_| f64::EPSILON, x_was_y: false })?;
+    Ok(layer.output_shape(&at))
 }

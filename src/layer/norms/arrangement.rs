@@ -1,6 +1,6 @@
 //! Arrays arranged as rows of entries that are normalised together.
 
-use super::names::{BETA, GAMMA, MEAN, VAR};
+use super::names::{BETA, GAMMA};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer::arrays::elements;
@@ -156,10 +156,16 @@ pub(super) struct Arranged<'a, S: ArrayOps> {
 }
 
 impl<'a, S: ArrayOps> Arranged<'a, S> {
-    pub(super) fn new(arrangement: Arrangement, rule: RowRule, at: &'a Tensors<S>) -> Arranged<'a, S> {
+    /// Arranges operands; `given` is the mean and variance that are used in place of those of a row.
+    pub(super) fn new(
+        arrangement: Arrangement,
+        rule: RowRule,
+        at: &'a Tensors<S>,
+        given: Option<(&'a ArrayD<S>, &'a ArrayD<S>)>,
+    ) -> Arranged<'a, S> {
         let x = at.known(&Name::X);
         let get = |name: &Name| at.get(name).map(elements);
-        let given = get(&MEAN).zip(get(&VAR)).map(|(mean, var)| [mean, var]);
+        let given = given.map(|(mean, var)| [elements(mean), elements(var)]);
         let gamma = get(&GAMMA).map(|gamma| match rule.gamma_offset {
             0.0 => Cow::Borrowed(gamma),
             offset => gamma.iter().map(|&gamma| S::from_f64(offset) + gamma).collect(),

@@ -53,7 +53,7 @@ fn norm(grouping: Grouping, is_centred: bool, settings: &Settings) -> Result<Nor
         return Err(refuse(&MOMENTUM, "a number from 0 to 1", momentum));
     }
     let is_unbiased = settings.choice(RUNNING.name).map(|word| word == "unbiased");
-    Ok(Norm { grouping, rule: RowRule { is_centred, eps, gamma_offset }, momentum, is_unbiased })
+    Ok(Norm { grouping, rule: RowRule { is_centred, eps, gamma_offset }, momentum, is_unbiased, is_inference: false })
 }
 
 fn build<F: Family>(settings: &Settings) -> Result<Box<dyn AnyLayer>, Error> {
