@@ -62,6 +62,7 @@ mod hostile; // memory that hostile files may cost
 mod interrupted; // output files when the program is killed or the disk is full
 mod isa; // the same bits with every instruction set
 mod json; // which JSON is read
+mod layers_page;
 mod mutated; // files with random changes
 mod ndjson; // streams of records
 mod new_layer; // a layer added to a copy of the crate

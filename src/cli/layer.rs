@@ -9,7 +9,7 @@ use super::request;
 use super::request::{check_options, io_options, result_options};
 use super::steps;
 use crate::core::error::Error;
-use crate::layer::{Example, Kind, LayerSpec, Precision, ScalarDout, Setting, Settings, Slot};
+use crate::layer::{Elsewhere, Example, Kind, LayerSpec, Precision, ScalarDout, Setting, Settings, Slot, elsewhere};
 use crate::run;
 use crate::run::operands::usage;
 use crate::run::request::{LayerRequest, TapeOption};
@@ -95,6 +95,13 @@ fn tape(matches: &ArgMatches) -> TapeOption {
     }
 }
 
+/// Returns the name of a layer in another library, and the options that give its defaults.
+fn other_library(other: &Elsewhere) -> String {
+    let parts = [other.options, other.note].into_iter().filter(|part| !part.is_empty());
+    let difference = parts.map(|part| format!("; {part}")).collect::<String>();
+    format!("  {}: {}{difference}\n", other.library, other.call)
+}
+
 fn after_help(spec: &LayerSpec) -> String {
     let formulas: String = spec.results().map(|(name, formula)| format!("  {name} = {formula}\n")).collect();
     let shapes: String = spec.slots.iter().map(|slot| format!("  {} {}\n", slot.name, slot.shape)).collect();
@@ -103,10 +110,11 @@ fn after_help(spec: &LayerSpec) -> String {
         format!("  $ {}\n{}\n", example.command, example.prints.lines().map(indented).collect::<String>())
     };
     let examples: String = spec.examples.iter().map(example).collect();
+    let others: String = elsewhere(spec.name).iter().map(other_library).collect();
     format!(
         "An operand is numbers (1,2;3,4), JSON ([[1,2],[3,4]]), a file (.json .npy .npz .csv .tsv .safetensors), one array \
          of a file (FILE#KEY), or - for standard input.\n\n\
-         Formulas:\n{formulas}\nShapes:\n{shapes}\nExamples:\n{examples}Source: {}",
+         Formulas:\n{formulas}\nShapes:\n{shapes}\nExamples:\n{examples}Elsewhere:\n{others}\nSource: {}",
         spec.source
     )
 }

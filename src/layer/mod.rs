@@ -11,6 +11,7 @@ mod broadcast;
 mod compute;
 mod convention;
 mod dropout;
+mod elsewhere;
 mod embedding;
 mod exact;
 mod glu;
@@ -45,6 +46,7 @@ mod xent;
 
 pub use compute::{compute, compute_bounded, compute_in_chunks, compute_only};
 pub use convention::{Convention, GradientCase};
+pub use elsewhere::{Elsewhere, elsewhere};
 pub use gradients::{Forward, Gradients, Run, Wanted};
 pub use interface::{
     Admit, AllTargets, AnyLayer, Given, Layer, MatrixOperation, Mode, admit, admit_new, check_output_memory,
