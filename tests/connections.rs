@@ -1,6 +1,7 @@
 //! Networks whose layers read the outputs of any earlier layer, or the network's input.
 
-use crate::support::{folder, nnlayer, numbers, shell};
+use crate::support::{fixture, folder, nnlayer, numbers, shell};
+use nnlayer::format::{Source, find_by_extension};
 use serde_json::{Value, json};
 
 /// Both layers read x; the second layer is the last, so dx is that of one path only in `a`.
@@ -99,4 +100,34 @@ fn records_run_through_a_network_whose_input_is_read_twice() {
     let lines: Vec<Value> = ran.quiet().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0], json!({"y": [5.0, 4.0], "dx": [5.0, 2.0], "a.dw": [[1.0, 2.0], [2.0, 4.0]]}));
     assert_eq!(lines[1]["dx"], json!([5.0, 2.0]));
+}
+
+/// The block of fixtures/transformer/make.py.
+fn transformer(more: &[&str]) -> crate::support::RunOutput {
+    let input = |name: &str| format!("{}#{name}", fixture("transformer/inputs.npz"));
+    let args = ["net", &fixture("transformer/net.json"), "--x", &input("x"), "--t", &input("t")];
+    nnlayer(&[&args[..], more].concat())
+}
+
+#[test]
+fn every_gradient_of_a_transformer_block_is_that_of_jax() {
+    let found = transformer(&["--json"]).json();
+    let bytes = std::fs::read(fixture("transformer/expected.npz")).unwrap();
+    let expected = find_by_extension("npz").unwrap().read_all_arrays(Source::bytes("expected.npz", &bytes)).unwrap();
+    assert_eq!(expected.len(), 20);
+    for array in expected {
+        let (layer, result) = array.pointer.split_once('.').unwrap();
+        let got = numbers(&found[layer][result]);
+        assert_eq!(got.len(), array.value.len(), "{layer}.{result}");
+        let largest = array.value.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
+        for (got, expected) in got.iter().zip(&array.value) {
+            assert!((got - expected).abs() <= 1e-10 * largest, "{layer}.{result}: {got} {expected}");
+        }
+    }
+}
+
+#[test]
+fn a_transformer_block_is_drawn_with_its_branches() {
+    let graph = transformer(&["--graph", "--level", "tensor"]);
+    assert!(graph.quiet().contains("(attention)"), "{}", graph.text());
 }
