@@ -119,7 +119,8 @@ fn every_gradient_of_a_transformer_block_is_that_of_jax() {
         let (layer, result) = array.pointer.split_once('.').unwrap();
         let got = numbers(&found[layer][result]);
         assert_eq!(got.len(), array.value.len(), "{layer}.{result}");
-        let largest = array.value.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
+        // The gradient of k's bias is 0: softmax does not change where all scores of a query do.
+        let largest = array.value.iter().fold(1e-3, |a: f64, b| a.max(b.abs()));
         for (got, expected) in got.iter().zip(&array.value) {
             assert!((got - expected).abs() <= 1e-10 * largest, "{layer}.{result}: {got} {expected}");
         }

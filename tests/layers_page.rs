@@ -16,7 +16,9 @@ of that library where they differ.
 /// Returns the command of the first example, with the defaults of another library.
 fn command(spec: &LayerSpec, other: &Elsewhere) -> String {
     let mut command = spec.examples[0].command.replace(" --json", "");
-    for option in other.options.split_whitespace().filter(|word| word.starts_with("--")) {
+    // The upstream gradient has the shape of the first example's output.
+    let options = other.options.split_whitespace().filter(|word| word.starts_with("--"));
+    for option in options.chain(["--dout"]) {
         if let Some(at) = command.find(&format!(" {option}")) {
             let end = command[at + 3..].find(" --").map_or(command.len(), |next| at + 3 + next);
             command.replace_range(at..end, "");
