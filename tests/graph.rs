@@ -11,10 +11,14 @@ fn drawn(ran: &RunOutput) -> String {
 
 /// Returns the arguments of each layer's examples, without options that conflict with `--graph`.
 pub fn examples() -> Vec<Vec<String>> {
-    let conflicts = |argument: &str| ["--json", "--only", "loss", "loss,divisor"].contains(&argument);
     let arguments = |command: &str| {
-        let words = command.split(' ').skip(1).map(|word| word.trim_matches('\'').to_owned());
-        words.filter(|word| !conflicts(word)).collect::<Vec<String>>()
+        let mut words: Vec<String> =
+            command.split(' ').skip(1).map(|word| word.trim_matches('\'').to_owned()).collect();
+        words.retain(|word| word != "--json");
+        if let Some(at) = words.iter().position(|word| word == "--only") {
+            words.drain(at..at + 2);
+        }
+        words
     };
     LAYERS.iter().flat_map(|spec| spec.examples.iter().map(move |example| arguments(example.command))).collect()
 }

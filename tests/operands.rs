@@ -16,6 +16,9 @@ fn example(layer: &str, operand: &Name) -> Vec<Vec<f64>> {
         ("affine", "dout") => vec![vec![-1.0, 0.0, 1.0], vec![2.0, 0.5, -3.0]],
         ("reshape", "dout") => vec![vec![-1.0, 2.0, -0.5, 4.0]],
         ("concat", "dout") => (0..16).map(|n| vec![f64::from(n) - 8.0, 0.5]).collect(),
+        ("embedding", "ids") | ("rope", "positions") => vec![vec![1.0, 0.0]],
+        ("rope", "x" | "dout") => vec![vec![-1.0, 2.0, -0.5, 4.0], vec![3.0, 0.5, -2.0, 1.0]],
+        ("dropout", "mask") => vec![vec![1.0, 0.0], vec![0.0, 1.0]],
         (_, "y" | "t") => vec![vec![0.25, 0.75], vec![0.5, 0.5]],
         (_, "weight" | "pos-weight" | "gamma" | "beta" | "mean" | "var") => vec![vec![0.5, 2.0]],
         ("xent" | "softmax-xent" | "nll", "dout") => vec![vec![-2.0]],
@@ -33,7 +36,8 @@ fn names_of(spec: &LayerSpec) -> Vec<Name> {
 /// Returns the rank of the operand in `example`.
 fn rank(layer: &str, operand: &Name) -> usize {
     match (layer, operand.as_str()) {
-        (_, "b" | "weight" | "pos-weight" | "gamma" | "beta" | "mean" | "var") | ("reshape", "dout") => 1,
+        (_, "b" | "weight" | "pos-weight" | "gamma" | "beta" | "mean" | "var" | "ids" | "positions")
+        | ("reshape", "dout") => 1,
         ("xent" | "softmax-xent" | "nll", "dout") => 0,
         (loss, "dout") if losses::LAYERS.contains(&loss) => 0,
         _ => 2,

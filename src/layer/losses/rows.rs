@@ -239,7 +239,7 @@ pub(in crate::layer) const BCE_LOGITS: LayerSpec = LayerSpec {
         },
         Example {
             command: "nnlayer bce-logits --x 1,-2 --t 1,0 --pos-weight 3 --reduction mean --json",
-            prints: "{\"loss\":0.5333565367988206,\"divisor\":2.0,\"dx\":[-0.40341213205499266,0.05960146101105878]}\n",
+            prints: "{\"loss\":0.5333565367988206,\"divisor\":2.0,\"dx\":[-0.40341213205499266,0.05960146101105877]}\n",
         },
     ],
     source: "PyTorch's binary_cross_entropy_with_logits, without a logarithm of a sigmoid",
@@ -265,7 +265,7 @@ pub(in crate::layer) const KL_DIV: LayerSpec = LayerSpec {
     conventions: &[],
     examples: &[Example {
         command: "nnlayer kl-div --x -0.5,-1.5 --t 0.75,0.25 --reduction batchmean --json",
-        prints: "{\"loss\":0.09383242769059583,\"divisor\":2.0,\"dx\":[-0.375,-0.125]}\n",
+        prints: "{\"loss\":0.09383242769059584,\"divisor\":2.0,\"dx\":[-0.375,-0.125]}\n",
     }],
     source: "PyTorch's kl_div; its mean divides by all entries, the divergence of a batch is batchmean",
     build: |settings| {
