@@ -332,6 +332,7 @@ fn settings_that_combine_rows_do_not_combine_records() {
         ("softmax", &text, &["--axis", "0"][..]),
         ("softmax", &text, &["--axis", "-1", "--log"]),
         ("softmax-xent", &text, &["--reduction", "mean"]),
+        ("softmax-xent", &text, &["--reduction", "mean", "--empty", "zero"]),
         ("softmax-xent", &text, &["--reduction", "none"]),
         ("softmax-xent", &text, &["--weight", "1,2,3", "--label-smoothing", "0.1", "--ignore-index", "1"]),
         ("softmax-xent", &dense, &["--t", "0,0,1"]),

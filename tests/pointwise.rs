@@ -64,3 +64,23 @@ fn settings_out_of_range_are_refused() {
         assert!(refused.refusal().contains("expected a"), "{}", refused.stderr);
     }
 }
+
+/// Values at the largest doubles, where a number on the way to them overflows.
+#[test]
+fn numbers_on_the_way_may_overflow_where_the_result_does_not() {
+    for (args, result, at, expected) in [
+        (&["gelu", "--approximate", "tanh"][..], "dx", "-1e308,1e308,-1e155", &[0.0, 1.0, 0.0][..]),
+        (&["gelu", "--approximate", "sigmoid"], "dx", "-1.7e308,1.7e308", &[0.0, 1.0]),
+        (&["silu", "--beta", "1e200"], "dx", "-1e155,1e155", &[0.0, 1.0]),
+        (&["softplus", "--beta", "1e200"], "y", "-1e155,1e155", &[0.0, 1e155]),
+        (&["softsign"], "dx", "-1e155,1e155", &[1e-310, 1e-310]),
+        (&["celu", "--alpha", "3"], "y", "-1.7976931348623157e308", &[-3.0]),
+        (&["celu", "--alpha", "3"], "dx", "-1.7976931348623157e308", &[0.0]),
+        (&["hard-sigmoid"], "y", "-1.7976931348623157e308,1.7976931348623157e308", &[0.0, 1.0]),
+        (&["hard-sigmoid"], "dx", "-1.7976931348623157e308,1.7976931348623157e308", &[0.0, 0.0]),
+    ] {
+        let ran = nnlayer(&[args, &["--x", at, "--json"]].concat());
+        let found = numbers(&serde_json::from_str::<serde_json::Value>(ran.quiet()).unwrap()[result]);
+        assert_eq!(found, expected, "{args:?} {result} at {at}");
+    }
+}

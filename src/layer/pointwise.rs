@@ -153,8 +153,8 @@ impl Function {
             }
             Function::Softplus { beta } => sigmoid(scaled(beta, x)),
             Function::Softsign => {
-                let sum = one + magnitude(x);
-                one / (sum * sum)
+                let inverse = one / (one + magnitude(x));
+                inverse * inverse
             }
             Function::LogSigmoid => sigmoid(-x),
             Function::HardSigmoid { slope, .. } => match self.limit(x) {

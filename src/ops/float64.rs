@@ -43,7 +43,8 @@ impl ArrayOps for f64 {
         }
     }
 
-    /// Computes in double-double arithmetic, and rounds once; exactly where terms cancel or digits are lost to underflow.
+    /// Computes in double-double arithmetic, and rounds once; exactly where terms cancel, digits are lost to underflow, or a number
+    /// on the way overflows.
     fn map_formula<const N: usize>(inputs: [&[f64]; N], out: &mut [f64], formula: &impl Formula<N>) {
         let accuracy = accuracy();
         for (k, out) in out.iter_mut().enumerate() {
@@ -53,7 +54,8 @@ impl ArrayOps for f64 {
                 Accuracy::Double => formula.compute(inputs.map(DoubleDouble::from_f64)).to_f64(),
             };
             let largest = inputs.iter().fold(0.0, |largest: f64, input| largest.max(input.abs()));
-            if *out != 0.0 && out.abs() < SMALL_RESULT * largest && formula.may_cancel(inputs) {
+            let cancels = *out != 0.0 && out.abs() < SMALL_RESULT * largest && formula.may_cancel(inputs);
+            if cancels || (!out.is_finite() && inputs.iter().all(|input| input.is_finite())) {
                 *out = exact::with_expressions(|| formula.compute(inputs.map(Exact::from_f64)).to_f64());
             }
         }

@@ -73,6 +73,8 @@ pub(super) fn per_row_settings(spec: &LayerSpec, settings: &Settings, is_weighte
         }
         // The loss of a single row is the sum of its terms in every reduction.
         settings.set(reduction.name, reduction.parse("none").ok()?);
+        // A row is never empty, and the setting would be refused without a mean.
+        settings.unset("empty");
     }
     Some(settings)
 }
