@@ -91,6 +91,7 @@ impl PartialOrd for Exact {
     fn partial_cmp(&self, other: &Exact) -> Option<Ordering> {
         match (self.as_double(), other.as_double()) {
             (Some(a), Some(b)) => a.partial_cmp(&b),
+            _ if self.0 == other.0 => Some(Ordering::Equal),
             _ => (*self - *other).sign().partial_cmp(&0.0),
         }
     }
@@ -123,6 +124,10 @@ impl Neg for Exact {
 impl Sub for Exact {
     type Output = Exact;
     fn sub(self, other: Exact) -> Exact {
+        // No number of bits would show that a number that is not algebraic, less itself, is 0.
+        if self.0 == other.0 && self.as_double().is_none() {
+            return Exact::from_f64(0.0);
+        }
         self + -other
     }
 }
@@ -275,6 +280,15 @@ mod tests {
             let tiny = number(3e-200);
             assert_eq!((tiny * tiny).sqrt().to_f64(), 3e-200);
             assert!(number(-1.0).sqrt().is_nan() && number(f64::INFINITY).sqrt().to_f64() == f64::INFINITY);
+        });
+    }
+
+    #[test]
+    fn a_number_is_equal_to_itself_without_more_bits() {
+        with_expressions(|| {
+            let third = (Exact::one() / Exact::from_f64(3.0)).tanh();
+            assert_eq!((third - third).as_double(), Some(0.0));
+            assert_eq!((third.partial_cmp(&third), (third + third) - third == third), (Some(Ordering::Equal), true));
         });
     }
 }
