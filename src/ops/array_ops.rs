@@ -1,5 +1,6 @@
 //! The array operations that layers are made of.
 
+use super::curves::CurveProduct;
 use super::loss::{Scale, Target};
 use super::normalize::{self, ComputeRow, ParameterLayout, RowNorm, RowOf};
 use super::windows::{Convolution, ConvolutionArray};
@@ -16,6 +17,11 @@ pub trait Formula<const N: usize>: Sync {
     /// Returns false for inputs of which no terms cancel, so that a small result has all its digits.
     fn may_cancel(&self, _inputs: [f64; N]) -> bool {
         true
+    }
+
+    /// Returns the formula as a product that doubles have a fast kernel for.
+    fn curve_product(&self) -> Option<CurveProduct> {
+        None
     }
 }
 

@@ -4,7 +4,7 @@ use super::array_ops::{ArrayOps, Formula, Kernel, array, matrix};
 use super::loss::{Scale, Target};
 use super::normalize::{ComputeRow, ParameterLayout, RowNorm, RowOf, float64 as norms};
 use super::windows::{Convolution, ConvolutionArray};
-use super::{activations, convolution, loss, softmax};
+use super::{activations, convolution, curves, loss, softmax};
 use crate::gemm;
 use crate::numeric::float64::{add_error, sum_with_error};
 use crate::numeric::{DoubleDouble, Exact, Scalar, exact};
@@ -43,11 +43,15 @@ impl ArrayOps for f64 {
         }
     }
 
-    /// Computes in double-double arithmetic, and rounds once; exactly where terms cancel, digits are lost to underflow, or a number
-    /// on the way overflows.
+    /// Computes by the fast kernel where there is one and its result is accurate. Computes all others in double-double arithmetic,
+    /// and rounds once; exactly where terms cancel, digits are lost to underflow, or a number on the way overflows.
     fn map_formula<const N: usize>(inputs: [&[f64]; N], out: &mut [f64], formula: &impl Formula<N>) {
         let accuracy = accuracy();
-        for (k, out) in out.iter_mut().enumerate() {
+        let product = formula.curve_product();
+        if let Some(product) = product {
+            curves::products(product, &inputs, out);
+        }
+        for (k, out) in out.iter_mut().enumerate().filter(|(_, out)| product.is_none() || out.is_nan()) {
             let inputs = inputs.map(|input| input[k]);
             *out = match accuracy {
                 Accuracy::Single => formula.compute(inputs),

@@ -4,6 +4,7 @@ pub mod activations;
 mod array_ops;
 mod bounded;
 mod convolution;
+pub mod curves;
 mod double_double;
 mod exact;
 mod float64;
