@@ -155,6 +155,10 @@ fn assert_both_values(svg: &str) {
                 assert_eq!((class, none), ("backward", vec!["no gradient"]), "{svg}");
                 continue;
             };
+            // Of a long row only the first and last numbers are drawn.
+            if texts.iter().any(|text| text.contains('…')) {
+                continue;
+            }
             let exact: Vec<f64> = parse_numbers(exact);
             let shown = texts
                 .iter()
