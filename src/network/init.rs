@@ -67,10 +67,11 @@ const RECIPES: &[Recipe] = &[
                 layer.sizes[1].iter().copied().cycle().take(axes.max(layer.sizes[1].len())).collect();
             let groups = layer.settings.integer("groups").and_then(|groups| usize::try_from(groups).ok()).unwrap_or(1);
             let inputs = input.get(1).copied().unwrap_or(1) / groups.max(1);
-            let window: usize = kernel.iter().product();
+            // What overflows is more than a network may have.
+            let window = kernel.iter().fold(1_usize, |window, &taps| window.saturating_mul(taps));
             let shape = [outputs, inputs].into_iter().chain(kernel).collect();
             vec![
-                ("w", shape, Fill::Weights(inputs * window, outputs * window)),
+                ("w", shape, Fill::Weights(inputs.saturating_mul(window), outputs.saturating_mul(window))),
                 ("b", vec![outputs], Fill::Constant(0.0)),
             ]
         },
@@ -227,6 +228,8 @@ fn unknown_layer(kind: &str) -> Error {
     let error = Error::new(Code::Setting, format!("unknown layer {kind:?}"));
     let distance = |spec: &&LayerSpec| edit_distance(spec.name, kind).unwrap_or(usize::MAX);
     let similar = layer::LAYERS.iter().copied().min_by_key(distance).filter(|spec| distance(spec) <= 2);
+    // A name of one or two letters is near to every short one.
+    let similar = similar.filter(|spec| distance(spec) < kind.chars().count());
     match layer::layer_elsewhere(kind).or(similar.map(|spec| spec.name)) {
         Some(here) => error.tip(format!("did you mean {here}?")),
         None => error.tip("separate layers by commas: affine 32, relu, affine 10"),
