@@ -148,3 +148,24 @@ proptest! {
         prop_assert_eq!(ran.status == 2, ran.stdout.is_empty());
     }
 }
+
+#[test]
+fn layers_lists_every_operand_setting_and_result() {
+    let listed = nnlayer(&["layers"]).json();
+    let names = |list: &serde_json::Value| -> Vec<String> {
+        list.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&listed["layers"]), LAYERS.iter().map(|spec| spec.name).collect::<Vec<_>>());
+    for (spec, layer) in LAYERS.iter().zip(listed["layers"].as_array().unwrap()) {
+        let settings: Vec<_> = spec.settings.iter().map(|setting| setting.name).collect();
+        let operands: Vec<_> = spec.slots.iter().map(|slot| slot.name.as_str()).collect();
+        let results: Vec<_> = spec.results().map(|(name, _)| name.as_str().to_owned()).collect();
+        assert_eq!(names(&layer["operands"]), operands, "{}", spec.name);
+        assert_eq!(names(&layer["settings"]), settings, "{}", spec.name);
+        assert_eq!(names(&layer["results"]), results, "{}", spec.name);
+        let choices = spec.settings.iter().filter(|setting| matches!(setting.kind, Kind::Choice(_))).count();
+        let words = layer["settings"].as_array().unwrap().iter().filter(|setting| setting["kind"] == "choice");
+        assert!(words.clone().all(|setting| !setting["words"].as_array().unwrap().is_empty()), "{}", spec.name);
+        assert_eq!(words.count(), choices, "{}", spec.name);
+    }
+}

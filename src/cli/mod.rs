@@ -12,6 +12,7 @@ mod effect;
 mod gradcheck;
 mod graph;
 mod layer;
+mod layers;
 mod ndjson;
 mod negative;
 mod net;

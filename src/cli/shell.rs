@@ -59,7 +59,7 @@ pub(super) fn man(command: Command) -> Command {
 }
 
 /// Returns the options of a command that reads nothing.
-fn message_options() -> impl Iterator<Item = Arg> {
+pub(super) fn message_options() -> impl Iterator<Item = Arg> {
     io_options().into_iter().filter(|arg| ["error-format", "color", "help"].contains(&arg.get_id().as_str()))
 }
 

@@ -6,6 +6,7 @@ use super::compare;
 use super::effect;
 use super::gradcheck;
 use super::layer;
+use super::layers;
 use super::net;
 use super::request;
 use super::shell;
@@ -47,6 +48,7 @@ const COMMANDS: &[Subcommand] = &[
     Subcommand { name: "gradcheck", group: Group::Checks, command: gradcheck::command, parse: gradcheck::parse },
     Subcommand { name: "compare", group: Group::Checks, command: compare::command, parse: compare::parse },
     Subcommand { name: "sum", group: Group::Tools, command: sum::command, parse: sum::parse },
+    Subcommand { name: "layers", group: Group::Tools, command: layers::command, parse: layers::parse },
     Subcommand {
         name: "completions",
         group: Group::Tools,

@@ -7,6 +7,7 @@ pub mod comparison;
 pub mod expectation;
 mod file;
 mod junit;
+pub mod layers;
 mod markdown;
 mod notation;
 mod numbers;

@@ -20,7 +20,9 @@ impl Temporary {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         #[cfg(unix)]
         stale::remove(folder);
-        let prefix = format!("{PREFIX}{}-", std::process::id());
+        // WebAssembly has no processes, and the standard library panics if it is asked for the id of one.
+        let process = if cfg!(target_family = "wasm") { 0 } else { std::process::id() };
+        let prefix = format!("{PREFIX}{process}-");
         let mut builder = tempfile::Builder::new();
         builder.prefix(&prefix).rand_bytes(RANDOM_CHARS);
         #[cfg(unix)]
