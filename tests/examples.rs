@@ -1,5 +1,6 @@
 //! The programs of examples/gradcheck reply with what nnlayer computes.
 
+use crate::header::compile;
 use crate::support::{folder, has_program};
 use ndarray::{ArrayD, array};
 use nnlayer::check::program::{ProcessLifetime, Program};
@@ -28,10 +29,7 @@ fn commands(stem: &str, folder: &Path) -> Vec<Vec<OsString>> {
     if has_program("cc") {
         let binary = folder.join(stem);
         let source = example(&format!("{stem}.c"));
-        let output =
-            Command::new("cc").args(["-Wall", "-Wextra", "-Werror", "-o"]).arg(&binary).arg(source).arg("-lm").output();
-        let output = output.unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        compile("cc", &["-std=c99"], &source, &binary);
         commands.push(vec![binary.into()]);
     }
     commands
@@ -161,10 +159,10 @@ fn the_wrong_program_is_wrong_in_one_gradient_only() {
 }
 
 #[test]
-fn every_example_has_fewer_than_60_lines() {
+fn every_example_has_at_most_70_lines() {
     let entries = std::fs::read_dir(example("")).unwrap().map(|entry| entry.unwrap().path());
     for path in entries.filter(|path| path.is_file()) {
         let lines = std::fs::read_to_string(&path).unwrap().lines().count();
-        assert!(lines < 60, "{} has {lines} lines", path.display());
+        assert!(lines <= 70, "{} has {lines} lines", path.display());
     }
 }

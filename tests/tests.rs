@@ -57,6 +57,7 @@ mod connections;
 mod corpus; // right and wrong programs that judge the gradient check
 mod digits; // handwritten digits through a pipe
 mod docs; // console blocks of README, docs and help
+mod header; // programs in C and C++ with include/nnlayer.h
 mod help; // summaries, full help, and what each names
 mod hostile; // memory that hostile files may cost
 mod interrupted; // output files when the program is killed or the disk is full
