@@ -38,6 +38,9 @@ fn has_small_stack() -> bool {
 /// Runs the command line.
 fn run() -> nnlayer::Status {
     let args: Vec<_> = std::env::args_os().collect();
+    if nnlayer::cli::answer_shell(&args) {
+        return nnlayer::Status::Done;
+    }
     nnlayer::cli::color(&args).write_global();
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let (stdin_is_terminal, stdout_is_terminal) = (stdin.is_terminal(), stdout.is_terminal());

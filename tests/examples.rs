@@ -11,7 +11,6 @@ use nnlayer::layer;
 use nnlayer::layer::{Given, Precision, Settings, Value};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 fn example(name: &str) -> PathBuf {

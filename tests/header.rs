@@ -75,7 +75,8 @@ fn the_example_in_cuda_passes_on_the_cpu() {
     }
     // A setting that the program does not ask for.
     let program = program.to_str().unwrap();
-    let options = [&["gradcheck"], &options[..], &["--gamma-offset", "1", "--shape", "x=5x7", "gamma=7", "--", program]];
+    let options =
+        [&["gradcheck"], &options[..], &["--gamma-offset", "1", "--shape", "x=5x7", "gamma=7", "--", program]];
     let ran = nnlayer(&options.concat());
     assert!(ran.refusal().contains("this program does not know the setting: gamma-offset"), "{}", ran.stderr);
 }
@@ -132,7 +133,12 @@ fn no_damaged_request_makes_a_program_read_beyond_it() {
     let folder = folder();
     let path = |name: &str| -> PathBuf { folder.path().join(name) };
     std::fs::write(path("program.c"), ONE_BY_ONE).unwrap();
-    compile("cc", &[&["-O1", "-D_POSIX_C_SOURCE=200809L"], &SANITIZE[..]].concat(), &path("program.c"), &path("program"));
+    compile(
+        "cc",
+        &[&["-O1", "-D_POSIX_C_SOURCE=200809L"], &SANITIZE[..]].concat(),
+        &path("program.c"),
+        &path("program"),
+    );
     let run = |lines: &[String]| {
         std::fs::write(path("requests"), lines.join("\n") + "\n").unwrap();
         shell_in(folder.path(), "UBSAN_OPTIONS=exitcode=9 ASAN_OPTIONS=exitcode=9 ./program requests")

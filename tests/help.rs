@@ -41,6 +41,26 @@ fn full_help_has_every_option_and_is_as_wide_as_the_terminal() {
 }
 
 #[test]
+fn a_command_line_without_arguments_shows_one_screen_whose_commands_work() {
+    let ran = nnlayer(&[]);
+    let screen = &ran.stderr;
+    assert_eq!((ran.status, ran.text()), (2, ""));
+    assert!(screen.lines().count() < 24, "{screen}");
+    assert_width(screen, 80);
+    for name in commands().iter().filter(|name| LAYERS.iter().all(|spec| spec.name != **name)) {
+        assert!(screen.contains(name.as_str()), "{name}: {screen}");
+    }
+    let (_, rest) = screen.split_once("\nTry:\n").unwrap();
+    let shown = rest.lines().take_while(|line| !line.is_empty());
+    let shown = shown.chain(rest.lines().skip_while(|line| *line != "Help:").skip(1));
+    let shown: Vec<&str> = shown.map(|line| line.trim().split("  ").next().unwrap()).collect();
+    assert_eq!(shown.len(), 5, "{screen}");
+    for command in shown {
+        assert_eq!(shell(&format!("cd \"$(mktemp -d)\" && {command}")).status, 0, "{command}");
+    }
+}
+
+#[test]
 fn usage_names_the_operands_of_a_layer() {
     let help = nnlayer(&["affine", "-h"]);
     assert!(help.quiet().contains("\nUsage: nnlayer affine --x X --w W [--b B] [OPTIONS]\n"), "{}", help.quiet());

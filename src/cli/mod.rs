@@ -8,6 +8,7 @@ use tree::Failure;
 mod args;
 mod backward;
 mod compare;
+mod complete;
 mod effect;
 mod gradcheck;
 mod graph;
@@ -26,6 +27,7 @@ mod tree;
 mod usage;
 mod value;
 
+pub use complete::answer_shell;
 pub use tree::command;
 
 /// Width of help in columns if neither the environment nor a terminal defines one.

@@ -1,16 +1,21 @@
-//! Command lines of `nnlayer completions` and `nnlayer man`, whose output is generated from the whole command tree.
+//! Command lines of `nnlayer completions` and `nnlayer man`.
 
 use super::args::{keep_indented_lines, restore_spaces, text_of};
+use super::complete;
 use super::negative::file_name;
 use super::request::io_options;
 use crate::core::error::Error;
 use crate::run::pages::Arguments;
 use crate::run::{Command as Run, pages};
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
-use clap_complete::Shell;
 use clap_mangen::Man;
 
-const COMPLETIONS_HELP: &str = "Examples:
+const COMPLETIONS_HELP: &str = "\
+The shell asks nnlayer itself at each press of Tab: for commands, options, their words, files, and after FILE# for the names of the \
+arrays in a file. Write the script again after an update.
+
+Examples:
   $ nnlayer completions bash > ~/.local/share/bash-completion/completions/nnlayer
   $ nnlayer completions zsh > ~/.zfunc/_nnlayer       # a folder on $fpath
   $ nnlayer completions fish > ~/.config/fish/completions/nnlayer.fish
@@ -29,7 +34,7 @@ pub(super) fn completions(command: Command) -> Command {
             Arg::new("shell")
                 .value_name("SHELL")
                 .required(true)
-                .value_parser(clap::value_parser!(Shell))
+                .value_parser(PossibleValuesParser::new(complete::shells()))
                 .hide_possible_values(true)
                 .help("bash, zsh, fish, powershell or elvish"),
         )
@@ -63,12 +68,9 @@ pub(super) fn message_options() -> impl Iterator<Item = Arg> {
     io_options().into_iter().filter(|arg| ["error-format", "color", "help"].contains(&arg.get_id().as_str()))
 }
 
-/// Parses the options of `completions`, which generates them for the commands of `tree`.
-pub(super) fn parse_completions(matches: &ArgMatches, mut tree: Command) -> Result<Run, Error> {
-    let mut script = Vec::new();
-    if let Some(&shell) = matches.get_one::<Shell>("shell") {
-        clap_complete::generate(shell, &mut tree, "nnlayer", &mut script);
-    }
+/// Parses the options of `completions`.
+pub(super) fn parse_completions(matches: &ArgMatches) -> Result<Run, Error> {
+    let script = text_of(matches, "shell").map(complete::script).unwrap_or_default();
     let arguments = Arguments { pages: vec![(String::new(), script)], folder: None };
     Ok(Box::new(move |streams| pages::run(&arguments, streams)))
 }

@@ -53,7 +53,7 @@ const COMMANDS: &[Subcommand] = &[
         name: "completions",
         group: Group::Tools,
         command: shell::completions,
-        parse: |matches| shell::parse_completions(matches, command()),
+        parse: shell::parse_completions,
     },
     Subcommand {
         name: "man",
@@ -166,6 +166,38 @@ fn build(named: Option<&str>) -> Command {
 }
 
 const HEADING: anstyle::Style = anstyle::Style::new().bold().underline();
+
+/// Number of layers that the first screen names.
+const FIRST_LAYERS: usize = 6;
+
+/// Returns the screen of a command line without arguments: at most 24 lines of 80 characters.
+pub(super) fn first_screen() -> String {
+    let first: Vec<&str> = LAYERS.iter().take(FIRST_LAYERS).map(|spec| spec.name).collect();
+    let layers = format!("{} and {} more", first.join(", "), LAYERS.len() - FIRST_LAYERS);
+    let group = |group: Group| {
+        let commands = COMMANDS.iter().filter(|command| command.group == group).map(|command| command.name);
+        format!("  {HEADING}{group:<6?}{HEADING:#}  {}\n", commands.collect::<Vec<_>>().join(", "))
+    };
+    let others: String = [Group::Chains, Group::Checks, Group::Tools].map(group).concat();
+    format!(
+        "\
+nnlayer computes, checks and shows the forward and backward passes of
+neural-network layers.
+
+{HEADING}Try:{HEADING:#}
+  nnlayer softmax-xent --x 2,1,0.1 --t 0          a loss and its gradient
+  nnlayer softmax-xent --x 2,1,0.1 --t 0 --graph  drawn as a graph; or --steps
+  nnlayer gradcheck --template python > layer.py  a program of your own to check
+
+{HEADING}Commands:{HEADING:#}
+  {HEADING}Layers{HEADING:#}  {layers}
+{others}
+{HEADING}Help:{HEADING:#}
+  nnlayer -h            lists all commands
+  nnlayer help softmax  has the formulas, options and examples of a command
+"
+    )
+}
 
 /// Returns the names of the layers, in lines of at most 80 characters.
 fn wrapped_layer_names() -> String {

@@ -1,7 +1,7 @@
 //! Errors of the command line itself, as the argument parser finds them.
 
 use super::args::restore_spaces;
-use super::tree::has_option;
+use super::tree::{first_screen, has_option};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::layer::{layer_elsewhere, option_elsewhere};
@@ -13,7 +13,11 @@ use std::ffi::OsString;
 /// Reports an error of the argument parser in a command line of the named command.
 pub(super) fn report(error: &clap::Error, command: Option<&str>, messages: &mut Messages) -> Status {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !messages.as_json {
-        let _ = write!(messages.stream.borrow_mut(), "{}", restore_spaces(&error.render().ansi().to_string()));
+        let text = match command {
+            None => first_screen(),
+            Some(_) => restore_spaces(&error.render().ansi().to_string()),
+        };
+        let _ = write!(messages.stream.borrow_mut(), "{text}");
         return Status::Error;
     }
     messages.error(&usage_error(error, command))

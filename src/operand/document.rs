@@ -29,6 +29,15 @@ impl OperandReader<'_> {
         }
     }
 
+    /// Returns the names of the arrays in a file, those of a table in its header; in JSON pointers to the values at `pointer`.
+    pub fn read_names(&mut self, path: &str, pointer: &str) -> Result<Vec<String>, Error> {
+        match self.format_of(path)? {
+            Some(format) if is_json(format) => Ok(self.read_node::<f64>(path)?.find(pointer)?.child_pointers(pointer)),
+            Some(format) => format.with_header().unwrap_or(format).read_names(self.open_text(path)?),
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Reads expected results: like [`read_document`](Self::read_document), with the decimal digits of JSON and typed numbers, and
     /// null for entries left blank. A JSON object may stand in the text itself.
     pub fn read_answers(&mut self, option: &Name, text: &str) -> Result<DecimalArrays, Error> {

@@ -73,7 +73,11 @@ fn write_text(report: &CheckReport, out: &mut dyn io::Write) -> io::Result<()> {
 }
 
 fn to_json(report: &CheckReport) -> Value {
+    let mut text = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = write_text(report, &mut text);
     json!({
+        "text": String::from_utf8_lossy(&text),
         "verdict": report.verdict().as_str(),
         "layer": report.layer,
         "findings": report.findings.iter().map(finding_to_json).collect::<Vec<_>>(),

@@ -52,7 +52,8 @@ impl Connection {
             None => Err(process.kill_after_timeout(&limit)),
             Some(Output::TooLong) => Err(process.kill_after_long_output()),
             Some(Output::End) => Err(process.explain_end(&limit)),
-            Some(Output::Reply(reply)) if self.lifetime == ProcessLifetime::Persistent => {
+            // Without the end of the line, the process has ended while it wrote the reply.
+            Some(Output::Reply(reply)) if self.lifetime == ProcessLifetime::Persistent && reply.ends_with(b"\n") => {
                 self.process = Some(process);
                 Ok(reply)
             }

@@ -57,16 +57,17 @@ impl Format for Table {
         })
     }
 
+    fn read_names(&self, source: Source<'_>) -> Result<Vec<String>, Error> {
+        if !self.has_header {
+            return Ok(Vec::new());
+        }
+        let mut rows = Rows::new(source, self.separator);
+        let header = read_header(&mut rows);
+        header.map(|(names, _)| names).map_err(|error| explain(error, rows.reader.into_inner(), self.separator))
+    }
+
     fn read(&self, source: Source<'_>, select: &Selector, _names: &[Name]) -> Result<LoadedArray, Error> {
-        let is_blank_separated = self.separator == BLANKS;
-        let reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(if is_blank_separated { NO_DELIMITER } else { self.separator })
-            .quoting(!is_blank_separated)
-            .buffer_capacity(1 << 16)
-            .from_reader(source);
-        let mut rows = Rows { reader, record: ByteRecord::new(), separator: self.separator, comment: None };
+        let mut rows = Rows::new(source, self.separator);
         let read = if self.has_header { read_named(&mut rows, select) } else { read_all(&mut rows, select) };
         read.map(LoadedArray::unnamed).map_err(|error| explain(error, rows.reader.into_inner(), self.separator))
     }
@@ -90,7 +91,19 @@ struct Rows<'a> {
     comment: Option<Vec<String>>,
 }
 
-impl Rows<'_> {
+impl<'a> Rows<'a> {
+    fn new(source: Source<'a>, separator: u8) -> Rows<'a> {
+        let is_blank_separated = separator == BLANKS;
+        let reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(if is_blank_separated { NO_DELIMITER } else { separator })
+            .quoting(!is_blank_separated)
+            .buffer_capacity(1 << 16)
+            .from_reader(source);
+        Rows { reader, record: ByteRecord::new(), separator, comment: None }
+    }
+
     /// Advances to the next row that is neither blank nor a comment.
     fn next(&mut self) -> Result<bool, TableError> {
         while self.reader.read_byte_record(&mut self.record).map_err(read_error)? {
@@ -188,23 +201,27 @@ fn read_all(rows: &mut Rows<'_>, select: &Selector) -> Result<ArrayD<f64>, Table
     read_rest(rows, values, 1, columns, None)
 }
 
-/// Reads the columns that are selected by name, or all of them, below a row of names.
-fn read_named(rows: &mut Rows<'_>, select: &Selector) -> Result<ArrayD<f64>, TableError> {
+/// Reads the names of the columns; returns them with the number of rows of numbers that were read, at most one.
+fn read_header(rows: &mut Rows<'_>) -> Result<(Vec<String>, usize), TableError> {
     if !rows.next()? {
         return Err(TableError::Other(
             Error::new(Code::EmptyValue, "is empty").tip("write a row of names, and rows of numbers"),
         ));
     }
     let first = rows.cells();
-    let (mut values, mut count) = (Vec::new(), 0);
-    let names = if first.iter().any(|cell| !is_number(cell)) {
-        columns::header(first)
-    } else {
-        // np.savetxt writes names as a comment.
-        let comment = rows.comment.take().filter(|names| names.len() == first.len());
-        count = 1;
-        comment.ok_or_else(|| TableError::Row { begin: rows.begin(), error: columns::no_header() })?
-    };
+    if first.iter().any(|cell| !is_number(cell)) {
+        return Ok((columns::header(first), 0));
+    }
+    // np.savetxt writes names as a comment.
+    let comment = rows.comment.take().filter(|names| names.len() == first.len());
+    let names = comment.ok_or_else(|| TableError::Row { begin: rows.begin(), error: columns::no_header() })?;
+    Ok((names, 1))
+}
+
+/// Reads the columns that are selected by name, or all of them, below a row of names.
+fn read_named(rows: &mut Rows<'_>, select: &Selector) -> Result<ArrayD<f64>, TableError> {
+    let (names, count) = read_header(rows)?;
+    let mut values = Vec::new();
     let selected = columns::select(&names, select).map_err(|error| TableError::Row { begin: rows.begin(), error })?;
     if count == 1 {
         rows.parse_selected(&selected, names.len(), &mut values)?;

@@ -189,8 +189,8 @@ impl<T: Copy> Node<T> {
         Ok(node)
     }
 
-    /// Returns pointers to the values in this one, for a message.
-    pub(super) fn child_pointers(&self, under: &str) -> Vec<String> {
+    /// Returns pointers to the values in this one, for a message or a choice.
+    pub(crate) fn child_pointers(&self, under: &str) -> Vec<String> {
         let count = match self {
             Node::Object(entries) => {
                 return entries.iter().map(|(key, _)| format!("{under}/{}", escape(key))).collect();
