@@ -38,7 +38,7 @@ fn has_small_stack() -> bool {
 /// Runs the command line.
 fn run() -> nnlayer::Status {
     let args: Vec<_> = std::env::args_os().collect();
-    if nnlayer::cli::answer_shell(&args) {
+    if nnlayer::cli::answer_shell(&args, std::env::current_dir().ok().as_deref()) {
         return nnlayer::Status::Done;
     }
     nnlayer::cli::color(&args).write_global();

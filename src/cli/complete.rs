@@ -1,6 +1,5 @@
 //! Completions: what a shell offers at a press of Tab. The script of a shell asks this program, with an environment variable set.
 
-use super::tree::command;
 use crate::layer;
 use crate::layer::LAYERS;
 use crate::operand::OperandReader;
@@ -13,6 +12,7 @@ use clap_complete::engine::{
 };
 use clap_complete::env::Shells;
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 /// Environment variable by which the script of a shell asks for completions; its value is the name of the shell.
 const VARIABLE: &str = "NNLAYER_COMPLETE";
@@ -39,19 +39,16 @@ pub(super) fn script(shell: &str) -> Vec<u8> {
     script
 }
 
-/// Answers a shell that asks for completions on standard output; returns false if none asks.
-pub fn answer_shell(args: &[OsString]) -> bool {
-    let directory = std::env::current_dir().ok();
+/// Answers on standard output a shell that asks for completions of the command line `tree`; returns false if none asks.
+pub(super) fn answer(tree: fn() -> Command, args: &[OsString], directory: Option<&Path>) -> bool {
+    let environment = CompleteEnv::with_factory(|| complete_values(tree())).var(VARIABLE);
     // A shell shows nothing where there is an error.
-    CompleteEnv::with_factory(completed_command)
-        .var(VARIABLE)
-        .try_complete(args.iter().cloned(), directory.as_deref())
-        .unwrap_or(true)
+    environment.try_complete(args.iter().cloned(), directory).unwrap_or(true)
 }
 
-/// Returns the command line with what completes the values of its options.
-fn completed_command() -> Command {
-    command().mut_subcommands(|command| {
+/// Adds to the command line what completes the values of its options.
+fn complete_values(tree: Command) -> Command {
+    tree.mut_subcommands(|command| {
         let results: Vec<String> = match layer::find(command.get_name()) {
             Some(spec) => spec.results().map(|(name, _)| name.to_string()).collect(),
             None => Vec::new(),

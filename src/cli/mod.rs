@@ -3,6 +3,7 @@
 use crate::run::messages::Messages;
 use crate::run::{self, Io, Status};
 use std::ffi::OsString;
+use std::path::Path;
 use tree::Failure;
 
 mod args;
@@ -27,7 +28,6 @@ mod tree;
 mod usage;
 mod value;
 
-pub use complete::answer_shell;
 pub use tree::command;
 
 /// Width of help in columns if neither the environment nor a terminal defines one.
@@ -60,6 +60,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
         Failure::Arguments(error) => usage::report(&error, named.as_deref(), &mut messages),
         Failure::Value(error) => messages.error(&error),
     }
+}
+
+/// Answers a shell that asks for completions in this directory, as the script of `nnlayer completions` does; returns false if none
+/// asks.
+pub fn answer_shell(args: &[OsString], directory: Option<&Path>) -> bool {
+    complete::answer(command, args, directory)
 }
 
 /// Returns the value of `--color`, for the streams that a program opens before it runs a command line.
