@@ -1,5 +1,6 @@
 //! Every error message is in `refusals.md`, and every code has an input that causes it.
 
+use crate::support::schemas::Documents;
 use crate::support::{console, folder, shell, shell_in};
 use nnlayer::core::error::{Code, Severity};
 use std::collections::HashSet;
@@ -174,12 +175,22 @@ fn every_error_has_status_two_a_tip_and_an_empty_output() {
 #[test]
 fn every_code_has_an_input_that_causes_it() {
     let folder = files();
+    let mut documents = Documents::default();
+    let others = [
+        "nnlayer affine --x 1,2 --w '1;2' --dout 1",
+        "printf [ | nnlayer relu --ndjson --keep-going",
+        r#"echo '{"loss":1,"y":[1]}' | nnlayer sum"#,
+    ];
+    let mut code = |command: String| {
+        let message = message(folder.path(), &command)?;
+        let code = message.as_object()?.values().next()?["code"].as_str()?.to_owned();
+        documents.add("error", command, message);
+        Some(code)
+    };
     let seen: HashSet<String> = commands()
-        .iter()
-        .filter_map(|command| code(folder.path(), command))
-        .chain(code(folder.path(), "nnlayer affine --x 1,2 --w '1;2' --dout 1"))
-        .chain(code(folder.path(), "printf [ | nnlayer relu --ndjson --keep-going"))
-        .chain(code(folder.path(), r#"echo '{"loss":1,"y":[1]}' | nnlayer sum"#))
+        .into_iter()
+        .chain(others.map(str::to_owned))
+        .filter_map(&mut code)
         // This code is tested in program.rs, with a reply of 256 MB.
         .chain([Code::ReplyTooLong.as_str().to_owned()])
         // This one in resources.rs, with a limit of the memory.
@@ -189,19 +200,18 @@ fn every_code_has_an_input_that_causes_it() {
         assert!(seen.contains(known.as_str()), "no input causes {}", known.as_str());
     }
     assert_ne!(Severity::Warning, Severity::Info);
+    documents.assert_valid();
 }
 
-/// Returns the code of a command's error.
-fn code(folder: &Path, command: &str) -> Option<String> {
+/// Returns the last message of a command.
+fn message(folder: &Path, command: &str) -> Option<serde_json::Value> {
     // Arguments after two dashes belong to the program under test.
     let asked = match command.split_once(" -- ") {
         Some((before, program)) => format!("{before} --error-format json -- {program}"),
         None => format!("{command} --error-format json"),
     };
     let ran = shell_in(folder, &asked);
-    let message: serde_json::Value = serde_json::from_str(ran.stderr.lines().last()?).unwrap();
-    let (_, body) = message.as_object()?.iter().next()?;
-    Some(body["code"].as_str()?.to_owned())
+    Some(serde_json::from_str(ran.stderr.lines().last()?).unwrap())
 }
 
 #[test]

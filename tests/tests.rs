@@ -77,6 +77,7 @@ mod ranks; // every way to show a layer, for three and more axes
 mod refusals; // every error code and its message
 mod registry; // rules for every layer
 mod resources; // sizes beyond every memory, and machines without memory, threads or stack
+mod schemas; // documents against the schemas of nnlayer schema
 mod shards; // results of several machines combined
 mod signals; // what signals leave behind
 mod streams; // standard input, closed pipes, terminals

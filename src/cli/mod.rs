@@ -19,6 +19,7 @@ mod ndjson;
 mod negative;
 mod net;
 mod request;
+mod schema;
 mod shell;
 mod step;
 mod steps;

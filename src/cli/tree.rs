@@ -9,6 +9,7 @@ use super::layer;
 use super::layers;
 use super::net;
 use super::request;
+use super::schema;
 use super::shell;
 use super::step;
 use super::sum;
@@ -49,6 +50,7 @@ const COMMANDS: &[Subcommand] = &[
     Subcommand { name: "compare", group: Group::Checks, command: compare::command, parse: compare::parse },
     Subcommand { name: "sum", group: Group::Tools, command: sum::command, parse: sum::parse },
     Subcommand { name: "layers", group: Group::Tools, command: layers::command, parse: layers::parse },
+    Subcommand { name: "schema", group: Group::Tools, command: schema::command, parse: schema::parse },
     Subcommand {
         name: "completions",
         group: Group::Tools,

@@ -23,6 +23,7 @@ pub(crate) mod pages;
 pub(crate) mod progress;
 pub(crate) mod request;
 mod results;
+pub(crate) mod schema;
 pub(crate) mod session;
 pub(crate) mod status;
 pub(crate) mod step;

@@ -3,6 +3,7 @@
 pub mod cases;
 pub mod console;
 pub mod memory;
+pub mod schemas;
 
 use serde_json::Value;
 use std::cell::RefCell;
@@ -133,8 +134,14 @@ pub fn has_program(name: &str) -> bool {
 
 /// A Python that has NumPy: the first on the path, or that of the system, for which its packages are.
 pub fn python_with_numpy() -> Option<&'static str> {
-    let found = ["python3", "/usr/bin/python3"].into_iter().find(|python| succeeds(python, &["-c", "import numpy"]));
-    skip_unless(found.is_some(), "NumPy");
+    python_with("numpy")
+}
+
+/// A Python that has a module: the first on the path, or that of the system.
+pub fn python_with(module: &str) -> Option<&'static str> {
+    let import = format!("import {module}");
+    let found = ["python3", "/usr/bin/python3"].into_iter().find(|python| succeeds(python, &["-c", &import]));
+    skip_unless(found.is_some(), &format!("Python's {module}"));
     found
 }
 

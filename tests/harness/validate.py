@@ -1,0 +1,62 @@
+"""Validates documents with their JSON Schemas; every key of a document must be described by its schema.
+
+The first line of standard input is an object with the text of each schema. Every other line has a document, the name of its schema
+and a pointer to the definition in it, or "". Standard output has a line for each document: true, or what is wrong.
+
+Needs: pip install jsonschema
+"""
+import json
+import sys
+
+import jsonschema
+from jsonschema import Draft202012Validator
+
+# Schemas of numbers and arrays have no keys of their own.
+PLAIN = ("/number", "/lists", "/shape", "/count", "/verdict", "/type", "/code")
+
+
+def closed(schema):
+    """A schema of a value that accepts no keys but those that it describes."""
+    has_keys = any(key in schema for key in ("properties", "$ref", "anyOf", "allOf", "oneOf"))
+    if has_keys and not schema.get("$ref", "").endswith(PLAIN):
+        schema["unevaluatedProperties"] = False
+    inside(schema)
+
+
+def inside(schema):
+    """Closes the schemas of values inside a value."""
+    for key in ("properties", "patternProperties"):
+        for value in schema.get(key, {}).values():
+            closed(value)
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            closed(schema[key])
+    # These describe the same value.
+    for key in ("anyOf", "allOf", "oneOf"):
+        for same in schema.get(key, []):
+            inside(same)
+    for key in ("then", "else"):
+        if key in schema:
+            inside(schema[key])
+    for definition in schema.get("$defs", {}).values():
+        inside(definition)
+
+
+texts = json.loads(sys.stdin.readline())
+schemas = {}
+for name, text in texts.items():
+    schemas[name] = json.loads(text)
+    Draft202012Validator.check_schema(schemas[name])
+    closed(schemas[name])
+
+validators = {}
+for line in sys.stdin:
+    line = json.loads(line)
+    key = line["schema"], line["pointer"]
+    if key not in validators:
+        schema = schemas[line["schema"]]
+        if line["pointer"]:
+            schema = {"$ref": "#" + line["pointer"], "$defs": schema["$defs"], "unevaluatedProperties": False}
+        validators[key] = Draft202012Validator(schema)
+    error = jsonschema.exceptions.best_match(validators[key].iter_errors(line["document"]))
+    print(json.dumps(True if error is None else f"{error.json_path}: {error.message[:300]}"))
