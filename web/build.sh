@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Builds the page with the program as WebAssembly:  web/build.sh FOLDER
+#
+# The compiler, the linker and the C library are packages of Debian, unpacked beside the build; nothing is installed. Cargo is the one
+# of this machine. The standard library is built with the program, since no package has it for this target.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+folder=${1:?names the folder to write}
+target=wasm32-wasip1
+packages=(rustc-web rust-web-src libstd-rust-web-dev wasi-libc)
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
+tools=$CARGO_TARGET_DIR/web-toolchain
+
+# Unpacks packages of Debian into $tools, at the version that apt selects.
+unpack() {
+    mkdir -p "$tools/packages"
+    (cd "$tools/packages" && apt-get download -qq "$@")
+    for name in "$@"; do dpkg -x "$tools/packages/$name"_*.deb "$tools"; done
+    rm -r "$tools/packages"
+}
+
+if [ ! -e "$tools/complete" ]; then
+    apt-get update -qq
+    # The library of the compiler carries the version in its name, and so do LLVM and its linker.
+    depends() { apt-cache depends --no-recommends --no-suggests "$1" | sed -n "s/.*Depends: \($2\)$/\1/p" | head -n 1; }
+    library=$(depends libstd-rust-web-dev 'libstd-rust-web-[0-9.]*')
+    llvm=$(depends "$library" 'libllvm[0-9]*')
+    unpack "${packages[@]}" "$library" "$llvm" "lld-${llvm#libllvm}"
+    touch "$tools/complete"
+fi
+llvm=$(echo "$tools"/usr/lib/llvm-*)
+libc=$tools/usr/lib/wasm32-wasi
+export LD_LIBRARY_PATH=$tools/usr/lib/x86_64-linux-gnu:$llvm/lib
+export RUSTC=$tools/usr/bin/rustc RUSTC_BOOTSTRAP=1
+# Paths of this machine are not part of the program.
+remap=$(printf ' --remap-path-prefix=%s=%s' "$tools/usr/lib/rustlib/src/rust" rust "${CARGO_HOME:-$HOME/.cargo}" cargo "$root" nnlayer)
+# Warnings are those of code that another target uses; the native build has none.
+export RUSTFLAGS="-Awarnings -Clinker=$llvm/bin/wasm-ld -Clink-self-contained=no -Clink-arg=-L$libc$remap"
+# rustup's proxy would set another compiler's library path.
+cargo=$(rustup which cargo 2>/dev/null || command -v cargo)
+
+# A stack of 4 MiB parses any command line and document, as in src/main.rs.
+(cd "$root" && "$cargo" rustc --release --locked --quiet -Zbuild-std=std,panic_abort --target "$target" --bin nnlayer -- \
+    -Clink-arg="$libc/crt1-command.o" -Clink-arg=-zstack-size=4194304)
+
+mkdir -p "$folder"
+cp -r "$root"/web/*.html "$root"/web/*.css "$root"/web/*.js "$root/web/vendor" "$root"/LICENSE-* "$folder"
+gzip -9nc "$CARGO_TARGET_DIR/$target/release/nnlayer.wasm" >"$folder/nnlayer.wasm.gz"
+(cd "$folder" && sha256sum nnlayer.wasm.gz && wc -c nnlayer.wasm.gz)
