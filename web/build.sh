@@ -32,16 +32,26 @@ llvm=$(echo "$tools"/usr/lib/llvm-*)
 libc=$tools/usr/lib/wasm32-wasi
 export LD_LIBRARY_PATH=$tools/usr/lib/x86_64-linux-gnu:$llvm/lib
 export RUSTC=$tools/usr/bin/rustc RUSTC_BOOTSTRAP=1
-# Paths of this machine are not part of the program.
-remap=$(printf ' --remap-path-prefix=%s=%s' "$tools/usr/lib/rustlib/src/rust" rust "${CARGO_HOME:-$HOME/.cargo}" cargo "$root" nnlayer)
-# Warnings are those of code that another target uses; the native build has none.
-export RUSTFLAGS="-Awarnings -Clinker=$llvm/bin/wasm-ld -Clink-self-contained=no -Clink-arg=-L$libc$remap"
+# Warnings are those of code that another target uses; the native build has none. Paths of this machine are not part of the program.
+flags=(-Awarnings "-Clinker=$llvm/bin/wasm-ld" -Clink-self-contained=no "-Clink-arg=-L$libc"
+    "--remap-path-prefix=$tools/usr/lib/rustlib/src/rust=rust" "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+    "--remap-path-prefix=$root=nnlayer")
+CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f'; echo "${flags[*]}")
+export CARGO_ENCODED_RUSTFLAGS
 # rustup's proxy would set another compiler's library path.
 cargo=$(rustup which cargo 2>/dev/null || command -v cargo)
 
+build() { (cd "$root" && "$cargo" "$1" --release --locked --quiet -Zbuild-std=std,panic_abort --target "$target" "${@:2}"); }
+
+# The C library of Debian is older than the standard library, which needs some functions more.
+build build --lib
+core=$(ls -t "$CARGO_TARGET_DIR/$target"/release/deps/libcore-*.rlib | head -n 1)
+"$RUSTC" --edition 2024 --target "$target" --crate-type lib --emit obj -Cpanic=abort -O --extern "core=$core" -L "${core%/*}" \
+    "$root/web/libc.rs" -o "$CARGO_TARGET_DIR/$target/release/libc.o"
+
 # A stack of 4 MiB parses any command line and document, as in src/main.rs.
-(cd "$root" && "$cargo" rustc --release --locked --quiet -Zbuild-std=std,panic_abort --target "$target" --bin nnlayer -- \
-    -Clink-arg="$libc/crt1-command.o" -Clink-arg=-zstack-size=4194304)
+linked=("$libc/crt1-command.o" "$CARGO_TARGET_DIR/$target/release/libc.o" -zstack-size=4194304)
+build rustc --bin nnlayer -- "${linked[@]/#/-Clink-arg=}"
 
 mkdir -p "$folder"
 cp -r "$root"/web/*.html "$root"/web/*.css "$root"/web/*.js "$root/web/vendor" "$root"/LICENSE-* "$folder"

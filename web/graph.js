@@ -98,6 +98,11 @@ export class GraphView {
     this.shadow.replaceChildren(element("style", {}, STYLE), drawn);
     this.drawn = drawn;
     this.read(drawn);
+    for (const note of drawn.querySelectorAll(".note")) {
+      if (note.matches(".forward")) note.textContent = say("legendForward");
+      else if (note.matches(".backward")) note.textContent = say("legendBackward");
+      else note.setAttribute("lang", "en");
+    }
     if (isSameView) this.resize(); else this.fit(MIN_LEGIBLE_ZOOM);
     const isSameGraph = isSameView && steps === this.steps.length && !wasComplete;
     this.shown = -1;

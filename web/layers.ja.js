@@ -175,6 +175,8 @@ const TEXTS = new Map([
   ["max of each window", "窓ごとの最大値"],
   ["Σ dout at the first largest entry", "最初の最大要素での Σ dout"],
   ["mean of each window", "窓ごとの平均"],
+  // Names in steps
+  ["the largest x", "x の最大値"],
   // Shapes in words
   ["or scalar", "またはスカラー"],
   ["or any shape", "または任意の形状"],
@@ -193,6 +195,7 @@ const TEXTS = new Map([
 const RULES = [
   [/^(.+) \(default ([^ )]+)\)$/, (text, value) => TEXTS.has(text) ? `${TEXTS.get(text)}（既定値 ${value}）` : undefined],
   [/^(.+?) where (.+), else (.+)$/, (value, condition, other) => `${value}（${condition} のとき）、それ以外は ${other}`],
+  [/^(.+), or (\S.* − .*)$/, (value, other) => `${value}、または ${other}`],
   [/^(as \w+) or (\(.+\))$/, (same, shape) => TEXTS.has(same) ? `${TEXTS.get(same)}、または ${shape}` : undefined],
   [/^(\(.+\)) (or .+)$/, (shape, other) => TEXTS.has(other) ? `${shape} ${TEXTS.get(other)}` : shape.includes(" or ") ? undefined : `${shape} ${other.replace(/^or /, "または ")}`],
 ];

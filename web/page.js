@@ -12,6 +12,9 @@ import { currentLanguage, say, setLanguage } from "./words.js";
 /** Time without a change after which results are computed, and time after which a command is ended for a later one. */
 const [PAUSE_MILLISECONDS, SLOW_MILLISECONDS] = [120, 1500];
 
+/** Status of a program that has not ended by itself. */
+const ABORTED = 134;
+
 const backend = new Backend();
 const graph = new GraphView(at("graph"));
 
@@ -20,8 +23,8 @@ let layers, precisions;
 /** What a person has chosen. `operands` has those that are given; `dout` is among them. */
 const state = { layer: undefined, operands: new Map(), settings: new Map(), precision: "", level: "auto", learnt: new Set() };
 
-/** What the program has last returned: results, steps, the report of a check, the course of L, and the layer and level of the graph. */
-const shown = { object: undefined, steps: undefined, check: undefined, history: [], graphKind: undefined };
+/** What the program has last returned: results, steps, the report of a check, the course of L, and what the graph is of. */
+const shown = { object: undefined, steps: undefined, check: undefined, history: [], graphKind: undefined, pictured: undefined };
 
 const editors = new Map();
 
@@ -130,12 +133,11 @@ function showLayer() {
   at("elsewhere").replaceChildren(...elsewhere(layer));
 }
 
-/** Returns a text of the registry in the language of the page, or marked as English. */
-function translated(text) {
-  if (currentLanguage() === "en") return [text];
-  const found = translate(text);
-  return found === undefined ? [element("span", { lang: "en" }, text)] : [found];
-}
+/** Returns a text of the program in the language of the page, or as it is. */
+const inLanguage = text => currentLanguage() === "ja" ? translate(text) ?? text : text;
+
+/** Returns a text of the program in the language of the page, or marked as English. */
+const translated = text => [currentLanguage() === "ja" && translate(text) === undefined ? element("span", { lang: "en" }, text) : inLanguage(text)];
 
 const elsewhere = layer => layer.elsewhere.length === 0 ? [] : [say("elsewhere"),
   ...layer.elsewhere.flatMap(({ library, call, options }) => [" ", library, " ", element("code", {}, call), options ? element("code", {}, ` (${options})`) : "", ";"])]
@@ -211,7 +213,7 @@ function showSettings() {
   const choices = [element("option", { value: "" }, say("byDefault")), ...precisions.map(name => element("option", { value: name }, name))];
   const precision = element("select", { id: "precision", onchange: set }, ...choices);
   precision.value = state.precision;
-  at("settings").replaceChildren(element("h3", {}, say("settings")), ...rows,
+  at("settings").replaceChildren(...rows,
     element("div", { class: "setting" }, element("label", { for: "precision" }, say("precision")), precision));
 }
 
@@ -278,7 +280,12 @@ function lossOf(object) {
   return output.reduce((sum, value, n) => sum + value * dout[n % dout.length], 0);
 }
 
-async function descend(steps) {
+let descent = Promise.resolve();
+
+/** Makes steps of descent, after those that were asked for before. */
+const descend = steps => { descent = descent.then(() => makeSteps(steps)); };
+
+async function makeSteps(steps) {
   const rate = entryToNumber(at("rate").value);
   at("rate").toggleAttribute("aria-invalid", Number.isNaN(rate));
   if (Number.isNaN(rate)) return announce(say("rate"));
@@ -310,13 +317,19 @@ const showHistory = () => at("history").replaceChildren(...view.history(shown.hi
 // Computing
 
 /** Runs the layer with further options; returns undefined if a later request took its place. */
-const run = (kind, more, files) => backend.run(kind, [...options(), "--error-format=json", ...more], files);
+const run = (kind, more) => backend.run(kind, [...options(), "--error-format=json", ...more])
+  .catch(error => ({ status: ABORTED, stdout: "", stderr: error.message, files: {} }));
+
+const messagesOf = ({ status, stderr }) => status === ABORTED ? [{ kind: "error", message: `${say("trap")} ${stderr.slice(0, 300)}` }]
+  : view.messages(stderr);
 
 /** Computes results and gradients, and shows them or the error; returns true if there are results. */
 async function compute() {
+  const slow = setTimeout(() => announce(say("slow")), SLOW_MILLISECONDS);
   const answer = await run("results", ["--json"]);
+  clearTimeout(slow);
   if (!answer) return false;
-  const messages = answer.status === 134 ? [{ kind: "error", message: say("trap") }] : view.messages(answer.stderr);
+  const messages = messagesOf(answer);
   at("problems").replaceChildren(...messages.map(view.message));
   editors.forEach((shownEditor, name) => shownEditor.mark(messages.find(({ option, index }) => option === `--${name}` && index)?.index));
   document.querySelectorAll(".operand").forEach(box =>
@@ -337,22 +350,25 @@ async function picture() {
     const kind = `${state.layer.name} ${state.level}`;
     graph.show(drawn.files["graph.svg"], kind === shown.graphKind);
     shown.graphKind = kind;
+    shown.pictured = state.layer;
   }
   if (steps) shown.steps = steps.status === 0 ? JSON.parse(steps.stdout) : undefined;
   showSteps();
 }
 
 function showResults() {
-  const allDigits = at("digits").checked;
-  const formulas = new Map(state.layer.results.map(({ name, formula }) => [name, currentLanguage() === "ja" ? translate(formula) ?? formula : formula]));
-  at("results").replaceChildren(...view.results(shown.object ?? {}, formulas, allDigits, announce));
+  const formulas = new Map(state.layer.results.map(({ name, formula }) => [name, inLanguage(formula)]));
+  at("results").replaceChildren(...view.results(shown.object ?? {}, formulas, at("digits").checked, announce));
+  // A picture of earlier numbers stays, dimmed, while a number is being typed.
+  at("pictures").hidden = !shown.object && shown.pictured !== state.layer;
+  at("pictures").classList.toggle("stale", !shown.object);
+  at("pictures").inert = !shown.object;
   if (!shown.check) at("verdict").replaceChildren();
   showHistory();
 }
 
 function showSteps() {
-  const isShown = shown.object && shown.steps;
-  at("steps").replaceChildren(...(isShown ? view.steps(shown.steps, at("digits").checked) : []));
+  at("steps").replaceChildren(...(shown.steps ? view.steps(shown.steps, at("digits").checked, inLanguage) : []));
 }
 
 let timer;
@@ -386,7 +402,7 @@ async function check() {
   at("verdict").textContent = say("checking");
   const [report, text] = await Promise.all([run("check", ["--check", "--json"]), run("check-text", ["--check"])]);
   if (!report || !text) return at("verdict").replaceChildren();
-  if (report.status === 2 || report.status === 134) return at("verdict").replaceChildren(...view.messages(report.stderr).map(view.message));
+  if (report.stdout === "") return at("verdict").replaceChildren(...messagesOf(report).map(view.message));
   shown.check = { report: JSON.parse(report.stdout), text: text.stdout };
   showCheck();
 }
@@ -400,6 +416,7 @@ function showAll() {
   at("level").replaceChildren(...Object.entries(say("levels")).map(([value, word]) => element("option", { value }, word)));
   at("level").value = state.level;
   graph.build();
+  at("settings-box").open = state.settings.size > 0 || matchMedia("(min-width: 46rem)").matches;
   showLayer();
   showCheck();
   if (shown.object) showResults();

@@ -53,18 +53,18 @@ function tables(name, array, digits) {
   return parts;
 }
 
-/** Returns the steps of each result, from `--steps --json`. */
-export function steps({ steps: list }, allDigits) {
+/** Returns the steps of each result, from `--steps --json`, with texts of the program in the language of the page. */
+export function steps({ steps: list }, allDigits, inLanguage) {
   const digits = digitsOf(allDigits);
   return list.map(section => {
-    const names = Object.entries(section.names).map(([name, meaning]) => `${name} = ${meaning}`).join(", ");
+    const names = Object.entries(section.names).map(([name, meaning]) => `${name} = ${inLanguage(meaning)}`).join(", ");
     const rows = section.steps.map(step => {
       const label = step.name + (step.index.length > 0 ? `[${step.index.join(",")}]` : "");
       const value = digits(numberToText(numberOf(step.value)));
       return element("tr", {}, element("th", { scope: "row" }, label),
         element("td", { class: "arithmetic" }, step.arithmetic ? `= ${step.arithmetic}` : ""), element("td", {}, `= ${value}`));
     });
-    const caption = element("caption", {}, element("var", {}, section.result), ` = ${section.formula}`,
+    const caption = element("caption", {}, element("var", {}, section.result), ` = ${inLanguage(section.formula)}`,
       names && element("span", { class: "hint" }, `  ${names}`));
     const table = element("table", { class: "arithmetics" }, caption, element("tbody", {}, ...rows));
     const rest = section.left_out > 0 ? element("p", { class: "hint" }, say("leftOut", section.left_out)) : "";

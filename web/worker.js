@@ -31,7 +31,7 @@ export async function run(module, argv, files) {
   const folder = new Map(Object.entries(files).map(([name, text]) => [name, new File(new TextEncoder().encode(text))]));
   const [stdout, stderr] = [new Collected(), new Collected()];
   const args = ["nnlayer", ...argv];
-  const wasi = new WASI(args, [], [new OpenFile(new File([])), stdout, stderr, new PreopenDirectory(".", folder)]);
+  const wasi = new WASI(args, [], [new OpenFile(new File([])), stdout, stderr, new PreopenDirectory(".", folder)], { debug: false });
   // The shim counts characters where the interface counts bytes.
   wasi.wasiImport.args_sizes_get = (count, size) => {
     const view = new DataView(wasi.inst.exports.memory.buffer);

@@ -101,12 +101,12 @@ test("cells of a spreadsheet are pasted", async () => {
   assert.equal(await page.locator("#command").textContent(), "nnlayer affine --x '[[1,2.5,-3],[0,4,5]]' --w '[[1,0],[0,1]]'");
   assert.match(await page.locator("#problems").textContent(), /--w/);
   await cell(page, "w[0, 0]").focus();
-  await page.evaluate(() => navigator.clipboard.writeText("1\t2\n3\t4\n5\t6"));
+  await page.evaluate(() => navigator.clipboard.writeText("1\t2\t0\n3\t4\t7\n5\t6\t8"));
   await recompute(page, () => page.keyboard.press("Control+v"));
-  const ran = nnlayer("affine", "--x", "[[1,2.5,-3],[0,4,5]]", "--w", "[[1,2],[3,4],[5,6]]", "--json");
+  const ran = nnlayer("affine", "--x", "[[1,2.5,-3],[0,4,5]]", "--w", "[[1,2,0],[3,4,7],[5,6,8]]", "--json");
   assert.deepEqual(await shownResults(page), flat(JSON.parse(ran)));
   await page.getByRole("button", { name: "Copy dw for a spreadsheet" }).click();
-  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "1\t1\n6.5\t6.5\n2\t2");
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "1\t1\t1\n6.5\t6.5\t6.5\n2\t2\t2");
   await page.close();
 });
 
@@ -131,6 +131,7 @@ test("the check shows the program's verdict", async () => {
   await page.locator("#verdict .badge").waitFor();
   const report = JSON.parse(nnlayer("gelu", "--x", "[[-1,0.5],[2,30]]", "--check", "--json"));
   assert.equal(await page.locator("#verdict strong").textContent(), `✓ ${report.verdict}`);
+  assert.match(await page.locator("#verdict .badge").textContent(), /dx: the gradients agree with numerical differentiation/);
   assert.equal((await page.locator("#verdict pre").textContent()).trimEnd(), nnlayer("gelu", "--x", "[[-1,0.5],[2,30]]", "--check").trimEnd());
   await type(page, "x[0, 0]", "3");
   assert.equal(await page.locator("#verdict").textContent(), "", "the verdict belongs to other numbers");
@@ -204,6 +205,8 @@ test("the graph is the program's, steps forward and back, zooms and moves", asyn
   const last = +await slider.getAttribute("max");
   const seen = [];
   for (let step = 0; step <= last; step++) {
+    const marked = await page.locator("#graph .now").evaluateAll(nodes => nodes.map(node => node.dataset.kind));
+    assert.ok(marked.length < 2 || marked.every(kind => kind === "leaf"), "one operation at a time is marked");
     seen.push([await sentence(), await hidden("early"), await hidden("late")]);
     await press("Next");
   }
