@@ -80,7 +80,10 @@ export class CellEditor {
     const tools = element("div", { class: "tools" },
       element("span", { class: "field" }, say("shape"), " ", shapeField), ...(this.isText ? [] : [...rows, ...columns]), toggle);
     this.message = element("p", { class: "message", role: "alert" });
+    const focused = this.root.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
     this.root.replaceChildren(this.isText ? this.textArea() : this.tables(), tools, this.message);
+    // The focus stays on the control that was used.
+    if (focused) this.root.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
   }
 
   /** Draws the editor again and returns the focus to an element of it. */

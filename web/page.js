@@ -12,6 +12,8 @@ import { currentLanguage, say, setLanguage } from "./words.js";
 /** Time without a change after which results are computed, and time after which a command is ended for a later one. */
 const [PAUSE_MILLISECONDS, SLOW_MILLISECONDS] = [120, 1500];
 
+const MAX_LINK_CHARACTERS = 30_000;
+
 /** Status of a program that has not ended by itself. */
 const ABORTED = 134;
 
@@ -92,7 +94,10 @@ function keepLink() {
   link.set("lang", currentLanguage());
   // The characters of arrays are allowed after #.
   const text = link.toString().replaceAll("%5B", "[").replaceAll("%5D", "]").replaceAll("%2C", ",").replaceAll("%22", '"');
-  history.replaceState(null, "", `#${text}`);
+  // Browsers and mail programs cut or refuse longer ones.
+  const isLong = text.length > MAX_LINK_CHARACTERS;
+  at("copy-link").disabled = isLong;
+  history.replaceState(null, "", isLong ? `#layer=${state.layer.name}&lang=${currentLanguage()}` : `#${text}`);
 }
 
 /** Takes layer, inputs and settings from the address; returns false if it has none. */

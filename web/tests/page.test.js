@@ -191,6 +191,23 @@ test("a link carries layer, inputs, settings and language", async () => {
   await broken.close();
 });
 
+test("a large array is edited as text, and is too long for a link", async () => {
+  const page = await browser.visit("#layer=sigmoid&x=[1]");
+  const shape = page.getByLabel("Shape of x");
+  await recompute(page, async () => { await shape.fill("80x90"); await shape.press("Enter"); });
+  const text = JSON.stringify(Array.from({ length: 80 }, (_, i) => Array.from({ length: 90 }, (_, j) => (i - j) / 8)));
+  await recompute(page, async () => { await page.getByRole("textbox", { name: "x as text" }).fill(text); await page.keyboard.press("Tab"); });
+  const { y } = JSON.parse(nnlayer("sigmoid", "--x", text, "--json"));
+  const shown = await shownResults(page);
+  assert.deepEqual(shown.y.slice(0, 24).map(Number), y[0].slice(0, 24));
+  await page.getByRole("button", { name: "Copy y for a spreadsheet" }).click();
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  assert.deepEqual(copied.split("\n").map(row => row.split("\t").map(Number)), y);
+  assert.equal(new URL(page.url()).hash, "#layer=sigmoid&lang=en");
+  assert.ok(await page.getByRole("button", { name: "Copy link" }).isDisabled());
+  await page.close();
+});
+
 test("the graph is the program's, steps forward and back, zooms and moves", async () => {
   const page = await browser.visit("#layer=softmax-xent&x=[0.3,2.9,4]&t=[0,0,1]");
   const edges = page.locator("#graph .edge");
@@ -262,6 +279,11 @@ test("the page is operated by keys alone", async () => {
   assert.deepEqual((await shownResults(page)).y, ["1", "2", "3", "0"]);
   await page.keyboard.press("ArrowUp");
   assert.equal(await focused(), "x[0, 1]");
+  await page.getByRole("button", { name: "Add a row to x" }).focus();
+  for (const rows of [3, 4]) {
+    await recompute(page, () => page.keyboard.press("Enter"));
+    assert.equal((await shownResults(page)).y.length, 2 * rows, "the focus stays on the button");
+  }
   // Every control is reached with the Tab key, and none holds the focus.
   const reached = new Set();
   for (let n = 0; n < 80; n++) {
