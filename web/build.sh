@@ -10,6 +10,7 @@ folder=${1:?names the folder to write}
 target=wasm32-wasip1
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
 tools=$CARGO_TARGET_DIR/web-toolchain
+built=$CARGO_TARGET_DIR/$target/release
 
 # A stack of 4 MiB parses any command line and document, as in src/main.rs.
 stack=-Clink-arg=-zstack-size=4194304
@@ -50,11 +51,15 @@ build_with_packages() {
 
     # The C library of Debian is older than the standard library, which needs some functions more.
     build build --lib
-    core=$(ls -t "$CARGO_TARGET_DIR/$target"/release/deps/libcore-*.rlib | head -n 1)
-    "$RUSTC" --edition 2024 --target "$target" --crate-type lib --emit obj -Cpanic=abort -O --extern "core=$core" -L "${core%/*}" \
-        "$root/web/libc.rs" -o "$CARGO_TARGET_DIR/$target/release/libc.o"
+    # Those of earlier compilers may lie beside the newest.
+    mkdir -p "$built/libc"
+    for name in core compiler_builtins; do
+        cp "$(ls -t "$built/deps/lib$name"-*.rlib | head -n 1)" "$built/libc/lib$name.rlib"
+    done
+    "$RUSTC" --edition 2024 --target "$target" --crate-type lib --emit obj -Cpanic=abort -O -L "$built/libc" "$root/web/libc.rs" \
+        -o "$built/libc.o"
 
-    build rustc --bin nnlayer -- "-Clink-arg=$libc/crt1-command.o" "-Clink-arg=$CARGO_TARGET_DIR/$target/release/libc.o" "$stack"
+    build rustc --bin nnlayer -- "-Clink-arg=$libc/crt1-command.o" "-Clink-arg=$built/libc.o" "$stack"
 }
 
 if [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
@@ -65,5 +70,5 @@ fi
 
 mkdir -p "$folder"
 cp -r "$root"/web/*.html "$root"/web/*.css "$root"/web/*.js "$root/web/vendor" "$root"/LICENSE-* "$folder"
-gzip -9nc "$CARGO_TARGET_DIR/$target/release/nnlayer.wasm" >"$folder/nnlayer.wasm.gz"
+gzip -9nc "$built/nnlayer.wasm" >"$folder/nnlayer.wasm.gz"
 (cd "$folder" && sha256sum nnlayer.wasm.gz && wc -c nnlayer.wasm.gz)

@@ -1,6 +1,6 @@
 // Runs nnlayer in a worker: each message is a command line, and the answer is what it has written and its exit status.
 
-import { ConsoleStdout, File, OpenFile, PreopenDirectory, WASI } from "./vendor/browser_wasi_shim/index.js";
+import { ConsoleStdout, File, OpenFile, PreopenDirectory, WASI, wasi as definitions } from "./vendor/browser_wasi_shim/index.js";
 
 let loading;
 
@@ -18,6 +18,11 @@ class Collected extends ConsoleStdout {
     const parts = [];
     super(bytes => parts.push(bytes.slice()));
     this.parts = parts;
+  }
+
+  /** No terminal: data has no colours, and help is as wide as everywhere without one. */
+  fd_fdstat_get() {
+    return { ret: 0, fdstat: new definitions.Fdstat(definitions.FILETYPE_REGULAR_FILE, 0) };
   }
 
   text() {
