@@ -1,0 +1,2 @@
+/** The path of the nnlayer program. */
+export const program: string;
