@@ -1,5 +1,6 @@
 #!/bin/sh
-# Usage: prepare.sh FOLDER ROWS. Writes the binary, a network and ROWS rows of digits, repeated as needed, to FOLDER.
+# Usage: prepare.sh FOLDER ROWS. Writes the binary, a network and ROWS rows of digits, repeated as needed, to FOLDER. The network is
+# model.json, or one of the layers that LAYERS lists as for `nnlayer net --init`.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 folder=$1 rows=$2
@@ -12,6 +13,9 @@ cp "$NNLAYER" "$folder/nnlayer"
 cp "$root/examples/shards/model.json" "$root/examples/shards/shard.sh" "$root/fixtures/digits/w.npy" \
     "$root/fixtures/digits/b.npy" "$folder"
 cd "$folder"
+if [ -n "${LAYERS:-}" ]; then
+    ./nnlayer net --init "$LAYERS" --input 64 --seed 1 --out model.json
+fi
 echo "writing $rows rows of digits"
 # relu does not change positive numbers: it converts the format.
 ./nnlayer relu --x "$root/fixtures/train/digits.npz#x" --forward --out x.csv
