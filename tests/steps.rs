@@ -1,6 +1,6 @@
 //! `--steps`: the arithmetic with the numbers filled in.
 
-use crate::support::{nnlayer, numbers, shell};
+use crate::support::{has_program, nnlayer, numbers, shell};
 use serde_json::Value;
 
 /// Evaluates the arithmetic of a step.
@@ -327,6 +327,123 @@ fn a_large_network_shows_the_first_entries_of_each_result() {
         assert_eq!(shown.len(), values.len().min(32));
     }
     assert!(steps.len() > 8);
+}
+
+#[test]
+fn text_of_a_chain_folds_lines_that_differ_only_in_numbers() {
+    let ran = shell(
+        "nnlayer affine --x '1,2;3,4;5,6' --w '1,-1;0,1' --b 0,-3 --tape | nnlayer softmax | nnlayer backward --steps",
+    );
+    assert!(
+        ran.quiet().starts_with(
+            "\
+affine1.y = x·W + b  (3×2)
+  y[0,0] = 1·1 + 2·0 + 0       = 1
+  y[0,1] = 1·(-1) + 2·1 + (-3) = -2
+  y[1,0] = 3·1 + 4·0 + 0       = 3
+  … and 3 more entries of y, of the same form
+
+softmax1.y = softmax(x)  (3×2)
+with max = the largest x, e = e^(x − max), sum = Σ e
+  max[0] = max(1, -2) = 1
+  e[0,0] = e^(1 − 1)  = 1
+  e[0,1] = e^(-2 − 1) ≈ 0.04978707
+  sum[0] = 1 + 0.04978707 ≈ 1.0497871
+  y[0,0] = 1 / 1.0497871          ≈ 0.95257413
+  y[0,1] = 0.04978707 / 1.0497871 ≈ 0.04742587
+  max[1] = max(3, -2) = 3
+  e[1,0] = e^(3 − 3)  = 1
+  e[1,1] = e^(-2 − 3) ≈ 0.00673795
+  sum[1] = 1 + 0.00673795 ≈ 1.0067379
+  y[1,0] = 1 / 1.0067379          ≈ 0.99330715
+  … and 3 more entries of y, of the same form
+"
+        ),
+        "{}",
+        ran.text()
+    );
+    // A line of another form is shown, and JSON has them all.
+    let relu = "nnlayer relu --x '1,2;3,4;-5,6' --tape | nnlayer backward --only dx --steps";
+    let dx = "  dx[0,0] = (1 if 1 > 0 else 0) = 1\n  dx[0,1] = (1 if 2 > 0 else 0) = 1\n  dx[1,0] = (1 if 3 > 0 else 0) = 1\n  … and 3 more";
+    assert!(shell(relu).quiet().contains(dx), "{}", shell(relu).text());
+    let json = shell(&format!("{relu} --json")).json();
+    assert_eq!(json["steps"][0]["steps"].as_array().unwrap().len(), 6);
+    // A layer of its own shows every line.
+    assert!(!nnlayer(&["relu", "--x", "1,2;3,4;5,6", "--steps"]).quiet().contains("more"));
+}
+
+#[test]
+fn scores_of_attention_have_the_indices_of_query_and_key() {
+    let args = ["attention", "--q", "1,0;0,1", "--k", "1,0;0,1;1,1", "--v", "1,2;3,4;5,6", "--only", "y", "--steps"];
+    let ran = nnlayer(&args);
+    for line in [
+        "  s[0,0] = (1·1 + 0·0)·",
+        "  s[0,1] = (1·0 + 0·1)·",
+        "  s[1,2] = (0·1 + 1·1)·",
+        "  e[1,2] = e^(",
+        "  max[1] = max(0, ",
+    ] {
+        assert!(ran.quiet().contains(line), "{line}: {}", ran.text());
+    }
+}
+
+#[test]
+fn latex_has_fractions_powers_and_products() {
+    let text = nnlayer(&["softmax", "--x", "-1,2", "--only", "y", "--steps", "latex"]);
+    let expected = "\
+\\mathit{max} &= \\max(-1, 2) = 2 \\\\
+e_{0} &= e^{-1 - 2} \\approx 0.04978707 \\\\
+e_{1} &= e^{2 - 2} = 1 \\\\
+\\mathit{sum} &= 0.04978707 + 1 \\approx 1.0497871 \\\\
+y_{0} &= \\frac{0.04978707}{1.0497871} \\approx 0.04742587 \\\\
+y_{1} &= \\frac{1}{1.0497871} \\approx 0.95257413
+";
+    assert!(text.quiet().contains(expected), "{}", text.text());
+    let text = nnlayer(&["affine", "--x", "2,-4;2,1e-9", "--w", "1;-1", "--only", "y", "--steps", "latex"]);
+    let expected = "\
+y_{0,0} &= 2 \\cdot 1 + (-4) \\cdot (-1) = 6 \\\\
+y_{1,0} &= 2 \\cdot 1 + 1{\\times}10^{-9} \\cdot (-1) = 2
+";
+    assert!(text.quiet().replace("\\approx", "=").contains(expected), "{}", text.text());
+}
+
+#[test]
+fn latex_of_every_layer_compiles() {
+    let document = |command: &str| {
+        let ran = shell(&format!("{command} --steps latex"));
+        (ran.status == 0).then(|| ran.text().to_owned())
+    };
+    let commands = nnlayer::layer::LAYERS.iter().flat_map(|spec| spec.examples.iter().map(|example| example.command));
+    // Examples with another output have no steps.
+    let commands: Vec<String> = commands.map(|command| command.replace(" --json", "")).collect();
+    let long = "nnlayer affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --b 1,2,3,4,5,6,7,8,9,-10";
+    let chain = "nnlayer net fixtures/train/begin.json --x fixtures/digits/x.npy --t fixtures/digits/t.npy";
+    let graded = "nnlayer relu --x '-1,2' --only y --expect '{\"y\":[0,3]}'";
+    let mut bodies = Vec::new();
+    for command in commands.iter().map(String::as_str).chain([long, chain]) {
+        bodies.extend(document(command));
+    }
+    assert!(bodies.len() > nnlayer::layer::LAYERS.len(), "{}", bodies.len());
+    let graded = shell(&format!("{graded} --steps latex"));
+    assert_eq!(graded.status, 1);
+    assert!(graded.text().contains("\\quad\\text{wrong: yours 3: first difference}"), "{}", graded.text());
+    bodies.push(graded.text().to_owned());
+    if !has_program("pdflatex") {
+        return;
+    }
+    let (begin, end) = ("\\begin{document}\n", "\\end{document}\n");
+    let inside = |text: &String| text[text.find(begin).unwrap() + begin.len()..text.find(end).unwrap()].to_owned();
+    let preamble = &bodies[0][..bodies[0].find(begin).unwrap()];
+    let text = format!("{preamble}{begin}{}{end}", bodies.iter().map(inside).collect::<String>());
+    let folder = crate::support::folder();
+    std::fs::write(folder.path().join("steps.tex"), text).unwrap();
+    let ran = crate::support::shell_in(
+        folder.path(),
+        "pdflatex -halt-on-error -interaction=batchmode steps.tex; cat steps.log",
+    );
+    assert!(folder.path().join("steps.pdf").exists(), "{}", ran.text());
+    let wide: Vec<&str> = ran.text().lines().filter(|line| line.starts_with("Overfull")).collect();
+    assert!(wide.is_empty(), "lines that are wider than the page: {wide:?}");
 }
 
 #[test]

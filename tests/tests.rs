@@ -29,6 +29,7 @@ mod exact; // correctly rounded results, against arbitrary precision
 mod examples; // programs under test in several languages
 mod expect; // results compared with worked answers
 mod files; // files as other programs write them
+mod gradient_norms; // norms of the gradients of a chain
 mod graph; // computational graphs
 mod jacobian; // full Jacobians
 mod losses; // the losses of one table of functions
@@ -46,7 +47,8 @@ mod steps; // worked steps with the numbers filled in
 mod tape; // layers that extend a tape over a pipe
 mod templates; // programs that gradcheck --template prints
 mod tensors; // layers on arrays of any rank
-mod train; // training, against NumPy and on real digits
+mod train;
+mod train_plot; // loss and accuracy by epoch as a picture // training, against NumPy and on real digits
 mod types;
 mod windows; // convolutions and poolings // files of every element type
 

@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "core",
         ],
     ),
-    ("report", &["graph", "steps", "check", "format", "layer", "parallel", "core"]),
+    ("report", &["graph", "steps", "network", "check", "format", "layer", "parallel", "core"]),
     ("steps", &["check", "format", "layer", "numeric", "core"]),
     ("graph", &["network", "layer", "numeric", "core"]),
     ("network", &["check", "format", "layer", "numeric", "core"]),

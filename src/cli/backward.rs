@@ -32,7 +32,7 @@ pub(super) fn command(command: Command) -> Command {
         .arg(dout())
         .after_long_help(keep_indented_lines(HELP));
     let modes = [tape, steps::option()].into_iter().chain(graph::options(&["tape"]));
-    let command = under("Checks", request::chain_check(), command);
+    let command = under("Checks", request::chain_checks(), command);
     let command = under("Modes", modes, command);
     command.args(common_without(&["forward", "precision", "in-format", "header"]))
 }
@@ -51,6 +51,7 @@ pub(super) fn parse_chain(matches: &ArgMatches) -> Result<Arguments, Error> {
         dout: args::dout(matches)?,
         mode: request::mode(matches)?,
         writes_tape: flag_of(matches, "tape"),
+        writes_norms: flag_of(matches, "norms"),
     })
 }
 

@@ -59,7 +59,7 @@ pub(super) fn command(command: Command) -> Command {
     let modes = [tape, training, steps::option().conflicts_with("init")].into_iter();
     let modes = modes.chain(graph::options(&["tape", "init", "ndjson"]));
     let modes = modes.chain(ndjson::options().map(|arg| arg.conflicts_with("init")));
-    let checks = request::chain_check().map(|arg| arg.conflicts_with_all(["init", "forward"]));
+    let checks = request::chain_checks().map(|arg| arg.conflicts_with_all(["init", "forward"]));
     let command = command
         .about("Run a network forward and backward, or create one")
         .arg(file)

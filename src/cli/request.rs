@@ -68,9 +68,16 @@ fn check() -> Arg {
         .conflicts_with_all(["out", "only"])
 }
 
-/// Returns the options of a chain that check its gradients.
-pub(super) fn chain_check() -> [Arg; 2] {
-    [check().conflicts_with("tape"), check_format()]
+/// Returns the options of a chain that check its gradients and measure them.
+pub(super) fn chain_checks() -> [Arg; 3] {
+    let norms = flag("norms", "measure the gradients of each layer, and say where they vanish or explode")
+        .long_help(
+            "print the L2 norm and the largest magnitude of each gradient in place of the results, with bars on a logarithmic \
+             scale; a layer's gradients vanish or explode if their largest norm, of parameters or of inputs, is below 1e-3 or \
+             above 1e3 of that of the last layer that has some, or is exactly 0 or not finite",
+        )
+        .conflicts_with_all(["tape", "check", "steps", "graph", "out", "only"]);
+    [check().conflicts_with("tape"), check_format(), norms]
 }
 
 /// Returns `--format`.

@@ -5,14 +5,14 @@ use crate::report::steps::StepsFormat;
 use clap::{Arg, ArgMatches};
 use std::ffi::OsString;
 
-const FORMS: &[&str] = &["text", "markdown"];
+const FORMS: &[&str] = &["text", "markdown", "latex"];
 
 /// Returns the option `--steps`.
 pub(super) fn option() -> Arg {
     choice("steps", "FORM", FORMS, "write out the arithmetic with the numbers filled in")
         .long_help(
-            "write out the arithmetic with the numbers filled in, as text (default) or markdown, or with --json as an \
-             object",
+            "write out the arithmetic with the numbers filled in, as text (default), markdown or latex, or with --json as \
+             an object; of the lines of a chain that differ only in their numbers, text shows the first three",
         )
         .num_args(0..=1)
         .default_missing_value("text")
@@ -21,8 +21,11 @@ pub(super) fn option() -> Arg {
 
 /// Parses `--steps`.
 pub(super) fn form(matches: &ArgMatches) -> Option<StepsFormat> {
-    let markdown = text_of(matches, "steps")? == "markdown";
-    Some(if markdown { StepsFormat::Markdown } else { StepsFormat::Text })
+    Some(match text_of(matches, "steps")? {
+        "markdown" => StepsFormat::Markdown,
+        "latex" => StepsFormat::Latex,
+        _ => StepsFormat::Text,
+    })
 }
 
 /// Inserts the default value of `--steps` unless the next argument is one: in `backward --steps tape.json` it is a file.

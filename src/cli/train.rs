@@ -9,16 +9,19 @@ use super::value;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::network::learn::{Optimizer, Rule, Training};
+use crate::report::plot::PlotFormat;
 use crate::run::train::{Arguments, SampleOptions};
 use crate::run::{Command as Run, train};
 use clap::{Arg, ArgMatches, Command};
+use std::path::Path;
 
 const HELP: &str = "\
 Batches follow the order of the file or, with --shuffle, a random order for each epoch; the last batch may be \
 smaller. The gradient is that of the mean loss of a batch, unless the loss of the network has \"reduction\":\"sum\". \
 Loss and accuracy of an epoch are measured on its batches during the epoch. --held-x and --held-t give held-out \
 samples, which are evaluated after each epoch and not used for training. After each epoch, --out is replaced by a \
-checkpoint, which is a network. --resume continues from it, and gives the same bits as an uninterrupted run.
+checkpoint, which is a network. On a terminal, a line at the end shows how the loss has fallen, from the first epoch of this \
+run to the last; the bars of a large range are on a logarithmic scale. --resume continues from it, and gives the same bits as an uninterrupted run.
 
 Example:
   $ nnlayer net --init 64,32,10 --seed 1 --out net.json
@@ -50,6 +53,10 @@ pub(super) fn command(command: Command) -> Command {
             "weight decay, 0 by default, for adamw 0.01; for sgd and adam it is an L2 penalty",
         ))
         .arg(seed())
+        .arg(file_name(option("plot", "FILE", "draw loss and accuracy by epoch to a .svg or .html file")).long_help(
+            "draw loss and accuracy by epoch, of the training and of held-out samples, to a .svg or .html file, which is \
+             replaced after each epoch; with --resume, the epochs of this run",
+        ))
         .arg(flag("shuffle", "take the samples in a random order in each epoch, by --seed"))
         .arg(flag("resume", "continue from the checkpoint in --out"))
         .args(common_without(&["forward", "only", "pretty", "digits"]))
@@ -79,8 +86,21 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
         },
         resume: flag_of(matches, "resume"),
         checkpoint: text("out"),
+        plot: parse_plot(matches)?,
     };
     Ok(Box::new(move |streams| train::run(&arguments, streams)))
+}
+
+fn parse_plot(matches: &ArgMatches) -> Result<Option<(String, PlotFormat)>, Error> {
+    let Some(path) = text_of(matches, "plot") else { return Ok(None) };
+    let extension = Path::new(path).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let format = PlotFormat::named(extension).ok_or_else(|| {
+        Error::new(Code::OutFormat, format!("unsupported picture format {extension:?}"))
+            .with_operand(&Name::new("plot"))
+            .with_origin(path)
+            .tip("name a .svg or .html file")
+    })?;
+    Ok(Some((path.to_owned(), format)))
 }
 
 fn parse_optimizer(matches: &ArgMatches) -> Result<Optimizer, Error> {

@@ -8,6 +8,7 @@ mod chain;
 pub mod check;
 pub mod document;
 mod forward;
+mod gradient_norms;
 mod init;
 mod layer_names;
 pub mod learn;
@@ -17,4 +18,7 @@ pub mod runner;
 
 pub use chain::{Record, Source, Stage, Tape, input_of};
 pub use forward::{Inputs, Kept, unused_targets};
+pub use gradient_norms::{
+    EXPLODING_RATIO, Flow, GradientKind, GradientNorm, NormFinding, VANISHING_RATIO, find_unusual, gradient_norms,
+};
 pub use run::{ChainLayer, Run, Scope, Upstream, run};

@@ -16,7 +16,12 @@ pub(super) fn write(
     }
     let (head, rule) = if has_grades { (" yours |", ":--|") } else { ("", "") };
     writeln!(out, "| entry | arithmetic | value |{head}\n|:--|:--|:--|{rule}")?;
+    let mut next = 0;
     for (n, step) in worked.visible_steps(first_wrong) {
+        if n > next && n < worked.section.shown {
+            writeln!(out, "| … | | |")?;
+        }
+        next = n + 1;
         let arithmetic = step.arithmetic.as_ref().map_or_else(String::new, |arithmetic| format!("`{arithmetic}`"));
         let grade = describe_grade(step, first_wrong == Some(n)).unwrap_or_default();
         let grade = if has_grades { format!(" {grade} |") } else { String::new() };

@@ -26,8 +26,8 @@ impl WorkedResult {
     /// Returns the shown steps, followed by the `first_wrong` one if it is hidden, each with its number.
     pub(super) fn visible_steps(&self, first_wrong: Option<usize>) -> impl Iterator<Item = (usize, &Step)> {
         let shown = self.section.shown;
-        let is_visible = move |n: usize| n < shown || first_wrong == Some(n);
-        self.section.steps.iter().enumerate().filter(move |(n, _)| is_visible(*n))
+        let is_visible = move |n: usize, step: &Step| (n < shown && !step.is_folded) || first_wrong == Some(n);
+        self.section.steps.iter().enumerate().filter(move |(n, step)| is_visible(*n, step))
     }
 }
 
@@ -40,16 +40,27 @@ pub(super) fn definitions(section: &Section) -> Option<String> {
 
 /// Returns the line that stands for hidden entries.
 pub(super) fn hidden_entries(section: &Section) -> Option<String> {
-    match section.count_hidden_entries() {
+    let folded = section.steps[..section.shown].iter().filter(|step| step.is_folded && step.meaning.is_none()).count();
+    let form = if folded > 0 { ", of the same form" } else { "" };
+    match section.count_hidden_entries() + folded {
         0 => None,
-        1 => Some(format!("… and 1 more entry of {}", section.name)),
-        n => Some(format!("… and {n} more entries of {}", section.name)),
+        1 => Some(format!("… and 1 more entry of {}{form}", section.name)),
+        n => Some(format!("… and {n} more entries of {}{form}", section.name)),
     }
 }
 
 /// Returns `=`, or `≈` if the line has rounded numbers.
 pub(super) fn equality_sign(step: &Step) -> &'static str {
     if step.exact || step.arithmetic.is_none() { "=" } else { "≈" }
+}
+
+/// Returns the grade without signs that a font may not have.
+pub(super) fn describe_grade_in_words(step: &Step, is_first_wrong: bool) -> Option<String> {
+    let grade = describe_grade(step, is_first_wrong)?;
+    Some(match grade.strip_prefix("✗ ") {
+        Some(difference) => format!("wrong: {difference}"),
+        None => "right".to_owned(),
+    })
 }
 
 /// Returns the grade of the user's number for a step.

@@ -2,10 +2,11 @@
 
 pub use super::step_lines::WorkedResult;
 
+use super::latex;
 use super::markdown;
 use super::numbers::{differ, format_number, json_number, pass_or_fail, write_json};
 use super::step_lines::{definitions, describe_grade, equality_sign, hidden_entries};
-use crate::steps::{Grade, GradeSummary, Step};
+use crate::steps::{Grade, GradeSummary, Notation, Step};
 use serde_json::{Map, Value, json};
 use std::io;
 
@@ -16,6 +17,18 @@ pub enum StepsFormat {
     Text,
     /// Headings and tables.
     Markdown,
+    /// A document of formulas.
+    Latex,
+}
+
+impl StepsFormat {
+    /// Returns the notation of the arithmetic.
+    pub fn notation(self) -> Notation {
+        match self {
+            StepsFormat::Text | StepsFormat::Markdown => Notation::Text,
+            StepsFormat::Latex => Notation::Latex,
+        }
+    }
 }
 
 /// Writes the steps of every result, and the verdict on the user's numbers.
@@ -26,6 +39,10 @@ pub fn write(
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     let first = grades.and_then(|grades| grades.first);
+    let is_latex = format == StepsFormat::Latex;
+    if is_latex {
+        out.write_all(latex::PREAMBLE.as_bytes())?;
+    }
     for (n, worked) in results.iter().enumerate() {
         if n > 0 {
             writeln!(out)?;
@@ -34,12 +51,16 @@ pub fn write(
         match format {
             StepsFormat::Text => write_text(worked, first_wrong, out)?,
             StepsFormat::Markdown => markdown::write(worked, first_wrong, grades.is_some(), out)?,
+            StepsFormat::Latex => latex::write(worked, first_wrong, out)?,
         }
     }
-    match grades {
-        Some(grades) => writeln!(out, "\n{}", verdict(results, grades)),
-        None => Ok(()),
+    let verdict = grades.map(|grades| verdict(results, grades));
+    match verdict {
+        Some(verdict) if is_latex => writeln!(out, "\n{}", latex::to_latex(&verdict))?,
+        Some(verdict) => writeln!(out, "\n{verdict}")?,
+        None => (),
     }
+    if is_latex { out.write_all(latex::END.as_bytes()) } else { Ok(()) }
 }
 
 fn verdict(results: &[WorkedResult], grades: &GradeSummary) -> String {
@@ -71,10 +92,17 @@ fn write_text(worked: &WorkedResult, first_wrong: Option<usize>, out: &mut dyn i
     if let Some(definitions) = definitions(section) {
         writeln!(out, "{definitions}")?;
     }
-    let left_sides = align_left_sides(&section.steps[..section.shown]);
+    let visible: Vec<(usize, &Step)> = worked.visible_steps(first_wrong).collect();
+    let shown: Vec<&Step> = visible.iter().filter(|(n, _)| *n < section.shown).map(|(_, step)| *step).collect();
+    let left_sides = align_left_sides(&shown);
     let mut hidden = hidden_entries(section);
-    for (n, step) in worked.visible_steps(first_wrong) {
-        let left_side = left_sides.get(n).cloned().unwrap_or_else(|| step.label());
+    let mut next = 0;
+    for (line, (n, step)) in visible.into_iter().enumerate() {
+        if n > next && n < section.shown {
+            writeln!(out, "  …")?;
+        }
+        next = n + 1;
+        let left_side = left_sides.get(line).cloned().unwrap_or_else(|| step.label());
         if n >= section.shown
             && let Some(line) = hidden.take()
         {
@@ -88,7 +116,7 @@ fn write_text(worked: &WorkedResult, first_wrong: Option<usize>, out: &mut dyn i
 
 /// Returns the text before the last sign of each line: names padded to one width, and arithmetic padded to one width per
 /// array.
-fn align_left_sides(steps: &[Step]) -> Vec<String> {
+fn align_left_sides(steps: &[&Step]) -> Vec<String> {
     let width = |text: &str| text.chars().count();
     let name_width = steps.iter().map(|step| width(&step.label())).max().unwrap_or(0);
     let mut lines = Vec::new();

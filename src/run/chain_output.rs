@@ -7,8 +7,9 @@ use super::status::Status;
 use super::{check, graph, steps};
 use crate::core::error::Note;
 use crate::core::name::Name;
-use crate::network::{Run, Stage, Tape};
+use crate::network::{Run, Stage, Tape, find_unusual, gradient_norms};
 use crate::operand::grammar;
+use crate::report::norms;
 use ndarray::ArrayD;
 
 /// Arguments that `backward` and `net` share.
@@ -19,6 +20,8 @@ pub(crate) struct Arguments {
     pub(crate) mode: Mode,
     /// `--tape`: write a tape in place of results.
     pub(crate) writes_tape: bool,
+    /// `--norms`: write the norms of the gradients in place of results.
+    pub(crate) writes_norms: bool,
     pub(crate) request: Request,
 }
 
@@ -35,7 +38,7 @@ impl Arguments {
 
     /// Returns true if results of this layer may be shown.
     pub(super) fn shows(&self, stage: &Stage) -> bool {
-        let shows_results = matches!(self.mode, Mode::Results) && !self.writes_tape;
+        let shows_results = matches!(self.mode, Mode::Results) && !self.writes_tape && !self.writes_norms;
         let Some(only) = self.request.only.as_ref().filter(|_| shows_results) else { return true };
         let is_named = |name: &str| only.iter().any(|only| only == name);
         let results = || stage.spec.results().map(|(name, _)| name).chain([Name::DIVISOR]);
@@ -60,6 +63,14 @@ pub(super) fn write(
         (Mode::Check(format), Some(dout)) => return check::chain(tape, run, dout.clone(), *format, streams),
         (Mode::Graph(graph), _) => graph::chain(&tape, run, dout, is_explicit || dout.is_none(), graph, streams)?,
         (Mode::Steps(form, _), _) => steps::chain(&tape, run, dout, is_explicit, *form, request, streams)?,
+        _ if arguments.writes_norms => {
+            let norms = gradient_norms(&tape, &run);
+            let findings = find_unusual(&norms);
+            match request.as_json() {
+                Some(pretty) => norms::write_as_json(&norms, &findings, pretty, &mut streams.out)?,
+                None => norms::write(&norms, &findings, graph::is_ascii_terminal(), &mut streams.out)?,
+            }
+        }
         _ if arguments.writes_tape => {
             save(&mut tape, run);
             request.write_document(&tape, &mut streams.out)?;

@@ -100,7 +100,7 @@ fn draw(
 }
 
 /// Returns true if the locale names an encoding other than UTF-8. Without a locale, output is UTF-8 as everywhere else.
-fn is_ascii_terminal() -> bool {
+pub(super) fn is_ascii_terminal() -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().filter_map(std::env::var_os).find(|value| !value.is_empty());
     locale.is_some_and(|locale| is_ascii_locale(&locale.to_string_lossy()))
 }

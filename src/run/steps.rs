@@ -40,6 +40,7 @@ pub(crate) fn layer(
         outcome: &outcome,
         dout: dout.map(|dout| dout.to_array().map(&round)).as_ref(),
         shows_dout: dout.is_some_and(|dout| dout.is_explicit) || !job.spec.is_loss(),
+        notation: form.notation(),
     })?;
     let blocks = report(job, request, outcome)?;
     sections.retain(|section| blocks.iter().any(|block| block.header.name == section.name));
@@ -90,9 +91,11 @@ pub(crate) fn chain(
             outcome: &passed.outcome,
             dout: passed.dout.as_ref().map(|dout| dout.map(&round)).as_ref(),
             shows_dout: is_explicit || !is_loss || n + 1 < tape.stages.len(),
+            notation: form.notation(),
         })?;
         let worked = blocks.into_iter().filter_map(|block| {
-            let section = followed.iter().find(|section| section.name == block.header.name)?.clone();
+            let mut section = followed.iter().find(|section| section.name == block.header.name)?.clone();
+            section.fold();
             Some(WorkedResult { layer: Some(layer.clone()), block, section })
         });
         let (gradients, results): (Vec<WorkedResult>, Vec<WorkedResult>) =

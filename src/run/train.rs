@@ -1,5 +1,6 @@
 //! Trains a network by gradient descent, and writes a checkpoint after each epoch.
 
+use super::graph::is_ascii_terminal;
 use super::request::Request;
 use super::session::Streams;
 use super::status::Status;
@@ -12,10 +13,16 @@ use crate::network::learn::{Epoch, Rule, Samples, Score, Training};
 use crate::network::{Tape, learn};
 use crate::operand::{Operands, grammar};
 use crate::parallel::progress::Progress;
-use crate::report::format_number;
+use crate::report::plot::{self, EpochScores, History, PlotFormat};
+use crate::report::{format_number, write_file};
 use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
+
+/// The option that names the file of the plot.
+const PLOT: Name = Name::fixed("plot");
+/// Number of epochs that have been drawn for each that is not drawn at once.
+const EPOCHS_PER_PLOT: usize = 100;
 
 /// Arguments of `train`.
 pub(crate) struct Arguments {
@@ -30,6 +37,8 @@ pub(crate) struct Arguments {
     pub(crate) resume: bool,
     /// File of the checkpoints.
     pub(crate) checkpoint: String,
+    /// File and format of the plot.
+    pub(crate) plot: Option<(String, PlotFormat)>,
     pub(crate) request: Request,
 }
 
@@ -48,11 +57,17 @@ impl Arguments {
         let samples = samples.map(|(option, text)| (*option, grammar::parse(text)));
         self.request.warn_of_replaced_input(source.into_iter().chain(samples))
     }
+
+    /// Writes the plot, if there is one to write.
+    fn write_plot(&self, history: &History) -> anyhow::Result<()> {
+        let Some((path, format)) = self.plot.as_ref().filter(|_| !history.epochs.is_empty()) else { return Ok(()) };
+        write_file(&PLOT, path, |out| out.write_all(format.draw(history).as_bytes()))
+    }
 }
 
 /// Trains, and writes a line for each epoch.
 pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
-    let Arguments { source, epochs, request, .. } = arguments;
+    let Arguments { source, request, .. } = arguments;
     request.admit_document()?;
     let (mut tape, mut training) = start(arguments, streams)?;
     tape::set_precision(&mut tape, request);
@@ -62,24 +77,52 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::R
     let held_out = arguments.held_out.as_ref();
     let held_out = held_out.map(|options| read_samples(arguments, options, &tape, streams)).transpose()?;
     streams.messages.notes(arguments.warn_of_replaced().as_slice(), request.strict)?;
+    let mut history = History::default();
+    let trained =
+        run_epochs(arguments, (&mut tape, &mut training), (&samples, held_out.as_ref()), &mut history, streams);
+    // A training that fails leaves the plot of the epochs before.
+    arguments.write_plot(&history)?;
+    trained?;
+    if !request.json && streams.messages.stdout_is_terminal {
+        streams.out.write_all(plot::summary_line(&history, is_ascii_terminal()).as_bytes())?;
+    }
+    Ok(Status::Done)
+}
+
+/// Trains until the last epoch, and adds the scores of each to `history`.
+fn run_epochs(
+    arguments: &Arguments,
+    (tape, training): (&mut Tape, &mut Training),
+    (samples, held_out): (&Samples, Option<&Samples>),
+    history: &mut History,
+    streams: &mut Streams<'_>,
+) -> anyhow::Result<()> {
+    let Arguments { epochs, request, .. } = arguments;
     let mut has_stopped = HashSet::new();
+    let mut drawn = 0;
     while training.epoch < *epochs {
         let progress = Progress::new(format!("epoch {}/{epochs}", training.epoch + 1), samples.rows());
-        let epoch = learn::train_epoch(&mut tape, &samples, &mut training, |rows| progress.advance(rows));
+        let epoch = learn::train_epoch(tape, samples, training, |rows| progress.advance(rows));
         drop(progress);
         let Epoch { score, without_gradient } = epoch.map_err(diverged)?;
         let score = require_finite(score, training.epoch)?;
         for layer in without_gradient.into_iter().filter(|layer| has_stopped.insert(layer.clone())) {
             streams.messages.notes(&[stopped_learning(&layer, training.epoch)], request.strict)?;
         }
-        let held_out = held_out.as_ref().map(|held_out| learn::evaluate(&tape, held_out)).transpose()?;
+        let held_out = held_out.map(|held_out| learn::evaluate(tape, held_out)).transpose()?.map(|(score, _)| score);
         tape.training = Some(training.clone());
-        request.write_document(&tape, &mut streams.out)?;
-        let line = epoch_line(training.epoch, score, held_out.map(|(score, _)| score), request.json);
+        request.write_document(tape, &mut streams.out)?;
+        let line = epoch_line(training.epoch, score, held_out, request.json);
         streams.out.write_all(line.as_bytes())?;
         streams.out.flush()?;
+        history.epochs.push(EpochScores { epoch: training.epoch, train: score, held_out });
+        // Of many epochs, not every one is drawn, so that drawing takes a small part of the time.
+        if history.epochs.len() - drawn > drawn / EPOCHS_PER_PLOT {
+            arguments.write_plot(history)?;
+            drawn = history.epochs.len();
+        }
     }
-    Ok(Status::Done)
+    Ok(())
 }
 
 /// Reads the network to start with, or the checkpoint to continue from.

@@ -5,9 +5,11 @@
 
 mod expression;
 mod grading;
+mod notation;
 mod step;
 mod trace;
 
 pub use grading::{GradeSummary, grade};
+pub use notation::Notation;
 pub use step::{Grade, Section, Step};
 pub use trace::{LayerRun, MAX_SHOWN_ENTRIES, trace};

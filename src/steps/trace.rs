@@ -1,7 +1,8 @@
 //! Runs a layer on the traced scalar and turns the log of operations into steps.
 
-use super::expression::{Expression, Writer, write_number};
-use super::step::{Section, Step, format_label};
+use super::expression::Writer;
+use super::notation::{Expression, Notation};
+use super::step::{Section, Step};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
@@ -30,6 +31,8 @@ pub struct LayerRun<'a> {
     pub dout: Option<&'a ArrayD<f64>>,
     /// True if dout appears as a factor in the steps; false for a loss whose dout is the implied 1.
     pub shows_dout: bool,
+    /// The notation of the arithmetic.
+    pub notation: Notation,
 }
 
 /// A name and an index.
@@ -40,7 +43,8 @@ pub fn trace(run: &LayerRun<'_>) -> Result<Vec<Section>, Error> {
     require_traceable_size(run)?;
     let (log, (operands, traced)) = record_first(MAX_SHOWN_ENTRIES, MAX_OPERATIONS, || run_traced(run));
     let labels = label_entries(&log, &operands, &traced.results);
-    let writer = Writer { log: &log, is_named: &|entry| labels.contains_key(&entry) };
+    let writer = Writer { log: &log, is_named: &|entry| labels.contains_key(&entry), notation: run.notation };
+    let new_step = |label, arithmetic, value| new_step(label, arithmetic, value, run.notation);
     let mut intermediates = intermediates(&log, &labels).into_iter().peekable();
     let outcome = run.outcome.results.iter().chain(run.outcome.gradients.iter());
     let mut sections = Vec::new();
@@ -58,7 +62,7 @@ pub fn trace(run: &LayerRun<'_>) -> Result<Vec<Section>, Error> {
             }
             let label = (name.clone(), index.slice().to_vec());
             let arithmetic = entry.filter(|_| is_shown).map(|entry| match labels.get(&entry) {
-                Some(other) if *other != label => Expression::atom(format_label(&other.0, &other.1), true),
+                Some(other) if *other != label => Expression::atom(run.notation.label(&other.0, &other.1), true),
                 _ => writer.express(entry),
             });
             section.steps.push(new_step(label, arithmetic, value));
@@ -69,11 +73,11 @@ pub fn trace(run: &LayerRun<'_>) -> Result<Vec<Section>, Error> {
     Ok(sections)
 }
 
-fn new_step((name, index): Label, arithmetic: Option<Expression>, value: f64) -> Step {
-    let (written, is_exact) = write_number(value);
+fn new_step((name, index): Label, arithmetic: Option<Expression>, value: f64, notation: Notation) -> Step {
+    let (written, is_exact) = notation.number(value);
     let exact = is_exact && arithmetic.as_ref().is_none_or(|expression| expression.exact);
     let arithmetic = arithmetic.map(|expression| expression.text);
-    Step { name, meaning: None, index, arithmetic, value, written, grade: None, exact }
+    Step { name, meaning: None, index, arithmetic, value, written, grade: None, exact, is_folded: false }
 }
 
 /// Returns the traced operands, dout included, and the traced outcome.
@@ -111,35 +115,93 @@ fn label_entries(log: &[Entry], operands: &Tensors<Traced>, results: &Tensors<Tr
             }
         }
     }
+    let is_product = |(entry, operation): (usize, &Entry)| {
+        operation.named.filter(|_| product_index(log, &labels, entry).is_some()).map(|called| called.name)
+    };
+    let products: HashSet<&str> = log.iter().enumerate().filter_map(is_product).collect();
     // The order is that of the log, because an index follows from those of the operands.
     for (entry, operation) in log.iter().enumerate() {
         if let Some(called) = operation.named {
-            let index = shared_index(log, &labels, entry);
+            let index = match products.contains(called.name) {
+                true => joined_index(&indices_by_name(log, &labels, entry)),
+                false => shared_index(log, &labels, entry),
+            };
             labels.insert(entry, (Name::fixed(called.name), index));
         }
     }
     labels
 }
 
-/// Returns the part of the index that all labelled operands of an entry share: `e[0,1]` is computed from `x[0,1]`, `sum[0]`
-/// from a row of e.
-fn shared_index(log: &[Entry], labels: &BTreeMap<usize, Label>, entry: usize) -> Vec<usize> {
+/// Returns the index of a product of a row of one operand and a row of another, such as a score of `q[2]` and `k[0]`, unless both are
+/// rows of the same number.
+fn product_index(log: &[Entry], labels: &BTreeMap<usize, Label>, entry: usize) -> Option<Vec<usize>> {
+    let indices = indices_by_name(log, labels, entry);
+    match &indices[..] {
+        [(a, first), (b, second), ..]
+            if a == b && first.len() == second.len() && first.len() < *a && first != second =>
+        {
+            Some(joined_index(&indices))
+        }
+        _ => None,
+    }
+}
+
+/// Returns the index of a row of the first operand, and the last number of that of the second.
+fn joined_index(indices: &[(usize, Vec<usize>)]) -> Vec<usize> {
+    let mut index = indices.first().map(|(_, index)| index.clone()).unwrap_or_default();
+    index.extend(indices.get(1).and_then(|(_, second)| second.last()));
+    index
+}
+
+/// Returns, for each labelled array that an entry is computed from, its rank and the part of the index that its entries share.
+fn indices_by_name(log: &[Entry], labels: &BTreeMap<usize, Label>, entry: usize) -> Vec<(usize, Vec<usize>)> {
+    let found = labelled_operands(log, labels, entry);
+    let rank = found.iter().map(|(_, (_, index))| index.len()).max().unwrap_or(0);
+    let mut by_name: Vec<(&Name, Vec<&[usize]>)> = Vec::new();
+    for (_, (name, index)) in found.iter().filter(|(_, (_, index))| index.len() == rank) {
+        match by_name.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, indices)) => indices.push(index),
+            None => by_name.push((name, vec![index])),
+        }
+    }
+    by_name.into_iter().map(|(_, indices)| (rank, shared_part(rank, &indices))).collect()
+}
+
+/// Returns the labelled entries that an entry is computed from, each once, in the order of the log.
+fn labelled_operands<'a>(
+    log: &[Entry],
+    labels: &'a BTreeMap<usize, Label>,
+    entry: usize,
+) -> BTreeMap<usize, &'a Label> {
     let operands = |entry: usize| log[entry].reads.iter().filter_map(|(_, from)| *from);
-    let mut found: Vec<&[usize]> = Vec::new();
+    let mut found = BTreeMap::new();
     let mut open: Vec<usize> = operands(entry).collect();
     while let Some(entry) = open.pop() {
         match labels.get(&entry) {
-            Some((_, index)) => found.push(index),
+            Some(label) => _ = found.insert(entry, label),
             None => open.extend(operands(entry)),
         }
     }
-    let rank = found.iter().map(|index| index.len()).max().unwrap_or(0);
-    found.retain(|index| index.len() == rank);
+    found
+}
+
+/// Returns the numbers that all indices have in common, axis by axis.
+fn shared_part(rank: usize, indices: &[&[usize]]) -> Vec<usize> {
     let shared = |axis: usize| {
-        let first = found.first()?.get(axis)?;
-        found.iter().all(|index| index.get(axis) == Some(first)).then_some(*first)
+        let first = indices.first()?.get(axis)?;
+        indices.iter().all(|index| index.get(axis) == Some(first)).then_some(*first)
     };
     (0..rank).filter_map(shared).collect()
+}
+
+/// Returns the part of the index that all labelled operands of an entry share: `e[0,1]` is computed from `x[0,1]`, `sum[0]`
+/// from a row of e.
+fn shared_index(log: &[Entry], labels: &BTreeMap<usize, Label>, entry: usize) -> Vec<usize> {
+    let found = labelled_operands(log, labels, entry);
+    let indices: Vec<&[usize]> = found.values().map(|(_, index)| &index[..]).collect();
+    let rank = indices.iter().map(|index| index.len()).max().unwrap_or(0);
+    let longest: Vec<&[usize]> = indices.into_iter().filter(|index| index.len() == rank).collect();
+    shared_part(rank, &longest)
 }
 
 /// Returns the named intermediate numbers, each once, in the order of the log.

@@ -1,0 +1,35 @@
+//! The page of a training: the picture, and a table of all numbers.
+
+use super::{History, Measure, svg};
+use crate::network::learn::Score;
+use std::fmt::Write;
+
+/// Largest number of epochs in the table; of more, the last ones are shown.
+const MAX_ROWS: usize = 1000;
+
+/// Returns the page.
+pub(super) fn render(history: &History) -> String {
+    let page = include_str!("page.html").replacen("<!--plot-->\n", &svg::element(history), 1);
+    page.replacen("<!--table-->\n", &table(history), 1)
+}
+
+fn table(history: &History) -> String {
+    let has_accuracy = history.epochs.iter().any(|scores| scores.train.accuracy.is_some());
+    let has_held_out = history.epochs.iter().any(|scores| scores.held_out.is_some());
+    let mut text = String::from("<tr><th scope=\"col\">epoch</th>");
+    let accuracy = |name: &str| if has_accuracy { format!("<th scope=\"col\">{name}</th>") } else { String::new() };
+    text += &format!("<th scope=\"col\">loss</th>{}", accuracy("accuracy, %"));
+    if has_held_out {
+        text += &format!("<th scope=\"col\">held-out loss</th>{}", accuracy("held-out accuracy, %"));
+    }
+    text += "</tr>\n";
+    let cells = |score: Score| {
+        let accuracy = Measure::Accuracy.of(score).map_or_else(String::new, |share| format!("<td>{share:.2}</td>"));
+        format!("<td>{}</td>{accuracy}", score.loss)
+    };
+    for scores in &history.epochs[history.epochs.len().saturating_sub(MAX_ROWS)..] {
+        let held_out = scores.held_out.map_or_else(String::new, cells);
+        writeln!(text, "<tr><td>{}</td>{}{held_out}</tr>", scores.epoch, cells(scores.train)).ok();
+    }
+    text
+}
