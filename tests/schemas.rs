@@ -47,6 +47,8 @@ fn results_tapes_networks_and_reports_of_every_layer_follow_their_schemas() {
         documents.add("tape", format!("{name} --tape"), tape.clone());
         let gradients = piped(tape.to_string(), &["backward", "--json"]).json();
         documents.add("result", format!("{name} backward"), gradients);
+        let norms = piped(tape.to_string(), &["backward", "--norms", "--json"]).json();
+        documents.add("report#/$defs/norms", format!("{name} backward --norms"), norms);
         // A network is a tape without values.
         let mut network = tape;
         let layer = network["layers"][0].as_object_mut().unwrap();

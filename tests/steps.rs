@@ -355,7 +355,7 @@ with max = the largest x, e = e^(x − max), sum = Σ e
   e[1,0] = e^(3 − 3)  = 1
   e[1,1] = e^(-2 − 3) ≈ 0.00673795
   sum[1] = 1 + 0.00673795 ≈ 1.0067379
-  y[1,0] = 1 / 1.0067379          ≈ 0.99330715
+  y[1,0] = 1 / 1.0067379 ≈ 0.99330715
   … and 3 more entries of y, of the same form
 "
         ),
