@@ -88,7 +88,7 @@ fn draw_panel(measure: Measure, series: &[Series], top: f64, text: &mut String) 
         let class = if line.is_held_out { "held-out" } else { "train" };
         let place = |(epoch, value): &(u64, f64)| (x(*epoch as f64), y(*value));
         let path: Vec<String> =
-            thin_out(&line.points).iter().map(|point| place(point)).map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
+            thin_out(&line.points).iter().map(&place).map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
         writeln!(text, "<g class=\"{class}\">\n<path class=\"line\" d=\"M{}\"/>", path.join("L")).ok();
         if line.points.len() <= MAX_MARKERS {
             for point in &line.points {
