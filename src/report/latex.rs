@@ -37,7 +37,7 @@ pub(super) fn write(worked: &WorkedResult, first_wrong: Option<usize>, out: &mut
             lines.push(["\\vdots".to_owned(), String::new(), String::new()]);
         }
         next = n + 1;
-        lines.push(parts(step, first_wrong == Some(n)));
+        lines.push(write_parts(step, first_wrong == Some(n)));
     }
     let longest =
         lines.iter().map(|line| line.iter().map(|part| visible_length(part)).sum::<usize>()).max().unwrap_or(0);
@@ -59,7 +59,7 @@ pub(super) fn write(worked: &WorkedResult, first_wrong: Option<usize>, out: &mut
 }
 
 /// Returns the name of a step, its arithmetic and value, and the grade of the user's number.
-fn parts(step: &Step, is_first_wrong: bool) -> [String; 3] {
+fn write_parts(step: &Step, is_first_wrong: bool) -> [String; 3] {
     let sign = if equality_sign(step) == "=" { "=" } else { "\\approx" };
     let arithmetic = step.arithmetic.as_ref().map_or_else(String::new, |arithmetic| format!("= {arithmetic} "));
     let grade = describe_grade_in_words(step, is_first_wrong);

@@ -1,6 +1,7 @@
 //! The page of a training: the picture, and a table of all numbers.
 
-use super::{History, Measure, svg};
+use super::history::{History, Measure};
+use super::svg;
 use crate::network::learn::Score;
 use std::fmt::Write;
 
@@ -24,7 +25,8 @@ fn table(history: &History) -> String {
     }
     text += "</tr>\n";
     let cells = |score: Score| {
-        let accuracy = Measure::Accuracy.of(score).map_or_else(String::new, |share| format!("<td>{share:.2}</td>"));
+        let accuracy =
+            Measure::Accuracy.value_of(score).map_or_else(String::new, |share| format!("<td>{share:.2}</td>"));
         format!("<td>{}</td>{accuracy}", score.loss)
     };
     for scores in &history.epochs[history.epochs.len().saturating_sub(MAX_ROWS)..] {

@@ -1,14 +1,14 @@
 //! The loss of a training in one line of text.
 
 use super::axis::{Axis, range};
-use super::{History, Measure};
+use super::history::{History, Measure, Series};
 use crate::report::numbers::format_short;
 
 /// Largest number of characters of a sparkline.
 const WIDTH: usize = 40;
 /// Characters of a sparkline, from the least value to the greatest.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// The same for a terminal without these characters.
+/// Their substitutes for a terminal without these characters.
 const ASCII: [char; 8] = ['_', '.', ':', '-', '=', '+', '*', '#'];
 
 /// Returns a line for the loss of the training, and one for that of held-out samples: `loss  █▄▂▁  2.4 → 0.11`. A training of one
@@ -26,7 +26,7 @@ pub fn summary_line(history: &History, ascii: bool) -> String {
         _ => 0.0,
     };
     let scale = if axis.is_logarithmic { ", logarithmic" } else { "" };
-    let line = |series: &super::Series| {
+    let line = |series: &Series| {
         let label = if series.is_held_out { "held-loss" } else { "loss" };
         let bars: String = shorten(&series.points).into_iter().map(|value| character(position(value), ascii)).collect();
         let [first, last] =
@@ -55,7 +55,7 @@ fn shorten(points: &[(u64, f64)]) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::network::learn::Score;
-    use crate::report::plot::EpochScores;
+    use crate::report::plot::history::EpochScores;
 
     fn history(losses: impl Iterator<Item = f64>, has_held_out: bool) -> History {
         let score = |loss| Score { loss, accuracy: None };

@@ -1,7 +1,7 @@
 //! The picture of a training: a panel for the loss and one for the accuracy, with a line for each set of samples.
 
 use super::axis::Axis;
-use super::{History, Measure, Series};
+use super::history::{History, Measure, Series};
 use crate::report::numbers::format_short;
 use std::fmt::Write;
 
