@@ -509,6 +509,20 @@ fn state_that_lasts_between_calls_fails_with_its_kind() {
 }
 
 #[test]
+fn a_mask_of_the_call_before_fails_whatever_the_signs_of_the_inputs() {
+    for signs in 1_u32..(1 << 5) - 1 {
+        let x: Vec<f64> =
+            (0..5).map(|n| (0.3 + 0.2 * f64::from(n)) * if signs >> n & 1 == 1 { 1.0 } else { -1.0 }).collect();
+        let stale = check_custom(&x, |state, x, dout| {
+            state.push(x);
+            let cached = state.len().checked_sub(6).map_or(x, |before| state[before]);
+            (x.max(0.0), if cached > 0.0 { dout } else { 0.0 })
+        });
+        assert_eq!(stale.verdict(), Verdict::Fail, "{x:?}: {}", outline(&stale));
+    }
+}
+
+#[test]
 fn a_subgradient_at_a_kink_passes_and_another_value_fails() {
     let slope_at_zero = |at_zero: f64| {
         let slope = move |x: f64| {

@@ -2,7 +2,7 @@
 
 use super::printable::is_printable;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fmt::Write;
 
@@ -25,6 +25,10 @@ pub fn find_key(keys: &[impl AsRef<str>], name: &str) -> Option<usize> {
 
 /// Gives keys that are a name in another case the spelling of that name.
 pub fn adopt_spelling<'a>(keys: Vec<&mut Name>, names: impl Iterator<Item = &'a Name>) {
+    let names: HashSet<&Name> = names.collect();
+    if keys.iter().all(|key| names.contains(&**key)) {
+        return;
+    }
     let mut spelled: HashMap<String, Option<&Name>> = HashMap::new();
     for name in names {
         // Two names that differ only in case have no common spelling.
