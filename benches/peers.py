@@ -224,7 +224,7 @@ for _ in range(7):
 
 def softmax_in_memory(formula):
     peers = IN_MEMORY.format(setup="x = rng.standard_normal((100000, 1000)) * 5\n" + formula, work="softmax(x)")
-    return Comparison(bench_command("rows", "time", "softmax", 2), python_command(peers), 2, self_timed=True, repeat=1)
+    return Comparison(bench_command("layers", "time", "softmax", 2), python_command(peers), 2, self_timed=True, repeat=1)
 
 
 @benchmark("in-memory-softmax", "softmax of 100000×1000 in memory, 2 threads / numpy", 0.30)
@@ -283,11 +283,86 @@ def layers():
                 code = f"x, d = rng.random((100000, 1000)) * 20 - 10, rng.random((100000, 1000))\nr = np.arange(100000); t = r * 7 % 1000\n{setup}"
                 if torch:
                     code += "\nimport torch\nA = torch.ops.aten\nx, y, d, r, t = map(torch.from_numpy, (x, y, d, r, t))"
-                return Comparison(bench_command("rows", "time", name, 2), python_command(IN_MEMORY.format(setup=code, work=work)), 2, self_timed=True, repeat=1)
+                return Comparison(bench_command("layers", "time", name, 2), python_command(IN_MEMORY.format(setup=code, work=work)), 2, self_timed=True, repeat=1)
             benchmark(f"in-memory-{name}-{peer_name}", f"{description} of 100000×1000 in memory, 2 threads / {peer_name}", None, ("numpy", peer_name))(comparison)
 
 
 layers()
+
+# Layers beside automatic differentiation: shapes of the differentiated operands, other operands, and the formula in JAX, and where
+# NumPy is fast enough to be a peer, its statements for y and for the gradients.
+TOKENS, IMAGES, HEADS = (8192, 1024), (16, 64, 56, 56), (8, 512, 64)
+NORM_GRADIENT = "g = d * gamma; dgamma = (d * h).sum(0); dx = r * (g {mean}- h * (g * h).mean(-1, keepdims=True))"
+PASSES = {
+    "gelu": ("gelu (exact), 8192×1024", {"x": TOKENS}, "", "jax.nn.gelu(x, approximate=False)",
+        ("from scipy.special import erf", "p = 0.5 * (1 + erf(x * 0.5 ** 0.5)); y = x * p", "dx = d * (p + x * np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi))"), 1.3),
+    "gelu-tanh": ("gelu (tanh), 8192×1024", {"x": TOKENS}, "", "jax.nn.gelu(x, approximate=True)", None, 1.3),
+    "silu": ("silu, 8192×1024", {"x": TOKENS}, "", "jax.nn.silu(x)", ("", "s = 1 / (1 + np.exp(-x)); y = x * s", "dx = d * s * (1 + x * (1 - s))"), 1.3),
+    "swiglu": ("glu with silu, two operands of 8192×1024", {"x": TOKENS, "g": TOKENS}, "", "x * jax.nn.silu(g)", None, 1.3),
+    "mse": ("mse, 8192×1024", {"x": TOKENS, "t": TOKENS}, "", "((x - t) ** 2).mean()", ("", "r = x - t; y = (r * r).mean()", "dx = r * (2 * d / r.size)"), 1.3),
+    "bce-logits": ("bce-logits, 8192×1024", {"x": TOKENS}, "t = jnp.asarray(rng.uniform(size=(8192, 1024)))",
+        "(jnp.maximum(x, 0) - x * t + jnp.log1p(jnp.exp(-jnp.abs(x)))).mean()", None, 1.3),
+    "layernorm": ("layernorm, 8192×1024", {"x": TOKENS, "gamma": (1024,), "beta": (1024,)}, "",
+        "(lambda c: c / jnp.sqrt((c * c).mean(-1, keepdims=True) + 1e-5) * gamma + beta)(x - x.mean(-1, keepdims=True))",
+        ("", "c = x - x.mean(-1, keepdims=True); r = 1 / np.sqrt((c * c).mean(-1, keepdims=True) + 1e-5); h = c * r; y = h * gamma + beta",
+         "dbeta = d.sum(0); " + NORM_GRADIENT.format(mean="- g.mean(-1, keepdims=True) ")), 1.0),
+    "rmsnorm": ("rmsnorm, 8192×1024", {"x": TOKENS, "gamma": (1024,)}, "", "x / jnp.sqrt((x * x).mean(-1, keepdims=True) + 1e-5) * gamma",
+        ("", "r = 1 / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5); h = x * r; y = h * gamma", NORM_GRADIENT.format(mean="")), 1.0),
+    "batchnorm": ("batchnorm, 16×64×56×56", {"x": IMAGES, "gamma": (64,), "beta": (64,)}, "",
+        "(lambda c: c / jnp.sqrt((c * c).mean((0, 2, 3), keepdims=True) + 1e-5) * gamma[:, None, None] + beta[:, None, None])(x - x.mean((0, 2, 3), keepdims=True))", None, 1.0),
+    "conv2d": ("conv2d 3×3, 64 to 64 channels, 16×64×56×56", {"x": IMAGES, "w": (64, 64, 3, 3), "b": (64,)}, "",
+        "jax.lax.conv_general_dilated(x, w, (1, 1), 'SAME', dimension_numbers=('NCHW', 'OIHW', 'NCHW')) + b[:, None, None]", None, 1.3),
+    "maxpool2d": ("maxpool2d 2×2, 16×64×56×56", {"x": IMAGES}, "", "jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 1, 2, 2), (1, 1, 2, 2), 'VALID')", None, 1.0),
+    "attention": ("attention, 8 heads of 512×64", {"q": HEADS, "k": HEADS, "v": HEADS}, "",
+        "jnp.einsum('hls,hse->hle', jax.nn.softmax(jnp.einsum('hld,hsd->hls', q, k) * 0.125, axis=-1), v)",
+        ("", "s = np.exp((lambda s: s - s.max(-1, keepdims=True))(q @ k.swapaxes(1, 2) * 0.125)); s /= s.sum(-1, keepdims=True); y = s @ v",
+         "dv = s.swapaxes(1, 2) @ d; g = d @ v.swapaxes(1, 2); g = s * (g - (g * s).sum(-1, keepdims=True)) * 0.125; dq = g @ k; dk = g.swapaxes(1, 2) @ q"), 1.3),
+    "embedding": ("embedding, 16×512 of 32000×512", {"w": (32000, 512)}, "ids = rng.integers(0, 32000, (16, 512))", "w[ids]",
+        ("", "y = w[ids]", "dw = np.zeros_like(w); np.add.at(dw, ids, d)"), 1.0),
+}
+JAX_SETUP = """import jax, jax.numpy as jnp
+jax.config.update('jax_enable_x64', True)
+{others}
+arguments = [jnp.asarray(rng.standard_normal(shape)) for shape in {shapes}]
+def layer({names}):
+    return {formula}
+forward = jax.jit(layer)
+both = jax.jit(lambda d, *arguments: (lambda y, pullback: (y, pullback(d)))(*jax.vjp(layer, *arguments)))
+d = jnp.asarray(rng.standard_normal(forward(*arguments).shape))
+jax.block_until_ready((forward(*arguments), both(d, *arguments)))"""
+NUMPY_SETUP = """{imports}
+{others}
+{names}, = [rng.standard_normal(shape) for shape in {shapes}]
+def forward():
+    {forward}
+    return y
+d = rng.standard_normal(forward().shape)
+def both():
+    {forward}
+    {backward}
+    return {results}"""
+
+
+def passes():
+    """Compares the forward pass, and both passes, in memory and in double precision."""
+    for name, (description, operands, others, formula, numpy, goal) in PASSES.items():
+        words = dict(names=", ".join(operands), shapes=list(operands.values()), others=others, formula=formula)
+        setups = {"jax": JAX_SETUP.format(**words)}
+        if numpy:
+            imports, forward, backward = numpy
+            results = ", ".join(found for found in dict.fromkeys(re.findall(r"\b(d[a-z]+) =", backward)))
+            setups["numpy"] = NUMPY_SETUP.format(**words, imports=imports, forward=forward, backward=backward, results=f"y, {results}")
+        for peer, setup in setups.items():
+            for suffix, work in (("", "forward"), ("-both", "both")):
+                call = {"forward": "forward(*arguments)", "both": "both(d, *arguments)"}[work] if peer == "jax" else f"{work}()"
+                work = f"jax.block_until_ready({call})" if peer == "jax" else call
+                def comparison(name=name + suffix, setup=setup, work=work):
+                    return Comparison(bench_command("layers", "time", name, 2), python_command(IN_MEMORY.format(setup=setup, work=work)), 2, self_timed=True, repeat=3)
+                what = "forward and backward" if suffix else "forward"
+                benchmark(f"in-memory-{name}{suffix}-{peer}", f"{description}, {what}, in memory, 2 threads / {peer}", goal, ("numpy", peer))(comparison)
+
+
+passes()
 
 
 def skinny(name, rows, inputs, outputs, repeats):

@@ -28,7 +28,7 @@ use super::interface::{Admit, Layer};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::numeric::{DoubleDouble, Scalar};
-use crate::ops::curves::{Curve, CurveProduct};
+use crate::ops::curves::{Curve, CurveProduct, GELU_CUBE};
 use crate::ops::{ArrayOps, Formula};
 use ndarray::ArrayD;
 
@@ -80,8 +80,6 @@ const SELU_ALPHA: [f64; 2] = [1.6732632423543772, 1.065_722_254_771_753_1e-16];
 const SELU_SCALE: [f64; 2] = [1.0507009873554805, 3.987_484_766_715_414_4e-17];
 /// Slope of the logistic approximation of gelu.
 const GELU_SIGMOID: f64 = 1.702;
-/// Coefficient of x³ in the approximation of gelu by tanh.
-const GELU_CUBE: f64 = 0.044715;
 
 impl Function {
     /// Returns f(x).
@@ -187,7 +185,8 @@ impl Function {
                 let (high, low) = product.high_low();
                 Some(Curve::Elu { scale: SELU_SCALE, scaled_alpha: [high, low] })
             }
-            Function::Gelu(Approximation::Tanh) => Some(Curve::GeluTanh { cube: GELU_CUBE }),
+            Function::Gelu(Approximation::None) => Some(Curve::Gelu),
+            Function::Gelu(Approximation::Tanh) => Some(Curve::GeluTanh),
             Function::Gelu(Approximation::Sigmoid) => Some(Curve::Silu { beta: GELU_SIGMOID }),
             Function::Silu { beta } if is_usual(beta) => Some(Curve::Silu { beta }),
             Function::Mish => Some(Curve::Mish),
@@ -375,11 +374,12 @@ mod tests {
     use super::*;
     use crate::simd::dispatch::{IsaLevel, with_isa_limit};
 
-    const FUNCTIONS: [Function; 12] = [
+    const FUNCTIONS: [Function; 13] = [
         Function::Elu { alpha: 1.0 },
         Function::Elu { alpha: -0.3 },
         Function::Selu,
         Function::Celu { alpha: 1.0 },
+        Function::Gelu(Approximation::None),
         Function::Gelu(Approximation::Tanh),
         Function::Gelu(Approximation::Sigmoid),
         Function::Silu { beta: 1.0 },

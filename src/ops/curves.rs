@@ -2,10 +2,13 @@
 //!
 //! Every value is a sum of two doubles up to the last operation, so that only the error of the exponential, a sixth of an ulp, and
 //! one rounding remain. Where that is not enough (terms cancel, a result is tiny, an input is infinite or NaN) the result is NaN,
-//! and the caller computes it by the formula.
+//! and the caller computes it by the formula. Near the zero of a slope a polynomial takes the place of terms that cancel.
 
+mod polynomials;
+
+use self::polynomials::{GELU_ROOT, GELU_TANH_ROOT, MISH_ROOT, Root, SILU_ROOT, TAIL, TAIL_CENTRE, TAIL_CONSTANT};
 use crate::simd::dispatch::dispatch;
-use crate::simd::error_free::fast_two_sum;
+use crate::simd::error_free::{fast_two_sum, two_sum};
 use crate::simd::exp::{exp, exp_minus_one};
 use crate::simd::f64x8::{F64x8, SimdF64, load_first, store_first};
 use crate::simd::pair::Pair;
@@ -22,6 +25,14 @@ const LEAST_MAGNITUDE: f64 = f64::from_bits((1023 - 900) << 52);
 const LEAST_EXPONENT: f64 = -40.0;
 /// 2·√(2/π) as a sum of two doubles.
 const TANH_SCALE: Pair<f64> = Pair { high: 1.5957691216057308, low: -9.969_308_809_110_92e-17 };
+/// Coefficient of x³ in the approximation of gelu by tanh.
+pub const GELU_CUBE: f64 = 0.044715;
+/// 1/√(2π) as a sum of two doubles.
+const DENSITY_AT_ZERO: Pair<f64> = Pair { high: 0.3989422804014327, low: -2.49232720227773e-17 };
+/// Magnitudes from here on count as this one: the tail of the normal distribution is below every double there.
+const LARGEST_DEVIATION: f64 = 40.0;
+/// Distance from the zero of a slope within which its polynomial is used.
+const ROOT_RADIUS: f64 = 0.2;
 
 /// A function of one number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,11 +44,10 @@ pub enum Curve {
         /// The factor of x within σ.
         beta: f64,
     },
-    /// x·σ(2·√(2/π)·(x + cube·x³)).
-    GeluTanh {
-        /// The coefficient of x³.
-        cube: f64,
-    },
+    /// x·Φ(x).
+    Gelu,
+    /// x·σ(2·√(2/π)·(x + 0.044715·x³)).
+    GeluTanh,
     /// x·tanh(log(1 + eˣ)).
     Mish,
     /// log(1 + eˣ).
@@ -69,8 +79,10 @@ pub fn products(product: CurveProduct, inputs: &[&[f64]], out: &mut [f64]) {
     let CurveProduct { activation, is_slope, .. } = product;
     let compute = match (activation, is_slope) {
         (Curve::Sigmoid, true) => sigmoid_slopes,
-        (Curve::Silu { .. } | Curve::GeluTanh { .. }, true) => gated_slopes,
-        (Curve::Sigmoid | Curve::Silu { .. } | Curve::GeluTanh { .. }, false) => gates,
+        (Curve::Gelu, false) => gelu_values,
+        (Curve::Gelu, true) => gelu_slopes,
+        (Curve::Silu { .. } | Curve::GeluTanh, true) => gated_slopes,
+        (Curve::Sigmoid | Curve::Silu { .. } | Curve::GeluTanh, false) => gates,
         (Curve::Softplus | Curve::LogSigmoid, true) => gates,
         (Curve::Softplus | Curve::LogSigmoid, false) => logs,
         (Curve::Mish, false) => mish_values,
@@ -127,7 +139,7 @@ impl Body for Gate {
         match activation {
             Curve::LogSigmoid => sigmoid(negative(pair)),
             Curve::Silu { beta } => sigmoid(scaled(beta, x)).times(pair),
-            Curve::GeluTanh { cube } => sigmoid(tanh_argument(cube, x)[0]).times(pair),
+            Curve::GeluTanh => sigmoid(tanh_argument(x)[0]).times(pair),
             _ => sigmoid(pair),
         }
     }
@@ -145,18 +157,18 @@ struct GatedSlope;
 impl Body for GatedSlope {
     #[inline(always)]
     fn compute<V: SimdF64>(activation: Curve, x: V) -> Pair<V> {
-        let (u, factor) = match activation {
-            Curve::GeluTanh { cube } => {
-                let [u, derivative] = tanh_argument(cube, x);
-                (u, derivative.times(Pair::new(x)))
+        let (u, factor, argument, root) = match activation {
+            Curve::GeluTanh => {
+                let [u, derivative] = tanh_argument(x);
+                (u, derivative.times(Pair::new(x)), Pair::new(x), &GELU_TANH_ROOT)
             }
-            Curve::Silu { beta } => (scaled(beta, x), scaled(beta, x)),
-            _ => (Pair::new(x), Pair::new(x)),
+            Curve::Silu { beta } => (scaled(beta, x), scaled(beta, x), scaled(beta, x), &SILU_ROOT),
+            _ => unreachable!("only these are products with σ"),
         };
         let (q, zero, one) = (power(u), V::splat(0.0), Pair::new(V::splat(1.0)));
         let denominator = one.plus(q);
         let second = factor.times(select_lt(u.high, zero, one, q));
-        let sum = trusted(denominator.plus(second), LEAST_SUM);
+        let sum = near_root(argument, root, trusted(denominator.plus(second), LEAST_SUM));
         over(select_lt(u.high, zero, sum.times(q), sum), denominator.times(denominator))
     }
 }
@@ -199,6 +211,42 @@ impl Body for Log {
 }
 
 dispatch! {
+    fn gelu_values<V>(product: CurveProduct, inputs: &[&[f64]], out: &mut [f64]) {
+        each::<V, GeluValue>(product, inputs, out);
+    }
+}
+
+/// x·Φ(x).
+struct GeluValue;
+
+impl Body for GeluValue {
+    #[inline(always)]
+    fn compute<V: SimdF64>(_: Curve, x: V) -> Pair<V> {
+        let (_, tail, power) = normal_tail(x);
+        one_minus_where_positive(x, power.times(tail)).times(Pair::new(x))
+    }
+}
+
+dispatch! {
+    fn gelu_slopes<V>(product: CurveProduct, inputs: &[&[f64]], out: &mut [f64]) {
+        each::<V, GeluSlope>(product, inputs, out);
+    }
+}
+
+/// Φ(x) + x·φ(x), where the density φ is e^(−x²/2)/√(2π).
+struct GeluSlope;
+
+impl Body for GeluSlope {
+    #[inline(always)]
+    fn compute<V: SimdF64>(_: Curve, x: V) -> Pair<V> {
+        let (t, tail, power) = normal_tail(x);
+        let sum = tail.minus(Pair::new(t).times(DENSITY_AT_ZERO.splat()));
+        let sum = near_root(Pair::new(t), &GELU_ROOT, sum);
+        one_minus_where_positive(x, power.times(sum))
+    }
+}
+
+dispatch! {
     fn mish_values<V>(product: CurveProduct, inputs: &[&[f64]], out: &mut [f64]) {
         each::<V, MishValue>(product, inputs, out);
     }
@@ -233,6 +281,7 @@ impl Body for MishSlope {
         let power = select_lt(x, zero, one, q.times(q));
         let second = doubled(doubled(one.plus(q).times(power).times(Pair::new(x))));
         let sum = trusted(numerator.times(denominator).plus(second), 4.0 * LEAST_SUM);
+        let sum = near_root(Pair::new(x), &MISH_ROOT, sum);
         over(select_lt(x, zero, sum.times(q), sum), denominator.times(denominator))
     }
 }
@@ -311,11 +360,56 @@ fn mish_quotient<V: SimdF64>(x: V) -> (Pair<V>, Pair<V>, Pair<V>) {
 
 /// Returns the argument of σ in gelu's approximation by tanh, and its derivative.
 #[inline(always)]
-fn tanh_argument<V: SimdF64>(cube: f64, x: V) -> [Pair<V>; 2] {
+fn tanh_argument<V: SimdF64>(x: V) -> [Pair<V>; 2] {
     let (pair, one, scale) = (Pair::new(x), Pair::new(V::splat(1.0)), TANH_SCALE.splat::<V>());
-    let second = Pair::new(V::splat(cube)).times(pair.times(pair));
+    let second = Pair::new(V::splat(GELU_CUBE)).times(pair.times(pair));
     let derivative = one.plus(second.plus(doubled(second)));
     [scale.times(pair).times(one.plus(second)), scale.times(derivative)]
+}
+
+/// Returns t = |x|, e^(t²/2)·Φ(−t), and e^(−t²/2).
+#[inline(always)]
+fn normal_tail<V: SimdF64>(x: V) -> (V, Pair<V>, Pair<V>) {
+    let (zero, one) = (V::splat(0.0), V::splat(1.0));
+    // NaN stays NaN.
+    let t = V::splat(LARGEST_DEVIATION).min(x.and_bits(MAGNITUDE));
+    let square = Pair::new(t).times(Pair::new(t));
+    let half = x.select_lt(zero, V::splat(-0.5), V::splat(0.5));
+    let power = power(Pair { high: square.high * half, low: square.low * half });
+    let s = (t - V::splat(TAIL_CENTRE)) / (t + V::splat(TAIL_CENTRE));
+    let (high, low) = fast_two_sum(V::splat(TAIL_CONSTANT[0]), polynomial(&TAIL, s) * s + V::splat(TAIL_CONSTANT[1]));
+    let (sum, error) = two_sum(one, t);
+    (t, over(Pair { high, low }, Pair { high: sum, low: error }), power)
+}
+
+/// Returns 1 − p where x > 0, and p elsewhere.
+#[inline(always)]
+fn one_minus_where_positive<V: SimdF64>(x: V, p: Pair<V>) -> Pair<V> {
+    select_lt(V::splat(0.0), x, Pair::new(V::splat(1.0)).minus(p), p)
+}
+
+/// Returns c₀ + c₁·x + …, the even and the odd powers apart, whose sums are independent of each other.
+#[inline(always)]
+fn polynomial<V: SimdF64>(coefficients: &[f64], x: V) -> V {
+    let square = x * x;
+    let mut sums = [V::splat(0.0); 2];
+    for (n, coefficient) in coefficients.iter().enumerate().rev() {
+        sums[n % 2] = sums[n % 2] * square + V::splat(*coefficient);
+    }
+    sums[0] + sums[1] * x
+}
+
+/// Returns the factor of a slope that is 0 at the root: by its polynomial near the root, and the sum elsewhere.
+#[inline(always)]
+fn near_root<V: SimdF64>(x: Pair<V>, root: &Root, sum: Pair<V>) -> Pair<V> {
+    let [first, second, third] = root.at.map(V::splat);
+    // The first difference is exact near the root.
+    let (high, low) = two_sum(x.high - first, x.low - second);
+    let distance = Pair { high, low: low - third };
+    let rest = polynomial(&root.rest, high) * high;
+    let (high, low) = fast_two_sum(V::splat(root.leading[0]), rest + V::splat(root.leading[1]));
+    let product = distance.times(Pair { high, low });
+    select_lt(distance.high.and_bits(MAGNITUDE), V::splat(ROOT_RADIUS), product, sum)
 }
 
 /// Returns e^−|u|; where it is tiny, 0 for positive u, and NaN for negative u, whose function is as tiny.
