@@ -1,7 +1,7 @@
 //! Names of the layers in other libraries, and the options that give their defaults.
 //!
-//! Sources: the documentation of PyTorch 2.9 (`F` is `torch.nn.functional`), ONNX 1.20, JAX 0.8 with Flax (`nn` is `flax.linen`) and
-//! optax, and Keras 3.
+//! Sources: the documentation of PyTorch 2.9 (`F` is `torch.nn.functional`), and the signatures of ONNX 1.23, JAX 0.10, Flax 0.12
+//! (`nn` is `flax.linen`), optax 0.2 and Keras 3.15.
 
 /// A layer of another library.
 pub struct Elsewhere {
