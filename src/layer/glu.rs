@@ -111,7 +111,7 @@ impl Activation {
     }
 
     /// Returns the curve of fast kernels that is f.
-    fn curve(self) -> Option<Curve> {
+    fn fast_kernel(self) -> Option<Curve> {
         match self {
             Activation::Sigmoid => Some(Curve::Sigmoid),
             Activation::Silu => Some(Curve::Silu { beta: 1.0 }),
@@ -141,7 +141,7 @@ impl Formula<2> for Gated {
     }
 
     fn curve_product(&self) -> Option<CurveProduct> {
-        Some(CurveProduct { activation: self.0.curve()?, is_slope: false, argument: 1 })
+        Some(CurveProduct { activation: self.0.fast_kernel()?, is_slope: false, argument: 1 })
     }
 }
 
@@ -154,7 +154,7 @@ impl Formula<3> for GateGradient {
     }
 
     fn curve_product(&self) -> Option<CurveProduct> {
-        Some(CurveProduct { activation: self.0.curve()?, is_slope: true, argument: 1 })
+        Some(CurveProduct { activation: self.0.fast_kernel()?, is_slope: true, argument: 1 })
     }
 }
 
