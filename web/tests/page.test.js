@@ -208,6 +208,21 @@ test("a large array is edited as text, and is too long for a link", async () => 
   await page.close();
 });
 
+// The server's program would run on.
+test("a change ends a command that takes long", { skip: FOLDER ? false : "the native program is not in the worker" }, async () => {
+  const page = await browser.visit("#layer=matmul&x1=[[1]]&x2=[[1]]");
+  const matrix = JSON.stringify(Array.from({ length: 150 }, (_, i) => Array.from({ length: 150 }, (_, j) => Math.sin(i + 2 * j))));
+  await recompute(page, () => page.evaluate(link => { location.hash = link; }, `layer=matmul&x1=${matrix}&x2=${matrix}`));
+  // Some seconds, or minutes without optimization.
+  await page.getByLabel("Precision").selectOption("exact");
+  await page.waitForTimeout(2000);
+  await page.getByLabel("Precision").selectOption("");
+  await page.getByLabel("Layer").selectOption("tanh");
+  await page.waitForFunction(() => document.querySelector("#results [data-result=dx] td")?.title.startsWith("0."));
+  assert.deepEqual(await shownResults(page), computed(layers.find(({ name }) => name === "tanh").examples[0]));
+  await page.close();
+});
+
 test("the graph is the program's, steps forward and back, zooms and moves", async () => {
   const page = await browser.visit("#layer=softmax-xent&x=[0.3,2.9,4]&t=[0,0,1]");
   const edges = page.locator("#graph .edge");
