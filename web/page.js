@@ -405,14 +405,14 @@ const countComputed = () => { document.body.dataset.computed = Number(document.b
 
 async function check() {
   at("verdict").textContent = say("checking");
-  const [report, text] = await Promise.all([run("check", ["--check", "--json"]), run("check-text", ["--check"])]);
-  if (!report || !text) return at("verdict").replaceChildren();
+  const report = await run("check", ["--check", "--json"]);
+  if (!report) return at("verdict").replaceChildren();
   if (report.stdout === "") return at("verdict").replaceChildren(...messagesOf(report).map(view.message));
-  shown.check = { report: JSON.parse(report.stdout), text: text.stdout };
+  shown.check = JSON.parse(report.stdout);
   showCheck();
 }
 
-const showCheck = () => at("verdict").replaceChildren(...(shown.check ? view.verdict(shown.check.report, shown.check.text) : []));
+const showCheck = () => at("verdict").replaceChildren(...(shown.check ? view.verdict(shown.check) : []));
 
 // Start
 
