@@ -405,8 +405,10 @@ const countComputed = () => { document.body.dataset.computed = Number(document.b
 
 async function check() {
   at("verdict").textContent = say("checking");
+  const checked = options().join(" ");
   const report = await run("check", ["--check", "--json"]);
-  if (!report) return at("verdict").replaceChildren();
+  // The verdict of other numbers is none.
+  if (!report || checked !== options().join(" ")) return at("verdict").replaceChildren();
   if (report.stdout === "") return at("verdict").replaceChildren(...messagesOf(report).map(view.message));
   shown.check = JSON.parse(report.stdout);
   showCheck();
