@@ -62,6 +62,7 @@ fn run() -> nnlayer::Status {
             stdout: &mut output,
             stdout_is_terminal,
             columns: std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()),
+            language: std::env::var("NNLAYER_LANG").ok(),
             stderr: Rc::new(RefCell::new(AutoStream::new(messages, colors))),
             stderr_is_terminal,
         },

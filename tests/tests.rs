@@ -32,6 +32,7 @@ mod files; // files as other programs write them
 mod gradient_norms; // norms of the gradients of a chain
 mod graph; // computational graphs
 mod jacobian; // full Jacobians
+mod language; // steps, verdicts and help in Japanese
 mod losses; // the losses of one table of functions
 mod net; // networks from a file
 mod net_ndjson; // records through a network

@@ -1,5 +1,6 @@
 //! The command line: argument vectors become commands with typed arguments, which `run` executes.
 
+use crate::core::language::{Language, with_language};
 use crate::run::messages::Messages;
 use crate::run::{self, Io, Status};
 use std::ffi::OsString;
@@ -13,6 +14,7 @@ mod complete;
 mod effect;
 mod gradcheck;
 mod graph;
+mod japanese;
 mod layer;
 mod layers;
 mod ndjson;
@@ -37,6 +39,21 @@ const HELP_COLUMNS: usize = 80;
 /// Runs one command line, whose first argument is the name of the program.
 pub fn run(args: impl IntoIterator<Item = OsString>, io: Io<'_>) -> Status {
     let args = expand_help(steps::guard(negative::guard(args.into_iter().collect())));
+    with_language(language(&args, io.language.as_deref()), || run_in_language(args, io))
+}
+
+/// Returns the language of the text: that of `--lang`, else that of the environment. JSON, reports for programs and LaTeX, whose
+/// usual fonts have no Japanese, are English.
+fn language(args: &[OsString], environment: Option<&str>) -> Language {
+    let is_for_programs = usage::peek(args, "--format").is_some_and(|format| format != "text")
+        || usage::peek(args, "--steps") == Some("latex")
+        || args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json" || arg == "--pretty");
+    let asks_for_help = args.iter().any(|arg| arg == "--help" || arg == "-h");
+    let code = usage::peek(args, "--lang").or(environment);
+    code.filter(|_| !is_for_programs || asks_for_help).and_then(Language::named).unwrap_or_default()
+}
+
+fn run_in_language(args: Vec<OsString>, io: Io<'_>) -> Status {
     let as_json = usage::peek(&args, "--error-format") == Some("json");
     let always_color = usage::peek(&args, "--color") == Some("always");
     // Without a width, clap asks the terminal.

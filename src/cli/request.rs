@@ -118,6 +118,10 @@ pub(super) fn io_options() -> Vec<Arg> {
                  terminal), always or never",
         ),
         choice("error-format", "FORMAT", &["text", "json"], "format of errors and warnings: text (default) or json"),
+        choice("lang", "LANGUAGE", &["en", "ja"], "language of steps, pictures, verdicts and help: en (default) or ja")
+            .long_help(
+                "language of steps, pictures, verdicts and help: en (default) or ja; also by the environment, NNLAYER_LANG=ja",
+            ),
         choice("color", "WHEN", &["auto", "always", "never"], "when to use colours: auto (default), always or never"),
     ];
     let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);

@@ -5,6 +5,7 @@ use super::backward;
 use super::compare;
 use super::effect;
 use super::gradcheck;
+use super::japanese;
 use super::layer;
 use super::layers;
 use super::net;
@@ -15,6 +16,7 @@ use super::step;
 use super::sum;
 use super::train;
 use crate::core::error::Error;
+use crate::core::language::Language;
 use crate::layer::LAYERS;
 use crate::run;
 use crate::run::session::Options;
@@ -74,6 +76,9 @@ Example:
   y = softmax(x)  (3)
   [0.09003057 0.24472847 0.66524096]";
 
+/// Width of translated help in columns if neither the environment nor a terminal defines one.
+const HELP_COLUMNS: usize = 80;
+
 /// Reason why a command line could not be parsed.
 pub(super) enum Failure {
     /// Help is asked for, or the arguments are not those of a command.
@@ -86,6 +91,12 @@ pub(super) enum Failure {
 pub(super) fn parse(args: Vec<OsString>, columns: Option<usize>) -> Result<(run::Command, Options), Failure> {
     let named = args.get(1).and_then(|name| name.to_str()).map(str::to_owned);
     let tree = build(named.as_deref());
+    let tree = match Language::current() {
+        Language::English => tree,
+        Language::Japanese => {
+            tree.mut_subcommands(|command| japanese::help_of(command, columns.unwrap_or(HELP_COLUMNS)))
+        }
+    };
     let mut tree = match columns {
         Some(columns) => tree.term_width(columns),
         None => tree.max_term_width(100),

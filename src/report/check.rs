@@ -4,6 +4,7 @@ use super::check_summary::{describe_agreement, details, summary, title, write_co
 use super::numbers::{json_number, write_json};
 use super::{junit, tap};
 use crate::check::{CheckReport, Finding, Verdict};
+use crate::core::language::{phrase, translate};
 use serde_json::{Value, json};
 use std::io;
 
@@ -56,18 +57,22 @@ fn write_text(report: &CheckReport, out: &mut dyn io::Write) -> io::Result<()> {
         let second = others.first().filter(|next| {
             next.result == finding.result && next.verdict == Verdict::Pass && finding.verdict == Verdict::Pass
         });
-        let also = second.map_or_else(String::new, |next| format!(" and {}", describe_agreement(next)));
+        let summary = translate(&summary(finding)).into_owned();
+        let summary = match second {
+            Some(next) => phrase("{} and {}", &[&summary, &translate(&describe_agreement(next))]),
+            None => summary,
+        };
         rest = if second.is_some() { &others[1..] } else { others };
-        writeln!(out, "{} {}: {}{also}", finding.verdict.as_str(), title(finding), summary(finding))?;
+        writeln!(out, "{} {}: {summary}", finding.verdict.as_str(), title(finding))?;
         for line in details(finding).into_iter().chain(second.into_iter().flat_map(|next| details(next))) {
-            writeln!(out, "  {line}")?;
+            writeln!(out, "  {}", translate(&line))?;
         }
     }
     for note in &report.notes {
-        writeln!(out, "{note}")?;
+        writeln!(out, "{}", translate(note))?;
     }
     if let Some(seed) = report.seed {
-        writeln!(out, "random seed: {seed}")?;
+        writeln!(out, "{}", translate(&format!("random seed: {seed}")))?;
     }
     write_conclusion(report, out)
 }

@@ -3,11 +3,12 @@
 use super::numbers::{differ, format_number, format_short, is_or_are};
 use crate::check::{Accuracy, Baseline, CheckReport, EntryCheck, Finding, Verdict};
 use crate::core::error::{format_index, format_shape};
+use crate::core::language::{list, phrase, translate};
 use std::io;
 
 /// Returns the result and its shape: `dx (4×3)`.
 pub(super) fn title(finding: &Finding) -> String {
-    format!("{} {}", finding.result, format_shape(&finding.shape))
+    format!("{} {}", finding.result, translate(&format_shape(&finding.shape)))
 }
 
 /// Summarizes a finding in half a line.
@@ -66,7 +67,7 @@ pub(super) fn details(finding: &Finding) -> Vec<String> {
     lines.extend(finding.notes.iter().skip(in_summary).cloned());
     lines.extend(finding.accuracy.as_ref().and_then(|accuracy| describe_sensitivity(accuracy, finding)));
     if !finding.unnoticed.is_empty() {
-        lines.push(format!("this check cannot detect {}", finding.unnoticed.join(", ")));
+        lines.push(phrase("this check cannot detect {}", &[&list(&finding.unnoticed)]));
     }
     lines
 }
@@ -155,8 +156,8 @@ pub(super) fn write_conclusion(report: &CheckReport, out: &mut dyn io::Write) ->
         },
         Verdict::Fail => format!("{} wrong{}", list(&names(Verdict::Fail)), wrong_pass(report)),
     };
-    let unchecked: String = report.unchecked.iter().map(|what| format!("; {what}")).collect();
-    writeln!(out, "{}: {conclusion}{unchecked}", report.verdict().as_str())
+    let unchecked: String = report.unchecked.iter().map(|what| phrase("; {}", &[&translate(what)])).collect();
+    writeln!(out, "{}: {}{unchecked}", report.verdict().as_str(), translate(&conclusion))
 }
 
 /// Returns the results with that verdict, each once.

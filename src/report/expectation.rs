@@ -4,6 +4,7 @@ use super::notation::Digits;
 use super::numbers::{format_number, format_short, is_or_are, json_number, pass_or_fail, write_json};
 use crate::check::expect::GradedResult;
 use crate::core::error::{format_index, format_shape};
+use crate::core::language::translate;
 use serde_json::{Map, Value, json};
 use std::io;
 
@@ -24,28 +25,37 @@ pub fn write_text(results: &[GradedResult], digits: Digits, out: &mut dyn io::Wr
             None if result.wrong == 0 => format!("all {total} entries are right{blank}"),
             None => format!("{} of {total} entries {} wrong{blank}", result.wrong, is_or_are(result.wrong)),
         };
-        writeln!(out, "{} {} {}: {what}", verdict(result), result.name, format_shape(&result.shape))?;
+        writeln!(
+            out,
+            "{} {} {}: {}",
+            verdict(result),
+            result.name,
+            translate(&format_shape(&result.shape)),
+            translate(&what)
+        )?;
         for wrong in result.worst.iter().take(MAX_SHOWN_ENTRIES) {
             let place = match wrong.index.as_slice() {
                 [] => String::new(),
                 index => format!("{}: ", format_index(index)),
             };
             let [yours, ours] = [wrong.yours, wrong.ours].map(|value| format_number(digits.round(value)));
-            writeln!(out, "  {place}yours {yours}, ours {ours}, error {}", format_short(wrong.error))?;
+            let line = format!("yours {yours}, ours {ours}, error {}", format_short(wrong.error));
+            writeln!(out, "  {place}{}", translate(&line))?;
         }
         if result.wrong > MAX_SHOWN_ENTRIES {
-            writeln!(out, "  and {} more", result.wrong - MAX_SHOWN_ENTRIES)?;
+            writeln!(out, "  {}", translate(&format!("and {} more", result.wrong - MAX_SHOWN_ENTRIES)))?;
         }
         for diagnosis in &result.diagnoses {
-            writeln!(out, "  {}", diagnosis.explanation)?;
+            writeln!(out, "  {}", translate(&diagnosis.explanation))?;
         }
     }
     if results.len() > 1 {
         let wrong = results.iter().filter(|result| !result.passes()).count();
-        match wrong {
-            0 => writeln!(out, "PASS: all {} results are right", results.len())?,
-            _ => writeln!(out, "FAIL: {wrong} of {} results {} wrong", results.len(), is_or_are(wrong))?,
-        }
+        let line = match wrong {
+            0 => format!("PASS: all {} results are right", results.len()),
+            _ => format!("FAIL: {wrong} of {} results {} wrong", results.len(), is_or_are(wrong)),
+        };
+        writeln!(out, "{}", translate(&line))?;
     }
     Ok(())
 }

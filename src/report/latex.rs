@@ -1,6 +1,7 @@
 //! Steps as a LaTeX document, which pdflatex compiles with the packages of its base.
 
 use super::step_lines::{WorkedResult, definitions, describe_grade_in_words, equality_sign, hidden_entries};
+use crate::core::language::translate;
 use crate::steps::{Notation, Step};
 use std::fmt::Write;
 use std::io;
@@ -26,7 +27,8 @@ pub(super) const END: &str = "\\end{document}\n";
 /// Writes the steps of a result.
 pub(super) fn write(worked: &WorkedResult, first_wrong: Option<usize>, out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(out, "\\subsection*{{\\normalfont {}}}", to_latex(&worked.title()))?;
-    for line in worked.block.header.before.iter().cloned().chain(definitions(&worked.section)) {
+    let before = worked.block.header.before.as_ref().map(|before| translate(before).into_owned());
+    for line in before.into_iter().chain(definitions(&worked.section)) {
         writeln!(out, "{}\\par", to_latex(&line))?;
     }
     let steps: Vec<(usize, &Step)> = worked.visible_steps(first_wrong).collect();
@@ -180,6 +182,6 @@ mod tests {
     fn powers_and_special_characters_are_commands() {
         assert_eq!(to_latex("e^(x − max(a)) _b"), "e\\textsuperscript{x $-$ max(a)} \\textsubscript{b}");
         assert_eq!(to_latex("50 % of {a}^"), "50 \\% of \\{a\\}\\textasciicircum{}");
-        assert_eq!(visible_length("\\frac{a}{b} \\cdot 12"), 7);
+        assert_eq!(visible_length("\\frac{a}{b} \\cdot 12"), 8);
     }
 }

@@ -1,6 +1,7 @@
 //! Steps as Markdown: a heading and a table per result.
 
 use super::step_lines::{WorkedResult, definitions, describe_grade, equality_sign, hidden_entries};
+use crate::core::language::translate;
 use std::io;
 
 /// Writes the steps of a result; the table has a column for the user's numbers if there `has_grades`.
@@ -11,11 +12,14 @@ pub(super) fn write(
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     writeln!(out, "### {}\n", worked.title())?;
-    for line in worked.block.header.before.iter().cloned().chain(definitions(&worked.section)) {
+    let before = worked.block.header.before.as_ref().map(|before| translate(before).into_owned());
+    for line in before.into_iter().chain(definitions(&worked.section)) {
         writeln!(out, "{line}\n")?;
     }
-    let (head, rule) = if has_grades { (" yours |", ":--|") } else { ("", "") };
-    writeln!(out, "| entry | arithmetic | value |{head}\n|:--|:--|:--|{rule}")?;
+    let rule = if has_grades { ":--|" } else { "" };
+    let names = ["entry", "arithmetic", "value", "yours"].map(translate);
+    let names = &names[..if has_grades { 4 } else { 3 }];
+    writeln!(out, "| {} |\n|:--|:--|:--|{rule}", names.join(" | "))?;
     let mut next = 0;
     for (n, step) in worked.visible_steps(first_wrong) {
         if n > next && n < worked.section.shown {

@@ -2,9 +2,11 @@
 
 use super::numbers::{format_short, json_number, write_json};
 use crate::core::error::format_shape;
+use crate::core::language::{translate, translate_lines};
 use crate::network::{EXPLODING_RATIO, Flow, GradientKind, GradientNorm, NormFinding, VANISHING_RATIO};
 use serde_json::{Value, json};
 use std::io;
+use unicode_width::UnicodeWidthStr;
 
 /// Maximum line width in characters.
 const LINE_WIDTH: usize = 80;
@@ -17,13 +19,16 @@ const MIN_BAR: usize = 8;
 pub fn write(norms: &[GradientNorm], findings: &[NormFinding], ascii: bool, out: &mut dyn io::Write) -> io::Result<()> {
     let scale = Scale::new(norms);
     let rows: Vec<[String; 5]> = norms.iter().enumerate().map(|(n, norm)| cells(norms, n, norm)).collect();
-    let head = ["layer", "gradient", "shape", "L2 norm", "largest"].map(str::to_owned);
-    let width = |column: usize| rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let head = ["layer", "gradient", "shape", "L2 norm", "largest"].map(|name| translate(name).into_owned());
+    let width = |column: usize| rows.iter().chain([&head]).map(|row| row[column].width()).max().unwrap_or(0);
     let widths = [0, 1, 2, 3, 4].map(width);
     let line = |row: &[String; 5]| {
-        let [layer, gradient, shape, l2, max] = row;
-        let [a, b, c, d, e] = widths;
-        format!("{layer:<a$}  {gradient:<b$}  {shape:<c$}  {l2:>d$}  {max:>e$}")
+        let cell = |column: usize| {
+            let blanks = " ".repeat(widths[column] - row[column].width());
+            // Numbers are aligned at the right.
+            if column < 3 { format!("{}{blanks}", row[column]) } else { format!("{blanks}{}", row[column]) }
+        };
+        [0, 1, 2, 3, 4].map(cell).join("  ")
     };
     let bar_width = LINE_WIDTH.saturating_sub(widths.iter().sum::<usize>() + 2 * widths.len()).max(MIN_BAR);
     let bars = scale.as_ref().map_or_else(String::new, |scale| scale.describe(bar_width));
@@ -34,16 +39,16 @@ pub fn write(norms: &[GradientNorm], findings: &[NormFinding], ascii: bool, out:
     }
     writeln!(out)?;
     for findings in findings.chunk_by(|a, b| (a.kind, a.flow) == (b.kind, b.flow)) {
-        writeln!(out, "{}", describe(findings))?;
+        writeln!(out, "{}", translate_lines(&describe(findings)))?;
     }
     if findings.is_empty() {
-        writeln!(out, "no gradients vanish or explode")?;
+        writeln!(out, "{}", translate("no gradients vanish or explode"))?;
     }
-    writeln!(
-        out,
+    let rule = format!(
         "rule: the largest L2 norm of a layer, of parameters or of inputs, below {VANISHING_RATIO:e} or\n\
          above {EXPLODING_RATIO:e} of that of the last layer that has some; or exactly 0, or not finite"
-    )
+    );
+    writeln!(out, "{}", translate_lines(&rule))
 }
 
 /// Returns the columns before the bar. The name of a layer is written once.

@@ -3,6 +3,7 @@
 use super::numbers::format_number;
 use super::results::ResultBlock;
 use crate::core::error::format_shape;
+use crate::core::language::{list, phrase, translate};
 use crate::steps::{Grade, Section, Step};
 
 /// A result with its steps.
@@ -20,7 +21,9 @@ impl WorkedResult {
     pub(super) fn title(&self) -> String {
         let WorkedResult { layer, block, .. } = self;
         let name = layer.as_ref().map_or_else(|| block.header.name.clone(), |layer| block.header.name.in_layer(layer));
-        format!("{name} = {}  ({})", block.header.formula, format_shape(block.value.shape()).trim_matches(['(', ')']))
+        let shape = format_shape(block.value.shape());
+        let (formula, shape) = (translate(&block.header.formula), translate(shape.trim_matches(['(', ')'])));
+        format!("{name} = {formula}  ({shape})")
     }
 
     /// Returns the shown steps, followed by the `first_wrong` one if it is hidden, each with its number.
@@ -34,19 +37,21 @@ impl WorkedResult {
 /// Returns the definitions of the named intermediate numbers: `with e = e^(x − max), sum = Σ e`.
 pub(super) fn definitions(section: &Section) -> Option<String> {
     let meanings = section.meanings();
-    let definitions: Vec<String> = meanings.iter().map(|(name, meaning)| format!("{name} = {meaning}")).collect();
-    (!definitions.is_empty()).then(|| format!("with {}", definitions.join(", ")))
+    let definitions: Vec<String> =
+        meanings.iter().map(|(name, meaning)| format!("{name} = {}", translate(meaning))).collect();
+    (!definitions.is_empty()).then(|| phrase("with {}", &[&list(&definitions)]))
 }
 
 /// Returns the line that stands for hidden entries.
 pub(super) fn hidden_entries(section: &Section) -> Option<String> {
     let folded = section.steps[..section.shown].iter().filter(|step| step.is_folded && step.meaning.is_none()).count();
     let form = if folded > 0 { ", of the same form" } else { "" };
-    match section.count_hidden_entries() + folded {
-        0 => None,
-        1 => Some(format!("… and 1 more entry of {}{form}", section.name)),
-        n => Some(format!("… and {n} more entries of {}{form}", section.name)),
-    }
+    let line = match section.count_hidden_entries() + folded {
+        0 => return None,
+        1 => format!("… and 1 more entry of {}{form}", section.name),
+        n => format!("… and {n} more entries of {}{form}", section.name),
+    };
+    Some(translate(&line).into_owned())
 }
 
 /// Returns `=`, or `≈` if the line has rounded numbers.
@@ -58,17 +63,18 @@ pub(super) fn equality_sign(step: &Step) -> &'static str {
 pub(super) fn describe_grade_in_words(step: &Step, is_first_wrong: bool) -> Option<String> {
     let grade = describe_grade(step, is_first_wrong)?;
     Some(match grade.strip_prefix("✗ ") {
-        Some(difference) => format!("wrong: {difference}"),
-        None => "right".to_owned(),
+        Some(difference) => phrase("wrong: {}", &[difference]),
+        None => translate("right").into_owned(),
     })
 }
 
 /// Returns the grade of the user's number for a step.
 pub(super) fn describe_grade(step: &Step, is_first_wrong: bool) -> Option<String> {
     let first = if is_first_wrong { ": first difference" } else { "" };
-    Some(match step.grade.as_ref()? {
-        Grade::Right => "✓".to_owned(),
+    let grade = match step.grade.as_ref()? {
+        Grade::Right => return Some("✓".to_owned()),
         Grade::Wrong(yours) => format!("✗ yours {}{first}", format_number(*yours)),
-        Grade::Mismatch(mismatch, ours) => format!("✗ {}{first}", mismatch.describe(ours)),
-    })
+        Grade::Mismatch(mismatch, ours) => format!("✗ {}{first}", translate(&mismatch.describe(ours))),
+    };
+    Some(translate(&grade).into_owned())
 }

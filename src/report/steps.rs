@@ -6,9 +6,11 @@ use super::latex;
 use super::markdown;
 use super::numbers::{differ, format_number, json_number, pass_or_fail, write_json};
 use super::step_lines::{definitions, describe_grade, equality_sign, hidden_entries};
+use crate::core::language::translate;
 use crate::steps::{Grade, GradeSummary, Notation, Step};
 use serde_json::{Map, Value, json};
 use std::io;
+use unicode_width::UnicodeWidthStr;
 
 /// Format of the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +56,7 @@ pub fn write(
             StepsFormat::Latex => latex::write(worked, first_wrong, out)?,
         }
     }
-    let verdict = grades.map(|grades| verdict(results, grades));
+    let verdict = grades.map(|grades| translate(&verdict(results, grades)).into_owned());
     match verdict {
         Some(verdict) if is_latex => writeln!(out, "\n{}", latex::to_latex(&verdict))?,
         Some(verdict) => writeln!(out, "\n{verdict}")?,
@@ -86,7 +88,7 @@ fn verdict(results: &[WorkedResult], grades: &GradeSummary) -> String {
 fn write_text(worked: &WorkedResult, first_wrong: Option<usize>, out: &mut dyn io::Write) -> io::Result<()> {
     let section = &worked.section;
     if let Some(before) = &worked.block.header.before {
-        writeln!(out, "{before}\n")?;
+        writeln!(out, "{}\n", translate(before))?;
     }
     writeln!(out, "{}", worked.title())?;
     if let Some(definitions) = definitions(section) {
@@ -117,13 +119,14 @@ fn write_text(worked: &WorkedResult, first_wrong: Option<usize>, out: &mut dyn i
 /// Returns the text before the last sign of each line: names padded to one width, and arithmetic padded to one width per
 /// array.
 fn align_left_sides(steps: &[&Step]) -> Vec<String> {
-    let width = |text: &str| text.chars().count();
+    let width = |text: &str| text.width();
+    let pad = |text: &str, width: usize| format!("{text}{}", " ".repeat(width.saturating_sub(text.width())));
     let name_width = steps.iter().map(|step| width(&step.label())).max().unwrap_or(0);
     let mut lines = Vec::new();
     for run in steps.chunk_by(|a, b| a.name == b.name) {
         let arithmetic_width = run.iter().filter_map(|step| step.arithmetic.as_deref()).map(width).max().unwrap_or(0);
         lines.extend(run.iter().map(|step| match &step.arithmetic {
-            Some(arithmetic) => format!("{:<name_width$} = {arithmetic:<arithmetic_width$}", step.label()),
+            Some(arithmetic) => format!("{:<name_width$} = {}", step.label(), pad(arithmetic, arithmetic_width)),
             None => format!("{:<name_width$}", step.label()),
         }));
     }

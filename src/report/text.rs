@@ -4,6 +4,7 @@ use super::notation::{Cell, CellWidths, Digits, Notation};
 use super::numbers::format_number;
 use super::results::ResultHeader;
 use crate::core::error::format_shape;
+use crate::core::language::translate;
 use crate::format::ArrayStream;
 use ndarray::{ArrayD, ArrayViewD, Axis, concatenate};
 use std::borrow::Cow;
@@ -29,9 +30,11 @@ pub fn write(
             writeln!(out)?;
         }
         if let Some(before) = &header.before {
-            writeln!(out, "{before}\n")?;
+            writeln!(out, "{}\n", translate(before))?;
         }
-        writeln!(out, "{name} = {}  ({})", header.formula, format_shape(&shape).trim_matches(['(', ')']))?;
+        let shape_text = format_shape(&shape);
+        let shape_text = translate(shape_text.trim_matches(['(', ')']));
+        writeln!(out, "{name} = {}  ({shape_text})", translate(&header.formula))?;
         writeln!(out, "{}", read_entries(shape, arrays)?.format(digits))?;
     }
     Ok(())

@@ -17,6 +17,8 @@ pub struct Io<'a> {
     pub stdout: &'a mut dyn Write,
     /// Width for help in columns, if the environment defines one.
     pub columns: Option<usize>,
+    /// Code of the language of text, if the environment defines one: `ja`.
+    pub language: Option<String>,
     /// True if standard output is a terminal: record streams are then flushed after each record.
     pub stdout_is_terminal: bool,
     /// Standard error, for messages only; the stream removes colours where they are not supported.

@@ -1,6 +1,7 @@
 //! Expressions, and the notations that they are written in: text, and LaTeX.
 
 use super::step::format_label;
+use crate::core::language::phrase;
 use crate::core::name::Name;
 use crate::core::non_finite::numpy_name;
 
@@ -115,7 +116,7 @@ impl Notation {
     /// Returns the sign for terms that are left out.
     pub(super) fn ellipsis(self, count: usize) -> String {
         match self {
-            Notation::Text => format!("… {count} more …"),
+            Notation::Text => phrase("… {} more …", &[&count.to_string()]),
             Notation::Latex => format!("\\cdots\\text{{ ({count} more) }}\\cdots"),
         }
     }
@@ -167,7 +168,7 @@ impl Notation {
     pub(super) fn if_positive(self, x: &Expression, value: &Expression) -> Expression {
         let (x_text, value_text) = (&x.text, &value.text);
         let text = match self {
-            Notation::Text => format!("({value_text} if {x_text} > 0 else 0)"),
+            Notation::Text => phrase("({} if {} > 0 else 0)", &[value_text, x_text]),
             Notation::Latex => format!("({value_text} \\text{{ if }} {x_text} > 0 \\text{{ else }} 0)"),
         };
         Expression::atom(text, x.exact && value.exact)

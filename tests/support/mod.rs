@@ -77,6 +77,7 @@ fn run(args: &[&str], stdin: &[u8], terminal: bool) -> RunOutput {
         stdout: &mut stdout,
         stdout_is_terminal: false,
         columns: None,
+        language: None,
         stderr: stderr.clone(),
         stderr_is_terminal: false,
     };

@@ -5,6 +5,11 @@ const LOGARITHMIC_RATIO: f64 = 20.0;
 /// Number of decades from which a logarithmic axis has ticks at powers of ten only.
 const MANY_DECADES: i32 = 3;
 
+/// Number of decades of which each has a tick.
+const MAX_DECADE_TICKS: i32 = 9;
+/// Difference of two values, relative to the greater, below which they are equal on an axis: ticks have fewer digits.
+const EQUAL: f64 = 1e-8;
+
 /// An axis from one value to another.
 #[derive(Clone, Debug)]
 pub(super) struct Axis {
@@ -42,7 +47,8 @@ impl Axis {
 
     fn linear(least: f64, greatest: f64, count: f64) -> Axis {
         // Equal values are in the middle.
-        let margin = if greatest > least { 0.0 } else { (0.5 * greatest.abs()).max(1e-300) };
+        let differ = greatest - least > EQUAL * greatest.abs().max(least.abs());
+        let margin = if differ { 0.0 } else { (0.5 * greatest.abs()).max(1e-300) };
         let (least, greatest) = (least - margin, greatest + margin);
         let step = nice_step(greatest - least, count);
         let (first, last) = ((least / step).floor() * step, (greatest / step).ceil() * step);
@@ -53,7 +59,7 @@ impl Axis {
         let (first, last) = (libm::log10(least), libm::log10(greatest));
         let (low, high) = (floor(first), ceil(last));
         let mantissas: &[f64] = if high - low > MANY_DECADES { &[1.0] } else { &[1.0, 2.0, 5.0] };
-        let stride = ((high - low) / 8).max(0) + 1;
+        let stride = ((high - low - 1) / MAX_DECADE_TICKS).max(0) + 1;
         let candidates: Vec<f64> = (low..=high)
             .filter(|exponent| (exponent - low) % stride == 0)
             .flat_map(|exponent| mantissas.iter().map(move |mantissa| decimal(*mantissa, exponent)))

@@ -2,6 +2,7 @@
 
 use super::history::{History, Measure};
 use super::svg;
+use crate::core::language::{Language, translate};
 use crate::network::learn::Score;
 use std::fmt::Write;
 
@@ -10,18 +11,22 @@ const MAX_ROWS: usize = 1000;
 
 /// Returns the page.
 pub(super) fn render(history: &History) -> String {
-    let page = include_str!("page.html").replacen("<!--plot-->\n", &svg::element(history), 1);
+    let page = include_str!("page.html").replace("<title>Training", &format!("<title>{}", translate("Training")));
+    let page = page.replace("<summary>All numbers", &format!("<summary>{}", translate("All numbers")));
+    let page = page.replace("lang=\"en\"", &format!("lang=\"{}\"", Language::current().code()));
+    let page = page.replacen("<!--plot-->\n", &svg::element(history), 1);
     page.replacen("<!--table-->\n", &table(history), 1)
 }
 
 fn table(history: &History) -> String {
     let has_accuracy = history.epochs.iter().any(|scores| scores.train.accuracy.is_some());
     let has_held_out = history.epochs.iter().any(|scores| scores.held_out.is_some());
-    let mut text = String::from("<tr><th scope=\"col\">epoch</th>");
-    let accuracy = |name: &str| if has_accuracy { format!("<th scope=\"col\">{name}</th>") } else { String::new() };
-    text += &format!("<th scope=\"col\">loss</th>{}", accuracy("accuracy, %"));
+    let mut text = format!("<tr><th scope=\"col\">{}</th>", translate("epoch"));
+    let column = |name: &str| format!("<th scope=\"col\">{}</th>", translate(name));
+    let accuracy = |name: &str| if has_accuracy { column(name) } else { String::new() };
+    text += &(column("loss") + &accuracy("accuracy, %"));
     if has_held_out {
-        text += &format!("<th scope=\"col\">held-out loss</th>{}", accuracy("held-out accuracy, %"));
+        text += &(column("held-out loss") + &accuracy("held-out accuracy, %"));
     }
     text += "</tr>\n";
     let cells = |score: Score| {

@@ -2,6 +2,7 @@
 
 use super::axis::Axis;
 use super::history::{History, Measure, Series};
+use crate::core::language::translate;
 use crate::report::numbers::format_short;
 use std::fmt::Write;
 
@@ -28,9 +29,10 @@ const STYLE: &str = include_str!("plot.css");
 pub(super) fn element(history: &History) -> String {
     let measures = [Measure::Loss, Measure::Accuracy].map(|measure| (measure, history.series(measure)));
     let panels: Vec<_> = measures.into_iter().filter(|(_, series)| !series.is_empty()).collect();
-    let note = history
-        .best()
-        .map(|(epoch, loss)| format!("The held-out loss is lowest after epoch {epoch}: {}", format_short(loss)));
+    let note = history.best().map(|(epoch, loss)| {
+        let note = format!("The held-out loss is lowest after epoch {epoch}: {}", format_short(loss));
+        translate(&note).into_owned()
+    });
     let height = panels.len() as f64 * (ABOVE + PANEL + BELOW) + if note.is_some() { 24.0 } else { 0.0 };
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
@@ -53,7 +55,8 @@ pub(super) fn element(history: &History) -> String {
 fn describe(history: &History) -> String {
     let Some((first, last)) = history.epochs.first().zip(history.epochs.last()) else { return String::new() };
     let [begin, end] = [first.train.loss, last.train.loss].map(format_short);
-    format!("Training: epochs {} to {}, loss {begin} to {end}", first.epoch, last.epoch)
+    let text = format!("Training: epochs {} to {}, loss {begin} to {end}", first.epoch, last.epoch);
+    translate(&text).into_owned()
 }
 
 /// Draws the panel of a measure, whose area begins at that height.
@@ -68,6 +71,7 @@ fn draw_panel(measure: Measure, series: &[Series], top: f64, text: &mut String) 
         Measure::Loss => "Loss",
         Measure::Accuracy => "Accuracy, %",
     };
+    let (title, epochs) = (translate(title), translate("epoch"));
     let baseline = top + PANEL;
     writeln!(text, "<text class=\"heading\" x=\"{LEFT}\" y=\"{:.1}\">{title}</text>", top - 16.0).ok();
     for tick in &up.ticks {
@@ -81,8 +85,13 @@ fn draw_panel(measure: Measure, series: &[Series], top: f64, text: &mut String) 
         writeln!(text, "<path class=\"axis\" d=\"M{x:.1} {baseline:.1}v4\"/>").ok();
         writeln!(text, "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\">{tick}</text>", baseline + 18.0).ok();
     }
-    writeln!(text, "<text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\">epoch</text>", (LEFT + RIGHT) / 2.0, baseline + 36.0)
-        .ok();
+    writeln!(
+        text,
+        "<text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\">{epochs}</text>",
+        (LEFT + RIGHT) / 2.0,
+        baseline + 36.0
+    )
+    .ok();
     let mut labels = Vec::new();
     for line in series {
         let class = if line.is_held_out { "held-out" } else { "train" };
@@ -97,8 +106,12 @@ fn draw_panel(measure: Measure, series: &[Series], top: f64, text: &mut String) 
                     true => format!("M{x:.1} {:.1}l4.5 8h-9z", y - 5.0),
                     false => format!("M{:.1} {y:.1}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0", x - 3.0),
                 };
-                writeln!(text, "<path class=\"marker\" d=\"{shape}\"><title>epoch {}: {value}</title></path>", point.0)
-                    .ok();
+                writeln!(
+                    text,
+                    "<path class=\"marker\" d=\"{shape}\"><title>{}</title></path>",
+                    translate(&format!("epoch {}: {value}", point.0))
+                )
+                .ok();
             }
         }
         text.push_str("</g>\n");
@@ -129,8 +142,9 @@ fn draw_labels(mut labels: Vec<((f64, f64), &str, f64)>, baseline: f64, text: &m
             RIGHT + 16.0
         )
         .ok();
-        let value = format_short(*value);
-        writeln!(text, "<text x=\"{:.1}\" y=\"{:.1}\">{name} {value}</text></g>", RIGHT + 20.0, height + 4.0).ok();
+        let label = format!("{name} {}", format_short(*value));
+        let label = translate(&label);
+        writeln!(text, "<text x=\"{:.1}\" y=\"{:.1}\">{label}</text></g>", RIGHT + 20.0, height + 4.0).ok();
     }
 }
 
