@@ -159,7 +159,7 @@ fn verdicts_on_programs_chains_and_their_norms_are_japanese() {
         }
     }
     run(&format!(
-        "nnlayer train net.json {operands} --held-x '1,1,1,1;' --held-t 1 --epochs 3 --out t.json --plot loss.svg --lang ja"
+        "nnlayer train net.json {operands} --held-x '1,1,1,1;2,2,2,2' --held-t 1,0 --epochs 3 --out t.json --plot loss.svg --lang ja"
     ))
     .quiet();
     let picture = std::fs::read_to_string(folder.path().join("loss.svg")).unwrap();
