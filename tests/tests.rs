@@ -21,6 +21,7 @@ mod sigmoid;
 mod softmax;
 mod softmax_xent;
 mod tanh;
+mod vectors; // test vectors
 mod xent;
 
 mod chain; // gradient checks of chains of layers

@@ -16,7 +16,7 @@ use ndarray::{ArrayD, ArrayView1, Axis, IxDyn};
 const LARGE_WHOLE: f64 = 1_048_576.0;
 
 /// Factor of drawn numbers that makes products and sums inexact in every type.
-const INEXACT: f64 = 0.731_058_578_630_004_9;
+pub(super) const INEXACT: f64 = 0.731_058_578_630_004_9;
 
 /// Distance of a row's sum from 1 up to which it may be a distribution, rounded to a half type.
 const MAX_SUM_ERROR: f64 = 0.02;
@@ -290,7 +290,7 @@ impl Case {
 }
 
 /// Rounds operands, but not indices.
-fn round_numbers(spec: &LayerSpec, operands: &mut Tensors<f64>, round: impl Fn(f64) -> f64) {
+pub(super) fn round_numbers(spec: &LayerSpec, operands: &mut Tensors<f64>, round: impl Fn(f64) -> f64) {
     for slot in spec.slots.iter().filter(|slot| !matches!(slot.values, Values::Indices(_))) {
         operands.get_mut(&slot.name).into_iter().for_each(|value| value.mapv_inplace(&round));
     }
@@ -302,7 +302,7 @@ pub(super) fn far_from_zero(float_type: FloatType) -> f64 {
 }
 
 /// Moves every second and third row of four far from 0 and spreads the fourth.
-fn move_rows(x: &mut ArrayD<f64>, float_type: FloatType) {
+pub(super) fn move_rows(x: &mut ArrayD<f64>, float_type: FloatType) {
     let far = far_from_zero(float_type);
     let changes: [fn(f64, f64) -> f64; 4] = [|v, _| v, |v, far| v + far, |v, far| v - far, |v, _| v * 16.0];
     for (mut row, change) in x.rows_mut().into_iter().zip(changes.into_iter().cycle()) {

@@ -41,7 +41,19 @@ pub fn parse_shape(text: &str) -> Result<NamedShape, Error> {
 }
 
 /// Lengths of the axes that the letters of shapes stand for.
-struct AxisLengths(Vec<(String, usize)>);
+struct AxisLengths {
+    known: Vec<(String, usize)>,
+    sizes: Sizes,
+}
+
+/// Sizes of drawn operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sizes {
+    /// Sizes at which every known mistake shows.
+    Default,
+    /// Sizes at which files are small.
+    Small,
+}
 
 impl AxisLengths {
     /// Default lengths: a batch of 4, and other lengths that differ from it and from each other.
@@ -65,12 +77,31 @@ impl AxisLengths {
         ("k", 3),
         ("kh", 3),
         ("kw", 2),
+        ("P", 6),
+        ("r/2", 2),
+    ];
+
+    /// Lengths of small operands that differ from the default ones.
+    const SMALL: &'static [(&'static str, usize)] = &[
+        ("N", 2),
+        ("O", 2),
+        ("out", 4),
+        ("H", 4),
+        ("W", 3),
+        ("L", 4),
+        ("S", 5),
+        ("e", 2),
+        ("V", 5),
+        ("M", 4),
+        ("k", 2),
+        ("kh", 2),
     ];
 
     fn get(&self, letter: &str) -> usize {
-        let known = self.0.iter().find(|(known, _)| known == letter).map(|(_, length)| *length);
-        let default = || AxisLengths::DEFAULT.iter().find(|(known, _)| *known == letter).map(|(_, length)| *length);
-        known.or_else(default).unwrap_or(3)
+        let known = self.known.iter().find(|(known, _)| known == letter).map(|(_, length)| *length);
+        let small = if self.sizes == Sizes::Small { AxisLengths::SMALL } else { &[] };
+        let mut default = small.iter().chain(AxisLengths::DEFAULT).filter(|(known, _)| *known == letter);
+        known.or_else(|| default.next().map(|(_, length)| *length)).unwrap_or(3)
     }
 
     /// Makes the channels of every group as many.
@@ -88,8 +119,8 @@ impl AxisLengths {
         // A vector is one sample.
         let skip = if shape.len() == 1 { pattern.len().saturating_sub(1).min(1) } else { 0 };
         for (letter, &length) in pattern[skip..].iter().zip(shape) {
-            if !self.0.iter().any(|(known, _)| known == letter) {
-                self.0.push(((*letter).to_owned(), length));
+            if !self.known.iter().any(|(known, _)| known == letter) {
+                self.known.push(((*letter).to_owned(), length));
             }
         }
     }
@@ -120,6 +151,28 @@ pub fn draw_operands(
     float_type: FloatType,
     rng: &mut SplitMix64,
 ) -> Result<Tensors<f64>, Error> {
+    draw_sized(spec, settings, given, shapes, (float_type, Sizes::Default), rng)
+}
+
+/// Returns random operands of a layer that are small, some of them of these shapes.
+pub fn draw_small_operands(
+    spec: &LayerSpec,
+    settings: &Settings,
+    shapes: &[NamedShape],
+    float_type: FloatType,
+    rng: &mut SplitMix64,
+) -> Result<Tensors<f64>, Error> {
+    draw_sized(spec, settings, &Tensors::new(), shapes, (float_type, Sizes::Small), rng)
+}
+
+fn draw_sized(
+    spec: &LayerSpec,
+    settings: &Settings,
+    given: &Tensors<f64>,
+    shapes: &[NamedShape],
+    (float_type, sizes): (FloatType, Sizes),
+    rng: &mut SplitMix64,
+) -> Result<Tensors<f64>, Error> {
     let unknown = shapes.iter().find(|(name, _)| spec.slots.iter().all(|slot| slot.name != *name));
     if let Some((name, _)) = unknown {
         let names: Vec<&str> = spec.slots.iter().map(|slot| slot.name.as_str()).collect();
@@ -131,17 +184,7 @@ pub fn draw_operands(
         let requested = shapes.iter().find(|(known, _)| known == name).map(|(_, shape)| shape.clone());
         requested.or_else(|| given.get(name).map(|value| value.shape().to_vec()))
     };
-    let mut lengths = AxisLengths(Vec::new());
-    for slot in spec.slots {
-        if let Some(shape) = known_shape(&slot.name) {
-            // `(N×C×L) or (C×L)`: without N, the letters are those of the second form.
-            let forms = slot.shape.matches(" or (").count();
-            let pattern = shape_pattern(slot, settings);
-            let is_sample = forms == 1 && shape.len() > 1 && pattern.len() == shape.len() + 1;
-            lengths.learn(&pattern[usize::from(is_sample)..], &shape);
-        }
-    }
-    lengths.learn_groups(settings);
+    let lengths = axis_lengths(spec, settings, sizes, known_shape);
     let mut operands = Tensors::new();
     for slot in spec.slots {
         if let Some(value) = given.get(&slot.name) {
@@ -179,6 +222,40 @@ pub fn draw_operands(
         operands.insert(slot.name.clone(), value);
     }
     Ok(operands)
+}
+
+/// Returns the lengths of axes that the shapes of some operands imply.
+fn axis_lengths(
+    spec: &LayerSpec,
+    settings: &Settings,
+    sizes: Sizes,
+    known_shape: impl Fn(&Name) -> Option<Vec<usize>>,
+) -> AxisLengths {
+    let mut lengths = AxisLengths { known: Vec::new(), sizes };
+    for slot in spec.slots {
+        if let Some(shape) = known_shape(&slot.name) {
+            // `(N×C×L) or (C×L)`: without N, the letters are those of the second form.
+            let forms = slot.shape.matches(" or (").count();
+            let pattern = shape_pattern(slot, settings);
+            let is_sample = forms == 1 && shape.len() > 1 && pattern.len() == shape.len() + 1;
+            lengths.learn(&pattern[usize::from(is_sample)..], &shape);
+        }
+    }
+    lengths.learn_groups(settings);
+    lengths
+}
+
+/// Returns a shape that an absent operand may have where the others have theirs: that of the first one, if it has no letters.
+pub fn absent_shape(spec: &LayerSpec, settings: &Settings, slot: &Slot, operands: &Tensors<f64>) -> NamedShape {
+    let lengths =
+        axis_lengths(spec, settings, Sizes::Small, |name| operands.get(name).map(|value| value.shape().to_vec()));
+    let has_letters = slot.shape.starts_with('(');
+    let letters = if has_letters { shape_pattern(slot, settings) } else { Vec::new() };
+    let shape = match letters.as_slice() {
+        [] => first_shape(operands),
+        letters => letters.iter().map(|letter| lengths.get(letter)).collect(),
+    };
+    (slot.name.clone(), shape)
 }
 
 /// Returns the shape of a layer's first operand that no vector length divides, and whose axes differ from all usual ones.

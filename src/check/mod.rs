@@ -38,6 +38,7 @@ mod sampling;
 mod scan;
 pub mod similarity;
 mod ulp_distance;
+pub mod vectors;
 pub mod wrong_answer;
 
 pub use accuracy::Accuracy;

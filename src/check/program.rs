@@ -21,6 +21,7 @@ pub use child::ProcessLifetime;
 use connection::Connection;
 use hello::Hello;
 use request::RequestFormat;
+pub use request::settings_json;
 
 /// A program that computes a layer.
 pub struct Program {
@@ -51,6 +52,11 @@ impl Program {
     pub fn with_precision(mut self, float_type: FloatType) -> Program {
         self.request_format.float_type = Some(float_type);
         self
+    }
+
+    /// Sets the layer's settings in the requests that follow.
+    pub fn set_settings(&mut self, settings: &Settings) {
+        self.request_format.set_settings(settings);
     }
 
     /// Returns the command as it was typed, by which messages name the program.

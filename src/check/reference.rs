@@ -45,11 +45,7 @@ impl ReferenceResults {
     ) -> ReferenceResults {
         let arithmetic =
             Arithmetic { float_type: format.float_type, accumulator: options.accumulator.unwrap_or(format.float_type) };
-        let input = |&value: &f64| Bounded::input(value, arithmetic.float_type);
-        let (at, dout) = (point.operands.map(input), point.dout.as_ref().map(|dout| dout.map(input)));
-        let bounded = layer::compute_bounded(layer, &at, dout.as_ref());
-        let bounds = bounded.results.into_iter().chain(bounded.gradients);
-        let bounds = bounds.map(|(name, value)| (name, value.map(|v| v.error().in_arithmetic(arithmetic)))).collect();
+        let bounds = rounding_bounds(layer, point, arithmetic);
         let values = right_results(layer, point, format.float_type);
         let CheckOptions { tolerance, nondeterminism, .. } = *options;
         let elsewhere = point.dout.as_ref().map(|dout| layer.derivatives_elsewhere(&point.operands, dout));
@@ -73,18 +69,55 @@ impl ReferenceResults {
             Some(tolerance) => tolerance.allowed(right) + printing,
             None => {
                 let bound = self.bounds.get(name).and_then(|bounds| bounds.as_slice()?.get(entry)).copied();
-                let float_type = self.format.float_type;
-                let result = float_type.unit_roundoff() * right.abs() + float_type.smallest_normal();
-                BOUND_FACTOR * (bound.unwrap_or(0.0) + result) + printing
+                allowed_error(bound.unwrap_or(0.0), right, self.format.float_type) + printing
             }
         }
     }
 
     /// Returns true if a value is right: within its bound, or infinite where the right value is beyond the type's largest.
     pub(super) fn overflows(&self, value: f64, right: f64, allowed: f64) -> bool {
-        let largest = self.format.float_type.largest();
-        value.is_infinite() && value.signum() == right.signum() && right.abs() + allowed >= largest
+        overflows(value, right, allowed, self.format.float_type)
     }
+}
+
+/// Returns bounds of the rounding errors that a program makes at a point.
+fn rounding_bounds(layer: &dyn AnyLayer, point: &Point, arithmetic: Arithmetic) -> Tensors<f64> {
+    let input = |&value: &f64| Bounded::input(value, arithmetic.float_type);
+    let (at, dout) = (point.operands.map(input), point.dout.as_ref().map(|dout| dout.map(input)));
+    let bounded = layer::compute_bounded(layer, &at, dout.as_ref());
+    let bounds = bounded.results.into_iter().chain(bounded.gradients);
+    bounds.map(|(name, value)| (name, value.map(|v| v.error().in_arithmetic(arithmetic)))).collect()
+}
+
+/// Returns the largest accepted error of an entry of a program that computes in a type, from a bound of its rounding errors.
+fn allowed_error(bound: f64, right: f64, float_type: FloatType) -> f64 {
+    let result = float_type.unit_roundoff() * right.abs() + float_type.smallest_normal();
+    BOUND_FACTOR * (bound + result)
+}
+
+/// Returns the largest accepted error of each entry of the right results, for a program that computes in a type: 0 where only the
+/// right value is accepted, because it is not finite or the formula has no bound there.
+pub(super) fn tolerances(
+    layer: &dyn AnyLayer,
+    point: &Point,
+    right: &Tensors<f64>,
+    float_type: FloatType,
+) -> Tensors<f64> {
+    let bounds = rounding_bounds(layer, point, Arithmetic { float_type, accumulator: float_type });
+    let tolerance = |bound: f64, right: f64| {
+        let allowed = allowed_error(bound, right, float_type);
+        if allowed.is_nan() || !right.is_finite() { 0.0 } else { allowed }
+    };
+    let of_result = |(name, right): (&Name, &ArrayD<f64>)| {
+        let bounds = bounds.get(name).filter(|bounds| bounds.shape() == right.shape())?;
+        Some((name.clone(), ndarray::Zip::from(bounds).and(right).map_collect(|&b, &r| tolerance(b, r))))
+    };
+    right.iter().filter_map(of_result).collect()
+}
+
+/// Returns true if a value is infinite where the right value is beyond the largest number of the type.
+pub(super) fn overflows(value: f64, right: f64, allowed: f64, float_type: FloatType) -> bool {
+    value.is_infinite() && value.signum() == right.signum() && right.abs() + allowed >= float_type.largest()
 }
 
 /// Returns the results and gradients at a point: exact ones where a double's rounding error would count.

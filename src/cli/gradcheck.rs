@@ -59,7 +59,7 @@ bf16, and its numbers in row-major order with the lowest byte first:
 In version 2, a name in outputs or gradients that was not asked for is an error.
 docs/gradcheck-protocol.md has all rules.";
 
-const TYPES: &[&str] = &["f64", "f32", "f16", "bf16"];
+pub(super) const TYPES: &[&str] = &["f64", "f32", "f16", "bf16"];
 
 /// Declares the options.
 pub(super) fn command(command: Command) -> Command {
@@ -174,9 +174,7 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
     let shapes = shapes.map(|text| inputs::parse_shape(as_given(text))).collect::<Result<_, _>>()?;
     let tip = "use any non-negative integer";
     let seed = value::parse(matches, "seed", "a non-negative integer", tip, |text| text.parse().ok())?;
-    let seconds = |text: &str| text.parse().ok().filter(|seconds: &f64| *seconds > 0.0 && seconds.is_finite());
-    let tip = "use a value such as --timeout 60";
-    let timeout = value::parse(matches, "timeout", "a positive number of seconds", tip, seconds)?.unwrap_or(10.0);
+    let timeout = parse_timeout(matches)?;
     let language = text_of(matches, "template");
     if let Some(template) = TEMPLATES.iter().find(|template| Some(template.language) == language) {
         let arguments = template::Arguments { template, layer: spec, shapes };
@@ -208,10 +206,18 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
         } else {
             ProcessLifetime::PerRequest
         },
-        timeout: Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX),
+        timeout,
         format: check_form(matches),
     };
     Ok(Box::new(move |streams| gradcheck::run(&arguments, streams)))
+}
+
+/// Parses `--timeout`.
+pub(super) fn parse_timeout(matches: &ArgMatches) -> Result<Duration, Error> {
+    let seconds = |text: &str| text.parse().ok().filter(|seconds: &f64| *seconds > 0.0 && seconds.is_finite());
+    let tip = "use a value such as --timeout 60";
+    let timeout = value::parse(matches, "timeout", "a positive number of seconds", tip, seconds)?.unwrap_or(10.0);
+    Ok(Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX))
 }
 
 /// Parses `--input`: the name and the value of operands, in the order of the command line.

@@ -30,6 +30,7 @@ mod train;
 mod tree;
 mod usage;
 mod value;
+mod vectors;
 
 pub use tree::command;
 

@@ -15,6 +15,7 @@ use super::shell;
 use super::step;
 use super::sum;
 use super::train;
+use super::vectors;
 use crate::core::error::Error;
 use crate::core::language::Language;
 use crate::layer::LAYERS;
@@ -50,6 +51,7 @@ const COMMANDS: &[Subcommand] = &[
     Subcommand { name: "backward", group: Group::Chains, command: backward::command, parse: backward::parse },
     Subcommand { name: "gradcheck", group: Group::Checks, command: gradcheck::command, parse: gradcheck::parse },
     Subcommand { name: "compare", group: Group::Checks, command: compare::command, parse: compare::parse },
+    Subcommand { name: "vectors", group: Group::Checks, command: vectors::command, parse: vectors::parse },
     Subcommand { name: "sum", group: Group::Tools, command: sum::command, parse: sum::parse },
     Subcommand { name: "layers", group: Group::Tools, command: layers::command, parse: layers::parse },
     Subcommand { name: "schema", group: Group::Tools, command: schema::command, parse: schema::parse },

@@ -26,6 +26,7 @@ mod masked_rows;
 mod matmul;
 mod nll;
 mod norms;
+mod onnx;
 mod other_names;
 mod pointwise;
 mod precision;
@@ -53,6 +54,7 @@ pub use interface::{
 };
 pub use jacobian::{jacobian_name, jacobians};
 pub use lanes::loss_class_axis;
+pub use onnx::{Attribute, Attributes, OnnxOperator, onnx_operator};
 pub use other_names::{layer_elsewhere, option_elsewhere};
 pub use precision::Precision;
 pub use run::Outcome;

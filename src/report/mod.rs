@@ -20,6 +20,7 @@ pub mod steps;
 mod tap;
 mod temporary;
 pub mod text;
+pub mod vectors;
 
 pub use chain::ChainReport;
 pub use file::write_file;

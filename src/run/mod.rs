@@ -32,6 +32,7 @@ pub(crate) mod sum;
 pub(crate) mod tape;
 pub(crate) mod template;
 pub(crate) mod train;
+pub(crate) mod vectors;
 
 pub use io::Io;
 pub(crate) use session::Command;

@@ -86,8 +86,15 @@ pub(crate) const KINDS: &[SchemaKind] = &[
         complete: |_| {},
     },
     SchemaKind {
+        name: "vectors",
+        about: "test vectors, and the index of a folder of them",
+        version: 1,
+        text: include_str!("schemas/vectors.json"),
+        complete: complete_vectors,
+    },
+    SchemaKind {
         name: "report",
-        about: "reports of --check, gradcheck, compare and --expect",
+        about: "reports of --check, gradcheck, compare, --expect and vectors --verify",
         version: 1,
         text: include_str!("schemas/report.json"),
         complete: |schema| add_definitions(schema, ARRAYS),
@@ -298,6 +305,31 @@ fn complete_request(schema: &mut Map<String, Value>) {
     };
     schema.insert("allOf".to_owned(), LAYERS.iter().map(by_layer).collect());
     definitions(schema).extend(LAYERS.iter().map(|spec| (spec.name.to_owned(), settings_schema(spec))));
+}
+
+fn complete_vectors(schema: &mut Map<String, Value>) {
+    add_definitions(schema, ARRAYS);
+    let names: Vec<&str> = LAYERS.iter().map(|spec| spec.name).collect();
+    let of_layer = |spec: &&'static LayerSpec| {
+        let outputs: Vec<Name> = outputs(spec).map(|(name, _)| name).collect();
+        let gradients: Vec<Name> = spec.gradients().map(|(name, _)| name).collect();
+        let properties = [
+            ("settings", settings_schema(spec)),
+            ("inputs", arrays(spec.slots.iter().map(|slot| &slot.name))),
+            ("outputs", arrays(&outputs)),
+            ("gradients", arrays(&gradients)),
+        ];
+        json!({
+            "if": {"type": "object", "properties": {"layer": {"const": spec.name}}},
+            "then": object(properties.map(|(key, value)| (key.to_owned(), value))),
+        })
+    };
+    let by_layer: Vec<Value> = LAYERS.iter().map(of_layer).collect();
+    let definitions = definitions(schema);
+    definitions.insert("layer".to_owned(), json!({"enum": names}));
+    if let Some(vector) = definitions.get_mut("vector") {
+        vector["allOf"] = by_layer.into();
+    }
 }
 
 /// Returns the schema of the settings of a layer, by the names of its options.

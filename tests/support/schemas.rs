@@ -7,7 +7,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 /// Names of all schemas.
-pub const KINDS: &[&str] = &["result", "error", "tape", "network", "request", "reply", "hello", "report"];
+pub const KINDS: &[&str] = &["result", "error", "tape", "network", "request", "reply", "hello", "vectors", "report"];
 
 /// Documents with the schemas that they follow.
 #[derive(Default)]

@@ -34,10 +34,13 @@ pub(super) struct Request<'a> {
 impl RequestFormat {
     /// Returns the format of requests to a program that computes a layer with settings from the command line.
     pub(super) fn new(layer: &str, settings: &Settings) -> RequestFormat {
-        let settings: serde_json::Map<String, serde_json::Value> =
-            settings.iter().map(|(name, value)| (name.to_owned(), setting_json(value))).collect();
-        let settings = json!(settings);
+        let settings = settings_json(settings);
         RequestFormat { layer: layer.to_owned(), settings, float_type: None, hello: Hello::VERSION_1 }
+    }
+
+    /// Changes the layer's settings.
+    pub(super) fn set_settings(&mut self, settings: &Settings) {
+        self.settings = settings_json(settings);
     }
 
     /// Returns the request without points, to which a program of version 2 says hello.
@@ -121,6 +124,15 @@ impl<'a> Iterator for Requests<'a> {
     fn next(&mut self) -> Option<io::Result<Request<'a>>> {
         (!self.points.is_empty()).then(|| self.write())
     }
+}
+
+/// Returns settings as an object, by the names of their options.
+pub fn settings_json(settings: &Settings) -> serde_json::Value {
+    settings
+        .iter()
+        .map(|(name, value)| (name.to_owned(), setting_json(value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn setting_json(value: &Value) -> serde_json::Value {
