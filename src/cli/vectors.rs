@@ -80,7 +80,7 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
     let names = matches.get_many::<String>("cases").into_iter().flatten();
     let names: Vec<String> = names.map(|name| as_given(name).to_owned()).filter(|name| name != "all").collect();
     let float_type = text_of(matches, "precision").and_then(FloatType::named);
-    let has_program = matches.get_many::<OsString>("program").is_some_and(|words| words.len() > 0);
+    let has_program = matches.get_many::<OsString>("program").is_some_and(|mut words| words.next().is_some());
     if let Some(folder) = text_of(matches, "verify") {
         if !has_program {
             let error = Error::new(Code::Usage, "requires a program").with_operand(&Name::new("verify"));
@@ -103,7 +103,7 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Run, Error> {
         let error = Error::new(Code::Usage, "a program has an effect only with --verify");
         return Err(error.tip("name the folder of the vectors: --verify FOLDER"));
     }
-    let of_verify = ["persistent", "timeout", "json", "pretty"].into_iter();
+    let of_verify = ["persistent", "timeout", "json", "pretty"];
     if let Some(name) = of_verify.into_iter().find(|name| matches.value_source(name) == Some(ValueSource::CommandLine))
     {
         let error = Error::new(Code::Usage, "has an effect only with --verify").with_operand(&Name::new(name));
