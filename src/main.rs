@@ -61,7 +61,7 @@ fn run() -> nnlayer::Status {
             stdin_is_terminal,
             stdout: &mut output,
             stdout_is_terminal,
-            columns: std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()),
+            columns: columns(&stdout, stdout_is_terminal),
             language: std::env::var("NNLAYER_LANG").ok(),
             stderr: Rc::new(RefCell::new(AutoStream::new(messages, colors))),
             stderr_is_terminal,
@@ -73,6 +73,13 @@ fn run() -> nnlayer::Status {
         let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGPIPE);
     }
     status
+}
+
+/// Returns the width that the environment says, or that of the terminal.
+fn columns(stdout: &io::Stdout, is_terminal: bool) -> Option<usize> {
+    let explicit = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let size = || terminal_size::terminal_size_of(stdout).filter(|_| is_terminal);
+    explicit.or_else(|| size().map(|(width, _)| usize::from(width.0)))
 }
 
 /// Which standard streams were closed when the process started. The standard library opens `/dev/null` in their place before

@@ -129,6 +129,12 @@ fn every_gradient_of_a_transformer_block_is_that_of_jax() {
 
 #[test]
 fn a_transformer_block_is_drawn_with_its_branches() {
-    let graph = transformer(&["--graph", "--level", "tensor"]);
-    assert!(graph.quiet().contains("(attention)"), "{}", graph.text());
+    let layers = transformer(&["--graph"]);
+    assert!(
+        layers.quiet().contains("(attention)") && layers.text().contains("= q.dx + k.dx + v.dx"),
+        "{}",
+        layers.text()
+    );
+    let operations = transformer(&["--graph", "--level", "tensor"]);
+    assert!(operations.quiet().contains("(softmax)"), "{}", operations.text());
 }

@@ -36,6 +36,11 @@ fn both_tutorials_run_the_same_commands() {
 }
 
 #[test]
+fn the_commands_of_the_gallery_print_what_it_shows() {
+    console::run(&root().join("docs/gallery.md"), project().path());
+}
+
+#[test]
 fn the_commands_of_the_comparison_print_what_it_shows() {
     console::run(&root().join("docs/comparison.md"), project().path());
 }

@@ -74,7 +74,47 @@ fn a_terminal_that_is_not_utf_8_gets_ascii() {
     assert!(graph("LC_ALL= LC_CTYPE= LANG=ja_JP.eucJP").is_ascii());
     let unicode = graph("LC_ALL=C.UTF-8");
     assert_eq!(graph("env -u LC_ALL -u LC_CTYPE -u LANG"), unicode);
-    assert_eq!(unicode.chars().count(), graph("LC_ALL=C").len());
+    assert!(unicode.contains("Σy") && graph("LC_ALL=C").contains("sum y"), "{unicode}");
+}
+
+#[test]
+fn graphs_fit_the_width_of_the_terminal() {
+    let wide = |command: &str, set: &str| {
+        let text = shell(&format!("{set} nnlayer {command}")).quiet().to_owned();
+        text.lines().map(|line| line.chars().count()).max().unwrap()
+    };
+    let commands = [
+        "softmax --x 1,2,3 --graph",
+        "affine --w fixtures/w.json --b 2 --x fixtures/x.json --level scalar --graph",
+        "attention --q '1,0,1;0,1,1' --k '1,0,0;0,1,1' --v '1,2,3;4,5,6' --graph",
+    ];
+    for command in commands {
+        assert!(wide(command, "COLUMNS=80") <= 80, "{command}");
+        assert!(wide(command, "COLUMNS=120") <= 120, "{command}");
+        assert!(wide(&format!("{command} --width 60"), "COLUMNS=120") <= 60, "{command}");
+    }
+}
+
+#[test]
+fn marks_of_crossing_and_continued_lines_are_explained() {
+    let text = |command: &str| shell(&format!("nnlayer {command}")).quiet().to_owned();
+    let wide = text("softmax --x 1,2,3 --graph --width 70").replace("\n  ", " ");
+    assert!(wide.contains("→a→") && wide.contains("the line continues where the letter stands again"), "{wide}");
+    assert!(wide.contains("─│─ lines cross"), "{wide}");
+    let small = text("sigmoid --x 1 --graph");
+    assert!(!small.contains("continues") && !small.contains("cross"), "{small}");
+}
+
+#[test]
+fn options_of_a_graph_that_would_change_nothing_are_refused() {
+    for options in ["--aspect 16:9", "--theme dark"] {
+        assert_eq!(shell(&format!("nnlayer relu --x 1 --graph {options}")).status, 2, "{options}");
+        assert_eq!(shell(&format!("nnlayer relu --x 1 --graph a.dot {options}")).status, 2, "{options}");
+    }
+    for options in ["--width 0", "--width wide", "--aspect 16", "--aspect 0:0", "--aspect 1:-1", "--digits 0"] {
+        assert_eq!(shell(&format!("nnlayer relu --x 1 --graph {options}")).status, 2, "{options}");
+    }
+    assert_eq!(shell("nnlayer relu --x 1 --title T").status, 2);
 }
 
 #[test]
@@ -146,6 +186,26 @@ fn graphs_are_drawn_like_the_fixtures() {
             assert_unchanged(&fixture(&format!("graph/{name}.{extension}")), &std::fs::read_to_string(path).unwrap());
         }
     }
+}
+
+#[test]
+fn the_pictures_of_the_gallery_are_what_its_script_draws() {
+    let folder = folder();
+    shell(&format!("sh docs/gallery/make.sh {}", folder.path().display())).quiet();
+    let page = std::fs::read_to_string(fixture("../docs/gallery.md")).unwrap();
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        let drawn = std::fs::read_to_string(entry.path()).unwrap();
+        let committed = fixture(&format!("../docs/gallery/{name}"));
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&committed, &drawn).unwrap();
+        }
+        assert!(std::fs::read_to_string(committed).unwrap() == drawn, "docs/gallery/{name} is not what make.sh draws");
+        assert!(page.contains(&format!("](gallery/{name})")), "docs/gallery.md does not show {name}");
+        count += 1;
+    }
+    assert_eq!(page.matches("](gallery/").count(), count + 1, "a picture, or make.sh, is not there");
 }
 
 #[test]

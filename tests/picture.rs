@@ -5,6 +5,7 @@ use crate::support::{fixture, folder, nnlayer, numbers, piped};
 use proptest::prelude::*;
 use roxmltree::{Document, Node};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Left, top, right and bottom side.
 type Area = [f64; 4];
@@ -106,6 +107,7 @@ fn assert_readable(svg: &str, name: &str) {
         .iter()
         .filter(|text| !text.parent().unwrap().attribute("class").unwrap_or_default().contains("op"))
         .filter(|text| !text.attribute("class").unwrap_or_default().contains("note"))
+        .filter(|text| !text.parent().unwrap().attribute("class").unwrap_or_default().contains("connector"))
         .map(|text| (text.text().unwrap_or_default().to_owned(), area(*text)))
         .collect();
     let shapes: Vec<(String, Area)> =
@@ -156,7 +158,7 @@ fn assert_both_values(svg: &str) {
                 continue;
             };
             // Of a long row only the first and last numbers are drawn.
-            if texts.iter().any(|text| text.contains('…')) {
+            if texts.iter().any(|text| text.contains(['…', '⋮'])) {
                 continue;
             }
             let exact: Vec<f64> = parse_numbers(exact);
@@ -176,7 +178,7 @@ fn assert_both_values(svg: &str) {
 
 /// Returns the numbers in a text, without the name before ` = `.
 fn parse_numbers(text: &str) -> Vec<f64> {
-    let text = text.split(" = ").last().unwrap();
+    let text = text.split(" = ").last().unwrap().replace('−', "-");
     let words = text.split(|c: char| "[], ".contains(c)).filter(|word| !word.is_empty());
     words.map(|word| word.parse().unwrap_or_else(|_| panic!("{word} in {text}"))).collect()
 }
@@ -215,15 +217,27 @@ fn edges_have_the_values_and_derivatives_of_an_independent_computation() {
         let args: Vec<&str> = command.split(' ').chain(["--level", "scalar"]).collect();
         let picture = svg(&args, "");
         let document = Document::parse(&picture).unwrap();
-        let mut drawn: Vec<(f64, f64)> = of_class(document.root_element(), "edge")
-            .map(|edge| (number(edge, "data-forward"), number(edge, "data-backward")))
+        // A line that continues in another band is drawn twice.
+        let edges: BTreeMap<&str, Node<'_, '_>> = of_class(document.root_element(), "edge")
+            .map(|edge| (edge.attribute("data-edge").unwrap(), edge))
             .collect();
-        let expected: Vec<Vec<f64>> = case["edges"].as_array().unwrap().iter().map(numbers).collect();
+        let gradient = |edge: &Node<'_, '_>| edge.attribute("data-backward").map(|text| text.parse::<f64>().unwrap());
+        let mut drawn: Vec<(f64, Option<f64>)> =
+            edges.values().map(|edge| (number(*edge, "data-forward"), gradient(edge))).collect();
+        let expected: Vec<(f64, Option<f64>)> = case["edges"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|pair| (pair[0].as_f64().unwrap(), pair[1].as_f64()))
+            .collect();
         assert_eq!(drawn.len(), expected.len(), "{command}");
         for pair in expected {
             let is_close = |a: f64, b: f64| (a - b).abs() <= 4e-16 * b.abs().max(0.1);
-            let at =
-                drawn.iter().position(|&(value, gradient)| is_close(value, pair[0]) && is_close(gradient, pair[1]));
+            let at = drawn.iter().position(|&(value, gradient)| {
+                is_close(value, pair.0)
+                    && gradient.is_some() == pair.1.is_some()
+                    && gradient.zip(pair.1).is_none_or(|(a, b)| is_close(a, b))
+            });
             drawn.remove(at.unwrap_or_else(|| panic!("{command}: no edge has {pair:?}: {drawn:?}")));
         }
     }
@@ -282,6 +296,128 @@ fn a_chain_is_readable_and_has_the_numbers_that_backward_prints() {
         assert_readable(&picture, level);
         assert_both_values(&picture);
         assert!(assert_json_values(&picture, &json, &Value::Null) >= 5, "{level}");
+    }
+}
+
+/// Returns the width and height of a picture.
+fn size(svg: &str) -> (f64, f64) {
+    let document = Document::parse(svg).unwrap();
+    (number(document.root_element(), "width"), number(document.root_element(), "height"))
+}
+
+#[test]
+fn wide_graphs_are_wrapped_to_the_width_and_the_aspect() {
+    let tape = chain();
+    let draw = |options: &[&str]| svg(&[&["backward"], options].concat(), &tape);
+    for level in ["scalar", "tensor"] {
+        for options in [&["--width", "900"][..], &["--aspect", "1:1"], &["--aspect", "4:1"], &[]] {
+            let picture = draw(&[&["--level", level], options].concat());
+            assert_readable(&picture, &format!("{level} {options:?}"));
+            assert_both_values(&picture);
+        }
+    }
+    assert!(size(&draw(&["--level", "tensor", "--width", "900"])).0 <= 900.0);
+    let ratio = |aspect: &str| {
+        let (width, height) = size(&draw(&["--level", "tensor", "--aspect", aspect, "--no-legend"]));
+        width / height
+    };
+    assert!(ratio("1:1") < ratio("5:1"));
+    assert!((0.5..2.0).contains(&ratio("1:1")), "{}", ratio("1:1"));
+}
+
+#[test]
+fn both_ends_of_a_line_that_continues_have_the_same_letter() {
+    let picture = svg(&["backward", "--level", "tensor", "--width", "700"], &chain());
+    let document = Document::parse(&picture).unwrap();
+    let mut letters: BTreeMap<String, usize> = BTreeMap::new();
+    for connector in of_class(document.root_element(), "connector") {
+        let text = connector.children().find(|child| child.has_tag_name("text")).unwrap().text().unwrap();
+        *letters.entry(text.to_owned()).or_default() += 1;
+    }
+    assert!(!letters.is_empty() && letters.values().all(|count| *count == 2), "{letters:?}");
+    assert!(picture.contains("the line continues at the same letter"));
+}
+
+#[test]
+fn a_graph_of_many_shared_operands_is_grouped_by_output_and_has_the_sums_of_their_gradients() {
+    let args = ["affine", "--w", &fixture("w.json"), "--b", "2", "--x", &fixture("x.json"), "--level", "scalar"];
+    let picture = svg(&args, "");
+    assert_readable(&picture, "grouped");
+    assert_both_values(&picture);
+    let document = Document::parse(&picture).unwrap();
+    let totals: Vec<&str> = of_class(document.root_element(), "total").filter_map(|text| text.text()).collect();
+    let json = nnlayer(&[&args[..7], &["--json"]].concat()).json();
+    assert_eq!(totals.len(), 6 + 6 + 3);
+    for total in totals {
+        let (name, sum) = total.split_once(" = ").unwrap();
+        let (key, index) = name.trim_end_matches(']').split_once('[').unwrap();
+        let entry =
+            index.split(',').fold(&json[key.to_lowercase()], |array, step| &array[step.parse::<usize>().unwrap()]);
+        let (terms, whole) = sum.split_once(" = ").unwrap();
+        let terms: f64 = terms.split(" + ").map(|term| term.parse::<f64>().unwrap()).sum();
+        assert_eq!(
+            (terms, whole.parse::<f64>().unwrap()),
+            (entry.as_f64().unwrap(), entry.as_f64().unwrap()),
+            "{total}"
+        );
+    }
+    let (width, height) = size(&picture);
+    assert!(width / height > 1.2 && width / height < 2.5, "{width} {height}");
+}
+
+#[test]
+fn the_gradient_before_a_branch_is_written_as_a_sum() {
+    let picture = svg(&["softmax-xent", "--x", "0.3,2.9,4", "--t", "0,0,1"], "");
+    assert!(picture.contains(">= 0.7366 + (−1)</text>"), "{picture}");
+}
+
+#[test]
+fn labels_say_what_a_node_computes_and_targets_have_no_gradient() {
+    let picture = svg(&["softmax-xent", "--x", "1,2,3", "--t", "0,0,1", "--level", "scalar"], "");
+    for label in ["e^(x−3)", "1/x", "log", "×(−1)"] {
+        assert!(picture.contains(&format!("data-label=\"{label}\"")), "{label}");
+    }
+    assert!(!picture.contains("data-slope=\"dt"));
+    assert_eq!(picture.matches(">no gradient</text>").count(), 3);
+    let tensor = svg(&["softmax-xent", "--x", "1,2,3", "--t", "0,0,1", "--level", "tensor"], "");
+    assert_eq!(tensor.matches(">no gradient</text>").count(), 1);
+    let chain = svg(&["backward", "--level", "tensor"], &chain());
+    for symbol in ["W₁", "b₁", "W₂", "x₂ (2)", "dW₁ (2×2)", "loss", "x₂·W₂ (2)"] {
+        assert!(chain.contains(&format!(">{symbol}</text>")), "{symbol}");
+    }
+}
+
+#[test]
+fn titles_digits_hints_and_themes_are_drawn() {
+    let draw = |options: &[&str]| svg(&[&["softmax", "--x", "1,2,3", "--dout", "1,0,0"], options].concat(), "");
+    assert!(draw(&["--title", "A <softmax>"]).contains(">A &lt;softmax&gt;</text>"));
+    assert!(!draw(&["--no-legend"]).contains("above each line"));
+    assert!(draw(&["--digits", "2"]).contains(">0.14</text>"));
+    let hints = draw(&["--hints"]);
+    assert!(["swaps", "passes on", "adds up"].iter().all(|hint| hints.contains(&format!(">{hint}</text>"))));
+    assert_readable(&hints, "hints");
+    let (light, dark, auto) = (draw(&["--theme", "light"]), draw(&["--theme", "dark"]), draw(&[]));
+    assert!(
+        !light.contains("#14171c") && dark.contains("#14171c") && !dark.contains("@media") && auto.contains("@media")
+    );
+}
+
+#[test]
+fn attention_is_drawn_with_its_scores_and_weights() {
+    let picture = svg(
+        &["attention", "--q", "1,0;0,1", "--k", "1,0;0,1", "--v", "1;3", "--causal", "top-left", "--level", "tensor"],
+        "",
+    );
+    assert_readable(&picture, "attention");
+    // By NumPy: s = q·kᵀ/√2, p = softmax of the visible scores, dp = dout·vᵀ, ds = p∘(dp − Σ dp∘p).
+    for (name, value, gradient) in [
+        ("masked scores", "[[0.7071067811865475,-Infinity],[0.0,0.7071067811865475]]", "[[0.0,0.0],[-0.442362"),
+        ("weights", "[[1.0,0.0],[0.330238", "[[1.0,3.0],[1.0,3.0]]"),
+    ] {
+        let part = picture.split(&format!("data-name=\"{name}\"")).nth(1).unwrap().replace("&quot;", "");
+        let attribute = |key: &str| part.split(&format!("data-{key}=\"")).nth(1).unwrap().to_owned();
+        assert!(attribute("forward").starts_with(value), "{name} {}", &attribute("forward")[..80]);
+        assert!(attribute("backward").starts_with(gradient), "{name} {}", &attribute("backward")[..80]);
     }
 }
 

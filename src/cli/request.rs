@@ -154,7 +154,7 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Request, Error> {
 /// Parses the options of which each replaces the results by another output.
 pub(super) fn mode(matches: &ArgMatches) -> Result<Mode, Error> {
     let expect = text_of(matches, "expect").map(str::to_owned);
-    Ok(match (graph::parse(matches)?, steps::form(matches), expect) {
+    Ok(match (graph::parse(matches, parse_digits(matches)?)?, steps::form(matches), expect) {
         (Some(graph), ..) => Mode::Graph(graph),
         (None, Some(form), expect) => Mode::Steps(form, expect),
         (None, None, Some(expect)) => Mode::Expect(expect),

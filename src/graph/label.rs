@@ -1,56 +1,186 @@
-//! Labels of edges: numbers with five digits, and the corner of a matrix. Legends of graphs.
+//! Labels of edges: numbers with few digits, and the first and last entries of a matrix. Legends of graphs.
 
-use super::model::{Edge, Graph, Level, NodeKind};
+use super::model::{Edge, GradientSum, Graph, Level, Node, NodeKind};
+use super::words;
 use crate::core::error::format_shape;
 use crate::core::non_finite::{json_name, numpy_name};
 use ndarray::{ArrayD, ArrayViewD, Axis};
+use std::borrow::Cow;
 
-/// Number of rows and columns of a matrix in a label; of a larger matrix, the last one is an ellipsis.
+/// Number of rows and columns of a matrix in a label; those of a larger matrix include an ellipsis.
 pub(super) const MAX_SIDE: usize = 4;
+/// Number of terms of a sum that are written out.
+const MAX_TERMS: usize = 4;
 /// Number of characters of a name in a label; a longer name is abbreviated in its middle.
 const MAX_NAME_CHARS: usize = 24;
 
-/// Returns the explanations below a graph.
-pub(super) fn legend(graph: &Graph) -> impl Iterator<Item = &str> {
-    let first = if graph.backward {
-        "above each line: forward value; below: gradient"
-    } else {
-        "above each line: forward value"
-    };
-    std::iter::once(first).chain(graph.notes.iter().map(String::as_str))
+/// A line of an edge's label.
+#[derive(Clone, Debug)]
+pub(super) struct LabelLine {
+    pub(super) kind: LineKind,
+    pub(super) text: String,
 }
 
-/// Returns the lines of text above and below an edge; matrices show `max_side` rows and columns.
-pub(super) fn edge_label(edge: &Edge, graph: &Graph, max_side: usize) -> (Vec<String>, Vec<String>) {
+/// Kind of a line of a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LineKind {
+    /// A name and a shape.
+    Name,
+    /// A number or a row.
+    Numbers,
+    /// A separator of two matrices.
+    Gap,
+    /// The sum that is the gradient before a branch.
+    Sum,
+    /// The length of a gradient.
+    Norm,
+    /// The words for no gradient.
+    Missing,
+}
+
+/// The lines above and below an edge.
+pub(super) struct EdgeLabel {
+    pub(super) above: Vec<LabelLine>,
+    pub(super) below: Vec<LabelLine>,
+}
+
+impl EdgeLabel {
+    /// Returns the number of characters of the longest line.
+    pub(super) fn width(&self) -> usize {
+        self.above.iter().chain(&self.below).map(|line| line.text.chars().count()).max().unwrap_or(0)
+    }
+}
+
+/// Returns the explanations below a graph.
+pub(super) fn legend(graph: &Graph) -> impl Iterator<Item = &str> {
+    let first = match (graph.level, graph.backward) {
+        (Level::Layer, true) => words::BOTH_LAYER_LABELS,
+        (_, true) => words::BOTH_LABELS,
+        (_, false) => above_words(graph),
+    };
+    std::iter::once(first).chain(graph.notes.iter().map(String::as_str)).filter(|_| graph.options.has_legend)
+}
+
+/// Returns the explanation of the label above an edge.
+pub(super) fn above_words(graph: &Graph) -> &'static str {
+    if graph.level == Level::Layer { words::SHAPE_LABEL } else { words::FORWARD_LABEL }
+}
+
+/// Returns the explanation of the label below an edge.
+pub(super) fn below_words(graph: &Graph) -> &'static str {
+    if graph.level == Level::Layer { words::NORM_LABEL } else { words::BACKWARD_LABEL }
+}
+
+/// Returns the label of an edge; matrices show `max_side` rows and columns.
+pub(super) fn edge_label(edge: &Edge, graph: &Graph, max_side: usize) -> EdgeLabel {
     let kind = |node: usize| graph.nodes[node].kind;
+    let line = |kind: LineKind, text: String| LabelLine { kind, text: graph.text(&text) };
+    let name_of = |name: &String| abbreviate(&graph.symbol(name));
     let is_named_by_node = kind(edge.from) == NodeKind::Leaf || kind(edge.to) == NodeKind::Sink;
-    let mut above = array_lines(&edge.forward, max_side);
+    let mut above = array_lines(&edge.forward, max_side, graph);
     let mut below = match (&edge.backward, graph.backward) {
-        (Some(backward), _) => array_lines(backward, max_side),
-        (None, true) => vec!["no gradient".to_owned()],
+        (Some(backward), _) => array_lines(backward, max_side, graph),
+        (None, true) => vec![line(LineKind::Missing, words::NO_GRADIENT.to_owned())],
         (None, false) => Vec::new(),
     };
-    let Some(name) = &edge.name else { return (above, below) };
-    if graph.level == Level::Tensor {
+    if let (Level::Layer, Some(name)) = (graph.level, &edge.name) {
         let shape = format_shape(edge.forward.shape());
-        above.insert(0, if is_named_by_node { shape } else { format!("{} {shape}", abbreviate(name)) });
+        let text = if is_named_by_node { shape } else { format!("{} {shape}", name_of(name)) };
+        above = vec![line(LineKind::Name, text)];
         if let Some(backward) = &edge.backward {
-            let name = edge.gradient_name.as_ref().map(|name| abbreviate(name) + " ").unwrap_or_default();
-            below.push(name + &format_shape(backward.shape()));
+            let norm = backward.iter().map(|gradient| gradient * gradient).sum::<f64>().sqrt();
+            below = vec![line(LineKind::Norm, format!("‖d‖ = {}", format_number(norm, 3)))];
         }
-    } else if !is_named_by_node && kind(edge.from) != NodeKind::Branch {
-        above[0] = format!("{name} = {}", above[0]);
+    } else if let Some(name) = &edge.name {
+        if graph.level == Level::Tensor {
+            let shape = format_shape(edge.forward.shape());
+            let text = if is_named_by_node { shape } else { format!("{} {shape}", name_of(name)) };
+            above.insert(0, line(LineKind::Name, text));
+            if let Some(backward) = &edge.backward {
+                let formula = edge.gradient_formula.as_ref().filter(|_| graph.options.has_hints);
+                let name = formula.or(edge.gradient_name.as_ref()).map(|name| name_of(name) + " ").unwrap_or_default();
+                below.push(line(LineKind::Name, name + &format_shape(backward.shape())));
+            }
+        } else if !is_named_by_node && kind(edge.from) != NodeKind::Branch {
+            above[0].text = graph.text(&format!("{} = {}", name_of(name), above[0].text));
+        }
     }
-    (above, below)
+    below.extend(edge.sum.iter().map(|sum| line(LineKind::Sum, sum.clone())));
+    EdgeLabel { above, below }
 }
 
 /// Returns the lines of text of an edge's value and gradient, each with the name first, for one label with both.
 pub(super) fn stacked_label(edge: &Edge, graph: &Graph) -> (Vec<String>, Vec<String>) {
-    let (above, mut below) = edge_label(edge, graph, MAX_SIDE);
-    if graph.level == Level::Tensor && edge.backward.is_some() {
-        below.rotate_right(1);
+    let EdgeLabel { above, mut below } = edge_label(edge, graph, MAX_SIDE);
+    below.sort_by_key(|line| line.kind != LineKind::Name);
+    let texts = |lines: Vec<LabelLine>| lines.into_iter().map(|line| line.text).collect();
+    (texts(above), texts(below))
+}
+
+/// Returns the lines of the gradients that are sums over the uses of an operand.
+pub(super) fn sum_lines(graph: &Graph) -> Vec<String> {
+    let number = |value: f64| format_number(value, graph.options.digits);
+    let line = |sum: &GradientSum| {
+        let text = sum_text(sum.terms.iter().map(|&term| number(term)));
+        graph.text(&format!("{} = {text} = {}", graph.symbol(&sum.name), number(sum.total)))
+    };
+    graph.sums.iter().map(line).collect()
+}
+
+/// Returns a sum of numbers; one of many terms is abbreviated.
+pub(super) fn sum_text(terms: impl Iterator<Item = String>) -> String {
+    let closed = |(n, term): (usize, String)| if n > 0 && term.starts_with('-') { format!("({term})") } else { term };
+    let mut terms: Vec<String> = terms.enumerate().map(closed).collect();
+    if terms.len() > MAX_TERMS {
+        terms.splice(MAX_TERMS - 1..terms.len() - 1, ["…".to_owned()]);
     }
-    (above, below)
+    terms.join(" + ")
+}
+
+/// Returns the text of a node: the symbol of an operand or result, the sign of an operation.
+pub(super) fn node_label(node: &Node, graph: &Graph) -> String {
+    match node.kind {
+        NodeKind::Leaf | NodeKind::Sink => graph.text(&abbreviate(&graph.symbol(&node.label))),
+        _ => graph.text(&node.label),
+    }
+}
+
+/// Returns what an operation does with the gradient that comes back, if the picture says it.
+pub(super) fn node_hint(node: &Node, graph: &Graph) -> Option<String> {
+    node.hint.filter(|_| graph.options.has_hints && graph.backward).map(|hint| graph.text(hint))
+}
+
+impl Graph {
+    /// Returns a text, in ASCII if that is asked for.
+    pub(super) fn text(&self, text: &str) -> String {
+        if self.options.is_ascii { text.chars().map(to_ascii).collect() } else { text.to_owned() }
+    }
+}
+
+/// Returns the ASCII characters that replace a character.
+pub(super) fn to_ascii(char: char) -> Cow<'static, str> {
+    Cow::Borrowed(match char {
+        '─' | '−' => "-",
+        '│' => "|",
+        '•' => "o",
+        '×' | '·' | '∘' => "*",
+        '→' => ">",
+        '←' => "<",
+        '…' => "...",
+        '⋮' => ":",
+        'Σ' => "sum ",
+        '√' => "sqrt",
+        'ᵀ' => "^T",
+        '²' => "^2",
+        '‖' => "|",
+        '±' => "+-",
+        'Φ' => "Phi",
+        'φ' => "phi",
+        '₀'..='₉' => return Cow::Owned((u32::from(char) - u32::from('₀')).to_string()),
+        '\u{2500}'..='\u{257f}' => "+",
+        c if c.is_ascii() => return Cow::Owned(c.to_string()),
+        _ => "?",
+    })
 }
 
 /// Replaces the middle of a long name by an ellipsis.
@@ -80,8 +210,8 @@ pub(super) fn array_text(value: &ArrayD<f64>) -> Option<String> {
     (value.len() <= 64).then(|| text(value.view()))
 }
 
-/// Formats a number with at most five significant digits; an integer below 10⁷ keeps all of its digits.
-pub(super) fn five_digits(value: f64) -> String {
+/// Formats a number with this many significant digits at most; an integer below 10⁷ keeps all of its digits.
+pub(super) fn format_number(value: f64, digits: usize) -> String {
     if let Some(name) = numpy_name(value) {
         return name.to_owned();
     }
@@ -92,35 +222,64 @@ pub(super) fn five_digits(value: f64) -> String {
     if value.fract() == 0.0 && size < 1e7 {
         return format!("{value:.0}");
     }
-    let rounded: f64 = format!("{value:.4e}").parse().unwrap_or(value);
+    let rounded: f64 = format!("{value:.*e}", digits.saturating_sub(1)).parse().unwrap_or(value);
     if (1e-4..1e7).contains(&size) { format!("{rounded}") } else { format!("{rounded:e}") }
 }
 
-/// Formats a number, vector or matrix as lines of equal width.
-fn array_lines(value: &ArrayD<f64>, max_side: usize) -> Vec<String> {
-    if value.ndim() == 0 {
-        return vec![five_digits(value[[]])];
+/// Returns the indices along an axis that are shown, `None` for those left out: the first and the last, as NumPy does.
+fn shown_indices(length: usize, max: usize) -> Vec<Option<usize>> {
+    if length <= max {
+        return (0..length).map(Some).collect();
     }
-    let ellipsis = || "…".to_owned();
-    let mut rows: Vec<Vec<String>> = value
-        .rows()
-        .into_iter()
-        .take(max_side)
-        .map(|row| {
-            let mut cells: Vec<String> = row.iter().take(max_side).map(|&value| five_digits(value)).collect();
-            if row.len() > max_side {
-                cells[max_side - 1] = ellipsis();
-            }
-            cells
-        })
-        .collect();
-    if value.rows().into_iter().len() > max_side {
-        rows[max_side - 1].fill_with(ellipsis);
+    let head = max.saturating_sub(2).max(1);
+    let tail = max.saturating_sub(1 + head);
+    (0..head).map(Some).chain([None]).chain((length - tail..length).map(Some)).collect()
+}
+
+/// Formats a number, vector, matrix or stack of matrices as lines of equal width. Of a stack of more than two matrices, the
+/// first and the last are shown.
+fn array_lines(value: &ArrayD<f64>, max_side: usize, graph: &Graph) -> Vec<LabelLine> {
+    let side = |from_end: usize| value.ndim().checked_sub(from_end).map_or(1, |axis| value.shape()[axis]);
+    let (height, width) = (side(2), side(1));
+    let matrices = match value.len() / (height * width).max(1) {
+        count @ ..=2 => (0..count).map(Some).collect(),
+        count => vec![Some(0), None, Some(count - 1)],
+    };
+    let entry = |at: usize| match value.as_slice() {
+        Some(entries) => entries[at],
+        None => value.iter().nth(at).copied().unwrap_or_default(),
+    };
+    let columns = shown_indices(width, max_side);
+    // Cells of each row; what separates two matrices has one cell.
+    let mut rows: Vec<(LineKind, Vec<String>)> = Vec::new();
+    for (n, matrix) in matrices.iter().enumerate() {
+        if n > 0 && matrices.len() == 2 {
+            rows.push((LineKind::Gap, Vec::new()));
+        }
+        let Some(matrix) = matrix else {
+            rows.push((LineKind::Gap, vec![graph.text("⋮")]));
+            continue;
+        };
+        for row in shown_indices(height, max_side) {
+            let cell = |column: &Option<usize>| match row.zip(*column) {
+                Some((row, column)) => {
+                    format_number(entry((matrix * height + row) * width + column), graph.options.digits)
+                }
+                None => graph.text("…"),
+            };
+            rows.push((LineKind::Numbers, columns.iter().map(cell).collect()));
+        }
     }
-    let width = |n: usize| rows.iter().map(|row| row[n].chars().count()).max().unwrap_or(0);
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().enumerate().map(|(n, cell)| format!("{cell:>width$}", width = width(n)));
-        cells.collect::<Vec<String>>().join(" ")
+    let cell_width = |n: usize| {
+        let cells = rows.iter().filter(|(kind, _)| *kind == LineKind::Numbers).map(|(_, row)| row[n].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns.len()).map(cell_width).collect();
+    let line = |(kind, row): &(LineKind, Vec<String>)| {
+        let is_number = *kind == LineKind::Numbers;
+        let cells =
+            row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:>0$}", if is_number { width } else { 0 }));
+        LabelLine { kind: *kind, text: cells.collect::<Vec<String>>().join(" ") }
     };
     rows.iter().map(line).collect()
 }
@@ -128,17 +287,36 @@ fn array_lines(value: &ArrayD<f64>, max_side: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::options::PictureOptions;
 
     #[test]
     fn numbers_have_five_digits() {
-        let shown =
-            [0.090030573, 1.0 / 3.0, 8.0, -0.25, 1e-10, 123456.789, 12345678.9, 1e300, 0.1 + 0.2].map(five_digits);
+        let shown = [0.090030573, 1.0 / 3.0, 8.0, -0.25, 1e-10, 123456.789, 12345678.9, 1e300, 0.1 + 0.2]
+            .map(|value| format_number(value, 5));
         assert_eq!(shown, ["0.090031", "0.33333", "8", "-0.25", "1e-10", "123460", "1.2346e7", "1e300", "0.3"]);
     }
 
+    #[track_caller]
+    fn assert_lines(shape: &[usize], expected: &[&str]) {
+        let mut next = -1.0;
+        let value = ArrayD::from_shape_simple_fn(ndarray::IxDyn(shape), || {
+            next += 1.0;
+            next
+        });
+        let lines = array_lines(&value, MAX_SIDE, &Graph::new(Level::Tensor, PictureOptions::default()));
+        assert_eq!(lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>(), expected);
+    }
+
     #[test]
-    fn a_large_matrix_shows_its_corner() {
-        let value = ArrayD::from_shape_fn(ndarray::IxDyn(&[9, 5]), |at| (at[0] * 5 + at[1]) as f64);
-        assert_eq!(array_lines(&value, MAX_SIDE), [" 0  1  2 …", " 5  6  7 …", "10 11 12 …", " …  …  … …"]);
+    fn a_large_matrix_shows_its_first_and_last_entries() {
+        assert_lines(&[9, 5], &[" 0  1 …  4", " 5  6 …  9", " …  … …  …", "40 41 … 44"]);
+        assert_lines(&[6], &["0 1 … 5"]);
+    }
+
+    #[test]
+    fn a_stack_shows_its_first_and_last_matrices() {
+        assert_lines(&[2, 2, 2], &["0 1", "2 3", "", "4 5", "6 7"]);
+        assert_lines(&[3, 2, 1, 2], &[" 0  1", "⋮", "10 11"]);
+        assert_lines(&[3, 1, 1], &["0", "⋮", "2"]);
     }
 }

@@ -1,10 +1,14 @@
 //! Nodes and edges of a computational graph.
 
+use super::options::PictureOptions;
 use ndarray::ArrayD;
+use std::collections::BTreeMap;
 
 /// Level of detail of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
+    /// Nodes are layers.
+    Layer,
     /// Nodes are operations on matrices.
     Tensor,
     /// Nodes are operations on numbers: +, ×, exp, /, log.
@@ -24,6 +28,23 @@ pub struct Graph {
     pub backward: bool,
     /// Explanations below the graph.
     pub notes: Vec<String>,
+    /// Names that are drawn in another spelling than that of options and keys: `W` for `w`, `W₁` for `affine1.w`.
+    pub symbols: BTreeMap<String, String>,
+    /// Gradients of operands that are drawn at each of their uses, as sums of the gradients there.
+    pub sums: Vec<GradientSum>,
+    /// Options of the picture.
+    pub options: PictureOptions,
+}
+
+/// A gradient that is the sum of those of several uses.
+#[derive(Clone, Debug)]
+pub struct GradientSum {
+    /// Name of the gradient: `dw[0,0]`.
+    pub name: String,
+    /// Gradient of each use.
+    pub terms: Vec<f64>,
+    /// Their sum.
+    pub total: f64,
 }
 
 /// A node of a graph.
@@ -31,10 +52,12 @@ pub struct Graph {
 pub struct Node {
     /// Kind of the node.
     pub kind: NodeKind,
-    /// Label of the node: `+`, `exp`, `x[0]`.
+    /// Label of the node: `+`, `e^(x−3)`, `x[0]`.
     pub label: String,
-    /// Formula of the operation if the label abbreviates it: `e^(x − 3)`.
+    /// Explanation of the node, if the label alone is not clear.
     pub meaning: Option<String>,
+    /// Treatment of the gradient that comes back, in a word or two: `swaps`.
+    pub hint: Option<&'static str>,
 }
 
 /// Kind of a node.
@@ -48,6 +71,8 @@ pub enum NodeKind {
     Branch,
     /// A result.
     Sink,
+    /// The end of a line that continues in another part of the picture.
+    Connector,
 }
 
 /// An edge of a graph, with a value forward and a gradient backward.
@@ -69,17 +94,26 @@ pub struct Edge {
     pub local_derivative: Option<f64>,
     /// Formula of the gradient of a layer's operand: `dx = dout·Wᵀ`.
     pub gradient_formula: Option<String>,
+    /// The sum that is the gradient before a branch: `= 0.05 + (-0.05)`.
+    pub sum: Option<String>,
 }
 
 impl Graph {
     /// Returns a graph without nodes that shows gradients.
-    pub(super) fn new(level: Level) -> Graph {
-        Graph { level, backward: true, nodes: Vec::new(), edges: Vec::new(), notes: Vec::new() }
+    pub(super) fn new(level: Level, options: PictureOptions) -> Graph {
+        let (nodes, edges, notes, symbols) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
+        Graph { level, backward: true, nodes, edges, notes, symbols, sums: Vec::new(), options }
+    }
+
+    /// Returns a name as it is drawn; an index stays.
+    pub(super) fn symbol(&self, name: &str) -> String {
+        let (key, index) = name.split_at(name.find('[').unwrap_or(name.len()));
+        self.symbols.get(key).map_or_else(|| name.to_owned(), |symbol| symbol.clone() + index)
     }
 
     /// Adds a node and returns its index.
     pub(super) fn add_node(&mut self, kind: NodeKind, label: impl Into<String>) -> usize {
-        self.nodes.push(Node { kind, label: label.into(), meaning: None });
+        self.nodes.push(Node { kind, label: label.into(), meaning: None, hint: None });
         self.nodes.len() - 1
     }
 
@@ -93,7 +127,10 @@ impl Graph {
     /// Removes the gradients.
     pub fn clear_gradients(&mut self) {
         self.backward = false;
-        self.edges.iter_mut().for_each(|edge| edge.backward = None);
+        self.sums.clear();
+        for edge in &mut self.edges {
+            (edge.backward, edge.sum) = (None, None);
+        }
     }
 
     /// Returns the edges that leave each node.

@@ -17,7 +17,7 @@ use super::attention_blocks::Attention;
 use super::convention::{Convention, GradientCase};
 use super::gradients::{Forward, Gradients, Run};
 use super::heads::{Causal, K, Mask, MaskKind, Options, Q, Sizes, V, visible};
-use super::interface::{Admit, AnyLayer, Given, Layer};
+use super::interface::{Admit, AnyLayer, Given, Layer, MatrixOperation};
 use super::masked_rows::{MASKED_ROWS, MaskedRows};
 use super::settings::{Kind, Setting, Settings, Value};
 use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot, Values};
@@ -26,6 +26,9 @@ use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::ops::ArrayOps;
 use ndarray::{ArrayD, Axis, Slice};
+
+/// Number of scores up to which a graph shows them.
+const MAX_DRAWN_SCORES: usize = 1 << 16;
 
 /// Registry row.
 pub(super) const SPEC: LayerSpec = LayerSpec {
@@ -342,6 +345,28 @@ impl Admit for AttentionLayer {
     fn output_shape(&self, at: &Tensors<f64>) -> Vec<usize> {
         let sizes = self.known_sizes(at);
         sizes.shape(sizes.heads, sizes.queries, sizes.value_depth)
+    }
+
+    fn matrix_operations(&self, at: &Tensors<f64>, _: &Tensors<f64>, dout: &ArrayD<f64>) -> Vec<MatrixOperation> {
+        let count: usize = self.known_sizes(at).scores().iter().product();
+        if self.options.softcap.is_some() || count > MAX_DRAWN_SCORES {
+            return Vec::new();
+        }
+        let [scores, masked, weights] = self.attention(at).score_matrices(dout);
+        let mask = at.get(&Name::MASK).map(|_| Name::MASK);
+        let is_masked = mask.is_some() || self.options.causal != Causal::No;
+        let [product, logits, p] = ["q·kᵀ·scale", "masked scores", "weights"].map(Name::fixed);
+        let operation = |op, reads, gives, inner| MatrixOperation { op, note: None, reads, gives, inner };
+        let mut operations = vec![operation("dot", vec![Q, K], product.clone(), Some(scores))];
+        let mut before = product;
+        if is_masked {
+            let reads = std::iter::once(before).chain(mask).collect();
+            operations.push(operation("mask", reads, logits.clone(), Some(masked)));
+            before = logits;
+        }
+        operations.push(operation("softmax", vec![before], p.clone(), Some(weights)));
+        operations.push(operation("dot", vec![p, V], Name::Y, None));
+        operations
     }
 
     fn formulas(&self, at: &Tensors<f64>) -> Vec<(Name, &'static str)> {

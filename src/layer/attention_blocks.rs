@@ -198,6 +198,34 @@ impl<'a, S: ArrayOps> Attention<'a, S> {
         self.assemble(&computed, len, 0, width)
     }
 
+    /// Returns the scores, the masked scores and the weights of all heads, each with its gradient; without a softcap.
+    pub(super) fn score_matrices(&self, dout: &ArrayD<S>) -> [(ArrayD<S>, ArrayD<S>); 3] {
+        let (sizes, dout) = (&self.sizes, elements(dout));
+        let shape = sizes.scores();
+        let none = S::from_f64(f64::NEG_INFINITY);
+        let mut arrays =
+            [S::zero(), none, S::zero(), S::zero(), S::zero()].map(|value| ArrayD::from_elem(shape.as_slice(), value));
+        let heads = (0..sizes.batch() * sizes.heads).map(|n| (n, n / sizes.heads, n % sizes.heads));
+        for (n, batch, head) in heads {
+            let head = Head { batch, head, kv_head: head / self.group() };
+            let rows = 0..sizes.queries;
+            let Block { logits, weights, .. } = self.block(head, rows.clone());
+            let keys = weights.ncols();
+            let mut scores = S::matmul(self.queries(head, rows.clone()), self.keys(head, sizes.keys).t());
+            scores.mapv_inplace(|score| score * self.scale);
+            let upstream = sizes.part(batch, head.head, sizes.heads, sizes.queries, sizes.value_depth).rows(dout, rows);
+            let dweights = S::matmul(upstream, self.values(head, keys).t());
+            let dlogits = S::softmax_gradient(logits.view(), weights.view(), dweights.view());
+            for (all, part) in arrays.iter_mut().zip([scores, logits, weights, dlogits, dweights]) {
+                let rows = all.as_slice_mut().unwrap_or_default()[n * sizes.queries * sizes.keys..]
+                    .chunks_exact_mut(sizes.keys);
+                rows.zip(part.rows()).for_each(|(to, from)| to.iter_mut().zip(from).for_each(|(to, from)| *to = *from));
+            }
+        }
+        let [scores, logits, weights, dlogits, dweights] = arrays;
+        [(scores, dlogits.clone()), (logits, dlogits), (weights, dweights)]
+    }
+
     /// Returns the wanted gradients.
     pub(super) fn backward(&self, dout: &ArrayD<S>, mask: Option<&ArrayD<S>>, wanted: &[Name]) -> Tensors<S> {
         let (sizes, (task_rows, _), dout) = (&self.sizes, self.sizes.tasks(), elements(dout));

@@ -7,7 +7,7 @@ use crate::core::name::Name;
 use crate::core::size;
 use crate::core::tensors::Tensors;
 use crate::numeric::{Bounded, DoubleDouble, Exact, Traced};
-use crate::ops::ArrayOps;
+use crate::ops::{ArrayOps, Windows};
 use ndarray::{ArrayD, Dimension};
 
 /// The input of [`Admit::admit`].
@@ -70,6 +70,11 @@ pub trait Admit {
         _dout: &ArrayD<f64>,
     ) -> Vec<MatrixOperation> {
         Vec::new()
+    }
+
+    /// Returns the windows that slide over the last two axes of x, of a layer that consists of them.
+    fn sliding_windows(&self, _at: &Tensors<f64>) -> Option<Windows> {
+        None
     }
 
     /// Returns the formulas of the output's Jacobians, each under the name of the gradient: ∂y/∂x under `dx`. The Jacobian of a

@@ -45,6 +45,7 @@ mod targets;
 mod windows;
 mod xent;
 
+pub use crate::ops::{WindowAxis, Windows};
 pub use compute::{compute, compute_bounded, compute_in_chunks, compute_only};
 pub use convention::{Convention, GradientCase};
 pub use elsewhere::{Elsewhere, elsewhere};

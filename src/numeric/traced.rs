@@ -31,6 +31,8 @@ pub enum Op {
     Subtract,
     /// The product of two operands.
     Multiply,
+    /// x², a product with itself as a graph draws it; no formula records it.
+    Square,
     /// The first divided by the second.
     Divide,
     /// −x.
@@ -348,6 +350,7 @@ pub fn local_derivatives(entry: &Entry) -> Vec<DoubleDouble> {
         Op::Sum => vec![one; entry.reads.len()],
         Op::Subtract => vec![one, -one],
         Op::Multiply => vec![read(1), read(0)],
+        Op::Square => vec![read(0) + read(0)],
         Op::Divide => vec![one / read(1), -(entry.value / read(1))],
         Op::Negate => vec![-one],
         Op::Exp { .. } => vec![entry.value],

@@ -55,7 +55,7 @@ pub(super) fn hidden_entries(section: &Section) -> Option<String> {
 }
 
 /// Returns `=`, or `≈` if the line has rounded numbers.
-pub(super) fn equality_sign(step: &Step) -> &'static str {
+pub(crate) fn equality_sign(step: &Step) -> &'static str {
     if step.exact || step.arithmetic.is_none() { "=" } else { "≈" }
 }
 

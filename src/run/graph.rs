@@ -7,13 +7,19 @@ use super::session::Streams;
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::graph;
-use crate::graph::{ComputedLayer, Style};
+use crate::graph::{Arithmetic, ComputedLayer, Graph, Level, PageContent, SlidingWindows, Style};
 use crate::layer;
 use crate::layer::Precision;
-use crate::network::{Run, Tape};
+use crate::network::{Run, Source, Tape};
+use crate::report::steps::equality_sign;
 use crate::report::write_file;
+use crate::steps;
+use crate::steps::{LayerRun, Notation};
 use ndarray::ArrayD;
 use std::io::Write;
+
+/// Largest graph that a page has besides the one that is asked for, in nodes.
+const MAX_OTHER_NODES: usize = 300;
 
 /// Draws an admitted layer.
 pub(crate) fn layer(
@@ -79,7 +85,11 @@ fn draw(
     request: &GraphRequest,
     streams: &mut Streams<'_>,
 ) -> anyhow::Result<()> {
-    let mut graph = graph::build_graph(stages, request.level)?;
+    let mut options = request.options.clone();
+    if request.file.is_none() {
+        options.width = options.width.or(streams.columns);
+    }
+    let mut graph = graph::build_graph(stages, request.level, &options)?;
     if let Some(last) = stages.last().filter(|last| !is_explicit && !last.spec.is_loss()) {
         graph.notes.push(ones_line(&last.spec.output));
     }
@@ -88,7 +98,9 @@ fn draw(
     }
     match &request.file {
         Some((path, picture)) => {
-            let text = (picture.draw)(&graph);
+            let content =
+                if picture.is_page { page_content(stages, &graph, is_explicit) } else { PageContent::default() };
+            let text = (picture.draw)(&graph, &content);
             write_file(&Name::new("graph"), path, |out| out.write_all(text.as_bytes()))
         }
         None => {
@@ -97,6 +109,58 @@ fn draw(
             Ok(streams.out.write_all(graph::render_terminal(&graph, style).as_bytes())?)
         }
     }
+}
+
+/// Returns the same computation at other levels of detail, its arithmetic, and the windows that slide over inputs.
+fn page_content(stages: &[ComputedLayer<'_>], graph: &Graph, is_explicit: bool) -> PageContent {
+    let levels = [Level::Layer, Level::Tensor, Level::Scalar];
+    let is_another = |level: &Level| *level != graph.level && (*level != Level::Layer || stages.len() > 1);
+    // A graph that is too large is left out.
+    let mut others: Vec<Graph> = levels
+        .into_iter()
+        .filter(is_another)
+        .filter_map(|level| graph::build_graph(stages, Some(level), &graph.options).ok())
+        .filter(|other| other.nodes.len() <= MAX_OTHER_NODES)
+        .collect();
+    if !graph.backward {
+        others.iter_mut().for_each(Graph::clear_gradients);
+    }
+    let mut content = PageContent { others, ..PageContent::default() };
+    let is_loss = stages.last().is_some_and(|last| last.spec.is_loss());
+    for (n, stage) in stages.iter().enumerate() {
+        let run = LayerRun {
+            layer: stage.layer,
+            operands: stage.at,
+            outcome: stage.outcome,
+            dout: graph.backward.then_some(stage.dout),
+            shows_dout: is_explicit || !is_loss || n + 1 < stages.len(),
+            notation: Notation::Text,
+        };
+        for section in steps::trace(&run).into_iter().flatten() {
+            let name = stage.qualified_name(&section.name);
+            let shown = section.steps[..section.shown].iter();
+            let lines = shown.filter_map(|step| {
+                Some(format!(
+                    "{} = {} {} {}",
+                    step.label(),
+                    step.arithmetic.as_ref()?,
+                    equality_sign(step),
+                    step.written
+                ))
+            });
+            content.arithmetic.push(Arithmetic { name, lines: lines.collect() });
+        }
+        let output = stage.qualified_name(&stage.spec.output);
+        if let Some(windows) = stage.layer.sliding_windows(stage.at) {
+            // The input is the output of the layer before, unless it is an operand of its own.
+            let input = match stage.sources.iter().find(|(operand, _)| *operand == Name::X) {
+                Some((_, Source::Layer(earlier))) => stages[*earlier].qualified_name(&stages[*earlier].spec.output),
+                _ => stage.qualified_name(&Name::X),
+            };
+            content.windows.push(SlidingWindows { input, output, windows });
+        }
+    }
+    content
 }
 
 /// Returns true if the locale names an encoding other than UTF-8. Without a locale, output is UTF-8 as everywhere else.

@@ -15,7 +15,7 @@ pub struct Io<'a> {
     pub stdin_is_terminal: bool,
     /// Standard output, for data only. A stream to a terminal removes colours where they are not supported.
     pub stdout: &'a mut dyn Write,
-    /// Width for help in columns, if the environment defines one.
+    /// Width for help and graphs in columns, if the environment or the terminal has one.
     pub columns: Option<usize>,
     /// Code of the language of text, if the environment defines one: `ja`.
     pub language: Option<String>,

@@ -4,7 +4,7 @@ use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
 use crate::format::json::write_object;
 use crate::format::{ArrayStream, Format, OutputDtype};
-use crate::graph::{Level, Picture};
+use crate::graph::{Level, Picture, PictureOptions};
 use crate::layer::{LayerSpec, Precision, Settings};
 use crate::network::{Tape, document};
 use crate::numeric::FloatType;
@@ -109,6 +109,7 @@ pub(crate) struct GraphRequest {
     /// The file to write and its renderer; the terminal if `None`.
     pub(crate) file: Option<(String, &'static Picture)>,
     pub(crate) level: Option<Level>,
+    pub(crate) options: PictureOptions,
     /// True if colours are used even if standard output is not a terminal.
     pub(crate) always_color: bool,
 }

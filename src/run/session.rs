@@ -44,6 +44,8 @@ pub(crate) struct Streams<'a> {
     pub(crate) out: BufWriter<&'a mut dyn Write>,
     /// Standard error.
     pub(crate) messages: Messages,
+    /// Width of the terminal in columns, if it is known.
+    pub(crate) columns: Option<usize>,
 }
 
 /// A command with its arguments.
@@ -52,7 +54,7 @@ pub(crate) type Command = Box<dyn FnOnce(&mut Streams<'_>) -> anyhow::Result<Sta
 /// Runs a command and reports its error.
 pub(crate) fn run(command: Command, options: &Options, as_json: bool, io: Io<'_>) -> Status {
     alloc::set_message(Messages::allocation_error(as_json));
-    let Io { stdin, stdin_is_terminal, stdout, stdout_is_terminal, stderr, stderr_is_terminal, .. } = io;
+    let Io { stdin, stdin_is_terminal, stdout, stdout_is_terminal, stderr, stderr_is_terminal, columns } = io;
     let has_bar = options.progress.unwrap_or(stderr_is_terminal) && !as_json;
     let bar = has_bar.then(|| Bar::new(Rc::clone(&stderr), BAR_DELAY));
     let messages = Messages { stream: stderr, as_json, stdout_is_terminal };
@@ -69,7 +71,7 @@ pub(crate) fn run(command: Command, options: &Options, as_json: bool, io: Io<'_>
         }
         _ => stdout,
     };
-    let mut streams = Streams { reader, out: BufWriter::new(out), messages };
+    let mut streams = Streams { reader, out: BufWriter::new(out), messages, columns };
     let work = || {
         let status = command(&mut streams).and_then(|status| Ok(streams.out.flush().map(|()| status)?));
         if status.is_ok() && streams.reader.has_header && !streams.reader.has_read_header {

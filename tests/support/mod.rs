@@ -110,6 +110,7 @@ pub fn shell_in(folder: &std::path::Path, line: &str) -> RunOutput {
         .args(["-c", line])
         .current_dir(folder)
         .env("LC_ALL", "C.UTF-8")
+        .env_remove("COLUMNS")
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PATH", format!("{}:{path}", program.parent().unwrap().display()))
         .stdin(Stdio::piped())

@@ -26,7 +26,7 @@ pub struct ComputedLayer<'a> {
 
 impl ComputedLayer<'_> {
     /// Returns the name of an operand or result, in a chain with the layer's name before it: `fc1.w`.
-    pub(super) fn qualified_name(&self, name: &Name) -> String {
+    pub(crate) fn qualified_name(&self, name: &Name) -> String {
         self.name.map_or_else(|| name.to_string(), |layer| name.in_layer(layer).to_string())
     }
 

@@ -5,16 +5,18 @@ use super::textbook::rewrite;
 use super::trace::{MAX_NODES, Trace, too_large, trace_layers};
 use crate::core::error::Error;
 use crate::core::name::Name;
-use crate::graph::label::five_digits;
+use crate::graph::label::format_number;
 use crate::graph::model::{Edge, Graph, Level, NodeKind};
+use crate::graph::options::PictureOptions;
+use crate::graph::words;
 use crate::numeric::traced::{Entry, Op, local_derivatives};
 use crate::numeric::{DoubleDouble, Scalar};
 use ndarray::arr0;
 use std::collections::BTreeMap;
 
 /// Builds the graph of numbers of a chain of layers; refuses one of more than [`MAX_NODES`] nodes.
-pub(super) fn scalar_graph(layers: &[ComputedLayer<'_>]) -> Result<Graph, Error> {
-    let graph = draw(&rewrite(trace_layers(layers)?));
+pub(super) fn scalar_graph(layers: &[ComputedLayer<'_>], options: &PictureOptions) -> Result<Graph, Error> {
+    let graph = draw(&rewrite(trace_layers(layers)?), options);
     if graph.nodes.len() > MAX_NODES { Err(too_large(&graph.nodes.len().to_string())) } else { Ok(graph) }
 }
 
@@ -53,25 +55,26 @@ impl GradientSum {
 }
 
 /// Draws the operations that lead to the outputs.
-fn draw(trace: &Trace) -> Graph {
+fn draw(trace: &Trace, options: &PictureOptions) -> Graph {
     let uses = uses(trace);
     let (total, by_use) = backward(trace, &uses);
-    let mut graph = Graph::new(Level::Scalar);
+    let has_gradient = gradients_exist(trace);
+    let mut graph = Graph::new(Level::Scalar, options.clone());
     let mut sources: BTreeMap<usize, Source> = BTreeMap::new();
     for (&index, users) in &uses {
         let entry = &trace.log[index];
         let leaf = trace.leaves.get(&index);
         let node = match leaf {
             Some((name, _)) => graph.add_node(NodeKind::Leaf, name.as_str()),
-            None => graph.add_node(NodeKind::Operation, label(entry)),
+            None => graph.add_node(NodeKind::Operation, label(entry, options.digits)),
         };
-        if let Some((formula, note)) = explanation(entry) {
-            graph.nodes[node].meaning = Some(formula);
-            graph.add_note(note);
+        graph.nodes[node].hint = hint(entry);
+        if matches!(entry.op, Op::Exp { shift } if shift != 0.0) {
+            graph.add_note(words::SHIFTED_EXPONENT.to_owned());
         }
         for (n, (_, from)) in entry.reads.iter().enumerate() {
             if let Some(source) = from.and_then(|from| sources.get(&from)) {
-                let gradient = by_use.get(&(index, n)).copied().unwrap_or_default();
+                let gradient = by_use.get(&(index, n)).copied().filter(|_| source.backward.is_some());
                 source.add_edge(&mut graph, node, gradient, Some(local_derivatives(entry)[n].to_f64()));
             }
         }
@@ -82,7 +85,9 @@ fn draw(trace: &Trace) -> Graph {
             name: leaf.map(|(name, _)| name.clone()).or(result.map(|(name, _)| name.clone())),
             gradient_name: leaf.map(|(name, _)| gradient_name(name)),
             forward: result.map_or(entry.value.to_f64(), |(_, value)| *value),
-            backward: gradient.unwrap_or_else(|| total.get(&index).map_or(0.0, |gradient| gradient.value())),
+            backward: gradient
+                .or_else(|| total.get(&index).map(|gradient| gradient.value()))
+                .filter(|_| has_gradient[index]),
             is_used_once: users.len() == 1,
         };
         sources.insert(index, source.with_branch(&mut graph));
@@ -93,7 +98,7 @@ fn draw(trace: &Trace) -> Graph {
             source.forward = *value;
             source.name = Some(name.clone());
             source.gradient_name = Some(Name::DOUT.to_string() + name.find('[').map_or("", |at| &name[at..]));
-            source.add_edge(&mut graph, node, *dout, None);
+            source.add_edge(&mut graph, node, Some(*dout), None);
         }
     }
     graph
@@ -105,7 +110,7 @@ struct Source {
     name: Option<String>,
     gradient_name: Option<String>,
     forward: f64,
-    backward: f64,
+    backward: Option<f64>,
     is_used_once: bool,
 }
 
@@ -114,7 +119,8 @@ impl Source {
     fn with_branch(mut self, graph: &mut Graph) -> Source {
         if !self.is_used_once {
             let branch = graph.add_node(NodeKind::Branch, "•");
-            graph.nodes[branch].meaning = Some("used several times; the gradients of all uses are summed".to_owned());
+            graph.nodes[branch].meaning = Some(words::BRANCH.to_owned());
+            graph.nodes[branch].hint = Some(words::hints::BRANCH);
             self.add_edge(graph, branch, self.backward, None);
             self.node = branch;
             // The gradient of one use is only a term of the operand's gradient, whose name it must not have.
@@ -123,7 +129,7 @@ impl Source {
         self
     }
 
-    fn add_edge(&self, graph: &mut Graph, to: usize, backward: f64, local_derivative: Option<f64>) {
+    fn add_edge(&self, graph: &mut Graph, to: usize, backward: Option<f64>, local_derivative: Option<f64>) {
         // A single use has the whole gradient, as the layer computed it.
         let backward = if self.is_used_once && local_derivative.is_some() { self.backward } else { backward };
         graph.edges.push(Edge {
@@ -132,9 +138,10 @@ impl Source {
             name: self.name.clone(),
             gradient_name: self.gradient_name.clone(),
             forward: arr0(self.forward).into_dyn(),
-            backward: Some(arr0(backward).into_dyn()),
+            backward: backward.map(|backward| arr0(backward).into_dyn()),
             local_derivative,
             gradient_formula: None,
+            sum: None,
         });
     }
 }
@@ -146,6 +153,16 @@ fn gradient_name(name: &str) -> String {
         None if name.chars().all(|c| c.is_alphanumeric() || "_[,]".contains(c)) => format!("d{name}"),
         None => format!("d({name})"),
     }
+}
+
+/// Returns true for each entry that has a gradient: operands that have one, and what is computed from them.
+fn gradients_exist(trace: &Trace) -> Vec<bool> {
+    let mut exists = Vec::with_capacity(trace.log.len());
+    for (n, entry) in trace.log.iter().enumerate() {
+        let read = entry.reads.iter().any(|(_, from)| from.is_some_and(|from| exists[from]));
+        exists.push(read || trace.leaves.get(&n).is_some_and(|(_, gradient)| gradient.is_some()));
+    }
+    exists
 }
 
 /// Returns the entries that an output depends on, in order, with their uses.
@@ -196,9 +213,10 @@ fn backward(trace: &Trace, uses: &BTreeMap<usize, Vec<Use>>) -> (BTreeMap<usize,
 }
 
 /// Returns the label of an operation, which includes a constant operand.
-fn label(entry: &Entry) -> String {
+fn label(entry: &Entry, digits: usize) -> String {
     let constant = |n: usize| entry.reads.get(n).filter(|(_, from)| from.is_none()).map(|(value, _)| value.to_f64());
-    let with = |symbol: &str, value: Option<f64>| symbol.to_owned() + &value.map(five_digits).unwrap_or_default();
+    let number = |value: f64| format_number(value, digits);
+    let with = |symbol: &str, value: Option<f64>| symbol.to_owned() + &value.map(number).unwrap_or_default();
     match entry.op {
         Op::Leaf => String::new(),
         Op::Sum => {
@@ -206,18 +224,21 @@ fn label(entry: &Entry) -> String {
             with("+", constants.fold(None, |sum: Option<f64>, value| Some(sum.unwrap_or(0.0) + value)))
         }
         Op::Subtract => match constant(0) {
-            Some(value) => format!("{}−", five_digits(value)),
+            Some(value) => format!("{}−x", number(value)),
             None => with("−", constant(1)),
         },
         Op::Multiply => with("×", constant(0).or(constant(1))),
+        Op::Square => "x²".to_owned(),
         Op::Divide => match constant(0) {
-            Some(1.0) => "/".to_owned(),
-            Some(value) => format!("{}/", five_digits(value)),
+            Some(value) => format!("{}/x", number(value)),
             None => with("/", constant(1)),
         },
-        Op::Negate => "×-1".to_owned(),
-        Op::Exp { .. } => "exp".to_owned(),
-        Op::Ln { .. } => "log".to_owned(),
+        Op::Negate => "×(−1)".to_owned(),
+        Op::Exp { shift: 0.0 } => "exp".to_owned(),
+        Op::Exp { shift } if shift < 0.0 => format!("e^(x+{})", number(-shift)),
+        Op::Exp { shift } => format!("e^(x−{})", number(shift)),
+        Op::Ln { eps: 0.0 } => "log".to_owned(),
+        Op::Ln { eps } => format!("log(x+{})", number(eps)),
         Op::Sqrt => "√".to_owned(),
         Op::Tanh => "tanh".to_owned(),
         Op::Sin => "sin".to_owned(),
@@ -229,20 +250,22 @@ fn label(entry: &Entry) -> String {
     }
 }
 
-/// Returns the formula of an operation that its label abbreviates, and a note about it.
-fn explanation(entry: &Entry) -> Option<(String, String)> {
+/// Returns what an operation does with the gradient that comes back.
+fn hint(entry: &Entry) -> Option<&'static str> {
+    let is_constant = entry.reads.iter().any(|(_, from)| from.is_none());
     match entry.op {
-        Op::Exp { shift } if shift != 0.0 => Some((
-            format!("e^(x − {})", five_digits(shift)).replace("− -", "+ "),
-            "exp is e^(x − max): subtracting the maximum prevents overflow and changes no quotient".to_owned(),
-        )),
-        Op::Ln { eps } if eps != 0.0 => {
-            let formula = format!("log(y + {})", five_digits(eps));
-            Some((formula.clone(), format!("log is {formula}")))
-        }
-        Op::Divide if entry.reads[0].1.is_none() => {
-            Some(("1/x".to_owned(), "/ with one operand is the reciprocal 1/x".to_owned()))
-        }
+        Op::Sum => Some(words::hints::ADD),
+        Op::Subtract => Some(words::hints::SUBTRACT),
+        Op::Multiply if !is_constant => Some(words::hints::MULTIPLY),
+        Op::Negate => Some("×(−1)"),
+        Op::Max => Some(words::hints::MAX),
+        Op::Relu | Op::IfPositive => Some(words::hints::RELU),
+        Op::Exp { .. } => Some("×y"),
+        Op::Square => Some("×2x"),
+        Op::Sqrt => Some("×1/(2y)"),
+        Op::Ln { eps: 0.0 } => Some("×1/x"),
+        Op::Tanh => Some("×(1−y²)"),
+        Op::Divide if matches!(entry.reads[0], (one, None) if one == DoubleDouble::one()) => Some("×(−y²)"),
         _ => None,
     }
 }

@@ -1,22 +1,30 @@
 //! The graph of matrices, whose nodes are the matrix operations of each layer. A value is an edge until its reader is known.
 
 use super::computed_layer::{ComputedLayer, count_readers, input_gradient};
+use super::symbols::Symbols;
 use crate::core::name::Name;
 use crate::graph::model::{Edge, Graph, Level, NodeKind};
-use crate::layer::MatrixOperation;
+use crate::graph::options::PictureOptions;
+use crate::graph::words;
+use crate::layer::{MatrixOperation, Role, Slot};
 use crate::network::Source;
 use ndarray::ArrayD;
 use std::collections::BTreeMap;
 
-/// Builds the graph of matrices of a chain of layers.
-pub(super) fn tensor_graph(layers: &[ComputedLayer<'_>]) -> Graph {
-    let mut graph = Graph::new(Level::Tensor);
+/// Builds the graph of matrices of a chain of layers, or that of its layers, whose parameters are left out.
+pub(super) fn tensor_graph(
+    layers: &[ComputedLayer<'_>],
+    level: Level,
+    symbols: &Symbols,
+    options: &PictureOptions,
+) -> Graph {
+    let mut graph = Graph::new(level, options.clone());
     let mut values = Values { input: None, outputs: Vec::new() };
     for (n, layer) in layers.iter().enumerate() {
         if values.input.is_none() && count_readers(layers, Source::Input) > 1 {
             values.input = shared_input(&mut graph, layers, layer);
         }
-        let output = add_layer(&mut graph, layer, &values);
+        let output = add_layer(&mut graph, layer, &values, symbols);
         let count = count_readers(layers, Source::Layer(n));
         values.outputs.push(if count > 1 { add_branch(&mut graph, output) } else { output });
     }
@@ -47,15 +55,19 @@ fn shared_input(graph: &mut Graph, layers: &[ComputedLayer<'_>], first: &Compute
 /// Adds a branch for a value that is read several times: before it, the gradients of the readers are summed.
 fn add_branch(graph: &mut Graph, value: Edge) -> Edge {
     let branch = graph.add_node(NodeKind::Branch, "•");
-    graph.nodes[branch].meaning = Some("used several times; the gradients of all uses are summed".to_owned());
+    graph.nodes[branch].meaning = Some(words::BRANCH.to_owned());
+    graph.nodes[branch].hint = Some(words::hints::BRANCH);
     graph.edges.push(Edge { to: branch, ..value.clone() });
     Edge { from: branch, ..value }
 }
 
 /// Adds a layer; returns its output.
-fn add_layer(graph: &mut Graph, layer: &ComputedLayer<'_>, given: &Values) -> Edge {
-    let own = layer.layer.matrix_operations(layer.at, &layer.outcome.results, layer.dout);
-    let operations = if own.is_empty() { vec![single_operation(layer)] } else { own };
+fn add_layer(graph: &mut Graph, layer: &ComputedLayer<'_>, given: &Values, symbols: &Symbols) -> Edge {
+    let operations = match graph.level {
+        Level::Layer => Vec::new(),
+        _ => layer.layer.matrix_operations(layer.at, &layer.outcome.results, layer.dout),
+    };
+    let operations = if operations.is_empty() { vec![single_operation(layer, graph.level)] } else { operations };
     let mut values: BTreeMap<String, Edge> = BTreeMap::new();
     for (name, source) in layer.sources {
         let value = match *source {
@@ -75,7 +87,14 @@ fn add_layer(graph: &mut Graph, layer: &ComputedLayer<'_>, given: &Values) -> Ed
     for (n, operation) in operations.into_iter().enumerate() {
         let read = |name: &Name| values.remove(name.as_str()).or_else(|| add_operand(graph, layer, name));
         let reads: Vec<Edge> = operation.reads.iter().filter_map(read).collect();
-        let to = graph.add_node(NodeKind::Operation, operation.op);
+        let label = layer.name.filter(|_| graph.level == Level::Layer);
+        let label = label.map_or_else(|| operation.op.to_owned(), |name| layer_label(name, layer.spec.name));
+        let to = graph.add_node(NodeKind::Operation, label);
+        graph.nodes[to].hint = match operation.op {
+            "+" => Some(words::hints::ADD),
+            "repeat" => Some(words::hints::REPEAT),
+            _ => None,
+        };
         operation.note.into_iter().for_each(|note| graph.add_note(note.to_owned()));
         graph.edges.extend(reads.into_iter().map(|value| Edge { to, ..value }));
         let (forward, backward) = match operation.inner {
@@ -87,7 +106,11 @@ fn add_layer(graph: &mut Graph, layer: &ComputedLayer<'_>, given: &Values) -> Ed
         let (name, gradient_name) = match is_result {
             true if n == last => (layer.qualified_name(&operation.gives), Name::DOUT.to_string()),
             true => (layer.qualified_name(&operation.gives), layer.qualified_name(&operation.gives.gradient())),
-            false => (operation.gives.to_string(), format!("d({})", operation.gives)),
+            false => {
+                let name = symbols.formula(layer, operation.gives.as_str());
+                let gradient_name = format!("d({name})");
+                (name, gradient_name)
+            }
         };
         let value = value(to, name, gradient_name, forward, Some(backward));
         values.insert(operation.gives.to_string(), value);
@@ -98,10 +121,20 @@ fn add_layer(graph: &mut Graph, layer: &ComputedLayer<'_>, given: &Values) -> Ed
     }
 }
 
-/// Returns a layer as a single operation.
-fn single_operation(layer: &ComputedLayer<'_>) -> MatrixOperation {
-    let reads = layer.spec.slots.iter().map(|slot| slot.name.clone()).collect();
+/// Returns a layer as a single operation; its parameters are operands unless the graph is one of layers.
+fn single_operation(layer: &ComputedLayer<'_>, level: Level) -> MatrixOperation {
+    let is_drawn = |slot: &&Slot| level != Level::Layer || slot.role != Role::Parameter;
+    let reads = layer.spec.slots.iter().filter(is_drawn).map(|slot| slot.name.clone()).collect();
     MatrixOperation { op: layer.spec.name, note: None, reads, gives: layer.spec.output.clone(), inner: None }
+}
+
+/// Returns the label of a layer: its name, and its kind where the name does not say it.
+fn layer_label(name: &str, kind: &str) -> String {
+    let number = name.strip_prefix(kind);
+    match number.is_some_and(|number| number.chars().all(|digit| digit.is_ascii_digit())) {
+        true => kind.to_owned(),
+        false => format!("{name}: {kind}"),
+    }
 }
 
 /// Adds a node for an operand. Targets and constants have no gradient.
@@ -122,8 +155,17 @@ fn value(
     forward: ArrayD<f64>,
     backward: Option<ArrayD<f64>>,
 ) -> Edge {
-    let (name, gradient_name) = (Some(name), Some(gradient_name));
-    Edge { from, to: from, name, gradient_name, forward, backward, local_derivative: None, gradient_formula: None }
+    Edge {
+        from,
+        to: from,
+        name: Some(name),
+        gradient_name: Some(gradient_name),
+        forward,
+        backward,
+        local_derivative: None,
+        gradient_formula: None,
+        sum: None,
+    }
 }
 
 /// Returns the formula of an operand's gradient.

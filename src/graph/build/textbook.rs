@@ -1,5 +1,6 @@
 //! Rewrites a trace as textbooks draw it: where several numbers are divided by one, its reciprocal is computed once and
-//! multiplied with each; the terms of a sum are negated after the sum; a factor of 1 is left out.
+//! multiplied with each; the terms of a sum are negated after the sum; a factor of 1 and a sum of one number are left out; a number
+//! that is computed twice is computed once, and a product of a number with itself is its square.
 
 use super::trace::Trace;
 use crate::numeric::traced::{Entry, Op, Operand};
@@ -8,7 +9,9 @@ use std::collections::BTreeMap;
 
 /// Rewrites a trace; its outputs and named results stay.
 pub(super) fn rewrite(trace: Trace) -> Trace {
-    let mut rewriter = Rewriter { log: Vec::new(), reciprocals: BTreeMap::new(), use_counts: use_counts(&trace) };
+    let use_counts = use_counts(&trace);
+    let mut rewriter =
+        Rewriter { log: Vec::new(), reciprocals: BTreeMap::new(), computed: BTreeMap::new(), use_counts };
     let quotient_counts = quotient_counts(&trace.log);
     // New entry of each old one.
     let mut moved: Vec<usize> = Vec::with_capacity(trace.log.len());
@@ -49,12 +52,30 @@ struct Rewriter {
     log: Vec<Entry>,
     /// Entry of the reciprocal of an entry.
     reciprocals: BTreeMap<usize, usize>,
+    /// Entry of each operation on operands that are not all constants.
+    computed: BTreeMap<(String, Vec<(Option<usize>, u64)>), usize>,
     /// Number of uses of each entry of the original trace.
     use_counts: Vec<usize>,
 }
 
 impl Rewriter {
+    /// Adds an operation, unless it was added before; returns its entry.
     fn push(&mut self, op: Op, reads: Vec<Operand>, value: DoubleDouble) -> usize {
+        if op == Op::Leaf {
+            return self.push_new(op, reads, value);
+        }
+        let operands =
+            reads.iter().map(|(value, from)| (*from, if from.is_some() { 0 } else { value.to_f64().to_bits() }));
+        let key = (format!("{op:?}"), operands.collect());
+        if let Some(&entry) = self.computed.get(&key) {
+            return entry;
+        }
+        let entry = self.push_new(op, reads, value);
+        self.computed.insert(key, entry);
+        entry
+    }
+
+    fn push_new(&mut self, op: Op, reads: Vec<Operand>, value: DoubleDouble) -> usize {
         self.log.push(Entry { op, reads, value, named: None });
         self.log.len() - 1
     }
@@ -67,6 +88,10 @@ impl Rewriter {
             {
                 other
             }
+            (Op::Multiply, &[x @ (_, Some(a)), (_, Some(b))], _) if a == b => {
+                self.push(Op::Square, vec![x], entry.value)
+            }
+            (Op::Sum, &[(_, Some(only))], _) => only,
             (Op::Divide, &[dividend, (divisor, Some(by))], &[(_, Some(_)), (_, Some(original))])
                 if quotient_counts.get(&original).is_some_and(|&count| count > 1) =>
             {

@@ -142,7 +142,11 @@ fn crossings(layered: &LayeredGraph<'_>, order: &[Vec<usize>]) -> usize {
 /// Counts the adjacent operands, or results, that are not in their order in the graph.
 fn misordered_operands(layered: &LayeredGraph<'_>, order: &[Vec<usize>]) -> usize {
     let operand = |&item: &usize| match layered.items[item].kind {
-        ItemKind::Node(node) if matches!(layered.graph.nodes[node].kind, NodeKind::Leaf | NodeKind::Sink) => Some(node),
+        ItemKind::Node(node)
+            if matches!(layered.graph.nodes[node].kind, NodeKind::Leaf | NodeKind::Sink | NodeKind::Connector) =>
+        {
+            Some(node)
+        }
         _ => None,
     };
     let inversions = |column: &Vec<usize>| {

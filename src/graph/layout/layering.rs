@@ -14,18 +14,22 @@ pub(crate) fn ranks(graph: &Graph) -> Vec<usize> {
     }
     for node in (0..graph.nodes.len()).rev() {
         let next = outgoing[node].iter().map(|&edge| ranks[graph.edges[edge].to]).min();
-        let reads_leaves =
-            incoming[node].iter().all(|&edge| graph.nodes[graph.edges[edge].from].kind == NodeKind::Leaf);
-        let can_move = match graph.nodes[node].kind {
-            NodeKind::Leaf => true,
-            NodeKind::Branch => reads_leaves,
-            _ => false,
-        };
-        if let (true, Some(next)) = (can_move, next) {
+        if let (true, Some(next)) = (is_movable(graph, &incoming, node), next) {
             ranks[node] = next.saturating_sub(1).max(ranks[node]);
         }
     }
     ranks
+}
+
+/// Returns true for an operand, its branch, and the beginning of a line that continues: they stand just before their first reader.
+pub(crate) fn is_movable(graph: &Graph, incoming: &[Vec<usize>], node: usize) -> bool {
+    match graph.nodes[node].kind {
+        NodeKind::Leaf | NodeKind::Connector => true,
+        NodeKind::Branch => {
+            incoming[node].iter().all(|&edge| graph.nodes[graph.edges[edge].from].kind == NodeKind::Leaf)
+        }
+        _ => false,
+    }
 }
 
 /// Divides a graph into nodes, labels and dummy nodes.

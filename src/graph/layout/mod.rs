@@ -12,12 +12,13 @@ mod item;
 mod layering;
 
 pub(super) use item::{Item, ItemKind, Size, Sizes};
-pub(super) use layering::ranks;
+pub(super) use layering::{is_movable, ranks};
 
 use super::model::Graph;
 use item::LayeredGraph;
 
 /// A layout without horizontal coordinates: the renderer places the columns.
+#[derive(Clone)]
 pub(super) struct Layout {
     pub(super) items: Vec<Item>,
     /// Width of each column.

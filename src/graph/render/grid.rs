@@ -1,5 +1,7 @@
 //! A grid of characters: text, and lines that are joined with box-drawing characters.
 
+use crate::graph::label::to_ascii;
+
 /// Style of the output in a terminal.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Style {
@@ -91,6 +93,11 @@ impl Grid {
         }
     }
 
+    /// Returns true if lines cross.
+    pub(super) fn has_crossing(&self) -> bool {
+        self.cells.iter().any(Cell::is_crossing)
+    }
+
     pub(super) fn text(&self, style: Style) -> String {
         let mut text = String::new();
         for row in self.cells.chunks(self.width.max(1)) {
@@ -101,7 +108,10 @@ impl Grid {
                     text.push_str(cell.ink.sequence());
                     ink = cell.ink;
                 }
-                text.push(if style.ascii { to_ascii(cell.char()) } else { cell.char() });
+                match style.ascii {
+                    true => text.push_str(&to_ascii(cell.char())),
+                    false => text.push(cell.char()),
+                }
             }
             if style.color && ink != Ink::Plain {
                 text.push_str(Ink::Plain.sequence());
@@ -113,14 +123,17 @@ impl Grid {
 }
 
 impl Cell {
+    /// Returns true if a horizontal line passes below the vertical line of another owner.
+    fn is_crossing(&self) -> bool {
+        let is_vertical = self.text.is_none() && self.lines & (UP | DOWN) == UP | DOWN;
+        is_vertical && self.lines & (LEFT | RIGHT) != 0 && self.across != self.along
+    }
+
     fn char(&self) -> char {
         if let Some(text) = self.text {
             return text;
         }
-        let vertical = self.lines & (UP | DOWN);
-        // A horizontal line passes below the vertical line of another owner.
-        let crossing = vertical == (UP | DOWN) && self.lines & (LEFT | RIGHT) != 0 && self.across != self.along;
-        match if crossing { vertical } else { self.lines } {
+        match if self.is_crossing() { UP | DOWN } else { self.lines } {
             0 => ' ',
             l if l & (UP | DOWN) == 0 => '─',
             l if l & (LEFT | RIGHT) == 0 => '│',
@@ -134,21 +147,5 @@ impl Cell {
             l if l == LEFT | RIGHT | UP => '┴',
             _ => '┼',
         }
-    }
-}
-
-/// Returns the ASCII character that replaces a character.
-pub(super) fn to_ascii(char: char) -> char {
-    match char {
-        '─' | '−' => '-',
-        '│' => '|',
-        '•' => 'o',
-        '×' | '·' | '∘' => '*',
-        '→' => '>',
-        '…' => '.',
-        'Σ' => 'S',
-        'ᵀ' => 'T',
-        c if c.is_ascii() => c,
-        _ => '+',
     }
 }

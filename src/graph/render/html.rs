@@ -1,9 +1,123 @@
-//! A graph as a self-contained page, which steps through the computation and shows all digits.
+//! A graph as a self-contained page, which steps through the computation, shows all digits and the arithmetic of each step, switches
+//! between levels of detail, and has heat maps of matrices.
 
 use super::svg;
-use crate::graph::model::Graph;
+use super::svg_text::escape;
+use crate::graph::label::{format_number, legend};
+use crate::graph::model::{Edge, Graph, Level};
+use crate::graph::options::Theme;
+use crate::graph::page::{PageContent, SlidingWindows};
+use ndarray::ArrayD;
+
+/// Width that a picture should not exceed, in pixels: beside the arithmetic, it is scaled to about two thirds on a small screen.
+const WIDTH: usize = 1280;
+/// Width divided by height of the area of a picture beside the arithmetic.
+const ASPECT: f64 = 1.45;
+/// Largest array of a heat map, in entries.
+const MAX_ENTRIES: usize = 4096;
+/// Largest number of entries of all heat maps of a graph.
+const MAX_TOTAL_ENTRIES: usize = 200_000;
+/// Significant digits of a number in a heat map.
+const DIGITS: usize = 6;
 
 /// Returns the graph as an HTML page.
-pub(super) fn render(graph: &Graph) -> String {
-    include_str!("page.html").replacen("<!--graph-->\n", &svg::element(graph), 1)
+pub(super) fn render(graph: &Graph, content: &PageContent) -> String {
+    let graphs: Vec<&Graph> = std::iter::once(graph).chain(&content.others).collect();
+    let figure = |graph: &&Graph| {
+        let mut graph = (*graph).clone();
+        graph.options.width.get_or_insert(WIDTH);
+        graph.options.aspect.get_or_insert(ASPECT);
+        graph.options.title = None;
+        graph.options.has_legend = false;
+        let graph = &graph;
+        format!(
+            "<figure class=\"picture\" data-level=\"{}\">\n{}</figure>\n",
+            level_name(graph.level),
+            svg::element(graph)
+        )
+    };
+    let figures: String = graphs.iter().map(figure).collect();
+    let theme = match graph.options.theme {
+        Theme::Auto => "auto",
+        Theme::Light => "light",
+        Theme::Dark => "dark",
+    };
+    let title = graph.options.title.as_deref().unwrap_or("Computational graph");
+    let notes: Vec<&str> = legend(graph).collect();
+    include_str!("page.html")
+        .replace("<!--title-->", &escape(title))
+        .replacen("<!--theme-->", theme, 1)
+        .replacen("<!--legend-->", &escape(&notes.join("\n")), 1)
+        .replacen("<!--content-->", &json(&graphs, content), 1)
+        .replacen("<!--graphs-->\n", &figures, 1)
+}
+
+/// Returns the name of a level, that of its option.
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Layer => "layer",
+        Level::Tensor => "tensor",
+        Level::Scalar => "scalar",
+    }
+}
+
+/// Returns arrays, arithmetic and windows as JSON.
+fn json(graphs: &[&Graph], content: &PageContent) -> String {
+    let graphs = graphs.iter().map(|graph| arrays(graph));
+    let lines = content.arithmetic.iter().map(|arithmetic| {
+        let lines = arithmetic.lines.iter().map(|line| string(line));
+        format!("{}:[{}]", string(&arithmetic.name), join(lines))
+    });
+    let windows = content.windows.iter().map(window);
+    format!("{{\"graphs\":[{}],\"lines\":{{{}}},\"windows\":[{}]}}", join(graphs), join(lines), join(windows))
+}
+
+fn join(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<String>>().join(",")
+}
+
+/// Returns the arrays on the edges of a graph of matrices, each once for each edge.
+fn arrays(graph: &Graph) -> String {
+    let mut left = MAX_TOTAL_ENTRIES;
+    let edges = graph.edges.iter().enumerate().filter_map(|(n, edge)| {
+        let is_small = graph.level != Level::Scalar && edge.forward.ndim() > 0 && edge.forward.len() <= MAX_ENTRIES;
+        left = left.checked_sub(2 * edge.forward.len()).filter(|_| is_small)?;
+        Some(format!("\"{n}\":{}", arrays_of_edge(edge)))
+    });
+    format!("{{{}}}", join(edges))
+}
+
+fn arrays_of_edge(edge: &Edge) -> String {
+    let backward = edge.backward.as_ref().filter(|backward| backward.len() <= MAX_ENTRIES).map(array);
+    format!("{{\"forward\":{},\"backward\":{}}}", array(&edge.forward), backward.unwrap_or_else(|| "null".to_owned()))
+}
+
+fn array(array: &ArrayD<f64>) -> String {
+    let number = |value: &f64| match value.is_finite() {
+        true => format_number(*value, DIGITS),
+        false => format!("\"{}\"", format_number(*value, DIGITS)),
+    };
+    let shape = join(array.shape().iter().map(usize::to_string));
+    format!("{{\"shape\":[{shape}],\"data\":[{}]}}", join(array.iter().map(number)))
+}
+
+fn window(sliding: &SlidingWindows) -> String {
+    let axis = |axis: &crate::layer::WindowAxis| {
+        format!(
+            "{{\"entries\":{},\"taps\":{},\"stride\":{},\"dilation\":{},\"before\":{},\"windows\":{}}}",
+            axis.entries, axis.taps, axis.stride, axis.dilation, axis.before, axis.windows
+        )
+    };
+    let axes = join(sliding.windows.0.iter().map(axis));
+    format!("{{\"input\":{},\"output\":{},\"axes\":[{axes}]}}", string(&sliding.input), string(&sliding.output))
+}
+
+/// Returns a text as a JSON string that may stand in a script element.
+fn string(text: &str) -> String {
+    let char = |c: char| match c {
+        '"' | '\\' | '<' | '>' | '&' => format!("\\u{:04x}", u32::from(c)),
+        c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    format!("\"{}\"", text.chars().map(char).collect::<String>())
 }

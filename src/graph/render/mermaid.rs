@@ -1,19 +1,20 @@
 //! A graph as a Mermaid flowchart, which many sites draw in Markdown.
 
-use crate::graph::label::{legend, stacked_label};
+use crate::graph::label::{legend, node_label, stacked_label, sum_lines};
 use crate::graph::model::{Graph, NodeKind};
 use std::fmt::Write;
 
 /// Returns the graph as a Mermaid file.
 pub(super) fn render(graph: &Graph) -> String {
-    let mut text = "flowchart LR\n".to_owned();
+    let title = graph.options.title.as_ref().map(|title| format!("---\ntitle: {}\n---\n", quoted(title)));
+    let mut text = title.unwrap_or_default() + "flowchart LR\n";
     for note in legend(graph) {
         let _ = writeln!(text, "  %% {note}");
     }
     for (n, node) in graph.nodes.iter().enumerate() {
-        let label = quoted(&node.label);
+        let label = quoted(&node_label(node, graph));
         let _ = match node.kind {
-            NodeKind::Leaf | NodeKind::Sink => writeln!(text, "  n{n}[{label}]"),
+            NodeKind::Leaf | NodeKind::Sink | NodeKind::Connector => writeln!(text, "  n{n}[{label}]"),
             NodeKind::Operation => writeln!(text, "  n{n}(({label}))"),
             NodeKind::Branch => writeln!(text, "  n{n}({label})"),
         };
@@ -24,6 +25,10 @@ pub(super) fn render(graph: &Graph) -> String {
         let below = (!below.is_empty()).then(|| format!("← {}", below.join("<br>")));
         let lines: Vec<String> = [above].into_iter().chain(below).collect();
         let _ = writeln!(text, "  n{} -- {} --> n{}", edge.from, quoted(&lines.join("<br>")), edge.to);
+    }
+    let sums = sum_lines(graph);
+    if !sums.is_empty() {
+        let _ = writeln!(text, "  sums[{}]", quoted(&sums.join("<br>")));
     }
     text
 }

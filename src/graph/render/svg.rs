@@ -1,20 +1,33 @@
-//! A graph as SVG, for light and dark backgrounds, with full precision and local derivatives in tooltips.
+//! A graph as SVG, for light and dark backgrounds, with full precision and local derivatives in tooltips. A wide graph is split into
+//! bands, and components are placed side by side, so that the picture fills its area.
 
-use crate::graph::label::{MAX_SIDE, array_text, edge_label, full_precision};
-use crate::graph::layout::{Item, ItemKind, Layout, Size, Sizes, ranks};
-use crate::graph::model::{Edge, Graph, Level, Node, NodeKind};
+use super::drawing::Drawing;
+use super::svg_text::{chars, escape, marker_id, typeset};
+use crate::graph::bands::{BandExit, Part, band_ranks, components, cut_costs};
+use crate::graph::label::{above_words, below_words, sum_lines};
+use crate::graph::layout::ranks;
+use crate::graph::model::Graph;
+use crate::graph::options::Theme;
+use crate::graph::words;
 use std::fmt::Write;
 
-/// Width of a character, in pixels.
-const CHAR_WIDTH: i32 = 8;
-/// Height of a line of text, in pixels.
-const LINE_HEIGHT: i32 = 16;
-/// Radius of a node, in pixels.
-const RADIUS: i32 = 17;
 /// Margin around the graph, in pixels.
 const MARGIN: i32 = 16;
+/// Space between two components or bands, in pixels.
+const GAP: i32 = 28;
+/// Height of a line of explanations, in pixels.
+const NOTE_HEIGHT: i32 = 18;
+/// Width up to which a graph is not split, in pixels: that of a slide.
+const SLIDE_WIDTH: i32 = 1280;
+/// Width divided by height of a slide.
+const SLIDE_ASPECT: f64 = 16.0 / 9.0;
+/// Least enlargement for which a graph is split.
+const MIN_GAIN: f64 = 1.2;
+/// Greatest number of bands that are tried.
+const MAX_BANDS: usize = 8;
 
 const STYLE: &str = include_str!("svg.css");
+const DARK_STYLE: &str = include_str!("dark.css");
 
 /// Returns the graph as an SVG file.
 pub(super) fn render(graph: &Graph) -> String {
@@ -23,294 +36,214 @@ pub(super) fn render(graph: &Graph) -> String {
 
 /// Returns the graph as an element, to be embedded in a page.
 pub(super) fn element(graph: &Graph) -> String {
-    Drawing::new(graph).text()
+    let parts = components(graph);
+    if parts.len() > 1 {
+        return picture(graph, &Grid::new(graph, &parts));
+    }
+    let parts = [Part::from_graph(graph)];
+    let whole = Grid::new(graph, &parts);
+    if !is_too_wide(graph, whole.width) {
+        return picture(graph, &whole);
+    }
+    // Twice as many bands are half as wide and twice as high.
+    let fit = (f64::from(whole.width) / (f64::from(whole.height.max(1)) * aspect(graph))).sqrt();
+    let for_width = graph.options.width.map_or(0.0, |width| f64::from(whole.width) / to_f64(width));
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // not negative, and limited
+    let guess = fit.max(for_width).round().clamp(1.0, to_f64(MAX_BANDS)) as usize;
+    let positions = whole.rows[0][0].rank_positions();
+    let candidates = (guess.saturating_sub(1).max(1)..=guess + 2).map(|count| bands(graph, &positions, count));
+    let candidates: Vec<Vec<Part>> = candidates.collect();
+    let grids = candidates.iter().map(|parts| Grid::in_columns(parts, 1));
+    let best = grids.min_by(|a, b| cost(graph, a).total_cmp(&cost(graph, b)));
+    let is_much_better = |grid: &Grid<'_>| cost(graph, &whole) > MIN_GAIN * cost(graph, grid);
+    best.filter(is_much_better).map_or_else(|| picture(graph, &whole), |grid| picture(graph, &grid))
 }
 
-struct Drawing<'a> {
-    graph: &'a Graph,
-    layout: Layout,
-    /// The edges that reach each node.
-    incoming: Vec<Vec<usize>>,
-    /// Left side of each column.
+fn to_f64(number: usize) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+fn aspect(graph: &Graph) -> f64 {
+    graph.options.aspect.unwrap_or(SLIDE_ASPECT)
+}
+
+/// Returns the greatest width that a picture should have, in pixels.
+fn max_width(graph: &Graph) -> Option<i32> {
+    graph.options.width.map(|width| i32::try_from(width).unwrap_or(i32::MAX))
+}
+
+fn is_too_wide(graph: &Graph, width: i32) -> bool {
+    match (max_width(graph), graph.options.aspect) {
+        (Some(max), _) => width + 2 * MARGIN > max,
+        (None, Some(_)) => true,
+        (None, None) => width + 2 * MARGIN > SLIDE_WIDTH,
+    }
+}
+
+/// Returns how much an arrangement must be scaled down to fit its area; one that is wider than it may be is worse than any that is not.
+fn cost(graph: &Graph, grid: &Grid<'_>) -> f64 {
+    let (width, height) = (f64::from(grid.width + 2 * MARGIN), f64::from(grid.height + 2 * MARGIN));
+    let excess = max_width(graph).map_or(0.0, |max| (width - f64::from(max)).max(0.0));
+    (width / aspect(graph)).max(height) + 1e3 * excess
+}
+
+/// Splits a graph into this many bands or more, of about equal widths; among cuts that are near, one of few lines is taken.
+fn bands(graph: &Graph, positions: &[i32], count: usize) -> Vec<Part> {
+    let ranks = band_ranks(graph, &ranks(graph));
+    let costs = cut_costs(graph, &ranks);
+    let last = positions.len() - 1;
+    let band_width = f64::from(positions[last]) / to_f64(count);
+    let (mut parts, mut from, mut exits): (Vec<Part>, usize, Vec<BandExit>) = (Vec::new(), 0, Vec::new());
+    while from < last {
+        let distance = |to: usize| (f64::from(positions[to] - positions[from]) - band_width).abs() / band_width;
+        let near = (from + 1..=last).filter(|&to| distance(to) <= 0.3);
+        let best = near.min_by_key(|&to| (to != last, costs[to], (distance(to) * 1e3).round().to_bits()));
+        let to =
+            best.or_else(|| (from + 1..=last).min_by(|&a, &b| distance(a).total_cmp(&distance(b)))).unwrap_or(last);
+        // The last band has what is left, if that is little.
+        let to = if f64::from(positions[last] - positions[to]) < 0.3 * band_width { last } else { to };
+        let (part, after) = Part::band(graph, &ranks, from, to, &exits);
+        parts.push(part);
+        (from, exits) = (to, after);
+    }
+    parts
+}
+
+/// Drawings in rows.
+struct Grid<'a> {
+    rows: Vec<Vec<Drawing<'a>>>,
+    /// Width of each column.
     columns: Vec<i32>,
     width: i32,
+    height: i32,
 }
 
-impl Drawing<'_> {
-    fn new(graph: &Graph) -> Drawing<'_> {
-        let sizes = Sizes {
-            nodes: graph.nodes.iter().map(node_size).collect(),
-            labels: graph.edges.iter().map(|edge| label_size(edge, graph)).collect(),
-            dummy: Size { width: 8, above: 4, below: 4 },
-            gap: if graph.level == Level::Tensor { 14 } else { 6 },
-        };
-        let mut layout = Layout::new(graph, &ranks(graph), &sizes);
-        layout.items.iter_mut().for_each(|item| item.y += MARGIN);
-        // Greatest change of height of an edge to the right of each column.
-        let mut rises = vec![0; layout.widths.len()];
-        for pair in layout.routes.iter().flat_map(|route| route.windows(2)) {
-            let (a, b) = (&layout.items[pair[0]], &layout.items[pair[1]]);
-            rises[a.column] = rises[a.column].max((a.y - b.y).abs());
-        }
-        let (mut x, mut columns) = (MARGIN, Vec::new());
-        for (width, rise) in layout.widths.iter().zip(&rises) {
-            columns.push(x);
-            x += width + (10 + rise / 4).clamp(10, 56);
-        }
-        let last = layout.widths.last().copied().unwrap_or(0);
-        let width = columns.last().map_or(0, |x| x + last) + MARGIN;
-        Drawing { graph, layout, incoming: graph.incoming(), columns, width }
+impl<'a> Grid<'a> {
+    /// Arranges parts in as many columns as fit the area best.
+    fn new(graph: &Graph, parts: &'a [Part]) -> Grid<'a> {
+        let grid = Grid::in_columns(parts, 1);
+        let (width, height) = (f64::from(grid.width), f64::from(grid.height));
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // not negative, and limited
+        let guess = (height * aspect(graph) / width.max(1.0)).sqrt().round().clamp(1.0, to_f64(parts.len())) as usize;
+        let drawings: Vec<Drawing<'a>> = grid.rows.into_iter().flatten().collect();
+        let sizes: Vec<(i32, i32)> = drawings.iter().map(|drawing| (drawing.width, drawing.height)).collect();
+        let cost_of = |count: &usize| cost(graph, &Grid::of_sizes(&sizes, *count));
+        let candidates = guess.saturating_sub(1).max(1)..=(guess + 1).min(parts.len());
+        let best = candidates.min_by(|a, b| cost_of(a).total_cmp(&cost_of(b))).unwrap_or(1);
+        Grid { rows: into_rows(drawings, best), ..Grid::of_sizes(&sizes, best) }
     }
 
-    fn text(&self) -> String {
-        let mut legend = vec![("forward", "→ above each line: forward value")];
-        legend.extend(self.graph.backward.then_some(("backward", "← below each line: gradient")));
-        legend.extend(self.graph.notes.iter().map(|note| ("", note.as_str())));
-        let lines = i32::try_from(legend.len()).unwrap_or(0);
-        let legend_width = legend.iter().map(|(_, line)| chars(line) * 7).max().unwrap_or(0);
-        let width = self.width.max(legend_width + 2 * MARGIN);
-        let foot = self.layout.height + 2 * MARGIN + 12;
-        let height = foot + lines * 18;
-        let mut text = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
-             role=\"img\" aria-label=\"computational graph\">\n<style>\n{STYLE}</style>\n<defs>\n"
-        );
-        for (name, from) in [("forth", "M0 0L8 4L0 8z"), ("back", "M8 0L0 4L8 8z")] {
-            let end = if name == "forth" { 7 } else { 1 };
-            let _ = writeln!(
-                text,
-                "<marker id=\"nnlayer-{name}\" markerUnits=\"userSpaceOnUse\" markerWidth=\"8\" markerHeight=\"8\" refX=\"{end}\" refY=\"4\">\
-                 <path class=\"head {name}\" d=\"{from}\"/></marker>"
-            );
-        }
-        let _ = writeln!(text, "</defs>\n<rect class=\"paper\" width=\"{width}\" height=\"{height}\"/>");
-        (0..self.graph.edges.len()).for_each(|edge| self.edge(edge, &mut text));
-        (0..self.graph.nodes.len()).for_each(|node| self.node(node, &mut text));
-        for (y, (class, line)) in (foot..).step_by(18).zip(legend) {
-            let _ = writeln!(text, "<text class=\"note {class}\" x=\"{MARGIN}\" y=\"{y}\">{}</text>", escape(line));
-        }
-        text.push_str("</svg>\n");
-        text
+    fn in_columns(parts: &'a [Part], count: usize) -> Grid<'a> {
+        let drawings: Vec<Drawing<'a>> = parts.iter().map(Drawing::new).collect();
+        let sizes: Vec<(i32, i32)> = drawings.iter().map(|drawing| (drawing.width, drawing.height)).collect();
+        Grid { rows: into_rows(drawings, count), ..Grid::of_sizes(&sizes, count) }
     }
 
-    /// Returns the left and right sides of an item: names are next to their line, operations in the middle of their column.
-    fn sides(&self, item: &Item) -> (i32, i32) {
-        let (x, width) = (self.columns[item.column], self.layout.widths[item.column]);
-        match item.kind {
-            ItemKind::Node(node) => {
-                let left = match self.graph.nodes[node].kind {
-                    NodeKind::Leaf | NodeKind::Branch => x + width - item.size.width,
-                    NodeKind::Sink => x,
-                    _ => x + (width - item.size.width) / 2,
-                };
-                (left, left + item.size.width)
-            }
-            _ => (x, x + width),
-        }
-    }
-
-    fn edge(&self, n: usize, text: &mut String) {
-        let edge = &self.graph.edges[n];
-        let (above, below) = edge_label(edge, self.graph, MAX_SIDE);
-        let _ = write!(text, "<g class=\"edge\" data-from=\"{}\" data-to=\"{}\"", edge.from, edge.to);
-        let attributes = [
-            ("name", edge.name.clone()),
-            ("forward", array_text(&edge.forward)),
-            ("slope", edge.gradient_name.clone()),
-            ("backward", edge.backward.as_ref().and_then(array_text)),
-            ("local", edge.local_derivative.map(full_precision)),
-            ("rule", edge.gradient_formula.clone()),
-        ];
-        for (name, value) in attributes.into_iter().filter_map(|(name, value)| Some((name, value?))) {
-            let _ = write!(text, " data-{name}=\"{}\"", escape(&value));
-        }
-        let _ = writeln!(text, ">\n<title>{}</title>", escape(&title(self.graph, edge)));
-        let arrow =
-            if self.graph.nodes[edge.to].kind == NodeKind::Branch { "" } else { " marker-end=\"url(#nnlayer-forth)\"" };
-        let _ = writeln!(text, "<path class=\"line\" d=\"{}\"{arrow}/>", self.path(n));
-        let Some(item) = self.layout.routes[n].get(1).map(|&item| &self.layout.items[item]) else { return };
-        let ((left, right), y) = (self.sides(item), item.y);
-        let middle = f64::midpoint(f64::from(left), f64::from(right));
-        if edge.backward.is_some() {
-            let _ = writeln!(
-                text,
-                "<path class=\"line back\" d=\"M{} {}H{}\" marker-start=\"url(#nnlayer-back)\"/>",
-                left + 3,
-                y + 6,
-                right - 3
-            );
-        }
-        let top = y - 7 - LINE_HEIGHT * (i32::try_from(above.len()).unwrap_or(0) - 1);
-        let class = if edge.backward.is_some() { "backward" } else { "none" };
-        for (class, lines, y) in [("forward", &above, top), (class, &below, y + 22)] {
-            self.text_lines(class, lines, middle, y, text);
-        }
-        if self.graph.level == Level::Tensor && edge.forward.ndim() > 0 {
-            brackets("forward", &above[1..], middle, top + LINE_HEIGHT, text);
-        }
-        if let (Level::Tensor, Some((_, rows)), Some(1..)) =
-            (self.graph.level, below.split_last(), edge.backward.as_ref().map(|backward| backward.ndim()))
-        {
-            brackets("backward", rows, middle, y + 22, text);
-        }
-        text.push_str("</g>\n");
-    }
-
-    /// Writes lines of text, the first at `y`.
-    fn text_lines(&self, class: &str, lines: &[String], x: f64, y: i32, text: &mut String) {
-        for (y, line) in (y..).step_by(usize::try_from(LINE_HEIGHT).unwrap_or(1)).zip(lines) {
-            let _ = writeln!(
-                text,
-                "<text class=\"{class}\" x=\"{x}\" y=\"{y}\" xml:space=\"preserve\">{}</text>",
-                escape(line)
-            );
-        }
-    }
-
-    /// Returns the path of an edge along its route.
-    fn path(&self, n: usize) -> String {
-        let route = &self.layout.routes[n];
-        let item = |step: usize| &self.layout.items[route[step]];
-        let mut path = format!("M{} {}", self.sides(item(0)).1, item(0).y);
-        for step in 1..route.len() {
-            let (a, b) = (item(step - 1), item(step));
-            let last = step + 1 == route.len();
-            let (from, to) = (a.y, b.y + if last { self.port(n) } else { 0 });
-            let (begin, end) = (self.columns[a.column] + self.layout.widths[a.column], self.columns[b.column]);
-            if from != to {
-                let middle = i32::midpoint(begin, end);
-                let _ = write!(path, "H{begin}C{middle} {from} {middle} {to} {end} {to}");
-            }
-            let (left, right) = self.sides(b);
-            let _ = write!(path, "H{}", if last { left + self.inset(b, to) } else { right });
-        }
-        path
-    }
-
-    /// Returns the distance at height `y` between the left side of an item and the circle in it; 0 without a circle.
-    fn inset(&self, item: &Item, y: i32) -> i32 {
-        let (offset, radius) = (f64::from(y - item.y), f64::from(RADIUS));
-        if item.size.width != 2 * RADIUS || item.size.above != RADIUS {
-            return 0;
-        }
-        #[allow(clippy::cast_possible_truncation)] // less than a radius
-        let inset = (radius - (radius * radius - offset * offset).max(0.0).sqrt()).round() as i32;
-        inset
-    }
-
-    /// Returns the vertical offset of an edge's end from its node's middle, which keeps the ends of edges apart.
-    fn port(&self, n: usize) -> i32 {
-        let edge = &self.graph.edges[n];
-        if self.graph.nodes[edge.to].kind != NodeKind::Operation {
-            return 0;
-        }
-        let node = self.layout.items[edge.to].y;
-        let last_height = |n: usize| {
-            let route = &self.layout.routes[n];
-            self.layout.items[route[route.len() - 2]].y
-        };
-        let own = last_height(n);
-        let side = (own - node).signum();
-        let heights = self.incoming[edge.to].iter().copied().map(last_height);
-        let same_side: Vec<i32> = heights.filter(|y| (y - node).signum() == side).collect();
-        let nearer = same_side.iter().filter(|y| (*y - node).abs() < (own - node).abs()).count();
-        let (nearer, count) = (i32::try_from(nearer).unwrap_or(0), i32::try_from(same_side.len()).unwrap_or(1));
-        if side == 0 { 0 } else { side * (nearer + 1) * (14 / count).min(8) }
-    }
-
-    fn node(&self, n: usize, text: &mut String) {
-        let (node, item) = (&self.graph.nodes[n], &self.layout.items[n]);
-        let ((left, right), y) = (self.sides(item), item.y);
-        let middle = f64::midpoint(f64::from(left), f64::from(right));
-        let (class, anchor) = match node.kind {
-            NodeKind::Leaf => ("name leaf", f64::from(right - 4)),
-            NodeKind::Sink => ("name sink", f64::from(left + 4)),
-            NodeKind::Operation => ("op", middle),
-            NodeKind::Branch => ("branch", middle),
-        };
-        let kind = class.rsplit(' ').next().unwrap_or_default();
-        let _ = write!(text, "<g class=\"node {class}\" data-kind=\"{kind}\" data-label=\"{}\">", escape(&node.label));
-        if let Some(meaning) = &node.meaning {
-            let _ = write!(text, "<title>{}</title>", escape(meaning));
-        }
-        let _ = match node.kind {
-            NodeKind::Branch => write!(text, "<circle cx=\"{middle}\" cy=\"{y}\" r=\"4\"/>"),
-            NodeKind::Operation if item.size.width == 2 * RADIUS => {
-                write!(text, "<circle cx=\"{middle}\" cy=\"{y}\" r=\"{RADIUS}\"/>")
-            }
-            NodeKind::Operation => write!(
-                text,
-                "<rect x=\"{left}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"{RADIUS}\"/>",
-                y - RADIUS,
-                right - left,
-                2 * RADIUS
-            ),
-            _ => Ok(()),
-        };
-        if node.kind != NodeKind::Branch {
-            let _ = write!(text, "<text x=\"{anchor}\" y=\"{}\">{}</text>", y + 5, escape(&node.label));
-        }
-        text.push_str("</g>\n");
+    /// Returns the size of a grid whose parts have these sizes.
+    fn of_sizes(sizes: &[(i32, i32)], count: usize) -> Grid<'a> {
+        let column = |n: usize| sizes.iter().skip(n).step_by(count).map(|(width, _)| *width).max().unwrap_or(0);
+        let columns: Vec<i32> = (0..count).map(column).collect();
+        let heights = sizes.chunks(count).map(|row| row.iter().map(|(_, height)| *height).max().unwrap_or(0) + GAP);
+        let width = columns.iter().map(|width| width + GAP).sum::<i32>() - GAP;
+        Grid { rows: Vec::new(), columns, width, height: heights.sum::<i32>() - GAP }
     }
 }
 
-/// Draws brackets around the rows of a matrix, the first of which is at `y`.
-fn brackets(class: &str, rows: &[String], middle: f64, y: i32, text: &mut String) {
-    let width = rows.iter().map(|row| chars(row)).max().unwrap_or(0) * CHAR_WIDTH;
-    let (top, bottom) = (y - 12, y - 13 + LINE_HEIGHT * i32::try_from(rows.len()).unwrap_or(0));
-    for (side, foot) in [(-1.0, 3.0), (1.0, -3.0)] {
-        let x = middle + side * (f64::from(width) / 2.0 + 3.0);
-        let _ = writeln!(text, "<path class=\"bracket {class}\" d=\"M{} {top}H{x}V{bottom}h{foot}\"/>", x + foot);
+fn into_rows(drawings: Vec<Drawing<'_>>, count: usize) -> Vec<Vec<Drawing<'_>>> {
+    let mut rows: Vec<Vec<Drawing<'_>>> = Vec::new();
+    for (n, drawing) in drawings.into_iter().enumerate() {
+        match rows.last_mut().filter(|_| n % count != 0) {
+            Some(row) => row.push(drawing),
+            None => rows.push(vec![drawing]),
+        }
     }
+    rows
 }
 
-/// Returns the number of characters.
-fn chars(text: &str) -> i32 {
-    i32::try_from(text.chars().count()).unwrap_or(i32::MAX / 64).min(i32::MAX / 64)
-}
-
-fn node_size(node: &Node) -> Size {
-    let name = chars(&node.label) * CHAR_WIDTH + 8;
-    match node.kind {
-        NodeKind::Branch => Size { width: 8, above: 5, below: 5 },
-        NodeKind::Operation if chars(&node.label) < 4 => Size { width: 2 * RADIUS, above: RADIUS, below: RADIUS },
-        NodeKind::Operation => Size { width: name + 12, above: RADIUS, below: RADIUS },
-        _ => Size { width: name, above: 12, below: 8 },
+/// Writes a picture of drawings in rows, with title and explanations.
+fn picture(graph: &Graph, grid: &Grid<'_>) -> String {
+    let is_split = grid.rows.iter().flatten().any(Drawing::has_connector);
+    let legend = legend(graph, is_split);
+    let sums: Vec<String> = sum_lines(graph).iter().map(|line| typeset(line)).collect();
+    let line_width = |line: &String| chars(line) * 7;
+    let sum_width = sums.iter().map(line_width).max().unwrap_or(0) + GAP;
+    let title_width = graph.options.title.as_ref().map_or(0, |title| chars(title) * 11);
+    let legend_width = legend.iter().map(|(_, line)| line_width(line)).max().unwrap_or(0);
+    let width = grid.width.max(legend_width).max(title_width).max(sum_width) + 2 * MARGIN;
+    let per_row = usize::try_from((width - 2 * MARGIN + GAP) / sum_width).unwrap_or(1).max(1);
+    let sum_rows = sums.len().div_ceil(per_row);
+    let top = MARGIN + if graph.options.title.is_some() { 30 } else { 0 };
+    let note_rows = i32::try_from(legend.len() + sum_rows).unwrap_or(0);
+    let foot = top + grid.height + MARGIN + 12;
+    let height = if note_rows == 0 { top + grid.height + MARGIN } else { foot + note_rows * NOTE_HEIGHT };
+    let mut text = opening(graph, width, height);
+    if let Some(title) = &graph.options.title {
+        let _ =
+            writeln!(text, "<text class=\"note title\" x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 16, escape(title));
     }
-}
-
-fn label_size(edge: &Edge, graph: &Graph) -> Size {
-    let (above, below) = edge_label(edge, graph, MAX_SIDE);
-    let max_chars = above.iter().chain(&below).map(|line| chars(line)).max().unwrap_or(0);
-    let height = |lines: &[String]| i32::try_from(lines.len()).unwrap_or(0) * LINE_HEIGHT;
-    Size {
-        width: max_chars.max(4) * CHAR_WIDTH + 16,
-        above: height(&above) + 6,
-        below: if below.is_empty() { 4 } else { height(&below) + 11 },
+    write_rows(grid, top, &mut text);
+    for (n, line) in sums.iter().enumerate() {
+        let (column, row) = (n / sum_rows, n % sum_rows);
+        let x = MARGIN + i32::try_from(column).unwrap_or(0) * sum_width;
+        let y = foot + i32::try_from(row).unwrap_or(0) * NOTE_HEIGHT;
+        let _ = writeln!(text, "<text class=\"note backward total\" x=\"{x}\" y=\"{y}\">{}</text>", escape(line));
     }
-}
-
-/// Returns the tooltip of an edge.
-fn title(graph: &Graph, edge: &Edge) -> String {
-    let name = edge.name.clone().unwrap_or_else(|| "value".to_owned());
-    let value_text = |value| array_text(value).unwrap_or_else(|| "a large matrix".to_owned());
-    let mut text = format!("{name} = {}", value_text(&edge.forward));
-    if let Some(backward) = &edge.backward {
-        let name = edge.gradient_name.as_deref().unwrap_or("gradient");
-        let _ = write!(text, "\n{name} = {}", value_text(backward));
+    let foot = foot + i32::try_from(sum_rows).unwrap_or(0) * NOTE_HEIGHT;
+    for (y, (class, line)) in (foot..).step_by(18).zip(legend) {
+        let _ = writeln!(text, "<text class=\"note {class}\" x=\"{MARGIN}\" y=\"{y}\">{}</text>", escape(&line));
     }
-    if let Some(derivative) = edge.local_derivative {
-        let _ = write!(text, "\nlocal derivative of {} = {}", graph.nodes[edge.to].label, full_precision(derivative));
-    }
-    if let Some(formula) = &edge.gradient_formula {
-        let _ = write!(text, "\n{formula}");
-    }
+    text.push_str("</svg>\n");
     text
 }
 
-/// Escapes a text for XML, without the control characters that XML cannot represent.
-fn escape(text: &str) -> String {
-    let is_allowed = |c: &char| !c.is_control() || "\n\t".contains(*c);
-    let text: String = text.chars().filter(is_allowed).collect();
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+/// Writes the drawings, the first row at `top`.
+fn write_rows(grid: &Grid<'_>, top: i32, text: &mut String) {
+    let mut y = top;
+    for row in &grid.rows {
+        let mut x = MARGIN;
+        for (drawing, column) in row.iter().zip(&grid.columns) {
+            drawing.write(x, y, text);
+            x += column + GAP;
+        }
+        y += row.iter().map(|drawing| drawing.height).max().unwrap_or(0) + GAP;
+    }
+}
+
+/// Returns the explanations with their classes.
+fn legend(graph: &Graph, is_split: bool) -> Vec<(&'static str, String)> {
+    if !graph.options.has_legend {
+        return Vec::new();
+    }
+    let mut legend = vec![("forward", format!("→ {}", above_words(graph)))];
+    legend.extend(graph.backward.then(|| ("backward", format!("← {}", below_words(graph)))));
+    legend.extend(is_split.then(|| ("", words::CONNECTORS.to_owned())));
+    legend.extend(graph.notes.iter().map(|note| ("", note.clone())));
+    legend
+}
+
+/// Returns the beginning of the file: size, style, arrow heads and background.
+fn opening(graph: &Graph, width: i32, height: i32) -> String {
+    let shown = max_width(graph).map_or(width, |max| width.min(max));
+    let shown_height = i64::from(height) * i64::from(shown) / i64::from(width.max(1));
+    let label = escape(graph.options.title.as_deref().unwrap_or(words::PICTURE));
+    let style = match graph.options.theme {
+        Theme::Light => STYLE.to_owned(),
+        Theme::Dark => format!("{STYLE}{DARK_STYLE}"),
+        Theme::Auto => format!("{STYLE}@media (prefers-color-scheme: dark) {{\n{DARK_STYLE}}}\n"),
+    };
+    let mut text = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{shown}\" height=\"{shown_height}\" \
+         role=\"img\" aria-label=\"{label}\">\n<style>\n{style}</style>\n<defs>\n"
+    );
+    for (name, from) in [("forth", "M0 0L8 4L0 8z"), ("back", "M8 0L0 4L8 8z")] {
+        let end = if name == "forth" { 7 } else { 1 };
+        let _ = writeln!(
+            text,
+            "<marker id=\"{}\" markerUnits=\"userSpaceOnUse\" markerWidth=\"8\" markerHeight=\"8\" refX=\"{end}\" refY=\"4\">\
+             <path class=\"head {name}\" d=\"{from}\"/></marker>",
+            marker_id(name, graph.level)
+        );
+    }
+    let _ = writeln!(text, "</defs>\n<rect class=\"paper\" width=\"{width}\" height=\"{height}\"/>");
+    text
 }

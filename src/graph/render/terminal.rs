@@ -1,90 +1,145 @@
 //! A graph as text: nodes are labels, edges are box-drawing characters. A graph that is too wide is split into bands, and
-//! a letter marks both ends of an edge between them.
+//! a letter marks both ends of an edge between them. Components of a graph that is grouped are side by side.
 
-use super::grid::{Grid, Ink, Style, to_ascii};
-use crate::graph::label::{MAX_SIDE, abbreviate, edge_label, legend};
+use super::grid::{Grid, Ink, Style};
+use crate::graph::bands::{BandExit, Part, band_ranks, components, cut_costs};
+use crate::graph::label::{EdgeLabel, LabelLine, MAX_SIDE, edge_label, legend, node_hint, node_label, sum_lines};
 use crate::graph::layout::{Item, ItemKind, Layout, Size, Sizes, ranks};
-use crate::graph::model::{Edge, Graph, Level, Node, NodeKind};
+use crate::graph::model::{Graph, Level, Node, NodeKind};
+use crate::graph::words;
 
-/// Greatest length of a line, in characters.
-const MAX_WIDTH: usize = 100;
+/// Greatest length of a line, in characters, where neither the environment nor an option says another.
+const DEFAULT_WIDTH: usize = 100;
+/// Number of blanks between two components.
+const COMPONENT_GAP: usize = 3;
 
 /// Returns the graph as lines of text.
 pub fn render_terminal(graph: &Graph, style: Style) -> String {
-    // Matrices show fewer entries if even a band of one rank is too wide.
-    let canvases_fit =
-        |max_side: &usize| bands(graph, *max_side).iter().all(|band| Canvas::new(band, *max_side).width <= MAX_WIDTH);
-    let max_side = (3..=MAX_SIDE).rev().find(canvases_fit).unwrap_or(2);
-    let bands = bands(graph, max_side);
-    let mut text = bands.iter().map(|band| Canvas::new(band, max_side).text(style)).collect::<Vec<String>>().join("\n");
-    text.push('\n');
-    for note in legend(graph) {
-        text.extend(note.chars().map(|char| if style.ascii { to_ascii(char) } else { char }));
-        text.push('\n');
+    let mut graph = graph.clone();
+    graph.options.is_ascii = style.ascii;
+    let max_width = graph.options.width.unwrap_or(DEFAULT_WIDTH);
+    let title = graph.options.title.as_ref().map(|title| graph.text(title) + "\n\n").unwrap_or_default();
+    let grouped = if graph.sums.is_empty() { None } else { component_grid(&graph, max_width) };
+    let grids = grouped.map_or_else(|| band_grids(&graph, max_width), |grid| vec![grid]);
+    if grids.len() > 1 {
+        graph.add_note(words::CONTINUATION.to_owned());
+    }
+    if grids.iter().any(Grid::has_crossing) {
+        graph.add_note(words::CROSSING.to_owned());
+    }
+    let mut text = title + &grids.iter().map(|grid| grid.text(style)).collect::<Vec<String>>().join("\n");
+    for lines in [columns(&sum_lines(&graph), max_width), notes(&graph, max_width)] {
+        if !lines.is_empty() {
+            text.push('\n');
+        }
+        lines.iter().for_each(|line| text.extend([line.as_str(), "\n"]));
     }
     text
 }
 
-/// Splits the graph into bands that fit the width.
-fn bands(graph: &Graph, max_side: usize) -> Vec<Graph> {
-    let ranks = ranks(graph);
+/// Draws a graph in bands that fit the width.
+fn band_grids(graph: &Graph, max_width: usize) -> Vec<Grid> {
+    // Matrices show fewer entries if even a band of one rank is too wide.
+    let canvases_fit = |max_side: &usize| {
+        bands(graph, *max_side, max_width).iter().all(|band| Canvas::new(band, *max_side).width <= max_width)
+    };
+    let max_side = (3..=MAX_SIDE).rev().find(canvases_fit).unwrap_or(2);
+    bands(graph, max_side, max_width).iter().map(|band| Canvas::new(band, max_side).grid()).collect()
+}
+
+/// Draws the components of a graph in rows of as many as fit the width; `None` if one of them does not fit.
+fn component_grid(graph: &Graph, max_width: usize) -> Option<Grid> {
+    let parts = components(graph);
+    let mut canvases: Vec<Canvas<'_>> = parts.iter().map(|part| Canvas::new(&part.graph, MAX_SIDE)).collect();
+    let cell = canvases.iter().map(|canvas| canvas.width).max().unwrap_or(0) + COMPONENT_GAP;
+    let per_row = (max_width + COMPONENT_GAP) / cell;
+    if per_row == 0 {
+        return None;
+    }
+    let (mut y, mut width) = (0, 0);
+    for row in canvases.chunks_mut(per_row) {
+        let height = row.iter().map(|canvas| canvas.layout.height).max().unwrap_or(0);
+        for (n, canvas) in row.iter_mut().enumerate() {
+            width = width.max(n * cell + canvas.width);
+            canvas.shift(i32::try_from(n * cell).unwrap_or(0), y);
+        }
+        y += height + 1;
+    }
+    let mut grid = Grid::new(width, usize::try_from(y - 1).unwrap_or(0));
+    canvases.iter().for_each(|canvas| canvas.draw(&mut grid));
+    Some(grid)
+}
+
+/// Returns the explanations as lines.
+fn notes(graph: &Graph, max_width: usize) -> Vec<String> {
+    legend(graph).flat_map(|note| wrap(&graph.text(note), max_width)).collect()
+}
+
+/// Arranges texts in columns, down before right.
+fn columns(texts: &[String], max_width: usize) -> Vec<String> {
+    let cell = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0) + COMPONENT_GAP;
+    let per_row = ((max_width + COMPONENT_GAP) / cell).clamp(1, texts.len().max(1));
+    let rows = texts.len().div_ceil(per_row);
+    let line = |row: usize| {
+        let cells: Vec<String> = texts.iter().skip(row).step_by(rows).map(|text| format!("{text:<cell$}")).collect();
+        cells.concat().trim_end().to_owned()
+    };
+    (0..rows).map(line).collect()
+}
+
+/// Splits a text at blanks into lines of a width; all but the first are indented.
+fn wrap(text: &str, max_width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines
+            .last_mut()
+            .filter(|line| width(line) + 1 + width(word) <= i32::try_from(max_width).unwrap_or(i32::MAX))
+        {
+            Some(line) => line.extend([" ", word]),
+            None => lines.push(if lines.is_empty() { word.to_owned() } else { format!("  {word}") }),
+        }
+    }
+    lines
+}
+
+/// Splits the graph into bands that fit the width. Of the widest bands that fit, the one that cuts the fewest lines is taken.
+fn bands(graph: &Graph, max_side: usize, max_width: usize) -> Vec<Graph> {
+    let ranks = band_ranks(graph, &ranks(graph));
+    let costs = cut_costs(graph, &ranks);
     let last = ranks.iter().max().map_or(0, |rank| rank + 1);
-    let (mut bands, mut from, mut cuts) = (Vec::new(), 0, Vec::new());
+    let (mut bands, mut from, mut exits) = (Vec::new(), 0, Vec::new());
     while from < last {
         // As many ranks as fit, but at least one.
-        let more = (from + 1..=last).map(|to| (to, band(graph, &ranks, from, to, &cuts)));
-        let fits = |band: &Graph| Canvas::new(band, max_side).width <= MAX_WIDTH;
-        let Some((to, (band, after))) = more.take_while(|(to, (band, _))| *to == from + 1 || fits(band)).last() else {
-            break;
-        };
-        bands.push(band);
-        (from, cuts) = (to, after);
+        let mut fitting: Vec<(usize, usize, (Part, Vec<BandExit>))> = Vec::new();
+        for to in from + 1..=last {
+            let band = Part::band(graph, &ranks, from, to, &exits);
+            let width = Canvas::new(&band.0.graph, max_side).width;
+            if width > max_width && !fitting.is_empty() {
+                break;
+            }
+            fitting.push((to, width, band));
+        }
+        let max_band_width = fitting.iter().map(|(_, width, _)| *width).max().unwrap_or(0);
+        let is_wide =
+            |(to, width, _): &(usize, usize, (Part, Vec<BandExit>))| *to == last || 3 * width >= 2 * max_band_width;
+        fitting.retain(is_wide);
+        let best = fitting.into_iter().min_by_key(|(to, ..)| (costs[*to], last - to));
+        let Some((to, _, (band, after))) = best else { break };
+        bands.push(band.graph);
+        (from, exits) = (to, after);
     }
     bands
 }
 
-/// An edge that leaves its band, and the letter of the edge.
-type BandExit = (usize, String);
-
-/// Returns the nodes of some ranks, with an additional node at each edge from or to another band.
-fn band(graph: &Graph, ranks: &[usize], from: usize, to: usize, cuts: &[BandExit]) -> (Graph, Vec<BandExit>) {
-    let is_inside = |node: usize| (from..to).contains(&ranks[node]);
-    let mut band = Graph { backward: graph.backward, ..Graph::new(graph.level) };
-    let mut cuts = cuts.to_vec();
-    let mut moved = vec![0; graph.nodes.len()];
-    let mut entering = Vec::new();
-    for (n, edge) in graph.edges.iter().enumerate().filter(|(_, edge)| is_inside(edge.to) && !is_inside(edge.from)) {
-        let letter = cuts.iter().find(|(cut, _)| *cut == n).map_or("", |(_, letter)| letter);
-        entering.push((band.add_node(NodeKind::Leaf, format!("{letter}→")), edge));
-    }
-    for (node, original) in graph.nodes.iter().enumerate().filter(|(node, _)| is_inside(*node)) {
-        moved[node] = band.nodes.len();
-        band.nodes.push(original.clone());
-    }
-    band.edges.extend(entering.into_iter().map(|(from, edge)| Edge { from, to: moved[edge.to], ..edge.clone() }));
-    for (n, edge) in graph.edges.iter().enumerate().filter(|(_, edge)| is_inside(edge.from)) {
-        let to = if is_inside(edge.to) {
-            moved[edge.to]
-        } else {
-            let letter = letter(cuts.len());
-            let sink = band.add_node(NodeKind::Sink, format!("→{letter}"));
-            cuts.push((n, letter));
-            sink
-        };
-        band.edges.push(Edge { from: moved[edge.from], to, ..edge.clone() });
-    }
-    (band, cuts)
-}
-
-/// Returns the letter of a cut: a, b, …, z, aa, ab, ….
-fn letter(n: usize) -> String {
-    let last = char::from(b'a' + u8::try_from(n % 26).unwrap_or(0));
-    if n < 26 { last.to_string() } else { format!("{}{last}", letter(n / 26 - 1)) }
-}
-
 /// Returns the text of a node.
-fn node_text(node: &Node) -> String {
-    if node.kind == NodeKind::Operation { format!("({})", node.label) } else { abbreviate(&node.label) }
+fn node_text(node: &Node, graph: &Graph) -> String {
+    let (label, hint) = (node_label(node, graph), node_hint(node, graph));
+    match (node.kind, hint) {
+        (NodeKind::Operation, Some(hint)) => format!("({label}: {hint})"),
+        (NodeKind::Operation, None) => format!("({label})"),
+        (NodeKind::Connector, _) => format!("→{label}→"),
+        _ => label,
+    }
 }
 
 fn width(text: &str) -> i32 {
@@ -106,16 +161,20 @@ struct Canvas<'a> {
 
 impl Canvas<'_> {
     fn new(graph: &Graph, max_side: usize) -> Canvas<'_> {
-        let height = |lines: &[String]| i32::try_from(lines.len()).unwrap_or(0);
+        let height = |lines: &[LabelLine]| i32::try_from(lines.len()).unwrap_or(0);
         let sizes = Sizes {
-            nodes: graph.nodes.iter().map(|node| Size { width: width(&node_text(node)), above: 0, below: 0 }).collect(),
+            nodes: graph
+                .nodes
+                .iter()
+                .map(|node| Size { width: width(&node_text(node, graph)), above: 0, below: 0 })
+                .collect(),
             labels: graph
                 .edges
                 .iter()
                 .map(|edge| {
-                    let (above, below) = edge_label(edge, graph, max_side);
-                    let width = above.iter().chain(&below).map(|line| width(line)).max().unwrap_or(0);
-                    Size { width: width + 1, above: height(&above), below: height(&below) }
+                    let label = edge_label(edge, graph, max_side);
+                    let width = i32::try_from(label.width()).unwrap_or(i32::MAX - 1);
+                    Size { width: width + 1, above: height(&label.above), below: height(&label.below) }
                 })
                 .collect(),
             dummy: Size { width: 1, above: 0, below: 0 },
@@ -134,28 +193,39 @@ impl Canvas<'_> {
         Canvas { graph, layout, columns, tracks, width: usize::try_from(x - 1).unwrap_or(0), max_side }
     }
 
-    fn text(&self, style: Style) -> String {
+    fn grid(&self) -> Grid {
         let mut grid = Grid::new(self.width, usize::try_from(self.layout.height).unwrap_or(0));
+        self.draw(&mut grid);
+        grid
+    }
+
+    /// Moves the drawing to the right and down.
+    fn shift(&mut self, x: i32, y: i32) {
+        self.columns.iter_mut().for_each(|column| *column += x);
+        self.tracks.iter_mut().flatten().for_each(|(_, track)| *track += x);
+        self.layout.items.iter_mut().for_each(|item| item.y += y);
+    }
+
+    fn draw(&self, grid: &mut Grid) {
         for (n, route) in self.layout.routes.iter().enumerate() {
             for pair in route.windows(2) {
-                self.connect(&mut grid, pair[0], pair[1]);
+                self.connect(grid, pair[0], pair[1]);
             }
             for &item in &route[1..route.len() - 1] {
                 let item = &self.layout.items[item];
                 let x = self.columns[item.column];
                 grid.horizontal(item.y, x - 1, x + self.layout.widths[item.column], n);
                 if item.kind == ItemKind::Label(n) {
-                    let (above, below) = edge_label(&self.graph.edges[n], self.graph, self.max_side);
+                    let EdgeLabel { above, below } = edge_label(&self.graph.edges[n], self.graph, self.max_side);
                     let top = item.y - i32::try_from(above.len()).unwrap_or(0);
-                    (top..).zip(&above).for_each(|(y, line)| grid.write(x, y, line, Ink::Forward));
-                    (item.y + 1..).zip(&below).for_each(|(y, line)| grid.write(x, y, line, Ink::Backward));
+                    (top..).zip(&above).for_each(|(y, line)| grid.write(x, y, &line.text, Ink::Forward));
+                    (item.y + 1..).zip(&below).for_each(|(y, line)| grid.write(x, y, &line.text, Ink::Backward));
                 }
             }
         }
         for (node, item) in self.graph.nodes.iter().zip(&self.layout.items) {
-            grid.write(self.left(item), item.y, &node_text(node), Ink::Plain);
+            grid.write(self.left(item), item.y, &node_text(node, self.graph), Ink::Plain);
         }
-        grid.text(style)
     }
 
     /// Returns the left side of an item's text; nodes are centred in their column.

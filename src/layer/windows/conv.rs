@@ -16,7 +16,7 @@ use crate::layer::convention::GradientCase;
 use crate::layer::gradients::{Forward, Gradients, Run};
 use crate::layer::interface::{Admit, Given, Layer};
 use crate::layer::settings::{Kind, Setting, Settings};
-use crate::ops::{ArrayOps, Convolution, ConvolutionArray, WindowAxis};
+use crate::ops::{ArrayOps, Convolution, ConvolutionArray, WindowAxis, Windows};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 
 pub(super) const GROUPS: Setting = Setting {
@@ -112,6 +112,10 @@ fn rank_error<const AXES: usize>(w: &[usize]) -> Error {
 impl<const AXES: usize> Admit for Conv<AXES> {
     fn admit(&self, given: &Given<'_>) -> Result<Vec<Note>, Error> {
         self.try_sizes(given.at).map(|_| Vec::new())
+    }
+
+    fn sliding_windows(&self, at: &Tensors<f64>) -> Option<Windows> {
+        Some(self.sizes(at).windows)
     }
 
     fn independent_rows(&self, rank: usize) -> bool {

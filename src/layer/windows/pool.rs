@@ -95,6 +95,10 @@ impl<const AXES: usize> Admit for Pool<AXES> {
         self.try_windows(given.at).map(|_| Vec::new())
     }
 
+    fn sliding_windows(&self, at: &Tensors<f64>) -> Option<Windows> {
+        Some(self.windows(at))
+    }
+
     fn independent_rows(&self, rank: usize) -> bool {
         rank == AXES + 2
     }

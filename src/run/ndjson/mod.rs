@@ -35,7 +35,7 @@ const BATCH_RECORDS: usize = if cfg!(debug_assertions) { 32 } else { 128 };
 
 /// Computes the records of a stream and writes their results.
 pub(crate) fn run(plan: &RecordPlan, options: &RecordOptions, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
-    let Streams { reader, out, messages } = streams;
+    let Streams { reader, out, messages, .. } = streams;
     let &RecordOptions { ref file, keep_going, unbuffered } = options;
     if reader.stdin.terminal && file == "-" {
         return Err(Error::new(Code::OperandMissing, "reads records from standard input, but that is a terminal")
