@@ -4,6 +4,7 @@
 use super::layout::is_movable;
 use super::model::{Edge, Graph, NodeKind};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A part of a graph.
 #[derive(Clone, Debug)]
@@ -23,7 +24,7 @@ impl Part {
     fn empty(graph: &Graph) -> Part {
         let part = Graph {
             backward: graph.backward,
-            symbols: graph.symbols.clone(),
+            symbols: Arc::clone(&graph.symbols),
             ..Graph::new(graph.level, graph.options.clone())
         };
         Part { graph: part, nodes: Vec::new(), edges: Vec::new() }
@@ -35,39 +36,79 @@ impl Part {
         Part { graph: graph.clone(), nodes, edges: (0..graph.edges.len()).collect() }
     }
 
-    /// Returns the nodes whose rank is in a range; `exits` are the lines that earlier bands end with. Returns with it the lines that
-    /// this band and the earlier ones end with.
-    pub(super) fn band(
-        graph: &Graph,
-        ranks: &[usize],
-        from: usize,
-        to: usize,
-        exits: &[BandExit],
-    ) -> (Part, Vec<BandExit>) {
-        let is_inside = |node: usize| (from..to).contains(&ranks[node]);
-        let mut band = Part::empty(graph);
-        let mut exits = exits.to_vec();
-        let entering = |edge: &&(usize, &Edge)| is_inside(edge.1.to) && !is_inside(edge.1.from);
-        let all: Vec<(usize, &Edge)> = graph.edges.iter().enumerate().collect();
-        for &(n, edge) in all.iter().filter(entering) {
-            let letter = exits.iter().find(|(exit, _)| *exit == n).map_or("", |(_, letter)| letter);
-            let connector = band.add_connector(letter);
-            band.edges.push(n);
-            band.graph.edges.push(Edge { from: connector, ..edge.clone() });
+    fn add_connector(&mut self, letter: &str) -> usize {
+        self.nodes.push(None);
+        self.graph.add_node(NodeKind::Connector, letter)
+    }
+}
+
+/// A graph that is split into bands of ranks.
+pub(super) struct Splitter<'a> {
+    graph: &'a Graph,
+    /// Rank by which each node is assigned to a band.
+    ranks: Vec<usize>,
+    /// Nodes of each rank.
+    nodes: Vec<Vec<usize>>,
+    /// Edges that leave or reach the nodes of each rank.
+    edges: Vec<Vec<usize>>,
+    /// Cost of a cut before each rank.
+    pub(super) costs: Vec<usize>,
+    /// Lines that the bands so far end with, and the letters at their ends.
+    exits: BTreeMap<usize, String>,
+}
+
+impl<'a> Splitter<'a> {
+    /// Splits a graph whose nodes have these ranks; an operand belongs to the band of its first reader.
+    pub(super) fn new(graph: &'a Graph, ranks: &[usize]) -> Splitter<'a> {
+        let ranks = band_ranks(graph, ranks);
+        let count = ranks.iter().max().map_or(0, |rank| rank + 1);
+        let (mut nodes, mut edges) = (vec![Vec::new(); count], vec![Vec::new(); count]);
+        ranks.iter().enumerate().for_each(|(node, &rank)| nodes[rank].push(node));
+        for (n, edge) in graph.edges.iter().enumerate() {
+            edges[ranks[edge.from]].push(n);
+            edges[ranks[edge.to]].push(n);
         }
-        let entered = band.edges.len();
+        let costs = cut_costs(graph, &ranks);
+        Splitter { graph, ranks, nodes, edges, costs, exits: BTreeMap::new() }
+    }
+
+    /// Returns the number of ranks.
+    pub(super) fn count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Returns the nodes of a range of ranks, and the lines that the band ends with. Lines that [`accept`](Splitter::accept) knows
+    /// continue in it.
+    pub(super) fn band(&self, from: usize, to: usize) -> (Part, Vec<BandExit>) {
+        let graph = self.graph;
+        let is_inside = |node: usize| (from..to).contains(&self.ranks[node]);
+        let mut edges: Vec<usize> = self.edges[from..to].iter().flatten().copied().collect();
+        edges.sort_unstable();
+        edges.dedup();
+        let mut band = Part::empty(graph);
+        let (entering, others): (Vec<usize>, Vec<usize>) =
+            edges.into_iter().partition(|&n| !is_inside(graph.edges[n].from));
+        for &n in &entering {
+            let connector = band.add_connector(self.exits.get(&n).map_or("", String::as_str));
+            band.edges.push(n);
+            band.graph.edges.push(Edge { from: connector, ..graph.edges[n].clone() });
+        }
+        let mut nodes: Vec<usize> = self.nodes[from..to].iter().flatten().copied().collect();
+        nodes.sort_unstable();
         let mut moved = BTreeMap::new();
-        for (node, original) in graph.nodes.iter().enumerate().filter(|(node, _)| is_inside(*node)) {
+        for node in nodes {
             moved.insert(node, band.graph.nodes.len());
-            band.graph.nodes.push(original.clone());
+            band.graph.nodes.push(graph.nodes[node].clone());
             band.nodes.push(Some(node));
         }
-        band.graph.edges[..entered].iter_mut().for_each(|edge| edge.to = moved[&edge.to]);
-        for (n, edge) in all.into_iter().filter(|(_, edge)| is_inside(edge.from)) {
+        band.graph.edges.iter_mut().for_each(|edge| edge.to = moved[&edge.to]);
+        let mut exits = Vec::new();
+        for n in others {
+            let edge = &graph.edges[n];
             let to = match moved.get(&edge.to) {
                 Some(&to) => to,
                 None => {
-                    let letter = letter(exits.len());
+                    let letter = letter(self.exits.len() + exits.len());
                     let connector = band.add_connector(&letter);
                     exits.push((n, letter));
                     connector
@@ -79,14 +120,14 @@ impl Part {
         (band, exits)
     }
 
-    fn add_connector(&mut self, letter: &str) -> usize {
-        self.nodes.push(None);
-        self.graph.add_node(NodeKind::Connector, letter)
+    /// Takes note of the lines that a band ends with.
+    pub(super) fn accept(&mut self, exits: Vec<BandExit>) {
+        self.exits.extend(exits);
     }
 }
 
 /// Returns the rank by which each node is assigned to a band: an operand belongs to the band of its first reader.
-pub(super) fn band_ranks(graph: &Graph, ranks: &[usize]) -> Vec<usize> {
+fn band_ranks(graph: &Graph, ranks: &[usize]) -> Vec<usize> {
     let (incoming, outgoing) = (graph.incoming(), graph.outgoing());
     let mut own = ranks.to_vec();
     for node in (0..graph.nodes.len()).rev() {
@@ -99,7 +140,7 @@ pub(super) fn band_ranks(graph: &Graph, ranks: &[usize]) -> Vec<usize> {
 }
 
 /// Returns the cost of a cut before each rank: twice the lines that it would cut, and one more for each intermediate value of a layer.
-pub(super) fn cut_costs(graph: &Graph, ranks: &[usize]) -> Vec<usize> {
+fn cut_costs(graph: &Graph, ranks: &[usize]) -> Vec<usize> {
     let last = ranks.iter().max().map_or(0, |rank| rank + 1);
     let (mut begin, mut end) = (vec![0; last + 2], vec![0; last + 2]);
     for edge in &graph.edges {

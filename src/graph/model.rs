@@ -3,6 +3,7 @@
 use super::options::PictureOptions;
 use ndarray::ArrayD;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Level of detail of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub struct Graph {
     /// Explanations below the graph.
     pub notes: Vec<String>,
     /// Names that are drawn in another spelling than that of options and keys: `W` for `w`, `W₁` for `affine1.w`.
-    pub symbols: BTreeMap<String, String>,
+    pub symbols: Arc<BTreeMap<String, String>>,
     /// Gradients of operands that are drawn at each of their uses, as sums of the gradients there.
     pub sums: Vec<GradientSum>,
     /// Options of the picture.
@@ -101,7 +102,7 @@ pub struct Edge {
 impl Graph {
     /// Returns a graph without nodes that shows gradients.
     pub(super) fn new(level: Level, options: PictureOptions) -> Graph {
-        let (nodes, edges, notes, symbols) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
+        let (nodes, edges, notes, symbols) = (Vec::new(), Vec::new(), Vec::new(), Arc::default());
         Graph { level, backward: true, nodes, edges, notes, symbols, sums: Vec::new(), options }
     }
 

@@ -16,6 +16,7 @@ use super::options::PictureOptions;
 use super::words;
 use crate::core::error::{Code, Error, format_shape};
 use grouped::group_by_output;
+use std::sync::Arc;
 use symbols::Symbols;
 
 /// Largest graph of numbers that is drawn by default, in nodes.
@@ -51,7 +52,7 @@ pub fn build_graph(
             }
         },
     };
-    graph.symbols = symbols.by_name;
+    graph.symbols = Arc::new(symbols.by_name);
     graph.notes.extend(symbols.note);
     if options.has_hints {
         graph.add_note(words::HINTS.to_owned());

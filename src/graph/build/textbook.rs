@@ -48,12 +48,15 @@ fn quotient_counts(log: &[Entry]) -> BTreeMap<usize, usize> {
     counts
 }
 
+/// An operation, and its operands: the entry of each, or the bits of a constant.
+type OperationKey = (String, Vec<(Option<usize>, u64)>);
+
 struct Rewriter {
     log: Vec<Entry>,
     /// Entry of the reciprocal of an entry.
     reciprocals: BTreeMap<usize, usize>,
     /// Entry of each operation on operands that are not all constants.
-    computed: BTreeMap<(String, Vec<(Option<usize>, u64)>), usize>,
+    computed: BTreeMap<OperationKey, usize>,
     /// Number of uses of each entry of the original trace.
     use_counts: Vec<usize>,
 }

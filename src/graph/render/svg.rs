@@ -3,7 +3,7 @@
 
 use super::drawing::Drawing;
 use super::svg_text::{chars, escape, marker_id, typeset};
-use crate::graph::bands::{BandExit, Part, band_ranks, components, cut_costs};
+use crate::graph::bands::{Part, Splitter, components};
 use crate::graph::label::{above_words, below_words, sum_lines};
 use crate::graph::layout::ranks;
 use crate::graph::model::Graph;
@@ -89,22 +89,22 @@ fn cost(graph: &Graph, grid: &Grid<'_>) -> f64 {
 
 /// Splits a graph into this many bands or more, of about equal widths; among cuts that are near, one of few lines is taken.
 fn bands(graph: &Graph, positions: &[i32], count: usize) -> Vec<Part> {
-    let ranks = band_ranks(graph, &ranks(graph));
-    let costs = cut_costs(graph, &ranks);
+    let mut splitter = Splitter::new(graph, &ranks(graph));
     let last = positions.len() - 1;
     let band_width = f64::from(positions[last]) / to_f64(count);
-    let (mut parts, mut from, mut exits): (Vec<Part>, usize, Vec<BandExit>) = (Vec::new(), 0, Vec::new());
+    let (mut parts, mut from): (Vec<Part>, usize) = (Vec::new(), 0);
     while from < last {
         let distance = |to: usize| (f64::from(positions[to] - positions[from]) - band_width).abs() / band_width;
         let near = (from + 1..=last).filter(|&to| distance(to) <= 0.3);
-        let best = near.min_by_key(|&to| (to != last, costs[to], (distance(to) * 1e3).round().to_bits()));
-        let to =
-            best.or_else(|| (from + 1..=last).min_by(|&a, &b| distance(a).total_cmp(&distance(b)))).unwrap_or(last);
+        let best = near.min_by_key(|&to| (to != last, splitter.costs[to], (distance(to) * 1e3).round().to_bits()));
+        let closest = || (from + 1..=last).min_by(|&a, &b| distance(a).total_cmp(&distance(b)));
+        let to = best.or_else(closest).unwrap_or(last);
         // The last band has what is left, if that is little.
         let to = if f64::from(positions[last] - positions[to]) < 0.3 * band_width { last } else { to };
-        let (part, after) = Part::band(graph, &ranks, from, to, &exits);
+        let (part, exits) = splitter.band(from, to);
+        splitter.accept(exits);
         parts.push(part);
-        (from, exits) = (to, after);
+        from = to;
     }
     parts
 }

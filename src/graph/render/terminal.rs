@@ -2,7 +2,7 @@
 //! a letter marks both ends of an edge between them. Components of a graph that is grouped are side by side.
 
 use super::grid::{Grid, Ink, Style};
-use crate::graph::bands::{BandExit, Part, band_ranks, components, cut_costs};
+use crate::graph::bands::{Splitter, components};
 use crate::graph::label::{EdgeLabel, LabelLine, MAX_SIDE, edge_label, legend, node_hint, node_label, sum_lines};
 use crate::graph::layout::{Item, ItemKind, Layout, Size, Sizes, ranks};
 use crate::graph::model::{Graph, Level, Node, NodeKind};
@@ -102,31 +102,29 @@ fn wrap(text: &str, max_width: usize) -> Vec<String> {
     lines
 }
 
-/// Splits the graph into bands that fit the width. Of the widest bands that fit, the one that cuts the fewest lines is taken.
+/// Splits the graph into bands that fit the width. Of the largest bands that fit, the one that cuts the fewest lines is taken.
 fn bands(graph: &Graph, max_side: usize, max_width: usize) -> Vec<Graph> {
-    let ranks = band_ranks(graph, &ranks(graph));
-    let costs = cut_costs(graph, &ranks);
-    let last = ranks.iter().max().map_or(0, |rank| rank + 1);
-    let (mut bands, mut from, mut exits) = (Vec::new(), 0, Vec::new());
+    let mut splitter = Splitter::new(graph, &ranks(graph));
+    let last = splitter.count();
+    let (mut bands, mut from) = (Vec::new(), 0);
     while from < last {
         // As many ranks as fit, but at least one.
-        let mut fitting: Vec<(usize, usize, (Part, Vec<BandExit>))> = Vec::new();
+        let mut fitting: Vec<(usize, usize)> = Vec::new();
         for to in from + 1..=last {
-            let band = Part::band(graph, &ranks, from, to, &exits);
-            let width = Canvas::new(&band.0.graph, max_side).width;
+            let width = Canvas::new(&splitter.band(from, to).0.graph, max_side).width;
             if width > max_width && !fitting.is_empty() {
                 break;
             }
-            fitting.push((to, width, band));
+            fitting.push((to, width));
         }
-        let max_band_width = fitting.iter().map(|(_, width, _)| *width).max().unwrap_or(0);
-        let is_wide =
-            |(to, width, _): &(usize, usize, (Part, Vec<BandExit>))| *to == last || 3 * width >= 2 * max_band_width;
-        fitting.retain(is_wide);
-        let best = fitting.into_iter().min_by_key(|(to, ..)| (costs[*to], last - to));
-        let Some((to, _, (band, after))) = best else { break };
+        let max_band_width = fitting.iter().map(|(_, width)| *width).max().unwrap_or(0);
+        fitting.retain(|(to, width)| *to == last || 3 * width >= 2 * max_band_width);
+        let best = fitting.into_iter().min_by_key(|(to, _)| (splitter.costs[*to], last - to));
+        let to = best.map_or(last, |(to, _)| to);
+        let (band, exits) = splitter.band(from, to);
+        splitter.accept(exits);
         bands.push(band.graph);
-        (from, exits) = (to, after);
+        from = to;
     }
     bands
 }
