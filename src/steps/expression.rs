@@ -40,7 +40,7 @@ impl Writer<'_> {
                 let inside = if eps == 0.0 { x } else { self.notation.add(x, false, self.number(eps)) };
                 self.notation.function("log", &[inside])
             }
-            Op::Square => self.notation.square(self.read(read(0)).within(Precedence::Atom)),
+            Op::Square => self.notation.square(self.read(read(0))),
             Op::Sqrt => self.notation.function("√", &[self.read(read(0))]),
             Op::Tanh => self.notation.function("tanh", &[self.read(read(0))]),
             Op::Sin => self.notation.function("sin", &[self.read(read(0))]),
