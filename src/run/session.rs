@@ -54,7 +54,7 @@ pub(crate) type Command = Box<dyn FnOnce(&mut Streams<'_>) -> anyhow::Result<Sta
 /// Runs a command and reports its error.
 pub(crate) fn run(command: Command, options: &Options, as_json: bool, io: Io<'_>) -> Status {
     alloc::set_message(Messages::allocation_error(as_json));
-    let Io { stdin, stdin_is_terminal, stdout, stdout_is_terminal, stderr, stderr_is_terminal, columns } = io;
+    let Io { stdin, stdin_is_terminal, stdout, stdout_is_terminal, stderr, stderr_is_terminal, columns, .. } = io;
     let has_bar = options.progress.unwrap_or(stderr_is_terminal) && !as_json;
     let bar = has_bar.then(|| Bar::new(Rc::clone(&stderr), BAR_DELAY));
     let messages = Messages { stream: stderr, as_json, stdout_is_terminal };
