@@ -255,6 +255,10 @@ fn a_persistent_program_that_fails_is_reported() {
     once.evaluate(&one_point()).unwrap();
     refusal(once, Code::ProgramCrash, "exited with status 4");
     refusal(persistent("read -r line; sleep 300"), Code::ProgramTimeout, "2 s");
+    // A program that ends within its reply is reported by its status, not by half of its JSON.
+    let begun = persistent(r#"read -r line; printf '{"points":['; echo oh dear >&2; exit 3"#);
+    let error = refusal(begun, Code::ProgramCrash, "exited with status 3");
+    assert!(format!("{:?}", error.facts).contains("oh dear"));
     // The surplus lines reach the reader at some time, not at a known one: ask until they have.
     let mut talkative = persistent(&format!("yes '{REPLY}'"));
     let error = (0..).find_map(|_| talkative.evaluate(&one_point()).err()).unwrap();

@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import Client, Listener
 from typing import Any
 
 from . import _frameworks
@@ -143,6 +143,13 @@ class Function:
         if self.backward is None and framework.differentiate is None:
             raise TypeError("backward is required: a function, or a method of the object; or framework='torch' or 'jax'")
 
+    def try_to_answer(self, line: bytes) -> tuple[bytes | None, Exception | None]:
+        """Returns the reply to a request, or the exception of a function under test."""
+        try:
+            return self.answer(line), None
+        except Exception as error:
+            return None, error
+
     def answer(self, line: bytes) -> bytes:
         """Returns the reply to a request."""
         request = json.loads(line)
@@ -220,35 +227,29 @@ def serve(arguments: list[str], function: Function) -> tuple[str, str, int]:
 
         def wait() -> None:
             written.extend(process.communicate())
-            # Wakes the loop below, which may have closed its side.
-            with contextlib.suppress(ConnectionError), Client(address, authkey=key) as connection:
+            # An empty message ends the loop below, unless an exception has.
+            with contextlib.suppress(OSError, EOFError), Client(address, authkey=key) as connection:
                 connection.send_bytes(b"")
 
         waiter = threading.Thread(target=wait)
         waiter.start()
         failure: Exception | None = None
+        has_ended = False
         try:
-            while not written:
-                # A program that ended is started again, and connects again.
-                with listener.accept() as connection:
-                    try:
-                        while failure is None and answer(connection, function):
-                            pass
-                    except (EOFError, ConnectionError):
-                        pass
-                    except Exception as error:  # of the functions under test
-                        failure = error
+            while not has_ended:
+                # A program that ends while it is connected is started again, and connects again.
+                with contextlib.suppress(OSError, EOFError), listener.accept() as connection:
+                    while request := connection.recv_bytes():
+                        reply, failure = function.try_to_answer(request) if failure is None else (None, failure)
+                        if reply is None:
+                            break
+                        connection.send_bytes(reply)
+                    else:
+                        has_ended = True
         finally:
             process.kill()
+            listener.close()
             waiter.join()
     if failure is not None:
         raise failure
     return written[0], written[1], process.returncode
-
-
-def answer(connection: Connection, function: Function) -> bool:
-    """Answers a request; returns False if there is none."""
-    request = connection.recv_bytes()
-    if request:
-        connection.send_bytes(function.answer(request))
-    return bool(request)
