@@ -202,3 +202,35 @@ fn errors_and_english_stay_as_they_are() {
     assert_eq!(nnlayer(&steps).text(), english.text(), "the language of one command does not stay");
     assert!(!is_japanese(piped("", &["relu", "--x", "1", "--lang", "en"]).text()));
 }
+
+#[test]
+fn pictures_are_japanese() {
+    let loss = ["softmax-xent", "--x", "0.3,2.9,4", "--t", "0,0,1"];
+    let repeated = ["affine", "--x", "1,2;3,4", "--w", "1,2;3,4", "--b", "2", "--level", "tensor"];
+    for (layer, sentence) in [(&loss[..], "勾配なし"), (&repeated, "各行の b (2×2)")] {
+        let ran = nnlayer(&[layer, &["--graph", "--lang", "ja"]].concat());
+        assert_japanese(&ran, layer[0]);
+        assert!(ran.text().contains(sentence), "{}", ran.text());
+        let folder = folder();
+        let draw = |name: &str| {
+            let path = folder.path().join(name);
+            nnlayer(&[layer, &["--graph", path.to_str().unwrap(), "--lang", "ja"]].concat()).quiet();
+            std::fs::read_to_string(path).unwrap()
+        };
+        let picture = draw("graph.svg");
+        let document = roxmltree::Document::parse(&picture).unwrap();
+        for text in document.descendants().filter(|node| ["text", "title"].contains(&node.tag_name().name())) {
+            assert!(!is_english(text.text().unwrap_or_default()), "{:?}", text.text());
+        }
+        assert!(picture.contains(sentence) && picture.contains("線の上は順伝播の値"), "{picture}");
+        let page = draw("graph.html");
+        assert!(page.contains("<html lang=\"ja\"") && page.contains("順伝播：オペランドを与える。"), "{page}");
+        assert!(!page.contains("Nothing is computed yet"));
+    }
+    // Lines of a drawing are as long as in English, apart from the words: a wide letter takes the place of two.
+    let rows = |language: &str| {
+        let ran = nnlayer(&[&repeated[..], &["--graph", "--lang", language]].concat());
+        ran.text().lines().filter(|line| line.contains('─')).map(|line| line.width()).collect::<Vec<_>>()
+    };
+    assert_eq!(rows("ja").len(), rows("en").len());
+}

@@ -3,9 +3,11 @@
 use super::model::{Edge, GradientSum, Graph, Level, Node, NodeKind};
 use super::words;
 use crate::core::error::format_shape;
+use crate::core::language::translate;
 use crate::core::non_finite::{json_name, numpy_name};
 use ndarray::{ArrayD, ArrayViewD, Axis};
 use std::borrow::Cow;
+use unicode_width::UnicodeWidthStr;
 
 /// Number of rows and columns of a matrix in a label; those of a larger matrix include an ellipsis.
 pub(super) const MAX_SIDE: usize = 4;
@@ -47,7 +49,7 @@ pub(super) struct EdgeLabel {
 impl EdgeLabel {
     /// Returns the number of characters of the longest line.
     pub(super) fn width(&self) -> usize {
-        self.above.iter().chain(&self.below).map(|line| line.text.chars().count()).max().unwrap_or(0)
+        self.above.iter().chain(&self.below).map(|line| line.text.width()).max().unwrap_or(0)
     }
 }
 
@@ -151,9 +153,9 @@ pub(super) fn node_hint(node: &Node, graph: &Graph) -> Option<String> {
 }
 
 impl Graph {
-    /// Returns a text, in ASCII if that is asked for.
+    /// Returns a text in the language of this thread, or in English and ASCII if ASCII is asked for.
     pub(super) fn text(&self, text: &str) -> String {
-        if self.options.is_ascii { text.chars().map(to_ascii).collect() } else { text.to_owned() }
+        if self.options.is_ascii { text.chars().map(to_ascii).collect() } else { translate(text).into_owned() }
     }
 }
 
@@ -271,7 +273,7 @@ fn array_lines(value: &ArrayD<f64>, max_side: usize, graph: &Graph) -> Vec<Label
         }
     }
     let cell_width = |n: usize| {
-        let cells = rows.iter().filter(|(kind, _)| *kind == LineKind::Numbers).map(|(_, row)| row[n].chars().count());
+        let cells = rows.iter().filter(|(kind, _)| *kind == LineKind::Numbers).map(|(_, row)| row[n].width());
         cells.max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns.len()).map(cell_width).collect();

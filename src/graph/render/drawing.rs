@@ -239,7 +239,7 @@ impl<'a> Drawing<'a> {
         let id = self.part.nodes[n].map(|node| format!(" data-node=\"{node}\"")).unwrap_or_default();
         let _ = write!(text, "<g class=\"node {class}\"{id} data-kind=\"{kind}\" data-label=\"{}\">", escape(&label));
         if let Some(meaning) = &node.meaning {
-            let _ = write!(text, "<title>{}</title>", escape(meaning));
+            let _ = write!(text, "<title>{}</title>", escape(&self.graph.text(meaning)));
         }
         let _ = match node.kind {
             NodeKind::Branch => write!(text, "<circle cx=\"{middle}\" cy=\"{y}\" r=\"4\"/>"),
@@ -320,15 +320,16 @@ fn label_size(edge: &Edge, graph: &Graph) -> Size {
 
 /// Returns the tooltip of an edge.
 fn title(graph: &Graph, edge: &Edge) -> String {
-    let name = edge.name.clone().unwrap_or_else(|| words::VALUE.to_owned());
-    let value_text = |value| array_text(value).unwrap_or_else(|| words::LARGE.to_owned());
+    let name = edge.name.clone().unwrap_or_else(|| graph.text(words::VALUE));
+    let value_text = |value| array_text(value).unwrap_or_else(|| graph.text(words::LARGE));
     let mut text = format!("{name} = {}", value_text(&edge.forward));
     if let Some(backward) = &edge.backward {
-        let name = edge.gradient_name.as_deref().unwrap_or(words::GRADIENT);
+        let name = edge.gradient_name.clone().unwrap_or_else(|| graph.text(words::GRADIENT));
         let _ = write!(text, "\n{name} = {}", value_text(backward));
     }
     if let Some(derivative) = edge.local_derivative {
-        let _ = write!(text, "\n{}", words::local_derivative(&graph.nodes[edge.to].label, &full_precision(derivative)));
+        let line = words::local_derivative(&graph.nodes[edge.to].label, &full_precision(derivative));
+        let _ = write!(text, "\n{}", graph.text(&line));
     }
     if let Some(formula) = &edge.gradient_formula {
         let _ = write!(text, "\n{formula}");

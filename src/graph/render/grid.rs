@@ -1,6 +1,7 @@
 //! A grid of characters: text, and lines that are joined with box-drawing characters.
 
 use crate::graph::label::to_ascii;
+use unicode_width::UnicodeWidthChar;
 
 /// Style of the output in a terminal.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,6 +30,9 @@ impl Ink {
         }
     }
 }
+
+/// Stands for the second half of a wide character.
+const SECOND_HALF: char = '\0';
 
 const LEFT: u8 = 1;
 const RIGHT: u8 = 2;
@@ -64,10 +68,17 @@ impl Grid {
     }
 
     pub(super) fn write(&mut self, x: i32, y: i32, text: &str, ink: Ink) {
-        for (x, char) in (x..).zip(text.chars()) {
+        let mut x = x;
+        for char in text.chars() {
             if let Some(cell) = self.at(x, y) {
                 (cell.text, cell.ink) = (Some(char), ink);
             }
+            if char.width() == Some(2)
+                && let Some(cell) = self.at(x + 1, y)
+            {
+                (cell.text, cell.ink) = (Some(SECOND_HALF), ink);
+            }
+            x += if char.width() == Some(2) { 2 } else { 1 };
         }
     }
 
@@ -109,6 +120,7 @@ impl Grid {
                     ink = cell.ink;
                 }
                 match style.ascii {
+                    _ if cell.text == Some(SECOND_HALF) => (),
                     true => text.push_str(&to_ascii(cell.char())),
                     false => text.push(cell.char()),
                 }

@@ -3,6 +3,7 @@
 
 use super::svg;
 use super::svg_text::escape;
+use crate::core::language::{Language, phrase};
 use crate::graph::label::{format_number, legend};
 use crate::graph::model::{Edge, Graph, Level};
 use crate::graph::options::Theme;
@@ -19,6 +20,32 @@ const MAX_ENTRIES: usize = 4096;
 const MAX_TOTAL_ENTRIES: usize = 200_000;
 /// Significant digits of a number in a heat map.
 const DIGITS: usize = 6;
+
+/// Sentences of the page, as its source has them.
+const SENTENCES: &[&str] = &[
+    ">Start<",
+    ">◀ Back<",
+    ">Next ▶<",
+    ">Play<",
+    ">All<",
+    r#""Play""#,
+    r#""Pause""#,
+    r#"title="left arrow key""#,
+    r#"title="right arrow key""#,
+    r#"aria-label="Steps through the graph""#,
+    r#"aria-label="Step""#,
+    "Point at a line, or move to it with the Tab key, to see all digits and the local derivative.",
+    r#""a large matrix""#,
+    r#""Nothing is computed yet.""#,
+    r#""Forward: the operands are given.""#,
+    r#"`Forward: ${node.label} gives ${nameOf(result) || "a value"}.`"#,
+    r#""Backward: the upstream gradient is given.""#,
+    r#""the gradients of all uses are summed""#,
+    "`through ${node.label}`",
+    "`Backward: ${sentence}.`",
+    r#""Backward: the gradients of all uses of an operand are summed.""#,
+    r#""The computation is complete. Start, the arrow keys and the slider step through it.""#,
+];
 
 /// Returns the graph as an HTML page.
 pub(super) fn render(graph: &Graph, content: &PageContent) -> String {
@@ -44,12 +71,19 @@ pub(super) fn render(graph: &Graph, content: &PageContent) -> String {
     };
     let title = graph.options.title.as_deref().unwrap_or("Computational graph");
     let notes: Vec<&str> = legend(graph).collect();
-    include_str!("page.html")
+    page()
         .replace("<!--title-->", &escape(title))
         .replacen("<!--theme-->", theme, 1)
         .replacen("<!--legend-->", &escape(&notes.join("\n")), 1)
         .replacen("<!--content-->", &json(&graphs, content), 1)
         .replacen("<!--graphs-->\n", &figures, 1)
+}
+
+/// Returns the page without its content, in the language of this thread.
+fn page() -> String {
+    let page =
+        include_str!("page.html").replacen("lang=\"en\"", &format!("lang=\"{}\"", Language::current().code()), 1);
+    SENTENCES.iter().fold(page, |page, sentence| page.replace(sentence, &phrase(sentence, &[])))
 }
 
 /// Returns the name of a level, that of its option.
@@ -120,4 +154,16 @@ fn string(text: &str) -> String {
         c => c.to_string(),
     };
     format!("\"{}\"", text.chars().map(char).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sentence_stands_in_the_page() {
+        for sentence in SENTENCES {
+            assert!(include_str!("page.html").contains(sentence), "{sentence}");
+        }
+    }
 }

@@ -218,14 +218,14 @@ fn legend(graph: &Graph, is_split: bool) -> Vec<(&'static str, String)> {
     legend.extend(graph.backward.then(|| ("backward", format!("← {}", below_words(graph)))));
     legend.extend(is_split.then(|| ("", words::CONNECTORS.to_owned())));
     legend.extend(graph.notes.iter().map(|note| ("", note.clone())));
-    legend
+    legend.into_iter().map(|(class, line)| (class, graph.text(&line))).collect()
 }
 
 /// Returns the beginning of the file: size, style, arrow heads and background.
 fn opening(graph: &Graph, width: i32, height: i32) -> String {
     let shown = max_width(graph).map_or(width, |max| width.min(max));
     let shown_height = i64::from(height) * i64::from(shown) / i64::from(width.max(1));
-    let label = escape(graph.options.title.as_deref().unwrap_or(words::PICTURE));
+    let label = escape(graph.options.title.as_deref().unwrap_or(&graph.text(words::PICTURE)));
     let style = match graph.options.theme {
         Theme::Light => STYLE.to_owned(),
         Theme::Dark => format!("{STYLE}{DARK_STYLE}"),

@@ -3,6 +3,7 @@
 use crate::graph::label::{LabelLine, LineKind};
 use crate::graph::model::Level;
 use std::fmt::Write;
+use unicode_width::UnicodeWidthStr;
 
 /// Width of a character, in pixels.
 pub(super) const CHAR_WIDTH: i32 = 8;
@@ -65,9 +66,9 @@ pub(super) fn brackets(class: &str, lines: &[LabelLine], middle: f64, y: i32, te
     }
 }
 
-/// Returns the number of characters.
+/// Returns the number of characters; wide ones, such as those of Japanese, count twice.
 pub(super) fn chars(text: &str) -> i32 {
-    i32::try_from(text.chars().count()).unwrap_or(i32::MAX / 64).min(i32::MAX / 64)
+    i32::try_from(text.width()).unwrap_or(i32::MAX / 64).min(i32::MAX / 64)
 }
 
 /// Splits `e^(x−3)` into e and its exponent.

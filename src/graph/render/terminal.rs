@@ -7,6 +7,7 @@ use crate::graph::label::{EdgeLabel, LabelLine, MAX_SIDE, edge_label, legend, no
 use crate::graph::layout::{Item, ItemKind, Layout, Size, Sizes, ranks};
 use crate::graph::model::{Graph, Level, Node, NodeKind};
 use crate::graph::words;
+use unicode_width::UnicodeWidthStr;
 
 /// Greatest length of a line, in characters, where neither the environment nor an option says another.
 const DEFAULT_WIDTH: usize = 100;
@@ -141,7 +142,7 @@ fn node_text(node: &Node, graph: &Graph) -> String {
 }
 
 fn width(text: &str) -> i32 {
-    i32::try_from(text.chars().count()).unwrap_or(i32::MAX)
+    i32::try_from(text.width()).unwrap_or(i32::MAX)
 }
 
 /// A graph with its layout and the routing of its edges.

@@ -2,7 +2,7 @@
 
 use super::history::{History, Measure};
 use super::svg;
-use crate::core::language::{Language, translate};
+use crate::core::language::{Language, phrase, translate};
 use crate::network::learn::Score;
 use std::fmt::Write;
 
@@ -24,7 +24,7 @@ fn table(history: &History) -> String {
     let mut text = format!("<tr><th scope=\"col\">{}</th>", translate("epoch"));
     let column = |name: &str| format!("<th scope=\"col\">{}</th>", translate(name));
     let accuracy = |name: &str| if has_accuracy { column(name) } else { String::new() };
-    text += &(column("loss") + &accuracy("accuracy, %"));
+    text += &(column(&phrase("loss", &[])) + &accuracy("accuracy, %"));
     if has_held_out {
         text += &(column("held-out loss") + &accuracy("held-out accuracy, %"));
     }
