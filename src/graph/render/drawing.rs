@@ -320,11 +320,11 @@ fn label_size(edge: &Edge, graph: &Graph) -> Size {
 
 /// Returns the tooltip of an edge.
 fn title(graph: &Graph, edge: &Edge) -> String {
-    let name = edge.name.clone().unwrap_or_else(|| graph.text(words::VALUE));
+    let name = graph.text(edge.name.as_deref().unwrap_or(words::VALUE));
     let value_text = |value| array_text(value).unwrap_or_else(|| graph.text(words::LARGE));
     let mut text = format!("{name} = {}", value_text(&edge.forward));
     if let Some(backward) = &edge.backward {
-        let name = edge.gradient_name.clone().unwrap_or_else(|| graph.text(words::GRADIENT));
+        let name = graph.text(edge.gradient_name.as_deref().unwrap_or(words::GRADIENT));
         let _ = write!(text, "\n{name} = {}", value_text(backward));
     }
     if let Some(derivative) = edge.local_derivative {
