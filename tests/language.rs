@@ -225,7 +225,7 @@ fn pictures_are_japanese() {
         assert!(picture.contains(sentence) && picture.contains("線の上は順伝播の値"), "{picture}");
         let page = draw("graph.html");
         assert!(page.contains("<html lang=\"ja\"") && page.contains("順伝播：オペランドを与える。"), "{page}");
-        assert!(!page.contains("Nothing is computed yet"));
+        assert!(!page.contains("Nothing is computed yet") && !page.contains("above each line"));
     }
     // Lines of a drawing are as long as in English, apart from the words: a wide letter takes the place of two.
     let rows = |language: &str| {

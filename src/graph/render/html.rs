@@ -30,6 +30,7 @@ const SENTENCES: &[&str] = &[
     ">All<",
     r#""Play""#,
     r#""Pause""#,
+    "`${step} of ${steps.length - 1}  ${now.sentence}`",
     r#"title="left arrow key""#,
     r#"title="right arrow key""#,
     r#"aria-label="Steps through the graph""#,
@@ -69,10 +70,10 @@ pub(super) fn render(graph: &Graph, content: &PageContent) -> String {
         Theme::Light => "light",
         Theme::Dark => "dark",
     };
-    let title = graph.options.title.as_deref().unwrap_or("Computational graph");
-    let notes: Vec<&str> = legend(graph).collect();
+    let title = graph.options.title.clone().unwrap_or_else(|| graph.text("Computational graph"));
+    let notes: Vec<String> = legend(graph).map(|note| graph.text(note)).collect();
     page()
-        .replace("<!--title-->", &escape(title))
+        .replace("<!--title-->", &escape(&title))
         .replacen("<!--theme-->", theme, 1)
         .replacen("<!--legend-->", &escape(&notes.join("\n")), 1)
         .replacen("<!--content-->", &json(&graphs, content), 1)
