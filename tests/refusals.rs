@@ -61,6 +61,8 @@ fn files() -> tempfile::TempDir {
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
     std::fs::create_dir(folder.path().join("folder")).unwrap();
     std::fs::create_dir(folder.path().join("folder.npy")).unwrap();
+    std::fs::create_dir(folder.path().join("bad")).unwrap();
+    write("bad/index.json", br#"{"layer":"relu","precision":"f64","cases":[{"name":"a","file":"../a.json"}]}"#);
     write("x.json", b"[[1, 2, 3],\n [4, 5, 6]]");
     write("w.json", b"[[1, 2, 3],\n [4, 5, 6]]");
     write("t.json", b"[0,\n 7]");
