@@ -40,7 +40,10 @@ fn results_tapes_networks_and_reports_of_every_layer_follow_their_schemas() {
         if spec.settings.iter().any(|setting| setting.name == "reduction") {
             documents.add(&named, format!("{name} mean"), run(&command, &["--reduction", "mean", "--json"]));
         }
-        documents.add("report#/$defs/check", format!("{name} --check"), run(&command, &["--check", "--json"]));
+        // The report has the same keys for every layer; derivatives of many entries take seconds without optimization.
+        if command.iter().map(String::len).sum::<usize>() < 1000 {
+            documents.add("report#/$defs/check", format!("{name} --check"), run(&command, &["--check", "--json"]));
+        }
         let expected = results.to_string();
         documents.add("report", format!("{name} --expect"), run(&command, &["--expect", &expected, "--json"]));
         let tape = run(&command, &["--tape"]);
@@ -206,5 +209,6 @@ fn schemas_are_listed_and_written_into_a_folder() {
         assert!(id.starts_with(&format!("urn:nnlayer:schema:{kind}:")), "{id}");
         assert!(schema["title"].is_string() && schema["description"].is_string(), "{kind}");
     }
+    Documents::assert_schemas();
     assert!(nnlayer(&["schema", "tapes"]).refusal().contains("tape"));
 }

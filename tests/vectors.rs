@@ -115,6 +115,12 @@ fn a_folder_is_small_and_has_the_same_bytes_again() {
         assert_eq!(fewer[name], files[name], "{name}");
     }
     assert_eq!(cases(&fewer).len(), 2);
+    // What is listed is written.
+    for layer in ["mish", "maxpool1d"] {
+        let index: Value = serde_json::from_slice(&written(layer, &[])["index.json"]).unwrap();
+        let listed = index["cases"].as_array().unwrap().iter().map(|case| case["name"].as_str().unwrap().to_owned());
+        assert_eq!(listed.collect::<Vec<_>>(), names(layer));
+    }
     assert_ne!(written("layernorm", &["--seed", "2", "--cases", "ties,eps-2"]), fewer);
 }
 

@@ -16,25 +16,26 @@ use crate::layer::LayerSpec;
 use crate::numeric::FloatType;
 use variants::Variant;
 
-/// Returns the names of a layer's cases.
-pub fn names(spec: &'static LayerSpec, float_type: FloatType, seed: u64) -> Vec<String> {
-    variants::variants(spec, float_type, seed).into_iter().map(|variant| variant.name).collect()
+/// The cases of a layer, with inputs of a type, before their results are computed.
+pub struct Cases {
+    variants: Vec<Variant>,
+    float_type: FloatType,
 }
 
-/// Computes the cases of a layer whose names are selected, with inputs of a type, and passes each to `take`.
-pub fn generate(
-    spec: &'static LayerSpec,
-    float_type: FloatType,
-    seed: u64,
-    is_selected: impl Fn(&str) -> bool,
-    mut take: impl FnMut(Vector) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let selected = variants::variants(spec, float_type, seed).into_iter();
-    let selected = selected.filter(|variant: &Variant| is_selected(&variant.name));
-    for variant in selected {
-        if let Some(vector) = expected::expect(variant, float_type)? {
-            take(vector)?;
-        }
+impl Cases {
+    /// Draws the cases of a layer.
+    pub fn new(spec: &'static LayerSpec, float_type: FloatType, seed: u64) -> Cases {
+        Cases { variants: variants::variants(spec, float_type, seed), float_type }
     }
-    Ok(())
+
+    /// Returns the names of the cases.
+    pub fn names(&self) -> Vec<String> {
+        self.variants.iter().map(|variant| variant.name.clone()).collect()
+    }
+
+    /// Computes the results of the cases whose names are selected.
+    pub fn compute(self, is_selected: impl Fn(&str) -> bool) -> Result<Vec<Vector>, Error> {
+        let selected = self.variants.into_iter().filter(|variant| is_selected(&variant.name));
+        selected.filter_map(|variant| expected::expect(variant, self.float_type).transpose()).collect()
+    }
 }

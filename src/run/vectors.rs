@@ -12,7 +12,7 @@ pub(crate) use verify::{VerifyArguments, verify};
 
 use super::session::Streams;
 use super::status::Status;
-use crate::check::vectors::{self, Vector};
+use crate::check::vectors::{Cases, Vector};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::format::{FORMATS, Format, InMemoryArrays, OutputDtype};
@@ -42,7 +42,8 @@ const OUT: Name = Name::fixed("out");
 /// Writes the test vectors of a layer, or lists their names.
 pub(crate) fn write(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
     let Arguments { spec, names, float_type, seed, folder } = arguments;
-    let known = vectors::names(spec, *float_type, *seed);
+    let cases = Cases::new(spec, *float_type, *seed);
+    let known = cases.names();
     if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
         return Err(unknown_case(unknown, &known).into());
     }
@@ -53,11 +54,7 @@ pub(crate) fn write(arguments: &Arguments, streams: &mut Streams<'_>) -> anyhow:
         }
         return Ok(Status::Done);
     };
-    let mut found = Vec::new();
-    vectors::generate(spec, *float_type, *seed, is_selected, |vector| {
-        found.push(vector);
-        Ok(())
-    })?;
+    let found = cases.compute(is_selected)?;
     let folder = Folder { path: folder, spec, float_type: *float_type, seed: *seed };
     found.iter().try_for_each(|vector| folder.write_case(vector))?;
     folder.write_together(&found)?;

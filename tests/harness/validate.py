@@ -67,15 +67,17 @@ for name, text in texts.items():
     schemas[name] = json.loads(text)
     closed(schemas[name])
 
-validators, checked = {}, set()
+if len(sys.argv) > 1:
+    # The schemas themselves are valid.
+    for schema in schemas.values():
+        Draft202012Validator.check_schema(schema)
+
+validators = {}
 for line in sys.stdin:
     line = json.loads(line)
     key = line["schema"], line["pointer"]
     if key not in validators:
         schema = schemas[line["schema"]]
-        if line["schema"] not in checked:
-            Draft202012Validator.check_schema(schema)
-            checked.add(line["schema"])
         if line["pointer"]:
             schema = {"$ref": "#" + line["pointer"], "$defs": schema["$defs"], "unevaluatedProperties": False}
         validators[key] = Validator(schema)

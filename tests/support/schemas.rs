@@ -26,6 +26,15 @@ impl Documents {
 
     /// Returns the error of each invalid document, after its label; `None` without Python's `jsonschema`.
     pub fn errors(&self) -> Option<Vec<String>> {
+        self.errors_with(&[])
+    }
+
+    /// Requires that the schemas themselves are valid.
+    pub fn assert_schemas() {
+        Documents::default().errors_with(&["--check-schemas"]);
+    }
+
+    fn errors_with(&self, options: &[&str]) -> Option<Vec<String>> {
         let python = python_with("jsonschema")?;
         let text = |kind: &&str| ((*kind).to_owned(), Value::from(nnlayer(&["schema", kind]).quiet()));
         let schemas: Map<String, Value> = KINDS.iter().map(text).collect();
@@ -33,7 +42,7 @@ impl Documents {
         self.lines.iter().for_each(|line| lines += &format!("\n{line}"));
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/harness/validate.py");
         let mut python = Command::new(python);
-        let python = python.arg(script).env("PYTHONDONTWRITEBYTECODE", "1");
+        let python = python.arg(script).args(options).env("PYTHONDONTWRITEBYTECODE", "1");
         let mut child = python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let writer = std::thread::spawn(move || stdin.write_all(lines.as_bytes()));

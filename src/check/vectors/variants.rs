@@ -9,7 +9,7 @@ use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
 use crate::layer;
-use crate::layer::{Given, Kind, LayerSpec, Role, Setting, Settings, Slot, Value, Values};
+use crate::layer::{Given, Kind, LayerSpec, Precision, Role, Setting, Settings, Slot, Value, Values};
 use crate::numeric::FloatType;
 use ndarray::ArrayD;
 use std::fmt::Write;
@@ -111,7 +111,12 @@ impl Variants {
         let given = Given { at: &case.operands, rounding: &rounding, x_was_y: false };
         let notes = layer::admit(layer.as_ref(), &given).ok()?;
         let has_warning = notes.iter().any(|note| note.severity == Severity::Warning);
-        (trap.is_none() || !has_warning).then_some(case)
+        // NaN says nothing, unless a setting asks for it.
+        let outcome = layer::compute(layer.as_ref(), &case.operands, Some(&case.dout), Precision::F64);
+        let mut results = outcome.results.iter().chain(outcome.gradients.iter());
+        let wants_nan = settings.iter().any(|(_, value)| *value == Value::Choice("nan"));
+        let is_clear = wants_nan || !results.any(|(_, value)| value.iter().any(|v| v.is_nan()));
+        (is_clear && (trap.is_none() || !has_warning)).then_some(case)
     }
 
     /// Changes the inputs; returns false if there is nothing to change.
