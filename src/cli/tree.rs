@@ -191,7 +191,7 @@ pub(super) fn first_screen() -> String {
     let layers = format!("{} and {} more", first.join(", "), LAYERS.len() - FIRST_LAYERS);
     let group = |group: Group| {
         let commands = COMMANDS.iter().filter(|command| command.group == group).map(|command| command.name);
-        format!("  {HEADING}{group:<6?}{HEADING:#}  {}\n", commands.collect::<Vec<_>>().join(", "))
+        format!("  {HEADING}{:<6}{HEADING:#}  {}\n", format!("{group:?}"), commands.collect::<Vec<_>>().join(", "))
     };
     let others: String = [Group::Chains, Group::Checks, Group::Tools].map(group).concat();
     format!(
