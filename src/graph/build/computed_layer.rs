@@ -36,9 +36,26 @@ impl ComputedLayer<'_> {
     }
 }
 
-/// Returns the number of operands that a value is.
-pub(super) fn count_readers(layers: &[ComputedLayer<'_>], source: Source) -> usize {
-    layers.iter().flat_map(|layer| layer.sources).filter(|(_, other)| *other == source).count()
+/// The numbers of operands that are the network's input, and that are the output of each layer.
+pub(super) struct ReaderCounts {
+    /// Number of operands that are the network's input.
+    pub(super) input: usize,
+    /// Number of operands that are a layer's output, for each layer.
+    pub(super) outputs: Vec<usize>,
+}
+
+impl ReaderCounts {
+    /// Counts the readers of each value.
+    pub(super) fn new(layers: &[ComputedLayer<'_>]) -> ReaderCounts {
+        let mut counts = ReaderCounts { input: 0, outputs: vec![0; layers.len()] };
+        for (_, source) in layers.iter().flat_map(|layer| layer.sources) {
+            match *source {
+                Source::Input => counts.input += 1,
+                Source::Layer(n) => counts.outputs[n] += 1,
+            }
+        }
+        counts
+    }
 }
 
 /// Returns the gradient of the network's input, the sum of those of its readers.

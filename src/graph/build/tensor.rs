@@ -1,6 +1,6 @@
 //! The graph of matrices, whose nodes are the matrix operations of each layer. A value is an edge until its reader is known.
 
-use super::computed_layer::{ComputedLayer, count_readers, input_gradient};
+use super::computed_layer::{ComputedLayer, ReaderCounts, input_gradient};
 use super::symbols::Symbols;
 use crate::core::name::Name;
 use crate::graph::model::{Edge, Graph, Level, NodeKind};
@@ -20,13 +20,13 @@ pub(super) fn tensor_graph(
 ) -> Graph {
     let mut graph = Graph::new(level, options.clone());
     let mut values = Values { input: None, outputs: Vec::new() };
+    let readers = ReaderCounts::new(layers);
     for (n, layer) in layers.iter().enumerate() {
-        if values.input.is_none() && count_readers(layers, Source::Input) > 1 {
+        if values.input.is_none() && readers.input > 1 {
             values.input = shared_input(&mut graph, layers, layer);
         }
         let output = add_layer(&mut graph, layer, &values, symbols);
-        let count = count_readers(layers, Source::Layer(n));
-        values.outputs.push(if count > 1 { add_branch(&mut graph, output) } else { output });
+        values.outputs.push(if readers.outputs[n] > 1 { add_branch(&mut graph, output) } else { output });
     }
     if let Some(output) = values.outputs.pop() {
         let to = graph.add_node(NodeKind::Sink, output.name.clone().unwrap_or_default());

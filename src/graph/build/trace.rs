@@ -1,6 +1,6 @@
 //! Runs layers on numbers that record their operations, and names the operands and results among them.
 
-use super::computed_layer::{ComputedLayer, count_readers, input_gradient};
+use super::computed_layer::{ComputedLayer, ReaderCounts, input_gradient};
 use crate::core::error::{Code, Error, format_index};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
@@ -50,7 +50,7 @@ fn run(layers: &[ComputedLayer<'_>], trace: &mut Trace) {
     let mut outputs: Vec<ArrayD<Traced>> = Vec::new();
     // An input that several operands are, and its gradient.
     let (mut input, gradient) = (None, input_gradient(layers));
-    let is_shared = count_readers(layers, Source::Input) > 1;
+    let is_shared = ReaderCounts::new(layers).input > 1;
     for (n, layer) in layers.iter().enumerate() {
         let mut at = Tensors::new();
         for (name, value) in layer.at.iter() {
