@@ -40,10 +40,10 @@ fn help_and_version_are_written_to_standard_output_with_status_0() {
 }
 
 #[test]
-fn no_command_shows_help_on_standard_error() {
+fn no_command_shows_the_first_screen_on_standard_error() {
     let ran = shell("nnlayer");
     assert_eq!(ran.status, 2);
-    assert!(ran.text().is_empty() && ran.stderr.contains("Usage: nnlayer"), "{}", ran.stderr);
+    assert!(ran.text().is_empty() && ran.stderr.contains("nnlayer -h"), "{}", ran.stderr);
 }
 
 #[test]

@@ -241,7 +241,7 @@ pub(in crate::layer) const MISH: LayerSpec = LayerSpec {
     }],
     examples: &[Example {
         command: "nnlayer mish --x -1,0,1 --json",
-        prints: "{\"y\":[-0.3034014613741089,0.0,0.8650983882673103],\"dx\":[0.059216755877394944,0.6,1.0490362200997922]}\n",
+        prints: "{\"y\":[-0.3034014613741089,0.0,0.8650983882673103],\"dx\":[0.05921675587739495,0.6,1.0490362200997922]}\n",
     }],
     source: "Misra 2019",
     build: |_| pointwise(Function::Mish, "diag(tanh s + x∘σ(x)∘(1 − tanh² s)), s = log(1 + eˣ)"),
