@@ -10,7 +10,7 @@ svg { display: block; max-width: none; }
 .edge:focus { outline: none; }
 .edge:focus .reach { stroke: #8888ff55; }
 .edge .reach { fill: none; stroke: transparent; stroke-width: 22; pointer-events: stroke; }
-.early > .forward, .early > .none, .late > .backward, .late > .back { visibility: hidden; }
+.early > .forward, .early > .none, .late > .backward, .late > .back, .late > .sum, .total.late { visibility: hidden; }
 .now circle, .now rect { stroke-width: 3.2; }
 .now text { font-weight: bold; }
 `;
@@ -98,11 +98,6 @@ export class GraphView {
     this.shadow.replaceChildren(element("style", {}, STYLE), drawn);
     this.drawn = drawn;
     this.read(drawn);
-    for (const note of drawn.querySelectorAll(".note")) {
-      if (note.matches(".forward")) note.textContent = say("legendForward");
-      else if (note.matches(".backward")) note.textContent = say("legendBackward");
-      else note.setAttribute("lang", "en");
-    }
     if (isSameView) this.resize(); else this.fit(MIN_LEGIBLE_ZOOM);
     const isSameGraph = isSameView && steps === this.steps.length && !wasComplete;
     this.shown = -1;
@@ -111,26 +106,36 @@ export class GraphView {
   }
 
   read(drawn) {
-    this.edges = [...drawn.querySelectorAll(".edge")].map(g => ({ g, from: +g.dataset.from, to: +g.dataset.to, data: g.dataset }));
-    this.nodes = [...drawn.querySelectorAll(".node")].map(g => ({ g, kind: g.dataset.kind, label: g.dataset.label,
-      meaning: g.querySelector("title")?.textContent }));
-    this.edges.forEach(edge => {
-      const { g } = edge;
-      edge.title = g.querySelector("title").textContent;
-      const reach = g.querySelector(".line").cloneNode();
-      reach.setAttribute("class", "reach");
-      reach.removeAttribute("marker-end");
-      g.append(reach);
-      g.setAttribute("role", "img");
-      g.setAttribute("aria-label", edge.title);
-      g.setAttribute("tabindex", "-1");
-      // The value of one line is enough to be seen; the native tooltip would hide its neighbours.
-      g.querySelector("title").remove();
-      for (const shown of ["pointerenter", "focus"]) g.addEventListener(shown, () => { this.detail.textContent = edge.title; });
-      g.addEventListener("focus", () => this.moveTabStop(g));
-    });
+    // A line of a wide graph that is wrapped has two parts.
+    const edges = new Map();
+    for (const g of drawn.querySelectorAll(".edge")) {
+      const { data, parts } = edges.get(g.dataset.edge) ?? { data: { ...g.dataset }, parts: [] };
+      edges.set(g.dataset.edge, { data: { ...data, ...g.dataset }, parts: [...parts, g] });
+    }
+    this.edges = [...edges.values()].map(({ data, parts }) => ({ data, parts, g: parts[0], from: +data.from, to: +data.to }));
+    this.nodes = [];
+    for (const g of drawn.querySelectorAll(".node[data-node]")) {
+      this.nodes[+g.dataset.node] = { g, kind: g.dataset.kind, label: g.dataset.label, meaning: g.querySelector("title")?.textContent };
+    }
+    this.totals = [...drawn.querySelectorAll(".total")];
+    for (const edge of this.edges) {
+      edge.title = edge.g.querySelector("title").textContent;
+      for (const g of edge.parts) {
+        const reach = g.querySelector(".line").cloneNode();
+        reach.setAttribute("class", "reach");
+        reach.removeAttribute("marker-end");
+        g.append(reach);
+        g.setAttribute("role", "img");
+        g.setAttribute("aria-label", edge.title);
+        // The value of one line is enough to be seen; the native tooltip would hide its neighbours.
+        g.querySelector("title")?.remove();
+        g.addEventListener("pointerenter", () => { this.detail.textContent = edge.title; });
+      }
+      edge.g.setAttribute("tabindex", "-1");
+      edge.g.addEventListener("focus", () => { this.detail.textContent = edge.title; this.moveTabStop(edge.g); });
+    }
     if (this.edges.length > 0) this.moveTabStop(this.edges[0].g);
-    this.steps = stepsOf(this.nodes, this.edges);
+    this.steps = stepsOf(this.nodes, this.edges, this.totals);
     // Each value appears at one step, so that a change of the step touches only those between the two.
     for (const edge of this.edges) edge.forwardAt = edge.backwardAt = this.steps.length - 1;
     this.steps.forEach((step, n) => {
@@ -207,11 +212,13 @@ export class GraphView {
     step = Math.max(0, Math.min(this.steps.length - 1, step));
     const [last, before] = [this.steps.length - 1, this.shown];
     const isHidden = (at, n) => n < last && at > n;
-    for (const { g, forwardAt, backwardAt } of this.edges) {
+    for (const { parts, forwardAt, backwardAt } of this.edges) {
       for (const [name, at] of [["early", forwardAt], ["late", backwardAt]]) {
-        if (before < 0 || isHidden(at, step) !== isHidden(at, before)) g.classList.toggle(name, isHidden(at, step));
+        if (before >= 0 && isHidden(at, step) === isHidden(at, before)) continue;
+        for (const g of parts) g.classList.toggle(name, isHidden(at, step));
       }
     }
+    for (const total of this.totals) total.classList.toggle("late", isHidden(last - 1, step));
     if (before >= 0) this.steps[before].nodes.forEach(n => this.nodes[n].g.classList.remove("now"));
     this.steps[step].nodes.forEach(n => this.nodes[n].g.classList.add("now"));
     this.shown = this.step = step;
@@ -231,7 +238,7 @@ export class GraphView {
 }
 
 /** Returns the steps of a computation: the nodes of each, the edges whose value or gradient appears, and a sentence. */
-function stepsOf(nodes, edges) {
+function stepsOf(nodes, edges, totals) {
   const leaving = nodes.map(() => []);
   const reaching = nodes.map(() => []);
   for (const edge of edges) {
@@ -256,7 +263,7 @@ function stepsOf(nodes, edges) {
     const result = () => leaving[n].slice(0, 1).map(assigned).join("");
     steps.push({ sentence: () => say("forward", sign(nodes[n]), operands(), result()), nodes: [n], forward: outgoing(n), backward: [] });
   }
-  const hasGradient = edge => edge.data.backward !== undefined || edge.g.querySelector(".back") !== null;
+  const hasGradient = edge => edge.data.backward !== undefined || edge.parts.some(g => g.querySelector(".back"));
   if (edges.some(hasGradient)) {
     const sinks = all("sink");
     const ends = sinks.flatMap(n => reaching[n]);
@@ -275,6 +282,10 @@ function stepsOf(nodes, edges) {
       const sentence = node.kind === "branch" ? () => say("summed", terms(), inputs.map(gradient).join(""))
         : () => say("backward", node.label, inputs.map(line).join("; "));
       if (inputs.length > 0) steps.push({ sentence, nodes: [n], forward: [], backward: inputs });
+    }
+    if (totals.length > 0) {
+      const texts = totals.map(total => total.textContent).join(", ");
+      steps.push({ sentence: () => say("totals", texts), nodes: [], forward: [], backward: [] });
     }
   }
   steps.push({ sentence: () => say("complete"), nodes: [], forward: [], backward: [] });

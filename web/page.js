@@ -345,10 +345,13 @@ async function compute() {
   return shown.object !== undefined;
 }
 
+/** Returns the option that makes the program write pictures and verdicts in the language of the page. */
+const inPageLanguage = () => currentLanguage() === "en" ? [] : [`--lang=${currentLanguage()}`];
+
 /** Draws the graph and the steps of what was computed. */
 async function picture() {
   if (!shown.object) return;
-  const level = state.level === "auto" ? [] : [`--level=${state.level}`];
+  const level = [...(state.level === "auto" ? [] : [`--level=${state.level}`]), ...inPageLanguage()];
   const [drawn, steps] = await Promise.all([run("graph", ["--graph=graph.svg", ...level]), run("steps", ["--steps", "--json"])]);
   if (drawn) at("graph").hidden = drawn.status !== 0;
   if (drawn?.status === 0) {
@@ -406,11 +409,11 @@ const countComputed = () => { document.body.dataset.computed = Number(document.b
 async function check() {
   at("verdict").textContent = say("checking");
   const checked = options().join(" ");
-  const report = await run("check", ["--check", "--json"]);
+  const [report, text] = await Promise.all([run("check", ["--check", "--json"]), run("check-text", ["--check", ...inPageLanguage()])]);
   // The verdict of other numbers is none.
-  if (!report || checked !== options().join(" ")) return at("verdict").replaceChildren();
+  if (!report || !text || checked !== options().join(" ")) return at("verdict").replaceChildren();
   if (report.stdout === "") return at("verdict").replaceChildren(...messagesOf(report).map(view.message));
-  shown.check = JSON.parse(report.stdout);
+  shown.check = { report: JSON.parse(report.stdout), text: text.stdout };
   showCheck();
 }
 
@@ -430,6 +433,17 @@ function showAll() {
   showSteps();
 }
 
+/** Shows the page in another language, and has the program write its texts in it. */
+async function changeLanguage(name) {
+  setLanguage(name);
+  const hasCheck = shown.check !== undefined;
+  shown.check = undefined;
+  showAll();
+  keepLink();
+  await picture();
+  if (hasCheck) await check();
+}
+
 function listen() {
   at("layer").addEventListener("change", event => {
     state.layer = layers.find(({ name }) => name === event.target.value);
@@ -446,7 +460,7 @@ function listen() {
     refresh();
   });
   for (const choice of document.querySelectorAll('input[name="language"]')) {
-    choice.addEventListener("change", () => { setLanguage(choice.value); showAll(); keepLink(); });
+    choice.addEventListener("change", () => { changeLanguage(choice.value); });
   }
   at("level").addEventListener("change", event => { state.level = event.target.value; picture(); });
   at("digits").addEventListener("change", () => { showResults(); showSteps(); });

@@ -74,8 +74,8 @@ export function steps({ steps: list }, allDigits, inLanguage) {
 
 const SIGNS = { PASS: "✓", FAIL: "✗", INCONCLUSIVE: "?" };
 
-/** Returns the report of a check, from `--check --json`. */
-export function verdict(report) {
+/** Returns the report of a check, from `--check --json` and `--check`. */
+export function verdict({ report, text }) {
   const names = report.findings.map(({ result }) => result);
   const sentence = say({ PASS: "passed", FAIL: "didNotPass", INCONCLUSIVE: "undecided" }[report.verdict], [...new Set(names)].join(", "));
   const number = value => value === undefined || value === null ? "" : shortNumber(numberOf(value));
@@ -89,7 +89,7 @@ export function verdict(report) {
     element("details", {}, element("summary", {}, say("report")),
       element("table", { class: "numbers" }, element("thead", {}, element("tr", {}, ...heads.map(word => element("th", { scope: "col" }, say(word))))),
         element("tbody", {}, ...rows)),
-      element("pre", { lang: "en", tabindex: 0 }, report.text.trimEnd())),
+      element("pre", { tabindex: 0 }, text.trimEnd())),
   ];
 }
 

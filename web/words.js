@@ -34,7 +34,7 @@ export const WORDS = {
     summed: (terms, result) => `Backward: the gradients of all uses are summed: ${terms} = ${result}`,
     backward: (label, lines) => `Backward: ${label}: ${lines}`, timesLocal: (up, local, result) => `${up} × local derivative ${local} = ${result}`,
     complete: "The computation is complete. Start, Next and the slider step through it.", largeMatrix: "a large matrix",
-    legendForward: "→ above each line: forward value", legendBackward: "← below each line: gradient",
+    totals: texts => `Backward: the gradients of all uses of an operand are summed: ${texts}`,
     stepOf: (step, count) => `${step} of ${count}`, leftOut: count => `${count} more entries`, elsewhere: "In other libraries:",
   },
   ja: {
@@ -57,7 +57,7 @@ export const WORDS = {
     didNotPass: names => `${names}：勾配が数値微分と一致しません。`,
     undecided: names => `${names}：この点では数値微分で判定できません。`,
     gradient: "勾配", verdict: "判定", entries: "要素数", worst: "最大誤差の位置", analytic: "計算値", numeric: "数値微分",
-    allowed: "許容誤差", report: "プログラムの報告（英語）",
+    allowed: "許容誤差", report: "プログラムの報告",
     descent: "勾配降下法", learningRate: "学習率", step: "1 ステップ進める", tenSteps: "10 ステップ", loss: "L",
     lossOf: "L は損失です。", lossOfSum: "L は Σ y∘dout です。", lossNow: (step, value) => `${step} ステップ後の L は ${value} です。`,
     history: "各ステップ後の L", change: "変化", rate: "学習率には数値を入力してください。", noGradient: "勾配を持つ入力がありません。",
@@ -70,7 +70,7 @@ export const WORDS = {
     summed: (terms, result) => `逆伝播：すべての使用箇所からの勾配を足し合わせます：${terms} = ${result}`,
     backward: (label, lines) => `逆伝播：${label}：${lines}`, timesLocal: (up, local, result) => `${up} × 局所微分 ${local} = ${result}`,
     complete: "計算は完了しています。「最初」「次へ」やスライダーで順に確認できます。", largeMatrix: "大きな行列",
-    legendForward: "→ 線の上：順伝播の値", legendBackward: "← 線の下：勾配",
+    totals: texts => `逆伝播：オペランドのすべての使用箇所からの勾配を足し合わせます：${texts}`,
     stepOf: (step, count) => `${step} / ${count}`, leftOut: count => `ほか ${count} 要素`, elsewhere: "他のライブラリでは：",
   },
 };

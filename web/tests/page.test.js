@@ -274,7 +274,7 @@ test("the graph's values are reached by keys", async () => {
   await page.locator("#graph .pane").focus();
   await page.keyboard.press("Tab");
   const detail = page.locator("#graph .detail");
-  assert.match(await detail.textContent(), /^x\[0\] = 0\.3\ndx\[0\] = 0\.018211273295547534\nlocal derivative of exp/);
+  assert.match(await detail.textContent(), /^x\[0\] = 0\.3\ndx\[0\] = 0\.018211273295547534\nlocal derivative of e/);
   await page.keyboard.press("ArrowRight");
   assert.doesNotMatch(await detail.textContent(), /^x\[0\] = 0\.3\n/);
   await page.keyboard.press("ArrowLeft");
@@ -347,6 +347,7 @@ test("both languages have the same words, and the page uses the chosen one", asy
   for (const [key, word] of await page.locator("[data-word]").evaluateAll(list => list.map(one => [one.dataset.word, one.textContent]))) {
     assert.equal(word, WORDS.ja[key]);
   }
+  assert.match(await page.locator("#graph .note").first().textContent(), /[ぁ-ん]/, "the picture is Japanese too");
   await page.getByText("English").click();
   assert.equal(await page.locator("#results-title").textContent(), "Results");
   assert.match(page.url(), /lang=en/);
