@@ -61,7 +61,7 @@ fn run() -> nnlayer::Status {
             stdin_is_terminal,
             stdout: &mut output,
             stdout_is_terminal,
-            columns: columns(&stdout, stdout_is_terminal),
+            columns: columns(stdout_is_terminal),
             language: std::env::var("NNLAYER_LANG").ok(),
             stderr: Rc::new(RefCell::new(AutoStream::new(messages, colors))),
             stderr_is_terminal,
@@ -76,9 +76,10 @@ fn run() -> nnlayer::Status {
 }
 
 /// Returns the width that the environment says, or that of the terminal.
-fn columns(stdout: &io::Stdout, is_terminal: bool) -> Option<usize> {
+fn columns(is_terminal: bool) -> Option<usize> {
     let explicit = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let size = || terminal_size::terminal_size_of(stdout).filter(|_| is_terminal);
+    // Standard output is the first stream whose size this asks for. Every target has this function, also WebAssembly.
+    let size = || is_terminal.then(terminal_size::terminal_size).flatten();
     explicit.or_else(|| size().map(|(width, _)| usize::from(width.0)))
 }
 
