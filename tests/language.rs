@@ -1,6 +1,6 @@
 //! `--lang ja`: steps, verdicts and help in Japanese; every sentence of these kinds has its pair in the catalogue.
 
-use crate::support::{RunOutput, folder, nnlayer, piped, shell_in};
+use crate::support::{RunOutput, folder, nnlayer, piped, shell, shell_in};
 use nnlayer::core::language::{Language, translate, with_language};
 use nnlayer::layer::LAYERS;
 use unicode_width::UnicodeWidthStr;
@@ -208,7 +208,8 @@ fn pictures_are_japanese() {
     let loss = ["softmax-xent", "--x", "0.3,2.9,4", "--t", "0,0,1"];
     let repeated = ["affine", "--x", "1,2;3,4", "--w", "1,2;3,4", "--b", "2", "--level", "tensor"];
     for (layer, sentence) in [(&loss[..], "勾配なし"), (&repeated, "各行の b (2×2)")] {
-        let ran = nnlayer(&[layer, &["--graph", "--lang", "ja"]].concat());
+        let words: Vec<String> = layer.iter().map(|word| format!("'{word}'")).collect();
+        let ran = shell(&format!("LC_ALL=C.UTF-8 nnlayer {} --graph --lang ja", words.join(" ")));
         assert_japanese(&ran, layer[0]);
         assert!(ran.text().contains(sentence), "{}", ran.text());
         let folder = folder();

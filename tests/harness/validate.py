@@ -5,6 +5,7 @@ and a pointer to the definition in it, or "". Standard output has a line for eac
 
 Needs: pip install jsonschema
 """
+import importlib.metadata
 import json
 import sys
 
@@ -12,6 +13,8 @@ import jsonschema
 from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
 
+# Versions before 4.18 do not see the keys that a reference describes: with them, unknown keys are accepted.
+SEES_REFERENCES = tuple(map(int, importlib.metadata.version("jsonschema").split(".")[:2])) >= (4, 18)
 # Schemas of numbers and arrays have no keys of their own.
 PLAIN = ("/number", "/lists", "/shape", "/count", "/verdict", "/type", "/code")
 
@@ -37,7 +40,7 @@ Validator = extend(Draft202012Validator, {"$ref": reference})
 def closed(schema):
     """A schema of a value that accepts no keys but those that it describes."""
     has_keys = any(key in schema for key in ("properties", "$ref", "anyOf", "allOf", "oneOf"))
-    if has_keys and not schema.get("$ref", "").endswith(PLAIN):
+    if SEES_REFERENCES and has_keys and not schema.get("$ref", "").endswith(PLAIN):
         schema["unevaluatedProperties"] = False
     inside(schema)
 
@@ -79,7 +82,9 @@ for line in sys.stdin:
     if key not in validators:
         schema = schemas[line["schema"]]
         if line["pointer"]:
-            schema = {"$ref": "#" + line["pointer"], "$defs": schema["$defs"], "unevaluatedProperties": False}
+            schema = {"$ref": "#" + line["pointer"], "$defs": schema["$defs"]}
+            if SEES_REFERENCES:
+                schema["unevaluatedProperties"] = False
         validators[key] = Validator(schema)
     error = jsonschema.exceptions.best_match(validators[key].iter_errors(line["document"]))
     print(json.dumps(True if error is None else f"{error.json_path}: {error.message[:300]}"))
