@@ -4,8 +4,8 @@ use super::implementation::{Implementation, Point};
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::layer::Layer;
-use crate::numeric::{DoubleDouble, FloatType, Scalar};
+use crate::layer::{Layer, run_in_kind};
+use crate::numeric::{DoubleDouble, Dynamic, FloatType, Scalar};
 use ndarray::ArrayD;
 
 /// A step along a direction: entries of one operand change by their weight times the length.
@@ -41,7 +41,7 @@ pub trait Function {
 /// A layer of nnlayer in double-double.
 pub struct LayerFunction<'a> {
     /// The layer.
-    pub layer: &'a dyn Layer<DoubleDouble>,
+    pub layer: &'a dyn Layer<Dynamic>,
     /// Its operands.
     pub operands: Tensors<DoubleDouble>,
     /// The output that is differentiated.
@@ -79,7 +79,7 @@ impl Function for LayerFunction<'_> {
         let samples = steps.iter().map(|step| {
             let length = DoubleDouble::from_f64(step.length);
             let before = self.step(step, length);
-            let forward = self.layer.forward(&self.operands);
+            let forward = run_in_kind(self.layer, &self.operands, None);
             self.undo(step, &before);
             (self.on_forward)();
             let outputs = forward.results.get(&self.output).map(|value| value.iter().copied().collect());

@@ -84,7 +84,7 @@ impl ReferenceResults {
 fn rounding_bounds(layer: &dyn AnyLayer, point: &Point, arithmetic: Arithmetic) -> Tensors<f64> {
     let input = |&value: &f64| Bounded::input(value, arithmetic.float_type);
     let (at, dout) = (point.operands.map(input), point.dout.as_ref().map(|dout| dout.map(input)));
-    let bounded = layer::compute_bounded(layer, &at, dout.as_ref());
+    let bounded = layer::run_in_kind(layer, &at, dout.as_ref());
     let bounds = bounded.results.into_iter().chain(bounded.gradients);
     bounds.map(|(name, value)| (name, value.map(|v| v.error().in_arithmetic(arithmetic)))).collect()
 }

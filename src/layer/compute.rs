@@ -7,7 +7,6 @@ use super::precision::Precision;
 use super::run::{Outcome, run, run_in_chunks};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::numeric::Bounded;
 use ndarray::ArrayD;
 use std::borrow::Cow;
 
@@ -48,15 +47,6 @@ fn rounded<'a>(
     let mut dout = dout.map(Cow::Borrowed);
     dout.iter_mut().filter(|dout| !precision.holds(dout)).for_each(|dout| precision.round(dout.to_mut()));
     (at, dout)
-}
-
-/// Computes an admitted layer with a bound on the rounding error of each number.
-pub fn compute_bounded(
-    layer: &dyn AnyLayer,
-    at: &Tensors<Bounded>,
-    dout: Option<&ArrayD<Bounded>>,
-) -> Outcome<Bounded> {
-    run::<Bounded>(layer, at, dout, Wanted::All)
 }
 
 /// Computes the wanted results of an admitted layer and passes each to `take` with 0; a large gradient of a parameter in chunks of

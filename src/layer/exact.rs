@@ -6,7 +6,8 @@ use super::interface::AnyLayer;
 use super::run::{Outcome, run_in_chunks};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::numeric::{Exact, Scalar, exact};
+use crate::numeric::Scalar;
+use crate::numeric::dynamic::{Dynamic, with_exact};
 use crate::parallel::{fill, progress::Progress};
 use ndarray::{ArrayD, Axis, Slice};
 use std::sync::{Mutex, PoisonError};
@@ -29,7 +30,7 @@ pub(super) fn compute(
     let independent =
         at.iter().next().filter(|(_, x)| at.len() == 1 && x.ndim() > 1 && layer.independent_rows(x.ndim()));
     let Some((name, x)) = independent.filter(|(_, x)| x.len() > BLOCK_ELEMENTS) else {
-        return join([exact::with_expressions(|| compute_block(layer, at, dout, wanted))]);
+        return join([with_exact(|| compute_block(layer, at, dout, wanted))]);
     };
     let rows = (BLOCK_ELEMENTS * x.len_of(Axis(0)) / x.len()).max(1);
     let block = |all: &ArrayD<f64>, n: usize| {
@@ -40,7 +41,7 @@ pub(super) fn compute(
     let progress = Progress::new("computing", count);
     join(fill::map_rows(count, usize::MAX, |n| {
         let (at, dout) = (Tensors::new().with(name.clone(), block(x, n)), dout.map(|dout| block(dout, n)));
-        let computed = exact::with_expressions(|| compute_block(layer, &at, dout.as_ref(), wanted));
+        let computed = with_exact(|| compute_block(layer, &at, dout.as_ref(), wanted));
         progress.advance(1);
         computed
     }))
@@ -60,7 +61,7 @@ pub(super) fn compute_in_chunks(
         let outcome = compute(layer, at, dout, wanted);
         outcome.results.into_iter().chain(outcome.gradients).for_each(|(name, value)| take(&name, 0, value));
     } else {
-        exact::with_expressions(|| run_rounded(layer, at, dout, wanted, take));
+        with_exact(|| run_rounded(layer, at, dout, wanted, take));
     }
 }
 
@@ -80,9 +81,9 @@ fn run_rounded(
     wanted: Wanted<'_>,
     take: &(dyn Fn(&Name, usize, ArrayD<f64>) + Sync),
 ) -> Vec<Name> {
-    let exact = |&value: &f64| Exact::from_f64(value);
+    let exact = |&value: &f64| Dynamic::from_f64(value);
     let (at, dout) = (at.map(exact), dout.map(|dout| dout.map(exact)));
-    run_in_chunks::<Exact>(layer, &at, dout.as_ref(), wanted, &|name, row, value| {
+    run_in_chunks::<Dynamic>(layer, &at, dout.as_ref(), wanted, &|name, row, value| {
         take(name, row, value.map(|v| v.to_f64()));
     })
 }

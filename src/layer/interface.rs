@@ -6,7 +6,7 @@ use crate::core::error::{Code, Error, Note};
 use crate::core::name::Name;
 use crate::core::size;
 use crate::core::tensors::Tensors;
-use crate::numeric::{Bounded, DoubleDouble, Exact, Traced};
+use crate::numeric::Dynamic;
 use crate::ops::{ArrayOps, Windows};
 use ndarray::{ArrayD, Dimension};
 
@@ -133,14 +133,8 @@ pub trait Layer<S> {
 }
 
 /// A layer in every scalar.
-pub trait AnyLayer:
-    Admit + Layer<f64> + Layer<DoubleDouble> + Layer<Exact> + Layer<Bounded> + Layer<Traced> + Send + Sync
-{
-}
-impl<L> AnyLayer for L where
-    L: Admit + Layer<f64> + Layer<DoubleDouble> + Layer<Exact> + Layer<Bounded> + Layer<Traced> + Send + Sync
-{
-}
+pub trait AnyLayer: Admit + Layer<f64> + Layer<Dynamic> + Send + Sync {}
+impl<L: Admit + Layer<f64> + Layer<Dynamic> + Send + Sync> AnyLayer for L {}
 
 /// Validates operands; returns the layer's warnings and those that every layer shares.
 pub fn admit(layer: &dyn AnyLayer, given: &Given<'_>) -> Result<Vec<Note>, Error> {

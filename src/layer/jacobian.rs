@@ -6,7 +6,8 @@ use super::spec::LayerSpec;
 use crate::core::error::{Code, Error, format_shape};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::numeric::{Exact, Scalar, exact};
+use crate::numeric::Scalar;
+use crate::numeric::dynamic::{Dynamic, with_exact};
 use ndarray::{Array2, ArrayD, IxDyn};
 
 /// Largest number of entries of all Jacobians together.
@@ -53,9 +54,9 @@ pub fn jacobians(
             precision.round_results(&mut jacobians);
             jacobians
         }
-        Precision::Exact => exact::with_expressions(|| {
-            by_unit_vectors::<Exact>(spec, layer, &at.map(|&value| Exact::from_f64(value)), &output)
-        }),
+        Precision::Exact => {
+            with_exact(|| by_unit_vectors::<Dynamic>(spec, layer, &at.map(|&value| Dynamic::from_f64(value)), &output))
+        }
     })
 }
 

@@ -46,7 +46,7 @@ mod windows;
 mod xent;
 
 pub use crate::ops::{WindowAxis, Windows};
-pub use compute::{compute, compute_bounded, compute_in_chunks, compute_only};
+pub use compute::{compute, compute_in_chunks, compute_only};
 pub use convention::{Convention, GradientCase};
 pub use elsewhere::{Elsewhere, elsewhere};
 pub use gradients::{Forward, Gradients, Run, Wanted};
@@ -58,7 +58,7 @@ pub use lanes::loss_class_axis;
 pub use onnx::{Attribute, Attributes, OnnxOperator, onnx_operator};
 pub use other_names::{layer_elsewhere, option_elsewhere};
 pub use precision::Precision;
-pub use run::Outcome;
+pub use run::{Outcome, run_in_kind};
 pub use settings::{Kind, Setting, Settings, Value};
 pub use spec::{Example, LayerSpec, Role, ScalarDout, Slot, Values};
 

@@ -4,6 +4,7 @@ use super::gradients::{Forward, Gradients, Wanted};
 use super::interface::Layer;
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
+use crate::numeric::dynamic::{Dynamic, DynamicKind, with_kind};
 use crate::ops::ArrayOps;
 use ndarray::ArrayD;
 use std::cell::OnceCell;
@@ -70,6 +71,18 @@ pub(super) fn run_in_chunks<S: ArrayOps>(
     });
     outcome.results.into_iter().for_each(|(name, value)| take(&name, 0, value));
     names
+}
+
+/// Computes the results and gradients in numbers of a kind.
+pub fn run_in_kind<K: DynamicKind>(
+    layer: &dyn Layer<Dynamic>,
+    at: &Tensors<K>,
+    dout: Option<&ArrayD<K>>,
+) -> Outcome<K> {
+    let (at, dout) = (at.map(|&value| value.into()), dout.map(|dout| dout.map(|&value| value.into())));
+    let Outcome { results, gradients } = with_kind(K::KIND, || run(layer, &at, dout.as_ref(), Wanted::All));
+    let of_kind = |&value: &Dynamic| K::from_dynamic(value);
+    Outcome { results: results.map(of_kind), gradients: gradients.map(of_kind) }
 }
 
 fn run_with<S>(

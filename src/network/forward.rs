@@ -58,7 +58,7 @@ pub(super) fn output<S>(stages: &[Stage], runs: &[Forward<S>]) -> Option<Arc<Arr
 /// Returns what an earlier or later layer reads of a result: the result rounded to the type of a precision.
 pub(super) fn between_layers<S: Scalar>(value: Arc<ArrayD<S>>, precision: Precision) -> Arc<ArrayD<S>> {
     let float_type = precision.float_type();
-    match S::ROUND_BETWEEN_LAYERS {
+    match S::round_between_layers() {
         Some(round) => Arc::new(value.map(|&value| round(value))),
         None if float_type != FloatType::F64 => {
             Arc::new(value.map(|&value| S::from_f64(float_type.round(value.to_f64()))))

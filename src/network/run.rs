@@ -6,7 +6,8 @@ use super::forward::{Inputs, Kept, as_doubles, forward_in_place, output};
 use crate::core::error::{Error, Note};
 use crate::core::tensors::Tensors;
 use crate::layer::{AnyLayer, Layer, Outcome, Precision};
-use crate::numeric::{Exact, Scalar, exact};
+use crate::numeric::Scalar;
+use crate::numeric::dynamic::{Dynamic, with_exact};
 use ndarray::ArrayD;
 
 /// The values of a run of a chain.
@@ -73,7 +74,7 @@ impl Scope<'_> {
 pub fn run(tape: &Tape, inputs: Inputs<'_, f64>, upstream: Upstream<'_>, scope: &Scope<'_>) -> Result<Run, Error> {
     let precision = tape.precision;
     match precision {
-        Precision::Exact => exact::with_expressions(|| run_in::<Exact>(tape, inputs.convert(), upstream, scope)),
+        Precision::Exact => with_exact(|| run_in::<Dynamic>(tape, inputs.convert(), upstream, scope)),
         _ => precision.with_accuracy(|| run_in::<f64>(tape, inputs.rounded(precision), upstream, scope)),
     }
 }

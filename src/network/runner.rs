@@ -8,7 +8,8 @@ use crate::core::error::{Error, Note};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer::{AnyLayer, Layer, Precision};
-use crate::numeric::{Exact, Scalar, exact};
+use crate::numeric::Scalar;
+use crate::numeric::dynamic::{Dynamic, with_exact};
 use ndarray::ArrayD;
 
 /// A network and the results to compute.
@@ -84,7 +85,7 @@ impl OutputSelection {
                 precision.with_accuracy(|| self.run_in(at, inputs.rounded(precision), upstream))
             }
             PreparedParams::Exact => {
-                exact::with_expressions(|| self.run_in::<Exact>(&mut self.tape.params(), inputs.convert(), upstream))
+                with_exact(|| self.run_in::<Dynamic>(&mut self.tape.params(), inputs.convert(), upstream))
             }
         }
     }

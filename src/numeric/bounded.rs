@@ -104,6 +104,14 @@ impl Bounded {
         self
     }
 
+    /// Returns the stable form's value with the larger of both forms' errors. What underflows in the textbook's form is no excuse
+    /// where the stable form has a value.
+    pub(super) fn with_error_of(mut self, textbook: Bounded) -> Bounded {
+        self.error.roundings = self.error.roundings.max(textbook.error.roundings);
+        self.error.accumulations = self.error.accumulations.max(textbook.error.accumulations);
+        self
+    }
+
     /// Returns a function's value, given its derivative.
     fn function(self, value: f64, derivative: f64) -> Bounded {
         let mut result = Bounded { value, error: self.error.scaled(derivative) }.rounded(FUNCTION_ROUNDINGS);
@@ -247,13 +255,8 @@ impl Scalar for Bounded {
         }
         sum
     }
-    /// Returns the stable form's value with the larger of both errors. What underflows in the textbook's form is no excuse where
-    /// the stable form has a value.
     fn stable_or_textbook(stable: impl FnOnce() -> Self, textbook: impl FnOnce() -> Self) -> Self {
-        let (mut stable, textbook) = (stable(), textbook());
-        stable.error.roundings = stable.error.roundings.max(textbook.error.roundings);
-        stable.error.accumulations = stable.error.accumulations.max(textbook.error.accumulations);
-        stable
+        stable().with_error_of(textbook())
     }
 }
 

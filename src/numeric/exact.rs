@@ -172,9 +172,6 @@ impl Scalar for Exact {
         self.as_double().is_some_and(f64::is_nan)
     }
 
-    /// The nearest double: every layer is computed exactly from the doubles that are shown.
-    const ROUND_BETWEEN_LAYERS: Option<fn(Exact) -> Exact> = Some(|value| Exact::from_f64(value.to_f64()));
-
     fn exp(self) -> Exact {
         self.function(Op::Exp, <f64 as Scalar>::exp, Enclosure::exp)
     }

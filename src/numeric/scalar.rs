@@ -134,6 +134,8 @@ pub trait Scalar:
         stable()
     }
 
-    /// Returns what the next layer of a chain reads of a result, if that is not the number itself.
-    const ROUND_BETWEEN_LAYERS: Option<fn(Self) -> Self> = None;
+    /// Returns the rounding of what the next layer of a chain reads of a result, if that is not the number itself.
+    fn round_between_layers() -> Option<fn(Self) -> Self> {
+        None
+    }
 }

@@ -134,6 +134,11 @@ pub(crate) fn recorded_elements() -> usize {
     LOG.with_borrow(|log| log.recorded_elements)
 }
 
+/// Records no operations until it is called with −1 as often as with 1.
+pub(super) fn pause(by: isize) {
+    LOG.with_borrow_mut(|log| log.pauses = log.pauses.saturating_add_signed(by));
+}
+
 impl Traced {
     /// Returns a number that is not recorded.
     pub(crate) fn constant(value: DoubleDouble) -> Traced {
@@ -169,6 +174,16 @@ impl Traced {
             u32::try_from(log.entries.len() - 1).ok()
         });
         Traced { value, entry }
+    }
+
+    /// Returns this number, recorded as the textbook's operations.
+    pub(super) fn recorded_as(self, textbook: Traced) -> Traced {
+        LOG.with_borrow_mut(|log| {
+            if let Some(entry) = textbook.entry().and_then(|at| log.entries.get_mut(at)) {
+                entry.value = self.value;
+            }
+        });
+        Traced { entry: textbook.entry, ..self }
     }
 
     /// Returns true if it is log 0 or −log 0.
@@ -309,17 +324,10 @@ impl Scalar for Traced {
 
     /// Returns the value of the stable formula, recorded as the textbook's operations.
     fn stable_or_textbook(stable: impl FnOnce() -> Traced, textbook: impl FnOnce() -> Traced) -> Traced {
-        let pause = |by: isize| LOG.with_borrow_mut(|log| log.pauses = log.pauses.saturating_add_signed(by));
         pause(1);
-        let value = stable().value;
+        let stable = stable();
         pause(-1);
-        let entry = textbook().entry;
-        LOG.with_borrow_mut(|log| {
-            if let Some(entry) = entry.and_then(|at| log.entries.get_mut(usize::try_from(at).ok()?)) {
-                entry.value = value;
-            }
-        });
-        Traced { value, entry }
+        stable.recorded_as(textbook())
     }
 
     fn if_positive(self, value: Traced) -> Traced {

@@ -1,6 +1,6 @@
-//! Numbers with a bound on their rounding error: the textbook's formulas, and products of large matrices by the GEMM.
+//! Products of matrices of numbers with a bound on their rounding error: of large ones by the GEMM.
 
-use super::array_ops::{ArrayOps, matmul};
+use super::array_ops::matmul;
 use crate::gemm;
 use crate::numeric::{Bounded, Scalar};
 use ndarray::{Array2, ArrayView2};
@@ -8,27 +8,11 @@ use ndarray::{Array2, ArrayView2};
 /// Number of products of elements from which a product of matrices is large.
 const LARGE_PRODUCTS: usize = 1 << 18;
 
-impl ArrayOps for Bounded {
-    type Extended = Bounded;
-
-    fn widen(self) -> Bounded {
-        self
-    }
-
-    fn narrow(wide: Bounded) -> Bounded {
-        wide
-    }
-
-    fn matmul(a: ArrayView2<'_, Bounded>, b: ArrayView2<'_, Bounded>) -> Array2<Bounded> {
-        let is_finite =
-            |m: ArrayView2<'_, Bounded>| m.iter().all(|v| v.components().iter().all(|part| part.is_finite()));
-        let is_large = a.ncols() > 1 && a.len().saturating_mul(b.ncols()) >= LARGE_PRODUCTS;
-        if is_large && is_finite(a) && is_finite(b) { multiply_large(a, b) } else { matmul(a, b) }
-    }
-
-    fn softmax_pivot(_: Bounded) -> Bounded {
-        Bounded::zero()
-    }
+/// Returns a·b.
+pub(super) fn multiply(a: ArrayView2<'_, Bounded>, b: ArrayView2<'_, Bounded>) -> Array2<Bounded> {
+    let is_finite = |m: ArrayView2<'_, Bounded>| m.iter().all(|v| v.components().iter().all(|part| part.is_finite()));
+    let is_large = a.ncols() > 1 && a.len().saturating_mul(b.ncols()) >= LARGE_PRODUCTS;
+    if is_large && is_finite(a) && is_finite(b) { multiply_large(a, b) } else { matmul(a, b) }
 }
 
 /// Returns a·b of finite numbers, in sums of several products: each coefficient of the errors is a sum of matrix products.

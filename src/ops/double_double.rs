@@ -1,6 +1,6 @@
-//! Double-double: products of small matrices by a faster dot product, of large ones by the compensated GEMM.
+//! Products of matrices in double-double: of small ones by a faster dot product, of large ones by the compensated GEMM.
 
-use super::array_ops::{ArrayOps, dot, matrix};
+use super::array_ops::{dot, matrix};
 use crate::gemm;
 use crate::gemm::compensated;
 use crate::numeric::{DoubleDouble, Scalar};
@@ -9,24 +9,13 @@ use ndarray::{Array2, ArrayView2};
 /// Number of products of elements from which a product of matrices is large.
 const LARGE_PRODUCTS: usize = 1 << 21;
 
-impl ArrayOps for DoubleDouble {
-    type Extended = DoubleDouble;
-
-    fn widen(self) -> DoubleDouble {
-        self
+/// Returns a·b.
+pub(super) fn multiply(a: ArrayView2<'_, DoubleDouble>, b: ArrayView2<'_, DoubleDouble>) -> Array2<DoubleDouble> {
+    if a.len().saturating_mul(b.ncols()) >= LARGE_PRODUCTS {
+        return multiply_large(a, b);
     }
-
-    fn narrow(wide: DoubleDouble) -> DoubleDouble {
-        wide
-    }
-
-    fn matmul(a: ArrayView2<'_, DoubleDouble>, b: ArrayView2<'_, DoubleDouble>) -> Array2<DoubleDouble> {
-        if a.len().saturating_mul(b.ncols()) >= LARGE_PRODUCTS {
-            return multiply_large(a, b);
-        }
-        let (rows, columns) = (a.as_standard_layout(), b.t().as_standard_layout().into_owned());
-        Array2::from_shape_fn((a.nrows(), b.ncols()), |(n, m)| DoubleDouble::dot(rows.row(n), columns.row(m)))
-    }
+    let (rows, columns) = (a.as_standard_layout(), b.t().as_standard_layout().into_owned());
+    Array2::from_shape_fn((a.nrows(), b.ncols()), |(n, m)| DoubleDouble::dot(rows.row(n), columns.row(m)))
 }
 
 /// Returns a·b: products of high parts as sums of two doubles, and those with a low part, which are smaller by 2⁻⁵³, as doubles.

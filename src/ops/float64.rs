@@ -6,8 +6,9 @@ use super::normalize::{ComputeRow, ParameterLayout, RowNorm, RowOf, float64 as n
 use super::windows::{Convolution, ConvolutionArray};
 use super::{activations, convolution, curves, loss, softmax};
 use crate::gemm;
+use crate::numeric::dynamic::{Dynamic, with_exact};
 use crate::numeric::float64::{add_error, sum_with_error};
-use crate::numeric::{DoubleDouble, Exact, Scalar, exact};
+use crate::numeric::{DoubleDouble, Scalar};
 use crate::parallel::fill;
 use crate::simd::accuracy::{Accuracy, accuracy};
 use crate::simd::error_free::two_sum;
@@ -60,7 +61,7 @@ impl ArrayOps for f64 {
             let largest = inputs.iter().fold(0.0, |largest: f64, input| largest.max(input.abs()));
             let cancels = *out != 0.0 && out.abs() < SMALL_RESULT * largest && formula.may_cancel(inputs);
             if cancels || (!out.is_finite() && inputs.iter().all(|input| input.is_finite())) {
-                *out = exact::with_expressions(|| formula.compute(inputs.map(Exact::from_f64)).to_f64());
+                *out = with_exact(|| formula.compute(inputs.map(Dynamic::from_f64)).to_f64());
             }
         }
     }

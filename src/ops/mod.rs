@@ -6,6 +6,7 @@ mod bounded;
 mod convolution;
 pub mod curves;
 mod double_double;
+mod dynamic;
 mod exact;
 mod float64;
 pub mod loss;

@@ -309,7 +309,7 @@ fn compensated_sum<V: F64x8, const HAS_LOW: bool>(high: &[f64], low: &[f64]) -> 
 #[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 pub(crate) mod tests {
     use super::*;
-    use crate::numeric::{DoubleDouble, Scalar};
+    use crate::numeric::{DoubleDouble, Dynamic, DynamicKind, Scalar};
     use crate::ops::ArrayOps;
     use crate::simd::dispatch::{IsaLevel, with_isa_limit};
     use ndarray::ArrayView2;
@@ -338,9 +338,10 @@ pub(crate) mod tests {
         fn probabilities_and_the_sum_of_the_others_are_within_bounds((width, mut x) in every_width_and_spread()) {
             x.iter_mut().step_by(width).for_each(|x| *x = x.max(-1e300));
             let (y, sums) = softmax_rows(&x, width);
-            let wide: Vec<DoubleDouble> = x.iter().map(|&x| DoubleDouble::from_f64(x)).collect();
+            let wide: Vec<Dynamic> = x.iter().map(|&x| Dynamic::from_f64(x)).collect();
             let view = ArrayView2::from_shape((x.len() / width, width), &wide).unwrap();
-            let (real, lines) = DoubleDouble::softmax_rows(view);
+            let (real, lines) = Dynamic::softmax_rows(view);
+            let real = real.mapv(DoubleDouble::from_dynamic);
             for ((&x, &y), &real) in x.iter().zip(&y).zip(&real) {
                 // Below 1e-290 a double-double has no digits to spare.
                 if real.to_f64() > 1e-280 {
@@ -351,6 +352,7 @@ pub(crate) mod tests {
             }
             for (&(max, others), &(real_max, real)) in sums.iter().zip(&lines) {
                 prop_assert_eq!(max, real_max.to_f64());
+                let real = DoubleDouble::from_dynamic(real);
                 prop_assert!(real.to_f64() < 1e-280 || ulps(others, real) < 2.0, "{} {:?}", others, real);
             }
         }

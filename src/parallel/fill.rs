@@ -19,6 +19,13 @@ pub fn fill_chunks<T: Copy + Default + Send>(
     chunk_len: usize,
     fill: impl Fn(usize, &mut [T]) + Sync,
 ) -> Vec<T> {
+    fill_chunks_by(len, chunk_len, &fill)
+}
+
+/// A function that computes a chunk, given its index. As a trait object, so that the code around it is compiled once.
+type FillChunk<'a, T> = dyn Fn(usize, &mut [T]) + Sync + 'a;
+
+fn fill_chunks_by<T: Copy + Default + Send>(len: usize, chunk_len: usize, fill: &FillChunk<'_, T>) -> Vec<T> {
     let mut elements = pages::zeros(len);
     if len == 0 || chunk_len == 0 {
         return elements;
@@ -37,10 +44,11 @@ pub fn fill_chunks<T: Copy + Default + Send>(
 
 /// Returns an array of the axes (outer, rows, inner). `fill` gets the number of a row and computes its outer·inner elements, which are
 /// then copied to their places.
-pub fn fill_across<T: Copy + Default + Send>(
-    [outer, rows, inner]: [usize; 3],
-    fill: impl Fn(usize, &mut [T]) + Sync,
-) -> Vec<T> {
+pub fn fill_across<T: Copy + Default + Send>(dim: [usize; 3], fill: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
+    fill_across_by(dim, &fill)
+}
+
+fn fill_across_by<T: Copy + Default + Send>([outer, rows, inner]: [usize; 3], fill: &FillChunk<'_, T>) -> Vec<T> {
     let mut elements = pages::zeros(outer * rows * inner);
     if elements.is_empty() {
         return elements;

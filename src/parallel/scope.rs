@@ -43,6 +43,11 @@ pub(super) fn worker<T, R>(work: impl Fn(T) -> R) -> impl Fn(T) -> R {
 /// Applies `work` to each part, the first one on this thread and each other one on a thread of its own, if it can be started. Returns the
 /// results in the order of the parts.
 pub fn map_parts<T: Send, R: Send>(parts: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    map_parts_by(parts, &work)
+}
+
+/// Does the same for a trait object, so that the code is compiled once for all work on such parts.
+fn map_parts_by<T: Send, R: Send>(parts: Vec<T>, work: &(dyn Fn(T) -> R + Sync)) -> Vec<R> {
     let run = worker(work);
     if parts.len() < 2 {
         return parts.into_iter().map(run).collect();

@@ -6,7 +6,8 @@ use super::step::{Section, Step};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::layer::{AnyLayer, Forward, Layer, Outcome};
+use crate::layer::{AnyLayer, Layer, Outcome};
+use crate::numeric::dynamic::{Dynamic, DynamicKind, Kind, with_kind};
 use crate::numeric::traced::{Entry, Op, TextbookName, record_first};
 use crate::numeric::{Scalar, Traced};
 use ndarray::{ArrayD, Dimension};
@@ -82,15 +83,21 @@ fn new_step((name, index): Label, arithmetic: Option<Expression>, value: f64, no
 
 /// Returns the traced operands, dout included, and the traced outcome.
 fn run_traced(run: &LayerRun<'_>) -> (Tensors<Traced>, Outcome<Traced>) {
-    let mut operands = run.operands.map(|&value| Traced::leaf(value));
-    let forward: Forward<Traced> = Layer::<Traced>::forward(run.layer, &operands);
+    let leaf = |value: f64| Dynamic::from(Traced::leaf(value));
+    let mut operands = run.operands.map(|&value| leaf(value));
     let mut gradients = Tensors::new();
-    if let Some(dout) = run.dout {
-        let dout = dout.mapv(if run.shows_dout { Traced::leaf } else { Traced::from_f64 });
-        gradients = Layer::<Traced>::backward(run.layer, &operands, &&forward, &dout).compute();
-        operands.insert(Name::DOUT, dout);
-    }
-    (operands, Outcome { results: forward.results, gradients })
+    let results = with_kind(Kind::Traced, || {
+        let forward = Layer::<Dynamic>::forward(run.layer, &operands);
+        if let Some(dout) = run.dout {
+            let dout = dout.mapv(|value| if run.shows_dout { leaf(value) } else { Dynamic::from_f64(value) });
+            gradients = Layer::<Dynamic>::backward(run.layer, &operands, &&forward, &dout).compute();
+            operands.insert(Name::DOUT, dout);
+        }
+        forward.results
+    });
+    let [operands, results, gradients] =
+        [operands, results, gradients].map(|tensors| tensors.map(|&value| Traced::from_dynamic(value)));
+    (operands, Outcome { results, gradients })
 }
 
 fn require_traceable_size(run: &LayerRun<'_>) -> Result<(), Error> {

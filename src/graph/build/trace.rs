@@ -4,7 +4,7 @@ use super::computed_layer::{ComputedLayer, ReaderCounts, input_gradient};
 use crate::core::error::{Code, Error, format_index};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
-use crate::layer::Layer;
+use crate::layer::run_in_kind;
 use crate::network::Source;
 use crate::numeric::Traced;
 use crate::numeric::traced::{Entry, record};
@@ -64,7 +64,7 @@ fn run(layers: &[ComputedLayer<'_>], trace: &mut Trace) {
             };
             at.insert(name.clone(), traced);
         }
-        let results = Layer::<Traced>::forward(layer.layer, &at).results;
+        let results = run_in_kind(layer.layer, &at, None).results;
         for (name, traced) in results.iter() {
             if let Some(shown) = layer.outcome.results.get(name) {
                 let names = entry_names(&layer.qualified_name(name), traced);

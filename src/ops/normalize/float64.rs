@@ -2,8 +2,9 @@
 //! squares would overflow or lose digits, are computed exactly.
 
 use super::{ComputeRow, ParameterLayout, RowNorm, RowOf};
+use crate::numeric::dynamic::{Dynamic, Kind, with_exact, with_kind};
 use crate::numeric::float64::add_error;
-use crate::numeric::{DoubleDouble, Exact, Scalar, exact};
+use crate::numeric::{DoubleDouble, Scalar};
 use crate::parallel::fill;
 use crate::simd::dispatch::dispatch;
 use crate::simd::error_free::two_sum;
@@ -62,7 +63,7 @@ pub(in crate::ops) fn moments(x: &[f64]) -> [f64; 2] {
         let (mean, squares) = deviations(x, true);
         [mean.rounded(), squares.rounded()]
     } else {
-        exact::with_expressions(|| super::moments(&convert::<Exact>(x)).map(Scalar::to_f64))
+        with_exact(|| super::moments(&convert(x)).map(Scalar::to_f64))
     }
 }
 
@@ -146,22 +147,23 @@ fn is_finite(numbers: &[f64]) -> bool {
 /// Computes a row exactly, or its gradient if there is a dout; by IEEE arithmetic if a number is not finite.
 fn by_definition(norm: &RowNorm<'_, f64>, x: &[f64], dout: Option<&[f64]>, out: &mut [f64]) {
     if [Some(x), dout, norm.gamma, norm.beta].into_iter().flatten().all(is_finite) {
-        exact::with_expressions(|| compute::<Exact>(norm, x, dout, out));
+        with_exact(|| compute(norm, x, dout, out));
     } else {
-        compute::<DoubleDouble>(norm, x, dout, out);
+        with_kind(Kind::DoubleDouble, || compute(norm, x, dout, out));
     }
 }
 
-fn compute<S: Scalar>(norm: &RowNorm<'_, f64>, x: &[f64], dout: Option<&[f64]>, out: &mut [f64]) {
-    let (gamma, beta, x) = (norm.gamma.map(convert::<S>), norm.beta.map(convert::<S>), convert::<S>(x));
+/// Computes a row, or its gradient, by the definition in numbers of the kind of this thread.
+fn compute(norm: &RowNorm<'_, f64>, x: &[f64], dout: Option<&[f64]>, out: &mut [f64]) {
+    let (gamma, beta, x) = (norm.gamma.map(convert), norm.beta.map(convert), convert(x));
     let norm = RowNorm {
         is_centred: norm.is_centred,
-        given: norm.given.map(|given| given.map(S::from_f64)),
-        eps: S::from_f64(norm.eps),
+        given: norm.given.map(|given| given.map(Dynamic::from_f64)),
+        eps: Dynamic::from_f64(norm.eps),
         gamma: gamma.as_deref(),
         beta: beta.as_deref(),
     };
-    let mut results = vec![S::zero(); out.len()];
+    let mut results = vec![Dynamic::zero(); out.len()];
     match dout {
         Some(dout) => super::gradient(&norm, &x, &convert(dout), &mut results),
         None => super::normalize(&norm, &x, &mut results),
@@ -169,8 +171,8 @@ fn compute<S: Scalar>(norm: &RowNorm<'_, f64>, x: &[f64], dout: Option<&[f64]>, 
     out.iter_mut().zip(results).for_each(|(out, result)| *out = result.to_f64());
 }
 
-fn convert<S: Scalar>(numbers: &[f64]) -> Vec<S> {
-    numbers.iter().map(|&number| S::from_f64(number)).collect()
+fn convert(numbers: &[f64]) -> Vec<Dynamic> {
+    numbers.iter().map(|&number| Dynamic::from_f64(number)).collect()
 }
 
 /// x − mean, as a term.
@@ -413,13 +415,13 @@ mod tests {
                     assert_eq!(with_isa_limit(isa, || results(&norm, &x, &dout)), found, "{isa:?} {width}");
                 }
                 let (mut y, mut dx) = (vec![0.0; width], vec![0.0; width]);
-                compute::<DoubleDouble>(&norm, &x, None, &mut y);
-                compute::<DoubleDouble>(&norm, &x, Some(&dout), &mut dx);
+                compute(&norm, &x, None, &mut y);
+                compute(&norm, &x, Some(&dout), &mut dx);
                 let near = |a: f64, b: f64, size: f64| (a - b).abs() <= 2.0 * f64::EPSILON * b.abs().max(size);
                 assert!(found.0.iter().zip(&y).all(|(a, b)| near(*a, *b, 0.0)), "y {width}: {:?} {y:?}", found.0);
                 // dx is a difference of numbers of the size of dout∘gamma/std.
                 assert!(found.1.iter().zip(&dx).all(|(a, b)| near(*a, *b, 1e-3)), "dx {width}: {:?} {dx:?}", found.1);
-                let moments = super::super::moments(&convert::<DoubleDouble>(&x)).map(Scalar::to_f64);
+                let moments = super::super::moments(&convert(&x)).map(Scalar::to_f64);
                 assert!(near(found.2[0], moments[0], 0.0) && near(found.2[1], moments[1], 0.0), "{width}");
             }
         }

@@ -112,7 +112,7 @@ fn rounded_sum<V: F64x8>(terms: &[f64]) -> f64 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::numeric::{DoubleDouble, Scalar};
+    use crate::numeric::{DoubleDouble, Dynamic, DynamicKind, Scalar};
     use crate::ops::ArrayOps;
     use crate::ops::softmax::tests::every_width_and_spread;
     use crate::ops::softmax::{log_softmax_rows, softmax_rows};
@@ -137,19 +137,19 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(100))]
         #[test]
         fn gradients_are_within_a_few_roundings_of_their_definition((width, x, dout) in with_dout()) {
-            let wide = |values: &[f64]| values.iter().map(|&value| DoubleDouble::from_f64(value)).collect::<Vec<_>>();
+            let wide = |values: &[f64]| values.iter().map(|&value| Dynamic::from_f64(value)).collect::<Vec<_>>();
             let (wide_x, wide_dout) = (wide(&x), wide(&dout));
             let matrix = |values| ArrayView2::from_shape((x.len() / width, width), values).unwrap();
             let (wide_x, wide_dout) = (matrix(&wide_x), matrix(&wide_dout));
-            let (y, _) = DoubleDouble::softmax_rows(wide_x);
+            let (y, _) = Dynamic::softmax_rows(wide_x);
             let real = [
-                DoubleDouble::softmax_gradient(wide_x, y.view(), wide_dout),
-                DoubleDouble::log_softmax_gradient(wide_x, y.view(), wide_dout),
+                Dynamic::softmax_gradient(wide_x, y.view(), wide_dout),
+                Dynamic::log_softmax_gradient(wide_x, y.view(), wide_dout),
             ];
             let [gradient, log_gradient] = gradients(&x, &dout, width);
             for (n, y) in y.iter().enumerate() {
                 // Of y∘(d − Σ d∘y) with |d| ≤ 10; and of dout − y·Σ dout with |Σ dout| ≤ 5·width.
-                let (real, log_real) = (real[0].as_slice().unwrap()[n], real[1].as_slice().unwrap()[n]);
+                let [real, log_real] = [0, 1].map(|k| DoubleDouble::from_dynamic(real[k].as_slice().unwrap()[n]));
                 let y = y.to_f64().max(f64::MIN_POSITIVE);
                 let off = (DoubleDouble::from_f64(gradient[n]) - real).to_f64().abs();
                 prop_assert!(off <= 20.0 * y * 4.0 * f64::EPSILON, "{}: {} {:?}", n, gradient[n], real);

@@ -51,7 +51,7 @@ impl Elementwise<1> for LogSoftmax {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::numeric::{DoubleDouble, Scalar};
+    use crate::numeric::{DoubleDouble, Dynamic, DynamicKind, Scalar};
     use crate::ops::ArrayOps;
     use crate::ops::softmax::tests::{every_width_and_spread, ulps};
     use ndarray::ArrayView2;
@@ -63,8 +63,9 @@ mod tests {
         fn logarithms_are_within_two_ulps((width, mut x) in every_width_and_spread()) {
             x.iter_mut().step_by(width).for_each(|x| *x = x.max(-1e300));
             let (log, sums) = log_softmax_rows(&x, width);
-            let wide: Vec<DoubleDouble> = x.iter().map(|&x| DoubleDouble::from_f64(x)).collect();
-            let (real, _) = DoubleDouble::log_softmax_rows(ArrayView2::from_shape((x.len() / width, width), &wide).unwrap());
+            let wide: Vec<Dynamic> = x.iter().map(|&x| Dynamic::from_f64(x)).collect();
+            let (real, _) = Dynamic::log_softmax_rows(ArrayView2::from_shape((x.len() / width, width), &wide).unwrap());
+            let real = real.mapv(DoubleDouble::from_dynamic);
             for ((&x, &log), &real) in x.iter().zip(&log).zip(&real) {
                 // A double-double has no digits to spare of what is below 1e-290.
                 let close = log == real.to_f64() || real.to_f64().abs() < 1e-280 || ulps(log, real) < 2.0;
@@ -79,8 +80,9 @@ mod tests {
         for largest in 40..90 {
             let far = (0..40).map(|n| f64::from(n * largest).sin() * 5.0);
             let x: Vec<f64> = far.chain(std::iter::repeat_n(1000.37, largest as usize)).collect();
-            let wide: Vec<DoubleDouble> = x.iter().map(|&x| DoubleDouble::from_f64(x)).collect();
-            let (real, _) = DoubleDouble::log_softmax_rows(ArrayView2::from_shape((1, x.len()), &wide).unwrap());
+            let wide: Vec<Dynamic> = x.iter().map(|&x| Dynamic::from_f64(x)).collect();
+            let (real, _) = Dynamic::log_softmax_rows(ArrayView2::from_shape((1, x.len()), &wide).unwrap());
+            let real = real.mapv(DoubleDouble::from_dynamic);
             for ((x, log), &real) in x.iter().zip(log_softmax_rows(&x, x.len()).0).zip(&real).take(40) {
                 assert!(ulps(log, real) < 0.6, "{x}: {log} {real:?}");
             }
