@@ -245,7 +245,7 @@ fn magnitude<S: Scalar>(x: S) -> S {
 }
 
 /// Returns e^−|x|, which cannot overflow.
-fn power<S: Scalar>(x: S) -> S {
+pub(super) fn power<S: Scalar>(x: S) -> S {
     (-magnitude(x)).exp()
 }
 

@@ -23,6 +23,7 @@ use super::arrays::map;
 use super::convention::Convention;
 use super::gradients::{Forward, Gradients, Run};
 use super::interface::{Admit, AnyLayer, Layer};
+use super::pointwise::{power, sigmoid};
 use super::spec::{Example, LayerSpec, ScalarDout, Slot};
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
@@ -88,10 +89,7 @@ impl Admit for Sigmoid {
 
 impl<S: ArrayOps> Layer<S> for Sigmoid {
     fn forward(&self, at: &Tensors<S>) -> Forward<S> {
-        let y = map(Some(Kernel::Sigmoid), [at.known(&Name::X)], |[x]| {
-            let power = power(x);
-            if x < S::zero() { power / (S::one() + power) } else { S::one() / (S::one() + power) }
-        });
+        let y = map(Some(Kernel::Sigmoid), [at.known(&Name::X)], |[x]| sigmoid(x));
         Forward { results: Tensors::new().with(Name::Y, y), saved: Vec::new() }
     }
 
@@ -107,9 +105,4 @@ impl<S: ArrayOps> Layer<S> for Sigmoid {
             map(Some(Kernel::SigmoidGradient), [x, y, dout], formula)
         })
     }
-}
-
-/// Returns e^−|x|, which cannot overflow.
-fn power<S: ArrayOps>(x: S) -> S {
-    if x < S::zero() { x.exp() } else { (-x).exp() }
 }

@@ -117,9 +117,9 @@ pub trait ArrayOps: Scalar {
         a.columns().into_iter().map(|column| Self::sum(column.iter().copied())).collect()
     }
 
-    /// Returns the largest element of a row, which is at `index`.
-    fn row_max(row: ArrayView1<'_, Self>, index: usize) -> Self {
-        row[index]
+    /// Returns `max`, the largest of these elements.
+    fn max_of(_elements: impl Iterator<Item = Self>, max: Self) -> Self {
+        max
     }
 
     /// Returns true if no element is infinite or NaN.
@@ -292,7 +292,7 @@ fn index_of_max<S: ArrayOps>(x: ArrayView1<'_, S>) -> usize {
 /// Computes y = softmax(x); returns the largest element of x, and Σ e^(x − largest) over the others.
 fn softmax_row<S: ArrayOps>(x: ArrayView1<'_, S>, mut y: ArrayViewMut1<'_, S>) -> (S, S) {
     let at = index_of_max(x);
-    let max = S::row_max(x, at).named("max", "the largest x");
+    let max = S::max_of(x.iter().copied(), x[at]).named("max", "the largest x");
     Zip::from(&mut y).and(x).for_each(|y, &x| *y = S::exp_shifted(x, max).named("e", "e^(x − max)"));
     // The term of the maximum is e^0 = 1. So log Σ is log1p of the others, and 1 − y of the maximum is their share: both keep
     // their digits when the others are tiny.

@@ -5,7 +5,7 @@ use super::{bounded, double_double, exact, traced};
 use crate::numeric::dynamic::{Dynamic, DynamicKind, Kind, kind, with_exact};
 use crate::numeric::traced::Op;
 use crate::numeric::{Scalar, Traced};
-use ndarray::{Array2, ArrayView1, ArrayView2};
+use ndarray::{Array2, ArrayView2};
 use std::ops::Range;
 
 impl ArrayOps for Dynamic {
@@ -34,11 +34,11 @@ impl ArrayOps for Dynamic {
     }
 
     /// Traced numbers record a single operation.
-    fn row_max(row: ArrayView1<'_, Dynamic>, index: usize) -> Dynamic {
-        match row[index] {
+    fn max_of(elements: impl Iterator<Item = Dynamic>, max: Dynamic) -> Dynamic {
+        match max {
             Dynamic::Traced(max) => {
-                let row: Vec<Traced> = row.iter().copied().map(Traced::from_dynamic).collect();
-                Traced::result(Op::Max, &row, max.value()).into()
+                let elements: Vec<Traced> = elements.map(Traced::from_dynamic).collect();
+                Traced::result(Op::Max, &elements, max.value()).into()
             }
             max => max,
         }

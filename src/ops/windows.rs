@@ -66,6 +66,12 @@ impl WindowAxis {
         distance.div_ceil(self.dilation).min(self.taps)
     }
 
+    /// Returns the entries that a window reads, in the order of its taps.
+    fn entries_of(self, window: usize) -> impl Iterator<Item = usize> {
+        let taps = self.taps_before(window, 0)..self.taps_before(window, self.entries);
+        taps.map(move |tap| (window * self.stride + tap * self.dilation).wrapping_add_signed(-self.before))
+    }
+
     /// Returns the axis with some of its windows.
     fn part(&self, windows: Range<usize>) -> WindowAxis {
         let before = self.before.saturating_sub_unsigned(windows.start * self.stride);
@@ -112,6 +118,14 @@ impl Windows {
     /// Returns the number of windows.
     pub fn count(&self) -> usize {
         self.0.iter().map(|axis| axis.windows).product()
+    }
+
+    /// Returns the entries that a window reads, in the order of its taps.
+    pub fn entries_of(self, window: usize) -> impl Iterator<Item = usize> {
+        let [rows, columns] = self.0;
+        let (row, column) = (window / columns.windows, window % columns.windows);
+        let along = move |row: usize| columns.entries_of(column).map(move |entry| row * columns.entries + entry);
+        rows.entries_of(row).flat_map(along)
     }
 
     /// Returns the runs of a tap.
@@ -252,6 +266,12 @@ mod tests {
         all
     }
 
+    /// Returns every (window, entry) as each window lists its entries.
+    fn listed(windows: &Windows) -> Vec<(usize, usize)> {
+        let list = |window| windows.entries_of(window).map(move |entry| (window, entry));
+        (0..windows.count()).flat_map(list).collect()
+    }
+
     fn found(windows: Windows) -> Vec<(usize, usize, usize)> {
         let runs = windows.all_runs().flat_map(|run| {
             let tap = run.tap;
@@ -287,6 +307,10 @@ mod tests {
                 let windows = Windows([rows, columns]);
                 let all = defined(&windows);
                 assert_eq!(found(windows), all, "{windows:?}");
+                let mut by_window: Vec<(usize, usize)> =
+                    all.iter().map(|&(_, window, entry)| (window, entry)).collect();
+                by_window.sort_by_key(|(window, _)| *window);
+                assert_eq!(listed(&windows), by_window, "{windows:?}");
                 for len in [1, 2, 5, 12, 100] {
                     let blocks = windows.blocks(len).flat_map(|(block, range)| {
                         assert_eq!(range.len(), block.count());

@@ -125,7 +125,11 @@ impl<S: ArrayOps, const AXES: usize> Layer<S> for Pool<AXES> {
         let y = S::fill_chunks(samples * channels * outputs, outputs, |plane, y| {
             let x = &x_elements[plane * entries..][..entries];
             match self.pooled {
-                Pooled::Max => y.iter_mut().zip(largest(windows, x)).for_each(|(y, at)| *y = x[at]),
+                Pooled::Max => {
+                    let entries = |window| windows.entries_of(window).map(|entry| x[entry]);
+                    let found = largest(windows, x).enumerate();
+                    y.iter_mut().zip(found).for_each(|(y, (window, at))| *y = S::max_of(entries(window), x[at]));
+                }
                 Pooled::Mean { padding } => {
                     let pairs = windows.all_runs().flat_map(|run| run.pairs());
                     S::add_terms(pairs.map(|(window, entry)| (window, x[entry])), y);
