@@ -105,6 +105,51 @@ fn marks_of_crossing_and_continued_lines_are_explained() {
     assert!(!small.contains("continues") && !small.contains("cross"), "{small}");
 }
 
+/// Returns the graph of an example in a terminal of 80 columns that shows Unicode.
+fn drawn_in_80_columns(example: &[String]) -> String {
+    let words: Vec<String> = example.iter().map(|word| format!("'{word}'")).collect();
+    shell(&format!("LC_ALL=C.UTF-8 COLUMNS=80 nnlayer {} --graph", words.join(" "))).quiet().to_owned()
+}
+
+#[test]
+fn a_line_that_ends_on_a_bar_joins_it_and_one_that_goes_on_crosses_it() {
+    let many = ["softmax --x 1,2,3,4", "avgpool1d --x 1,2,3,4,5,6; --kernel 6", "softmax-xent --x 0.3,2.9,4 --t 0,0,1"];
+    let many = many.iter().map(|command| command.split(' ').map(str::to_owned).collect());
+    for example in many.chain(examples()) {
+        let text = drawn_in_80_columns(&example);
+        for row in text.lines() {
+            let row: Vec<char> = row.chars().collect();
+            for at in (1..row.len().saturating_sub(1)).filter(|&at| row[at] == '│') {
+                let (left, right) = (row[at - 1], row[at + 1]);
+                let ends = ("─┌└├┬┴┼".contains(left) && right == ' ') || ("─┐┘┤┬┴┼".contains(right) && left == ' ');
+                assert!(!ends, "{example:?}\n{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_label_of_a_line_from_a_branch_stands_apart_from_that_of_the_next() {
+    let text = drawn_in_80_columns(&["softmax".to_owned(), "--x".to_owned(), "1,2,3".to_owned()]);
+    let branch = text.lines().position(|line| line.contains('•')).unwrap();
+    let rows: Vec<&str> = text
+        .lines()
+        .skip(branch - 2)
+        .take(6)
+        .map(|line| line.split(['│', '┌', '└', '┤']).nth(1).unwrap_or_default())
+        .collect();
+    let is_number = |row: &&str| row.trim().parse::<f64>().is_ok();
+    assert!(rows.windows(2).all(|pair| !(is_number(&pair[0]) && is_number(&pair[1]))), "{text}");
+    assert!(text.contains("•: used several times; the gradients of all uses are summed (= a + b)"), "{text}");
+    assert!(!shell("nnlayer softmax --x 1,2,3 --forward --graph").quiet().contains("used several times"));
+}
+
+#[test]
+fn every_sigmoid_is_drawn_as_the_textbook_writes_it() {
+    let text = shell("LC_ALL=C.UTF-8 nnlayer sigmoid --x 1,-2 --graph").quiet().to_owned();
+    assert_eq!((text.matches("(×(−1))").count(), text.matches("(1/x)").count()), (2, 2), "{text}");
+}
+
 #[test]
 fn options_of_a_graph_that_would_change_nothing_are_refused() {
     for options in ["--aspect 16:9", "--theme dark"] {

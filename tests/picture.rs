@@ -257,6 +257,45 @@ fn every_example_of_every_layer_is_readable_at_both_levels() {
 }
 
 #[test]
+fn the_first_operand_of_a_difference_or_quotient_is_above_the_second() {
+    let mut pairs = 0;
+    for example in examples().iter().map(|example| with(example, &["--level", "scalar"])) {
+        for width in ["5000", "600"] {
+            let picture = svg(&[&example[..], &["--width", width]].concat(), "");
+            let document = Document::parse(&picture).unwrap();
+            let (root, mut has_pair) = (document.root_element(), false);
+            for node in of_class(root, "op").filter(|node| ["−", "/"].contains(&node.attribute("data-label").unwrap()))
+            {
+                let reads =
+                    of_class(root, "edge").filter(|edge| edge.attribute("data-to") == node.attribute("data-node"));
+                let mut reads: Vec<_> = reads.collect();
+                reads.sort_by_key(|edge| edge.attribute("data-edge").unwrap().parse::<usize>().unwrap());
+                let end = |edge: &Node<'_, '_>| {
+                    let line = of_class(*edge, "line").next().unwrap();
+                    points(line.attribute("d").unwrap()).last().unwrap().1
+                };
+                assert_eq!(reads.len(), 2);
+                assert!(end(&reads[0]) < end(&reads[1]), "{example:?}: {}", node.attribute("data-node").unwrap());
+                (pairs, has_pair) = (pairs + 1, true);
+            }
+            assert_eq!(has_pair, picture.contains("the upper line is the first operand"), "{example:?}");
+        }
+    }
+    assert!(pairs > 10, "{pairs}");
+}
+
+#[test]
+fn a_maximum_is_an_operation_on_all_entries_of_its_window() {
+    let picture = svg(&["maxpool2d", "--x", "[[[1,2],[4,0]]]", "--kernel", "2"], "");
+    assert!(picture.contains("data-label=\"max\""), "{picture}");
+    let document = Document::parse(&picture).unwrap();
+    let edges = of_class(document.root_element(), "edge");
+    let drawn: Vec<(f64, f64)> =
+        edges.map(|edge| (number(edge, "data-forward"), number(edge, "data-backward"))).collect();
+    assert_eq!(drawn, [(1.0, 0.0), (2.0, 0.0), (4.0, 1.0), (0.0, 0.0), (4.0, 1.0)]);
+}
+
+#[test]
 fn pictures_have_the_numbers_that_json_prints() {
     let commands = [
         r#"{"softmax": {"x": [1, 2, 3], "dout": [1, 0, 0]}}"#,

@@ -36,6 +36,13 @@ impl Part {
         Part { graph: graph.clone(), nodes, edges: (0..graph.edges.len()).collect() }
     }
 
+    /// Arranges the edges as in the whole graph, so that the operands of an operation keep their order.
+    fn sort_edges(&mut self) {
+        let mut pairs: Vec<(usize, Edge)> = self.edges.drain(..).zip(self.graph.edges.drain(..)).collect();
+        pairs.sort_by_key(|(n, _)| *n);
+        (self.edges, self.graph.edges) = pairs.into_iter().unzip();
+    }
+
     fn add_connector(&mut self, letter: &str) -> usize {
         self.nodes.push(None);
         self.graph.add_node(NodeKind::Connector, letter)
@@ -117,6 +124,7 @@ impl<'a> Splitter<'a> {
             band.edges.push(n);
             band.graph.edges.push(Edge { from: moved[&edge.from], to, ..edge.clone() });
         }
+        band.sort_edges();
         (band, exits)
     }
 

@@ -1,4 +1,4 @@
-//! Labels of edges: numbers with few digits, and the first and last entries of a matrix. Legends of graphs.
+//! Labels of edges: numbers with few digits, and the first and last entries of a matrix.
 
 use super::model::{Edge, GradientSum, Graph, Level, Node, NodeKind};
 use super::words;
@@ -51,26 +51,6 @@ impl EdgeLabel {
     pub(super) fn width(&self) -> usize {
         self.above.iter().chain(&self.below).map(|line| line.text.width()).max().unwrap_or(0)
     }
-}
-
-/// Returns the explanations below a graph.
-pub(super) fn legend(graph: &Graph) -> impl Iterator<Item = &str> {
-    let first = match (graph.level, graph.backward) {
-        (Level::Layer, true) => words::BOTH_LAYER_LABELS,
-        (_, true) => words::BOTH_LABELS,
-        (_, false) => above_words(graph),
-    };
-    std::iter::once(first).chain(graph.notes.iter().map(String::as_str)).filter(|_| graph.options.has_legend)
-}
-
-/// Returns the explanation of the label above an edge.
-pub(super) fn above_words(graph: &Graph) -> &'static str {
-    if graph.level == Level::Layer { words::SHAPE_LABEL } else { words::FORWARD_LABEL }
-}
-
-/// Returns the explanation of the label below an edge.
-pub(super) fn below_words(graph: &Graph) -> &'static str {
-    if graph.level == Level::Layer { words::NORM_LABEL } else { words::BACKWARD_LABEL }
 }
 
 /// Returns the label of an edge; matrices show `max_side` rows and columns.

@@ -8,6 +8,7 @@ mod bands;
 mod build;
 mod label;
 mod layout;
+mod legend;
 mod model;
 mod options;
 mod page;

@@ -57,6 +57,8 @@ pub struct Node {
     pub label: String,
     /// Explanation of the node, if the label alone is not clear.
     pub meaning: Option<String>,
+    /// True if the operands cannot be swapped; they are drawn in their order, the first at the top.
+    pub is_ordered: bool,
     /// Treatment of the gradient that comes back, in a word or two: `swaps`.
     pub hint: Option<&'static str>,
 }
@@ -114,7 +116,7 @@ impl Graph {
 
     /// Adds a node and returns its index.
     pub(super) fn add_node(&mut self, kind: NodeKind, label: impl Into<String>) -> usize {
-        self.nodes.push(Node { kind, label: label.into(), meaning: None, hint: None });
+        self.nodes.push(Node { kind, label: label.into(), meaning: None, is_ordered: false, hint: None });
         self.nodes.len() - 1
     }
 

@@ -16,6 +16,8 @@ pub(super) const NORM_LABEL: &str = "below each line: norm of its gradient";
 pub(super) const NO_GRADIENT: &str = "no gradient";
 /// Explains a branch.
 pub(super) const BRANCH: &str = "used several times; the gradients of all uses are summed";
+/// Explains a branch, whose gradient is written as a sum.
+pub(super) const BRANCH_NOTE: &str = "•: used several times; the gradients of all uses are summed (= a + b)";
 /// Explains the exponent of a softmax.
 pub(super) const SHIFTED_EXPONENT: &str =
     "e^(x−max): subtracting the largest x prevents overflow and changes no quotient";
@@ -45,6 +47,11 @@ pub(super) mod hints {
     pub(in crate::graph) const BRANCH: &str = "adds up";
     pub(in crate::graph) const REPEAT: &str = "adds rows up";
     pub(in crate::graph) const RELU: &str = "×1 or ×0";
+}
+
+/// Explains the order of the operands of some operations.
+pub(super) fn operand_order(operations: &[&str]) -> String {
+    format!("{}: the upper line is the first operand", operations.join(", "))
 }
 
 /// Explains the names of the values between layers: x₁ is the output of affine1.

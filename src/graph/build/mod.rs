@@ -13,7 +13,6 @@ pub use computed_layer::ComputedLayer;
 use super::label::{format_number, sum_text};
 use super::model::{Edge, Graph, Level, NodeKind};
 use super::options::PictureOptions;
-use super::words;
 use crate::core::error::{Code, Error, format_shape};
 use grouped::group_by_output;
 use std::sync::Arc;
@@ -54,9 +53,6 @@ pub fn build_graph(
     };
     graph.symbols = Arc::new(symbols.by_name);
     graph.notes.extend(symbols.note);
-    if options.has_hints {
-        graph.add_note(words::HINTS.to_owned());
-    }
     write_sums(&mut graph);
     Ok(graph)
 }

@@ -69,6 +69,7 @@ fn draw(trace: &Trace, options: &PictureOptions) -> Graph {
             None => graph.add_node(NodeKind::Operation, label(entry, options.digits)),
         };
         graph.nodes[node].hint = hint(entry);
+        graph.nodes[node].is_ordered = matches!(entry.op, Op::Subtract | Op::Divide | Op::IfPositive);
         if matches!(entry.op, Op::Exp { shift } if shift != 0.0) {
             graph.add_note(words::SHIFTED_EXPONENT.to_owned());
         }

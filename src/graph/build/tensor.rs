@@ -90,6 +90,7 @@ fn add_layer(graph: &mut Graph, layer: &ComputedLayer<'_>, given: &Values, symbo
         let label = layer.name.filter(|_| graph.level == Level::Layer);
         let label = label.map_or_else(|| operation.op.to_owned(), |name| layer_label(name, layer.spec.name));
         let to = graph.add_node(NodeKind::Operation, label);
+        graph.nodes[to].is_ordered = graph.level == Level::Tensor && !["+", "∘"].contains(&operation.op);
         graph.nodes[to].hint = match operation.op {
             "+" => Some(words::hints::ADD),
             "repeat" => Some(words::hints::REPEAT),

@@ -1,7 +1,9 @@
-//! Crossing reduction: orders the items of each column by barycenter sweeps and swaps of adjacent items.
+//! Crossing reduction: orders the items of each column by barycenter sweeps and swaps of adjacent items. Operands that cannot be
+//! swapped stay in their order.
 
 use super::item::{ItemKind, LayeredGraph, positions};
 use crate::graph::model::NodeKind;
+use std::collections::BTreeMap;
 
 /// Returns the items of each column from top to bottom, with few crossings of edges.
 pub(super) fn order_columns(layered: &LayeredGraph<'_>) -> Vec<Vec<usize>> {
@@ -17,6 +19,7 @@ fn sweep(layered: &LayeredGraph<'_>, mut order: Vec<Vec<usize>>) -> (Cost, Vec<V
     let neighbors = &layered.neighbors;
     let cost = |order: &[Vec<usize>]| (crossings(layered, order), misordered_operands(layered, order));
     let mut position = positions(&order, layered.items.len());
+    order.iter_mut().for_each(|column| restore_operands(layered, column, &mut position));
     let mut best = (cost(&order), order.clone());
     for sweep in 0..16 {
         let rightward = sweep % 2 == 0;
@@ -29,9 +32,9 @@ fn sweep(layered: &LayeredGraph<'_>, mut order: Vec<Vec<usize>>) -> (Cost, Vec<V
             };
             // Bits order barycenters, which are not negative, as the numbers; items of equal barycenters keep their order.
             order[at].sort_by_cached_key(|&item| barycenter(item).to_bits());
-            set_positions(&order[at], &mut position);
+            restore_operands(layered, &mut order[at], &mut position);
         }
-        order.iter_mut().for_each(|column| swap_adjacent(column, neighbors, &mut position));
+        order.iter_mut().for_each(|column| swap_adjacent(layered, column, &mut position));
         let cost = cost(&order);
         if cost < best.0 {
             best = (cost, order.clone());
@@ -44,8 +47,24 @@ fn set_positions(column: &[usize], position: &mut [usize]) {
     column.iter().enumerate().for_each(|(n, &item)| position[item] = n);
 }
 
+/// Puts the operands of each operation whose operands have an order into that order, in the places that they have.
+fn restore_operands(layered: &LayeredGraph<'_>, column: &mut [usize], position: &mut [usize]) {
+    let mut places: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (place, &item) in column.iter().enumerate() {
+        layered.operands[item].iter().for_each(|(node, _)| places.entry(*node).or_default().push(place));
+    }
+    for places in places.values() {
+        let mut items: Vec<usize> = places.iter().map(|&place| column[place]).collect();
+        items.sort_by_key(|&item| layered.operands[item]);
+        places.iter().zip(items).for_each(|(&place, item)| column[place] = item);
+    }
+    set_positions(column, position);
+}
+
 /// Swaps adjacent items if that reduces the crossings of their edges.
-fn swap_adjacent(column: &mut [usize], neighbors: &[(Vec<usize>, Vec<usize>)], position: &mut [usize]) {
+fn swap_adjacent(layered: &LayeredGraph<'_>, column: &mut [usize], position: &mut [usize]) {
+    let (neighbors, operands) = (&layered.neighbors, &layered.operands);
+    let operation = |item: usize| operands[item].map(|(node, _)| node);
     let crossings = |a: &[usize], b: &[usize], position: &[usize]| {
         a.iter().map(|&a| b.iter().filter(|&&b| position[a] > position[b]).count()).sum::<usize>()
     };
@@ -53,7 +72,8 @@ fn swap_adjacent(column: &mut [usize], neighbors: &[(Vec<usize>, Vec<usize>)], p
         let ((a_left, a_right), (b_left, b_right)) = (&neighbors[column[n - 1]], &neighbors[column[n]]);
         let before = crossings(a_left, b_left, position) + crossings(a_right, b_right, position);
         let after = crossings(b_left, a_left, position) + crossings(b_right, a_right, position);
-        if after < before {
+        let has_order = operation(column[n]).is_some_and(|node| operation(column[n - 1]) == Some(node));
+        if after < before && !has_order {
             column.swap(n - 1, n);
         }
     }

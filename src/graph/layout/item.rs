@@ -49,6 +49,8 @@ pub(super) struct LayeredGraph<'a> {
     pub(super) routes: Vec<Vec<usize>>,
     /// Neighbours of each item in the columns to its left and to its right.
     pub(super) neighbors: Vec<(Vec<usize>, Vec<usize>)>,
+    /// Of the last item before an operation whose operands have an order: the operation, and the number of the operand.
+    pub(super) operands: Vec<Option<(usize, usize)>>,
 }
 
 /// Returns the position of each item in its column; `order` has the items of each column.

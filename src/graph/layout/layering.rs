@@ -55,6 +55,12 @@ pub(super) fn assign_columns<'a>(graph: &'a Graph, ranks: &[usize], sizes: &Size
         neighbors[pair[0]].1.push(pair[1]);
         neighbors[pair[1]].0.push(pair[0]);
     }
+    let mut operands = vec![None; items.len()];
+    for (node, edges) in graph.incoming().iter().enumerate().filter(|(node, _)| graph.nodes[*node].is_ordered) {
+        for (n, &edge) in edges.iter().enumerate() {
+            operands[routes[edge][routes[edge].len() - 2]] = Some((node, n));
+        }
+    }
     let columns = items.iter().map(|item| item.column + 1).max().unwrap_or(0);
-    LayeredGraph { graph, columns, items, routes, neighbors }
+    LayeredGraph { graph, columns, items, routes, neighbors, operands }
 }

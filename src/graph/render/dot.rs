@@ -1,6 +1,7 @@
 //! A graph in the DOT language of Graphviz.
 
-use crate::graph::label::{legend, node_label, stacked_label, sum_lines};
+use crate::graph::label::{node_label, stacked_label, sum_lines};
+use crate::graph::legend::legend;
 use crate::graph::model::{Graph, NodeKind};
 use std::fmt::Write;
 

@@ -130,7 +130,8 @@ impl Grid {
             }
             text.push('\n');
         }
-        text
+        text.truncate(text.trim_end_matches('\n').len());
+        text + "\n"
     }
 }
 

@@ -4,7 +4,8 @@
 use super::svg;
 use super::svg_text::escape;
 use crate::core::language::{Language, phrase};
-use crate::graph::label::{format_number, legend};
+use crate::graph::label::format_number;
+use crate::graph::legend::legend;
 use crate::graph::model::{Edge, Graph, Level};
 use crate::graph::options::Theme;
 use crate::graph::page::{PageContent, SlidingWindows};
@@ -71,7 +72,7 @@ pub(super) fn render(graph: &Graph, content: &PageContent) -> String {
         Theme::Dark => "dark",
     };
     let title = graph.options.title.clone().unwrap_or_else(|| graph.text("Computational graph"));
-    let notes: Vec<String> = legend(graph).map(|note| graph.text(note)).collect();
+    let notes: Vec<String> = legend(graph).iter().map(|note| graph.text(note)).collect();
     page()
         .replace("<!--title-->", &escape(&title))
         .replacen("<!--theme-->", theme, 1)

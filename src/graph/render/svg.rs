@@ -4,8 +4,9 @@
 use super::drawing::Drawing;
 use super::svg_text::{chars, escape, marker_id, typeset};
 use crate::graph::bands::{Part, Splitter, components};
-use crate::graph::label::{above_words, below_words, sum_lines};
+use crate::graph::label::sum_lines;
 use crate::graph::layout::ranks;
+use crate::graph::legend::{above_words, below_words, notes};
 use crate::graph::model::Graph;
 use crate::graph::options::Theme;
 use crate::graph::words;
@@ -217,7 +218,7 @@ fn legend(graph: &Graph, is_split: bool) -> Vec<(&'static str, String)> {
     let mut legend = vec![("forward", format!("→ {}", above_words(graph)))];
     legend.extend(graph.backward.then(|| ("backward", format!("← {}", below_words(graph)))));
     legend.extend(is_split.then(|| ("", words::CONNECTORS.to_owned())));
-    legend.extend(graph.notes.iter().map(|note| ("", note.clone())));
+    legend.extend(notes(graph).into_iter().map(|note| ("", note)));
     legend.into_iter().map(|(class, line)| (class, graph.text(&line))).collect()
 }
 

@@ -3,8 +3,9 @@
 
 use super::grid::{Grid, Ink, Style};
 use crate::graph::bands::{Splitter, components};
-use crate::graph::label::{EdgeLabel, LabelLine, MAX_SIDE, edge_label, legend, node_hint, node_label, sum_lines};
+use crate::graph::label::{EdgeLabel, LabelLine, MAX_SIDE, edge_label, node_hint, node_label, sum_lines};
 use crate::graph::layout::{Item, ItemKind, Layout, Size, Sizes, ranks};
+use crate::graph::legend::legend;
 use crate::graph::model::{Graph, Level, Node, NodeKind};
 use crate::graph::words;
 use unicode_width::UnicodeWidthStr;
@@ -73,7 +74,7 @@ fn component_grid(graph: &Graph, max_width: usize) -> Option<Grid> {
 
 /// Returns the explanations as lines.
 fn notes(graph: &Graph, max_width: usize) -> Vec<String> {
-    legend(graph).flat_map(|note| wrap(&graph.text(note), max_width)).collect()
+    legend(graph).iter().flat_map(|note| wrap(&graph.text(note), max_width)).collect()
 }
 
 /// Arranges texts in columns, down before right.
@@ -160,6 +161,7 @@ struct Canvas<'a> {
 
 impl Canvas<'_> {
     fn new(graph: &Graph, max_side: usize) -> Canvas<'_> {
+        let gap = if graph.level == Level::Tensor { 1 } else { 0 };
         let height = |lines: &[LabelLine]| i32::try_from(lines.len()).unwrap_or(0);
         let sizes = Sizes {
             nodes: graph
@@ -173,11 +175,14 @@ impl Canvas<'_> {
                 .map(|edge| {
                     let label = edge_label(edge, graph, max_side);
                     let width = i32::try_from(label.width()).unwrap_or(i32::MAX - 1);
-                    Size { width: width + 1, above: height(&label.above), below: height(&label.below) }
+                    // A blank line keeps the labels of two lines that leave a branch apart.
+                    let is_branch = graph.nodes[edge.from].kind == NodeKind::Branch;
+                    let below = height(&label.below) + i32::from(is_branch && gap == 0);
+                    Size { width: width + 1, above: height(&label.above), below }
                 })
                 .collect(),
             dummy: Size { width: 1, above: 0, below: 0 },
-            gap: if graph.level == Level::Tensor { 1 } else { 0 },
+            gap,
         };
         let layout = Layout::new(graph, &ranks(graph), &sizes);
         let (mut x, mut columns, mut tracks) = (0, Vec::new(), Vec::new());
@@ -213,7 +218,7 @@ impl Canvas<'_> {
             for &item in &route[1..route.len() - 1] {
                 let item = &self.layout.items[item];
                 let x = self.columns[item.column];
-                grid.horizontal(item.y, x - 1, x + self.layout.widths[item.column], n);
+                grid.horizontal(item.y, x, x + self.layout.widths[item.column] - 1, n);
                 if item.kind == ItemKind::Label(n) {
                     let EdgeLabel { above, below } = edge_label(&self.graph.edges[n], self.graph, self.max_side);
                     let top = item.y - i32::try_from(above.len()).unwrap_or(0);

@@ -1,0 +1,48 @@
+//! Legends of graphs: what their labels, marks and operations mean.
+
+use super::label::node_hint;
+use super::model::{Graph, Level, Node, NodeKind};
+use super::words;
+
+/// Returns the explanations below a graph.
+pub(super) fn legend(graph: &Graph) -> Vec<String> {
+    if !graph.options.has_legend {
+        return Vec::new();
+    }
+    let first = match (graph.level, graph.backward) {
+        (Level::Layer, true) => words::BOTH_LAYER_LABELS,
+        (_, true) => words::BOTH_LABELS,
+        (_, false) => above_words(graph),
+    };
+    std::iter::once(first.to_owned()).chain(notes(graph)).collect()
+}
+
+/// Returns the explanations but those of the labels of edges.
+pub(super) fn notes(graph: &Graph) -> Vec<String> {
+    let has_branch = graph.backward && graph.nodes.iter().any(|node| node.kind == NodeKind::Branch);
+    let has_hint = graph.nodes.iter().any(|node| node_hint(node, graph).is_some());
+    let branch = has_branch.then(|| words::BRANCH_NOTE.to_owned());
+    let hints = has_hint.then(|| words::HINTS.to_owned());
+    branch.into_iter().chain(operand_order(graph)).chain(hints).chain(graph.notes.iter().cloned()).collect()
+}
+
+/// Returns the explanation of the order of operands, if the graph has an operation on numbers whose operands cannot be swapped.
+fn operand_order(graph: &Graph) -> Option<String> {
+    let incoming = graph.incoming();
+    let is_explained = |(n, node): &(usize, &Node)| node.is_ordered && incoming[*n].len() > 1;
+    let nodes = graph.nodes.iter().enumerate().filter(is_explained);
+    let mut labels: Vec<&str> = nodes.map(|(_, node)| node.label.as_str()).collect();
+    labels.sort_unstable();
+    labels.dedup();
+    (graph.level == Level::Scalar && !labels.is_empty()).then(|| words::operand_order(&labels))
+}
+
+/// Returns the explanation of the label above an edge.
+pub(super) fn above_words(graph: &Graph) -> &'static str {
+    if graph.level == Level::Layer { words::SHAPE_LABEL } else { words::FORWARD_LABEL }
+}
+
+/// Returns the explanation of the label below an edge.
+pub(super) fn below_words(graph: &Graph) -> &'static str {
+    if graph.level == Level::Layer { words::NORM_LABEL } else { words::BACKWARD_LABEL }
+}
