@@ -27,6 +27,22 @@ fn the_commands_of_both_tutorials_print_what_they_show() {
 }
 
 #[test]
+fn the_commands_of_the_page_for_scripts_print_what_it_shows() {
+    let (page, folder) = (root().join("AGENTS.md"), project());
+    let text = std::fs::read_to_string(&page).unwrap();
+    assert!(!text.contains("```sh"), "a block of commands that no test runs");
+    // Commands in sentences; a word in capitals stands for a value.
+    let is_complete =
+        |code: &&str| code.starts_with("nnlayer ") && !code.contains(|c: char| c.is_uppercase() || c == '…');
+    for command in text.split('`').skip(1).step_by(2).filter(is_complete) {
+        assert!(!printed(folder.path(), command).contains("\n? "), "{command}");
+    }
+    if has_program("python3") {
+        console::run(&page, folder.path());
+    }
+}
+
+#[test]
 fn both_tutorials_run_the_same_commands() {
     let commands = |name: &str| {
         let text = std::fs::read_to_string(root().join(name)).unwrap();

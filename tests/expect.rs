@@ -111,14 +111,31 @@ fn the_report_as_json_is_one_object() {
 }
 
 #[test]
+fn the_format_of_the_report_is_text_or_json() {
+    let with = |format: &str| answers("{\"dx\": [0.1, null, 0.5]}", &["--format", format]);
+    assert_eq!(with("json").text(), answers("{\"dx\": [0.1, null, 0.5]}", &["--json"]).text());
+    assert_eq!(with("text").text(), answers("{\"dx\": [0.1, null, 0.5]}", &[]).text());
+    assert!(with("tap").refusal().contains("cannot be used with --format tap"));
+}
+
+#[test]
 fn keys_that_are_not_compared_cause_warnings() {
-    let ran = answers("{\"loss\": 0.22, \"losss\": [9], \"by\": \"Taro\", \"more\": {\"x\": [[1], 2]}}", &[]);
+    let ran = answers(
+        "{\"loss\": 0.22, \"losss\": [9], \"d_x\": [1], \"foo\": 1, \"y\": 1, \"eps\": 1, \"by\": \"Taro\", \"more\": {\"x\": [[1], 2]}}",
+        &[],
+    );
     assert_eq!(ran.status, 0);
-    assert_eq!(ran.stderr, "warning: --expect: unknown key `losss` is not compared; did you mean `loss`?\n");
+    let warnings = "warning: --expect: unknown key `losss` is not compared\ntip: did you mean loss?\n\
+                    warning: --expect: unknown key `d_x` is not compared\ntip: did you mean dx?\n\
+                    warning: --expect: unknown key `foo` is not compared\ntip: the results are loss, dx, dy\n";
+    assert_eq!(ran.stderr, warnings);
     let ran = answers("{\"loss\": 0.22, \"dx\": [9]}", &["--forward"]);
     assert_eq!(
         (ran.status, ran.stderr.as_str()),
-        (0, "warning: --expect: dx is not compared because this command does not compute it\n")
+        (
+            0,
+            "warning: --expect: dx is not compared because this command does not compute it\ntip: the results are loss\n"
+        )
     );
 }
 

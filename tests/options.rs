@@ -15,8 +15,9 @@ fn refused(line: &str, option: &str, with: &str) {
 fn an_option_that_would_change_nothing_is_refused() {
     for format in ["json", "junit", "tap", "text"] {
         refused(&format!("relu --x 1 --format {format}"), "format", "only with --check");
-        refused(&format!("relu --x 1 --expect y.json --format {format}"), "format", "only with --check");
+        refused(&format!("relu --x 1 --steps --format {format}"), "format", "only with --check");
     }
+    refused("relu --x 1 --expect 1 --steps --format json", "format", "--steps");
     refused("net net.json --x 1 --format tap", "format", "only with --check");
     for option in ["--json", "--pretty", "--out y.json"] {
         refused(&format!("relu --x 1 --digits 3 {option}"), "digits", option.split(' ').next().unwrap());
@@ -74,6 +75,14 @@ fn names_of_other_tools_get_the_name_here() {
         ("fc", "affine"),
         ("cross-entropy", "softmax-xent"),
         ("cross_entropy", "softmax-xent"),
+        ("LayerNorm --x 1", "layernorm"),
+        ("layer_norm --x 1", "layernorm"),
+        ("leaky_relu --x 1", "leaky-relu"),
+        ("Leaky-ReLU --x 1", "leaky-relu"),
+        ("KLDivLoss", "kl-div"),
+        ("afine --x 1", "affine"),
+        ("layernorm --x 1 --gama 1", "--gamma"),
+        ("gradcheck --layer LayerNorm", "layernorm"),
         ("CrossEntropyLoss", "softmax-xent"),
         ("ce --x 1", "softmax-xent"),
         ("log-softmax --x 1", "softmax --log"),
@@ -98,6 +107,15 @@ fn names_of_other_tools_get_the_name_here() {
     ] {
         assert_eq!(tip(line), format!("did you mean {here}?"), "{line}");
     }
+    let error = |line: &str| {
+        let args: Vec<&str> = line.split(' ').chain(["--error-format", "json"]).collect();
+        let message: serde_json::Value = serde_json::from_str(nnlayer(&args).refusal_of(line)).unwrap();
+        (message["error"]["code"].clone(), message["error"]["option"].clone())
+    };
+    assert_eq!(error("layernorm --x 1 --gama 1"), ("unknown-option".into(), "--gama".into()));
+    assert_eq!(error("LayerNorm --x 1"), ("unknown-command".into(), serde_json::Value::Null));
+    assert_eq!(error("relu --x 1 --only dw"), ("unknown-result".into(), "--only".into()));
+    assert_eq!(tip("rmsnorm --x 1 --zeta 1"), "its operands are x, gamma; `nnlayer help rmsnorm` lists all options");
     // relu has no axis and no weights.
     assert!(!tip("relu --x 1 --dim 1").contains("--axis"));
     assert!(!tip("relu --x 1 --weight 1").contains("--w?"));

@@ -48,6 +48,16 @@ fn gradcheck_takes_shapes_of_eight_axes() {
 }
 
 #[test]
+fn an_array_without_entries_is_typed_as_json_writes_it() {
+    let empty = r#"{"shape":[0,3],"data":[]}"#;
+    let written = format!("{{\"y\":{empty},\"dx\":{empty}}}\n");
+    assert_eq!(nnlayer(&["relu", "--x", empty, "--json"]).quiet(), written);
+    let shaped = r#" {"shape":[2,1],"data":[-1,2]} "#;
+    assert_eq!(nnlayer(&["relu", "--x", shaped, "--forward", "--json"]).quiet(), "{\"y\":[[0.0],[2.0]]}\n");
+    assert!(nnlayer(&["relu", "--x", r#"{"x":[1]}"#]).refusal().contains("expected a number, got an object"));
+}
+
+#[test]
 fn shards_of_every_rank_are_summed() {
     let shard = r#"{"loss":1,"dw":[[[1,2]],[[3,4]]],"db":{"shape":[0,3],"data":[]}}"#;
     let summed = piped(format!("{shard}\n{shard}\n"), &["sum", "--json"]);

@@ -14,6 +14,16 @@ fn standard_input_is_not_read_if_every_operand_is_given() {
 }
 
 #[test]
+fn empty_standard_input_is_a_missing_operand() {
+    for stdin in ["", "\n"] {
+        let ran = piped(stdin, &["softmax-xent", "--x", "1,2,3"]);
+        let message = "error: --t is required, and standard input is empty\n\
+                       tip: give --t VALUE, or pipe a JSON object with the key t\n";
+        assert_eq!(ran.refusal(), message);
+    }
+}
+
+#[test]
 fn a_closed_pipe_causes_no_message() {
     let ran = shell("nnlayer affine --x fixtures/digits/x.npy --w fixtures/digits/w.npy --json | head -c 1");
     assert_eq!((ran.text(), ran.stderr.as_str()), ("{", ""));

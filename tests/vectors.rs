@@ -307,10 +307,13 @@ print(json.dumps(dict(points=replies)))
     assert_eq!((ran.status, &report["verdict"]), (1, &json!("FAIL")), "{report}");
     let verdicts: Vec<&Value> = report["cases"].as_array().unwrap().iter().map(|case| &case["verdict"]).collect();
     assert_eq!(verdicts, ["PASS", "FAIL"], "{report}");
-    // A crash is a failure of the case, and a program that is missing an error of the command.
-    let ran = verify("--cases default", "false");
+    // A crash is a failure of the case, and a program that never replies an error of the command.
+    let once = program("0.25").replace("import json, sys", "import json, os, sys; os.mkdir('once')");
+    let ran = verify("--cases zeros,default", &once);
     assert_eq!(ran.status, 1, "{}", ran.stderr);
-    assert!(ran.text().starts_with("FAIL default\n  exited with status 1\n"), "{}", ran.text());
+    assert!(ran.text().contains("FAIL zeros\n  exited with status 1\n"), "{}", ran.text());
+    let refusal = verify("--cases zeros,default", "false").refusal().to_owned();
+    assert!(refusal.contains("exited with status 1\n  none of the 2 cases got a reply\n"), "{refusal}");
     assert!(verify("", "./no-such-program").refusal().contains("no-such-program"));
     documents.assert_valid();
 }

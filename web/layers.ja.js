@@ -52,7 +52,7 @@ const TEXTS = new Map([
   ["input, element-wise", "入力（要素ごとに計算）"],
   ["input; without N it is one sample", "入力（N を省くと 1 サンプル）"],
   ["weight W", "重み W"],
-  ["bias; a scalar is added to every output", "バイアス（スカラーはすべての出力に加える）"],
+  ["bias; a scalar is added to every output, and its gradient is the sum of db", "バイアス（スカラーはすべての出力に加え、その勾配は db の和）"],
   ["bias of each output channel", "出力チャネルごとのバイアス"],
   ["weights, which are not flipped", "重み（反転しない）"],
   ["logits", "ロジット"],

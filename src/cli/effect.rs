@@ -20,8 +20,8 @@ enum Refused {
     With(&'static [&'static str]),
     /// None of these other options is given, though the command has one.
     Without(&'static [&'static str]),
-    /// Another option has a value that is not this one.
-    UnlessValue(&'static str, &'static str),
+    /// Another option has a value that is none of these.
+    UnlessValue(&'static str, &'static [&'static str]),
     /// Another option is a file with an extension that is not this one.
     UnlessExtension(&'static str, &'static str),
 }
@@ -48,27 +48,33 @@ const RULES: &[Rule] = &[
     with("in-format", &["ndjson"], "leave out --in-format: records are JSON"),
     Rule {
         option: "format",
-        refused: Refused::Without(&["check"]),
+        refused: Refused::Without(&["check", "expect"]),
         tip: "add --check, or use --json for one object in place of text",
     },
     Rule {
+        option: "expect",
+        refused: Refused::UnlessValue("format", &["json", "text"]),
+        tip: "use --format json, or --check for a report in another format",
+    },
+    with("format", &["steps"], "leave it out: --steps has its own formats, as in --steps markdown"),
+    Rule {
         option: "json",
-        refused: Refused::UnlessValue("format", "json"),
+        refused: Refused::UnlessValue("format", &["json"]),
         tip: "leave out one of them: both say the format of the report",
     },
     Rule {
         option: "pretty",
-        refused: Refused::UnlessValue("format", "json"),
+        refused: Refused::UnlessValue("format", &["json"]),
         tip: "leave out one of them: both say the format of the report",
     },
     Rule {
         option: "json",
-        refused: Refused::UnlessValue("steps", "text"),
+        refused: Refused::UnlessValue("steps", &["text"]),
         tip: "leave out one of them: both say the format of the steps",
     },
     Rule {
         option: "pretty",
-        refused: Refused::UnlessValue("steps", "text"),
+        refused: Refused::UnlessValue("steps", &["text"]),
         tip: "leave out one of them: both say the format of the steps",
     },
     Rule { option: "pretty", refused: Refused::UnlessExtension("out", "json"), tip: FILE_INSTEAD },
@@ -131,8 +137,8 @@ impl Rule {
                     format!("has an effect only with --{first}")
                 }
             }
-            Refused::UnlessValue(other, value) => {
-                let found = text_of(matches, other).filter(|_| is_given(other)).filter(|found| *found != value)?;
+            Refused::UnlessValue(other, values) => {
+                let found = text_of(matches, other).filter(|found| is_given(other) && !values.contains(found))?;
                 format!("cannot be used with --{other} {found}")
             }
             Refused::UnlessExtension(other, extension) => {

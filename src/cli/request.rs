@@ -55,7 +55,7 @@ pub(super) fn check_options() -> [Arg; 4] {
             )
             .hide_short_help(true)
             .conflicts_with_all(["check", "forward", "steps", "graph", "tape", "expect"]),
-        check_format(),
+        check_format().help("format of the report of a check: text (default), json, junit or tap; of --expect: text or json"),
     ]
 }
 
@@ -145,7 +145,8 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Request, Error> {
         only: only.map(|names| names.map(|name| as_given(name).to_owned()).collect()),
         out,
         strict: flag_of(matches, "strict"),
-        json: flag_of(matches, "json"),
+        // A check has its own form of the report.
+        json: flag_of(matches, "json") || text_of(matches, "format") == Some("json"),
         pretty: flag_of(matches, "pretty"),
         digits: parse_digits(matches)?,
     })

@@ -138,6 +138,11 @@ pub fn command() -> Command {
     build(None)
 }
 
+/// Returns true if there is a command of this name.
+pub(super) fn is_command(name: &str) -> bool {
+    crate::layer::find(name).is_some() || COMMANDS.iter().any(|command| command.name == name)
+}
+
 /// Returns true if the named command has the option.
 pub(super) fn has_option(named: &str, option: &str) -> bool {
     let tree = build(Some(named));
@@ -148,9 +153,7 @@ pub(super) fn has_option(named: &str, option: &str) -> bool {
 /// Returns the command line with only the named command, or with all commands if there is none of that name: to build all of
 /// them takes longer than to compute a small layer.
 fn build(named: Option<&str>) -> Command {
-    let layer_names = LAYERS.iter().map(|spec| spec.name);
-    let names = layer_names.chain(COMMANDS.iter().map(|command| command.name));
-    let named = named.filter(|named| names.clone().any(|name| name == *named));
+    let named = named.filter(|named| is_command(named));
     let is_built = |name: &str| named.is_none_or(|named| named == name);
     let new = |name: &'static str| Command::new(name).disable_help_flag(true);
     let layers = LAYERS.iter().filter(|spec| is_built(spec.name)).map(|spec| layer::command(spec, new(spec.name)));
@@ -177,6 +180,7 @@ fn build(named: Option<&str>) -> Command {
     if !is_built("man") {
         return tree;
     }
+    let names = LAYERS.iter().map(|spec| spec.name).chain(COMMANDS.iter().map(|command| command.name));
     tree.mut_subcommand("man", |man| man.mut_arg("page", |page| page.value_parser(PossibleValuesParser::new(names))))
 }
 

@@ -1,10 +1,10 @@
 //! Errors of the command line itself, as the argument parser finds them.
 
 use super::args::restore_spaces;
-use super::tree::{first_screen, has_option};
+use super::tree::{first_screen, has_option, is_command};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
-use crate::layer::{layer_elsewhere, option_elsewhere};
+use crate::layer::{self, LayerSpec, layer_elsewhere, option_elsewhere};
 use crate::run::Status;
 use crate::run::messages::Messages;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -37,11 +37,24 @@ fn usage_error(parsed: &clap::Error, command: Option<&str>) -> Error {
     let rendered = parsed.render().to_string();
     let first = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ");
     let message = first.trim_end_matches(':').replace("' -", "'-");
-    let mut error = match invalid_option(parsed) {
-        Some(option) => Error::new(Code::Usage, without_option(&message, option)).with_operand(&operand(option)),
-        None => Error::new(Code::Usage, message),
+    let mut error = match (parsed.kind(), argument(parsed, ContextKind::InvalidArg)) {
+        (ErrorKind::InvalidSubcommand, _) => {
+            let name = argument(parsed, ContextKind::InvalidSubcommand).unwrap_or_default();
+            Error::new(Code::UnknownCommand, format!("unknown command `{name}`"))
+        }
+        (ErrorKind::UnknownArgument, Some(option)) if option.starts_with("--") => {
+            let command = command.filter(|name| is_command(name)).unwrap_or("nnlayer");
+            Error::new(Code::UnknownOption, format!("is not an option of {command}")).with_operand(&operand(option))
+        }
+        (ErrorKind::UnknownArgument, Some(option)) if option.starts_with('-') => {
+            Error::new(Code::UnknownOption, message)
+        }
+        (kind, Some(option)) if kind != ErrorKind::UnknownArgument && option.starts_with("--") => {
+            Error::new(Code::Usage, without_option(&message, option)).with_operand(&operand(option))
+        }
+        _ => Error::new(Code::Usage, message),
     };
-    if let Some(tip) = name_here(parsed, command).or_else(|| split_value(parsed)) {
+    if let Some(tip) = name_here(parsed, command).or_else(|| split_value(parsed)).or_else(|| suggestion(parsed)) {
         error = error.tip(tip);
     }
     for line in rendered.lines().skip(1).map(str::trim).filter(|line| !line.is_empty()) {
@@ -53,19 +66,31 @@ fn usage_error(parsed: &clap::Error, command: Option<&str>) -> Error {
             None => error = error.fact(line),
         }
     }
-    error.tip("--help lists commands and options")
+    let spec = command.and_then(layer::find).filter(|_| error.code == Code::UnknownOption);
+    error.tip(spec.map_or_else(|| "--help lists commands and options".to_owned(), list_operands))
+}
+
+/// Returns the text that the parser has for a part of the error.
+fn argument(parsed: &clap::Error, kind: ContextKind) -> Option<&str> {
+    match parsed.get(kind) {
+        Some(ContextValue::String(argument)) => Some(argument.as_str()),
+        _ => None,
+    }
+}
+
+/// Returns the tip for an option that a layer does not have and no other option resembles.
+fn list_operands(spec: &LayerSpec) -> String {
+    let names: Vec<&str> = spec.slots.iter().map(|slot| slot.name.as_str()).collect();
+    let (verb, plural) = if names.len() == 1 { ("is", "") } else { ("are", "s") };
+    format!("its operand{plural} {verb} {}; `nnlayer help {}` lists all options", names.join(", "), spec.name)
 }
 
 /// Returns the tip for a name that other tools use for a layer, or for an option of the command.
 fn name_here(parsed: &clap::Error, command: Option<&str>) -> Option<String> {
-    let argument = |kind: ContextKind| match parsed.get(kind) {
-        Some(ContextValue::String(argument)) => Some(argument.as_str()),
-        _ => None,
-    };
     let here = match parsed.kind() {
-        ErrorKind::InvalidSubcommand => layer_elsewhere(argument(ContextKind::InvalidSubcommand)?)?.to_owned(),
+        ErrorKind::InvalidSubcommand => layer_elsewhere(argument(parsed, ContextKind::InvalidSubcommand)?)?.to_owned(),
         ErrorKind::UnknownArgument => {
-            let option = argument(ContextKind::InvalidArg)?.strip_prefix("--")?;
+            let option = argument(parsed, ContextKind::InvalidArg)?.strip_prefix("--")?;
             format!("--{}", option_elsewhere(option, |option| has_option(command.unwrap_or_default(), option))?)
         }
         _ => return None,
@@ -73,22 +98,23 @@ fn name_here(parsed: &clap::Error, command: Option<&str>) -> Option<String> {
     Some(format!("did you mean {here}?"))
 }
 
-/// Returns the tip for numbers that a shell has split into several arguments, as PowerShell does at commas.
-fn split_value(parsed: &clap::Error) -> Option<String> {
-    let Some(ContextValue::String(argument)) = parsed.get(ContextKind::InvalidArg) else { return None };
-    let is_number = argument.trim().trim_end_matches([',', ';']).parse::<f64>().is_ok();
-    (parsed.kind() == ErrorKind::UnknownArgument && is_number)
-        .then(|| "write the numbers of one value in quotes, so that the shell passes them as one: '1,2,3'".to_owned())
+/// Returns the tip for a name that resembles one or several.
+fn suggestion(parsed: &clap::Error) -> Option<String> {
+    let kinds = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
+    let names = kinds.into_iter().find_map(|kind| match parsed.get(kind)? {
+        ContextValue::String(name) => Some(name.clone()),
+        ContextValue::Strings(names) => Some(names.join(" or ")),
+        _ => None,
+    })?;
+    Some(format!("did you mean {names}?"))
 }
 
-/// Returns the option that the parser refuses, as its usage shows it: `--dout <DOUT>`.
-fn invalid_option(parsed: &clap::Error) -> Option<&str> {
-    match parsed.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(option)) if parsed.kind() != ErrorKind::UnknownArgument => {
-            Some(option.as_str()).filter(|option| option.starts_with("--"))
-        }
-        _ => None,
-    }
+/// Returns the tip for numbers that a shell has split into several arguments, as PowerShell does at commas.
+fn split_value(parsed: &clap::Error) -> Option<String> {
+    let is_number =
+        argument(parsed, ContextKind::InvalidArg)?.trim().trim_end_matches([',', ';']).parse::<f64>().is_ok();
+    (parsed.kind() == ErrorKind::UnknownArgument && is_number)
+        .then(|| "write the numbers of one value in quotes, so that the shell passes them as one: '1,2,3'".to_owned())
 }
 
 fn operand(option: &str) -> Name {

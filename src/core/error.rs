@@ -291,6 +291,12 @@ impl Code {
 codes! {
     /// Invalid command line.
     Usage = "usage",
+    /// A command that does not exist.
+    UnknownCommand = "unknown-command",
+    /// An option that the command does not have.
+    UnknownOption = "unknown-option",
+    /// A result or a layer that `--only` names and the command does not have.
+    UnknownResult = "unknown-result",
     /// A required operand is missing.
     OperandMissing = "operand-missing",
     /// An operand without a value.

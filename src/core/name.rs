@@ -23,6 +23,16 @@ pub fn find_key(keys: &[impl AsRef<str>], name: &str) -> Option<usize> {
     })
 }
 
+/// Returns a name as it is compared with those of other spellings: in lower case, without hyphens and underscores.
+///
+/// ```
+/// use nnlayer::core::name::fold_spelling;
+/// assert_eq!(fold_spelling("Layer_Norm"), fold_spelling("layernorm"));
+/// ```
+pub fn fold_spelling(name: &str) -> String {
+    name.to_lowercase().replace(['-', '_'], "")
+}
+
 /// Gives keys that are a name in another case the spelling of that name.
 pub fn adopt_spelling<'a>(keys: Vec<&mut Name>, names: impl Iterator<Item = &'a Name>) {
     let names: HashSet<&Name> = names.collect();

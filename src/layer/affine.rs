@@ -50,7 +50,7 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
             optional: true,
             values: Values::Numbers,
             gradient: Some("Σ_rows dout"),
-            doc: "bias; a scalar is added to every output",
+            doc: "bias; a scalar is added to every output, and its gradient is the sum of db",
         },
     ],
     settings: &[W_LAYOUT],

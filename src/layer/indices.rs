@@ -12,7 +12,8 @@ pub(super) fn admit_indices(name: &Name, value: &ArrayD<f64>, end: usize, range:
     let is_index = |v: f64| v.fract() == 0.0 && v >= 0.0 && v < end as f64;
     let Some((at, &found)) = value.indexed_iter().find(|(_, v)| !is_index(**v)) else { return Ok(()) };
     let message = match end.checked_sub(1) {
-        _ if found.fract() != 0.0 => format!("{found} is not an integer"),
+        Some(last) if found.fract() != 0.0 => format!("{found} is not an integer: {range}, 0 to {last}"),
+        None if found.fract() != 0.0 => format!("{found} is not an integer: {range}"),
         Some(last) => format!("{found} is out of range: {range}, 0 to {last}"),
         None => format!("{found} is out of range: {range}"),
     };

@@ -396,6 +396,10 @@ fn shape_error(input: &Name, x: &ArrayD<f64>, t: &ArrayD<f64>) -> Error {
         .with_operand(&Name::T)
         .with_shape(&Name::T, t.shape())
         .with_shape(input, x.shape());
+    let single = |value: &ArrayD<f64>| value.first().filter(|_| value.ndim() == 0).copied();
+    if let Some(number) = single(t).or(single(x)).filter(|_| x.len() == 1 && t.len() == 1) {
+        return error.tip(format!("write a vector of one entry as '[{number}]'"));
+    }
     error.tip("give one target for each entry: targets are not broadcast, so reshape one of them, such as (4×1) to (4)")
 }
 

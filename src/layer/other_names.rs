@@ -1,7 +1,10 @@
 //! The names that other tools use for layers and options.
 
+use super::LAYERS;
+use crate::core::name::fold_spelling;
+
 /// Layers: the other name, and what to write here.
-const LAYERS: &[(&str, &str)] = &[
+const OTHER_LAYERS: &[(&str, &str)] = &[
     ("linear", "affine"),
     ("dense", "affine"),
     ("fc", "affine"),
@@ -9,17 +12,13 @@ const LAYERS: &[(&str, &str)] = &[
     ("addmm", "affine"),
     ("gemm", "affine"),
     ("cross-entropy", "softmax-xent"),
-    ("crossentropy", "softmax-xent"),
     ("cross-entropy-loss", "softmax-xent"),
-    ("crossentropyloss", "softmax-xent"),
     ("ce", "softmax-xent"),
     ("softmax-cross-entropy", "softmax-xent"),
     ("softmax-with-loss", "softmax-xent"),
     ("log-softmax", "softmax --log"),
-    ("logsoftmax", "softmax --log"),
     ("logistic", "sigmoid"),
     ("nll-loss", "nll"),
-    ("nllloss", "nll"),
     ("negativeloglikelihoodloss", "nll"),
     ("view", "reshape"),
     ("permute", "transpose"),
@@ -38,38 +37,24 @@ const LAYERS: &[(&str, &str)] = &[
     ("reglu", "glu --activation relu"),
     ("bilinear", "glu --activation none"),
     ("mse-loss", "mse"),
-    ("mseloss", "mse"),
     ("mean-squared-error", "mse"),
     ("l1-loss", "l1"),
-    ("l1loss", "l1"),
     ("mae", "l1"),
     ("mean-absolute-error", "l1"),
     ("huber-loss", "huber"),
-    ("huberloss", "huber"),
     ("smooth-l1-loss", "smooth-l1"),
-    ("smoothl1loss", "smooth-l1"),
     ("bce-loss", "bce"),
-    ("bceloss", "bce"),
     ("binary-cross-entropy", "bce"),
     ("bce-with-logits", "bce-logits"),
     ("bcewithlogitsloss", "bce-logits"),
     ("binary-cross-entropy-with-logits", "bce-logits"),
     ("kl", "kl-div"),
-    ("kldiv", "kl-div"),
     ("kl-div-loss", "kl-div"),
-    ("kldivloss", "kl-div"),
-    ("layer-norm", "layernorm"),
     ("layer-normalization", "layernorm"),
-    ("layernormalization", "layernorm"),
-    ("rms-norm", "rmsnorm"),
     ("rmsnormalization", "rmsnorm"),
-    ("group-norm", "groupnorm"),
     ("groupnormalization", "groupnorm"),
-    ("instance-norm", "instancenorm"),
     ("instancenormalization", "instancenorm"),
-    ("batch-norm", "batchnorm"),
     ("batch-normalization", "batchnorm"),
-    ("batchnormalization", "batchnorm"),
     ("batchnorm1d", "batchnorm"),
     ("batchnorm2d", "batchnorm"),
     ("bn", "batchnorm"),
@@ -82,18 +67,13 @@ const LAYERS: &[(&str, &str)] = &[
     ("lookup", "embedding"),
     ("rotary", "rope"),
     ("rotary-embedding", "rope"),
-    ("rotaryembedding", "rope"),
     ("conv", "conv2d"),
     ("convolution", "conv2d"),
     ("maxpool", "maxpool2d"),
-    ("max-pool1d", "maxpool1d"),
-    ("max-pool2d", "maxpool2d"),
     ("max-pooling1d", "maxpool1d"),
     ("max-pooling2d", "maxpool2d"),
     ("avgpool", "avgpool2d"),
     ("averagepool", "avgpool2d"),
-    ("avg-pool1d", "avgpool1d"),
-    ("avg-pool2d", "avgpool2d"),
     ("average-pooling1d", "avgpool1d"),
     ("average-pooling2d", "avgpool2d"),
     ("allclose", "compare"),
@@ -166,10 +146,11 @@ const OPTIONS: &[(&str, &[&str])] = &[
     ("forward-only", &["forward"]),
 ];
 
-/// Returns what to write here for the name that another tool has for a layer or command.
+/// Returns what to write here for the name that another tool has for a layer or command, or for another spelling of a layer.
 pub fn layer_elsewhere(name: &str) -> Option<&'static str> {
-    let name = name.to_lowercase().replace('_', "-");
-    LAYERS.iter().find(|(other, _)| *other == name).map(|(_, here)| *here)
+    let name = fold_spelling(name);
+    let other = OTHER_LAYERS.iter().find(|(other, _)| fold_spelling(other) == name).map(|(_, here)| *here);
+    other.or_else(|| LAYERS.iter().map(|spec| spec.name).find(|here| fold_spelling(here) == name))
 }
 
 /// Returns the option of a command for the name that another tool has for it. Options here are in lower case, with hyphens.

@@ -12,7 +12,7 @@ pub enum OperandSpec {
     Stdin(Selector),
     /// `@FILE`, `PATH#SEL`: a file.
     File(String, Selector),
-    /// `[…]`: JSON, or what is neither JSON nor a printed array.
+    /// `[…]`, `{…}`: JSON, or what is neither JSON nor a printed array.
     Json(String),
     /// `%fc1.y`, `%x`: the output of an earlier layer of a tape, or the input of its network.
     Layer(String),
@@ -32,6 +32,7 @@ pub enum OperandSpec {
 /// assert_eq!(parse("@a#/b.json#"), Ok(OperandSpec::File("a#/b.json".into(), Selector::Default)));
 /// assert_eq!(parse("%fc1.y"), Ok(OperandSpec::Layer("fc1.y".into())));
 /// assert!(matches!(parse("[[1. 2.]]"), Ok(OperandSpec::Literal(_))));
+/// assert!(matches!(parse(r#"{"shape":[0,3],"data":[]}"#), Ok(OperandSpec::Json(_))));
 /// assert!(parse("1/3").is_err());
 /// ```
 pub fn parse(text: &str) -> Result<OperandSpec, Error> {
@@ -50,7 +51,10 @@ pub fn parse(text: &str) -> Result<OperandSpec, Error> {
     if let Some(reference) = trimmed.strip_prefix('%') {
         return Ok(OperandSpec::Layer(reference.to_owned()));
     }
-    if trimmed.starts_with('[') || (printed::is_call(trimmed) && trimmed.ends_with(')')) {
+    if trimmed.starts_with('[')
+        || (trimmed.starts_with('{') && trimmed.trim_end().ends_with('}'))
+        || (printed::is_call(trimmed) && trimmed.ends_with(')'))
+    {
         return Ok(match parse_printed(trimmed)? {
             Some(values) => OperandSpec::Literal(values),
             None => OperandSpec::Json(trimmed.to_owned()),

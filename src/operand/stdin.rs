@@ -40,6 +40,21 @@ impl<'a> Stdin<'a> {
         self.reopen().unwrap_or_else(|| Ok(Source::bytes(LABEL, &[])))
     }
 
+    /// Refuses content without any character but blanks, where an operand is required that no option gives.
+    pub fn refuse_blank(&mut self, operand: &Name) -> Result<(), Error> {
+        /// Number of bytes to look at. A program that fails writes at most a line break.
+        const MAX_BYTES: u64 = 64;
+        let mut first = Vec::new();
+        let read = self.source().map(|source| source.take(MAX_BYTES).read_to_end(&mut first));
+        read.and_then(|read| read.map_err(|error| read_error(LABEL, &error)))
+            .map_err(|error| error.with_operand(operand))?;
+        if !first.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let error = Error::new(Code::OperandMissing, "is required, and standard input is empty").with_operand(operand);
+        Err(error.tip(format!("give --{operand} VALUE, or pipe a JSON object with the key {operand}")))
+    }
+
     /// Returns the content read by [`source`](Self::source) again.
     pub(super) fn reopen(&self) -> Option<Result<Source<'_>, Error>> {
         self.spool.as_ref().map(|spool| spool.source(LABEL))

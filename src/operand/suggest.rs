@@ -44,7 +44,8 @@ fn index_tip(path: &str) -> Option<String> {
 
 /// Returns the most similar file name; of two at the same distance the first in order, to be independent of the file system.
 fn suggest_name(folder: &Path, name: &str) -> Option<String> {
-    let names = std::fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let files = std::fs::read_dir(folder).ok()?.filter_map(Result::ok).filter(|entry| entry.path().is_file());
+    let names = files.filter_map(|entry| entry.file_name().into_string().ok());
     names
         .filter_map(|existing| Some((edit_distance(&existing, name)?, existing)))
         .filter(|(distance, _)| *distance < name.len())

@@ -26,7 +26,7 @@ impl ChainReport {
         if let Some(unknown) = names.iter().find(|name| !is_known(name)) {
             let layers: Vec<&str> = self.sections.iter().map(|(layer, _)| layer.as_str()).collect();
             let first = layers.first().unwrap_or(&"fc1");
-            return Err(Error::new(Code::Usage, format!("unknown layer or result `{unknown}`"))
+            return Err(Error::new(Code::UnknownResult, format!("unknown layer or result `{unknown}`"))
                 .with_operand(&Name::new("only"))
                 .tip(format!("use dw for every layer, or {first}.dw for one; the layers are {}", layers.join(", "))));
         }

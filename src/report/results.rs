@@ -34,7 +34,7 @@ pub fn into_stream(blocks: Vec<ResultBlock>) -> (Vec<ResultHeader>, InMemoryArra
 /// Refuses names in `--only` that are not results.
 pub fn check_result_names(names: &[String], available: &[&str]) -> Result<(), Error> {
     match names.iter().find(|name| !available.contains(&name.as_str())) {
-        Some(unknown) => Err(Error::new(Code::Usage, format!("unknown result `{unknown}`"))
+        Some(unknown) => Err(Error::new(Code::UnknownResult, format!("unknown result `{unknown}`"))
             .with_operand(&Name::new("only"))
             .tip(format!("use one or more of {}", available.join(", ")))),
         None => Ok(()),

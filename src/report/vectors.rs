@@ -41,6 +41,11 @@ impl VectorsReport {
         self.cases.iter().all(CaseReport::passes)
     }
 
+    /// Returns true if no case got a usable reply.
+    pub fn has_no_reply(&self) -> bool {
+        self.cases.iter().all(|case| case.error.is_some())
+    }
+
     /// Writes a line for each case, with its wrong results below it, and a line with the verdict.
     pub fn write_text(&self, out: &mut dyn io::Write) -> io::Result<()> {
         for case in &self.cases {

@@ -3,12 +3,13 @@
 use super::dout::Dout;
 use super::job::Job;
 use super::messages::Messages;
+use super::operands::is_near;
 use super::request::Request;
 use super::session::Streams;
 use super::status::Status;
 use crate::check::expect::{GradedResult, grade};
 use crate::check::{Case, wrong_answer};
-use crate::core::error::{Code, Error, Note, edit_distance};
+use crate::core::error::{Code, Error, Note};
 use crate::core::name::{Name, adopt_spelling};
 use crate::format::decimal::{DecimalArray, DecimalArrays};
 use crate::layer::LayerSpec;
@@ -61,7 +62,7 @@ pub(crate) fn select_sheets(
     messages: &mut Messages,
 ) -> Result<Vec<(Name, DecimalArray)>, Error> {
     let mut named = name_sheets(sheets, blocks)?;
-    messages.notes(&unused_keys(&named, spec, computed), request.strict)?;
+    let notes = unused_keys(&named, spec, computed);
     let mut sheets = Vec::new();
     for name in computed {
         // A sheet may be as large as a result, so it is moved.
@@ -70,7 +71,11 @@ pub(crate) fn select_sheets(
             sheets.push((name, sheet.map_err(|error| error.with_operand(&EXPECT))?));
         }
     }
-    if sheets.is_empty() { Err(no_results(&named, computed)) } else { Ok(sheets) }
+    if sheets.is_empty() {
+        return Err(no_results(&named, computed));
+    }
+    messages.notes(&notes, request.strict)?;
+    Ok(sheets)
 }
 
 /// Returns the unit roundoff of the arithmetic that computes results.
@@ -97,28 +102,32 @@ fn name_sheets(sheets: DecimalArrays, blocks: &[ResultBlock]) -> Result<Vec<Name
     }
 }
 
-/// Returns warnings for keys that are nearly a result's name, or that of a result that is not `computed`.
+/// Returns warnings for keys that are not compared: what is neither a result nor an operand or setting of the layer. A key that is not
+/// near a result's name, and whose value is not an array, is no answer.
 fn unused_keys(named: &[NamedSheet], spec: &LayerSpec, computed: &[Name]) -> Vec<Note> {
-    let is_result = |name: &Name| spec.formula(name).is_some();
-    let near = |name: &Name| {
-        spec.results().map(|(result, _)| result).chain(computed.iter().cloned()).find(|result| {
-            let (key, result) = (name.as_str(), result.as_str());
-            key.eq_ignore_ascii_case(result)
-                || (result.len() > 2 && edit_distance(key, result).is_some_and(|distance| distance <= 2))
-        })
+    let results = || spec.results().map(|(result, _)| result).chain(computed.iter().cloned());
+    let is_input = |name: &Name| {
+        *name == Name::DOUT
+            || spec.slots.iter().any(|slot| slot.name == *name)
+            || spec.settings.iter().any(|setting| setting.name == name.as_str())
     };
-    named
-        .iter()
-        .filter(|(name, _)| !computed.contains(name) && spec.slots.iter().all(|slot| slot.name != *name))
-        .filter_map(|(name, _)| {
-            let message = if is_result(name) {
-                format!("{name} is not compared because this command does not compute it")
-            } else {
-                format!("unknown key `{name}` is not compared; did you mean `{}`?", near(name)?)
-            };
-            Some(Note::warning(Error::new(Code::UnknownKey, message).with_operand(&EXPECT)))
-        })
-        .collect()
+    let warning = |(name, sheet): &NamedSheet| {
+        if computed.contains(name) || is_input(name) {
+            return None;
+        }
+        let (message, tip) = if spec.formula(name).is_some() {
+            let message = format!("{name} is not compared because this command does not compute it");
+            (message, format!("the results are {}", join(computed.iter())))
+        } else if let Some(near) = results().find(|result| is_near(name.as_str(), result.as_str())) {
+            (format!("unknown key `{name}` is not compared"), format!("did you mean {near}?"))
+        } else if sheet.is_ok() {
+            (format!("unknown key `{name}` is not compared"), format!("the results are {}", join(computed.iter())))
+        } else {
+            return None;
+        };
+        Some(Note::warning(Error::new(Code::UnknownKey, message).with_operand(&EXPECT).tip(tip)))
+    };
+    named.iter().filter_map(warning).collect()
 }
 
 /// Returns the error for expected values of which none is a result.

@@ -121,6 +121,7 @@ fn read_piped(name: &Name, is_alone: bool, reader: &mut OperandReader<'_>) -> Re
     if !reader.stdin.is_piped() || is_piped(reader) {
         return Err(missing());
     }
+    reader.stdin.refuse_blank(name)?;
     let selector = match reader.stdin_names().map_err(|error| error.with_operand(name))? {
         Some(names) => {
             let keys: &[Name] = if *name == Name::X { &[Name::X, Name::Y] } else { std::slice::from_ref(name) };

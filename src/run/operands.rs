@@ -3,7 +3,7 @@
 use super::layer_tape::{Connected, find_tape};
 use super::request::{DoutOption, LayerRequest};
 use crate::core::error::{Code, Error, Note, edit_distance, join_names};
-use crate::core::name::{Name, find_key};
+use crate::core::name::{Name, find_key, fold_spelling};
 use crate::format::{Selector, escape};
 use crate::layer::{LayerSpec, Settings, Slot};
 use crate::network::{Source, Tape, input_of};
@@ -123,6 +123,7 @@ impl Piped {
         if !reader.stdin.is_piped() {
             return Err(missing_option(spec, missing[0]));
         }
+        reader.stdin.refuse_blank(&missing[0].name)?;
         let names = reader.stdin_names().map_err(|error| error.with_operand(&missing[0].name))?;
         let bare = match (&names, missing) {
             (None, [slot]) => Some(slot.name.clone()),
@@ -183,7 +184,7 @@ fn key_selector(key: &str) -> Selector {
 /// Returns true if a key is nearly a name, but not the name itself.
 pub(crate) fn is_near(key: &str, name: &str) -> bool {
     key != name
-        && (key.eq_ignore_ascii_case(name)
+        && (fold_spelling(key) == fold_spelling(name)
             || (name.len() > 2
                 && edit_distance(key, name).is_some_and(|distance| distance <= 2 && 2 * distance < name.len())))
 }

@@ -1,9 +1,9 @@
 //! Console blocks of documents, whose commands must print what the document shows.
 //!
-//! A block is fenced by three backticks and the word `console`. A line `$ command` is run by the shell (continued where it
-//! ends in a backslash), in the folder of the project's files; the lines up to the next command are its standard output
-//! followed by its standard error, and a last line `? 2` its exit status where that is not 0. `UPDATE=1 cargo test`
-//! writes the output into the file instead, to be reviewed before it is committed.
+//! A block is fenced by three backticks and the word `console`. A line `$ command` is run by the shell (continued where it ends
+//! in a backslash), in the folder of the project's files; the lines up to the next command are its standard output and standard
+//! error, in the order in which a terminal shows them, and a last line `? 2` its exit status where that is not 0. `UPDATE=1
+//! cargo test` writes the output into the file instead, to be reviewed before it is committed.
 
 use super::shell_in;
 use std::fmt::Write;
@@ -34,12 +34,11 @@ pub fn run(file: &Path, folder: &Path) {
 
 /// Returns the output of a command as a console block shows it.
 pub fn printed(folder: &Path, command: &str) -> String {
-    let ran = shell_in(folder, command);
+    let ran = shell_in(folder, &format!("exec 2>&1\n{command}"));
     let mut printed = String::from_utf8_lossy(&ran.stdout).into_owned();
     if !printed.is_empty() && !printed.ends_with('\n') {
         printed.push('\n');
     }
-    printed.push_str(&ran.stderr);
     if ran.status != 0 {
         writeln!(printed, "? {}", ran.status).unwrap();
     }

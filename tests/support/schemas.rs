@@ -29,6 +29,15 @@ impl Documents {
         self.errors_with(&[])
     }
 
+    /// Returns the major and the minor version of Python's `jsonschema`.
+    pub fn validator_version() -> Option<(u32, u32)> {
+        let version = "import importlib.metadata as m; print(m.version('jsonschema'))";
+        let output = Command::new(python_with("jsonschema")?).args(["-c", version]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut numbers = text.split('.').map(|number| number.trim().parse().unwrap());
+        Some((numbers.next()?, numbers.next()?))
+    }
+
     /// Requires that the schemas themselves are valid.
     pub fn assert_schemas() {
         Documents::default().errors_with(&["--check-schemas"]);

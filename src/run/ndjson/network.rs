@@ -199,7 +199,7 @@ fn select(results: &mut Vec<KeyedResult>, names: &[String], tape: &Tape) -> Resu
         !result.is_networks() && [result.key.as_str(), layer, own.as_str()].contains(&name.as_str())
     };
     if let Some(unknown) = names.iter().find(|name| !results.iter().any(|result| is_named(name, result))) {
-        return Err(Error::new(Code::Usage, format!("unknown layer or result `{unknown}`"))
+        return Err(Error::new(Code::UnknownResult, format!("unknown layer or result `{unknown}`"))
             .with_operand(&Name::new("only"))
             .tip(format!(
                 "use {} of the network, dw for every layer, or {}.dw for one; the layers are {}",

@@ -33,7 +33,8 @@ pub(crate) struct VerifyArguments {
 
 const VERIFY: Name = Name::fixed("verify");
 
-/// Runs a program over the cases of a folder and writes the report. A case that gets no usable reply fails.
+/// Runs a program over the cases of a folder and writes the report. A case that gets no usable reply fails; if none gets one, the
+/// program could not be run, which is an error.
 pub(crate) fn verify(arguments: &VerifyArguments, streams: &mut Streams<'_>) -> anyhow::Result<Status> {
     let index = read(&arguments.folder, "index.json", case_json::read_index)?;
     let spec = layer::find(&index.layer).ok_or_else(|| {
@@ -54,6 +55,7 @@ pub(crate) fn verify(arguments: &VerifyArguments, streams: &mut Streams<'_>) -> 
             .with_precision(float_type)
     };
     let mut program = new();
+    let mut first_error = None;
     let mut report = VectorsReport { layer: spec.name, type_name: float_type.name(), cases: Vec::new() };
     if let Some((_, file)) = index.cases.iter().find(|(_, file)| !is_inside(file)) {
         return Err(Error::new(Code::Damaged, format!("the file {file:?} of a case is not in the folder"))
@@ -77,11 +79,15 @@ pub(crate) fn verify(arguments: &VerifyArguments, streams: &mut Streams<'_>) -> 
             }
             Err(error) => {
                 case.error = Some(error.message.clone());
+                first_error.get_or_insert(error);
                 // What is left of the process belongs to this case.
                 program = new();
             }
         }
         report.cases.push(case);
+    }
+    if let Some(error) = first_error.filter(|_| report.has_no_reply()) {
+        return Err(error.fact(format!("none of the {} cases got a reply", report.cases.len())).into());
     }
     if arguments.json || arguments.pretty {
         report.write_json(arguments.pretty, &mut streams.out)?;
