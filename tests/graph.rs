@@ -145,6 +145,22 @@ fn the_label_of_a_line_from_a_branch_stands_apart_from_that_of_the_next() {
 }
 
 #[test]
+fn the_last_band_has_several_operations() {
+    let text =
+        drawn_in_80_columns(&"softmax-xent --x 0.3,2.9,4 --t 0,0,1".split(' ').map(str::to_owned).collect::<Vec<_>>());
+    let blocks: Vec<&str> = text.split("\n\n").collect();
+    assert!(blocks.len() > 3 && blocks[blocks.len() - 2].matches(")─").count() > 1, "{text}");
+}
+
+#[test]
+fn a_sum_of_rounded_numbers_is_nearly_equal() {
+    let text = shell("LC_ALL=C.UTF-8 nnlayer layernorm --x 1,2 --graph").quiet().to_owned();
+    // The gradient by the mean is −1.99997… − 1.99997….
+    assert!(text.contains("-3.9999") && text.contains("≈ -2 + (-2)"), "{text}");
+    assert!(shell("LC_ALL=C nnlayer layernorm --x 1,2 --graph").quiet().contains("~ -2 + (-2)"));
+}
+
+#[test]
 fn every_sigmoid_is_drawn_as_the_textbook_writes_it() {
     let text = shell("LC_ALL=C.UTF-8 nnlayer sigmoid --x 1,-2 --graph").quiet().to_owned();
     assert_eq!((text.matches("(×(−1))").count(), text.matches("(1/x)").count()), (2, 2), "{text}");
@@ -251,6 +267,9 @@ fn the_pictures_of_the_gallery_are_what_its_script_draws() {
         count += 1;
     }
     assert_eq!(page.matches("](gallery/").count(), count + 1, "a picture, or make.sh, is not there");
+    for shown in ["-light.svg)", "-dark.svg)", " COLUMNS=80 ", " COLUMNS=120 "] {
+        assert_eq!(page.matches(shown).count() * 2, count, "{shown}");
+    }
 }
 
 #[test]

@@ -206,6 +206,12 @@ fn errors_and_english_stay_as_they_are() {
 #[test]
 fn pictures_are_japanese() {
     let loss = ["softmax-xent", "--x", "0.3,2.9,4", "--t", "0,0,1"];
+    let svg = |args: &[&str]| {
+        let folder = folder();
+        let path = folder.path().join("graph.svg");
+        nnlayer(&[args, &["--graph", path.to_str().unwrap(), "--lang", "ja"]].concat()).quiet();
+        std::fs::read_to_string(path).unwrap()
+    };
     let repeated = ["affine", "--x", "1,2;3,4", "--w", "1,2;3,4", "--b", "2", "--level", "tensor"];
     for (layer, sentence) in [(&loss[..], "勾配なし"), (&repeated, "各行の b (2×2)")] {
         let words: Vec<String> = layer.iter().map(|word| format!("'{word}'")).collect();
@@ -228,6 +234,11 @@ fn pictures_are_japanese() {
         assert!(page.contains("<html lang=\"ja\"") && page.contains("順伝播：オペランドを与える。"), "{page}");
         assert!(!page.contains("Nothing is computed yet") && !page.contains("above each line"));
     }
+    let attention = ["attention", "--q", "1,0;0,1", "--k", "1,0;0,1", "--v", "1;3", "--level"];
+    let layer = svg(&[&attention[..], &["layer"]].concat());
+    assert!(layer.contains("→ 線の上は値の形状") && layer.contains("← 線の下は勾配のノルム"), "{layer}");
+    let tensor = svg(&["softmax-xent", "--x", "1,2", "--t", "0", "--level", "tensor"]);
+    assert!(tensor.contains("dout （スカラー）"), "{tensor}");
     // Lines of a drawing are as long as in English, apart from the words: a wide letter takes the place of two.
     let rows = |language: &str| {
         let ran = nnlayer(&[&repeated[..], &["--graph", "--lang", language]].concat());

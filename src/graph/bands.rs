@@ -128,6 +128,52 @@ impl<'a> Splitter<'a> {
         (band, exits)
     }
 
+    /// Returns the bands that end before these ranks. If the last one would have a single operation, it gets more of the band
+    /// before it, as far as that fits.
+    pub(super) fn split(mut self, ends: &[usize], fits: impl Fn(&Part) -> bool) -> Vec<Part> {
+        let mut ends = ends.to_vec();
+        let (mut bands, mut from) = (Vec::new(), 0);
+        for n in 0..ends.len() {
+            if n + 2 == ends.len() && self.operations(ends[n], ends[n + 1]) == 1 {
+                ends[n] = self.cut_before(from, (ends[n], ends[n + 1]), &fits);
+            }
+            let (band, exits) = self.band(from, ends[n]);
+            self.accept(exits);
+            // Operands move to the band of their first reader, and may leave none behind.
+            if !band.nodes.is_empty() {
+                bands.push(band);
+            }
+            from = ends[n];
+        }
+        bands
+    }
+
+    /// Returns the number of operations of a range of ranks.
+    fn operations(&self, from: usize, to: usize) -> usize {
+        let nodes = self.nodes[from..to].iter().flatten();
+        nodes.filter(|&&node| self.graph.nodes[node].kind == NodeKind::Operation).count()
+    }
+
+    /// Returns the cheapest cut before `cut` that leaves both sides several operations, and between `cut` and `last` a band that
+    /// fits; `cut` if there is none.
+    fn cut_before(&mut self, from: usize, (cut, last): (usize, usize), fits: &impl Fn(&Part) -> bool) -> usize {
+        let mut best = None;
+        for to in from + 1..cut {
+            if self.operations(from, to) < 2 || self.operations(to, last) < 2 {
+                continue;
+            }
+            let (_, exits) = self.band(from, to);
+            let before = self.exits.clone();
+            self.accept(exits);
+            let cost = (self.costs[to], cut - to);
+            if best.is_none_or(|(least, _)| cost < least) && fits(&self.band(to, last).0) {
+                best = Some((cost, to));
+            }
+            self.exits = before;
+        }
+        best.map_or(cut, |(_, to)| to)
+    }
+
     /// Takes note of the lines that a band ends with.
     pub(super) fn accept(&mut self, exits: Vec<BandExit>) {
         self.exits.extend(exits);

@@ -13,6 +13,8 @@ use unicode_width::UnicodeWidthStr;
 pub(super) const MAX_SIDE: usize = 4;
 /// Number of terms of a sum that are written out.
 const MAX_TERMS: usize = 4;
+/// Number of characters of a line of a sum, unless other lines of its label are wider.
+const SUM_WIDTH: usize = 16;
 /// Number of characters of a name in a label; a longer name is abbreviated in its middle.
 const MAX_NAME_CHARS: usize = 24;
 
@@ -65,30 +67,47 @@ pub(super) fn edge_label(edge: &Edge, graph: &Graph, max_side: usize) -> EdgeLab
         (None, true) => vec![line(LineKind::Missing, words::NO_GRADIENT.to_owned())],
         (None, false) => Vec::new(),
     };
+    let named = |name: &str, value: &ArrayD<f64>| {
+        let text = format!("{} {}", graph.text(name), graph.text(&format_shape(value.shape())));
+        LabelLine { kind: LineKind::Name, text: text.trim_start().to_owned() }
+    };
+    let own_name = |name: &String| if is_named_by_node { String::new() } else { name_of(name) };
     if let (Level::Layer, Some(name)) = (graph.level, &edge.name) {
-        let shape = format_shape(edge.forward.shape());
-        let text = if is_named_by_node { shape } else { format!("{} {shape}", name_of(name)) };
-        above = vec![line(LineKind::Name, text)];
+        above = vec![named(&own_name(name), &edge.forward)];
         if let Some(backward) = &edge.backward {
             let norm = backward.iter().map(|gradient| gradient * gradient).sum::<f64>().sqrt();
-            below = vec![line(LineKind::Norm, format!("‖d‖ = {}", format_number(norm, 3)))];
+            below = vec![line(LineKind::Norm, format!("‖d‖ = {}", format_number(norm, graph.options.digits)))];
         }
     } else if let Some(name) = &edge.name {
         if graph.level == Level::Tensor {
-            let shape = format_shape(edge.forward.shape());
-            let text = if is_named_by_node { shape } else { format!("{} {shape}", name_of(name)) };
-            above.insert(0, line(LineKind::Name, text));
+            above.insert(0, named(&own_name(name), &edge.forward));
             if let Some(backward) = &edge.backward {
                 let formula = edge.gradient_formula.as_ref().filter(|_| graph.options.has_hints);
-                let name = formula.or(edge.gradient_name.as_ref()).map(|name| name_of(name) + " ").unwrap_or_default();
-                below.push(line(LineKind::Name, name + &format_shape(backward.shape())));
+                let formula =
+                    formula.filter(|formula| !is_long(formula)).map(|formula| translated_formula(formula, graph));
+                let text = formula.or_else(|| edge.gradient_name.as_ref().map(name_of));
+                below.push(named(&text.unwrap_or_default(), backward));
             }
         } else if !is_named_by_node && kind(edge.from) != NodeKind::Branch {
             above[0].text = graph.text(&format!("{} = {}", name_of(name), above[0].text));
         }
     }
-    below.extend(edge.sum.iter().map(|sum| line(LineKind::Sum, sum.clone())));
-    EdgeLabel { above, below }
+    let mut label = EdgeLabel { above, below };
+    let max_width = label.width().max(SUM_WIDTH);
+    let sum_lines = edge.sum.iter().flat_map(|sum| wrap_sum(sum, max_width));
+    label.below.extend(sum_lines.map(|text| line(LineKind::Sum, text)));
+    label
+}
+
+/// Returns true for a formula that is too long for a label.
+pub(super) fn is_long(formula: &str) -> bool {
+    formula.chars().count() > MAX_NAME_CHARS
+}
+
+/// Returns the formula of a gradient, whose right side may have words.
+pub(super) fn translated_formula(formula: &str, graph: &Graph) -> String {
+    let sides = formula.split_once(" = ");
+    sides.map_or_else(|| formula.to_owned(), |(name, right)| format!("{name} = {}", graph.text(right)))
 }
 
 /// Returns the lines of text of an edge's value and gradient, each with the name first, for one label with both.
@@ -104,9 +123,16 @@ pub(super) fn sum_lines(graph: &Graph) -> Vec<String> {
     let number = |value: f64| format_number(value, graph.options.digits);
     let line = |sum: &GradientSum| {
         let text = sum_text(sum.terms.iter().map(|&term| number(term)));
-        graph.text(&format!("{} = {text} = {}", graph.symbol(&sum.name), number(sum.total)))
+        let sign = equality_sign(sum.terms.iter().copied().chain([sum.total]), graph.options.digits);
+        graph.text(&format!("{} = {text} {sign} {}", graph.symbol(&sum.name), number(sum.total)))
     };
     graph.sums.iter().map(line).collect()
+}
+
+/// Returns `=` if these numbers are written with all of their digits, and `≈` if one is rounded.
+pub(super) fn equality_sign(mut numbers: impl Iterator<Item = f64>, digits: usize) -> &'static str {
+    let is_exact = |number: f64| number.is_nan() || format_number(number, digits).parse() == Ok(number);
+    if numbers.all(is_exact) { "=" } else { "≈" }
 }
 
 /// Returns a sum of numbers; one of many terms is abbreviated.
@@ -119,6 +145,18 @@ pub(super) fn sum_text(terms: impl Iterator<Item = String>) -> String {
     terms.join(" + ")
 }
 
+/// Splits a sum before its plus signs into lines of a width; a longer term has a line of its own.
+fn wrap_sum(sum: &str, max_width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for (n, term) in sum.split(" + ").enumerate() {
+        match lines.last_mut().filter(|line| line.width() + term.width() + 3 <= max_width) {
+            Some(line) => line.extend([" + ", term]),
+            None => lines.push(if n == 0 { term.to_owned() } else { format!("+ {term}") }),
+        }
+    }
+    lines
+}
+
 /// Returns the text of a node: the symbol of an operand or result, the sign of an operation.
 pub(super) fn node_label(node: &Node, graph: &Graph) -> String {
     match node.kind {
@@ -129,7 +167,7 @@ pub(super) fn node_label(node: &Node, graph: &Graph) -> String {
 
 /// Returns what an operation does with the gradient that comes back, if the picture says it.
 pub(super) fn node_hint(node: &Node, graph: &Graph) -> Option<String> {
-    node.hint.filter(|_| graph.options.has_hints && graph.backward).map(|hint| graph.text(hint))
+    node.hint.as_ref().filter(|_| graph.options.has_hints && graph.backward).map(|hint| graph.text(hint))
 }
 
 impl Graph {
@@ -156,6 +194,7 @@ pub(super) fn to_ascii(char: char) -> Cow<'static, str> {
         '²' => "^2",
         '‖' => "|",
         '±' => "+-",
+        '≈' => "~",
         'Φ' => "Phi",
         'φ' => "phi",
         '₀'..='₉' => return Cow::Owned((u32::from(char) - u32::from('₀')).to_string()),

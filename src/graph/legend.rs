@@ -1,6 +1,6 @@
 //! Legends of graphs: what their labels, marks and operations mean.
 
-use super::label::node_hint;
+use super::label::{is_long, node_hint, translated_formula};
 use super::model::{Graph, Level, Node, NodeKind};
 use super::words;
 
@@ -23,7 +23,18 @@ pub(super) fn notes(graph: &Graph) -> Vec<String> {
     let has_hint = graph.nodes.iter().any(|node| node_hint(node, graph).is_some());
     let branch = has_branch.then(|| words::BRANCH_NOTE.to_owned());
     let hints = has_hint.then(|| words::HINTS.to_owned());
-    branch.into_iter().chain(operand_order(graph)).chain(hints).chain(graph.notes.iter().cloned()).collect()
+    let explained = branch.into_iter().chain(operand_order(graph)).chain(hints).chain(long_formulas(graph));
+    explained.chain(graph.notes.iter().cloned()).collect()
+}
+
+/// Returns the formulas of gradients that are too long for the labels of a graph of matrices.
+fn long_formulas(graph: &Graph) -> Vec<String> {
+    let is_shown = graph.options.has_hints && graph.backward && graph.level == Level::Tensor;
+    let formulas = graph.edges.iter().filter_map(|edge| edge.gradient_formula.as_ref().filter(|_| is_shown));
+    let mut formulas: Vec<String> =
+        formulas.filter(|formula| is_long(formula)).map(|formula| translated_formula(formula, graph)).collect();
+    formulas.dedup();
+    formulas
 }
 
 /// Returns the explanation of the order of operands, if the graph has an operation on numbers whose operands cannot be swapped.

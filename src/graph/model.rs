@@ -60,7 +60,7 @@ pub struct Node {
     /// True if the operands cannot be swapped; they are drawn in their order, the first at the top.
     pub is_ordered: bool,
     /// Treatment of the gradient that comes back, in a word or two: `swaps`.
-    pub hint: Option<&'static str>,
+    pub hint: Option<String>,
 }
 
 /// Kind of a node.
@@ -95,9 +95,11 @@ pub struct Edge {
     pub backward: Option<ArrayD<f64>>,
     /// Derivative of the result of `to` by this edge, in a graph of numbers.
     pub local_derivative: Option<f64>,
+    /// Formula of that derivative, if `to` has a single operand x: `−1/x²`.
+    pub local_formula: Option<String>,
     /// Formula of the gradient of a layer's operand: `dx = dout·Wᵀ`.
     pub gradient_formula: Option<String>,
-    /// The sum that is the gradient before a branch: `= 0.05 + (-0.05)`.
+    /// The sum that is the gradient before a branch, `= 2 + (-1)`, with `≈` if a number is rounded.
     pub sum: Option<String>,
 }
 

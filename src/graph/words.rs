@@ -22,7 +22,7 @@ pub(super) const BRANCH_NOTE: &str = "•: used several times; the gradients of 
 pub(super) const SHIFTED_EXPONENT: &str =
     "e^(x−max): subtracting the largest x prevents overflow and changes no quotient";
 /// Explains the hints.
-pub(super) const HINTS: &str = "below each gate: what it does with the gradient that comes back";
+pub(super) const HINTS: &str = "at each gate: what it does with the gradient that comes back; x goes in, y comes out";
 /// Explains the letters at the ends of lines.
 pub(super) const CONTINUATION: &str = "a letter at the end of a line: the line continues where the letter stands again";
 /// Explains the connectors of bands.
@@ -43,7 +43,11 @@ pub(super) mod hints {
     pub(in crate::graph) const ADD: &str = "passes on";
     pub(in crate::graph) const SUBTRACT: &str = "passes on, ±";
     pub(in crate::graph) const MULTIPLY: &str = "swaps";
+    pub(in crate::graph) const DIVIDE: &str = "×1/b, ×(−a/b²)";
     pub(in crate::graph) const MAX: &str = "routes";
+    pub(in crate::graph) const DOT: &str = "swaps, ᵀ";
+    pub(in crate::graph) const SOFTMAX: &str = "y∘(d − Σ d∘y)";
+    pub(in crate::graph) const CONCAT: &str = "splits";
     pub(in crate::graph) const BRANCH: &str = "adds up";
     pub(in crate::graph) const REPEAT: &str = "adds rows up";
     pub(in crate::graph) const RELU: &str = "×1 or ×0";

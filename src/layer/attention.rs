@@ -355,10 +355,12 @@ impl Admit for AttentionLayer {
         let [scores, masked, weights] = self.attention(at).score_matrices(dout);
         let mask = at.get(&Name::MASK).map(|_| Name::MASK);
         let is_masked = mask.is_some() || self.options.causal != Causal::No;
-        let [product, logits, p] = ["q·kᵀ·scale", "masked scores", "weights"].map(Name::fixed);
+        let [s, logits, p] = ["s", "s + mask", "p"].map(Name::fixed);
         let operation = |op, reads, gives, inner| MatrixOperation { op, note: None, reads, gives, inner };
-        let mut operations = vec![operation("dot", vec![Q, K], product.clone(), Some(scores))];
-        let mut before = product;
+        let note = Some("s: the scores q·kᵀ·scale; p: the weights, softmax of the scores");
+        let first = operation("·kᵀ·scale", vec![Q, K], s.clone(), Some(scores));
+        let mut operations = vec![MatrixOperation { note, ..first }];
+        let mut before = s;
         if is_masked {
             let reads = std::iter::once(before).chain(mask).collect();
             operations.push(operation("mask", reads, logits.clone(), Some(masked)));

@@ -10,7 +10,7 @@ mod trace;
 
 pub use computed_layer::ComputedLayer;
 
-use super::label::{format_number, sum_text};
+use super::label::{equality_sign, format_number, sum_text};
 use super::model::{Edge, Graph, Level, NodeKind};
 use super::options::PictureOptions;
 use crate::core::error::{Code, Error, format_shape};
@@ -65,8 +65,11 @@ fn write_sums(graph: &mut Graph) {
         if graph.nodes[to].kind != NodeKind::Branch || graph.edges[n].backward.is_none() {
             continue;
         }
-        let terms = outgoing[to].iter().filter_map(|&edge| term(graph, &graph.edges[edge]));
-        graph.edges[n].sum = Some(format!("= {}", sum_text(terms)));
+        let edges = || outgoing[to].iter().map(|&edge| &graph.edges[edge]);
+        let terms = sum_text(edges().filter_map(|edge| term(graph, edge)));
+        let number = |edge: &Edge| edge.backward.as_ref()?.first().copied();
+        let numbers = edges().chain([&graph.edges[n]]).filter_map(number).filter(|_| graph.level == Level::Scalar);
+        graph.edges[n].sum = Some(format!("{} {terms}", equality_sign(numbers, graph.options.digits)));
     }
 }
 

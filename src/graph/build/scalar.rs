@@ -68,7 +68,7 @@ fn draw(trace: &Trace, options: &PictureOptions) -> Graph {
             Some((name, _)) => graph.add_node(NodeKind::Leaf, name.as_str()),
             None => graph.add_node(NodeKind::Operation, label(entry, options.digits)),
         };
-        graph.nodes[node].hint = hint(entry);
+        graph.nodes[node].hint = hint(entry, options.digits);
         graph.nodes[node].is_ordered = matches!(entry.op, Op::Subtract | Op::Divide | Op::IfPositive);
         if matches!(entry.op, Op::Exp { shift } if shift != 0.0) {
             graph.add_note(words::SHIFTED_EXPONENT.to_owned());
@@ -77,6 +77,9 @@ fn draw(trace: &Trace, options: &PictureOptions) -> Graph {
             if let Some(source) = from.and_then(|from| sources.get(&from)) {
                 let gradient = by_use.get(&(index, n)).copied().filter(|_| source.backward.is_some());
                 source.add_edge(&mut graph, node, gradient, Some(local_derivatives(entry)[n].to_f64()));
+                if let Some(edge) = graph.edges.last_mut() {
+                    edge.local_formula = local_formula(entry, options.digits);
+                }
             }
         }
         let result = trace.results.get(&index);
@@ -121,7 +124,7 @@ impl Source {
         if !self.is_used_once {
             let branch = graph.add_node(NodeKind::Branch, "•");
             graph.nodes[branch].meaning = Some(words::BRANCH.to_owned());
-            graph.nodes[branch].hint = Some(words::hints::BRANCH);
+            graph.nodes[branch].hint = Some(words::hints::BRANCH.to_owned());
             self.add_edge(graph, branch, self.backward, None);
             self.node = branch;
             // The gradient of one use is only a term of the operand's gradient, whose name it must not have.
@@ -141,6 +144,7 @@ impl Source {
             forward: arr0(self.forward).into_dyn(),
             backward: backward.map(|backward| arr0(backward).into_dyn()),
             local_derivative,
+            local_formula: None,
             gradient_formula: None,
             sum: None,
         });
@@ -148,7 +152,7 @@ impl Source {
 }
 
 /// Returns the name of the gradient of a number: `dw[0]` for `w[0]`, `fc1.dw[0]` for `fc1.w[0]`.
-fn gradient_name(name: &str) -> String {
+pub(super) fn gradient_name(name: &str) -> String {
     match name.rsplit_once('.').filter(|(layer, _)| !layer.contains(' ')) {
         Some((layer, own)) => format!("{layer}.d{own}"),
         None if name.chars().all(|c| c.is_alphanumeric() || "_[,]".contains(c)) => format!("d{name}"),
@@ -252,21 +256,46 @@ fn label(entry: &Entry, digits: usize) -> String {
 }
 
 /// Returns what an operation does with the gradient that comes back.
-fn hint(entry: &Entry) -> Option<&'static str> {
-    let is_constant = entry.reads.iter().any(|(_, from)| from.is_none());
-    match entry.op {
-        Op::Sum => Some(words::hints::ADD),
-        Op::Subtract => Some(words::hints::SUBTRACT),
-        Op::Multiply if !is_constant => Some(words::hints::MULTIPLY),
-        Op::Negate => Some("×(−1)"),
-        Op::Max => Some(words::hints::MAX),
-        Op::Relu | Op::IfPositive => Some(words::hints::RELU),
-        Op::Exp { .. } => Some("×y"),
-        Op::Square => Some("×2x"),
-        Op::Sqrt => Some("×1/(2y)"),
-        Op::Ln { eps: 0.0 } => Some("×1/x"),
-        Op::Tanh => Some("×(1−y²)"),
-        Op::Divide if matches!(entry.reads[0], (one, None) if one == DoubleDouble::one()) => Some("×(−y²)"),
-        _ => None,
-    }
+fn hint(entry: &Entry, digits: usize) -> Option<String> {
+    let constant = |n: usize| entry.reads.get(n).filter(|(_, from)| from.is_none()).map(|(value, _)| value.to_f64());
+    let number = |value: f64| format_number(value, digits);
+    let hint = match entry.op {
+        Op::Leaf => return None,
+        Op::Sum => words::hints::ADD,
+        Op::Subtract => words::hints::SUBTRACT,
+        Op::Multiply => match constant(0).or(constant(1)) {
+            Some(factor) => {
+                return Some(format!(
+                    "×{}",
+                    if factor < 0.0 { format!("({})", number(factor)) } else { number(factor) }
+                ));
+            }
+            None => words::hints::MULTIPLY,
+        },
+        Op::Divide => match (constant(0), constant(1)) {
+            (Some(dividend), _) => return Some(format!("×({}/x²)", number(-dividend).replace('-', "−"))),
+            (None, Some(divisor)) => return Some(format!("×1/{}", number(divisor))),
+            (None, None) => words::hints::DIVIDE,
+        },
+        Op::Square => "×2x",
+        Op::Negate => "×(−1)",
+        Op::Exp { .. } => "×y",
+        Op::Ln { eps: 0.0 } => "×1/x",
+        Op::Ln { eps } => return Some(format!("×1/(x+{})", number(eps))),
+        Op::Sqrt => "×1/(2y)",
+        Op::Tanh => "×(1−y²)",
+        Op::Sin => "×cos x",
+        Op::Cos => "×(−sin x)",
+        Op::NormalCdf => "×φ(x)",
+        Op::NormalDensity => "×(−x·y)",
+        Op::Relu | Op::IfPositive => words::hints::RELU,
+        Op::Max => words::hints::MAX,
+    };
+    Some(hint.to_owned())
+}
+
+/// Returns the derivative of an operation by its only operand x as a formula of x.
+fn local_formula(entry: &Entry, digits: usize) -> Option<String> {
+    let formula = hint(entry, digits)?.strip_prefix('×')?.to_owned();
+    (formula.contains('x') && !formula.contains('y') && entry.op != Op::Relu).then_some(formula)
 }

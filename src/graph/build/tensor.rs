@@ -1,6 +1,7 @@
 //! The graph of matrices, whose nodes are the matrix operations of each layer. A value is an edge until its reader is known.
 
 use super::computed_layer::{ComputedLayer, ReaderCounts, input_gradient};
+use super::scalar::gradient_name;
 use super::symbols::Symbols;
 use crate::core::name::Name;
 use crate::graph::model::{Edge, Graph, Level, NodeKind};
@@ -56,7 +57,7 @@ fn shared_input(graph: &mut Graph, layers: &[ComputedLayer<'_>], first: &Compute
 fn add_branch(graph: &mut Graph, value: Edge) -> Edge {
     let branch = graph.add_node(NodeKind::Branch, "•");
     graph.nodes[branch].meaning = Some(words::BRANCH.to_owned());
-    graph.nodes[branch].hint = Some(words::hints::BRANCH);
+    graph.nodes[branch].hint = Some(words::hints::BRANCH.to_owned());
     graph.edges.push(Edge { to: branch, ..value.clone() });
     Edge { from: branch, ..value }
 }
@@ -80,22 +81,18 @@ fn add_layer(graph: &mut Graph, layer: &ComputedLayer<'_>, given: &Values, symbo
             NodeKind::Branch => layer.gradient(name).cloned().or(value.backward),
             _ => value.backward,
         };
-        let value = Edge { gradient_name, gradient_formula: gradient_formula(layer, name), backward, ..value };
+        let value = Edge { gradient_name, gradient_formula: gradient_formula(layer, name, symbols), backward, ..value };
         values.insert(name.to_string(), value);
     }
     let last = operations.len() - 1;
     for (n, operation) in operations.into_iter().enumerate() {
-        let read = |name: &Name| values.remove(name.as_str()).or_else(|| add_operand(graph, layer, name));
+        let read = |name: &Name| values.remove(name.as_str()).or_else(|| add_operand(graph, layer, name, symbols));
         let reads: Vec<Edge> = operation.reads.iter().filter_map(read).collect();
         let label = layer.name.filter(|_| graph.level == Level::Layer);
         let label = label.map_or_else(|| operation.op.to_owned(), |name| layer_label(name, layer.spec.name));
         let to = graph.add_node(NodeKind::Operation, label);
         graph.nodes[to].is_ordered = graph.level == Level::Tensor && !["+", "∘"].contains(&operation.op);
-        graph.nodes[to].hint = match operation.op {
-            "+" => Some(words::hints::ADD),
-            "repeat" => Some(words::hints::REPEAT),
-            _ => None,
-        };
+        graph.nodes[to].hint = hint(operation.op).map(str::to_owned);
         operation.note.into_iter().for_each(|note| graph.add_note(note.to_owned()));
         graph.edges.extend(reads.into_iter().map(|value| Edge { to, ..value }));
         let (forward, backward) = match operation.inner {
@@ -109,7 +106,7 @@ fn add_layer(graph: &mut Graph, layer: &ComputedLayer<'_>, given: &Values, symbo
             true => (layer.qualified_name(&operation.gives), layer.qualified_name(&operation.gives.gradient())),
             false => {
                 let name = symbols.formula(layer, operation.gives.as_str());
-                let gradient_name = format!("d({name})");
+                let gradient_name = gradient_name(&name);
                 (name, gradient_name)
             }
         };
@@ -139,13 +136,13 @@ fn layer_label(name: &str, kind: &str) -> String {
 }
 
 /// Adds a node for an operand. Targets and constants have no gradient.
-fn add_operand(graph: &mut Graph, layer: &ComputedLayer<'_>, operand: &Name) -> Option<Edge> {
+fn add_operand(graph: &mut Graph, layer: &ComputedLayer<'_>, operand: &Name, symbols: &Symbols) -> Option<Edge> {
     let forward = layer.at.get(operand)?.clone();
     let backward = layer.gradient(operand).cloned();
     let name = layer.qualified_name(operand);
     let from = graph.add_node(NodeKind::Leaf, name.as_str());
     let value = value(from, name, layer.qualified_name(&operand.gradient()), forward, backward);
-    Some(Edge { gradient_formula: gradient_formula(layer, operand), ..value })
+    Some(Edge { gradient_formula: gradient_formula(layer, operand, symbols), ..value })
 }
 
 /// Returns an edge from a node, without its reader.
@@ -164,16 +161,33 @@ fn value(
         forward,
         backward,
         local_derivative: None,
+        local_formula: None,
         gradient_formula: None,
         sum: None,
     }
 }
 
-/// Returns the formula of an operand's gradient.
-fn gradient_formula(layer: &ComputedLayer<'_>, operand: &Name) -> Option<String> {
+/// Returns what an operation does with the gradient that comes back.
+fn hint(op: &str) -> Option<&'static str> {
+    match op {
+        "+" => Some(words::hints::ADD),
+        "∘" => Some(words::hints::MULTIPLY),
+        "repeat" => Some(words::hints::REPEAT),
+        "dot" | "·kᵀ·scale" => Some(words::hints::DOT),
+        "softmax" => Some(words::hints::SOFTMAX),
+        "mask" => Some(words::hints::RELU),
+        "concat" => Some(words::hints::CONCAT),
+        _ => None,
+    }
+}
+
+/// Returns the formula of an operand's gradient, with the names that the picture has.
+fn gradient_formula(layer: &ComputedLayer<'_>, operand: &Name, symbols: &Symbols) -> Option<String> {
     let gradient = operand.gradient();
     layer.outcome.gradients.get(&gradient)?;
     let own = layer.layer.formulas(layer.at);
     let own = own.into_iter().find(|(name, _)| *name == gradient).map(|(_, formula)| formula);
-    Some(format!("{gradient} = {}", own.or_else(|| layer.spec.formula(&gradient))?))
+    let formula = symbols.formula(layer, own.or_else(|| layer.spec.formula(&gradient))?);
+    let name = layer.qualified_name(&gradient);
+    Some(format!("{} = {formula}", symbols.by_name.get(&name).unwrap_or(&name)))
 }

@@ -134,6 +134,7 @@ impl<'a> Drawing<'a> {
             ("slope", edge.gradient_name.clone().filter(|_| edge.backward.is_some())),
             ("backward", edge.backward.as_ref().and_then(array_text)),
             ("local", edge.local_derivative.map(full_precision)),
+            ("local-formula", edge.local_formula.clone()),
             ("rule", edge.gradient_formula.clone()),
         ];
         for (name, value) in attributes.into_iter().filter_map(|(name, value)| Some((name, value?))) {

@@ -99,13 +99,15 @@ fn level_name(level: Level) -> &'static str {
 
 /// Returns arrays, arithmetic and windows as JSON.
 fn json(graphs: &[&Graph], content: &PageContent) -> String {
-    let graphs = graphs.iter().map(|graph| arrays(graph));
     let lines = content.arithmetic.iter().map(|arithmetic| {
         let lines = arithmetic.lines.iter().map(|line| string(line));
         format!("{}:[{}]", string(&arithmetic.name), join(lines))
     });
     let windows = content.windows.iter().map(window);
-    format!("{{\"graphs\":[{}],\"lines\":{{{}}},\"windows\":[{}]}}", join(graphs), join(lines), join(windows))
+    let digits = graphs.first().map_or(DIGITS, |graph| graph.options.digits);
+    let graphs = join(graphs.iter().map(|graph| arrays(graph)));
+    let (lines, windows) = (join(lines), join(windows));
+    format!("{{\"digits\":{digits},\"graphs\":[{graphs}],\"lines\":{{{lines}}},\"windows\":[{windows}]}}")
 }
 
 fn join(items: impl Iterator<Item = String>) -> String {

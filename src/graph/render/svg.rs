@@ -38,14 +38,12 @@ pub(super) fn render(graph: &Graph) -> String {
 /// Returns the graph as an element, to be embedded in a page.
 pub(super) fn element(graph: &Graph) -> String {
     let parts = components(graph);
-    if parts.len() > 1 {
-        return picture(graph, &Grid::new(graph, &parts));
+    let unsplit = Grid::new(graph, &parts);
+    if !is_too_wide(graph, unsplit.width) || !graph.sums.is_empty() {
+        return picture(graph, &unsplit);
     }
     let parts = [Part::from_graph(graph)];
-    let whole = Grid::new(graph, &parts);
-    if !is_too_wide(graph, whole.width) {
-        return picture(graph, &whole);
-    }
+    let whole = Grid::in_columns(&parts, 1);
     // Twice as many bands are half as wide and twice as high.
     let fit = (f64::from(whole.width) / (f64::from(whole.height.max(1)) * aspect(graph))).sqrt();
     let for_width = graph.options.width.map_or(0.0, |width| f64::from(whole.width) / to_f64(width));
@@ -56,8 +54,8 @@ pub(super) fn element(graph: &Graph) -> String {
     let candidates: Vec<Vec<Part>> = candidates.collect();
     let grids = candidates.iter().map(|parts| Grid::in_columns(parts, 1));
     let best = grids.min_by(|a, b| cost(graph, a).total_cmp(&cost(graph, b)));
-    let is_much_better = |grid: &Grid<'_>| cost(graph, &whole) > MIN_GAIN * cost(graph, grid);
-    best.filter(is_much_better).map_or_else(|| picture(graph, &whole), |grid| picture(graph, &grid))
+    let is_much_better = |grid: &Grid<'_>| cost(graph, &unsplit) > MIN_GAIN * cost(graph, grid);
+    best.filter(is_much_better).map_or_else(|| picture(graph, &unsplit), |grid| picture(graph, &grid))
 }
 
 fn to_f64(number: usize) -> f64 {
@@ -90,10 +88,10 @@ fn cost(graph: &Graph, grid: &Grid<'_>) -> f64 {
 
 /// Splits a graph into this many bands or more, of about equal widths; among cuts that are near, one of few lines is taken.
 fn bands(graph: &Graph, positions: &[i32], count: usize) -> Vec<Part> {
-    let mut splitter = Splitter::new(graph, &ranks(graph));
+    let splitter = Splitter::new(graph, &ranks(graph));
     let last = positions.len() - 1;
     let band_width = f64::from(positions[last]) / to_f64(count);
-    let (mut parts, mut from): (Vec<Part>, usize) = (Vec::new(), 0);
+    let (mut ends, mut from): (Vec<usize>, usize) = (Vec::new(), 0);
     while from < last {
         let distance = |to: usize| (f64::from(positions[to] - positions[from]) - band_width).abs() / band_width;
         let near = (from + 1..=last).filter(|&to| distance(to) <= 0.3);
@@ -102,12 +100,11 @@ fn bands(graph: &Graph, positions: &[i32], count: usize) -> Vec<Part> {
         let to = best.or_else(closest).unwrap_or(last);
         // The last band has what is left, if that is little.
         let to = if f64::from(positions[last] - positions[to]) < 0.3 * band_width { last } else { to };
-        let (part, exits) = splitter.band(from, to);
-        splitter.accept(exits);
-        parts.push(part);
+        ends.push(to);
         from = to;
     }
-    parts
+    let fits = |part: &Part| max_width(graph).is_none_or(|max| Drawing::new(part).width + 2 * MARGIN <= max);
+    splitter.split(&ends, fits)
 }
 
 /// Drawings in rows.
@@ -174,9 +171,11 @@ fn picture(graph: &Graph, grid: &Grid<'_>) -> String {
     let per_row = usize::try_from((width - 2 * MARGIN + GAP) / sum_width).unwrap_or(1).max(1);
     let sum_rows = sums.len().div_ceil(per_row);
     let top = MARGIN + if graph.options.title.is_some() { 30 } else { 0 };
+    // Space between the sums and the explanations.
+    let sum_gap = if sums.is_empty() { 0 } else { 12 };
     let note_rows = i32::try_from(legend.len() + sum_rows).unwrap_or(0);
     let foot = top + grid.height + MARGIN + 12;
-    let height = if note_rows == 0 { top + grid.height + MARGIN } else { foot + note_rows * NOTE_HEIGHT };
+    let height = if note_rows == 0 { top + grid.height + MARGIN } else { foot + note_rows * NOTE_HEIGHT + sum_gap };
     let mut text = opening(graph, width, height);
     if let Some(title) = &graph.options.title {
         let _ =
@@ -189,7 +188,7 @@ fn picture(graph: &Graph, grid: &Grid<'_>) -> String {
         let y = foot + i32::try_from(row).unwrap_or(0) * NOTE_HEIGHT;
         let _ = writeln!(text, "<text class=\"note backward total\" x=\"{x}\" y=\"{y}\">{}</text>", escape(line));
     }
-    let foot = foot + i32::try_from(sum_rows).unwrap_or(0) * NOTE_HEIGHT;
+    let foot = foot + i32::try_from(sum_rows).unwrap_or(0) * NOTE_HEIGHT + sum_gap;
     for (y, (class, line)) in (foot..).step_by(18).zip(legend) {
         let _ = writeln!(text, "<text class=\"note {class}\" x=\"{MARGIN}\" y=\"{y}\">{}</text>", escape(&line));
     }
@@ -215,11 +214,12 @@ fn legend(graph: &Graph, is_split: bool) -> Vec<(&'static str, String)> {
     if !graph.options.has_legend {
         return Vec::new();
     }
-    let mut legend = vec![("forward", format!("→ {}", above_words(graph)))];
-    legend.extend(graph.backward.then(|| ("backward", format!("← {}", below_words(graph)))));
-    legend.extend(is_split.then(|| ("", words::CONNECTORS.to_owned())));
-    legend.extend(notes(graph).into_iter().map(|note| ("", note)));
-    legend.into_iter().map(|(class, line)| (class, graph.text(&line))).collect()
+    let with_arrow = |arrow: &str, words: &str| format!("{} {}", graph.text(arrow), graph.text(words));
+    let mut legend = vec![("forward", with_arrow("→", above_words(graph)))];
+    legend.extend(graph.backward.then(|| ("backward", with_arrow("←", below_words(graph)))));
+    legend.extend(is_split.then(|| ("", graph.text(words::CONNECTORS))));
+    legend.extend(notes(graph).iter().map(|note| ("", graph.text(note))));
+    legend
 }
 
 /// Returns the beginning of the file: size, style, arrow heads and background.

@@ -2,7 +2,7 @@
 //! a letter marks both ends of an edge between them. Components of a graph that is grouped are side by side.
 
 use super::grid::{Grid, Ink, Style};
-use crate::graph::bands::{Splitter, components};
+use crate::graph::bands::{Part, Splitter, components};
 use crate::graph::label::{EdgeLabel, LabelLine, MAX_SIDE, edge_label, node_hint, node_label, sum_lines};
 use crate::graph::layout::{Item, ItemKind, Layout, Size, Sizes, ranks};
 use crate::graph::legend::legend;
@@ -43,10 +43,10 @@ pub fn render_terminal(graph: &Graph, style: Style) -> String {
 fn band_grids(graph: &Graph, max_width: usize) -> Vec<Grid> {
     // Matrices show fewer entries if even a band of one rank is too wide.
     let canvases_fit = |max_side: &usize| {
-        bands(graph, *max_side, max_width).iter().all(|band| Canvas::new(band, *max_side).width <= max_width)
+        bands(graph, *max_side, max_width).iter().all(|band| Canvas::new(&band.graph, *max_side).width <= max_width)
     };
     let max_side = (3..=MAX_SIDE).rev().find(canvases_fit).unwrap_or(2);
-    bands(graph, max_side, max_width).iter().map(|band| Canvas::new(band, max_side).grid()).collect()
+    bands(graph, max_side, max_width).iter().map(|band| Canvas::new(&band.graph, max_side).grid()).collect()
 }
 
 /// Draws the components of a graph in rows of as many as fit the width; `None` if one of them does not fit.
@@ -105,15 +105,16 @@ fn wrap(text: &str, max_width: usize) -> Vec<String> {
 }
 
 /// Splits the graph into bands that fit the width. Of the largest bands that fit, the one that cuts the fewest lines is taken.
-fn bands(graph: &Graph, max_side: usize, max_width: usize) -> Vec<Graph> {
+fn bands(graph: &Graph, max_side: usize, max_width: usize) -> Vec<Part> {
     let mut splitter = Splitter::new(graph, &ranks(graph));
     let last = splitter.count();
-    let (mut bands, mut from) = (Vec::new(), 0);
+    let width = |part: &Part| Canvas::new(&part.graph, max_side).width;
+    let (mut ends, mut from) = (Vec::new(), 0);
     while from < last {
         // As many ranks as fit, but at least one.
         let mut fitting: Vec<(usize, usize)> = Vec::new();
         for to in from + 1..=last {
-            let width = Canvas::new(&splitter.band(from, to).0.graph, max_side).width;
+            let width = width(&splitter.band(from, to).0);
             if width > max_width && !fitting.is_empty() {
                 break;
             }
@@ -123,12 +124,12 @@ fn bands(graph: &Graph, max_side: usize, max_width: usize) -> Vec<Graph> {
         fitting.retain(|(to, width)| *to == last || 3 * width >= 2 * max_band_width);
         let best = fitting.into_iter().min_by_key(|(to, _)| (splitter.costs[*to], last - to));
         let to = best.map_or(last, |(to, _)| to);
-        let (band, exits) = splitter.band(from, to);
+        let (_, exits) = splitter.band(from, to);
         splitter.accept(exits);
-        bands.push(band.graph);
+        ends.push(to);
         from = to;
     }
-    bands
+    Splitter::new(graph, &ranks(graph)).split(&ends, |part| width(part) <= max_width)
 }
 
 /// Returns the text of a node.
