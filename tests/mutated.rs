@@ -7,7 +7,9 @@ use nnlayer::core::error::Error;
 use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
 use nnlayer::format::json::{KeyUse, Line, parse_line};
-use nnlayer::format::{FORMATS, Format, InMemoryArrays, OutputDtype, Selector, Source, find_by_extension, json};
+use nnlayer::format::{
+    FORMATS, Format, InMemoryArrays, LoadedArray, OutputDtype, Selector, Source, find_by_extension, json,
+};
 use nnlayer::network::{Tape, document};
 use nnlayer::operand::grammar::{OperandSpec, parse};
 use proptest::prelude::*;
@@ -172,7 +174,7 @@ proptest! {
         let text = String::from_utf8_lossy(&bytes);
         let (spec, peak) = memory::peak_bytes(|| parse(&text));
         prop_assert!(peak <= BASE_BYTES + 200 * text.len(), "{peak}");
-        if let Ok(OperandSpec::Literal(values)) = spec {
+        if let Ok(OperandSpec::Literal(LoadedArray { value: values, .. })) = spec {
             let row = |row: &[f64]| row.iter().map(|number| format!("{number:?}")).collect::<Vec<_>>().join(",");
             let flat: Vec<f64> = values.iter().copied().collect();
             let retyped = match *values.shape() {
@@ -180,6 +182,7 @@ proptest! {
                 _ => row(&flat),
             };
             let Ok(OperandSpec::Literal(again)) = parse(&retyped) else { return Err(TestCaseError::fail(retyped)) };
+            let again = again.value;
             prop_assert!(same_bits(&values, &again), "{values} became {again}");
         }
     }

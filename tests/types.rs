@@ -125,6 +125,38 @@ fn integers_that_no_double_holds_are_rounded_with_a_warning_in_every_format() {
     assert!(inline.stderr.starts_with("warning: --x 1:7 (/1/0): the integer is rounded"), "{}", inline.stderr);
 }
 
+/// The expected number is that of Python's `float`.
+#[test]
+fn integers_in_typed_numbers_and_tables_are_rounded_with_a_warning() {
+    let folder = folder();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let csv = file("x.csv", "1,2\n3,-9007199254740993\n");
+    let txt = file("x.txt", "1 2\n3 -9007199254740993 # last\n");
+    let header = file("header.csv", "a,b\n1,2\n3,-9007199254740993\n");
+    let column = format!("{header}#b");
+    for (arguments, place) in [
+        (vec!["--x", "1,-9007199254740993"], "--x: the integer"),
+        (vec!["--x", &csv], "x.csv [1,1]: the integer"),
+        (vec!["--x", &txt], "x.txt [1,1]: the integer"),
+        (vec!["--x", &column, "--header"], "header.csv [1]: the integer"),
+    ] {
+        let command = [&["relu", "--forward"][..], &arguments].concat();
+        let (ran, strict) = (nnlayer(&command), nnlayer(&[&command[..], &["--strict"]].concat()));
+        let warning = format!("{place} is rounded to the nearest double, -9007199254740992\n");
+        assert!(ran.status == 0 && ran.stderr.contains(&warning), "{arguments:?}: {}", ran.stderr);
+        assert!(strict.refusal().contains(&warning), "{arguments:?}: {}", strict.stderr);
+    }
+    let ran = piped("1,-9007199254740993", &["relu", "--forward"]);
+    assert!(ran.stderr.starts_with("warning: standard input: the integer is rounded"), "{}", ran.stderr);
+    for text in ["9007199254740994", "+9007199254740992", "9007199254740993.0", "9.007199254740993e15", "1,2"] {
+        nnlayer(&["relu", "--x", text, "--forward"]).quiet();
+    }
+}
+
 #[test]
 fn integers_that_no_double_holds_are_named_in_records_networks_and_chunks() {
     let folder = folder();

@@ -2,14 +2,15 @@
 #![no_main]
 
 use ndarray::ArrayD;
+use nnlayer::format::LoadedArray;
 use nnlayer::operand::grammar::{OperandSpec, parse};
 use nnlayer_fuzz::{bounded, same};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    if let Ok(OperandSpec::Literal(values)) = bounded(text.len(), 100, || parse(text)) {
+    if let Ok(OperandSpec::Literal(LoadedArray { value: values, .. })) = bounded(text.len(), 100, || parse(text)) {
         let text = format_literal(&values);
         match parse(&text) {
-            Ok(OperandSpec::Literal(again)) => assert!(same(&values, &again), "{values} became {again}"),
+            Ok(OperandSpec::Literal(again)) => assert!(same(&values, &again.value), "{values} became {}", again.value),
             other => panic!("{text} became {other:?}"),
         }
     }

@@ -186,6 +186,15 @@ pub(crate) fn may_be_rounded(double: f64) -> bool {
     double.is_finite() && double.abs() >= (1u64 << 53) as f64
 }
 
+/// Returns true if the text of a number is an integer that was rounded to this double.
+pub(crate) fn is_rounded_integer(text: &[u8], double: f64) -> bool {
+    let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    may_be_rounded(double)
+        && digits.iter().all(u8::is_ascii_digit)
+        && format!("{:.0}", double.abs()).as_bytes() != &digits[zeros..]
+}
+
 /// Returns the warning of an integer that was rounded to a double.
 pub(crate) fn rounded_integer(double: f64) -> Error {
     let message = format!("the integer is rounded to the nearest double, {}", sanitize(&format!("{double:.0}")));

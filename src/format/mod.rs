@@ -6,7 +6,7 @@
 mod arrays;
 pub mod csv;
 pub mod decimal;
-mod elements;
+pub(crate) mod elements;
 mod errors;
 mod file_format;
 mod gzip;

@@ -50,7 +50,9 @@ impl OperandReader<'_> {
 
     fn read_sheets(&mut self, option: &Name, text: &str, spec: &OperandSpec) -> Result<DecimalArrays, Error> {
         match spec {
-            OperandSpec::Literal(values) => return Ok(DecimalArrays::Single(DecimalArray::from_literal(values, text))),
+            OperandSpec::Literal(values) => {
+                return Ok(DecimalArrays::Single(DecimalArray::from_literal(&values.value, text)));
+            }
             OperandSpec::Json(text) => {
                 let node = json::read(Source::bytes("", text.as_bytes()))?;
                 return decimal::decimal_arrays(node, "", |error| locate_in_text(error.with_origin(""), text));

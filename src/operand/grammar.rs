@@ -2,7 +2,7 @@
 
 use super::{literal, stdin};
 use crate::core::error::{Code, Error};
-use crate::format::{Selector, json, printed};
+use crate::format::{LoadedArray, Selector, json, printed};
 use ndarray::ArrayD;
 
 /// An operand's text, parsed.
@@ -17,7 +17,7 @@ pub enum OperandSpec {
     /// `%fc1.y`, `%x`: the output of an earlier layer of a tape, or the input of its network.
     Layer(String),
     /// `1,2;3,4`, `[1 2; 3 4]`, `array([1., 2.])`: numbers.
-    Literal(ArrayD<f64>),
+    Literal(LoadedArray),
 }
 
 /// Parses an operand's text.
@@ -56,7 +56,7 @@ pub fn parse(text: &str) -> Result<OperandSpec, Error> {
         || (printed::is_call(trimmed) && trimmed.ends_with(')'))
     {
         return Ok(match parse_printed(trimmed)? {
-            Some(values) => OperandSpec::Literal(values),
+            Some(values) => OperandSpec::Literal(LoadedArray::unnamed(values)),
             None => OperandSpec::Json(trimmed.to_owned()),
         });
     }

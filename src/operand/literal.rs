@@ -1,13 +1,15 @@
 //! Numbers typed as an operand: `1,2;3,4`.
 
 use crate::core::error::{Code, Error, format_count, sanitize};
+use crate::format::LoadedArray;
+use crate::format::elements::{is_rounded_integer, rounded_integer};
 use crate::format::printed::check_number;
 use ndarray::{ArrayD, IxDyn};
 
 /// Parses numbers; `None` if the text is something else.
 ///
 /// `,` or blanks separate columns, `;` or newlines rows: `2` is a scalar, `1,2` a vector, `1,2;` a matrix of one row.
-pub(super) fn parse(text: &str) -> Result<Option<ArrayD<f64>>, Error> {
+pub(super) fn parse(text: &str) -> Result<Option<LoadedArray>, Error> {
     let body = text.trim();
     let (body, has_end) = match body.strip_suffix(';') {
         Some(body) => (body, true),
@@ -26,8 +28,11 @@ pub(super) fn parse(text: &str) -> Result<Option<ArrayD<f64>>, Error> {
         (1, columns, false) => &[columns],
         (rows, columns, _) => &[rows, columns],
     };
-    let values = rows.iter().flatten().filter_map(|cell| cell.parse().ok()).collect();
-    Ok(ArrayD::from_shape_vec(IxDyn(shape), values).ok())
+    let values: Vec<f64> = rows.iter().flatten().filter_map(|cell| cell.parse().ok()).collect();
+    let rounded = rows.iter().flatten().zip(&values).find(|(cell, value)| is_rounded_integer(cell.as_bytes(), **value));
+    let rounded = rounded.map(|(_, &value)| rounded_integer(value));
+    let array = ArrayD::from_shape_vec(IxDyn(shape), values).ok();
+    Ok(array.map(|array| LoadedArray { rounded, ..LoadedArray::unnamed(array) }))
 }
 
 /// Splits a row into cells; `None` unless each is a number.

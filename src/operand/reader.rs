@@ -73,8 +73,9 @@ impl<'a> OperandReader<'a> {
     pub fn read_spec(&mut self, name: &Name, spec: OperandSpec, keys: &[Name]) -> Result<Operand, Error> {
         let warnings_before = self.warnings.len();
         let operand = match spec {
-            OperandSpec::Literal(value) => {
-                Ok(Operand { value, element: FloatType::F64, is_boolean: false, origin: Origin::Typed })
+            OperandSpec::Literal(array) => {
+                array.rounded.map_or(Ok(()), |warning| self.warn(warning.with_operand(name)))?;
+                Ok(Operand { value: array.value, element: array.element, is_boolean: false, origin: Origin::Typed })
             }
             OperandSpec::Json(text) => self.parse_json(name, text),
             OperandSpec::Layer(reference) => Err(no_layer(&reference)),
@@ -181,7 +182,7 @@ impl<'a> OperandReader<'a> {
         let array = match format {
             Some(format) if is_json(format) => self.take_array(label, selector, keys),
             Some(format) => format.read(self.open_text(label)?, selector, keys),
-            None => text::read(self.open_text(label)?, selector).map(LoadedArray::unnamed),
+            None => text::read(self.open_text(label)?, selector),
         };
         let mut array = array.map_err(|error| self.locate(error, label))?;
         self.admit_integers(&mut array, label, format.is_some_and(is_json))?;

@@ -3,7 +3,7 @@
 use super::grammar::{self, OperandSpec};
 use super::literal;
 use crate::core::error::{Code, Error};
-use crate::format::{Format, Selector, Source, printed, read_error, table_for, without_extension};
+use crate::format::{Format, LoadedArray, Selector, Source, printed, read_error, table_for, without_extension};
 use ndarray::ArrayD;
 use std::io::Read;
 use std::path::Path;
@@ -32,7 +32,7 @@ fn is_comment(line: &str) -> bool {
 }
 
 /// Reads numbers as they are typed, among comments; other text is read as a table, which has a place for its error.
-pub(super) fn read(mut source: Source<'_>, selector: &Selector) -> Result<ArrayD<f64>, Error> {
+pub(super) fn read(mut source: Source<'_>, selector: &Selector) -> Result<LoadedArray, Error> {
     let (label, mut bytes) = (source.label.to_owned(), Vec::new());
     source.read_to_end(&mut bytes).map_err(|error| read_error(&label, &error))?;
     if let Selector::Pointer(pointer) = selector {
@@ -62,7 +62,7 @@ pub(super) fn read(mut source: Source<'_>, selector: &Selector) -> Result<ArrayD
     }
     let table = table_of(&bytes).read(Source::bytes(&label, &bytes), &Selector::Default, &[]);
     match table {
-        Ok(array) => Ok(array.value),
+        Ok(array) => Ok(array),
         Err(error) if has_numbers(text) => Err(error),
         Err(_) => Err(format_error(&label)),
     }

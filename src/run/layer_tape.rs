@@ -129,8 +129,8 @@ fn refuse_selection(request: &LayerRequest) -> Result<(), Error> {
     let scales_factors = matches!(request.spec.scalar_dout, ScalarDout::LocalFactors(_));
     match &request.dout {
         DoutOption::Default => {}
-        DoutOption::Operand(OperandSpec::Literal(number)) if number.ndim() == 0 && scales_factors => {
-            return Err(local_factors_error(number[[]], "a tape needs gradients"));
+        DoutOption::Operand(OperandSpec::Literal(number)) if number.value.ndim() == 0 && scales_factors => {
+            return Err(local_factors_error(number.value[[]], "a tape needs gradients"));
         }
         _ => {
             return Err(Error::new(Code::Usage, "cannot be used with a tape")

@@ -8,6 +8,7 @@ mod place;
 mod table_error;
 
 use super::arrays::{ArrayStream, LoadedArray, OutputDtype};
+use super::elements::{is_rounded_integer, rounded_integer};
 use super::errors::decode_error;
 use super::file_format::Format;
 use super::selector::Selector;
@@ -18,7 +19,7 @@ use crate::core::non_finite::numpy_name;
 use crate::parallel::progress::Progress;
 use ::csv::{ByteRecord, Reader, ReaderBuilder, Terminator, WriterBuilder};
 use cell::{OPEN_QUOTE, is_number, parse_cell, unquote};
-use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
+use ndarray::{ArrayD, ArrayViewD, Axis, Dimension, IxDyn};
 use place::{BLANKS, blank_cells};
 use std::io;
 use table_error::{TableError, explain};
@@ -69,7 +70,17 @@ impl Format for Table {
     fn read(&self, source: Source<'_>, select: &Selector, _names: &[Name]) -> Result<LoadedArray, Error> {
         let mut rows = Rows::new(source, self.separator);
         let read = if self.has_header { read_named(&mut rows, select) } else { read_all(&mut rows, select) };
-        read.map(LoadedArray::unnamed).map_err(|error| explain(error, rows.reader.into_inner(), self.separator))
+        let warn = |(at, double): (usize, f64), value: &ArrayD<f64>| {
+            let index = value.indexed_iter().nth(at).map(|(index, _)| index.slice().to_vec());
+            rounded_integer(double).at_index(&index.unwrap_or_default())
+        };
+        match read {
+            Ok(value) => {
+                let rounded = rows.rounded.map(|rounded| warn(rounded, &value));
+                Ok(LoadedArray { rounded, ..LoadedArray::unnamed(value) })
+            }
+            Err(error) => Err(explain(error, rows.reader.into_inner(), self.separator)),
+        }
     }
 
     fn write(&self, arrays: &mut dyn ArrayStream, _dtype: OutputDtype, out: &mut dyn io::Write) -> io::Result<()> {
@@ -89,6 +100,8 @@ struct Rows<'a> {
     separator: u8,
     /// The words of the last comment, which may be the names of the columns.
     comment: Option<Vec<String>>,
+    /// Position and value of the first integer that was rounded.
+    rounded: Option<(usize, f64)>,
 }
 
 impl<'a> Rows<'a> {
@@ -101,7 +114,7 @@ impl<'a> Rows<'a> {
             .quoting(!is_blank_separated)
             .buffer_capacity(1 << 16)
             .from_reader(source);
-        Rows { reader, record: ByteRecord::new(), separator, comment: None }
+        Rows { reader, record: ByteRecord::new(), separator, comment: None, rounded: None }
     }
 
     /// Advances to the next row that is neither blank nor a comment.
@@ -141,32 +154,42 @@ impl<'a> Rows<'a> {
     }
 
     /// Appends the numbers of the current row, and returns their count.
-    fn parse(&self, values: &mut Vec<f64>) -> Result<usize, TableError> {
+    fn parse(&mut self, values: &mut Vec<f64>) -> Result<usize, TableError> {
+        let rounded = &mut self.rounded;
         match self.separator {
-            BLANKS => parse_cells(blank_cells(&self.record), values),
-            _ => parse_cells(self.record.iter().map(unquote), values),
+            BLANKS => parse_cells(blank_cells(&self.record), values, rounded),
+            _ => parse_cells(self.record.iter().map(unquote), values, rounded),
         }
         .map_err(|cell| self.cell_error(cell))
     }
 
     /// Appends the numbers of some columns of the current row, which has `count` columns.
-    fn parse_selected(&self, selected: &[usize], count: usize, values: &mut Vec<f64>) -> Result<usize, TableError> {
+    fn parse_selected(&mut self, selected: &[usize], count: usize, values: &mut Vec<f64>) -> Result<usize, TableError> {
         let cells = self.cells();
         if cells.len() != count {
             return Ok(cells.len());
         }
         for &column in selected {
-            values.push(parse_cell(cells[column].as_bytes()).ok_or_else(|| self.cell_error(column))?);
+            let cell = [cells[column].as_bytes()].into_iter();
+            parse_cells(cell, values, &mut self.rounded).map_err(|_| self.cell_error(column))?;
         }
         Ok(count)
     }
 }
 
 /// Appends the numbers of cells, and returns their count, or the position of the first cell that is not a number.
-fn parse_cells<'c>(cells: impl Iterator<Item = &'c [u8]>, values: &mut Vec<f64>) -> Result<usize, usize> {
+fn parse_cells<'c>(
+    cells: impl Iterator<Item = &'c [u8]>,
+    values: &mut Vec<f64>,
+    rounded: &mut Option<(usize, f64)>,
+) -> Result<usize, usize> {
     let mut count = 0;
     for cell in cells {
-        values.push(parse_cell(cell).ok_or(count)?);
+        let value = parse_cell(cell).ok_or(count)?;
+        if rounded.is_none() && is_rounded_integer(cell, value) {
+            *rounded = Some((values.len(), value));
+        }
+        values.push(value);
         count += 1;
     }
     Ok(count)

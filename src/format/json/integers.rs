@@ -5,7 +5,7 @@ use super::node::Node;
 use super::number::JsonNumber;
 use super::tree;
 use crate::core::error::{Error, Place};
-use crate::format::elements::{may_be_rounded, rounded_integer};
+use crate::format::elements::{is_rounded_integer, may_be_rounded, rounded_integer};
 use crate::format::selector::escape;
 use crate::format::source::Source;
 use ndarray::Dimension;
@@ -16,9 +16,7 @@ pub struct RoundedInteger(f64);
 
 impl JsonNumber for RoundedInteger {
     fn from_token(token: &[u8], value: f64) -> RoundedInteger {
-        let is_integer = may_be_rounded(value) && token.iter().all(|byte| matches!(byte, b'-' | b'0'..=b'9'));
-        let is_rounded = is_integer && format!("{value:.0}").as_bytes() != token;
-        RoundedInteger(if is_rounded { value } else { f64::NAN })
+        RoundedInteger(if is_rounded_integer(token, value) { value } else { f64::NAN })
     }
 
     fn missing() -> Option<RoundedInteger> {
