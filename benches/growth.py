@@ -88,7 +88,7 @@ def cases(nnlayer):
         "expect": (4000, lambda n: ["tanh", "--x", csv("x.csv", n, 20), "--expect", save("e.json", {"y": [[3] * 20] * n})]),
         "graph": (8000, lambda n: ["tanh", "--x", csv("x.csv", n, 20), "--graph", "graph.svg"]),
         "compare, entries": (2000, lambda n: ["compare", csv("a.csv", n, 50), csv("b.csv", n, 50)]),
-        "compare, keys": (20000, lambda n: ["compare", keys(n), "keys.json"]),
+        "compare, keys": (60000, lambda n: ["compare", keys(n), "keys.json"]),
         "sum, keys": (20000, lambda n: ["sum", keys(n), "keys.json", "--json"]),
         "sum, shards": (20000, lambda n: ["sum", save("shards.ndjson", (json.dumps({"loss": 1, "dw": [1, 2, 3]}) + "\n") * n)]),
         "ndjson": (20000, lambda n: ["softmax-xent", "--ndjson", records(n, "x")]),

@@ -77,23 +77,30 @@ fn short_softmax_of_row<V: F64x8>(x: &[f64], y: &mut [f64]) -> (f64, f64) {
     let (_, max) = min_and_max::<V>(x);
     let prefetch_distance = x.len().min(MAX_PREFETCH_DISTANCE_ELEMENTS);
     let (mut sums, mut maxima) = ([V::splat(0.0); 2], [V::splat(0.0); 2]);
-    for (x, y) in x.chunks(16).zip(y.chunks_mut(16)) {
-        prefetch(x.as_ptr().wrapping_add(prefetch_distance));
-        prefetch(x.as_ptr().wrapping_add(prefetch_distance + 8));
-        for (n, (x, y)) in x.chunks(8).zip(y.chunks_mut(8)).enumerate() {
-            let (power, is_max) = short_power::<V>(load_first(x, f64::NEG_INFINITY), V::splat(max));
+    let ((pairs, rest), (power_pairs, rest_of_powers)) = (x.as_chunks::<16>(), y.as_chunks_mut::<16>());
+    for (x, y) in pairs.iter().zip(power_pairs) {
+        for (n, (x, y)) in x.as_chunks::<8>().0.iter().zip(y.as_chunks_mut::<8>().0).enumerate() {
+            prefetch(x.as_ptr().wrapping_add(prefetch_distance));
+            let (power, is_max) = short_power::<V>(V::load(x), V::splat(max));
             (sums[n], maxima[n]) = (sums[n] + (power - is_max), maxima[n] + is_max);
-            store_first(power, y);
+            power.store(y);
         }
+    }
+    for (n, (x, y)) in rest.chunks(8).zip(rest_of_powers.chunks_mut(8)).enumerate() {
+        let (power, is_max) = short_power::<V>(load_first(x, f64::NEG_INFINITY), V::splat(max));
+        (sums[n], maxima[n]) = (sums[n] + (power - is_max), maxima[n] + is_max);
+        store_first(power, y);
     }
     let (mut sum, mut count) = ([0.0; 8], [0.0; 8]);
     (sums[0] + sums[1]).store(&mut sum);
     (maxima[0] + maxima[1]).store(&mut count);
     let others = (count.iter().sum::<f64>() - 1.0) + sum.iter().sum::<f64>();
     let reciprocal = V::splat(1.0 / (1.0 + others));
-    for y in y.chunks_mut(8) {
-        store_first(load_first::<V>(y, 0.0) * reciprocal, y);
+    let (chunks, rest) = y.as_chunks_mut();
+    for y in chunks {
+        (V::load(y) * reciprocal).store(y);
     }
+    store_first(load_first::<V>(rest, 0.0) * reciprocal, rest);
     (max, others)
 }
 

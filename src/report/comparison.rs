@@ -54,8 +54,9 @@ fn write_pair(
         (outside, n) => format!("{outside} of {n} entries {}", differ(outside)),
     };
     let (verdict, shape) = (pass_or_fail(entries.outside == 0), format_shape(&pair.comparison.a));
-    let heading = vec![format!("{verdict} {name}{shape}: {what}")];
-    write_wrapped(", ", &[heading, describe_tolerance(&pair.comparison.tolerance)].concat(), out)?;
+    let mut clauses = vec![format!("{verdict} {name}{shape}: {what}")];
+    clauses.extend(describe_tolerance(&pair.comparison.tolerance));
+    write_wrapped(", ", &clauses, out)?;
     match entries.worst.as_ref().filter(|worst| worst.error != 0.0) {
         Some(worst) => write_differences(pair, entries, worst, digits, out)?,
         None if entries.count > 0 => writeln!(out, "  a and b are equal")?,

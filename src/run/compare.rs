@@ -82,15 +82,18 @@ fn compare_documents(a: OperandSet, b: OperandSet, tolerances: &Tolerances) -> R
             return Ok(DocumentComparison { pairs, only_a: vec![], only_b: vec![] });
         }
     };
-    fn by_name(document: &[(Name, Operand)]) -> HashMap<&Name, &Operand> {
-        document.iter().map(|(name, operand)| (name, operand)).collect()
+    let places: HashMap<Name, usize> = (0..).zip(&b).map(|(n, (name, _))| (name.clone(), n)).collect();
+    let mut only_b: Vec<Option<(Name, Operand)>> = b.into_iter().map(Some).collect();
+    let mut compared = DocumentComparison { pairs: Vec::with_capacity(a.len()), only_a: vec![], only_b: vec![] };
+    // Each array is dropped as soon as it is compared.
+    for (name, a) in a {
+        match places.get(&name).and_then(|&n| only_b[n].take()) {
+            Some((_, b)) => compared.pairs.push((Some(name), pair(&a, &b))),
+            None => compared.only_a.push(name),
+        }
     }
-    let missing_from = |other: &HashMap<&Name, &Operand>, document: &[(Name, Operand)]| {
-        document.iter().map(|(name, _)| name.clone()).filter(|name| !other.contains_key(name)).collect()
-    };
-    let (in_a, in_b) = (by_name(&a), by_name(&b));
-    let pairs = a.iter().filter_map(|(name, a)| Some((Some(name.clone()), pair(a, in_b.get(name)?)))).collect();
-    Ok(DocumentComparison { pairs, only_a: missing_from(&in_b, &a), only_b: missing_from(&in_a, &b) })
+    compared.only_b = only_b.into_iter().flatten().map(|(name, _)| name).collect();
+    Ok(compared)
 }
 
 /// Returns the only array of a document, which is compared with a single array.
