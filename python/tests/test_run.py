@@ -70,7 +70,7 @@ def test_errors_have_a_code_an_option_and_a_tip():
         nnlayer.run("sofmax", x=1)
     with pytest.raises(nnlayer.Error) as caught:
         nnlayer.run("softmax", y=[1.0])
-    assert caught.value.code == "usage"
+    assert caught.value.code == "unknown-option"
     with pytest.raises(TypeError, match="array of numbers"):
         nnlayer.run("softmax", x=np.array([object()]))
 

@@ -13,8 +13,8 @@ import jsonschema
 from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
 
-# Versions before 4.18 do not see the keys that a reference describes: with them, unknown keys are accepted.
-SEES_REFERENCES = tuple(map(int, importlib.metadata.version("jsonschema").split(".")[:2])) >= (4, 18)
+# Versions before 4.24 do not see all keys that a reference or additionalProperties describes: with them, unknown keys are accepted.
+SEES_ALL_KEYS = tuple(map(int, importlib.metadata.version("jsonschema").split(".")[:2])) >= (4, 24)
 # Schemas of numbers and arrays have no keys of their own.
 PLAIN = ("/number", "/lists", "/shape", "/count", "/verdict", "/type", "/code")
 
@@ -40,7 +40,7 @@ Validator = extend(Draft202012Validator, {"$ref": reference})
 def closed(schema):
     """A schema of a value that accepts no keys but those that it describes."""
     has_keys = any(key in schema for key in ("properties", "$ref", "anyOf", "allOf", "oneOf"))
-    if SEES_REFERENCES and has_keys and not schema.get("$ref", "").endswith(PLAIN):
+    if SEES_ALL_KEYS and has_keys and not schema.get("$ref", "").endswith(PLAIN):
         schema["unevaluatedProperties"] = False
     inside(schema)
 
@@ -68,6 +68,8 @@ texts = json.loads(sys.stdin.readline())
 schemas = {}
 for name, text in texts.items():
     schemas[name] = json.loads(text)
+    # Version 4.17 does not resolve references within a schema that a URN names.
+    del schemas[name]["$id"]
     closed(schemas[name])
 
 if len(sys.argv) > 1:
@@ -83,7 +85,7 @@ for line in sys.stdin:
         schema = schemas[line["schema"]]
         if line["pointer"]:
             schema = {"$ref": "#" + line["pointer"], "$defs": schema["$defs"]}
-            if SEES_REFERENCES:
+            if SEES_ALL_KEYS:
                 schema["unevaluatedProperties"] = False
         validators[key] = Validator(schema)
     error = jsonschema.exceptions.best_match(validators[key].iter_errors(line["document"]))
