@@ -459,7 +459,7 @@ fn hints_are_explained_where_there_are_hints_and_formulas_are_whole() {
     let formula = "dx = (g − mean g − xhat·mean(g∘xhat)) / √(var + eps), g = dout∘gamma";
     assert!(layernorm.contains(&format!(">{formula}</text>")) && layernorm.contains(">dx (3)</text>"), "{layernorm}");
     let affine = svg(&["affine", "--x", "1,2", "--w", "1;2", "--level", "tensor", "--hints"], "");
-    assert!(affine.contains(">dW = xᵀ·dout (2×1)</text>"), "{affine}");
+    assert!(affine.contains(">dW = xᵀ·dout (2×1)</text>") && affine.contains("its gradient dw</text>"), "{affine}");
     let attention = ["attention", "--q", "1,0;0,1", "--k", "1,0;0,1", "--v", "1;3", "--level", "tensor", "--hints"];
     assert!(svg(&attention, "").contains(">swaps, ᵀ</text>"));
 }
@@ -473,6 +473,18 @@ fn sums_stand_apart_from_the_explanations_below_them() {
         of_class(document.root_element(), "note").filter(|note| note.attribute("class") == Some("note forward"));
     let distances: Vec<f64> = notes.map(|note| number(note, "y") - lowest).collect();
     assert_eq!(distances, [30.0]);
+}
+
+#[test]
+fn no_band_is_empty() {
+    let attention =
+        ["attention", "--q", "1,0,1;0,1,1", "--k", "1,0,0;0,1,1", "--v", "1,2,3;4,5,6", "--causal", "top-left"];
+    let picture = svg(&[&attention[..], &["--level", "tensor", "--width", "600"]].concat(), "");
+    let document = Document::parse(&picture).unwrap();
+    let edges = of_class(document.root_element(), "edge");
+    let texts = edges.flat_map(|edge| edge.children().filter(|child| child.has_tag_name("text")));
+    let top = texts.map(|text| area(text)[1]).fold(f64::INFINITY, f64::min);
+    assert!(top < 32.0, "{top}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::label::{is_long, node_hint, translated_formula};
 use super::model::{Graph, Level, Node, NodeKind};
 use super::words;
+use crate::core::name::Name;
 
 /// Returns the explanations below a graph.
 pub(super) fn legend(graph: &Graph) -> Vec<String> {
@@ -21,9 +22,14 @@ pub(super) fn legend(graph: &Graph) -> Vec<String> {
 pub(super) fn notes(graph: &Graph) -> Vec<String> {
     let has_branch = graph.backward && graph.nodes.iter().any(|node| node.kind == NodeKind::Branch);
     let has_hint = graph.nodes.iter().any(|node| node_hint(node, graph).is_some());
+    // The results have the names of options and keys.
+    let is_w = |node: &Node| node.kind == NodeKind::Leaf && node.label.split('[').next() == Some(Name::W.as_str());
+    let has_w = graph.backward && graph.symbols.contains_key(Name::W.as_str()) && graph.nodes.iter().any(is_w);
+    let weight = has_w.then(|| words::WEIGHT.to_owned());
     let branch = has_branch.then(|| words::BRANCH_NOTE.to_owned());
     let hints = has_hint.then(|| words::HINTS.to_owned());
-    let explained = branch.into_iter().chain(operand_order(graph)).chain(hints).chain(long_formulas(graph));
+    let explained =
+        weight.into_iter().chain(branch).chain(operand_order(graph)).chain(hints).chain(long_formulas(graph));
     explained.chain(graph.notes.iter().cloned()).collect()
 }
 

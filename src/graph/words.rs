@@ -16,6 +16,8 @@ pub(super) const NORM_LABEL: &str = "below each line: norm of its gradient";
 pub(super) const NO_GRADIENT: &str = "no gradient";
 /// Explains a branch.
 pub(super) const BRANCH: &str = "used several times; the gradients of all uses are summed";
+/// Explains the symbol of the operand w.
+pub(super) const WEIGHT: &str = "W, dW: the operand w and its gradient dw";
 /// Explains a branch, whose gradient is written as a sum.
 pub(super) const BRANCH_NOTE: &str = "•: used several times; the gradients of all uses are summed (= a + b)";
 /// Explains the exponent of a softmax.

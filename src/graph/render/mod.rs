@@ -1,5 +1,6 @@
 //! Draws graphs, for a terminal or in a file format.
 
+mod channel;
 mod dot;
 mod drawing;
 mod grid;

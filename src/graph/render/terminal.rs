@@ -1,6 +1,7 @@
 //! A graph as text: nodes are labels, edges are box-drawing characters. A graph that is too wide is split into bands, and
 //! a letter marks both ends of an edge between them. Components of a graph that is grouped are side by side.
 
+use super::channel::{Track, net, route_channel};
 use super::grid::{Grid, Ink, Style};
 use crate::graph::bands::{Part, Splitter, components};
 use crate::graph::label::{EdgeLabel, LabelLine, MAX_SIDE, edge_label, node_hint, node_label, sum_lines};
@@ -153,8 +154,8 @@ struct Canvas<'a> {
     layout: Layout,
     /// Left side of each column.
     columns: Vec<i32>,
-    /// Vertical lines to the right of each column: the item of their net, and x.
-    tracks: Vec<Vec<(usize, i32)>>,
+    /// Vertical lines to the right of each column.
+    tracks: Vec<Vec<Track>>,
     width: usize,
     /// Number of rows and columns of a matrix in a label.
     max_side: usize,
@@ -191,8 +192,8 @@ impl Canvas<'_> {
             columns.push(x);
             x += width;
             let channel = route_channel(&layout, column);
-            let count = channel.iter().map(|(_, track)| track + 1).max().unwrap_or(0);
-            tracks.push(channel.into_iter().map(|(item, track)| (item, x + track)).collect());
+            let count = channel.iter().map(|track| track.exit + 1).max().unwrap_or(0);
+            tracks.push(channel.into_iter().map(|track| track.moved(x, 0)).collect());
             x += count.max(1);
         }
         Canvas { graph, layout, columns, tracks, width: usize::try_from(x - 1).unwrap_or(0), max_side }
@@ -207,7 +208,7 @@ impl Canvas<'_> {
     /// Moves the drawing to the right and down.
     fn shift(&mut self, x: i32, y: i32) {
         self.columns.iter_mut().for_each(|column| *column += x);
-        self.tracks.iter_mut().flatten().for_each(|(_, track)| *track += x);
+        self.tracks.iter_mut().flatten().for_each(|track| *track = track.moved(x, y));
         self.layout.items.iter_mut().for_each(|item| item.y += y);
     }
 
@@ -254,67 +255,17 @@ impl Canvas<'_> {
         let (start, end) = (self.right(a), self.left(b));
         let net = net(&self.layout, from, to);
         let owner = self.layout.routes.len() + net;
-        let track = self.tracks[a.column].iter().find(|(item, _)| *item == net).map(|(_, x)| *x);
-        match track {
-            Some(x) if a.y != b.y => {
-                grid.horizontal(a.y, start - 1, x, owner);
-                grid.vertical(x, a.y, b.y, owner);
-                grid.horizontal(b.y, x, end, owner);
+        match self.tracks[a.column].iter().find(|track| track.net == net) {
+            Some(track) if a.y != b.y => {
+                grid.horizontal(a.y, start - 1, track.entry, owner);
+                grid.vertical(track.entry, a.y, track.row.unwrap_or(b.y), owner);
+                if let Some(row) = track.row {
+                    grid.horizontal(row, track.entry, track.exit, owner);
+                    grid.vertical(track.exit, row, b.y, owner);
+                }
+                grid.horizontal(b.y, track.exit, end, owner);
             }
             _ => grid.horizontal(a.y, start - 1, end, owner),
         }
     }
-}
-
-/// Returns the net of a segment: segments that share a node are one net, known by that node's item.
-fn net(layout: &Layout, from: usize, to: usize) -> usize {
-    if matches!(layout.items[from].kind, ItemKind::Node(_)) { from } else { to }
-}
-
-/// Routes the channel to the right of a column: returns nets with bends, and the track of each from the left. A net that
-/// ends at the height where another starts has a track to the left of it, and nets on the same track do not touch.
-fn route_channel(layout: &Layout, column: usize) -> Vec<(usize, i32)> {
-    /// A net, and the heights at both sides of the channel.
-    struct Net {
-        item: usize,
-        from: Vec<i32>,
-        to: Vec<i32>,
-    }
-    let mut nets: Vec<Net> = Vec::new();
-    for pair in layout.routes.iter().flat_map(|route| route.windows(2)) {
-        let (a, b) = (&layout.items[pair[0]], &layout.items[pair[1]]);
-        if a.column != column {
-            continue;
-        }
-        let item = net(layout, pair[0], pair[1]);
-        match nets.iter_mut().find(|net| net.item == item) {
-            Some(net) => {
-                net.from.push(a.y);
-                net.to.push(b.y);
-            }
-            None => nets.push(Net { item, from: vec![a.y], to: vec![b.y] }),
-        }
-    }
-    nets.retain(|net| net.from.iter().chain(&net.to).any(|y| *y != net.from[0]));
-    let extent = |net: &Net| {
-        let heights = || net.from.iter().chain(&net.to);
-        (heights().min().copied().unwrap_or(0), heights().max().copied().unwrap_or(0))
-    };
-    let starts_at_end = |other: &Net, net: &Net| other.from.iter().any(|y| net.to.contains(y));
-    let mut routed: Vec<(Net, i32)> = Vec::new();
-    while !nets.is_empty() {
-        let is_blocked = |net: &Net| nets.iter().any(|other| other.item != net.item && starts_at_end(other, net));
-        let next = nets.iter().position(|net| !is_blocked(net)).unwrap_or(0);
-        let net = nets.remove(next);
-        let (top, bottom) = extent(&net);
-        let mut track = 0;
-        for (other, other_track) in &routed {
-            let (other_top, other_bottom) = extent(other);
-            if starts_at_end(other, &net) || (other_top <= bottom && top <= other_bottom) {
-                track = track.max(other_track + 1);
-            }
-        }
-        routed.push((net, track));
-    }
-    routed.into_iter().map(|(net, track)| (net.item, track)).collect()
 }
