@@ -208,7 +208,7 @@ mod tests {
         for threads in [1, 3] {
             let fractions = Rc::new(RefCell::new(Vec::new()));
             let log = Rc::clone(&fractions);
-            let (a, b) = (matrix(700, 600, 1), matrix(600, 500, 2));
+            let (a, b) = (matrix(340, 300, 1), matrix(300, 250, 2));
             let work = || drop(multiply(a.view(), b.view()));
             let listener = Rc::new(move |_: &str, fraction| log.borrow_mut().push(fraction));
             scope::with_thread_limit(threads, || with_listener(Some(listener), work));
@@ -268,8 +268,9 @@ mod tests {
         let (a, b) = (matrix(310, 270, 1), matrix(270, 310, 2));
         let product = |threads| bits(&scope::with_thread_limit(threads, || multiply(a.view(), b.view())));
         assert_eq!(scope::with_thread_limit(7, || thread_count(310, 270, 310)), 3, "the work is split");
-        for threads in 2..=7 {
-            assert_eq!(product(threads), product(1), "{threads} threads");
+        let alone = product(1);
+        for threads in [2, 3, 7] {
+            assert_eq!(product(threads), alone, "{threads} threads");
         }
     }
 
