@@ -372,6 +372,57 @@ fn a_constant_factor_is_named_by_the_sizes_and_bases_that_it_may_come_from() {
     }
 }
 
+/// Returns the explanations of a program that computes the whole layer with other settings.
+fn explanations_of_settings(command: &str, options: &str, other: &str, precision: Precision) -> Vec<[String; 2]> {
+    let (case, _) = case(command, options, precision, 1);
+    let (_, layer) = self::case(command, other, precision, 1);
+    let mut program = PlantedProgram { layer: layer.as_ref(), precision, plant: &|_, _| {} };
+    let report = check::check(&mut program, &case, &CheckOptions::program(&case, 1, Some(precision.float_type())));
+    let finding = |finding: &check::Finding| {
+        let name = finding.result.to_string();
+        finding.diagnoses.iter().map(|found| [name.clone(), found.explanation.clone()]).collect::<Vec<_>>()
+    };
+    report.unwrap().findings.iter().flat_map(finding).collect()
+}
+
+#[test]
+fn another_usual_value_of_a_setting_is_named_and_no_lower_precision() {
+    let f64 = Precision::F64;
+    for (command, options, other, precision, names, words) in [
+        ("rmsnorm", "", "eps=1e-6", f64, "y dx dgamma", "for --eps 1e-6; the setting is 1e-5"),
+        ("rmsnorm", "", "eps=1e-12", f64, "y dx dgamma", "for --eps 1e-12; the setting is 1e-5"),
+        ("layernorm", "", "eps=0.001", f64, "y dx dgamma", "for --eps 1e-3; the setting is 1e-5"),
+        ("layernorm", "eps=0.25", "", f64, "y dx dgamma", "for --eps 1e-5; the setting is 0.25"),
+        (
+            "batchnorm",
+            "",
+            "eps=0",
+            f64,
+            "y dx dgamma",
+            "for --eps 0 or --eps 2.220446049250313e-16; the setting is 1e-5",
+        ),
+        (
+            "layernorm",
+            "",
+            "eps=1e-12",
+            Precision::F32,
+            "y dx dgamma",
+            "for --eps 1e-12 or --eps 1e-8 or --eps 0; the setting is 1e-5",
+        ),
+        ("leaky-relu", "", "slope=0.2", f64, "y dx", "for --slope 0.2; the setting is 0.01"),
+        ("huber", "x=6x4 t=6x4", "delta=1.35", f64, "loss dx", "for --delta 1.35; the setting is 1"),
+        ("rope", "x=9x4", "base=500000", f64, "y dx", "for --base 500000; the setting is 10000"),
+        ("attention", "softcap=2", "", f64, "y dq dk dv", "for no --softcap; the setting is 2"),
+    ] {
+        let explanations = explanations_of_settings(command, options, other, precision);
+        let expected = names.split(' ').map(|name| {
+            let what = if name.starts_with('d') { "gradient" } else { "result" };
+            [name.to_owned(), format!("it is the {what} {words}")]
+        });
+        assert_eq!(explanations, expected.collect::<Vec<_>>(), "{command} {options} {other}");
+    }
+}
+
 /// Returns the two tables of `docs/gradcheck.md`.
 fn tables() -> String {
     let mut text = String::from("| layer | wrong | kind |\n|---|---|---|\n");

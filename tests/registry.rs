@@ -116,7 +116,7 @@ fn some_settings(spec: &LayerSpec, pick: usize) -> Vec<String> {
         match setting.kind {
             Kind::Flag => {}
             Kind::Integer => options.push(["0", "1", "-1", "7"][(pick + n) % 4].to_owned()),
-            Kind::Number => options.push(["0", "0.5", "1", "-1", "nan"][(pick + n) % 5].to_owned()),
+            Kind::Number(_) => options.push(["0", "0.5", "1", "-1", "nan"][(pick + n) % 5].to_owned()),
             Kind::Choice(words) => options.push(words[(pick + n) % words.len()].to_owned()),
             Kind::Integers | Kind::IntegerRows(_) => options.push(["1", "2", "1,2"][(pick + n) % 3].to_owned()),
         }

@@ -77,7 +77,7 @@ fn missing_values(spec: &LayerSpec, names: &[String]) -> Vec<String> {
             Kind::Choice(words) | Kind::IntegerRows(words) => {
                 words.iter().map(|word| format!("{}-{word}", setting.name)).collect()
             }
-            Kind::Integer | Kind::Number | Kind::Integers => Vec::new(),
+            Kind::Integer | Kind::Number(_) | Kind::Integers => Vec::new(),
         }
     };
     let all = spec.settings.iter().flat_map(of_setting).filter(|name| !names.contains(name));

@@ -29,6 +29,18 @@ pub struct Mistake {
     pub explain: fn(&WrongGradient<'_>) -> Option<String>,
 }
 
+impl Mistake {
+    /// Returns the diagnosis if a wrong gradient comes from this kind of mistake.
+    pub(super) fn diagnose(&self, gradient: &WrongGradient<'_>) -> Option<Diagnosis> {
+        let mut explanation = (self.explain)(gradient)?;
+        if gradient.config().is_some_and(|config| !config.spec.is_gradient(gradient.name)) {
+            explanation =
+                explanation.replace("the gradient", "the result").replace("the correct gradient", "the correct result");
+        }
+        Some(Diagnosis { kind: self.kind, explanation })
+    }
+}
+
 /// Numerical gradients of a layer that only the program knows, in cases that a mistake may have taken for the given one.
 #[derive(Default)]
 pub struct OtherGradients {
@@ -71,17 +83,23 @@ fn max_distance(a: &ArrayD<f64>, b: &ArrayD<f64>) -> f64 {
 }
 
 impl WrongGradient<'_> {
-    /// Returns true if a candidate explains the wrong gradient: it is equal up to rounding, and much nearer than the right
-    /// gradient.
+    /// Returns true if a candidate explains the wrong gradient.
     pub(super) fn matches(&self, candidate: &ArrayD<f64>) -> bool {
+        self.explained_distance(candidate).is_some()
+    }
+
+    /// Returns the distance of a candidate that explains the wrong gradient: it is equal up to rounding, and much nearer than the
+    /// right gradient.
+    pub(super) fn explained_distance(&self, candidate: &ArrayD<f64>) -> Option<f64> {
         if self.wrong.shape() != candidate.shape() {
-            return false;
+            return None;
         }
         let same_shape = self.wrong.shape() == self.right.shape();
         let distance = max_distance(self.wrong, candidate);
         let error = if same_shape { max_distance(self.wrong, self.right) } else { f64::MAX };
         let nearness = if self.tolerance > 1e-3 { 0.25 } else { 0.05 };
-        distance <= self.tolerance * max_abs(candidate).max(f64::MIN_POSITIVE) && distance <= nearness * error
+        let is_near = distance <= self.tolerance * max_abs(candidate).max(f64::MIN_POSITIVE);
+        (is_near && distance <= nearness * error).then_some(distance)
     }
 
     /// Returns the upstream gradient.
@@ -114,8 +132,9 @@ impl WrongGradient<'_> {
         Some(GradientCase { build: spec.build, settings, operands, dout, name, right })
     }
 
-    /// Returns the reference's gradient for other settings or operands; `None` if the layer refuses them.
+    /// Returns the reference's gradient or result for other settings or operands; `None` if the layer refuses them.
     pub(super) fn recompute(&self, change: impl FnOnce(&mut Settings, &mut Tensors<f64>)) -> Option<ArrayD<f64>> {
-        self.case_of_layer()?.recompute(change)
+        let outcome = self.case_of_layer()?.recompute_all(change)?;
+        outcome.gradients.get(self.name).or_else(|| outcome.results.get(self.name)).cloned()
     }
 }

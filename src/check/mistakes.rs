@@ -11,6 +11,19 @@ pub(super) use formula::transpose_square;
 /// Kind of the mistake that a part is computed in another type than the rest.
 pub(super) const LOWER_PRECISION: &str = "lower precision inside";
 
+/// Kind of the mistake that a setting has another value.
+const ANOTHER_SETTING: &str = "another setting";
+
+/// Kinds of mistakes that say only where entries are wrong.
+pub(super) const PLACES: [&str; 6] = [
+    "last entries wrong",
+    "one entry wrong",
+    "one row wrong",
+    "one column wrong",
+    "several rows wrong",
+    "several columns wrong",
+];
+
 /// Every known kind of mistake.
 pub const MISTAKES: &[Mistake] = &[
     Mistake { kind: "not summed over the batch", explain: values::not_summed },
@@ -20,8 +33,7 @@ pub const MISTAKES: &[Mistake] = &[
     Mistake { kind: "all zero", explain: values::all_zero },
     Mistake { kind: "wrong sign", explain: values::wrong_sign },
     Mistake { kind: "dout ignored", explain: formula::dout_ignored },
-    Mistake { kind: "eps", explain: formula::wrong_eps },
-    Mistake { kind: "another setting", explain: formula::wrong_setting },
+    Mistake { kind: ANOTHER_SETTING, explain: formula::wrong_setting },
     Mistake { kind: "diagonal of the Jacobian", explain: formula::diagonal_only },
     Mistake { kind: "W in place of Wᵀ", explain: formula::operand_not_transposed },
     Mistake { kind: "transposed", explain: values::transposed },
@@ -59,7 +71,17 @@ pub(super) fn followed_conventions(gradient: &WrongGradient<'_>) -> Vec<Diagnosi
 
 /// Returns every known mistake that explains a wrong gradient, the most specific first: those of the layer, then those of any.
 pub(super) fn diagnose(gradient: &WrongGradient<'_>) -> Vec<Diagnosis> {
-    let diagnosis =
-        |mistake: &Mistake| Some(Diagnosis { kind: mistake.kind, explanation: (mistake.explain)(gradient)? });
-    followed_conventions(gradient).into_iter().chain(MISTAKES.iter().filter_map(diagnosis)).collect()
+    let mut diagnoses = followed_conventions(gradient);
+    diagnoses.extend(MISTAKES.iter().filter_map(|mistake| mistake.diagnose(gradient)));
+    // Rounding errors are no explanation where another mistake gives the digits.
+    if diagnoses.iter().any(|found| found.kind != LOWER_PRECISION && !PLACES.contains(&found.kind)) {
+        diagnoses.retain(|found| found.kind != LOWER_PRECISION);
+    }
+    diagnoses
+}
+
+/// Returns every known mistake that explains a wrong forward result: those of the layer, and settings with other values.
+pub(super) fn diagnose_forward(result: &WrongGradient<'_>) -> Vec<Diagnosis> {
+    let settings = MISTAKES.iter().filter(|mistake| mistake.kind == ANOTHER_SETTING);
+    followed_conventions(result).into_iter().chain(settings.filter_map(|mistake| mistake.diagnose(result))).collect()
 }

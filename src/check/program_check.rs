@@ -17,7 +17,7 @@ use super::function::LayerFunction;
 use super::implementation::{Evaluation, Implementation, Point};
 use super::kept::{STALE, kept_between_calls};
 use super::kinks::accept_subgradients;
-use super::mistakes::{diagnose, followed_conventions};
+use super::mistakes::{diagnose, diagnose_forward};
 use super::number_format::NumberFormat;
 use super::numerical::{Comparison, Numerical, compare_with_own_forward};
 use super::options::CheckOptions;
@@ -149,7 +149,7 @@ impl ProgramChecker<'_> {
                 if first.verdict == Verdict::Fail {
                     let others = OtherGradients::default();
                     let wrong = self.wrong(name, &self.calls[0], [wrong, right], first.worst.as_ref(), &others);
-                    first.diagnoses = followed_conventions(&wrong);
+                    first.diagnoses = diagnose_forward(&wrong);
                 }
                 Some(if first.verdict == Verdict::Pass { self.or_later(first, calls) } else { first })
             })

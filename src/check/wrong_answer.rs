@@ -4,27 +4,17 @@ use super::arrays::max_abs;
 use super::case::Case;
 use super::diagnosis::{Diagnosis, OtherGradients, WrongGradient};
 use super::implementation::Point;
-use super::mistakes::{LINEAR_MISTAKES, MISTAKES, diagnose};
+use super::mistakes::{LINEAR_MISTAKES, LOWER_PRECISION, MISTAKES, PLACES, diagnose};
 use crate::core::name::Name;
 use crate::format::decimal::DecimalArray;
 use crate::numeric::FloatType;
 use ndarray::{ArrayD, IxDyn};
 
-/// Kinds of mistakes that say only where entries are wrong, which the report lists, or how they were computed.
-const OF_PLACES: &[&str] = &[
-    "last entries wrong",
-    "one entry wrong",
-    "one row wrong",
-    "one column wrong",
-    "several rows wrong",
-    "several columns wrong",
-    "lower precision inside",
-    "cut to whole numbers",
-];
+/// Kinds of mistakes that say how entries were computed. Those that say where entries are wrong, the report lists.
+const OF_COMPUTATION: &[&str] = &[LOWER_PRECISION, "cut to whole numbers"];
 
 /// Kinds of mistakes in the formula of a gradient, which explain no other result.
-const OF_FORMULAS: &[&str] =
-    &["dout ignored", "eps", "another setting", "diagonal of the Jacobian", "W in place of Wᵀ"];
+const OF_FORMULAS: &[&str] = &["dout ignored", "diagonal of the Jacobian", "W in place of Wᵀ"];
 
 /// Largest error that an explanation may have, relative to the largest entry.
 const MAX_EXPLAINED_ERROR: f64 = 0.05;
@@ -61,17 +51,12 @@ pub fn explain(
         let mistakes = MISTAKES.iter().filter(|mistake| {
             !OF_FORMULAS.contains(&mistake.kind) && (is_complete || LINEAR_MISTAKES.contains(&mistake.kind))
         });
-        let diagnosis =
-            mistakes.map(|mistake| Some(Diagnosis { kind: mistake.kind, explanation: (mistake.explain)(&gradient)? }));
-        diagnosis.flatten().collect()
+        mistakes.filter_map(|mistake| mistake.diagnose(&gradient)).collect()
     };
-    diagnoses.retain(|diagnosis| !OF_PLACES.contains(&diagnosis.kind));
+    diagnoses.retain(|found| !PLACES.contains(&found.kind) && !OF_COMPUTATION.contains(&found.kind));
     for Diagnosis { explanation, .. } in &mut diagnoses {
         // The report says the shapes, and which values are the expected ones.
         explanation.truncate(explanation.find(": expected ").unwrap_or(explanation.len()));
-        if !is_gradient {
-            *explanation = explanation.replace("the correct gradient", "the correct result");
-        }
     }
     diagnoses
 }

@@ -42,7 +42,7 @@ pub(super) fn setting(setting: &Setting) -> Arg {
         Kind::Flag => flag(setting.name, help),
         Kind::Choice(words) => choice(setting.name, "WORD", words, help),
         Kind::Integer => option(setting.name, "N", help),
-        Kind::Number => option(setting.name, "N", help),
+        Kind::Number(_) => option(setting.name, "N", help),
         Kind::Integers | Kind::IntegerRows(_) => option(setting.name, "LIST", help),
     };
     option.long_help(setting.doc)

@@ -93,14 +93,14 @@ y = softmax(q·kᵀ·scale + mask)·v  (2×1)
     build: |settings| Ok(Box::new(AttentionLayer::new(settings)?) as Box<dyn AnyLayer>),
 };
 
-const SCALE: Setting = Setting { name: "scale", kind: Kind::Number, doc: "factor of the scores (default 1/√d)" };
+const SCALE: Setting = Setting { name: "scale", kind: Kind::Number(&[]), doc: "factor of the scores (default 1/√d)" };
 const CAUSAL: Setting = Setting {
     name: "causal",
     kind: Kind::Choice(&["none", "top-left", "bottom-right"]),
     doc: "row i sees keys to i, or i + S − L (bottom-right)",
 };
 const SOFTCAP: Setting =
-    Setting { name: "softcap", kind: Kind::Number, doc: "bound c of the scores, c·tanh(s/c); before the mask" };
+    Setting { name: "softcap", kind: Kind::Number(&[]), doc: "bound c of the scores, c·tanh(s/c); before the mask" };
 const HEADS: Setting =
     Setting { name: "heads", kind: Kind::Integer, doc: "number of heads in a row of q; by default, axis -3 has them" };
 const KV_HEADS: Setting =

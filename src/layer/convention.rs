@@ -5,6 +5,7 @@ use super::compute::compute;
 use super::interface::{AnyLayer, Given};
 use super::lanes::class_lanes;
 use super::precision::Precision;
+use super::run::Outcome;
 use super::settings::Settings;
 use crate::core::error::Error;
 use crate::core::name::Name;
@@ -51,6 +52,11 @@ impl GradientCase<'_> {
 
     /// Returns the gradient for other settings or operands; `None` if the layer refuses them.
     pub fn recompute(&self, change: impl FnOnce(&mut Settings, &mut Tensors<f64>)) -> Option<ArrayD<f64>> {
+        self.recompute_all(change)?.gradients.get(self.name).cloned()
+    }
+
+    /// Returns all results for other settings or operands; `None` if the layer refuses them.
+    pub fn recompute_all(&self, change: impl FnOnce(&mut Settings, &mut Tensors<f64>)) -> Option<Outcome> {
         let (mut settings, mut operands) = (self.settings.clone(), self.operands.clone());
         change(&mut settings, &mut operands);
         let admitted = || -> Result<Box<dyn AnyLayer>, Error> {
@@ -59,10 +65,8 @@ impl GradientCase<'_> {
             Ok(layer)
         };
         let layer = admitted().ok()?;
-        if layer.output_shape(&operands) != self.dout.shape() {
-            return None;
-        }
-        compute(layer.as_ref(), &operands, Some(self.dout), Precision::F64).gradients.get(self.name).cloned()
+        let has_shape = layer.output_shape(&operands) == self.dout.shape();
+        has_shape.then(|| compute(layer.as_ref(), &operands, Some(self.dout), Precision::F64))
     }
 
     /// Returns the gradient at the output y in the place of x: that of a layer applied twice.

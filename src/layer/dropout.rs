@@ -92,7 +92,11 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
 };
 
 const DEFAULT_P: f64 = 0.5;
-const P: Setting = Setting { name: "p", kind: Kind::Number, doc: "probability that an entry is dropped (default 0.5)" };
+const P: Setting = Setting {
+    name: "p",
+    kind: Kind::Number(&[DEFAULT_P, 0.1, 0.2]),
+    doc: "probability that an entry is dropped (default 0.5)",
+};
 const SEED: Setting =
     Setting { name: "seed", kind: Kind::Integer, doc: "seed of the mask that is drawn without --mask (default 0)" };
 

@@ -17,7 +17,7 @@ use super::convention::Convention;
 use super::gradients::{Forward, Gradients, Run};
 use super::indices::{Places, admit_indices, indices};
 use super::interface::{Admit, AnyLayer, Given, Layer};
-use super::settings::{Kind, Setting, Settings, Value};
+use super::settings::{Kind, Setting, Settings};
 use super::spec::{Example, LayerSpec, Role, ScalarDout, Slot, Values};
 use crate::core::error::{Code, Error, Note, format_shape};
 use crate::core::name::Name;
@@ -75,16 +75,6 @@ pub(super) const SPEC: LayerSpec = LayerSpec {
             },
         },
         Convention {
-            kind: "base 10000",
-            explanation: "its angles are those of base 10000, the default",
-            gradient: |case| case.recompute(|settings, _| settings.set(BASE.name, Value::Number(DEFAULT_BASE))),
-        },
-        Convention {
-            kind: "base 500000",
-            explanation: "its angles are those of base 500000, as in Llama 3",
-            gradient: |case| case.recompute(|settings, _| settings.set(BASE.name, Value::Number(500_000.0))),
-        },
-        Convention {
             kind: "positions from 1",
             explanation: "its positions are larger by 1; they count from 0",
             gradient: |case| {
@@ -120,7 +110,11 @@ const PAIRS: Setting = Setting {
     kind: Kind::Choice(&["halves", "interleaved"]),
     doc: "halves (default), i, i + r/2, or interleaved, 2i, 2i + 1",
 };
-const BASE: Setting = Setting { name: "base", kind: Kind::Number, doc: "base of the angles (default 10000)" };
+const BASE: Setting = Setting {
+    name: "base",
+    kind: Kind::Number(&[DEFAULT_BASE, 5e5, 1e6]),
+    doc: "base of the angles (default 10000; 500000 in Llama 3)",
+};
 const DIMS: Setting =
     Setting { name: "dims", kind: Kind::Integer, doc: "number r of elements that are rotated (default all)" };
 const HEADS: Setting = Setting { name: "heads", kind: Kind::Integer, doc: "number of heads in a row of x (default 1)" };

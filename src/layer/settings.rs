@@ -19,8 +19,8 @@ pub enum Kind {
     Flag,
     /// An integer.
     Integer,
-    /// A number.
-    Number,
+    /// A number; usual values, with which a check compares a wrong program. The first is the default if that is a number.
+    Number(&'static [f64]),
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A list of integers: `2,1`, in JSON `[2,1]`.
@@ -61,7 +61,7 @@ impl Setting {
                 _ => Err(refuse("true or false")),
             },
             Kind::Integer => text.trim().parse().map(Value::Integer).map_err(|_| refuse("an integer")),
-            Kind::Number => text.trim().parse().map(Value::Number).map_err(|_| refuse("a number")),
+            Kind::Number(_) => text.trim().parse().map(Value::Number).map_err(|_| refuse("a number")),
             Kind::Choice(words) => word_of(words, text).ok_or_else(|| refuse(&format!("one of {}", words.join(", ")))),
             Kind::Integers => integers(text).map(Value::Integers).ok_or_else(|| refuse("integers such as 2,1")),
             Kind::IntegerRows(words) => word_of(words, text).or_else(|| integer_rows(text)).ok_or_else(|| {

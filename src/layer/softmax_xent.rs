@@ -137,7 +137,7 @@ pub(super) const IGNORE_INDEX: Setting =
     Setting { name: "ignore-index", kind: Kind::Integer, doc: "class index whose rows are ignored; none by default" };
 const LABEL_SMOOTHING: Setting = Setting {
     name: "label-smoothing",
-    kind: Kind::Number,
+    kind: Kind::Number(&[0.0, 0.1]),
     doc: "label smoothing ls in [0, 1]; targets become (1 − ls)·t + ls/C",
 };
 

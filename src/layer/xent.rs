@@ -86,8 +86,13 @@ dy = −t / (y + eps)  (3)
     build: |settings| Ok(Box::new(Xent::new(settings)?) as Box<dyn AnyLayer>),
 };
 
-const EPS: Setting =
-    Setting { name: "eps", kind: Kind::Number, doc: "number that is added to y before the logarithm (default 1e-10)" };
+const EPS: Setting = Setting {
+    name: "eps",
+    kind: Kind::Number(&[
+        1e-10, 1e-7, 1e-8, 1e-12, 0.0, 1e-15, 1e-16, 1e-6, 1e-5, 1e-9, 1e-4, 1e-3, 1e-2, 1e-1, 1e-11, 1e-20, 1e-30,
+    ]),
+    doc: "number that is added to y before the logarithm (default 1e-10)",
+};
 
 /// loss = −Σ t·log(y + eps).
 struct Xent {

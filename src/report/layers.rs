@@ -62,7 +62,7 @@ fn setting_to_json(setting: &Setting) -> Value {
     let (kind, words): (&str, &[&str]) = match setting.kind {
         Kind::Flag => ("flag", &[]),
         Kind::Integer => ("integer", &[]),
-        Kind::Number => ("number", &[]),
+        Kind::Number(_) => ("number", &[]),
         Kind::Choice(words) => ("choice", words),
         Kind::Integers => ("integers", &[]),
         Kind::IntegerRows(words) => ("integer-rows", words),

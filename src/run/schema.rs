@@ -342,7 +342,7 @@ fn setting_schema(setting: &Setting) -> Value {
     let mut schema = match setting.kind {
         Kind::Flag => json!({"type": "boolean"}),
         Kind::Integer => json!({"type": "integer"}),
-        Kind::Number => reference("number"),
+        Kind::Number(_) => reference("number"),
         Kind::Choice(words) => json!({"enum": words}),
         Kind::Integers => integers,
         Kind::IntegerRows(words) => json!({"anyOf": [{"type": "array", "items": integers}, {"enum": words}]}),

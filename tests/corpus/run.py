@@ -43,7 +43,7 @@ KINDS = {
     "stale": "stale|previous|cache|call|state",
     "integers": "integer|whole",
     "precision": "precision|f32|f16|single|half",
-    "eps": "eps",
+    "eps": "setting",
     "axis": "axis|setting",
     "diagonal": "diagonal",
     "setting": "setting|factor|mean|label|weight|log",

@@ -12,55 +12,50 @@ pub(super) fn dout_ignored(gradient: &WrongGradient<'_>) -> Option<String> {
     gradient.matches(&ignored).then(|| format!("it is the gradient for {} = 1 everywhere; is {0} ignored?", Name::DOUT))
 }
 
-pub(super) fn wrong_eps(gradient: &WrongGradient<'_>) -> Option<String> {
-    let spec = gradient.config()?.spec;
-    let setting = spec.settings.iter().find(|setting| setting.name == "eps")?;
-    let with_eps = |eps: f64| gradient.recompute(|settings, _| settings.set(setting.name, Value::Number(eps)));
-    let without = with_eps(0.0)?;
-    if gradient.matches(&without) {
-        return Some("it is the gradient for eps = 0; is eps missing?".to_owned());
-    }
-    // dy = −t/(y + eps) is largest where y is smallest; the eps that explains it there has to explain the others.
-    let y = gradient.point.operands.get(&Name::Y)?;
-    if without.shape() != gradient.wrong.shape() || y.shape() != without.shape() {
-        return None;
-    }
-    let entries = y.iter().zip(without.iter().zip(gradient.wrong)).filter(|(_, (a, b))| **a != 0.0 && **b != 0.0);
-    let (y, (right, wrong)) = entries.min_by(|a, b| a.0.total_cmp(b.0))?;
-    let eps = y * right / wrong - y;
-    let usual = [1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12, 1e-15, 1e-16, 1e-20, 1e-30];
-    let rounded = usual.into_iter().find(|usual| (usual - eps).abs() <= 1e-3 * usual).unwrap_or(eps);
-    let is_explained = eps > 0.0 && eps.is_finite() && gradient.matches(&with_eps(rounded)?);
-    is_explained.then(|| format!("it is the gradient for eps = {rounded:e}, which is not the given eps"))
-}
+/// Most values of a setting that are named where the digits do not tell which of them it is.
+const MAX_NAMED: usize = 3;
 
 /// Recognises a setting with another value, and an optional operand that was ignored.
 pub(super) fn wrong_setting(gradient: &WrongGradient<'_>) -> Option<String> {
     let config = gradient.config()?;
-    for setting in config.spec.settings.iter().filter(|setting| !["axis", "eps"].contains(&setting.name)) {
-        let current = config.settings.get(setting.name).cloned();
+    for setting in config.spec.settings.iter().filter(|setting| setting.name != "axis") {
+        let current = config.settings.get(setting.name);
         let is_set = config.settings.flag(setting.name);
         let unset = || (None, format!("no --{}", setting.name));
         let chosen = |word: &&'static str| (Some(Value::Choice(word)), format!("--{} {word}", setting.name));
+        let number =
+            |value: &f64| (Some(Value::Number(*value)), format!("--{} {}", setting.name, format_number(*value)));
         let others: Vec<(Option<Value>, String)> = match &setting.kind {
             Kind::Choice(words) => words.iter().map(chosen).collect(),
             Kind::Flag => vec![(Some(Value::Flag(!is_set)), format!("--{}", setting.name))],
-            Kind::Number => vec![(Some(Value::Number(0.0)), format!("--{} 0", setting.name))],
+            Kind::Number([]) | Kind::Integer | Kind::Integers => vec![unset()],
+            Kind::Number(usual) => usual.iter().map(number).collect(),
             Kind::IntegerRows(words) => words.iter().map(chosen).chain([unset()]).collect(),
-            Kind::Integer | Kind::Integers => vec![unset()],
         };
-        for (value, option) in others.into_iter().filter(|(value, _)| current != *value) {
-            let other = gradient.recompute(|settings, _| match value {
+        let recompute = |value: Option<Value>| {
+            gradient.recompute(|settings, _| match value {
                 Some(value) => settings.set(setting.name, value),
                 None => settings.unset(setting.name),
-            });
-            if other.is_some_and(|other| gradient.matches(&other)) {
-                return Some(match &setting.kind {
-                    Kind::Flag if is_set => format!("it is the gradient without {option}; is the option ignored?"),
-                    _ => format!("it is the gradient for {option}, which is not the given setting"),
-                });
-            }
+            })
+        };
+        let others = others.into_iter().filter(|(value, _)| current != value.as_ref());
+        let explained =
+            others.filter_map(|(value, option)| Some((gradient.explained_distance(&recompute(value)?)?, option)));
+        let explained: Vec<(f64, String)> = explained.collect();
+        let least = explained.iter().map(|(distance, _)| *distance).fold(f64::INFINITY, f64::min);
+        let fitting = explained.iter().filter(|(distance, _)| *distance <= least + gradient.allowed);
+        let options: Vec<&str> = fitting.map(|(_, option)| option.as_str()).take(MAX_NAMED).collect();
+        if options.is_empty() {
+            continue;
         }
+        let options = options.join(" or ");
+        return Some(match (&setting.kind, current) {
+            (Kind::Flag, _) if is_set => format!("it is the gradient without {options}; is the option ignored?"),
+            (Kind::Number(_), Some(Value::Number(current))) | (Kind::Number([current, ..]), None) => {
+                format!("it is the gradient for {options}; the setting is {}", format_number(*current))
+            }
+            _ => format!("it is the gradient for {options}, which is not the given setting"),
+        });
     }
     let operands = &gradient.point.operands;
     for slot in config.spec.slots.iter().filter(|slot| slot.optional && operands.get(&slot.name).is_some()) {
@@ -72,6 +67,11 @@ pub(super) fn wrong_setting(gradient: &WrongGradient<'_>) -> Option<String> {
         }
     }
     None
+}
+
+/// Writes a number with a power of ten if it is small.
+fn format_number(value: f64) -> String {
+    if value != 0.0 && value.abs() < 1e-3 || value.abs() == 1e-3 { format!("{value:e}") } else { value.to_string() }
 }
 
 pub(super) fn diagonal_only(gradient: &WrongGradient<'_>) -> Option<String> {

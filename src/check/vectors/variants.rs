@@ -255,7 +255,7 @@ fn values(setting: &Setting) -> Vec<Value> {
         Kind::Flag => vec![Value::Flag(true)],
         Kind::Choice(choices) => words(choices),
         Kind::Integer => [2, 0, -1, 1].map(Value::Integer).to_vec(),
-        Kind::Number => [0.5, 2.0, 0.0].map(Value::Number).to_vec(),
+        Kind::Number(_) => [0.5, 2.0, 0.0].map(Value::Number).to_vec(),
         Kind::Integers => {
             let lists: [&[i64]; 7] = [&[2], &[2, 1], &[1, 0], &[0, 1], &[-1], &[0, -1], &[1, 2]];
             lists.map(|list| Value::Integers(list.to_vec())).to_vec()

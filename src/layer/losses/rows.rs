@@ -112,7 +112,7 @@ pub(in crate::layer) const L1: LayerSpec = LayerSpec {
     build: |settings| loss(settings, Name::X, Function::L1, "|x − t|"),
 };
 
-const DELTA: Setting = number("delta", "distance at which the parabola ends (default 1)");
+const DELTA: Setting = number("delta", &[1.0, 1.35], "distance at which the parabola ends (default 1)");
 
 /// Registry row of huber.
 pub(in crate::layer) const HUBER: LayerSpec = LayerSpec {
@@ -143,7 +143,8 @@ pub(in crate::layer) const HUBER: LayerSpec = LayerSpec {
     },
 };
 
-const BETA: Setting = number("beta", "distance at which the parabola ends (default 1; 0 gives l1)");
+const BETA: Setting =
+    number("beta", &[1.0, 0.0, 1.0 / 9.0], "distance at which the parabola ends (default 1; 0 gives l1)");
 
 /// Registry row of smooth-l1.
 pub(in crate::layer) const SMOOTH_L1: LayerSpec = LayerSpec {
@@ -177,7 +178,11 @@ pub(in crate::layer) const SMOOTH_L1: LayerSpec = LayerSpec {
     },
 };
 
-const CLAMP: Setting = number("clamp", "least value of a logarithm (default -100, as in PyTorch; -inf for none)");
+const CLAMP: Setting = number(
+    "clamp",
+    &[-100.0, f64::NEG_INFINITY],
+    "least value of a logarithm (default -100, as in PyTorch; -inf for none)",
+);
 
 /// Registry row of bce.
 pub(in crate::layer) const BCE: LayerSpec = LayerSpec {

@@ -2,7 +2,7 @@
 //! forgotten.
 
 use super::Norm;
-use super::names::{GAMMA, GAMMA_OFFSET, MEAN, MOMENTUM, RUNNING, VAR};
+use super::names::{GAMMA, MEAN, MOMENTUM, RUNNING, VAR};
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::layer::arrays::{count, elements};
@@ -144,12 +144,6 @@ pub(super) const fn gamma_left_out<F: Family>() -> Convention {
 pub(super) const fn other_mean<F: Family>(explanation: &'static str) -> Convention {
     Convention { kind: "mean subtracted or not", explanation, gradient: |case| gradient::<F>(case, Mistake::OtherMean) }
 }
-
-pub(super) const ONE_PLUS_GAMMA: Convention = Convention {
-    kind: "1 + gamma",
-    explanation: "it scales by 1 + gamma, as Gemma does; expected gamma",
-    gradient: |case| case.recompute(|settings, _| settings.set(GAMMA_OFFSET.name, Value::Number(1.0))),
-};
 
 pub(super) const TRAINING_FOR_EVALUATION: Convention = Convention {
     kind: "training in place of evaluation",

@@ -129,7 +129,7 @@ pub(in crate::layer) const LAYERNORM: LayerSpec = LayerSpec {
     conventions: &{
         let [unbiased, eps, mean, variance, statistics, gamma] = centred::<LayerNorm>();
         let uncentred = mistakes::other_mean::<LayerNorm>("it is the gradient of rmsnorm, which subtracts no mean");
-        [unbiased, eps, mean, variance, statistics, gamma, uncentred, mistakes::ONE_PLUS_GAMMA]
+        [unbiased, eps, mean, variance, statistics, gamma, uncentred]
     },
     examples: &[
         Example {
@@ -163,7 +163,6 @@ pub(in crate::layer) const RMSNORM: LayerSpec = LayerSpec {
         mistakes::constant_variance::<RmsNorm>(),
         mistakes::gamma_left_out::<RmsNorm>(),
         mistakes::other_mean::<RmsNorm>("it is the gradient of layernorm: rmsnorm subtracts no mean"),
-        mistakes::ONE_PLUS_GAMMA,
     ],
     examples: &[Example {
         command: "nnlayer rmsnorm --x '3,4;0.3,0.4' --gamma 1,2 --eps 0 --json",

@@ -18,8 +18,8 @@ fn pointwise(function: Function, jacobian: &'static str) -> Result<Box<dyn AnyLa
     Ok(Box::new(Pointwise { function, jacobian }))
 }
 
-pub(in crate::layer) const fn number(name: &'static str, doc: &'static str) -> Setting {
-    Setting { name, kind: Kind::Number, doc }
+pub(in crate::layer) const fn number(name: &'static str, usual: &'static [f64], doc: &'static str) -> Setting {
+    Setting { name, kind: Kind::Number(usual), doc }
 }
 
 /// Returns a positive setting.
@@ -40,9 +40,13 @@ pub(in crate::layer) fn refuse(setting: &Setting, expected: &str, value: f64) ->
         .tip(setting.doc)
 }
 
-const SLOPE: Setting = number("slope", "slope where x < 0 (default 0.01, as in PyTorch and ONNX; 0.2 in TensorFlow)");
-const ALPHA: Setting = number("alpha", "size of the negative part (default 1)");
-const BETA: Setting = number("beta", "factor of x in the exponent (default 1)");
+const SLOPE: Setting = number(
+    "slope",
+    &[0.01, 0.2, 0.1, 0.3, 0.0],
+    "slope where x < 0 (default 0.01, as in PyTorch and ONNX; 0.2 in TensorFlow)",
+);
+const ALPHA: Setting = number("alpha", &[1.0], "size of the negative part (default 1)");
+const BETA: Setting = number("beta", &[1.0, 1.702], "factor of x in the exponent (default 1)");
 
 /// Registry row of leaky-relu.
 pub(in crate::layer) const LEAKY_RELU: LayerSpec = LayerSpec {
@@ -54,18 +58,7 @@ pub(in crate::layer) const LEAKY_RELU: LayerSpec = LayerSpec {
     slots: &[input("dout where x > 0, else slope·dout")],
     settings: &[SLOPE],
     scalar_dout: ScalarDout::Fills,
-    conventions: &[
-        Convention {
-            kind: "slope 0.2",
-            explanation: "its slope below 0 is 0.2, as in TensorFlow; PyTorch's and ONNX's is 0.01",
-            gradient: |case| case.elementwise(|x, _| if x > 0.0 { 1.0 } else { 0.2 }),
-        },
-        Convention {
-            kind: "slope 0.01",
-            explanation: "its slope below 0 is 0.01, the default of PyTorch and ONNX",
-            gradient: |case| case.elementwise(|x, _| if x > 0.0 { 1.0 } else { 0.01 }),
-        },
-    ],
+    conventions: &[],
     examples: &[Example {
         command: "nnlayer leaky-relu --x -2,0,3 --json",
         prints: "{\"y\":[-0.02,0.0,3.0],\"dx\":[0.01,0.01,1.0]}\n",
@@ -201,18 +194,11 @@ pub(in crate::layer) const SILU: LayerSpec = LayerSpec {
     slots: &[input("dout∘(σ(u) + u∘σ(u)∘(1 − σ(u))), u = beta·x")],
     settings: &[BETA],
     scalar_dout: ScalarDout::Fills,
-    conventions: &[
-        Convention {
-            kind: "gate alone",
-            explanation: "it is dout∘σ(x): the derivative of the gate is missing",
-            gradient: |case| case.elementwise(|x, y| y / x),
-        },
-        Convention {
-            kind: "beta left out",
-            explanation: "it is the gradient with beta 1",
-            gradient: |case| case.elementwise(|x, _| Function::Silu { beta: 1.0 }.slope(x)),
-        },
-    ],
+    conventions: &[Convention {
+        kind: "gate alone",
+        explanation: "it is dout∘σ(x): the derivative of the gate is missing",
+        gradient: |case| case.elementwise(|x, y| y / x),
+    }],
     examples: &[Example {
         command: "nnlayer silu --x -1,0,1 --json",
         prints: "{\"y\":[-0.2689414213699951,0.0,0.7310585786300049],\"dx\":[0.07232948812851327,0.5,0.9276705118714867]}\n",
@@ -315,8 +301,9 @@ pub(in crate::layer) const LOG_SIGMOID: LayerSpec = LayerSpec {
     build: |_| pointwise(Function::LogSigmoid, "diag(σ(−x))"),
 };
 
-const HARD_SLOPE: Setting = number("slope", "slope between the kinks (default 1/6, as in PyTorch; ONNX's is 0.2)");
-const OFFSET: Setting = number("offset", "value at 0 (default 0.5)");
+const HARD_SLOPE: Setting =
+    number("slope", &[1.0 / 6.0, 0.2], "slope between the kinks (default 1/6, as in PyTorch; ONNX's is 0.2)");
+const OFFSET: Setting = number("offset", &[0.5], "value at 0 (default 0.5)");
 
 /// Registry row of hard-sigmoid.
 pub(in crate::layer) const HARD_SIGMOID: LayerSpec = LayerSpec {
@@ -328,24 +315,7 @@ pub(in crate::layer) const HARD_SIGMOID: LayerSpec = LayerSpec {
     slots: &[input("slope·dout where 0 < y < 1, else 0")],
     settings: &[HARD_SLOPE, OFFSET],
     scalar_dout: ScalarDout::Fills,
-    conventions: &[
-        Convention {
-            kind: "slope 0.2",
-            explanation: "its slope is 0.2, the default of ONNX and Keras; PyTorch's is 1/6",
-            gradient: |case| {
-                let function = Function::HardSigmoid { slope: Some(0.2), offset: 0.5 };
-                case.elementwise(|x, _| function.slope(x))
-            },
-        },
-        Convention {
-            kind: "slope 1/6",
-            explanation: "its slope is 1/6, as in PyTorch; ONNX's default is 0.2",
-            gradient: |case| {
-                let function = Function::HardSigmoid { slope: None, offset: 0.5 };
-                case.elementwise(|x, _| function.slope(x))
-            },
-        },
-    ],
+    conventions: &[],
     examples: &[Example {
         command: "nnlayer hard-sigmoid --x -3,0,1.5,4 --json",
         prints: "{\"y\":[0.0,0.5,0.75,1.0],\"dx\":[0.0,0.16666666666666666,0.16666666666666666,0.0]}\n",
@@ -381,8 +351,8 @@ pub(in crate::layer) const HARD_SWISH: LayerSpec = LayerSpec {
     build: |_| pointwise(Function::HardSwish, "diag((2x + 3)/6 where −3 < x < 3, 0 below, 1 above)"),
 };
 
-const MIN: Setting = number("min", "least value (default -1)");
-const MAX: Setting = number("max", "largest value (default 1)");
+const MIN: Setting = number("min", &[-1.0, 0.0], "least value (default -1)");
+const MAX: Setting = number("max", &[1.0, 6.0], "largest value (default 1)");
 
 /// Registry row of hard-tanh.
 pub(in crate::layer) const HARD_TANH: LayerSpec = LayerSpec {

@@ -117,13 +117,13 @@ pub(super) fn mistakes() -> Vec<Mistake> {
     let groups = "groups=2 x=3x4x5";
     let own = vec![
         mistake("layernorm", "", "no mean subtracted", other, plant(uncentred, by_row)),
-        mistake("layernorm", "", "1 + gamma", "1 + gamma", one_plus("layernorm")),
+        mistake("layernorm", "", "1 + gamma", "another setting", one_plus("layernorm")),
         mistake("layernorm", "gamma-offset=1", "gamma alone", "another setting", with_settings("dx", "layernorm", &[])),
         rms("mean subtracted", other, right),
         mistake("rmsnorm", "eps=0.01", "√(mean x²) + eps", "eps outside the root", plant(outside, by_row)),
         rms("mean x² as a constant", "variance as a constant", Formula { forgets_variance: true, ..uncentred }),
         rms("gamma left out of dx", "gamma left out", Formula { forgets_gamma: true, ..uncentred }),
-        mistake("rmsnorm", "", "1 + gamma", "1 + gamma", one_plus("rmsnorm")),
+        mistake("rmsnorm", "", "1 + gamma", "another setting", one_plus("rmsnorm")),
         mistake(
             "groupnorm",
             groups,

@@ -40,8 +40,8 @@ fn silu(x: f64, beta: f64) -> f64 {
 pub(super) fn mistakes() -> Vec<Mistake> {
     let other = "another setting";
     vec![
-        slope("leaky-relu", "", "slope 0.2", "slope 0.2", |x| if x > 0.0 { 1.0 } else { 0.2 }),
-        slope("leaky-relu", "slope=0.2", "slope 0.01", "slope 0.01", |x| if x > 0.0 { 1.0 } else { 0.01 }),
+        slope("leaky-relu", "", "slope 0.2", other, |x| if x > 0.0 { 1.0 } else { 0.2 }),
+        slope("leaky-relu", "slope=0.2", "slope 0.01", other, |x| if x > 0.0 { 1.0 } else { 0.01 }),
         slope("leaky-relu", "", "relu", other, |x| f64::from(x > 0.0)),
         slope("elu", "alpha=0.5", "y + 1 for y + alpha", "slope of y", |x| {
             if x > 0.0 { 1.0 } else { 0.5 * x.exp_m1() + 1.0 }
@@ -56,13 +56,13 @@ pub(super) fn mistakes() -> Vec<Mistake> {
         slope("gelu", "approximate=sigmoid", "tanh for sigmoid", other, gelu_by_tanh),
         slope("gelu", "", "Φ(x) alone", "density left out", normal_cdf),
         slope("silu", "", "σ(x) alone", "gate alone", sigmoid),
-        slope("silu", "beta=1.702", "beta 1", "beta left out", |x| silu(x, 1.0)),
+        slope("silu", "beta=1.702", "beta 1", other, |x| silu(x, 1.0)),
         slope("mish", "", "tanh(log(1 + eˣ)) alone", "gate alone", |x| x.exp().ln_1p().tanh()),
         slope("softplus", "beta=2", "σ(x) for σ(beta·x)", "", sigmoid),
         slope("softsign", "", "1/(1 + |x|)", "square left out", |x| 1.0 / (1.0 + x.abs())),
         slope("log-sigmoid", "", "σ(x) for σ(−x)", "sigmoid of x", sigmoid),
-        slope("hard-sigmoid", "", "slope 0.2", "slope 0.2", |x| if x.abs() < 2.5 { 0.2 } else { 0.0 }),
-        slope("hard-sigmoid", "slope=0.2", "slope 1/6", "slope 1/6", |x| if x.abs() < 3.0 { 1.0 / 6.0 } else { 0.0 }),
+        slope("hard-sigmoid", "", "slope 0.2", other, |x| if x.abs() < 2.5 { 0.2 } else { 0.0 }),
+        slope("hard-sigmoid", "slope=0.2", "slope 1/6", other, |x| if x.abs() < 3.0 { 1.0 / 6.0 } else { 0.0 }),
         slope("hard-swish", "", "the gate alone", "gate alone", |x| (x + 3.0).clamp(0.0, 6.0) / 6.0),
         slope("hard-tanh", "", "dout passes everywhere", "slope 1 everywhere", |_| 1.0),
         slope("gelu", "", "all in bf16", "lower precision inside", |x| FloatType::Bf16.round(gelu(x))),
