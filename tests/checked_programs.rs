@@ -160,3 +160,22 @@ fn the_report_says_what_is_missing_how_accurate_results_are_and_what_would_pass(
     let wrong = findings.iter().find(|finding| finding["verdict"] == "FAIL").unwrap();
     assert!(wrong["accuracy"]["rtol"] == 1.0 && wrong["accuracy"]["type"] == "f64", "{json}");
 }
+
+#[test]
+fn a_wrong_result_that_agrees_with_the_programs_own_forward_pass_has_one_verdict() {
+    if !has_program("python3") {
+        return;
+    }
+    let program =
+        "nnlayer gradcheck --template python --layer rmsnorm > unfilled.py; nnlayer gradcheck --layer rmsnorm";
+    let checked = |options: &str| shell_in(folder().path(), &format!("{program} {options} -- python3 unfilled.py"));
+    let text = checked("");
+    let line = "  it agrees exactly with the numerical gradient of the program's own forward pass\n";
+    assert!(text.status == 1 && text.text().contains(line) && !text.text().contains("PASS"), "{}", text.text());
+    let json: Value = serde_json::from_str(checked("--json").text()).unwrap();
+    for finding in json["findings"].as_array().unwrap() {
+        let worst = &finding["worst"];
+        assert!(finding["result"] == "y" || worst.is_null() || worst["yours"] == 0.0, "{finding}");
+        assert_eq!((&worst["yours"], &worst["reference"]), (&worst["analytic"], &worst["numeric"]));
+    }
+}

@@ -1,6 +1,6 @@
 //! The report of a check.
 
-use super::check_summary::{describe_agreement, details, summary, title, write_conclusion};
+use super::check_summary::{describe_agreement, describe_other, details, summary, title, write_conclusion};
 use super::numbers::{json_number, write_json};
 use super::{junit, tap};
 use crate::check::{CheckReport, Finding, Verdict};
@@ -48,7 +48,13 @@ pub fn write(report: &CheckReport, format: CheckFormat, out: &mut dyn io::Write)
 }
 
 fn write_text(report: &CheckReport, out: &mut dyn io::Write) -> io::Result<()> {
-    let mut findings: Vec<&Finding> = report.findings.iter().collect();
+    let fails = |finding: &Finding| finding.verdict == Verdict::Fail;
+    // A wrong result that agrees with its other baseline is named once.
+    let is_other = |finding: &&Finding| {
+        finding.verdict == Verdict::Pass
+            && report.findings.iter().any(|other| fails(other) && other.result == finding.result)
+    };
+    let mut findings: Vec<&Finding> = report.findings.iter().filter(|finding| !is_other(finding)).collect();
     // The sort is stable, so findings with the same verdict keep the order of output.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
     let mut rest = findings.as_slice();
@@ -66,6 +72,10 @@ fn write_text(report: &CheckReport, out: &mut dyn io::Write) -> io::Result<()> {
         writeln!(out, "{} {}: {summary}", finding.verdict.as_str(), title(finding))?;
         for line in details(finding).into_iter().chain(second.into_iter().flat_map(|next| details(next))) {
             writeln!(out, "  {}", translate(&line))?;
+        }
+        let others = report.findings.iter().filter(|other| fails(finding) && other.result == finding.result);
+        for other in others.filter(is_other) {
+            writeln!(out, "  {}", describe_other(other))?;
         }
     }
     for note in &report.notes {
@@ -96,6 +106,8 @@ fn finding_to_json(finding: &Finding) -> Value {
     let worst = finding.worst.as_ref().map(|worst| {
         json!({
             "index": worst.index,
+            "yours": json_number(worst.analytic),
+            "reference": json_number(worst.numeric),
             "analytic": json_number(worst.analytic),
             "numeric": json_number(worst.numeric),
             "error_bar": json_number(worst.error_bar),

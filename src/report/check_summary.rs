@@ -55,6 +55,13 @@ pub(super) fn describe_agreement(finding: &Finding) -> String {
     }
 }
 
+/// Says that a wrong result agrees with its other baseline.
+pub(super) fn describe_other(finding: &Finding) -> String {
+    let own = "the numerical gradient of the program's own forward pass";
+    let agreement = describe_agreement(finding).replace(baseline(Baseline::NumericalGradient), own);
+    phrase("it agrees {}", &[&translate(&agreement)])
+}
+
 /// Returns further lines about a finding.
 pub(super) fn details(finding: &Finding) -> Vec<String> {
     let mut lines = Vec::new();
