@@ -518,3 +518,74 @@ fn the_first_wrong_step_is_shown_even_among_hidden_ones() {
     let last = text.iter().find(|line| line.starts_with("  y[99,9] = ")).unwrap();
     assert!(last.ends_with("✗ yours 77: first difference"), "{last}");
 }
+
+/// By NumPy: p = softmax(q·kᵀ/√2), dp = dout·vᵀ, dot = Σ p∘dp of each row, ds = p∘(dp − dot).
+#[test]
+fn a_gradient_alone_shows_all_numbers_that_it_is_computed_from_with_their_index() {
+    let ran = nnlayer(&["attention", "--q", "1,0;0,1", "--k", "1,0;0,1", "--v", "1,2;3,4", "--only", "dk", "--steps"]);
+    let expected = "\
+with s = q·kᵀ·scale, max = the largest s, e = e^(s − max), sum = Σ e, p = e / sum, dp = dout·vᵀ, dot = Σ p∘dp, ds = p∘(dp − dot)
+";
+    assert!(ran.quiet().contains(expected), "{}", ran.text());
+    for line in [
+        "  max[1]  = max(0, 0.70710678) ≈ 0.70710678\n",
+        "  p[0,1]  = 0.49306869 / 1.4930687 ≈ 0.33023845\n",
+        "  dp[0,1] = 1·3 + 1·4 = 7\n",
+        "  dot[0]  = 0.66976155·3 + 0.33023845·7 ≈ 4.3209538\n",
+        "  dot[1]  = 0.33023845·3 + 0.66976155·7 ≈ 5.6790462\n",
+        "  ds[1,0] = 0.33023845·(3 − 5.6790462) ≈ -0.88472407\n",
+        "  dk[0,1] = -0.88472407·0.70710678·0 + (-0.88472407)·0.70710678·1 ≈ -0.62559439\n",
+    ] {
+        assert!(ran.text().contains(line), "{line}: {}", ran.text());
+    }
+    assert!(ran.text().lines().skip(2).all(|line| line.chars().count() <= 80), "{}", ran.text());
+}
+
+#[test]
+fn capped_and_masked_scores_have_the_indices_of_query_and_key() {
+    let scores = ["attention", "--q", "1,0;0,1", "--k", "1,0;0,1", "--v", "1,2;3,4", "--softcap", "2", "--steps"];
+    let ran = nnlayer(&[&scores[..], &["--only", "y", "--mask", "0,1;-1,0", "--mask-kind", "additive"]].concat());
+    for line in ["  t[1,1] = tanh((0·0 + 1·1)·0.70710678 / 2) ≈ 0.3395231\n", "  s[1,0] = 2·0 + (-1) ", "  p[1,0] = "]
+    {
+        assert!(ran.quiet().contains(line), "{line}: {}", ran.text());
+    }
+}
+
+/// By SciPy: norm.cdf(1) = 0.8413447460685429 and norm.pdf(1) = 0.24197072451914337.
+#[test]
+fn gelu_defines_and_evaluates_the_normal_distribution() {
+    let expected = "\
+y = x·Φ(x)  (scalar)
+with Φ = (1 + erf(x/√2))/2
+  Φ = Φ(1) ≈ 0.84134475
+  y = 1·0.84134475 ≈ 0.84134475
+
+dout = ones: the gradients of L = Σy
+
+dx = dout∘(Φ(x) + x∘φ(x))  (scalar)
+with φ = e^(−x²/2)/√(2π)
+  φ  = φ(1) ≈ 0.24197072
+  dx = 1·(0.84134475 + 1·0.24197072) ≈ 1.0833155
+";
+    assert_eq!(nnlayer(&["gelu", "--x", "1", "--steps"]).quiet(), expected);
+}
+
+#[test]
+fn statistics_of_columns_come_before_the_entries_in_row_order() {
+    let ran = nnlayer(&["batchnorm", "--x", "1,2;3,6", "--only", "y", "--steps"]);
+    let names: Vec<&str> = ran.quiet().lines().skip(2).filter_map(|line| line.split_whitespace().next()).collect();
+    let statistics = ["mean[0]", "var[0]", "std[0]", "mean[1]", "var[1]", "std[1]"];
+    let entries = ["xhat[0,0]", "y[0,0]", "xhat[0,1]", "y[0,1]", "xhat[1,0]", "y[1,0]", "xhat[1,1]", "y[1,1]"];
+    assert_eq!(names, [&statistics[..], &entries].concat());
+    let rows = nnlayer(&["softmax", "--x", "1,2;0,3", "--only", "y", "--steps"]);
+    let names: Vec<&str> = rows.quiet().lines().skip(2).filter_map(|line| line.split_whitespace().next()).collect();
+    let row = |n: usize| [format!("max[{n}]"), format!("e[{n},0]"), format!("e[{n},1]"), format!("sum[{n}]")];
+    let y = |n: usize| [format!("y[{n},0]"), format!("y[{n},1]")];
+    assert_eq!(names, [&row(0)[..], &y(0), &row(1), &y(1)].concat());
+}
+
+#[test]
+fn minus_zero_is_0_in_arithmetic() {
+    let ran = nnlayer(&["rope", "--x", "1,0;0,2", "--only", "dx", "--steps"]);
+    assert!(ran.quiet().contains("  dx[0,0] = 1 − 1·0 ") && !ran.text().contains("-0)"), "{}", ran.text());
+}

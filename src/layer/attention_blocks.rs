@@ -78,11 +78,11 @@ impl<'a, S: ArrayOps> Attention<'a, S> {
     fn block(&self, head: Head, rows: Range<usize>) -> Block<S> {
         let keys = visible(self.options.causal, &self.sizes, rows.end - 1).max(1);
         let mut logits = S::matmul(self.queries(head, rows.clone()), self.keys(head, keys).t());
-        logits.mapv_inplace(|score| (score * self.scale).named("s", "q·k·scale"));
+        logits.mapv_inplace(|score| score * self.scale);
         let capped = self.options.softcap.map(|cap| {
             let cap = S::from_f64(cap);
             logits.mapv_inplace(|score| score / cap);
-            let tanh = tanh(&logits);
+            let tanh = tanh(&logits).mapv_into(|t| t.named("t", "tanh(q·kᵀ·scale / softcap)"));
             logits.zip_mut_with(&tanh, |logit, &tanh| *logit = cap * tanh);
             tanh
         });
@@ -90,7 +90,15 @@ impl<'a, S: ArrayOps> Attention<'a, S> {
         for (n, mut logits) in logits.rows_mut().into_iter().enumerate() {
             is_masked[n] = self.mask_row(head, rows.start + n, logits.as_slice_mut().unwrap_or_default());
         }
+        let meaning = match (capped.is_some(), self.mask.as_ref().is_some_and(|mask| mask.kind == MaskKind::Additive)) {
+            (false, false) => "q·kᵀ·scale",
+            (true, false) => "softcap·t",
+            (false, true) => "q·kᵀ·scale + mask",
+            (true, true) => "softcap·t + mask",
+        };
+        logits.mapv_inplace(|score| score.named("s", meaning));
         let mut weights = S::softmax_rows(logits.view()).0;
+        weights.mapv_inplace(|weight| weight.named("p", "e / sum"));
         if self.options.masked == MaskedRows::Zero {
             let masked = weights.rows_mut().into_iter().zip(is_masked).filter(|(_, is_masked)| *is_masked);
             masked.for_each(|(mut row, _)| row.fill(S::zero()));
@@ -257,8 +265,10 @@ impl<'a, S: ArrayOps> Attention<'a, S> {
                         add_rows(dv, S::matmul(weights.t(), upstream), is_first);
                     }
                     if needs_logits {
-                        let dweights = S::matmul(upstream, self.values(head, keys).t());
+                        let mut dweights = S::matmul(upstream, self.values(head, keys).t());
+                        dweights.mapv_inplace(|d| d.named("dp", "dout·vᵀ"));
                         let mut dlogits = S::softmax_gradient(logits.view(), weights.view(), dweights.view());
+                        dlogits.mapv_inplace(|d| d.named("ds", "p∘(dp − dot)"));
                         let at = member * task_rows + rows.start - task.rows.start;
                         if !dmask.is_empty() {
                             let rows = dmask[at * sizes.keys..].chunks_exact_mut(sizes.keys);

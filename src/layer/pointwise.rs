@@ -92,7 +92,7 @@ impl Function {
             Function::Celu { alpha } if x <= zero => number(alpha) * (x / number(alpha)).exp_m1(),
             Function::LeakyRelu { .. } | Function::Elu { .. } | Function::Celu { .. } => x,
             Function::Selu => constant::<S>(SELU_SCALE) * x,
-            Function::Gelu(Approximation::None) => x * x.normal_cdf(),
+            Function::Gelu(Approximation::None) => x * normal_cdf(x),
             Function::Gelu(Approximation::Tanh) => {
                 let u = gelu_argument(x);
                 S::stable_or_textbook(|| x * sigmoid(u + u), || number(0.5) * x * (one + u.tanh()))
@@ -135,7 +135,7 @@ impl Function {
             Function::Celu { alpha } if x <= zero => (x / number(alpha)).exp(),
             Function::LeakyRelu { .. } | Function::Elu { .. } | Function::Celu { .. } => one_unless_nan(x),
             Function::Selu => constant::<S>(SELU_SCALE) * one_unless_nan(x),
-            Function::Gelu(Approximation::None) => x.normal_cdf() + x * x.normal_density(),
+            Function::Gelu(Approximation::None) => normal_cdf(x) + x * x.normal_density().named("φ", "e^(−x²/2)/√(2π)"),
             Function::Gelu(Approximation::Tanh) => {
                 let (u, half) = (gelu_argument(x), number(0.5));
                 let inner = gelu_scale::<S>() * (one + number(3.0) * number(GELU_CUBE) * x * x);
@@ -291,6 +291,11 @@ fn mish_gate<S: Scalar>(x: S) -> (S, S) {
         (n, n + two * q * q, q * q * (one + q))
     };
     (numerator / denominator, S::from_f64(4.0) * slope / (denominator * denominator))
+}
+
+/// Returns Φ(x), the standard normal distribution.
+fn normal_cdf<S: Scalar>(x: S) -> S {
+    x.normal_cdf().named("Φ", "(1 + erf(x/√2))/2")
 }
 
 /// Returns √(2/π).

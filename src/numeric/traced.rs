@@ -72,7 +72,7 @@ pub enum Op {
 pub struct TextbookName {
     /// The name, `e`.
     pub name: &'static str,
-    /// Its definition, `e^(x − max)`.
+    /// Its definition, `e^({x} − max)`, where the name that an operand has takes the place of x.
     pub meaning: &'static str,
 }
 

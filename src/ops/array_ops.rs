@@ -192,7 +192,7 @@ pub trait ArrayOps: Scalar {
         fill_rows(y.dim(), |n, dx| {
             let (y, dout) = (y.row(n), dout.row(n));
             let pivot = Self::softmax_pivot(dout[index_of_max(x.row(n))]);
-            let mean = Self::sum(y.iter().zip(dout).map(|(&y, &dout)| y * (dout - pivot))).named("dot", "Σ y∘dout");
+            let mean = Self::sum(y.iter().zip(dout).map(|(&y, &dout)| y * (dout - pivot))).named("dot", "Σ {y}∘{dout}");
             dx.iter_mut().zip(y).zip(dout).for_each(|((dx, &y), &dout)| *dx = y * ((dout - pivot) - mean));
         })
     }
@@ -292,8 +292,8 @@ fn index_of_max<S: ArrayOps>(x: ArrayView1<'_, S>) -> usize {
 /// Computes y = softmax(x); returns the largest element of x, and Σ e^(x − largest) over the others.
 fn softmax_row<S: ArrayOps>(x: ArrayView1<'_, S>, mut y: ArrayViewMut1<'_, S>) -> (S, S) {
     let at = index_of_max(x);
-    let max = S::max_of(x.iter().copied(), x[at]).named("max", "the largest x");
-    Zip::from(&mut y).and(x).for_each(|y, &x| *y = S::exp_shifted(x, max).named("e", "e^(x − max)"));
+    let max = S::max_of(x.iter().copied(), x[at]).named("max", "the largest {x}");
+    Zip::from(&mut y).and(x).for_each(|y, &x| *y = S::exp_shifted(x, max).named("e", "e^({x} − max)"));
     // The term of the maximum is e^0 = 1. So log Σ is log1p of the others, and 1 − y of the maximum is their share: both keep
     // their digits when the others are tiny.
     let others = S::sum(y.iter().enumerate().filter(|(k, _)| *k != at).map(|(_, &power)| power));

@@ -134,6 +134,7 @@ fn page_content(stages: &[ComputedLayer<'_>], graph: &Graph, is_explicit: bool) 
             outcome: stage.outcome,
             dout: graph.backward.then_some(stage.dout),
             shows_dout: is_explicit || !is_loss || n + 1 < stages.len(),
+            only: None,
             notation: Notation::Text,
         };
         for section in steps::trace(&run).into_iter().flatten() {

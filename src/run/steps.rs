@@ -40,10 +40,10 @@ pub(crate) fn layer(
         outcome: &outcome,
         dout: dout.map(|dout| dout.to_array().map(&round)).as_ref(),
         shows_dout: dout.is_some_and(|dout| dout.is_explicit) || !job.spec.is_loss(),
+        only: request.only.as_deref(),
         notation: form.notation(),
     })?;
     let blocks = report(job, request, outcome)?;
-    sections.retain(|section| blocks.iter().any(|block| block.header.name == section.name));
     let tally = match answers {
         Some(sheets) => {
             let mut computed: Vec<Name> = Vec::new();
@@ -91,6 +91,7 @@ pub(crate) fn chain(
             outcome: &passed.outcome,
             dout: passed.dout.as_ref().map(|dout| dout.map(&round)).as_ref(),
             shows_dout: is_explicit || !is_loss || n + 1 < tape.stages.len(),
+            only: Some(&blocks.iter().map(|block| block.header.name.as_str().to_owned()).collect::<Vec<_>>()),
             notation: form.notation(),
         })?;
         let worked = blocks.into_iter().filter_map(|block| {

@@ -27,7 +27,7 @@ impl Writer<'_> {
             Op::Leaf => self.number(operation.value.to_f64()),
             Op::Sum => self.sum(entry),
             // The constant 0 is subtracted for exactness only.
-            Op::Subtract if self.is_zero(read(1)) && self.is_plain(read(0)) => self.read(read(0)),
+            Op::Subtract if self.is_zero(read(1)) => self.read(read(0)),
             Op::Subtract => self.notation.subtract(self.read(read(0)), self.read(read(1)).within(Precedence::Quotient)),
             Op::Multiply | Op::Negate => self.notation.with_sign(self.product(entry)),
             Op::Divide => self.notation.quotient(self.read(read(0)), self.read(read(1))),

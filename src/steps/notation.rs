@@ -30,8 +30,9 @@ pub(super) struct Expression {
 }
 
 impl Expression {
+    /// Returns a number, and −0 as 0.
     pub(super) fn number(value: f64, notation: Notation) -> Expression {
-        let (text, exact) = notation.number(value);
+        let (text, exact) = notation.number(value + 0.0);
         let precedence = match &*text {
             text if text.starts_with('-') => Precedence::Negative,
             text if text.contains('^') => Precedence::Product,
@@ -103,6 +104,8 @@ impl Notation {
             Notation::Latex => {
                 let is_word = name.as_str().chars().all(char::is_alphanumeric);
                 let name = match name.as_str() {
+                    "Φ" => "\\Phi".to_owned(),
+                    "φ" => "\\varphi".to_owned(),
                     letter if letter.chars().count() == 1 => letter.to_owned(),
                     word if is_word => format!("\\mathit{{{word}}}"),
                     other => format!("\\text{{{}}}", other.replace('_', "\\_")),

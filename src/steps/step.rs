@@ -27,7 +27,7 @@ pub struct Step {
     /// Name without the index.
     pub name: Name,
     /// Definition of an intermediate number; `None` for an entry of a result.
-    pub meaning: Option<&'static str>,
+    pub meaning: Option<String>,
     /// Index; empty for a single number.
     pub index: Vec<usize>,
     /// The arithmetic; `None` for an operand or constant.
@@ -103,10 +103,12 @@ fn fold_forms(steps: &mut [Step], chosen: &[usize]) {
 
 impl Section {
     /// Returns the names of intermediate numbers and their definitions.
-    pub fn meanings(&self) -> Vec<(&str, &'static str)> {
+    pub fn meanings(&self) -> Vec<(&str, &str)> {
         let mut meanings = Vec::new();
         for step in &self.steps[..self.shown] {
-            if let Some(meaning) = step.meaning.filter(|meaning| !meanings.contains(&(step.name.as_str(), *meaning))) {
+            if let Some(meaning) =
+                step.meaning.as_deref().filter(|meaning| !meanings.contains(&(step.name.as_str(), *meaning)))
+            {
                 meanings.push((step.name.as_str(), meaning));
             }
         }

@@ -8,7 +8,7 @@ use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer::{AnyLayer, Layer, Outcome};
 use crate::numeric::dynamic::{Dynamic, DynamicKind, Kind, with_kind};
-use crate::numeric::traced::{Entry, Op, TextbookName, record_first};
+use crate::numeric::traced::{Entry, Op, record_first};
 use crate::numeric::{Scalar, Traced};
 use ndarray::{ArrayD, Dimension};
 use std::collections::{BTreeMap, HashSet};
@@ -32,6 +32,8 @@ pub struct LayerRun<'a> {
     pub dout: Option<&'a ArrayD<f64>>,
     /// True if dout appears as a factor in the steps; false for a loss whose dout is the implied 1.
     pub shows_dout: bool,
+    /// Names of the results that are shown; `None` for all.
+    pub only: Option<&'a [String]>,
     /// The notation of the arithmetic.
     pub notation: Notation,
 }
@@ -46,20 +48,21 @@ pub fn trace(run: &LayerRun<'_>) -> Result<Vec<Section>, Error> {
     let labels = label_entries(&log, &operands, &traced.results);
     let writer = Writer { log: &log, is_named: &|entry| labels.contains_key(&entry), notation: run.notation };
     let new_step = |label, arithmetic, value| new_step(label, arithmetic, value, run.notation);
-    let mut intermediates = intermediates(&log, &labels).into_iter().peekable();
     let outcome = run.outcome.results.iter().chain(run.outcome.gradients.iter());
-    let mut sections = Vec::new();
-    for (name, values) in outcome {
+    let is_shown = |name: &Name| run.only.is_none_or(|only| only.iter().any(|known| known == name.as_str()));
+    let (mut sections, mut seen) = (Vec::new(), HashSet::new());
+    for (name, values) in outcome.filter(|(name, _)| is_shown(name)) {
         let Some(traced) = traced.results.get(name).or_else(|| traced.gradients.get(name)) else { continue };
+        let entries: Vec<Option<usize>> = traced.iter().map(|number| number.entry()).collect();
+        let mut intermediates = intermediates(&log, &labels, &entries).into_iter().peekable();
         let mut section = Section { name: name.clone(), shape: values.shape().to_vec(), steps: Vec::new(), shown: 0 };
-        for (n, ((index, &value), traced)) in values.indexed_iter().zip(traced).enumerate() {
+        for (n, ((index, &value), entry)) in values.indexed_iter().zip(entries).enumerate() {
             let is_shown = n < MAX_SHOWN_ENTRIES;
-            let entry = traced.entry();
-            let precedes = |(inner, ..): &(usize, Label, TextbookName)| entry.is_some_and(|entry| *inner <= entry);
-            while let Some((inner, label, called)) = intermediates.next_if(precedes) {
-                let arithmetic = is_shown.then(|| writer.express(inner));
-                let step = new_step(label, arithmetic, log[inner].value.to_f64());
-                section.steps.push(Step { meaning: Some(called.meaning), ..step });
+            while let Some(Intermediate { entry, .. }) = intermediates.next_if(|inner| inner.before <= n) {
+                let Some(label) = labels.get(&entry).filter(|label| seen.insert((*label).clone())) else { continue };
+                let arithmetic = is_shown.then(|| writer.express(entry));
+                let step = new_step(label.clone(), arithmetic, log[entry].value.to_f64());
+                section.steps.push(Step { meaning: define(&log, &labels, entry), ..step });
             }
             let label = (name.clone(), index.slice().to_vec());
             let arithmetic = entry.filter(|_| is_shown).map(|entry| match labels.get(&entry) {
@@ -122,10 +125,12 @@ fn label_entries(log: &[Entry], operands: &Tensors<Traced>, results: &Tensors<Tr
             }
         }
     }
-    let is_product = |(entry, operation): (usize, &Entry)| {
-        operation.named.filter(|_| product_index(log, &labels, entry).is_some()).map(|called| called.name)
-    };
-    let products: HashSet<&str> = log.iter().enumerate().filter_map(is_product).collect();
+    // Only products of rows of operands; a number that others are named on the way to is none.
+    let mut stops = labels.clone();
+    let named = || log.iter().enumerate().filter_map(|(entry, operation)| Some((entry, operation.named?.name)));
+    stops.extend(named().map(|(entry, name)| (entry, (Name::fixed(name), Vec::new()))));
+    let is_product = |(entry, _): &(usize, &str)| product_index(log, &stops, *entry).is_some();
+    let products: HashSet<&str> = named().filter(is_product).map(|(_, name)| name).collect();
     // The order is that of the log, because an index follows from those of the operands.
     for (entry, operation) in log.iter().enumerate() {
         if let Some(called) = operation.named {
@@ -163,9 +168,9 @@ fn joined_index(indices: &[(usize, Vec<usize>)]) -> Vec<usize> {
 /// Returns, for each labelled array that an entry is computed from, its rank and the part of the index that its entries share.
 fn indices_by_name(log: &[Entry], labels: &BTreeMap<usize, Label>, entry: usize) -> Vec<(usize, Vec<usize>)> {
     let found = labelled_operands(log, labels, entry);
-    let rank = found.iter().map(|(_, (_, index))| index.len()).max().unwrap_or(0);
+    let rank = found.iter().map(|(_, index)| index.len()).max().unwrap_or(0);
     let mut by_name: Vec<(&Name, Vec<&[usize]>)> = Vec::new();
-    for (_, (name, index)) in found.iter().filter(|(_, (_, index))| index.len() == rank) {
+    for (name, index) in found.iter().filter(|(_, index)| index.len() == rank) {
         match by_name.iter_mut().find(|(known, _)| *known == name) {
             Some((_, indices)) => indices.push(index),
             None => by_name.push((name, vec![index])),
@@ -174,18 +179,15 @@ fn indices_by_name(log: &[Entry], labels: &BTreeMap<usize, Label>, entry: usize)
     by_name.into_iter().map(|(_, indices)| (rank, shared_part(rank, &indices))).collect()
 }
 
-/// Returns the labelled entries that an entry is computed from, each once, in the order of the log.
-fn labelled_operands<'a>(
-    log: &[Entry],
-    labels: &'a BTreeMap<usize, Label>,
-    entry: usize,
-) -> BTreeMap<usize, &'a Label> {
-    let operands = |entry: usize| log[entry].reads.iter().filter_map(|(_, from)| *from);
-    let mut found = BTreeMap::new();
+/// Returns the labels of the entries that an entry is computed from, each once, in the order in which it reads them.
+fn labelled_operands<'a>(log: &[Entry], labels: &'a BTreeMap<usize, Label>, entry: usize) -> Vec<&'a Label> {
+    let operands = |entry: usize| log[entry].reads.iter().rev().filter_map(|(_, from)| *from);
+    let (mut found, mut seen) = (Vec::new(), HashSet::new());
     let mut open: Vec<usize> = operands(entry).collect();
     while let Some(entry) = open.pop() {
         match labels.get(&entry) {
-            Some(label) => _ = found.insert(entry, label),
+            Some(label) if seen.insert(entry) => found.push(label),
+            Some(_) => {}
             None => open.extend(operands(entry)),
         }
     }
@@ -205,18 +207,92 @@ fn shared_part(rank: usize, indices: &[&[usize]]) -> Vec<usize> {
 /// from a row of e.
 fn shared_index(log: &[Entry], labels: &BTreeMap<usize, Label>, entry: usize) -> Vec<usize> {
     let found = labelled_operands(log, labels, entry);
-    let indices: Vec<&[usize]> = found.values().map(|(_, index)| &index[..]).collect();
+    let indices: Vec<&[usize]> = found.iter().map(|(_, index)| &index[..]).collect();
     let rank = indices.iter().map(|index| index.len()).max().unwrap_or(0);
     let longest: Vec<&[usize]> = indices.into_iter().filter(|index| index.len() == rank).collect();
     shared_part(rank, &longest)
 }
 
-/// Returns the named intermediate numbers, each once, in the order of the log.
-fn intermediates(log: &[Entry], labels: &BTreeMap<usize, Label>) -> Vec<(usize, Label, TextbookName)> {
-    let mut seen = HashSet::new();
-    let named = log.iter().enumerate().filter(|(_, operation)| operation.op != Op::Leaf);
-    named
-        .filter_map(|(entry, operation)| Some((entry, labels.get(&entry)?.clone(), operation.named?)))
-        .filter(|(_, label, _)| seen.insert(label.clone()))
-        .collect()
+/// Returns the definition of a named entry, with the names of the numbers that it is computed from in place of those in braces.
+fn define(log: &[Entry], labels: &BTreeMap<usize, Label>, entry: usize) -> Option<String> {
+    let mut names: Vec<&Name> = Vec::new();
+    for (name, _) in labelled_operands(log, labels, entry) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let mut names = names.into_iter().map(Name::as_str);
+    let mut parts = log[entry].named?.meaning.split(['{', '}']);
+    let mut definition = parts.next()?.to_owned();
+    while let (Some(name), Some(text)) = (parts.next(), parts.next()) {
+        definition.push_str(names.next().unwrap_or(name));
+        definition.push_str(text);
+    }
+    Some(definition)
+}
+
+/// A named number on the way to the entries of a result.
+struct Intermediate {
+    /// The number of the entry before which it is shown.
+    before: usize,
+    /// True if no other entry is computed from it.
+    is_of_one: bool,
+    /// Its place in the log.
+    entry: usize,
+}
+
+/// Returns the named numbers on the way to the entries of a result, in the order in which they are shown: what several entries share
+/// before the first of them. Entries whose shares overlap, as those of columns do, have all of theirs before the first.
+fn intermediates(log: &[Entry], labels: &BTreeMap<usize, Label>, results: &[Option<usize>]) -> Vec<Intermediate> {
+    let ranges = dependent_results(log, labels, results);
+    let named = || (0..log.len()).filter(|&entry| log[entry].named.is_some() && log[entry].op != Op::Leaf);
+    let named = || named().filter_map(|entry| Some((entry, ranges[entry]?)));
+    let mut last_sharing: Vec<usize> = (0..results.len()).collect();
+    named().for_each(|(_, [first, last])| last_sharing[first] = last_sharing[first].max(last));
+    let (mut begins, mut begin, mut end) = (Vec::new(), 0, 0);
+    for (n, last) in last_sharing.into_iter().enumerate() {
+        begin = if n > end || n == MAX_SHOWN_ENTRIES { n } else { begin };
+        end = end.max(last).max(n);
+        begins.push(begin);
+    }
+    let intermediate = |(entry, [first, last]): (usize, [usize; 2])| {
+        let is_of_one = first == last;
+        Intermediate { before: if is_of_one { first } else { begins[first] }, is_of_one, entry }
+    };
+    let mut intermediates: Vec<Intermediate> = named().map(intermediate).collect();
+    intermediates.sort_by_key(|inner| (inner.before, inner.is_of_one, inner.entry));
+    intermediates
+}
+
+/// Returns, for each entry of the log, the numbers of the first and the last entry of a result that are computed from it, other
+/// results and operands left out.
+fn dependent_results(
+    log: &[Entry],
+    labels: &BTreeMap<usize, Label>,
+    results: &[Option<usize>],
+) -> Vec<Option<[usize; 2]>> {
+    let mut ranges: Vec<Option<[usize; 2]>> = vec![None; log.len()];
+    let extend = |range: &mut Option<[usize; 2]>, [first, last]: [usize; 2]| {
+        *range = Some(range.map_or([first, last], |[a, b]| [a.min(first), b.max(last)]));
+    };
+    let own: HashSet<usize> = results.iter().flatten().copied().collect();
+    results.iter().enumerate().filter_map(|(n, entry)| Some((n, (*entry)?))).for_each(|(n, entry)| {
+        extend(&mut ranges[entry], [n, n]);
+    });
+    let mut is_read = vec![false; log.len()];
+    for (entry, operation) in log.iter().enumerate().rev() {
+        let operands = || operation.reads.iter().filter_map(|(_, from)| *from);
+        operands().for_each(|from| is_read[from] = true);
+        let is_other = operation.named.is_none() && labels.contains_key(&entry) && !own.contains(&entry);
+        if let Some(range) = ranges[entry].filter(|_| !is_other) {
+            operands().for_each(|from| extend(&mut ranges[from], range));
+        }
+    }
+    // What no number is computed from, as the maximum that exponents are shifted by, goes with its own operands.
+    for (entry, operation) in log.iter().enumerate().filter(|(entry, _)| !is_read[*entry]) {
+        let operands = operation.reads.iter().filter_map(|(_, from)| ranges[(*from)?]);
+        let range = operands.reduce(|[a, b], [first, last]| [a.min(first), b.max(last)]);
+        ranges[entry] = ranges[entry].or(range);
+    }
+    ranges
 }
