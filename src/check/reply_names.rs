@@ -2,8 +2,8 @@
 
 use super::calls::Call;
 use super::case::Case;
-use crate::core::error::{Code, Error, edit_distance, join_names, sanitize};
-use crate::core::name::Name;
+use crate::core::error::{Code, Error, join_names, sanitize};
+use crate::core::name::{Name, edit_distance};
 
 /// Refuses a reply without gradients, with a name that is nearly that of a missing one, or, from version 2 of the protocol on,
 /// with a name that was not asked for. Returns notes on names that were not asked for.

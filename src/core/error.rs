@@ -222,15 +222,6 @@ pub fn sanitize(text: &str) -> String {
     shown
 }
 
-/// Returns the Damerau–Levenshtein distance of two names, if it is at most 3. Long texts are not compared, because the distance
-/// takes memory proportional to the product of the lengths.
-pub fn edit_distance(a: &str, b: &str) -> Option<usize> {
-    const MAX_BYTES: usize = 200;
-    (a.len() <= MAX_BYTES && b.len() <= MAX_BYTES)
-        .then(|| strsim::damerau_levenshtein(a, b))
-        .filter(|edits| *edits <= 3)
-}
-
 /// Formats a shape: `(3×2)`, `(3)`, `(scalar)`.
 pub fn format_shape(shape: &[usize]) -> String {
     if shape.is_empty() {

@@ -33,6 +33,15 @@ pub fn fold_spelling(name: &str) -> String {
     name.to_lowercase().replace(['-', '_'], "")
 }
 
+/// Returns the Damerau–Levenshtein distance of two names, if it is at most 3. Long texts are not compared, because the distance
+/// takes memory proportional to the product of the lengths.
+pub fn edit_distance(a: &str, b: &str) -> Option<usize> {
+    const MAX_BYTES: usize = 200;
+    (a.len() <= MAX_BYTES && b.len() <= MAX_BYTES)
+        .then(|| strsim::damerau_levenshtein(a, b))
+        .filter(|edits| *edits <= 3)
+}
+
 /// Gives keys that are a name in another case the spelling of that name.
 pub fn adopt_spelling<'a>(keys: Vec<&mut Name>, names: impl Iterator<Item = &'a Name>) {
     let names: HashSet<&Name> = names.collect();

@@ -1,8 +1,8 @@
 //! Errors that several formats share.
 
 use super::selector::Selector;
-use crate::core::error::{Code, Error, edit_distance, join_names, sanitize};
-use crate::core::name::{Name, find_key};
+use crate::core::error::{Code, Error, join_names, sanitize};
+use crate::core::name::{Name, edit_distance, find_key};
 use std::io;
 
 /// Returns the error of a file that exists but cannot be read.

@@ -3,8 +3,8 @@
 
 use super::layer_names::LayerNames;
 use super::optimizer::Optimizer;
-use crate::core::error::{Code, Error, Fact, Place, edit_distance};
-use crate::core::name::Name;
+use crate::core::error::{Code, Error, Fact, Place};
+use crate::core::name::{Name, edit_distance};
 use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
 use crate::layer;

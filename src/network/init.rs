@@ -7,8 +7,8 @@
 
 use super::chain::{Source, Stage, Tape};
 use super::layer_names::LayerNames;
-use crate::core::error::{Code, Error, edit_distance, format_shape};
-use crate::core::name::Name;
+use crate::core::error::{Code, Error, format_shape};
+use crate::core::name::{Name, edit_distance};
 use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
 use crate::layer;

@@ -1,6 +1,7 @@
 //! The error of a file that does not exist, with the most similar name that does.
 
-use crate::core::error::{Code, Error, edit_distance};
+use crate::core::error::{Code, Error};
+use crate::core::name::edit_distance;
 use std::path::Path;
 
 pub(super) fn missing_file(path: &str) -> Error {

@@ -2,8 +2,8 @@
 
 use super::layer_tape::{Connected, find_tape};
 use super::request::{DoutOption, LayerRequest};
-use crate::core::error::{Code, Error, Note, edit_distance, join_names};
-use crate::core::name::{Name, find_key, fold_spelling};
+use crate::core::error::{Code, Error, Note, join_names};
+use crate::core::name::{Name, edit_distance, find_key, fold_spelling};
 use crate::format::{Selector, escape};
 use crate::layer::{LayerSpec, Settings, Slot};
 use crate::network::{Source, Tape, input_of};

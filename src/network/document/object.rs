@@ -1,7 +1,7 @@
 //! An object of a document, and the errors of its values.
 
-use crate::core::error::{Code, Error, Place, edit_distance, sanitize};
-use crate::core::name::{Name, find_key};
+use crate::core::error::{Code, Error, Place, sanitize};
+use crate::core::name::{Name, edit_distance, find_key};
 use crate::core::tensors::Tensors;
 use crate::format::escape;
 use crate::format::json::Node;
