@@ -1,6 +1,6 @@
 //! `--steps`: the arithmetic with the numbers filled in.
 
-use crate::support::{nnlayer, numbers, shell};
+use crate::support::{has_program, nnlayer, numbers, shell};
 use serde_json::Value;
 
 /// Evaluates the arithmetic of a step.
@@ -428,9 +428,7 @@ fn latex_of_every_layer_compiles() {
     assert_eq!(graded.status, 1);
     assert!(graded.text().contains("\\quad\\text{wrong: yours 3: first difference}"), "{}", graded.text());
     bodies.push(graded.text().to_owned());
-    // Not has_program: to install LaTeX takes longer than all that it is needed for here.
-    if std::process::Command::new("pdflatex").arg("--version").output().is_err() {
-        eprintln!("skipped: pdflatex is not installed");
+    if !has_program("pdflatex") {
         return;
     }
     let (begin, end) = ("\\begin{document}\n", "\\end{document}\n");
