@@ -95,7 +95,10 @@ fn what_does_not_match_is_refused() {
         ("--q 1,2; --k 1,2; --v 1; --mask 2 --mask-kind boolean", "--mask: contains 2; a boolean mask has 0 and 1"),
         ("--q 1,2; --k 1,2; --v 1; --mask-true ignore", "--mask-true: has an effect only on a boolean mask"),
         ("--q 1,2; --k 1,2; --v 1; --softcap 0", "--softcap: expected a positive number, got 0"),
-        ("--q 1,2; --k {\"shape\":[0,2],\"data\":[]} --v 1;", "--k"),
+        (
+            "--q 1,2; --k {\"shape\":[0,2],\"data\":[]} --v {\"shape\":[0,1],\"data\":[]}",
+            "--k: must have a key and an element at least, got (0×2)",
+        ),
     ] {
         let refused = nnlayer(&std::iter::once("attention").chain(options.split(' ')).collect::<Vec<_>>());
         assert!(refused.refusal().contains(message), "{options}: {}", refused.stderr);
