@@ -22,6 +22,29 @@ fn equal_results_have_status_0_and_different_ones_status_1() {
 }
 
 #[test]
+fn arrays_of_one_document_only_are_differences_in_the_order_of_their_document() {
+    let folder = folder();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let a = file("a.json", r#"{"y":[1],"dx":[2],"dw":[3],"dq":[6]}"#);
+    let b = file("b.json", r#"{"db":[4],"dw":[3],"dk":[5],"y":[1]}"#);
+    let (status, text) = lines(&["compare", &a, &b, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let names = |of: &serde_json::Value| of.as_array().unwrap().iter().map(|name| name.to_string()).collect::<String>();
+    assert_eq!((status, &json["verdict"]), (1, &"FAIL".into()));
+    assert_eq!(names(&json["only_a"]) + &names(&json["only_b"]), r#""dx""dq""db""dk""#);
+    let compared: String = json["arrays"].as_array().unwrap().iter().map(|pair| pair["name"].to_string()).collect();
+    assert_eq!(compared, r#""y""dw""#);
+    // The second document has one name more.
+    let c = file("c.json", r#"{"y":[1],"dx":[2],"dw":[3],"dq":[6],"db":[4]}"#);
+    let (status, text) = lines(&["compare", &a, &c]);
+    assert!(status == 1 && text.contains("FAIL db is only in b\n"), "{text}");
+}
+
+#[test]
 fn the_tolerance_is_relative_to_b() {
     // |10 − 9| ≤ 0.1·10, but not ≤ 0.1·9.
     assert_eq!(nnlayer(&["compare", "9", "10", "--rtol", "0.1", "--atol", "0"]).status, 0);
