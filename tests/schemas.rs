@@ -44,6 +44,7 @@ fn results_tapes_networks_and_reports_of_every_layer_follow_their_schemas() {
         if command.iter().map(String::len).sum::<usize>() < 1000 {
             documents.add("report#/$defs/check", format!("{name} --check"), run(&command, &["--check", "--json"]));
         }
+        documents.add("steps", format!("{name} --steps"), run(&command, &["--steps", "--json"]));
         let expected = results.to_string();
         documents.add("report", format!("{name} --expect"), run(&command, &["--expect", &expected, "--json"]));
         let tape = run(&command, &["--tape"]);
@@ -108,7 +109,7 @@ fn requests_for_every_layer_and_replies_follow_their_schemas() {
 }
 
 #[test]
-fn networks_comparisons_and_reports_on_programs_follow_their_schemas() {
+fn documents_of_networks_programs_records_and_steps_follow_their_schemas() {
     if !has_program("python3") {
         return;
     }
@@ -126,6 +127,13 @@ fn networks_comparisons_and_reports_on_programs_follow_their_schemas() {
     let ran = nnlayer(&[&train[..], &data[..]].concat());
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     documents.add("network", "a checkpoint", serde_json::from_slice(&std::fs::read(&trained).unwrap()).unwrap());
+    let held = ["--held-x", "1,2;3,4", "--held-t", "1,0", "--json"];
+    for options in [&["--json"][..], &held] {
+        let lines = nnlayer(&[&train[..], &data[..], options].concat());
+        for line in lines.quiet().lines() {
+            documents.add("epoch", format!("train {options:?}"), serde_json::from_str(line).unwrap());
+        }
+    }
     let ran = nnlayer(&[&["net", &trained][..], &data[..], &["--json"]].concat());
     documents.add("result", "net --json", ran.json());
     let tape = nnlayer(&[&["net", &trained][..], &data[..], &["--tape"]].concat()).json();
@@ -152,6 +160,16 @@ fn networks_comparisons_and_reports_on_programs_follow_their_schemas() {
     }
     let records = piped("{\"id\":\"a\",\"x\":[1,-2]}\n", &["relu", "--ndjson"]);
     documents.add("result#/$defs/record", "a record", records.json());
+    let failed = piped("{\"x\":[\"a\"]}\n", &["relu", "--ndjson", "--keep-going"]);
+    for schema in ["result", "result#/$defs/failed"] {
+        documents.add(schema, "a bad record", serde_json::from_slice(&failed.stdout).unwrap());
+    }
+    for (name, yours) in [("right", "[1,0]"), ("wrong", "[1,2]"), ("a shape", "[1]")] {
+        let graded = nnlayer(&["relu", "--x", "1,-2", "--steps", "--expect", &format!("{{\"y\":{yours}}}"), "--json"]);
+        documents.add("steps", name, serde_json::from_slice(&graded.stdout).unwrap());
+    }
+    documents.add("steps", "a chain", piped(tape.to_string(), &["backward", "--steps", "--json"]).json());
+    documents.add("layers", "layers", nnlayer(&["layers"]).json());
     documents.assert_valid();
 }
 
@@ -186,9 +204,12 @@ fn a_document_that_breaks_its_schema_is_noticed() {
     );
     documents.add("error", "error", json!({"error": {"code": "usage"}}));
     documents.add("report", "report", json!({"verdict": "PASS", "layer": "relu"}));
+    documents.add("steps", "steps", json!({"steps": [], "verdict": "PASS"}));
+    documents.add("epoch", "epoch", json!({"epoch": 1, "loss": 0.5, "accuracy": 99}));
+    documents.add("layers", "layers", json!({"version": "0.2.0", "precisions": [], "layers": [{"name": "relu"}]}));
     // Versions of `jsonschema` before 4.24 accept the four unknown keys (tests/harness/validate.py).
     if let Some((errors, version)) = documents.errors().zip(Documents::validator_version()) {
-        assert_eq!(errors.len(), if version < (4, 24) { 10 } else { 14 }, "{}", errors.join("\n"));
+        assert_eq!(errors.len(), if version < (4, 24) { 13 } else { 17 }, "{}", errors.join("\n"));
     }
 }
 

@@ -20,6 +20,7 @@ const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 const ARRAYS: &str = include_str!("schemas/arrays.json");
 const BASE64: &str = include_str!("schemas/base64.json");
 const CHAIN: &str = include_str!("schemas/chain.json");
+const ERROR: &str = include_str!("schemas/error.json");
 
 /// A kind of document.
 pub(crate) struct SchemaKind {
@@ -47,7 +48,7 @@ pub(crate) const KINDS: &[SchemaKind] = &[
         name: "error",
         about: "errors, warnings and notes of --error-format json",
         version: 1,
-        text: include_str!("schemas/error.json"),
+        text: ERROR,
         complete: complete_error,
     },
     SchemaKind {
@@ -94,10 +95,31 @@ pub(crate) const KINDS: &[SchemaKind] = &[
     },
     SchemaKind {
         name: "report",
-        about: "reports of --check, gradcheck, compare, --expect and vectors --verify",
+        about: "reports of --check, gradcheck, compare, --expect, --norms and vectors --verify",
         version: 1,
         text: include_str!("schemas/report.json"),
         complete: |schema| add_definitions(schema, ARRAYS),
+    },
+    SchemaKind {
+        name: "steps",
+        about: "what --steps writes with --json",
+        version: 1,
+        text: include_str!("schemas/steps.json"),
+        complete: |schema| add_definitions(schema, ARRAYS),
+    },
+    SchemaKind {
+        name: "epoch",
+        about: "each line that train writes with --json",
+        version: 1,
+        text: include_str!("schemas/epoch.json"),
+        complete: |schema| add_definitions(schema, ARRAYS),
+    },
+    SchemaKind {
+        name: "layers",
+        about: "what the command layers writes",
+        version: 1,
+        text: include_str!("schemas/layers.json"),
+        complete: |_| {},
     },
 ];
 
@@ -200,6 +222,10 @@ fn complete_result(schema: &mut Map<String, Value>) {
     let names: Vec<Name> = names.collect();
     let jacobians = LAYERS.iter().flat_map(|spec| spec.gradients().map(|(name, _)| jacobian_name(spec, &name)));
     let layer = arrays(names.iter().chain(&jacobians.collect::<Vec<_>>()));
+    if let Some(Value::Object(of_error)) = parse(ERROR).remove("$defs") {
+        definitions(schema).extend(of_error);
+    }
+    complete_error(schema);
     let definitions = definitions(schema);
     definitions.extend(LAYERS.iter().map(of_layer));
     definitions.insert("layer".to_owned(), layer);

@@ -7,7 +7,9 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 /// Names of all schemas.
-pub const KINDS: &[&str] = &["result", "error", "tape", "network", "request", "reply", "hello", "vectors", "report"];
+pub const KINDS: &[&str] = &[
+    "result", "error", "tape", "network", "request", "reply", "hello", "vectors", "report", "steps", "epoch", "layers",
+];
 
 /// Documents with the schemas that they follow.
 #[derive(Default)]
