@@ -110,6 +110,10 @@ fn every_command_has_a_manual_page_with_the_options_of_its_help() {
             let option = option.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
             assert!(page.contains(option), "{name}: {option}: {page}");
         }
+        let lines: Vec<&str> = page.lines().collect();
+        for option in lines.windows(3).filter(|option| option[0] == ".TP") {
+            assert!(!option[2].is_empty(), "{name}: {} is not described", option[1]);
+        }
         if let Some(spec) = LAYERS.iter().find(|spec| spec.name == name) {
             for (result, formula) in spec.results() {
                 assert!(page.contains(&format!("  {result} = {formula}\n")), "{name}: {formula}: {page}");

@@ -96,6 +96,8 @@ fn roff(page: Command) -> Vec<u8> {
     let mut text = Vec::new();
     let name = page.get_name().to_owned();
     let source = concat!("nnlayer ", env!("CARGO_PKG_VERSION"));
+    // A page describes what -h leaves out too.
+    let page = page.mut_args(|arg| arg.hide_short_help(false));
     // Writing to memory cannot fail.
     let _ = Man::new(page).source(source).manual("nnlayer").render(&mut text);
     // The title line must state that a page has no date. Formulas and examples keep their lines.
