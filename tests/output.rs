@@ -208,6 +208,15 @@ fn a_link_without_a_file_is_refused_and_not_replaced() {
         assert!(ran.refusal().contains(&format!("--out {name}: {why}")), "{}", ran.stderr);
         assert!(folder.path().join(name).is_symlink());
     }
+    // The tip says what to do, and speaks of no other reason.
+    for (place, words) in [("loop.json", "symbolic link"), ("y.csv/y.npy", "a part of the path is a file")] {
+        std::fs::write(folder.path().join("y.csv"), "1").unwrap();
+        for option in ["--x 1 --only y --out", "--x"] {
+            let ran = shell_in(folder.path(), &format!("nnlayer relu {option} {place}"));
+            assert!(ran.refusal().lines().last().unwrap().contains(words), "{}", ran.stderr);
+        }
+        std::fs::remove_file(folder.path().join("y.csv")).unwrap();
+    }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
     // A link to a file stays, and the file is replaced.
     let line =

@@ -3,7 +3,7 @@
 use super::args::restore_spaces;
 use super::tree::{first_screen, has_option, is_command};
 use crate::core::error::{Code, Error};
-use crate::core::name::Name;
+use crate::core::name::{Name, edit_distance};
 use crate::layer::{self, LayerSpec, layer_elsewhere, option_elsewhere};
 use crate::run::Status;
 use crate::run::messages::Messages;
@@ -90,7 +90,12 @@ fn name_here(parsed: &clap::Error, command: Option<&str>) -> Option<String> {
     let here = match parsed.kind() {
         ErrorKind::InvalidSubcommand => layer_elsewhere(argument(parsed, ContextKind::InvalidSubcommand)?)?.to_owned(),
         ErrorKind::UnknownArgument => {
-            let option = argument(parsed, ContextKind::InvalidArg)?.strip_prefix("--")?;
+            let option = argument(parsed, ContextKind::InvalidArg)?;
+            let is_near = |option: &str| edit_distance(option, "version").is_some_and(|edits| edits <= 2);
+            if option == "-V" || option.strip_prefix("--").is_some_and(is_near) && command.is_some_and(is_command) {
+                return Some("the version is that of all commands: `nnlayer --version` prints it".to_owned());
+            }
+            let option = option.strip_prefix("--")?;
             format!("--{}", option_elsewhere(option, |option| has_option(command.unwrap_or_default(), option))?)
         }
         _ => return None,

@@ -27,6 +27,7 @@ fn unreadable(error: &io::Error) -> Error {
     let unreadable = Error::new(Code::FileUnreadable, format!("cannot be read: {error}"));
     match error.kind() {
         io::ErrorKind::NotConnected => unreadable.tip("leave out <&-, or give a file"),
+        io::ErrorKind::NotADirectory => unreadable.tip("name a file in a directory; a part of the path is a file"),
         _ => unreadable,
     }
 }

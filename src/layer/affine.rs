@@ -6,7 +6,7 @@
 //!   (out). A scalar x is one row of one input, and a scalar W is 1×1 and leaves x its shape.
 //! - Refuses: a W that is neither a matrix nor a scalar, and a W or b whose shape does not match.
 //! - Accuracy: the error of each entry is at most (n + 8)·2⁻⁵³ times the sum of the magnitudes of its n products.
-//! - Source: the Affine layer of the article; `np.dot(x, W) + b`.
+//! - Source: the Affine layer of docs/tutorial.md; `np.dot(x, W) + b`.
 //!
 //! ```
 //! use ndarray::array;
@@ -79,7 +79,7 @@ db = Σ_rows dout  (3)
             prints: "{\"y\":[[-1.0],[-1.0]],\"dx\":[[1.0,-1.0],[1.0,-1.0]],\"dw\":[[4.0],[6.0]]}\n",
         },
     ],
-    source: "the article's Affine layer: np.dot(x, W) + b",
+    source: "the Affine layer of docs/tutorial.md: np.dot(x, W) + b",
     build: |settings| Ok(Box::new(Affine::new(settings)) as Box<dyn AnyLayer>),
 };
 

@@ -7,7 +7,7 @@
 //!   its class.
 //! - Accuracy: y within 2 ulp. The rounding error of x − max is kept, the logarithm is log1p of the sum without the maximum,
 //!   and backward first subtracts a constant from dout, so a constant dout gives exactly 0.
-//! - Source: the article's Softmax layer; the maximum is subtracted so that no exponential overflows.
+//! - Source: the Softmax layer of docs/tutorial.md; the maximum is subtracted so that no exponential overflows.
 //!
 //! ```
 //! use ndarray::array;
@@ -93,7 +93,7 @@ dx = y∘(dout − Σ dout∘y)  (3)
             prints: "{\"y\":[-0.6931471805599453,\"-Infinity\",-0.6931471805599453]}\n",
         },
     ],
-    source: "the article's Softmax layer",
+    source: "the Softmax layer of docs/tutorial.md",
     build: |settings| Ok(Box::new(Softmax::new(settings)) as Box<dyn AnyLayer>),
 };
 

@@ -1,14 +1,14 @@
 //! Softmax with cross-entropy: loss = −Σ t·log softmax(x), computed without log(y).
 //!
 //! - Forward: y = softmax(x), loss = −Σ E·log_softmax(x)/d with E = ((1 − ls)·t + ls/C)·w per entry, ignored rows 0.
-//! - Backward: dx = (y·Σ_row E − E)/d, without options y·Σt − t, the article's y − t.
+//! - Backward: dx = (y·Σ_row E − E)/d, without options y·Σt − t, the y − t of docs/tutorial.md.
 //! - Shapes: x (N, C), (N, C, d…) or (C), the classes along `--axis`; t of the shape of x, or class indices of that shape without
 //!   the class axis; weight (C); loss a scalar, with `none` of the shape of class indices.
 //! - Refuses: targets or weights whose shape does not match x, indices out of range, +inf or a row of only −inf that counts, a
 //!   smoothing outside [0, 1], ignore-index with dense targets, the mean over no rows.
 //! - Accuracy: y within 2 ulp, a loss of one term within 2 ulp for any logits. Where y − t cancels since y is nearly 1, dx is minus
 //!   the sum of the other probabilities, within 2 ulp.
-//! - Source: the article's Softmax-with-Loss layer; options as PyTorch's `cross_entropy` defines them.
+//! - Source: the Softmax-with-Loss layer of docs/tutorial.md; options as PyTorch's `cross_entropy` defines them.
 //!
 //! ```
 //! use ndarray::array;
@@ -99,7 +99,7 @@ dx = y·Σt − t  (3)
             prints: "{\"loss\":[0.6931471805599453,800.0]}\n",
         },
     ],
-    source: "the article's Softmax-with-Loss layer; options as in PyTorch's cross_entropy",
+    source: "the Softmax-with-Loss layer of docs/tutorial.md; options as in PyTorch's cross_entropy",
     build: |settings| Ok(Box::new(SoftmaxXent::new(settings)?) as Box<dyn AnyLayer>),
 };
 

@@ -6,7 +6,7 @@
 //!   the class axis; loss a scalar, with `--reduction none` of the shape of class indices.
 //! - Refuses: targets whose shape does not match y, indices out of range, eps below 0, the mean over no rows.
 //! - Accuracy: dy and a loss of one term within 2 ulp; the rounding error of y + eps is kept.
-//! - Source: the article's cross-entropy, `-np.sum(t * np.log(y + 1e-10))`, and its gradient y − t.
+//! - Source: the cross-entropy of docs/tutorial.md, `-np.sum(t * np.log(y + 1e-10))`, and its gradient y − t.
 //!
 //! ```
 //! use ndarray::array;
@@ -82,7 +82,7 @@ dy = −t / (y + eps)  (3)
             prints: "{\"loss\":0.4904146263391964,\"divisor\":2.0}\n",
         },
     ],
-    source: "the article's cross-entropy, -np.sum(t * np.log(y + 1e-10)), with the gradient y - t",
+    source: "the cross-entropy of docs/tutorial.md, -np.sum(t * np.log(y + 1e-10)), with the gradient y - t",
     build: |settings| Ok(Box::new(Xent::new(settings)?) as Box<dyn AnyLayer>),
 };
 
@@ -108,7 +108,7 @@ impl Xent {
         if eps.is_nan() || eps < 0.0 {
             return Err(Error::new(Code::Setting, format!("expected a number of at least 0, got {eps}"))
                 .with_operand(&Name::new(EPS.name))
-                .tip("use 1e-10 as in the article, which keeps log(y + eps) finite, or 0"));
+                .tip("use 1e-10 as in docs/tutorial.md, which keeps log(y + eps) finite, or 0"));
         }
         let (reduction, axis) = (Reduction::new(settings)?, settings.integer(CLASS_AXIS.name));
         Ok(Xent { eps, reduction, axis, kind: TargetKind::from_settings(settings) })

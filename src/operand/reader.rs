@@ -401,6 +401,9 @@ fn open_file(path: &str) -> Result<(File, u64), Error> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(suggest::missing_file(path)),
+        Err(error) if error.kind() != std::io::ErrorKind::PermissionDenied && Path::new(path).is_symlink() => {
+            return Err(read_error(path, &error).tip("name the file itself; this symbolic link leads to none"));
+        }
         Err(error) => return Err(read_error(path, &error)),
     };
     let meta = file.metadata().map_err(|error| read_error(path, &error))?;

@@ -39,10 +39,17 @@ struct Refusal {
 
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Refusal {
+        let tip = match error.kind() {
+            ErrorKind::NotFound => "create the directory first",
+            ErrorKind::NotADirectory => "name a file in a directory; a part of the path is a file",
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                "check the permissions of the directory; an existing file is unchanged"
+            }
+            _ => "check the free space and the permissions of the directory; an existing file is unchanged",
+        };
         // tempfile appends the temporary path, which is of no use to the reader.
         let error = error.to_string();
         let reason = error.split(" at path ").next().unwrap_or_default();
-        let tip = "check the free space and the permissions of the directory; an existing file is unchanged";
         Refusal { message: format!("cannot be written: {reason}"), tip }
     }
 }
@@ -66,6 +73,10 @@ fn find_target(path: &Path) -> Result<Target, Refusal> {
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Ok(Target::File { path: path.to_owned(), old: None });
+        }
+        // A link to itself, as a rule.
+        Err(error) if error.kind() != ErrorKind::PermissionDenied && is_link(path) => {
+            return refuse(&format!("cannot be written: {error}"), "remove the symbolic link, which leads to no file");
         }
         Err(error) => return Err(error.into()),
     };
