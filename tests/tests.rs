@@ -22,6 +22,7 @@ mod softmax;
 mod softmax_xent;
 mod tanh;
 mod vectors; // test vectors
+mod vectors_onnx; // the ONNX files of test vectors
 mod xent;
 
 mod chain; // gradient checks of chains of layers

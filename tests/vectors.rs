@@ -1,7 +1,7 @@
 //! Test vectors: their cases, the agreement of their files, and programs that are run over them.
 
 use crate::support::schemas::Documents;
-use crate::support::{console, folder, has_program, nnlayer, numbers, project, python_with_numpy, shape, shell};
+use crate::support::{console, folder, has_program, nnlayer, project, python_with_numpy, shell};
 use ndarray::array;
 use nnlayer::check::vectors::{Expected, compare};
 use nnlayer::check::{Evaluation, Point};
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 /// Writes vectors of a layer and returns the content of each file by its name.
-fn written(layer: &str, options: &[&str]) -> BTreeMap<String, Vec<u8>> {
+pub fn written(layer: &str, options: &[&str]) -> BTreeMap<String, Vec<u8>> {
     let folder = folder();
     let path = folder.path().to_str().unwrap();
     nnlayer(&[&["vectors", layer, "--out", path], options].concat()).quiet();
@@ -34,7 +34,7 @@ fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) {
     }
 }
 
-fn cases(files: &BTreeMap<String, Vec<u8>>) -> Vec<Value> {
+pub fn cases(files: &BTreeMap<String, Vec<u8>>) -> Vec<Value> {
     let index: Value = serde_json::from_slice(&files["index.json"]).unwrap();
     let read = |case: &Value| serde_json::from_slice(&files[case["file"].as_str().unwrap()]).unwrap();
     index["cases"].as_array().unwrap().iter().map(read).collect()
@@ -188,83 +188,6 @@ with np.load(folder + "/prelu.npz") as arrays:
             "0",
         ]);
         assert_eq!(ran.status, 0, "{}{}", ran.text(), ran.stderr);
-    }
-}
-
-/// A reader of protocol buffers of its own: the fields of a message.
-fn fields(mut bytes: &[u8]) -> Vec<(u64, Result<u64, &[u8]>)> {
-    fn varint(bytes: &mut &[u8]) -> u64 {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let (first, rest) = bytes.split_first().unwrap();
-            *bytes = rest;
-            value |= u64::from(first & 0x7f) << shift;
-            if first & 0x80 == 0 {
-                break;
-            }
-        }
-        value
-    }
-    let mut found = Vec::new();
-    while !bytes.is_empty() {
-        let key = varint(&mut bytes);
-        let value = match key & 7 {
-            0 => Ok(varint(&mut bytes)),
-            2 => {
-                let length = usize::try_from(varint(&mut bytes)).unwrap();
-                let (value, rest) = bytes.split_at(length);
-                bytes = rest;
-                Err(value)
-            }
-            other => panic!("wire type {other}"),
-        };
-        found.push((key >> 3, value));
-    }
-    found
-}
-
-#[test]
-fn tensors_of_onnx_have_the_numbers_of_the_cases() {
-    // The number of each type in ONNX, and the value of its bytes.
-    type Decode = fn(&[u8]) -> f64;
-    let types: [(&str, u64, usize, Decode); 4] = [
-        ("f64", 11, 8, |bytes| f64::from_le_bytes(bytes.try_into().unwrap())),
-        ("f32", 1, 4, |bytes| f32::from_le_bytes(bytes.try_into().unwrap()).into()),
-        ("f16", 10, 2, |bytes| half::f16::from_le_bytes(bytes.try_into().unwrap()).into()),
-        ("bf16", 16, 2, |bytes| half::bf16::from_le_bytes(bytes.try_into().unwrap()).into()),
-    ];
-    for (precision, number, size, decode) in types {
-        for layer in ["conv1d", "embedding"] {
-            let trap = if layer == "conv1d" { "inexact" } else { "ties" };
-            let files = written(layer, &["--cases", trap, "--precision", precision]);
-            let found = cases(&files);
-            let case = found.last().unwrap();
-            let onnx = &case["onnx"];
-            let of_group = |names: &str, group: &str, kind: &str| -> Vec<(String, Value)> {
-                let names = onnx[names].as_array().unwrap().iter().enumerate();
-                let named = names.map(|(n, name)| (format!("{kind}_{n}.pb"), name.as_str().unwrap()));
-                named.map(|(file, name)| (file, case[group][name].clone())).collect()
-            };
-            let mut arrays = of_group("inputs", "inputs", "input");
-            arrays.extend(of_group("outputs", "outputs", "output"));
-            assert_eq!(onnx["operator"], if layer == "conv1d" { "Conv" } else { "Gather" });
-            for (file, value) in arrays {
-                let bytes = &files[&format!("{}/test_data_set_0/{file}", case["name"].as_str().unwrap())];
-                let fields = fields(bytes);
-                let dims = fields.iter().filter(|(field, _)| *field == 1).map(|(_, length)| length.unwrap() as usize);
-                assert_eq!(dims.collect::<Vec<_>>(), shape(&value), "{file}");
-                let of = |field: u64| fields.iter().find(|(known, _)| *known == field).unwrap().1;
-                let raw = of(9).unwrap_err();
-                let is_integer = of(2).unwrap() == 7;
-                let stored: Vec<f64> = if is_integer {
-                    raw.chunks(8).map(|bytes| i64::from_le_bytes(bytes.try_into().unwrap()) as f64).collect()
-                } else {
-                    assert_eq!(of(2).unwrap(), number, "{file}");
-                    raw.chunks(size).map(decode).collect()
-                };
-                assert_eq!(stored, numbers(&value), "{layer} {precision} {file}");
-            }
-        }
     }
 }
 

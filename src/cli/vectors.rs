@@ -23,7 +23,8 @@ const HELP: &str = "\
 A case has inputs, settings, an upstream gradient, and the outputs and gradients, correctly rounded, with the largest error that a \
 right program of each type may have. There is a case for every value of every setting, with and without every optional operand, and \
 for inputs that programs get wrong: ties, -inf, empty batches, odd sizes, one class, large and tiny numbers, signed zeros. \
-The bytes depend on the version of nnlayer, --precision and --seed alone; docs/vectors.md describes the files.
+The files are JSON, .npz, .safetensors, a C header, and tensors and models of ONNX (docs/vectors.md); their bytes depend on the \
+version of nnlayer, --precision and --seed alone.
 
 Examples:
   $ nnlayer vectors gelu                                   # the names of the cases

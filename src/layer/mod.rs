@@ -55,7 +55,7 @@ pub use interface::{
 };
 pub use jacobian::{jacobian_name, jacobians};
 pub use lanes::loss_class_axis;
-pub use onnx::{Attribute, Attributes, OnnxOperator, onnx_operator};
+pub use onnx::{Attribute, Attributes, Elements, OPERATOR_SET, OnnxNode, OnnxTensor, onnx_node};
 pub use other_names::{layer_elsewhere, option_elsewhere};
 pub use precision::Precision;
 pub use run::{Outcome, run_in_kind};

@@ -127,6 +127,15 @@ struct Rope {
     heads: usize,
 }
 
+/// Returns tables of the cosines and sines of the first positions, for rows of a length.
+pub(super) fn tables(settings: &Settings, positions: usize, width: usize) -> Option<(ArrayD<f64>, ArrayD<f64>)> {
+    let x = ArrayD::<f64>::zeros(IxDyn(&[positions, width]));
+    let angles = Rope::new(settings).ok()?.angles(&Tensors::new().with(Name::X, x));
+    let shape = IxDyn(&[positions, angles.pairs]);
+    let (cos, sin) = angles.table.into_iter().map(|(cos, sin)| (cos.to_f64(), sin.to_f64())).unzip();
+    Some((ArrayD::from_shape_vec(shape.clone(), cos).ok()?, ArrayD::from_shape_vec(shape, sin).ok()?))
+}
+
 /// Returns a positive integer setting.
 fn positive(settings: &Settings, setting: &Setting) -> Result<Option<usize>, Error> {
     let Some(value) = settings.integer(setting.name) else { return Ok(None) };

@@ -1,10 +1,13 @@
 //! `nnlayer vectors`: writes test vectors of a layer, and runs a program over those of a folder.
 //!
-//! The files of a folder: `index.json` lists the cases; each case has a folder with `case.json` and, where ONNX has an operator for it,
-//! `test_data_set_0/input_N.pb` and `output_N.pb`; all cases together are in `LAYER.npz`, `LAYER.safetensors` and `LAYER.h`.
+//! The files of a folder: `index.json` lists the cases; each case has a folder with `case.json`, its arrays as
+//! `test_data_set_0/input_N.pb`, `output_N.pb` and `gradient_N.pb`, and `model.onnx` where ONNX has an operator for it; all cases
+//! together are in `LAYER.npz`, `LAYER.safetensors` and `LAYER.h`.
 
 mod case_json;
 mod header;
+mod model_proto;
+mod protobuf;
 mod tensor_proto;
 mod verify;
 
@@ -16,7 +19,7 @@ use crate::check::vectors::{Cases, Vector};
 use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::format::{FORMATS, Format, InMemoryArrays, OutputDtype};
-use crate::layer::{LayerSpec, onnx_operator};
+use crate::layer::{LayerSpec, OnnxTensor, onnx_node};
 use crate::numeric::FloatType;
 use crate::report::write_file;
 use serde_json::json;
@@ -91,21 +94,35 @@ impl Folder<'_> {
     }
 
     fn write_case(&self, vector: &Vector) -> anyhow::Result<()> {
-        let file = format!("{}/case.json", vector.name);
-        self.write(&file, |out| case_json::write(self.spec, self.float_type, self.seed, vector, out))?;
-        let Some((operator, _)) = onnx_operator(self.spec.name, &vector.settings, &vector.inputs) else {
-            return Ok(());
+        let Vector { name: case, settings, inputs, outputs, gradients, .. } = vector;
+        let node = onnx_node(self.spec, self.float_type, settings, inputs, outputs);
+        self.write(&format!("{case}/case.json"), |out| {
+            case_json::write(self.spec, self.float_type, self.seed, vector, node.as_ref(), out)
+        })?;
+        let x_rank = inputs.iter().next().map_or(0, |(_, x)| x.ndim());
+        let mut others = OnnxTensor::from_arrays(self.spec, settings, outputs, x_rank);
+        let (read, computed) = match node {
+            Some(node) => {
+                let model = model_proto::encode(case, &node, self.float_type);
+                self.write(&format!("{case}/model.onnx"), |out| out.write_all(&model))?;
+                others.retain(|other| node.outputs.iter().all(|output| output.name != other.name));
+                (node.inputs, node.outputs)
+            }
+            None => (OnnxTensor::from_arrays(self.spec, settings, inputs, x_rank), std::mem::take(&mut others)),
         };
-        let folder = format!("{}/test_data_set_0", vector.name);
-        let inputs = operator.inputs.iter().filter_map(|name| Some(("input", name, vector.inputs.get(name)?)));
-        let outputs = operator.outputs.iter().filter_map(|name| Some(("output", name, vector.outputs.get(name)?)));
-        let mut counts = [0, 0];
-        for (kind, name, value) in inputs.chain(outputs) {
-            let count = &mut counts[usize::from(kind == "output")];
-            let is_integer = tensor_proto::is_integer(self.spec, name);
-            let bytes = tensor_proto::encode(name.as_str(), value, self.float_type, is_integer);
-            self.write(&format!("{folder}/{kind}_{count}.pb"), |out| out.write_all(&bytes))?;
-            *count += 1;
+        let dout = OnnxTensor::new(self.spec, settings, &Name::DOUT, &vector.dout, x_rank);
+        let groups = [
+            ("input", read),
+            ("output", computed),
+            ("result", others),
+            ("dout", vec![dout]),
+            ("gradient", OnnxTensor::from_arrays(self.spec, settings, gradients, x_rank)),
+        ];
+        for (kind, tensors) in groups {
+            for (n, tensor) in tensors.iter().enumerate() {
+                let bytes = tensor_proto::encode(tensor, self.float_type);
+                self.write(&format!("{case}/test_data_set_0/{kind}_{n}.pb"), |out| out.write_all(&bytes))?;
+            }
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::format::json;
 use crate::format::json::{Matrix, Node};
-use crate::layer::{Attribute, LayerSpec, Settings, onnx_operator};
+use crate::layer::{Attribute, LayerSpec, OnnxNode, OnnxTensor, Settings};
 use crate::numeric::FloatType;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
@@ -26,6 +26,7 @@ pub(super) fn write(
     float_type: FloatType,
     seed: u64,
     vector: &Vector,
+    node: Option<&OnnxNode<'_>>,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     let tolerances: serde_json::Map<String, Value> = vector
@@ -33,16 +34,15 @@ pub(super) fn write(
         .iter()
         .map(|(float_type, arrays)| Ok((float_type.name().to_owned(), serde_json::to_value(Arrays(arrays))?)))
         .collect::<io::Result<_>>()?;
-    let onnx = onnx_operator(spec.name, &vector.settings, &vector.inputs).map(|(operator, attributes)| {
+    let onnx = node.map(|node| {
         let attributes: serde_json::Map<String, Value> =
-            attributes.iter().map(|(name, value)| ((*name).to_owned(), attribute_json(value))).collect();
-        let names = |names: &[Name], arrays: &Tensors<f64>| -> Vec<String> {
-            names.iter().filter(|name| arrays.get(name).is_some()).map(ToString::to_string).collect()
-        };
+            node.attributes.iter().map(|(name, value)| ((*name).to_owned(), attribute_json(value))).collect();
+        let names =
+            |tensors: &[OnnxTensor<'_>]| tensors.iter().map(|tensor| tensor.name.to_string()).collect::<Vec<_>>();
         json!({
-            "operator": operator.operator,
-            "inputs": names(operator.inputs, &vector.inputs),
-            "outputs": names(operator.outputs, &vector.outputs),
+            "operator": node.operator,
+            "inputs": names(&node.inputs),
+            "outputs": names(&node.outputs),
             "attributes": attributes,
         })
     });
