@@ -153,6 +153,72 @@ fn the_last_band_has_several_operations() {
 }
 
 #[test]
+fn entries_beyond_a_limit_are_drawn_with_a_local_gradient_of_0() {
+    for layer in ["hard-tanh", "hard-sigmoid", "hard-swish"] {
+        let example: Vec<String> = [layer, "--x", "-9,0.5,9", "--level", "scalar"].map(str::to_owned).to_vec();
+        let text = drawn_in_80_columns(&example);
+        for name in ["x[0]", "x[1]", "x[2]", "y[0]", "y[1]", "y[2]"] {
+            assert!(text.contains(name), "{name}\n{text}");
+        }
+        assert_eq!(text.matches("(clip(x,").count(), 3, "{text}");
+    }
+    let dot = folder();
+    let path = dot.path().join("graph.svg");
+    nnlayer(&["hard-tanh", "--x", "-9,0.5,9", "--level", "scalar", "--graph", path.to_str().unwrap()]).quiet();
+    let svg = std::fs::read_to_string(path).unwrap();
+    assert_eq!((svg.matches("data-local=\"0.0\"").count(), svg.matches("data-local=\"1.0\"").count()), (2, 1), "{svg}");
+}
+
+#[test]
+fn hints_and_explanations_are_in_every_file_format_and_language() {
+    let folder = folder();
+    for (extension, hint) in [
+        ("dot", "xlabel=\"入れ替えて掛ける\""),
+        ("mmd", "(\"×<br>入れ替えて掛ける\")"),
+        ("svg", ">入れ替えて掛ける<"),
+        ("html", ">入れ替えて掛ける<"),
+    ] {
+        let path = folder.path().join(format!("graph.{extension}"));
+        let path = path.to_str().unwrap();
+        nnlayer(&["softmax", "--x", "1,2", "--hints", "--lang", "ja", "--graph", path]).quiet();
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.contains(hint) && text.contains("順伝播の値") && !text.contains("above each line"), "{text}");
+    }
+}
+
+#[test]
+fn a_target_of_0_times_an_infinite_logarithm_is_0() {
+    let text = shell("LC_ALL=C.UTF-8 nnlayer kl-div --x -1,-2 --t 0,1 --graph --level scalar").quiet().to_owned();
+    assert!(text.contains("-inf") && !text.contains("nan"), "{text}");
+}
+
+#[test]
+fn the_name_of_an_operand_stands_apart_from_the_lines_before_it() {
+    for example in examples() {
+        let text = drawn_in_80_columns(&[&example[..], &["--level".to_owned(), "scalar".to_owned()]].concat());
+        for (at, _) in text.match_indices(['│', '┘', '┐', '┤']) {
+            let after: String =
+                text[at..].chars().skip(1).take_while(|c| c.is_alphanumeric() || "[],".contains(*c)).collect();
+            let begins_line = text[at..].chars().nth(1 + after.chars().count()) == Some('─');
+            assert!(!(after.contains('[') && begins_line), "{example:?}\n{text}");
+        }
+    }
+}
+
+#[test]
+fn the_ends_of_lines_have_letters_from_the_top_down() {
+    for example in examples() {
+        let text = drawn_in_80_columns(&[&example[..], &["--level".to_owned(), "scalar".to_owned()]].concat());
+        let ends = text.lines().filter_map(|line| {
+            let end = line.strip_suffix('→')?;
+            end.rsplit('→').next().filter(|letter| letter.len() == 1).map(str::to_owned)
+        });
+        let ends: Vec<String> = ends.collect();
+        assert!(ends.is_sorted(), "{example:?}\n{text}");
+    }
+}
+
+#[test]
 fn a_sum_of_rounded_numbers_is_nearly_equal() {
     let text = shell("LC_ALL=C.UTF-8 nnlayer layernorm --x 1,2 --graph").quiet().to_owned();
     // The gradient by the mean is −1.99997… − 1.99997….

@@ -22,7 +22,7 @@ fn an_option_that_would_change_nothing_is_refused() {
     for option in ["--json", "--pretty", "--out y.json"] {
         refused(&format!("relu --x 1 --digits 3 {option}"), "digits", option.split(' ').next().unwrap());
     }
-    for option in ["--check", "--steps", "--tape", "--ndjson"] {
+    for option in ["--check", "--tape", "--ndjson"] {
         refused(&format!("relu --x 1 --digits 3 {option}"), "digits", option);
     }
     refused("compare 1 1 --digits 3 --json", "digits", "--json");

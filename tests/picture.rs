@@ -361,6 +361,17 @@ fn wide_graphs_are_wrapped_to_the_width_and_the_aspect() {
         width / height
     };
     assert!(ratio("1:1") < ratio("5:1"));
+    let affine =
+        ["affine", "--w", "1,2,3;1,4,6", "--b", "2", "--x", "2,4;2,1;4,3", "--level", "scalar", "--width", "700"];
+    let picture = svg(&affine, "");
+    let document = Document::parse(&picture).unwrap();
+    let view = document.root_element().attribute("viewBox").unwrap();
+    assert!(view.split(' ').nth(2).unwrap().parse::<f64>().unwrap() <= 700.0, "it is scaled down: {view}");
+    // Of a graph that is not too wide, too.
+    let attention = ["attention", "--q", "1,2;2,1", "--k", "1,2;3,4", "--v", "1,2;3,4", "--width", "1280"];
+    let (wide, folded) = (svg(&attention, ""), svg(&[&attention[..], &["--aspect", "1.45:1"]].concat(), ""));
+    let is_folded = |picture: &str| picture.contains("class=\"node connector");
+    assert!(!is_folded(&wide) && is_folded(&folded), "{folded}");
     assert!((0.5..2.0).contains(&ratio("1:1")), "{}", ratio("1:1"));
 }
 
@@ -512,6 +523,10 @@ fn attention_is_drawn_with_its_scores_and_weights() {
         assert!(attribute("forward").starts_with(value), "{name} {}", &attribute("forward")[..80]);
         assert!(attribute("backward").starts_with(gradient), "{name} {}", &attribute("backward")[..80]);
     }
+    // dp = dout·vᵀ of keys that no query sees, too.
+    let unseen = ["attention", "--q", "1,2;2,1", "--k", "1,2;3,4;5,6", "--v", "1,2;2,3;4,5", "--causal", "top-left"];
+    let picture = svg(&[&unseen[..], &["--level", "tensor"]].concat(), "");
+    assert!(picture.contains("data-slope=\"dp\" data-backward=\"[[3.0,5.0,9.0],[3.0,5.0,9.0]]\""), "{picture}");
 }
 
 #[test]

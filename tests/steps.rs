@@ -59,18 +59,29 @@ impl Calculator<'_> {
         } else if self.take("tanh(") {
             self.parenthesised().tanh()
         } else if self.take("max(") {
-            let mut largest = self.sum();
-            while self.take(", ") {
-                largest = largest.max(self.sum());
-            }
-            assert!(self.take(")"));
-            largest
+            self.fold(f64::max)
+        } else if self.take("min(") {
+            self.fold(f64::min)
+        } else if self.take("|") {
+            let magnitude = self.sum().abs();
+            assert!(self.take("|"));
+            magnitude
         } else if self.take("(") {
             self.parenthesised()
         } else {
             self.number()
         };
         if self.take("²") { value * value } else { value }
+    }
+
+    /// Evaluates a list of arguments, and takes the closing parenthesis.
+    fn fold(&mut self, function: fn(f64, f64) -> f64) -> f64 {
+        let mut value = self.sum();
+        while self.take(", ") {
+            value = function(value, self.sum());
+        }
+        assert!(self.take(")"));
+        value
     }
 
     /// Evaluates the inside of parentheses, a sum or `5 if 2 > 0 else 0`, and takes the closing one.
@@ -131,6 +142,14 @@ const COMMANDS: &[&[&str]] = &[
     &["relu", "--x", "-1,0,2;0.5,-3,4", "--dout", "1,2,3;4,5,6"],
     &["sigmoid", "--x", "-1,0,2", "--dout", "1,2,-3"],
     &["tanh", "--x", "-1,0,0.5", "--dout", "1,2,-3"],
+    &["mish", "--x", "-1,0,2", "--dout", "1,2,-3"],
+    &["softsign", "--x", "-1,0,3"],
+    &["hard-tanh", "--x", "-4,0.5,7", "--min", "-2"],
+    &["hard-sigmoid", "--x", "-4,0.5,7"],
+    &["hard-swish", "--x", "-4,0.5,7"],
+    &["huber", "--x", "1,2,3", "--t", "1,2.5,1"],
+    &["bce", "--y", "0,0.5", "--t", "1,0"],
+    &["kl-div", "--x", "-1,-2", "--t", "0,1"],
 ];
 
 #[test]
@@ -522,7 +541,8 @@ fn the_first_wrong_step_is_shown_even_among_hidden_ones() {
 fn a_gradient_alone_shows_all_numbers_that_it_is_computed_from_with_their_index() {
     let ran = nnlayer(&["attention", "--q", "1,0;0,1", "--k", "1,0;0,1", "--v", "1,2;3,4", "--only", "dk", "--steps"]);
     let expected = "\
-with s = q·kᵀ·scale, max = the largest s, e = e^(s − max), sum = Σ e, p = e / sum, dp = dout·vᵀ, dot = Σ p∘dp, ds = p∘(dp − dot)
+with s = q·kᵀ·scale, max = the largest s, e = e^(s − max), sum = Σ e, p = e / sum, dp = dout·vᵀ,
+  dot = Σ p∘dp, ds = p∘(dp − dot)
 ";
     assert!(ran.quiet().contains(expected), "{}", ran.text());
     for line in [
@@ -586,4 +606,35 @@ fn statistics_of_columns_come_before_the_entries_in_row_order() {
 fn minus_zero_is_0_in_arithmetic() {
     let ran = nnlayer(&["rope", "--x", "1,0;0,2", "--only", "dx", "--steps"]);
     assert!(ran.quiet().contains("  dx[0,0] = 1 − 1·0 ") && !ran.text().contains("-0)"), "{}", ran.text());
+}
+
+#[test]
+fn wide_arithmetic_is_folded_at_the_width_of_the_terminal() {
+    let attention = "attention --q '1,2;2,1' --k '1,2;3,4' --v '1;2' --softcap 5 --steps";
+    let text =
+        |columns: usize| shell(&format!("LC_ALL=C.UTF-8 COLUMNS={columns} nnlayer {attention}")).quiet().to_owned();
+    let narrow = text(80);
+    assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+    let folded = "  dq[0,0] = -0.14638209·(1 − 0.60885937²)·0.70710678·1\n            + 0.14638209·";
+    assert!(narrow.contains(folded), "{narrow}");
+    // The parts of a line are those of the line in a wide terminal.
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<String>>();
+    assert_eq!(words(&narrow), words(&text(200)));
+    assert!(text(200).lines().any(|line| line.chars().count() > 100));
+}
+
+#[test]
+fn numbers_have_the_digits_that_are_asked_for() {
+    let text = |options: &str| {
+        shell(&format!("LC_ALL=C.UTF-8 nnlayer softmax --x 1,2 --only y --steps {options}")).quiet().to_owned()
+    };
+    let short = text("--digits 3");
+    assert!(short.contains("sum  = 0.368 + 1 ≈ 1.37") && short.contains("y[0] = 0.368 / 1.37 ≈ 0.269"), "{short}");
+    assert!(text("").contains("y[0] = 0.36787944 / 1.3678794 ≈ 0.26894142"));
+    assert!(
+        text("latex --digits 2").contains("y_{0} &= \\frac{0.37}{1.4} \\approx 0.27"),
+        "{}",
+        text("latex --digits 2")
+    );
+    assert!(text("markdown --digits 17").contains("0.36787944117144233"), "{}", text("markdown --digits 17"));
 }

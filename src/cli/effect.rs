@@ -82,7 +82,7 @@ const RULES: &[Rule] = &[
     with("pretty", &["tape", "init"], WRITTEN_AS_JSON),
     with("digits", &["json", "pretty", "out"], "leave it out: JSON and files have all digits"),
     with("digits", &["tape", "init", "ndjson"], WRITTEN_AS_JSON),
-    with("digits", &["check", "steps", "norms"], SHOWN_IN_TEXT),
+    with("digits", &["check", "norms"], SHOWN_IN_TEXT),
     without("seed", &["init", "training"], "leave it out: without --init or --training nothing is random"),
     with("only", &["init"], NEW_NETWORK),
     with("forward", &["init"], NEW_NETWORK),

@@ -95,7 +95,7 @@ pub(super) fn parse(matches: &ArgMatches, digits: Digits) -> Result<Option<Graph
         },
         is_ascii: false,
     };
-    Ok(Some(GraphRequest { file, level, options, always_color: text_of(matches, "color") == Some("always") }))
+    Ok(Some(GraphRequest { file, level, options, digits, always_color: text_of(matches, "color") == Some("always") }))
 }
 
 /// Parses `--width`.

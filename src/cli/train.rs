@@ -20,8 +20,9 @@ Batches follow the order of the file or, with --shuffle, a random order for each
 smaller. The gradient is that of the mean loss of a batch, unless the loss of the network has \"reduction\":\"sum\". \
 Loss and accuracy of an epoch are measured on its batches during the epoch. --held-x and --held-t give held-out \
 samples, which are evaluated after each epoch and not used for training. After each epoch, --out is replaced by a \
-checkpoint, which is a network. On a terminal, a line at the end shows how the loss has fallen, from the first epoch of this \
-run to the last; the bars of a large range are on a logarithmic scale. --resume continues from it, and gives the same bits as an uninterrupted run.
+checkpoint, which is a network; --resume continues from it, and gives the same bits as an uninterrupted run. On a terminal, a \
+line at the end shows how the loss has fallen, from the first epoch of this run to the last; the bars of a large range are on a \
+logarithmic scale.
 
 Example:
   $ nnlayer net --init 64,32,10 --seed 1 --out net.json

@@ -244,6 +244,28 @@ pub(super) fn components(graph: &Graph) -> Vec<Part> {
     parts.into_values().collect()
 }
 
+/// Names the ends of lines that continue anew: in each band, those that leave it from the top down. `heights` has that of each node.
+pub(super) fn name_connectors(parts: &mut [Part], heights: impl Fn(&Part) -> Vec<i32>) {
+    let mut letters: BTreeMap<String, String> = BTreeMap::new();
+    for part in parts.iter() {
+        let (heights, incoming) = (heights(part), part.graph.incoming());
+        let is_exit = |node: &usize| part.nodes[*node].is_none() && !incoming[*node].is_empty();
+        let mut exits: Vec<usize> = (0..part.nodes.len()).filter(is_exit).collect();
+        exits.sort_by_key(|&node| heights[node]);
+        for node in exits {
+            letters.insert(part.graph.nodes[node].label.clone(), letter(letters.len()));
+        }
+    }
+    for part in parts {
+        let connectors = part.graph.nodes.iter_mut().zip(&part.nodes).filter(|(_, original)| original.is_none());
+        for (node, _) in connectors {
+            if let Some(letter) = letters.get(&node.label) {
+                node.label.clone_from(letter);
+            }
+        }
+    }
+}
+
 /// Returns the letter of a cut: a, b, …, z, aa, ab, ….
 fn letter(n: usize) -> String {
     let last = char::from(b'a' + u8::try_from(n % 26).unwrap_or(0));

@@ -53,6 +53,7 @@ pub(super) mod hints {
     pub(in crate::graph) const BRANCH: &str = "adds up";
     pub(in crate::graph) const REPEAT: &str = "adds rows up";
     pub(in crate::graph) const RELU: &str = "×1 or ×0";
+    pub(in crate::graph) const ABS: &str = "×1 or ×(−1)";
 }
 
 /// Explains the order of the operands of some operations.

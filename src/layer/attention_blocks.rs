@@ -6,7 +6,7 @@ use super::masked_rows::MaskedRows;
 use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::ops::{ArrayOps, Kernel};
-use ndarray::{Array2, ArrayD, ArrayView2};
+use ndarray::{Array2, ArrayD, ArrayView2, s};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -222,8 +222,8 @@ impl<'a, S: ArrayOps> Attention<'a, S> {
             let mut scores = S::matmul(self.queries(head, rows.clone()), self.keys(head, sizes.keys).t());
             scores.mapv_inplace(|score| score * self.scale);
             let upstream = sizes.part(batch, head.head, sizes.heads, sizes.queries, sizes.value_depth).rows(dout, rows);
-            let dweights = S::matmul(upstream, self.values(head, keys).t());
-            let dlogits = S::softmax_gradient(logits.view(), weights.view(), dweights.view());
+            let dweights = S::matmul(upstream, self.values(head, sizes.keys).t());
+            let dlogits = S::softmax_gradient(logits.view(), weights.view(), dweights.slice(s![.., ..keys]));
             for (all, part) in arrays.iter_mut().zip([scores, logits, weights, dlogits, dweights]) {
                 let rows = all.as_slice_mut().unwrap_or_default()[n * sizes.queries * sizes.keys..]
                     .chunks_exact_mut(sizes.keys);

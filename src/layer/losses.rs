@@ -68,17 +68,20 @@ impl Function {
     fn value<S: Scalar>(self, x: S, t: S, positive: Option<S>) -> S {
         let (zero, one, half, number) = (S::zero(), S::one(), S::from_f64(0.5), S::from_f64);
         let (high, low) = if x > t { (x, t) } else { (t, x) };
+        // |x − t| less a constant.
+        let shifted_distance =
+            |shift: S| S::stable_or_textbook(|| S::log_shifted(high, low, shift), || (x - t).abs() - shift);
         match self {
             Function::Mse => S::squared_difference(x, t),
-            Function::L1 => high - low,
+            Function::L1 => S::stable_or_textbook(|| high - low, || (x - t).abs()),
             Function::Huber { delta } if high - low <= number(delta) => half * S::squared_difference(x, t),
-            Function::Huber { delta } => number(delta) * S::log_shifted(high, low, half * number(delta)),
+            Function::Huber { delta } => number(delta) * shifted_distance(half * number(delta)),
             Function::SmoothL1 { beta } if high - low < number(beta) => {
                 half * S::squared_difference(x, t) / number(beta)
             }
-            Function::SmoothL1 { beta } => S::log_shifted(high, low, half * number(beta)),
+            Function::SmoothL1 { beta } => shifted_distance(half * number(beta)),
             Function::Bce { clamp } => {
-                let log = |log: S| if log < number(clamp) { number(clamp) } else { log };
+                let log = |log: S| log.clip(number(clamp), number(f64::INFINITY));
                 let rest = S::stable_or_textbook(|| (-x).ln_1p(), || (one - x).ln());
                 weighted_sum((t, || -log(x.ln())), (one - t, || -log(rest)), t)
             }

@@ -105,23 +105,21 @@ impl Function {
                 let log = S::stable_or_textbook(|| softplus(u), || (one + u.exp()).ln());
                 if beta == 1.0 { log } else { log / number(beta) }
             }
-            Function::Softsign => x / (one + magnitude(x)),
+            Function::Softsign => x / (one + x.abs()),
             Function::LogSigmoid => S::stable_or_textbook(|| -softplus(-x), || (one / (one + (-x).exp())).ln()),
-            Function::HardSigmoid { .. } => match self.limit(x) {
-                Limit::Below => zero,
-                Limit::Above => one,
-                Limit::Inside(value) => value,
-            },
-            Function::HardSwish => match self.limit(x) {
-                Limit::Below => zero,
-                Limit::Above => x,
-                Limit::Inside(x) => x * (x + number(3.0)) / number(6.0),
-            },
-            Function::HardTanh { min, max } => match self.limit(x) {
-                Limit::Below => number(min),
-                Limit::Above => number(max),
-                Limit::Inside(x) => x,
-            },
+            Function::HardSigmoid { slope, offset } => {
+                let product = slope.map_or_else(|| x / number(6.0), |slope| number(slope) * x);
+                (product + number(offset)).clip(zero, one)
+            }
+            Function::HardSwish => {
+                let stable = || match self.limit(x) {
+                    Limit::Below => zero,
+                    Limit::Above => x,
+                    Limit::Inside(x) => x * (x + number(3.0)) / number(6.0),
+                };
+                S::stable_or_textbook(stable, || x * (x + number(3.0)).clip(zero, number(6.0)) / number(6.0))
+            }
+            Function::HardTanh { min, max } => x.clip(number(min), number(max)),
         }
     }
 
@@ -147,12 +145,16 @@ impl Function {
             Function::Gelu(Approximation::Sigmoid) => gated_slope(GELU_SIGMOID, x),
             Function::Silu { beta } => gated_slope(beta, x),
             Function::Mish => {
-                let (gate, slope) = mish_gate(x);
-                gate + x * slope
+                let stable = || {
+                    let (gate, slope) = mish_gate(x);
+                    gate + x * slope
+                };
+                let gate = || (one + x.exp()).ln().tanh();
+                S::stable_or_textbook(stable, || gate() + x * sigmoid(x) * (one - gate() * gate()))
             }
             Function::Softplus { beta } => sigmoid(scaled(beta, x)),
             Function::Softsign => {
-                let inverse = one / (one + magnitude(x));
+                let inverse = one / (one + x.abs());
                 inverse * inverse
             }
             Function::LogSigmoid => sigmoid(-x),
@@ -239,14 +241,9 @@ fn one_unless_nan<S: Scalar>(x: S) -> S {
     if x.is_nan() { x } else { S::one() }
 }
 
-/// Returns |x|.
-fn magnitude<S: Scalar>(x: S) -> S {
-    if x < S::zero() { -x } else { x }
-}
-
 /// Returns e^−|x|, which cannot overflow.
 pub(super) fn power<S: Scalar>(x: S) -> S {
-    (-magnitude(x)).exp()
+    (-x.abs()).exp()
 }
 
 /// Returns σ(x) = 1/(1 + e⁻ˣ).

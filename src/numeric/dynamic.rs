@@ -175,7 +175,7 @@ impl Scalar for Dynamic {
         for_each_kind!(self, a => a.to_f64())
     }
 
-    functions!(exp, ln, ln_1p, sqrt, exp_m1, sin, cos, tanh, normal_cdf, normal_density, over_one_plus);
+    functions!(exp, ln, ln_1p, sqrt, exp_m1, sin, cos, tanh, normal_cdf, normal_density, over_one_plus, abs);
     functions_of_two!(exp_shifted, squared_difference, ln_sum);
 
     fn is_nan(self) -> bool {
@@ -188,6 +188,10 @@ impl Scalar for Dynamic {
 
     fn if_positive(self, value: Dynamic) -> Dynamic {
         for_each_kind!(self, x => x.if_positive(operand(x, value)).into())
+    }
+
+    fn clip(self, least: Dynamic, most: Dynamic) -> Dynamic {
+        for_each_kind!(self, x => x.clip(operand(x, least), operand(x, most)).into())
     }
 
     fn sum(mut terms: impl Iterator<Item = Dynamic>) -> Dynamic {

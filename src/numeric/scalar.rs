@@ -118,6 +118,22 @@ pub trait Scalar:
         }
     }
 
+    /// Returns |x|.
+    fn abs(self) -> Self {
+        if self < Self::zero() { -self } else { self }
+    }
+
+    /// Returns x, or `least` or `most` where x is at it or beyond it.
+    fn clip(self, least: Self, most: Self) -> Self {
+        if self <= least {
+            least
+        } else if self >= most {
+            most
+        } else {
+            self
+        }
+    }
+
     /// Returns Σ terms.
     fn sum(terms: impl Iterator<Item = Self>) -> Self {
         terms.fold(Self::zero(), |sum, term| sum + term)

@@ -65,6 +65,15 @@ pub enum Op {
     IfPositive,
     /// The largest operand.
     Max,
+    /// |x|.
+    Abs,
+    /// x within limits: min(max(x, least), most).
+    Clip {
+        /// The least result.
+        least: f64,
+        /// The greatest result.
+        most: f64,
+    },
 }
 
 /// The textbook's name of a number.
@@ -186,9 +195,9 @@ impl Traced {
         Traced { entry: textbook.entry, ..self }
     }
 
-    /// Returns true if it is log 0 or −log 0.
+    /// Returns true if it is log 0, −log 0 or log 0 − x.
     fn is_infinite_log(self) -> bool {
-        let is_log = |entry: &Entry| matches!(entry.op, Op::Ln { .. } | Op::Negate);
+        let is_log = |entry: &Entry| matches!(entry.op, Op::Ln { .. } | Op::Negate | Op::Subtract);
         let entry = |at: usize| LOG.with_borrow(|log| log.entries.get(at).is_some_and(is_log));
         self.to_f64().is_infinite() && self.entry().is_some_and(entry)
     }
@@ -338,6 +347,15 @@ impl Scalar for Traced {
         }
     }
 
+    fn abs(self) -> Traced {
+        Traced::result(Op::Abs, &[self], self.value.abs())
+    }
+
+    fn clip(self, least: Traced, most: Traced) -> Traced {
+        let value = self.value.clip(least.value, most.value);
+        Traced::result(Op::Clip { least: least.to_f64(), most: most.to_f64() }, &[self], value)
+    }
+
     /// Records a single operation for any number of terms. Constants 0 are left out, and a single term is its own sum.
     fn sum(terms: impl Iterator<Item = Traced>) -> Traced {
         let terms: Vec<Traced> = terms.filter(|term| term.entry.is_some() || term.to_f64() != 0.0).collect();
@@ -371,6 +389,11 @@ pub fn local_derivatives(entry: &Entry) -> Vec<DoubleDouble> {
         Op::NormalDensity => vec![-(read(0) * entry.value)],
         Op::Relu => vec![read(0).if_positive(one)],
         Op::IfPositive => vec![DoubleDouble::zero(), read(0).if_positive(one)],
+        Op::Abs => vec![read(0).if_positive(one) - (-read(0)).if_positive(one)],
+        Op::Clip { least, most } => {
+            let is_between = read(0) > DoubleDouble::from_f64(least) && read(0) < DoubleDouble::from_f64(most);
+            vec![if is_between { one } else { DoubleDouble::zero() }]
+        }
         Op::Max => {
             let at = (0..entry.reads.len()).find(|&n| read(n) == entry.value);
             (0..entry.reads.len()).map(|n| if Some(n) == at { one } else { DoubleDouble::zero() }).collect()

@@ -2,7 +2,7 @@
 
 use super::step_lines::{WorkedResult, definitions, describe_grade_in_words, equality_sign, hidden_entries};
 use crate::core::language::translate;
-use crate::steps::{Notation, Step};
+use crate::steps::{Markup, Step};
 use std::fmt::Write;
 use std::io;
 
@@ -66,7 +66,7 @@ fn write_parts(step: &Step, is_first_wrong: bool) -> [String; 3] {
     let arithmetic = step.arithmetic.as_ref().map_or_else(String::new, |arithmetic| format!("= {arithmetic} "));
     let grade = describe_grade_in_words(step, is_first_wrong);
     let grade = grade.map_or_else(String::new, |grade| format!("\\quad\\text{{{}}}", to_latex(&grade)));
-    [Notation::Latex.label(&step.name, &step.index), format!("{arithmetic}{sign} {}", step.written), grade]
+    [Markup::Latex.label(&step.name, &step.index), format!("{arithmetic}{sign} {}", step.written), grade]
 }
 
 /// Returns about the number of characters that a formula is wide: commands count as one, braces as none.

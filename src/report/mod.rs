@@ -6,6 +6,7 @@ mod check_summary;
 pub mod comparison;
 pub mod expectation;
 mod file;
+mod fold;
 mod junit;
 mod latex;
 pub mod layers;

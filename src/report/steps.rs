@@ -2,13 +2,15 @@
 
 pub use super::step_lines::WorkedResult;
 
+use super::fold::fold;
 use super::latex;
 use super::markdown;
+use super::notation::Digits;
 use super::numbers::{differ, format_number, json_number, pass_or_fail, write_json};
 pub(crate) use super::step_lines::equality_sign;
 use super::step_lines::{definitions, describe_grade, hidden_entries};
 use crate::core::language::translate;
-use crate::steps::{Grade, GradeSummary, Notation, Step};
+use crate::steps::{DEFAULT_DIGITS, Grade, GradeSummary, Markup, Notation, Step};
 use serde_json::{Map, Value, json};
 use std::io;
 use unicode_width::UnicodeWidthStr;
@@ -26,21 +28,28 @@ pub enum StepsFormat {
 
 impl StepsFormat {
     /// Returns the notation of the arithmetic.
-    pub fn notation(self) -> Notation {
-        match self {
-            StepsFormat::Text | StepsFormat::Markdown => Notation::Text,
-            StepsFormat::Latex => Notation::Latex,
-        }
+    pub fn notation(self, digits: Digits) -> Notation {
+        let markup = match self {
+            StepsFormat::Text | StepsFormat::Markdown => Markup::Text,
+            StepsFormat::Latex => Markup::Latex,
+        };
+        let digits = if let Digits::Significant(digits) = digits { digits } else { DEFAULT_DIGITS };
+        Notation { markup, digits }
     }
 }
 
-/// Writes the steps of every result, and the verdict on the user's numbers.
+/// Greatest length of a line, in columns, where neither the environment nor the terminal has one.
+const DEFAULT_WIDTH: usize = 100;
+
+/// Writes the steps of every result, and the verdict on the user's numbers. Text is folded at `columns`.
 pub fn write(
     results: &[WorkedResult],
     grades: Option<&GradeSummary>,
     format: StepsFormat,
+    columns: Option<usize>,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
+    let max_width = columns.unwrap_or(DEFAULT_WIDTH);
     let first = grades.and_then(|grades| grades.first);
     let is_latex = format == StepsFormat::Latex;
     if is_latex {
@@ -52,7 +61,7 @@ pub fn write(
         }
         let first_wrong = first.filter(|(section, _)| *section == n).map(|(_, step)| step);
         match format {
-            StepsFormat::Text => write_text(worked, first_wrong, out)?,
+            StepsFormat::Text => write_text(worked, first_wrong, max_width, out)?,
             StepsFormat::Markdown => markdown::write(worked, first_wrong, grades.is_some(), out)?,
             StepsFormat::Latex => latex::write(worked, first_wrong, out)?,
         }
@@ -86,18 +95,23 @@ fn verdict(results: &[WorkedResult], grades: &GradeSummary) -> String {
     format!("FAIL: {wrong} of your {count} steps {differ}; first difference: {first}")
 }
 
-fn write_text(worked: &WorkedResult, first_wrong: Option<usize>, out: &mut dyn io::Write) -> io::Result<()> {
+fn write_text(
+    worked: &WorkedResult,
+    first_wrong: Option<usize>,
+    max_width: usize,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     let section = &worked.section;
     if let Some(before) = &worked.block.header.before {
         writeln!(out, "{}\n", translate(before))?;
     }
-    writeln!(out, "{}", worked.title())?;
-    if let Some(definitions) = definitions(section) {
-        writeln!(out, "{definitions}")?;
+    for text in std::iter::once(worked.title()).chain(definitions(section)) {
+        writeln!(out, "{}", fold(&text, 2, max_width).join("\n"))?;
     }
     let visible: Vec<(usize, &Step)> = worked.visible_steps(first_wrong).collect();
     let shown: Vec<&Step> = visible.iter().filter(|(n, _)| *n < section.shown).map(|(_, step)| *step).collect();
-    let left_sides = align_left_sides(&shown);
+    let left_sides = align_left_sides(&shown, max_width);
+    let indent = 5 + name_width(&shown);
     let mut hidden = hidden_entries(section);
     let mut next = 0;
     for (line, (n, step)) in visible.into_iter().enumerate() {
@@ -112,20 +126,30 @@ fn write_text(worked: &WorkedResult, first_wrong: Option<usize>, out: &mut dyn i
             writeln!(out, "  {line}")?;
         }
         let grade = describe_grade(step, first_wrong == Some(n)).map_or_else(String::new, |grade| format!("  {grade}"));
-        writeln!(out, "  {left_side} {} {}{grade}", equality_sign(step), step.written)?;
+        let text = format!("  {left_side} {} {}{grade}", equality_sign(step), step.written);
+        writeln!(out, "{}", fold(&text, indent, max_width).join("\n"))?;
     }
     hidden.map_or(Ok(()), |line| writeln!(out, "  {line}"))
 }
 
+/// Returns the width of the longest name.
+fn name_width(steps: &[&Step]) -> usize {
+    steps.iter().map(|step| step.label().width()).max().unwrap_or(0)
+}
+
 /// Returns the text before the last sign of each line: names padded to one width, and arithmetic padded to one width per
-/// array.
-fn align_left_sides(steps: &[&Step]) -> Vec<String> {
+/// array, unless that makes a line too wide.
+fn align_left_sides(steps: &[&Step], max_width: usize) -> Vec<String> {
     let width = |text: &str| text.width();
     let pad = |text: &str, width: usize| format!("{text}{}", " ".repeat(width.saturating_sub(text.width())));
-    let name_width = steps.iter().map(|step| width(&step.label())).max().unwrap_or(0);
+    let name_width = name_width(steps);
     let mut lines = Vec::new();
     for run in steps.chunk_by(|a, b| a.name == b.name) {
         let arithmetic_width = run.iter().filter_map(|step| step.arithmetic.as_deref()).map(width).max().unwrap_or(0);
+        let value_width = run.iter().map(|step| width(&step.written)).max().unwrap_or(0);
+        // Blanks and signs between the parts take eight columns.
+        let fits = name_width + arithmetic_width + value_width + 8 <= max_width;
+        let arithmetic_width = if fits { arithmetic_width } else { 0 };
         lines.extend(run.iter().map(|step| match &step.arithmetic {
             Some(arithmetic) => format!("{:<name_width$} = {}", step.label(), pad(arithmetic, arithmetic_width)),
             None => format!("{:<name_width$}", step.label()),

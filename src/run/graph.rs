@@ -11,10 +11,11 @@ use crate::graph::{Arithmetic, ComputedLayer, Graph, Level, PageContent, Sliding
 use crate::layer;
 use crate::layer::Precision;
 use crate::network::{Run, Source, Tape};
-use crate::report::steps::equality_sign;
+use crate::report::Digits;
+use crate::report::steps::{StepsFormat, equality_sign};
 use crate::report::write_file;
 use crate::steps;
-use crate::steps::{LayerRun, Notation};
+use crate::steps::LayerRun;
 use ndarray::ArrayD;
 use std::io::Write;
 
@@ -98,8 +99,10 @@ fn draw(
     }
     match &request.file {
         Some((path, picture)) => {
-            let content =
-                if picture.is_page { page_content(stages, &graph, is_explicit) } else { PageContent::default() };
+            let content = match picture.is_page {
+                true => page_content(stages, &graph, is_explicit, request.digits),
+                false => PageContent::default(),
+            };
             let text = (picture.draw)(&graph, &content);
             write_file(&Name::new("graph"), path, |out| out.write_all(text.as_bytes()))
         }
@@ -112,7 +115,7 @@ fn draw(
 }
 
 /// Returns the same computation at other levels of detail, its arithmetic, and the windows that slide over inputs.
-fn page_content(stages: &[ComputedLayer<'_>], graph: &Graph, is_explicit: bool) -> PageContent {
+fn page_content(stages: &[ComputedLayer<'_>], graph: &Graph, is_explicit: bool, digits: Digits) -> PageContent {
     let levels = [Level::Layer, Level::Tensor, Level::Scalar];
     let is_another = |level: &Level| *level != graph.level && (*level != Level::Layer || stages.len() > 1);
     // A graph that is too large is left out.
@@ -135,7 +138,7 @@ fn page_content(stages: &[ComputedLayer<'_>], graph: &Graph, is_explicit: bool) 
             dout: graph.backward.then_some(stage.dout),
             shows_dout: is_explicit || !is_loss || n + 1 < stages.len(),
             only: None,
-            notation: Notation::Text,
+            notation: StepsFormat::Text.notation(digits),
         };
         for section in steps::trace(&run).into_iter().flatten() {
             let name = stage.qualified_name(&section.name);

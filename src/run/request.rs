@@ -110,6 +110,8 @@ pub(crate) struct GraphRequest {
     pub(crate) file: Option<(String, &'static Picture)>,
     pub(crate) level: Option<Level>,
     pub(crate) options: PictureOptions,
+    /// Number of digits of the arithmetic in a page.
+    pub(crate) digits: Digits,
     /// True if colours are used even if standard output is not a terminal.
     pub(crate) always_color: bool,
 }

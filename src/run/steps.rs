@@ -41,7 +41,7 @@ pub(crate) fn layer(
         dout: dout.map(|dout| dout.to_array().map(&round)).as_ref(),
         shows_dout: dout.is_some_and(|dout| dout.is_explicit) || !job.spec.is_loss(),
         only: request.only.as_deref(),
-        notation: form.notation(),
+        notation: form.notation(request.digits),
     })?;
     let blocks = report(job, request, outcome)?;
     let tally = match answers {
@@ -92,7 +92,7 @@ pub(crate) fn chain(
             dout: passed.dout.as_ref().map(|dout| dout.map(&round)).as_ref(),
             shows_dout: is_explicit || !is_loss || n + 1 < tape.stages.len(),
             only: Some(&blocks.iter().map(|block| block.header.name.as_str().to_owned()).collect::<Vec<_>>()),
-            notation: form.notation(),
+            notation: form.notation(request.digits),
         })?;
         let worked = blocks.into_iter().filter_map(|block| {
             let mut section = followed.iter().find(|section| section.name == block.header.name)?.clone();
@@ -121,7 +121,7 @@ fn write(
 ) -> anyhow::Result<()> {
     match request.as_json() {
         Some(pretty) => steps::write_as_json(worked, tally, pretty, &mut streams.out)?,
-        None => steps::write(worked, tally, form, &mut streams.out)?,
+        None => steps::write(worked, tally, form, streams.columns, &mut streams.out)?,
     }
     Ok(())
 }

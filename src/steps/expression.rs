@@ -48,6 +48,12 @@ impl Writer<'_> {
             Op::NormalCdf => self.notation.function("Φ", &[self.read(read(0))]),
             Op::NormalDensity => self.notation.function("φ", &[self.read(read(0))]),
             Op::Relu => self.notation.function("max", &[self.read(read(0)), self.number(0.0)]),
+            Op::Abs => self.notation.magnitude(self.read(read(0))),
+            Op::Clip { least, most } => {
+                let above = self.notation.function("max", &[self.read(read(0)), self.number(least)]);
+                let is_limited = most < f64::INFINITY;
+                if is_limited { self.notation.function("min", &[above, self.number(most)]) } else { above }
+            }
             Op::IfPositive => {
                 let (x, value) = (self.read(read(0)), self.read(read(1)));
                 self.notation.if_positive(&x, &value)

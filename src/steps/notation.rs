@@ -64,44 +64,33 @@ impl Expression {
 /// A term of a sum: true for a minus sign, and the term without its sign.
 pub(super) type SignedTerm = (bool, Expression);
 
+/// Number of significant digits, where no other is asked for.
+pub const DEFAULT_DIGITS: usize = 8;
+
 /// Notation of the arithmetic.
+#[derive(Clone, Copy, Debug)]
+pub struct Notation {
+    /// Signs and letters.
+    pub markup: Markup,
+    /// Greatest number of significant digits.
+    pub digits: usize,
+}
+
+/// Signs and letters of formulas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notation {
+pub enum Markup {
     /// Text with mathematical signs: `e^(1 − 3) / 1.5`.
     Text,
     /// Formulas for the mathematics mode of LaTeX with amsmath.
     Latex,
 }
 
-impl Notation {
-    /// Returns one of two texts, the second for LaTeX.
-    fn either<'a>(self, text: &'a str, latex: &'a str) -> &'a str {
-        match self {
-            Notation::Text => text,
-            Notation::Latex => latex,
-        }
-    }
-
-    /// Writes a number with at most eight digits, integers without a point, and returns true if it was not rounded for that.
-    pub(super) fn number(self, value: f64) -> (String, bool) {
-        let (text, exact) = write_number(value);
-        if self == Notation::Text {
-            return (text, exact);
-        }
-        let latex = match text.split_once('e') {
-            _ if value.is_infinite() => if value > 0.0 { "\\infty" } else { "-\\infty" }.to_owned(),
-            _ if value.is_nan() => "\\mathrm{NaN}".to_owned(),
-            Some((mantissa, exponent)) => format!("{mantissa}{{\\times}}10^{{{exponent}}}"),
-            None => text,
-        };
-        (latex, exact)
-    }
-
+impl Markup {
     /// Returns the name of an entry: `y[0,1]`.
     pub fn label(self, name: &Name, at: &[usize]) -> String {
         match self {
-            Notation::Text => format_label(name, at),
-            Notation::Latex => {
+            Markup::Text => format_label(name, at),
+            Markup::Latex => {
                 let is_word = name.as_str().chars().all(char::is_alphanumeric);
                 let name = match name.as_str() {
                     "Φ" => "\\Phi".to_owned(),
@@ -115,12 +104,37 @@ impl Notation {
             }
         }
     }
+}
+
+impl Notation {
+    /// Returns one of two texts, the second for LaTeX.
+    fn either<'a>(self, text: &'a str, latex: &'a str) -> &'a str {
+        match self.markup {
+            Markup::Text => text,
+            Markup::Latex => latex,
+        }
+    }
+
+    /// Writes a number with at most its digits, integers without a point, and returns true if it was not rounded for that.
+    pub(super) fn number(self, value: f64) -> (String, bool) {
+        let (text, exact) = write_number(value, self.digits);
+        if self.markup == Markup::Text {
+            return (text, exact);
+        }
+        let latex = match text.split_once('e') {
+            _ if value.is_infinite() => if value > 0.0 { "\\infty" } else { "-\\infty" }.to_owned(),
+            _ if value.is_nan() => "\\mathrm{NaN}".to_owned(),
+            Some((mantissa, exponent)) => format!("{mantissa}{{\\times}}10^{{{exponent}}}"),
+            None => text,
+        };
+        (latex, exact)
+    }
 
     /// Returns the sign for terms that are left out.
     pub(super) fn ellipsis(self, count: usize) -> String {
-        match self {
-            Notation::Text => phrase("… {} more …", &[&count.to_string()]),
-            Notation::Latex => format!("\\cdots\\text{{ ({count} more) }}\\cdots"),
+        match self.markup {
+            Markup::Text => phrase("… {} more …", &[&count.to_string()]),
+            Markup::Latex => format!("\\cdots\\text{{ ({count} more) }}\\cdots"),
         }
     }
 
@@ -134,13 +148,13 @@ impl Notation {
 
     pub(super) fn multiply(self, left: Expression, right: Expression) -> Expression {
         // A fraction needs no parentheses.
-        let right = right.within(if self == Notation::Text { Precedence::Atom } else { Precedence::Product });
-        let right = if self == Notation::Text { right } else { right.with_closed_sign() };
+        let right = right.within(if self.markup == Markup::Text { Precedence::Atom } else { Precedence::Product });
+        let right = if self.markup == Markup::Text { right } else { right.with_closed_sign() };
         join(left, self.either("·", " \\cdot "), right, Precedence::Product)
     }
 
     pub(super) fn quotient(self, left: Expression, right: Expression) -> Expression {
-        if self == Notation::Text {
+        if self.markup == Markup::Text {
             return join(
                 left.within(Precedence::Quotient),
                 " / ",
@@ -159,36 +173,40 @@ impl Notation {
 
     /// Returns a power of e. e^-1 needs no parentheses.
     pub(super) fn power_of_e(self, power: Expression) -> Expression {
-        match self {
-            Notation::Text => {
+        match self.markup {
+            Markup::Text => {
                 let power = power.within(Precedence::Negative);
                 Expression::atom(format!("e^{}", power.text), power.exact)
             }
-            Notation::Latex => Expression::atom(format!("e^{{{}}}", power.text), power.exact),
+            Markup::Latex => Expression::atom(format!("e^{{{}}}", power.text), power.exact),
         }
     }
 
     pub(super) fn if_positive(self, x: &Expression, value: &Expression) -> Expression {
         let (x_text, value_text) = (&x.text, &value.text);
-        let text = match self {
-            Notation::Text => phrase("({} if {} > 0 else 0)", &[value_text, x_text]),
-            Notation::Latex => format!("({value_text} \\text{{ if }} {x_text} > 0 \\text{{ else }} 0)"),
+        let text = match self.markup {
+            Markup::Text => phrase("({} if {} > 0 else 0)", &[value_text, x_text]),
+            Markup::Latex => format!("({value_text} \\text{{ if }} {x_text} > 0 \\text{{ else }} 0)"),
         };
         Expression::atom(text, x.exact && value.exact)
+    }
+
+    pub(super) fn magnitude(self, x: Expression) -> Expression {
+        Expression::atom(format!("|{}|", x.text), x.exact)
     }
 
     pub(super) fn function(self, name: &str, arguments: &[Expression]) -> Expression {
         let texts: Vec<&str> = arguments.iter().map(|argument| argument.text.as_str()).collect();
         // LaTeX breaks no line at a comma by itself.
-        let is_long = self == Notation::Latex && arguments.len() > 4;
+        let is_long = self.markup == Markup::Latex && arguments.len() > 4;
         let inside = texts.join(if is_long { ",\\allowbreak " } else { ", " });
         let exact = arguments.iter().all(|argument| argument.exact);
-        let text = match (self, name) {
-            (Notation::Text, _) => format!("{name}({inside})"),
-            (Notation::Latex, "√") => format!("\\sqrt{{{inside}}}"),
-            (Notation::Latex, "Φ") => format!("\\Phi({inside})"),
-            (Notation::Latex, "φ") => format!("\\varphi({inside})"),
-            (Notation::Latex, _) => format!("\\{name}({inside})"),
+        let text = match (self.markup, name) {
+            (Markup::Text, _) => format!("{name}({inside})"),
+            (Markup::Latex, "√") => format!("\\sqrt{{{inside}}}"),
+            (Markup::Latex, "Φ") => format!("\\Phi({inside})"),
+            (Markup::Latex, "φ") => format!("\\varphi({inside})"),
+            (Markup::Latex, _) => format!("\\{name}({inside})"),
         };
         Expression::atom(text, exact)
     }
@@ -208,9 +226,9 @@ fn join(left: Expression, operator: &str, right: Expression, precedence: Precede
     Expression { text, exact: left.exact && right.exact, precedence }
 }
 
-/// Writes a number with at most eight digits, integers without a point, and returns true if it was not rounded for that.
-fn write_number(value: f64) -> (String, bool) {
-    let text = number_text(value);
+/// Writes a number with at most this many digits, integers without a point, and returns true if it was not rounded for that.
+fn write_number(value: f64, digits: usize) -> (String, bool) {
+    let text = number_text(value, digits);
     let is_exact = match text.parse::<f64>() {
         // 0.1 + 0.2 is written 0.3 and counts as exact, though it is the double beside 0.3.
         Ok(read) => read == value || (read - value).abs() <= 1e-14 * value.abs(),
@@ -219,7 +237,7 @@ fn write_number(value: f64) -> (String, bool) {
     (text, is_exact || value.is_nan())
 }
 
-fn number_text(value: f64) -> String {
+fn number_text(value: f64, digits: usize) -> String {
     if let Some(name) = numpy_name(value) {
         return name.to_owned();
     }
@@ -227,13 +245,17 @@ fn number_text(value: f64) -> String {
     if value.fract() == 0.0 && magnitude < 1e16 {
         return format!("{value:.0}");
     }
-    let rounded: f64 = format!("{value:.7e}").parse().unwrap_or(value);
+    let rounded: f64 = format!("{value:.*e}", digits.saturating_sub(1)).parse().unwrap_or(value);
     if !(1e-4..1e8).contains(&magnitude) {
         return format!("{rounded:e}");
     }
     let shortest = format!("{rounded}");
+    // Small numbers have as few decimals as larger ones, as NumPy prints them.
+    let decimals = digits.max(DEFAULT_DIGITS);
     match shortest.split_once('.') {
-        Some((_, fraction)) if fraction.len() > 8 => format!("{value:.8}").trim_end_matches('0').to_owned(),
+        Some((_, fraction)) if fraction.len() > decimals => {
+            format!("{value:.decimals$}").trim_end_matches('0').to_owned()
+        }
         _ => shortest,
     }
 }
@@ -244,12 +266,19 @@ mod tests {
 
     #[test]
     fn numbers_have_eight_digits_and_rounding_is_reported() {
-        let exact = [8.0, -0.25, 0.1 + 0.2, 0.8 - 1.0, 1e-10, 123_456_789.0].map(write_number);
+        let exact =
+            [8.0, -0.25, 0.1 + 0.2, 0.8 - 1.0, 1e-10, 123_456_789.0].map(|value| write_number(value, DEFAULT_DIGITS));
         let texts = ["8", "-0.25", "0.3", "-0.2", "1e-10", "123456789"];
         assert_eq!(exact, texts.map(|text| (text.to_owned(), true)));
         let rounded = [1.0 / 3.0, 0.090_030_573_170_380_46, 1_234.567_890_123, 4.248_354_255_291_589e-18];
         let texts = ["0.33333333", "0.09003057", "1234.5679", "4.2483543e-18"];
-        assert_eq!(rounded.map(write_number), texts.map(|text| (text.to_owned(), false)));
-        assert_eq!(write_number(f64::NEG_INFINITY), ("-inf".to_owned(), true));
+        assert_eq!(
+            rounded.map(|value| write_number(value, DEFAULT_DIGITS)),
+            texts.map(|text| (text.to_owned(), false))
+        );
+        let short = [2.0 / 3.0, 0.0012345, 1234.5, 5e-7].map(|value| write_number(value, 3).0);
+        assert_eq!(short, ["0.667", "0.00123", "1230", "5e-7"]);
+        assert_eq!(write_number(0.1 + 0.2, 17).0, "0.30000000000000004");
+        assert_eq!(write_number(f64::NEG_INFINITY, DEFAULT_DIGITS), ("-inf".to_owned(), true));
     }
 }

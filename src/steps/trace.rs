@@ -66,7 +66,7 @@ pub fn trace(run: &LayerRun<'_>) -> Result<Vec<Section>, Error> {
             }
             let label = (name.clone(), index.slice().to_vec());
             let arithmetic = entry.filter(|_| is_shown).map(|entry| match labels.get(&entry) {
-                Some(other) if *other != label => Expression::atom(run.notation.label(&other.0, &other.1), true),
+                Some(other) if *other != label => Expression::atom(run.notation.markup.label(&other.0, &other.1), true),
                 _ => writer.express(entry),
             });
             section.steps.push(new_step(label, arithmetic, value));

@@ -252,6 +252,9 @@ fn label(entry: &Entry, digits: usize) -> String {
         Op::NormalDensity => "φ".to_owned(),
         Op::Relu | Op::IfPositive => "relu".to_owned(),
         Op::Max => "max".to_owned(),
+        Op::Abs => "|x|".to_owned(),
+        Op::Clip { least, most: f64::INFINITY } => format!("max(x,{})", number(least)),
+        Op::Clip { least, most } => format!("clip(x,{},{})", number(least), number(most)),
     }
 }
 
@@ -288,7 +291,8 @@ fn hint(entry: &Entry, digits: usize) -> Option<String> {
         Op::Cos => "×(−sin x)",
         Op::NormalCdf => "×φ(x)",
         Op::NormalDensity => "×(−x·y)",
-        Op::Relu | Op::IfPositive => words::hints::RELU,
+        Op::Relu | Op::IfPositive | Op::Clip { .. } => words::hints::RELU,
+        Op::Abs => words::hints::ABS,
         Op::Max => words::hints::MAX,
     };
     Some(hint.to_owned())

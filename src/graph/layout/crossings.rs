@@ -11,13 +11,15 @@ pub(super) fn order_columns(layered: &LayeredGraph<'_>) -> Vec<Vec<usize>> {
     candidates.into_iter().min_by_key(|(cost, _)| *cost).map(|(_, order)| order).unwrap_or_default()
 }
 
-/// Number of crossings, then of operands that are not in the order of their matrix.
-type Cost = (usize, usize);
+/// Number of crossings, then of operands that are not in the order of their matrix, then the distance of lines of one node.
+type Cost = (usize, usize, usize);
 
 /// Returns the best order found in some sweeps to the right and to the left.
 fn sweep(layered: &LayeredGraph<'_>, mut order: Vec<Vec<usize>>) -> (Cost, Vec<Vec<usize>>) {
     let neighbors = &layered.neighbors;
-    let cost = |order: &[Vec<usize>]| (crossings(layered, order), misordered_operands(layered, order));
+    let cost = |order: &[Vec<usize>]| {
+        (crossings(layered, order), misordered_operands(layered, order), distances(layered, order))
+    };
     let mut position = positions(&order, layered.items.len());
     order.iter_mut().for_each(|column| restore_operands(layered, column, &mut position));
     let mut best = (cost(&order), order.clone());
@@ -157,6 +159,17 @@ fn crossings(layered: &LayeredGraph<'_>, order: &[Vec<usize>]) -> usize {
         }
     }
     crossings
+}
+
+/// Adds up the distances, in places of their column, between the first and the last of the lines that reach each node, and of those
+/// that leave it.
+fn distances(layered: &LayeredGraph<'_>, order: &[Vec<usize>]) -> usize {
+    let position = positions(order, layered.items.len());
+    let distance = |items: &Vec<usize>| {
+        let places = || items.iter().map(|&item| position[item]);
+        places().max().unwrap_or(0) - places().min().unwrap_or(0)
+    };
+    layered.neighbors.iter().map(|(left, right)| distance(left) + distance(right)).sum()
 }
 
 /// Counts the adjacent operands, or results, that are not in their order in the graph.

@@ -1,6 +1,6 @@
 //! A graph in the DOT language of Graphviz.
 
-use crate::graph::label::{node_label, stacked_label, sum_lines};
+use crate::graph::label::{node_hint, node_label, stacked_label, sum_lines};
 use crate::graph::legend::legend;
 use crate::graph::model::{Graph, NodeKind};
 use std::fmt::Write;
@@ -17,7 +17,7 @@ pub(super) fn render(graph: &Graph) -> String {
         let _ = writeln!(text, "  label=\"{}\";\n  labelloc=t;", escaped(title));
     }
     for note in legend(graph) {
-        let _ = writeln!(text, "  // {note}");
+        let _ = writeln!(text, "  // {}", graph.text(&note));
     }
     for (n, node) in graph.nodes.iter().enumerate() {
         let label = node_label(node, graph);
@@ -27,7 +27,8 @@ pub(super) fn render(graph: &Graph) -> String {
             NodeKind::Operation => "box, style=rounded",
             NodeKind::Branch => "point, width=0.08",
         };
-        let _ = writeln!(text, "  n{n} [label=\"{}\", shape={shape}];", escaped(&label));
+        let hint = node_hint(node, graph).map(|hint| format!(", xlabel=\"{}\"", escaped(&hint)));
+        let _ = writeln!(text, "  n{n} [label=\"{}\", shape={shape}{}];", escaped(&label), hint.unwrap_or_default());
     }
     for edge in &graph.edges {
         let (above, below) = stacked_label(edge, graph);

@@ -64,6 +64,11 @@ impl<'a> Drawing<'a> {
         self.columns.iter().copied().step_by(2).chain([self.width]).collect()
     }
 
+    /// Returns the height of each node.
+    pub(super) fn heights(&self) -> Vec<i32> {
+        self.layout.items[..self.graph.nodes.len()].iter().map(|item| item.y).collect()
+    }
+
     /// Returns true if a line continues in another part.
     pub(super) fn has_connector(&self) -> bool {
         self.part.nodes.contains(&None)

@@ -1,6 +1,6 @@
 //! A graph as a Mermaid flowchart, which many sites draw in Markdown.
 
-use crate::graph::label::{node_label, stacked_label, sum_lines};
+use crate::graph::label::{node_hint, node_label, stacked_label, sum_lines};
 use crate::graph::legend::legend;
 use crate::graph::model::{Graph, NodeKind};
 use std::fmt::Write;
@@ -10,10 +10,11 @@ pub(super) fn render(graph: &Graph) -> String {
     let title = graph.options.title.as_ref().map(|title| format!("---\ntitle: {}\n---\n", quoted(title)));
     let mut text = title.unwrap_or_default() + "flowchart LR\n";
     for note in legend(graph) {
-        let _ = writeln!(text, "  %% {note}");
+        let _ = writeln!(text, "  %% {}", graph.text(&note));
     }
     for (n, node) in graph.nodes.iter().enumerate() {
-        let label = quoted(&node_label(node, graph));
+        let hint = node_hint(node, graph).map(|hint| format!("<br>{hint}"));
+        let label = quoted(&(node_label(node, graph) + hint.as_deref().unwrap_or_default()));
         let _ = match node.kind {
             NodeKind::Leaf | NodeKind::Sink | NodeKind::Connector => writeln!(text, "  n{n}[{label}]"),
             NodeKind::Operation => writeln!(text, "  n{n}(({label}))"),

@@ -3,7 +3,7 @@
 
 use super::drawing::Drawing;
 use super::svg_text::{chars, escape, marker_id, typeset};
-use crate::graph::bands::{Part, Splitter, components};
+use crate::graph::bands::{Part, Splitter, components, name_connectors};
 use crate::graph::label::sum_lines;
 use crate::graph::layout::ranks;
 use crate::graph::legend::{above_words, below_words, notes};
@@ -71,12 +71,9 @@ fn max_width(graph: &Graph) -> Option<i32> {
     graph.options.width.map(|width| i32::try_from(width).unwrap_or(i32::MAX))
 }
 
+/// Returns true if a graph may be split: its area is asked for, or it is too wide.
 fn is_too_wide(graph: &Graph, width: i32) -> bool {
-    match (max_width(graph), graph.options.aspect) {
-        (Some(max), _) => width + 2 * MARGIN > max,
-        (None, Some(_)) => true,
-        (None, None) => width + 2 * MARGIN > SLIDE_WIDTH,
-    }
+    graph.options.aspect.is_some() || width + 2 * MARGIN > max_width(graph).unwrap_or(SLIDE_WIDTH)
 }
 
 /// Returns how much an arrangement must be scaled down to fit its area; one that is wider than it may be is worse than any that is not.
@@ -104,7 +101,9 @@ fn bands(graph: &Graph, positions: &[i32], count: usize) -> Vec<Part> {
         from = to;
     }
     let fits = |part: &Part| max_width(graph).is_none_or(|max| Drawing::new(part).width + 2 * MARGIN <= max);
-    splitter.split(&ends, fits)
+    let mut bands = splitter.split(&ends, fits);
+    name_connectors(&mut bands, |part| Drawing::new(part).heights());
+    bands
 }
 
 /// Drawings in rows.
@@ -126,7 +125,7 @@ impl<'a> Grid<'a> {
         let drawings: Vec<Drawing<'a>> = grid.rows.into_iter().flatten().collect();
         let sizes: Vec<(i32, i32)> = drawings.iter().map(|drawing| (drawing.width, drawing.height)).collect();
         let cost_of = |count: &usize| cost(graph, &Grid::of_sizes(&sizes, *count));
-        let candidates = guess.saturating_sub(1).max(1)..=(guess + 1).min(parts.len());
+        let candidates = 1..=(guess + 1).min(parts.len());
         let best = candidates.min_by(|a, b| cost_of(a).total_cmp(&cost_of(b))).unwrap_or(1);
         Grid { rows: into_rows(drawings, best), ..Grid::of_sizes(&sizes, best) }
     }

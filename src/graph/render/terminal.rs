@@ -3,7 +3,7 @@
 
 use super::channel::{Track, net, route_channel};
 use super::grid::{Grid, Ink, Style};
-use crate::graph::bands::{Part, Splitter, components};
+use crate::graph::bands::{Part, Splitter, components, name_connectors};
 use crate::graph::label::{EdgeLabel, LabelLine, MAX_SIDE, edge_label, node_hint, node_label, sum_lines};
 use crate::graph::layout::{Item, ItemKind, Layout, Size, Sizes, ranks};
 use crate::graph::legend::legend;
@@ -130,7 +130,11 @@ fn bands(graph: &Graph, max_side: usize, max_width: usize) -> Vec<Part> {
         ends.push(to);
         from = to;
     }
-    Splitter::new(graph, &ranks(graph)).split(&ends, |part| width(part) <= max_width)
+    let mut bands = Splitter::new(graph, &ranks(graph)).split(&ends, |part| width(part) <= max_width);
+    name_connectors(&mut bands, |part| {
+        Canvas::new(&part.graph, max_side).layout.items.iter().map(|item| item.y).collect()
+    });
+    bands
 }
 
 /// Returns the text of a node.
@@ -165,12 +169,14 @@ impl Canvas<'_> {
     fn new(graph: &Graph, max_side: usize) -> Canvas<'_> {
         let gap = if graph.level == Level::Tensor { 1 } else { 0 };
         let height = |lines: &[LabelLine]| i32::try_from(lines.len()).unwrap_or(0);
+        let ranks = ranks(graph);
+        // A blank keeps an operand apart from the lines to its left.
+        let node_size = |(node, &rank): (&Node, &usize)| {
+            let blank = i32::from(rank > 0 && node.kind == NodeKind::Leaf);
+            Size { width: width(&node_text(node, graph)) + blank, above: 0, below: 0 }
+        };
         let sizes = Sizes {
-            nodes: graph
-                .nodes
-                .iter()
-                .map(|node| Size { width: width(&node_text(node, graph)), above: 0, below: 0 })
-                .collect(),
+            nodes: graph.nodes.iter().zip(&ranks).map(node_size).collect(),
             labels: graph
                 .edges
                 .iter()
@@ -186,15 +192,19 @@ impl Canvas<'_> {
             dummy: Size { width: 1, above: 0, below: 0 },
             gap,
         };
-        let layout = Layout::new(graph, &ranks(graph), &sizes);
+        let layout = Layout::new(graph, &ranks, &sizes);
         let (mut x, mut columns, mut tracks) = (0, Vec::new(), Vec::new());
         for (column, width) in layout.widths.iter().enumerate() {
             columns.push(x);
             x += width;
             let channel = route_channel(&layout, column);
             let count = channel.iter().map(|track| track.exit + 1).max().unwrap_or(0);
+            // A piece of line keeps nodes apart from lines that cross theirs.
+            let margin = i32::from(count > 1);
+            let is_after_nodes = column % 2 == 0;
+            x += if is_after_nodes { margin } else { 0 };
             tracks.push(channel.into_iter().map(|track| track.moved(x, 0)).collect());
-            x += count.max(1);
+            x += count.max(1) + if is_after_nodes { 0 } else { margin };
         }
         Canvas { graph, layout, columns, tracks, width: usize::try_from(x - 1).unwrap_or(0), max_side }
     }
@@ -234,18 +244,18 @@ impl Canvas<'_> {
         }
     }
 
-    /// Returns the left side of an item's text; nodes are centred in their column.
+    /// Returns the left side of an item's text; operations are centred in their column, and operands next to their line.
     fn left(&self, item: &Item) -> i32 {
-        match item.kind {
-            ItemKind::Node(_) => self.columns[item.column] + (self.layout.widths[item.column] - item.size.width) / 2,
-            _ => self.columns[item.column],
-        }
+        let ItemKind::Node(node) = item.kind else { return self.columns[item.column] };
+        let node = &self.graph.nodes[node];
+        let space = self.layout.widths[item.column] - width(&node_text(node, self.graph));
+        self.columns[item.column] + if node.kind == NodeKind::Leaf { space } else { space / 2 }
     }
 
     /// Returns x of the lines that leave an item.
     fn right(&self, item: &Item) -> i32 {
         match item.kind {
-            ItemKind::Node(_) => self.left(item) + item.size.width,
+            ItemKind::Node(node) => self.left(item) + width(&node_text(&self.graph.nodes[node], self.graph)),
             _ => self.columns[item.column] + self.layout.widths[item.column],
         }
     }

@@ -42,7 +42,8 @@ impl Axis {
         if last > first {
             ticks.push(last);
         }
-        Axis { first, last: last.max(first + 1.0), is_logarithmic: false, ticks }
+        // A single epoch is at the end, where the names of the lines are.
+        Axis { first: first.min(last - 1.0), last, is_logarithmic: false, ticks }
     }
 
     fn linear(least: f64, greatest: f64, count: f64) -> Axis {
@@ -128,6 +129,7 @@ mod tests {
         assert_eq!(Axis::whole_numbers(1, 3).ticks, [1.0, 2.0, 3.0]);
         assert_eq!(Axis::whole_numbers(1, 20).ticks, [1.0, 5.0, 10.0, 15.0, 20.0]);
         assert_eq!(Axis::whole_numbers(7, 7).ticks, [7.0]);
+        assert_eq!((Axis::whole_numbers(7, 7).position(7.0), Axis::whole_numbers(7, 9).position(7.0)), (1.0, 0.0));
     }
 
     #[test]
