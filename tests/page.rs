@@ -56,6 +56,10 @@ note.switched = note.levels.map(level => {
   const fits = document.documentElement.scrollWidth <= document.documentElement.clientWidth;
   return [figure().dataset.level, document.querySelectorAll("figure:not([hidden])").length, +element("step").value, fits];
 });
+note.legends = note.levels.map(level => {
+  document.querySelector(`#levels button[data-level=${level}]`).click();
+  return [...document.querySelectorAll(".legend:not([hidden])")].map(legend => legend.textContent).join("; ");
+});
 note.loaded = performance.getEntriesByType("resource").length;
 const result = document.createElement("pre");
 result.id = "noted";
@@ -143,6 +147,12 @@ fn the_page_steps_forward_and_backward_and_shows_all_digits() {
     }
     assert_eq!(noted["levels"], serde_json::json!(["scalar", "tensor"]));
     assert_eq!(noted["switched"], serde_json::json!([["scalar", 1, 0, true], ["tensor", 1, 0, true]]));
+    let legends = ["scalar", "tensor"].map(|level| {
+        let at = noted["levels"].as_array().unwrap().iter().position(|known| known == level).unwrap();
+        noted["legends"][at].as_str().unwrap()
+    });
+    assert!(legends.iter().all(|legend| legend.matches("above each line").count() == 1), "{legends:?}");
+    assert_eq!(legends.map(|legend| legend.contains("•: used several times")), [true, false], "{legends:?}");
 }
 
 #[test]

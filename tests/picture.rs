@@ -368,7 +368,8 @@ fn wide_graphs_are_wrapped_to_the_width_and_the_aspect() {
     let view = document.root_element().attribute("viewBox").unwrap();
     assert!(view.split(' ').nth(2).unwrap().parse::<f64>().unwrap() <= 700.0, "it is scaled down: {view}");
     // Of a graph that is not too wide, too.
-    let attention = ["attention", "--q", "1,2;2,1", "--k", "1,2;3,4", "--v", "1,2;3,4", "--width", "1280"];
+    let attention = ["attention", "--q", "1,2;2,1", "--k", "1,2;3,4;5,6", "--v", "1,2;2,3;4,5", "--causal", "top-left"];
+    let attention = [&attention[..], &["--level", "tensor", "--width", "1280"]].concat();
     let (wide, folded) = (svg(&attention, ""), svg(&[&attention[..], &["--aspect", "1.45:1"]].concat(), ""));
     let is_folded = |picture: &str| picture.contains("class=\"node connector");
     assert!(!is_folded(&wide) && is_folded(&folded), "{folded}");

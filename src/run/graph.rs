@@ -91,18 +91,19 @@ fn draw(
         options.width = options.width.or(streams.columns);
     }
     let mut graph = graph::build_graph(stages, request.level, &options)?;
-    if let Some(last) = stages.last().filter(|last| !is_explicit && !last.spec.is_loss()) {
-        graph.notes.push(ones_line(&last.spec.output));
-    }
+    let last = stages.last().filter(|last| !is_explicit && !last.spec.is_loss());
+    let ones = last.map(|last| ones_line(&last.spec.output));
+    graph.notes.extend(ones.clone());
     if !has_gradients {
         graph.clear_gradients();
     }
     match &request.file {
         Some((path, picture)) => {
-            let content = match picture.is_page {
+            let mut content = match picture.is_page {
                 true => page_content(stages, &graph, is_explicit, request.digits),
                 false => PageContent::default(),
             };
+            content.others.iter_mut().for_each(|other| other.notes.extend(ones.clone()));
             let text = (picture.draw)(&graph, &content);
             write_file(&Name::new("graph"), path, |out| out.write_all(text.as_bytes()))
         }

@@ -72,11 +72,15 @@ pub(super) fn render(graph: &Graph, content: &PageContent) -> String {
         Theme::Dark => "dark",
     };
     let title = graph.options.title.clone().unwrap_or_else(|| graph.text("Computational graph"));
-    let notes: Vec<String> = legend(graph).iter().map(|note| graph.text(note)).collect();
+    let legend = |graph: &&Graph| {
+        let notes: Vec<String> = legend(graph).iter().map(|note| graph.text(note)).collect();
+        format!("<p class=\"legend\">{}</p>\n", escape(&notes.join("\n")))
+    };
+    let legends: String = graphs.iter().map(legend).collect();
     page()
         .replace("<!--title-->", &escape(&title))
         .replacen("<!--theme-->", theme, 1)
-        .replacen("<!--legend-->", &escape(&notes.join("\n")), 1)
+        .replacen("<!--legends-->\n", &legends, 1)
         .replacen("<!--content-->", &json(&graphs, content), 1)
         .replacen("<!--graphs-->\n", &figures, 1)
 }
