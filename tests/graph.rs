@@ -145,6 +145,12 @@ fn the_label_of_a_line_from_a_branch_stands_apart_from_that_of_the_next() {
 }
 
 #[test]
+fn a_line_that_continues_has_no_bend_of_one_row() {
+    let text = drawn_in_80_columns(&["layernorm".to_owned(), "--x".to_owned(), "1,2,4".to_owned()]);
+    assert!(["→c→│─", "→j→│─"].iter().all(|line| text.contains(line)), "{text}");
+}
+
+#[test]
 fn the_last_band_has_several_operations() {
     let text =
         drawn_in_80_columns(&"softmax-xent --x 0.3,2.9,4 --t 0,0,1".split(' ').map(str::to_owned).collect::<Vec<_>>());
@@ -161,6 +167,7 @@ fn entries_beyond_a_limit_are_drawn_with_a_local_gradient_of_0() {
             assert!(text.contains(name), "{name}\n{text}");
         }
         assert_eq!(text.matches("(clip(x,").count(), 3, "{text}");
+        assert!(text.contains("clip(x,a,b): x, but at least a and at most b"), "{text}");
     }
     let dot = folder();
     let path = dot.path().join("graph.svg");

@@ -23,6 +23,9 @@ pub(super) const BRANCH_NOTE: &str = "•: used several times; the gradients of 
 /// Explains the exponent of a softmax.
 pub(super) const SHIFTED_EXPONENT: &str =
     "e^(x−max): subtracting the largest x prevents overflow and changes no quotient";
+/// Explains the limits of a number.
+pub(super) const CLIP: &str =
+    "clip(x,a,b): x, but at least a and at most b; at the limits and beyond, the gradient is 0";
 /// Explains the hints.
 pub(super) const HINTS: &str = "at each gate: what it does with the gradient that comes back; x goes in, y comes out";
 /// Explains the letters at the ends of lines.

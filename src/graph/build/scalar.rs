@@ -73,6 +73,9 @@ fn draw(trace: &Trace, options: &PictureOptions) -> Graph {
         if matches!(entry.op, Op::Exp { shift } if shift != 0.0) {
             graph.add_note(words::SHIFTED_EXPONENT.to_owned());
         }
+        if matches!(entry.op, Op::Clip { most, .. } if most < f64::INFINITY) {
+            graph.add_note(words::CLIP.to_owned());
+        }
         for (n, (_, from)) in entry.reads.iter().enumerate() {
             if let Some(source) = from.and_then(|from| sources.get(&from)) {
                 let gradient = by_use.get(&(index, n)).copied().filter(|_| source.backward.is_some());

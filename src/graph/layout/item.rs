@@ -40,6 +40,9 @@ pub(crate) struct Item {
     pub(crate) size: Size,
 }
 
+/// Neighbours of an item in the columns to its left and to its right.
+pub(super) type Neighbors = (Vec<usize>, Vec<usize>);
+
 /// A graph whose nodes and edges are divided into the items of columns.
 pub(super) struct LayeredGraph<'a> {
     pub(super) graph: &'a Graph,
@@ -47,8 +50,8 @@ pub(super) struct LayeredGraph<'a> {
     pub(super) items: Vec<Item>,
     /// Items along each edge, from its first node to its last.
     pub(super) routes: Vec<Vec<usize>>,
-    /// Neighbours of each item in the columns to its left and to its right.
-    pub(super) neighbors: Vec<(Vec<usize>, Vec<usize>)>,
+    /// Neighbours of each item.
+    pub(super) neighbors: Vec<Neighbors>,
     /// Of the last item before an operation whose operands have an order: the operation, and the number of the operand.
     pub(super) operands: Vec<Option<(usize, usize)>>,
 }
