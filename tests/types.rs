@@ -138,11 +138,15 @@ fn integers_in_typed_numbers_and_tables_are_rounded_with_a_warning() {
     let txt = file("x.txt", "1 2\n3 -9007199254740993 # last\n");
     let header = file("header.csv", "a,b\n1,2\n3,-9007199254740993\n");
     let column = format!("{header}#b");
+    let printed = file("printed", "array([[1, 2],\n       [3, -9007199254740993]])");
     for (arguments, place) in [
         (vec!["--x", "1,-9007199254740993"], "--x: the integer"),
         (vec!["--x", &csv], "x.csv [1,1]: the integer"),
         (vec!["--x", &txt], "x.txt [1,1]: the integer"),
         (vec!["--x", &column, "--header"], "header.csv [1]: the integer"),
+        (vec!["--x", "[1 -9007199254740993]"], "--x (/1): the integer"),
+        (vec!["--x", "tensor([[1, 2], [3, -9007199254740993]])"], "--x (/1/1): the integer"),
+        (vec!["--x", &printed], "printed (/1/1): the integer"),
     ] {
         let command = [&["relu", "--forward"][..], &arguments].concat();
         let (ran, strict) = (nnlayer(&command), nnlayer(&[&command[..], &["--strict"]].concat()));

@@ -1,5 +1,6 @@
 //! Arrays as programs print them: `[[1. 2.]\n [3. 4.]]` of NumPy, `[1 2; 3 4]` of MATLAB, and `tensor([1., 2.], device='cpu')`.
 
+use super::json::JsonNumber;
 use crate::core::error::{Code, Error, format_count, sanitize};
 use crate::core::size::{check_empty_axes, check_rank};
 use ndarray::{ArrayD, IxDyn};
@@ -31,14 +32,15 @@ pub fn is_call(text: &str) -> bool {
 /// Parses a printed array; `None` if the text is something else.
 ///
 /// ```
-/// use nnlayer::format::printed::parse;
+/// use nnlayer::format::printed;
+/// let parse = printed::parse::<f64>;
 /// assert_eq!(parse("[[1. 2.]\n [3. 4.]]").unwrap().unwrap().shape(), [2, 2]);
 /// assert_eq!(parse("[1 2; 3 4]").unwrap().unwrap().shape(), [2, 2]);
 /// assert_eq!(parse("tensor([[1., 2.]], dtype=torch.float64)").unwrap().unwrap().shape(), [1, 2]);
 /// assert!(parse("[0. 1. ... 9.]").is_err());
 /// assert_eq!(parse("[1, 2"), Ok(None));
 /// ```
-pub fn parse(text: &str) -> Result<Option<ArrayD<f64>>, Error> {
+pub fn parse<T: JsonNumber>(text: &str) -> Result<Option<ArrayD<T>>, Error> {
     let text = text.trim_start_matches('\u{feff}').trim();
     let Some(inside) = call(text) else { return Numbers::parse(text, true) };
     match parse_call(inside)? {
@@ -48,7 +50,7 @@ pub fn parse(text: &str) -> Result<Option<ArrayD<f64>>, Error> {
 }
 
 /// Parses the text after the bracket of a function.
-fn parse_call(inside: &str) -> Result<Option<ArrayD<f64>>, Error> {
+fn parse_call<T: JsonNumber>(inside: &str) -> Result<Option<ArrayD<T>>, Error> {
     let Some(inside) = inside.trim_end().strip_suffix(')') else { return Ok(None) };
     let (value, arguments) = split_value(inside.trim());
     if !are_ignored(arguments) {
@@ -119,8 +121,8 @@ fn are_ignored(arguments: &str) -> bool {
 
 /// The numbers of nested brackets, read so far.
 #[derive(Default)]
-struct Numbers {
-    values: Vec<f64>,
+struct Numbers<T> {
+    values: Vec<T>,
     /// Numbers of elements of the brackets that are open.
     counts: Vec<usize>,
     /// Sizes of the axes that are known.
@@ -170,9 +172,9 @@ fn tokens(text: &str) -> impl Iterator<Item = (Token<'_>, bool)> {
     })
 }
 
-impl Numbers {
+impl<T: JsonNumber> Numbers<T> {
     /// Parses nested brackets. `is_matlab` is true where the end of a line may separate rows, as in MATLAB.
-    fn parse(text: &str, is_matlab: bool) -> Result<Option<ArrayD<f64>>, Error> {
+    fn parse(text: &str, is_matlab: bool) -> Result<Option<ArrayD<T>>, Error> {
         let (mut numbers, mut last, mut is_elided) = (Numbers::default(), Token::Open, false);
         for (n, (token, begins_line)) in tokens(text).enumerate() {
             let is_separator = |token| matches!(token, Token::Comma | Token::Semicolon | Token::Open);
@@ -279,7 +281,7 @@ impl Numbers {
                 if *self.rank.get_or_insert(depth) != depth {
                     return Err(ragged("a number stands where other rows have an array".to_owned()));
                 }
-                self.values.push(word.parse().unwrap_or(f64::NAN));
+                self.values.push(T::from_token(word.as_bytes(), word.parse().unwrap_or(f64::NAN)));
                 self.count();
             }
             Token::Semicolon if depth == 1 && self.rank == Some(1) => {
@@ -313,7 +315,7 @@ impl Numbers {
         }
     }
 
-    fn into_array(self) -> Result<Option<ArrayD<f64>>, Error> {
+    fn into_array(self) -> Result<Option<ArrayD<T>>, Error> {
         let shape: Vec<usize> = match self.rows.first() {
             Some(&columns) => {
                 if let Some((n, row)) = self.rows.iter().enumerate().find(|(_, row)| **row != columns) {
@@ -405,7 +407,7 @@ mod tests {
             ("array([], shape=(0, 3), dtype=float64)", &[0, 3], 0.0),
             ("[1.e+10 1.e-10]", &[2], 1e10 + 1e-10),
         ] {
-            let found = parse(text).unwrap().unwrap_or_else(|| panic!("{text}"));
+            let found = parse::<f64>(text).unwrap().unwrap_or_else(|| panic!("{text}"));
             assert_eq!((found.shape(), found.sum()), (shape, sum), "{text}");
         }
     }
@@ -413,7 +415,7 @@ mod tests {
     #[test]
     fn other_texts_are_not_printed_arrays() {
         for text in ["[1, 2", "[1,,2]", "[1,2,]", "[,1]", "[1]2", "1 2", "[1 - 2]", "[a]", "[1+2i]", "f([1])", ""] {
-            assert_eq!(parse(text), Ok(None), "{text}");
+            assert_eq!(parse::<f64>(text), Ok(None), "{text}");
         }
     }
 
@@ -441,14 +443,14 @@ mod tests {
             ("[1 007]", Code::BadLiteral),
             ("[[[[[[[[[1. ]]]]]]]]]", Code::Rank),
         ] {
-            assert_eq!(parse(text).unwrap_err().code, code, "{text}");
+            assert_eq!(parse::<f64>(text).unwrap_err().code, code, "{text}");
         }
     }
 
     #[test]
     fn long_lines_of_equal_length_are_rows_or_a_vector() {
         let line = ["0.25"; 12].join(" ");
-        let error = parse(&format!("[{line}\n {line}]")).unwrap_err();
+        let error = parse::<f64>(&format!("[{line}\n {line}]")).unwrap_err();
         assert_eq!(error.code, Code::BadLiteral);
         for (text, shape) in [
             (format!("[{line};\n {line}]"), &[2, 12][..]),
@@ -456,14 +458,14 @@ mod tests {
             (format!("[{}\n {line}]", line.replace(' ', ", ")), &[2, 12]),
             (format!("[[{line}\n {line}]]"), &[1, 24]),
         ] {
-            assert_eq!(parse(&text).unwrap().unwrap().shape(), shape, "{text}");
+            assert_eq!(parse::<f64>(&text).unwrap().unwrap().shape(), shape, "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn no_text_causes_a_panic(text in r"(array\(|tensor\()?[\[\]();, 0-9.e=a-]{0,30}\)?") {
-            let _ = parse(&text);
+            let _ = parse::<f64>(&text);
         }
     }
 }

@@ -3,7 +3,6 @@
 use super::{literal, stdin};
 use crate::core::error::{Code, Error};
 use crate::format::{LoadedArray, Selector, json, printed};
-use ndarray::ArrayD;
 
 /// An operand's text, parsed.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +55,7 @@ pub fn parse(text: &str) -> Result<OperandSpec, Error> {
         || (printed::is_call(trimmed) && trimmed.ends_with(')'))
     {
         return Ok(match parse_printed(trimmed)? {
-            Some(values) => OperandSpec::Literal(LoadedArray::unnamed(values)),
+            Some(array) => OperandSpec::Literal(array),
             None => OperandSpec::Json(trimmed.to_owned()),
         });
     }
@@ -77,11 +76,14 @@ pub fn parse(text: &str) -> Result<OperandSpec, Error> {
 }
 
 /// Parses the array that a program printed, if the text is not JSON. `None` if it is neither, or JSON.
-pub(super) fn parse_printed(text: &str) -> Result<Option<ArrayD<f64>>, Error> {
+pub(super) fn parse_printed(text: &str) -> Result<Option<LoadedArray>, Error> {
     match json::parse(text.as_bytes(), "") {
-        Err(error) if error.code == Code::JsonSyntax => printed::parse(text),
-        _ => Ok(None),
+        Err(error) if error.code == Code::JsonSyntax => {}
+        _ => return Ok(None),
     }
+    let Some(value) = printed::parse(text)? else { return Ok(None) };
+    let rounded = printed::parse(text)?.and_then(|numbers| json::first_rounded(&json::Node::Numbers(numbers), ""));
+    Ok(Some(LoadedArray { rounded, ..LoadedArray::unnamed(value) }))
 }
 
 /// Returns a path that differs from the name of standard input in messages.

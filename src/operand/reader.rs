@@ -243,10 +243,10 @@ impl<'a> OperandReader<'a> {
         let is_named = has_extension || self.in_format.is_some();
         let read = json::read(self.open_text(label)?);
         match read {
-            Err(error) if error.code == Code::JsonSyntax => match text::read_printed(self.open_text(label)?) {
+            Err(error) if error.code == Code::JsonSyntax => match text::read_printed::<T>(self.open_text(label)?) {
                 Ok(Some(_)) if is_named => Err(error.update(|parts| parts.tip = Some(tip))),
                 _ if is_named => Err(error),
-                printed => printed?.map(json::Node::from_values).ok_or(error),
+                printed => printed?.map(json::Node::Numbers).ok_or(error),
             },
             read => read,
         }

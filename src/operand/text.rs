@@ -3,6 +3,7 @@
 use super::grammar::{self, OperandSpec};
 use super::literal;
 use crate::core::error::{Code, Error};
+use crate::format::json::JsonNumber;
 use crate::format::{Format, LoadedArray, Selector, Source, printed, read_error, table_for, without_extension};
 use ndarray::ArrayD;
 use std::io::Read;
@@ -69,7 +70,7 @@ pub(super) fn read(mut source: Source<'_>, selector: &Selector) -> Result<Loaded
 }
 
 /// Reads an array that a program printed; `None` if the content is something else.
-pub(super) fn read_printed(mut source: Source<'_>) -> Result<Option<ArrayD<f64>>, Error> {
+pub(super) fn read_printed<T: JsonNumber>(mut source: Source<'_>) -> Result<Option<ArrayD<T>>, Error> {
     let (label, mut text) = (source.label.to_owned(), Vec::new());
     source.read_to_end(&mut text).map_err(|error| read_error(&label, &error))?;
     let printed = std::str::from_utf8(&text).map_or(Ok(None), printed::parse);

@@ -1,6 +1,6 @@
 //! Tree of a JSON document whose arrays of numbers are flat.
 
-use super::number::{JsonNumber, parse_non_finite};
+use super::number::parse_non_finite;
 use crate::core::error::{Code, Error, Place, format_count, format_shape, sanitize};
 use crate::core::size::{array_bytes, check_empty_axes, check_rank};
 use crate::format::errors::missing_array;
@@ -160,14 +160,6 @@ impl<T: Copy> Node<T> {
         }
         let array = data.into_shape_with_order(IxDyn(&shape));
         array.map_err(|_| refuse("shape", format!("the shape {shown} is too large")))
-    }
-
-    /// Returns an array of numbers that no JSON text has.
-    pub fn from_values(values: ArrayD<f64>) -> Node<T>
-    where
-        T: JsonNumber,
-    {
-        Node::Numbers(values.mapv(|value| T::from_token(value.to_string().as_bytes(), value)))
     }
 
     /// Returns the value that a JSON pointer (RFC 6901) leads to.
