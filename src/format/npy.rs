@@ -20,7 +20,7 @@ pub mod rows;
 pub struct Npy;
 
 /// Number of elements converted and written at a time.
-const CHUNK_ELEMENTS: usize = 1 << 13;
+const CHUNK_ELEMENTS: usize = 1 << 16;
 
 impl Format for Npy {
     fn name(&self) -> &'static str {
