@@ -10,8 +10,8 @@ mod polynomials;
 pub use self::functions::GELU_CUBE;
 
 use self::functions::{
-    MAGNITUDE, constant, doubled, mish_quotient, near_root, negative, normal_tail, one_minus_where_positive, over,
-    power, scaled, select_lt, sigmoid, softplus, tanh_argument, trusted,
+    MAGNITUDE, constant, doubled, mish_quotient, near_root, negative, normal_tail, one_minus_where_positive, power,
+    scaled, select_lt, sigmoid, softplus, tanh_argument, trusted,
 };
 use self::polynomials::{GELU_ROOT, GELU_TANH_ROOT, MISH_ROOT, SILU_ROOT};
 use crate::simd::dispatch::dispatch;
@@ -163,7 +163,7 @@ impl Body for GatedSlope {
         let denominator = one.plus(q);
         let second = factor.times(select_lt(u.high, zero, one, q));
         let sum = near_root(argument, root, trusted(denominator.plus(second), LEAST_SUM));
-        over(select_lt(u.high, zero, sum.times(q), sum), denominator.times(denominator))
+        select_lt(u.high, zero, sum.times(q), sum).over(denominator.times(denominator))
     }
 }
 
@@ -181,7 +181,7 @@ impl Body for SigmoidSlope {
     fn compute<V: SimdF64>(_: Curve, x: V) -> Pair<V> {
         let q = power(Pair::new(V::splat(0.0) - x.and_bits(MAGNITUDE)));
         let sum = Pair::new(V::splat(1.0)).plus(q);
-        over(q, sum.times(sum))
+        q.over(sum.times(sum))
     }
 }
 
@@ -253,7 +253,7 @@ impl Body for MishValue {
     #[inline(always)]
     fn compute<V: SimdF64>(_: Curve, x: V) -> Pair<V> {
         let (_, numerator, denominator) = mish_quotient(x);
-        over(numerator, denominator).times(Pair::new(x))
+        numerator.over(denominator).times(Pair::new(x))
     }
 }
 
@@ -276,7 +276,7 @@ impl Body for MishSlope {
         let second = doubled(doubled(one.plus(q).times(power).times(Pair::new(x))));
         let sum = trusted(numerator.times(denominator).plus(second), 4.0 * LEAST_SUM);
         let sum = near_root(Pair::new(x), &MISH_ROOT, sum);
-        over(select_lt(x, zero, sum.times(q), sum), denominator.times(denominator))
+        select_lt(x, zero, sum.times(q), sum).over(denominator.times(denominator))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Vectors of the GEMM microkernels: loads, stores and fused multiply-adds in the registers of each instruction set.
 
-use super::software_fma::fma_f64;
+use super::software_fma::{HAS_FMA, fma_f64};
 use std::ops::AddAssign;
 
 /// Numbers in one register.
@@ -43,9 +43,6 @@ pub(crate) fn zeros<V: FmaVector, const N: usize, const R: usize>() -> [[V; N]; 
     // SAFETY: the contract of `FmaVector` makes no bits set a value.
     unsafe { std::mem::zeroed() }
 }
-
-/// True if every CPU of the target has an FMA instruction.
-const HAS_FMA: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 
 /// `WIDTH` numbers in an array. The products are fused by an instruction if `FMA` is set, which is then detected or enabled for
 /// the target, and by software otherwise.

@@ -2,25 +2,10 @@
 //! sum and dot product), and the double-length arithmetic that follows from them.
 
 use super::f64x8::SimdF64;
-use std::ops::{Add, Sub};
+pub(crate) use super::two_sum::{fast_two_sum, two_sum};
 
 /// The upper 26 bits of the significand: products of such halves are exact.
 pub(crate) const UPPER_HALF: u64 = !((1 << 27) - 1);
-
-/// Returns (sum, error) with a + b = sum + error (Knuth's TwoSum).
-#[inline(always)]
-pub(crate) fn two_sum<V: Copy + Add<Output = V> + Sub<Output = V>>(a: V, b: V) -> (V, V) {
-    let sum = a + b;
-    let b_part = sum - a;
-    (sum, (a - (sum - b_part)) + (b - b_part))
-}
-
-/// Returns (sum, error) with a + b = sum + error, for |a| ≥ |b| (Dekker's FastTwoSum).
-#[inline(always)]
-pub(crate) fn fast_two_sum<V: Copy + Add<Output = V> + Sub<Output = V>>(a: V, b: V) -> (V, V) {
-    let sum = a + b;
-    (sum, b - (sum - a))
-}
 
 /// The reciprocal of a sum as high + low, where high has 26 bits, and rounded to double.
 #[derive(Clone, Copy)]

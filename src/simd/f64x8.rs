@@ -1,15 +1,18 @@
 //! Vectors of eight doubles.
 //!
-//! Every operation is rounded by itself, and none is contracted to a multiply-add, so all types give the same bits.
+//! Every operation is rounded by itself, and a multiply-add is fused only where the code says so, so all types give the same bits.
 
-use std::ops::{Add, Div, Mul, Sub};
+use super::software_fma::fused;
+use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// One or several doubles with elementwise operations.
 pub(crate) trait SimdF64:
-    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
 {
     /// Returns `value` in every element.
     fn splat(value: f64) -> Self;
+    /// Returns self·factor + addend, rounded once.
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
     /// Returns the larger element, that of `other` if one of them is NaN.
     fn max(self, other: Self) -> Self;
     /// Returns the smaller element, that of `other` if one of them is NaN.
@@ -89,6 +92,10 @@ impl SimdF64 for f64 {
         value
     }
     #[inline(always)]
+    fn mul_add(self, factor: f64, addend: f64) -> f64 {
+        fused(self, factor, addend)
+    }
+    #[inline(always)]
     fn max(self, other: f64) -> f64 {
         if self > other { self } else { other }
     }
@@ -135,7 +142,7 @@ macro_rules! elementwise {
 /// Implements [`SimdF64`] for an array of registers.
 macro_rules! simd_f64 {
     ($vector:ident $([$generic:ident: $bound:ident])?; splat $splat:expr; add $add:expr; sub $sub:expr; mul $mul:expr;
-     div $div:expr; max $max:expr; min $min:expr; select_lt $select_lt:expr; and_bits $and_bits:expr;
+     div $div:expr; neg $neg:expr; mul_add $mul_add:expr; max $max:expr; min $min:expr; select_lt $select_lt:expr; and_bits $and_bits:expr;
      low_bits_to_exponent $low_bits_to_exponent:expr;) => {
         impl$(<$generic: $bound>)? Add for $vector$(<$generic>)? {
             type Output = Self;
@@ -153,11 +160,16 @@ macro_rules! simd_f64 {
             type Output = Self;
             elementwise!(div(other), $div);
         }
+        impl$(<$generic: $bound>)? Neg for $vector$(<$generic>)? {
+            type Output = Self;
+            elementwise!(neg(), $neg);
+        }
         impl$(<$generic: $bound>)? SimdF64 for $vector$(<$generic>)? {
             #[inline(always)]
             fn splat(value: f64) -> Self {
                 $vector([$splat(value); _])
             }
+            elementwise!(mul_add(factor, addend), $mul_add);
             elementwise!(max(other), $max);
             elementwise!(min(other), $min);
             elementwise!(select_lt(limit, then, otherwise), $select_lt);
@@ -197,7 +209,7 @@ macro_rules! f64x8 {
 
 simd_f64! {
     F64x8Pair[V: SimdF64];
-    splat V::splat; add V::add; sub V::sub; mul V::mul; div V::div; max V::max; min V::min; select_lt V::select_lt;
+    splat V::splat; add V::add; sub V::sub; mul V::mul; div V::div; neg V::neg; mul_add V::mul_add; max V::max; min V::min; select_lt V::select_lt;
     and_bits V::and_bits; low_bits_to_exponent V::low_bits_to_exponent;
 }
 
@@ -208,7 +220,7 @@ pub(crate) struct Portable([f64; 8]);
 
 simd_f64! {
     Portable;
-    splat f64::splat; add f64::add; sub f64::sub; mul f64::mul; div f64::div; max SimdF64::max; min SimdF64::min;
+    splat f64::splat; add f64::add; sub f64::sub; mul f64::mul; div f64::div; neg f64::neg; mul_add SimdF64::mul_add; max SimdF64::max; min SimdF64::min;
     select_lt f64::select_lt; and_bits f64::and_bits; low_bits_to_exponent f64::low_bits_to_exponent;
 }
 f64x8!(Portable[f64], false, any_eq |a: f64, b: f64| a == b);
@@ -218,7 +230,7 @@ pub(crate) use x86_64::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
-    use super::{Add, Div, F64x8, Mul, SimdF64, Sub};
+    use super::{Add, Div, F64x8, Mul, Neg, SimdF64, Sub};
     use std::arch::x86_64::*;
 
     /// Makes functions of intrinsics.
@@ -240,7 +252,7 @@ mod x86_64 {
 
     simd_f64! {
         Avx512;
-        splat splat_512; add add_512; sub sub_512; mul mul_512; div div_512; max max_512; min min_512;
+        splat splat_512; add add_512; sub sub_512; mul mul_512; div div_512; neg neg_512; mul_add mul_add_512; max max_512; min min_512;
         select_lt select_lt_512; and_bits and_bits_512; low_bits_to_exponent low_bits_to_exponent_512;
     }
     f64x8!(Avx512[__m512d], true, any_eq any_eq_512);
@@ -251,6 +263,8 @@ mod x86_64 {
         sub_512(a: __m512d, b: __m512d) -> __m512d { _mm512_sub_pd(a, b) }
         mul_512(a: __m512d, b: __m512d) -> __m512d { _mm512_mul_pd(a, b) }
         div_512(a: __m512d, b: __m512d) -> __m512d { _mm512_div_pd(a, b) }
+        neg_512(a: __m512d) -> __m512d { _mm512_sub_pd(_mm512_set1_pd(-0.0), a) }
+        mul_add_512(a: __m512d, b: __m512d, c: __m512d) -> __m512d { _mm512_fmadd_pd(a, b, c) }
         max_512(a: __m512d, b: __m512d) -> __m512d { _mm512_max_pd(a, b) }
         min_512(a: __m512d, b: __m512d) -> __m512d { _mm512_min_pd(a, b) }
         select_lt_512(a: __m512d, limit: __m512d, then: __m512d, otherwise: __m512d) -> __m512d {
@@ -272,7 +286,7 @@ mod x86_64 {
 
     simd_f64! {
         Avx2;
-        splat splat_256; add add_256; sub sub_256; mul mul_256; div div_256; max max_256; min min_256;
+        splat splat_256; add add_256; sub sub_256; mul mul_256; div div_256; neg neg_256; mul_add mul_add_256; max max_256; min min_256;
         select_lt select_lt_256; and_bits and_bits_256; low_bits_to_exponent low_bits_to_exponent_256;
     }
     f64x8!(Avx2[__m256d], false, any_eq any_eq_256);
@@ -283,6 +297,8 @@ mod x86_64 {
         sub_256(a: __m256d, b: __m256d) -> __m256d { _mm256_sub_pd(a, b) }
         mul_256(a: __m256d, b: __m256d) -> __m256d { _mm256_mul_pd(a, b) }
         div_256(a: __m256d, b: __m256d) -> __m256d { _mm256_div_pd(a, b) }
+        neg_256(a: __m256d) -> __m256d { _mm256_sub_pd(_mm256_set1_pd(-0.0), a) }
+        mul_add_256(a: __m256d, b: __m256d, c: __m256d) -> __m256d { _mm256_fmadd_pd(a, b, c) }
         max_256(a: __m256d, b: __m256d) -> __m256d { _mm256_max_pd(a, b) }
         min_256(a: __m256d, b: __m256d) -> __m256d { _mm256_min_pd(a, b) }
         select_lt_256(a: __m256d, limit: __m256d, then: __m256d, otherwise: __m256d) -> __m256d {

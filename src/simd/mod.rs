@@ -16,3 +16,4 @@ pub(crate) mod prefetch;
 #[allow(unsafe_code)]
 pub mod scan;
 pub(crate) mod software_fma;
+pub(crate) mod two_sum;

@@ -1,8 +1,22 @@
 //! Fused multiply-add without an FMA instruction: the correctly rounded a·b + c, as every other CPU computes it.
 
-use super::error_free::two_sum;
+use super::two_sum::two_sum;
 
-/// Returns a·b + c rounded once.
+/// True if every CPU of the target has an FMA instruction.
+pub(crate) const HAS_FMA: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+
+/// Returns a·b + c rounded once, by an instruction if every CPU of the target has it.
+#[inline(always)]
+pub(crate) fn fused(a: f64, b: f64, c: f64) -> f64 {
+    /// Keeps the many instructions of the emulation out of the loops.
+    #[inline(never)]
+    fn emulated(a: f64, b: f64, c: f64) -> f64 {
+        fma_f64(a, b, c)
+    }
+    if HAS_FMA { a.mul_add(b, c) } else { emulated(a, b, c) }
+}
+
+/// Returns a·b + c rounded once, without the instruction.
 ///
 /// Boldo and Melquiond (2008), Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd. It needs
 /// products and errors that neither overflow nor underflow; other operands take the integer arithmetic of `libm`.

@@ -8,7 +8,7 @@ use crate::numeric::{DoubleDouble, Scalar};
 use crate::parallel::fill;
 use crate::simd::dispatch::dispatch;
 use crate::simd::error_free::two_sum;
-use crate::simd::f64x8::SimdF64;
+use crate::simd::f64x8::{SimdF64, load_first};
 use crate::simd::map::{Elementwise, map};
 use crate::simd::pair::{Pair, Terms, sum_terms};
 use crate::simd::scan;
@@ -40,14 +40,15 @@ pub(in crate::ops) fn gradient(norm: &RowNorm<'_, f64>, x: &[f64], dout: &[f64],
     if is_usual(norm, x) && norm.gamma.is_none_or(has_usual_size) && has_usual_size(dout) {
         let row = Row::new(norm, x);
         let mut upstream = Upstream { row, has_gamma: norm.gamma.is_some(), mean: ZERO, slope: ZERO };
-        let (inputs, mut sum) = ([x, dout, norm.gamma.unwrap_or(x)], ZERO);
+        let (inputs, mut sum) = ([x, dout, norm.gamma.unwrap_or(x)], [ZERO]);
         if norm.given.is_none() {
             if norm.is_centred {
                 sum_upstream(&upstream, inputs, &mut sum);
-                upstream.mean = mean(sum, x);
+                upstream.mean = mean(sum[0], x);
             }
             sum_upstream_products(&upstream, inputs, &mut sum);
-            upstream.slope = pair(double_double(mean(sum, x)) * double_double(row.factor) * double_double(row.factor));
+            upstream.slope =
+                pair(double_double(mean(sum[0], x)) * double_double(row.factor) * double_double(row.factor));
         }
         gradient_entries(&upstream, inputs, dx);
         if is_finite(dx) {
@@ -60,7 +61,7 @@ pub(in crate::ops) fn gradient(norm: &RowNorm<'_, f64>, x: &[f64], dout: &[f64],
 /// Returns the mean of a row, and Σ (x − mean)².
 pub(in crate::ops) fn moments(x: &[f64]) -> [f64; 2] {
     if has_usual_size(x) {
-        let (mean, squares) = deviations(x, true);
+        let (mean, squares) = mean_and_squares(x);
         [mean.rounded(), squares.rounded()]
     } else {
         with_exact(|| super::moments(&convert(x)).map(Scalar::to_f64))
@@ -69,20 +70,25 @@ pub(in crate::ops) fn moments(x: &[f64]) -> [f64; 2] {
 
 const ZERO: Pair<f64> = Pair { high: 0.0, low: 0.0 };
 
-/// The number that is subtracted from the entries of a row, and their factor 1/√(var + eps).
+/// The number that is subtracted from the entries of a row, if any, and their factor 1/√(var + eps).
 #[derive(Clone, Copy)]
 struct Row {
-    mean: Pair<f64>,
+    mean: Option<Pair<f64>>,
     factor: Pair<f64>,
 }
 
 impl Row {
     fn new(norm: &RowNorm<'_, f64>, x: &[f64]) -> Row {
         let (mean, variance) = match norm.given {
-            Some([mean, variance]) => (Pair::new(mean), Pair::new(variance)),
+            Some([mean, variance]) => (Some(Pair::new(mean)), Pair::new(variance)),
+            None if norm.is_centred => {
+                let (mean, squares) = mean_and_squares(x);
+                (Some(mean), self::mean(squares, x))
+            }
             None => {
-                let (mean, squares) = deviations(x, norm.is_centred);
-                (mean, self::mean(squares, x))
+                let mut squares = [ZERO];
+                sum_squares(x, &mut squares);
+                (None, mean(squares[0], x))
             }
         };
         let std = (double_double(variance) + DoubleDouble::from_f64(norm.eps)).sqrt();
@@ -92,20 +98,24 @@ impl Row {
     /// Returns x − mean.
     #[inline(always)]
     fn deviation<V: SimdF64>(&self, x: V) -> Pair<V> {
-        Pair::new(x).minus(self.mean.splat())
+        match self.mean {
+            Some(mean) => Pair::new(x).minus(mean.splat()),
+            None => Pair::new(x),
+        }
     }
 }
 
-/// Returns the mean of a row, or 0 without one, and the sum of the squares of the distances from it.
-fn deviations(x: &[f64], is_centred: bool) -> (Pair<f64>, Pair<f64>) {
-    let (mut row, mut sum) = (Row { mean: ZERO, factor: ZERO }, ZERO);
-    // The mean of the deviations from the first mean has digits that its rounding left out.
-    for _ in 0..if is_centred { 2 } else { 0 } {
-        sum_deviations(&row, x, &mut sum);
-        row.mean = pair(double_double(row.mean) + double_double(mean(sum, x)));
-    }
-    sum_squares(&row, x, &mut sum);
-    (row.mean, sum)
+/// Returns the mean of a row, and the sum of the squares of the distances from it.
+///
+/// The entries are taken relative to a number near the mean: Σ (x − mean)² = Σ (x − near)² − (Σ (x − near))²/n. The distance of that
+/// number from the mean is at most about √n times the standard deviation, so the difference keeps enough of the 100 bits.
+fn mean_and_squares(x: &[f64]) -> (Pair<f64>, Pair<f64>) {
+    let (mut near, mut sums) = (0.0, [ZERO; 2]);
+    approximate_mean(x, &mut near);
+    sum_deviations(near, x, &mut sums);
+    let offset = double_double(mean(sums[0], x));
+    let squares = double_double(sums[1]) - offset * double_double(sums[0]);
+    (pair(DoubleDouble::from_f64(near) + offset), pair(squares))
 }
 
 fn double_double(pair: Pair<f64>) -> DoubleDouble {
@@ -175,38 +185,56 @@ fn convert(numbers: &[f64]) -> Vec<Dynamic> {
     numbers.iter().map(|&number| Dynamic::from_f64(number)).collect()
 }
 
-/// x − mean, as a term.
-struct Deviations<'a>(&'a Row);
+dispatch! {
+    /// Computes the mean roughly, from the distances from the first entry: equal entries have exactly their value.
+    #[allow(clippy::cast_precision_loss)] // fewer than 2⁵³ numbers fit in memory
+    fn approximate_mean<V>(x: &[f64], mean: &mut f64) {
+        let first = x.first().copied().unwrap_or(0.0);
+        let mut sums = V::splat(0.0);
+        for begin in (0..x.len()).step_by(8) {
+            sums = sums + (load_first::<V>(&x[begin..], first) - V::splat(first));
+        }
+        let mut eight = [0.0; 8];
+        sums.store(&mut eight);
+        *mean = first + eight.iter().sum::<f64>() / x.len() as f64;
+    }
+}
 
-impl Terms<1> for Deviations<'_> {
+/// x − near and its square, as terms.
+struct Deviations {
+    near: f64,
+}
+
+impl Terms<1, 2> for Deviations {
     #[inline(always)]
-    fn term<V: SimdF64>(&self, [x]: [V; 1]) -> Pair<V> {
-        self.0.deviation(x)
+    fn terms<V: SimdF64>(&self, [x]: [V; 1]) -> [Pair<V>; 2] {
+        let (high, low) = two_sum(x, V::splat(-self.near));
+        let deviation = Pair { high, low };
+        [deviation, deviation.times(deviation)]
     }
 }
 
 dispatch! {
-    /// Computes Σ (x − mean).
-    fn sum_deviations<V>(row: &Row, x: &[f64], sum: &mut Pair<f64>) {
-        *sum = sum_terms::<V, _, 1>(&Deviations(row), [x]);
+    /// Computes Σ (x − near) and Σ (x − near)².
+    fn sum_deviations<V>(near: f64, x: &[f64], sums: &mut [Pair<f64>; 2]) {
+        *sums = sum_terms::<V, _, 1, 2>(&Deviations { near }, [x]);
     }
 }
 
-/// (x − mean)², as a term.
-struct Squares<'a>(&'a Row);
+/// x², as a term.
+struct Square;
 
-impl Terms<1> for Squares<'_> {
+impl Terms<1, 1> for Square {
     #[inline(always)]
-    fn term<V: SimdF64>(&self, [x]: [V; 1]) -> Pair<V> {
-        let deviation = self.0.deviation(x);
-        deviation.times(deviation)
+    fn terms<V: SimdF64>(&self, [x]: [V; 1]) -> [Pair<V>; 1] {
+        [Pair::new(x).times(Pair::new(x))]
     }
 }
 
 dispatch! {
-    /// Computes Σ (x − mean)².
-    fn sum_squares<V>(row: &Row, x: &[f64], sum: &mut Pair<f64>) {
-        *sum = sum_terms::<V, _, 1>(&Squares(row), [x]);
+    /// Computes Σ x².
+    fn sum_squares<V>(x: &[f64], sum: &mut [Pair<f64>; 1]) {
+        *sum = sum_terms::<V, _, 1, 1>(&Square, [x]);
     }
 }
 
@@ -257,34 +285,34 @@ impl Upstream {
     }
 }
 
-impl Terms<3> for Upstream {
+impl Terms<3, 1> for Upstream {
     #[inline(always)]
-    fn term<V: SimdF64>(&self, [_, dout, gamma]: [V; 3]) -> Pair<V> {
-        self.centred(dout, gamma)
+    fn terms<V: SimdF64>(&self, [_, dout, gamma]: [V; 3]) -> [Pair<V>; 1] {
+        [self.centred(dout, gamma)]
     }
 }
 
 dispatch! {
     /// Computes Σ (g − mean).
-    fn sum_upstream<V>(upstream: &Upstream, inputs: [&[f64]; 3], sum: &mut Pair<f64>) {
-        *sum = sum_terms::<V, _, 3>(upstream, inputs);
+    fn sum_upstream<V>(upstream: &Upstream, inputs: [&[f64]; 3], sum: &mut [Pair<f64>; 1]) {
+        *sum = sum_terms::<V, _, 3, 1>(upstream, inputs);
     }
 }
 
 /// (g − mean)∘(x − mean), as a term.
 struct UpstreamProducts<'a>(&'a Upstream);
 
-impl Terms<3> for UpstreamProducts<'_> {
+impl Terms<3, 1> for UpstreamProducts<'_> {
     #[inline(always)]
-    fn term<V: SimdF64>(&self, [x, dout, gamma]: [V; 3]) -> Pair<V> {
-        self.0.centred(dout, gamma).times(self.0.row.deviation(x))
+    fn terms<V: SimdF64>(&self, [x, dout, gamma]: [V; 3]) -> [Pair<V>; 1] {
+        [self.0.centred(dout, gamma).times(self.0.row.deviation(x))]
     }
 }
 
 dispatch! {
     /// Computes Σ (g − mean)∘(x − mean).
-    fn sum_upstream_products<V>(upstream: &Upstream, inputs: [&[f64]; 3], sum: &mut Pair<f64>) {
-        *sum = sum_terms::<V, _, 3>(&UpstreamProducts(upstream), inputs);
+    fn sum_upstream_products<V>(upstream: &Upstream, inputs: [&[f64]; 3], sum: &mut [Pair<f64>; 1]) {
+        *sum = sum_terms::<V, _, 3, 1>(&UpstreamProducts(upstream), inputs);
     }
 }
 
@@ -308,17 +336,17 @@ struct Products {
     has_b: bool,
 }
 
-impl Terms<2> for Products {
+impl Terms<2, 1> for Products {
     #[inline(always)]
-    fn term<V: SimdF64>(&self, [a, b]: [V; 2]) -> Pair<V> {
-        if self.has_b { Pair::new(a).times(Pair::new(b)) } else { Pair::new(a) }
+    fn terms<V: SimdF64>(&self, [a, b]: [V; 2]) -> [Pair<V>; 1] {
+        [if self.has_b { Pair::new(a).times(Pair::new(b)) } else { Pair::new(a) }]
     }
 }
 
 dispatch! {
     /// Computes Σ a∘b.
-    fn sum_products<V>(products: &Products, inputs: [&[f64]; 2], sum: &mut Pair<f64>) {
-        *sum = sum_terms::<V, _, 2>(products, inputs);
+    fn sum_products<V>(products: &Products, inputs: [&[f64]; 2], sum: &mut [Pair<f64>; 1]) {
+        *sum = sum_terms::<V, _, 2, 1>(products, inputs);
     }
 }
 
@@ -326,7 +354,7 @@ dispatch! {
     /// Adds a∘b to sums, and the errors of the additions to `errors`.
     fn add_products<V>(products: &Products, inputs: [&[f64]; 2], sums: &mut [f64], errors: &mut [f64]) {
         for (((a, b), sum), rest) in inputs[0].iter().zip(inputs[1]).zip(sums).zip(errors) {
-            let term = products.term([*a, *b]);
+            let [term] = products.terms([*a, *b]);
             let (total, error) = two_sum(*sum, term.high);
             *sum = total;
             *rest += error + term.low;
@@ -359,11 +387,11 @@ pub(in crate::ops) fn parameter_sums(
             }
             let segments = a.chunks(layout.segment).zip(b.chunks(layout.segment));
             for ((sum, rest), (a, b)) in sums.iter_mut().zip(&mut errors).zip(segments) {
-                let mut term = ZERO;
+                let mut term = [ZERO];
                 sum_products(&products, [a, b], &mut term);
-                let (total, error) = two_sum(*sum, term.high);
+                let (total, error) = two_sum(*sum, term[0].high);
                 *sum = total;
-                *rest += error + term.low;
+                *rest += error + term[0].low;
             }
         }
         (sums, errors)
