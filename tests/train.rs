@@ -237,7 +237,7 @@ fn networks_and_options_that_cannot_be_trained_are_refused() {
     );
     let begin = fixture("train/begin.json");
     let args = ["train", &begin, "--x", "1;2;3", "--t", "0,1", "--out", out.to_str().unwrap()];
-    assert!(nnlayer(&args).refusal().contains("one target for each of the 3 rows"));
+    assert!(nnlayer(&args).refusal().contains("one target for each of the 3 rows of x, got (2)"));
     let args = ["train", &begin, "--x", "1;2", "--t", "0,1", "--out", "trained.npz"];
     assert!(nnlayer(&args).refusal().contains("cannot hold a tape or network"));
 }

@@ -87,12 +87,17 @@ impl Samples {
         if self.t.ndim() == 0 || self.t.shape()[0] != self.rows() {
             return Err(Error::new(
                 Code::Shape,
-                format!("expected one target for each of the {} rows of {}", self.rows(), Name::X),
+                format!(
+                    "expected one target for each of the {} rows of {}, got {}",
+                    self.rows(),
+                    Name::X,
+                    format_shape(self.t.shape())
+                ),
             )
             .with_operand(&Name::T)
             .with_shape(&Name::X, self.x.shape())
             .with_shape(&Name::T, self.t.shape())
-            .tip("give class indices as a vector of length N, or dense targets as N rows"));
+            .tip("give class indices as a vector of length N, [0] for one, or dense targets as N rows"));
         }
         Ok(())
     }
