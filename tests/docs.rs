@@ -111,3 +111,18 @@ fn every_help_shows_formulas_shapes_and_examples() {
     assert_eq!(printed(project().path(), command.trim_start_matches("$ ")), prints);
     assert!(Path::new(env!("CARGO_BIN_EXE_nnlayer")).exists());
 }
+
+#[test]
+fn cargo_binstall_looks_for_the_archives_that_a_release_has() {
+    let read = |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let manifest = read("Cargo.toml");
+    let metadata = manifest.split("[package.metadata.binstall]").nth(1).expect("README names cargo binstall");
+    for archive in ["nnlayer-{ version }-{ target }.tar.gz", "nnlayer-{ version }-{ target }.zip"] {
+        assert!(metadata.contains(&format!("/v{{ version }}/{archive}\"")), "{metadata}");
+    }
+    assert!(metadata.contains("bin-dir = \"nnlayer-{ version }-{ target }/{ bin }{ binary-ext }\""), "{metadata}");
+    let package = read(".ci/package");
+    assert!(
+        package.contains("name=nnlayer-${version##*[@#]}-$target\n") && package.contains("\"$name.tar.gz\" \"$name\"")
+    );
+}
