@@ -136,7 +136,7 @@ fn blocks_of_operands_in_memory_give_what_all_at_once_gives() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     // A little more than a chunk of rows.
-    let (rows, columns, outputs) = (300, 100, 3);
+    let (rows, columns, outputs) = (100, 100, 3);
     let at: Tensors<f64> = [
         (Name::X, operand(folder.path(), "x", &[rows, columns], inexact)),
         (Name::Y, operand(folder.path(), "y", &[rows, columns], |n| (inexact(n) + 50.1) / 2000.0)),

@@ -19,8 +19,8 @@ const MC: usize = 2048;
 const NC: usize = 240;
 /// Panels of a that are packed at a time.
 const PANELS_PER_GROUP: usize = 8;
-/// Products per thread that are worth starting it, with buffers of its own.
-const THREAD_PRODUCTS: usize = 1 << 23;
+/// Products per thread that are worth starting it, with buffers of its own. In unoptimized builds, which tests use, it is small.
+const THREAD_PRODUCTS: usize = if cfg!(debug_assertions) { 1 << 18 } else { 1 << 23 };
 
 /// Returns the product a·b of an (N, K) and a (K, M) matrix.
 pub fn multiply<T: Element>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>) -> Array2<T> {
@@ -208,7 +208,7 @@ mod tests {
         for threads in [1, 3] {
             let fractions = Rc::new(RefCell::new(Vec::new()));
             let log = Rc::clone(&fractions);
-            let (a, b) = (matrix(340, 300, 1), matrix(300, 250, 2));
+            let (a, b) = (matrix(140, 300, 1), matrix(300, 250, 2));
             let work = || drop(multiply(a.view(), b.view()));
             let listener = Rc::new(move |_: &str, fraction| log.borrow_mut().push(fraction));
             scope::with_thread_limit(threads, || with_listener(Some(listener), work));
@@ -265,9 +265,9 @@ mod tests {
 
     #[test]
     fn the_number_of_threads_changes_no_bit() {
-        let (a, b) = (matrix(310, 270, 1), matrix(270, 310, 2));
+        let (a, b) = (matrix(60, 270, 1), matrix(270, 50, 2));
         let product = |threads| bits(&scope::with_thread_limit(threads, || multiply(a.view(), b.view())));
-        assert_eq!(scope::with_thread_limit(7, || thread_count(310, 270, 310)), 3, "the work is split");
+        assert_eq!(scope::with_thread_limit(7, || thread_count(60, 270, 50)), 3, "the work is split");
         let alone = product(1);
         for threads in [2, 3, 7] {
             assert_eq!(product(threads), alone, "{threads} threads");
