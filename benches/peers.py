@@ -191,25 +191,24 @@ axis_softmax()
 
 
 def cpu_seconds(command):
-    """Returns the median CPU time of seven runs, in seconds."""
-    times = []
-    for _ in range(7):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return statistics.median(times)
+    """Returns the CPU time of a command in seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def single_precision():
-    """Compares the CPU time of a layer of 20000×1000 in single precision with that in double precision."""
+    """Compares the CPU time of a layer of 20000×1000 in single precision with that in double precision, medians of alternating runs."""
     for layer in ("softmax", "sigmoid"):
         def ratio(layer=layer):
-            seconds = []
+            commands = []
             for precision, dtype in (("f32", "f4"), ("f64", "f8")):
                 x = input_file(f"single.{dtype}.npy", f"np.save(name, (rng.standard_normal((20000, 1000)) * 5).astype('{dtype}'))")
-                seconds.append(cpu_seconds(nnlayer(layer, "--x", x, "--precision", precision, "--forward", "--out", "ours.npy", threads=2)))
-            return seconds[0] / seconds[1]
+                commands.append(nnlayer(layer, "--x", x, "--precision", precision, "--forward", "--out", f"{precision}.npy", threads=2))
+            seconds = [[cpu_seconds(command) for command in commands] for _ in range(21)]
+            single, double = map(statistics.median, zip(*seconds))
+            return single / double
         benchmark(f"single-{layer}", f"CPU time of {layer} of 20000×1000, .npy to .npy, in f32 / in f64", 0.65)(ratio)
 
 
@@ -600,36 +599,21 @@ def describe_machine():
     cpu = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
         cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text() + "\nmodel name: " + cpu).group(1)
-    versions = [f"{name} {importlib.import_module(name).__version__}" for name in ("numpy", "scipy", "orjson", "torch") if importlib.util.find_spec(name)]
+    versions = [f"{name} {importlib.import_module(name).__version__}" for name in ("numpy", "scipy", "orjson", "jax", "torch") if importlib.util.find_spec(name)]
     return f"{cpu}, {len(os.sched_getaffinity(0))} cores, {platform.system()}; Python {platform.python_version()}, {', '.join(versions)}; {datetime.date.today()}"
 
 
-HEADER = """# Performance compared with NumPy, SciPy, orjson and PyTorch
-
-nnlayer and its peers run whole jobs (start, read, compute, write), alternating in one run. The table has the medians of both and
-their ratio, nnlayer / peer: below 1, nnlayer is faster. `python3 benches/peers.py --write` repeats the measurement and writes this
-page; `--only ROW` measures one row.
-
-- **memory-… rows**: the peak resident memory of the whole process, divided by 8 bytes for each number that it reads.
-- **gemm rows**: the fraction of the processor's peak of fused multiply-adds (FMA) that was reached, measured in the same run; the
-  smallest one over matrix sizes and transpositions. The ratio is nnlayer's fraction; higher is better. Some processors lower their
-  clock if they load and multiply at the same time. The peak with loads (`cargo bench -- gemm` prints it) loads as many numbers from
-  the L1 cache as the GEMM microkernel does, so no GEMM can exceed it. On a virtual Intel Xeon of this kind (Granite Rapids, 2
-  cores), gemm-1 and gemm-2 reached 0.69 of the FMA peak and 0.78 and 0.76 of the peak with loads; numpy's OpenBLAS reached 0.68
-  and 0.66 of the FMA peak.
-- **shards** (not in the table): a million rows of handwritten digits through a network, `examples/parallel/run.sh` and
-  `examples/spark/run.sh`, on two cores with other load. 59 shards took 8.6 s with GNU parallel, 16 shards took 24.5 s with Spark 4.3,
-  and a single run took 13 to 19 s. The sums of the shards had the same bits in three orders. They differed from the single run by at
-  most 1.4·10⁻¹⁷; the error bound of a sum of a million terms up to 1 is 1.1·10⁻¹⁰.
-"""
+BEGIN, END = "<!-- peers -->\n", "<!-- end of peers -->\n"
 
 
 def write(measured, environment):
     """Replaces the measured rows of the page, and keeps the others, in the order of the registry."""
-    rows = dict(re.findall(r"^\| (\S+) (\|.*\|)$", PAGE.read_text(), re.M)) if PAGE.exists() else {}
-    rows |= {name: text.split(" ", 2)[2] for name, text in measured.items()}
+    before, rest = PAGE.read_text().split(BEGIN)
+    table, after = rest.split(END)
+    rows = dict(re.findall(r"^\| (\S+) (\|.*\|)$", table, re.M)) | {name: text.split(" ", 2)[2] for name, text in measured.items()}
     table = "\n".join(f"| {name} {rows[name]}" for name in BENCHMARKS if name in rows)
-    PAGE.write_text(f"{HEADER}\nMeasured on: {environment}.\n\n| row | what | ours | peer | ratio | goal |\n|---|---|---|---|---|---|\n{table}\n")
+    head = f"Measured on: {environment}.\n\n| row | what | ours | peer | ratio | goal |\n|---|---|---|---|---|---|\n"
+    PAGE.write_text(f"{before}{BEGIN}{head}{table}\n{END}{after}")
 
 
 def main():
