@@ -169,8 +169,8 @@ fn entries_beyond_a_limit_are_drawn_with_a_local_gradient_of_0() {
         assert_eq!(text.matches("(clip(x,").count(), 3, "{text}");
         assert!(text.contains("clip(x,a,b): x, but at least a and at most b"), "{text}");
     }
-    let dot = folder();
-    let path = dot.path().join("graph.svg");
+    let folder = folder();
+    let path = folder.path().join("graph.svg");
     nnlayer(&["hard-tanh", "--x", "-9,0.5,9", "--level", "scalar", "--graph", path.to_str().unwrap()]).quiet();
     let svg = std::fs::read_to_string(path).unwrap();
     assert_eq!((svg.matches("data-local=\"0.0\"").count(), svg.matches("data-local=\"1.0\"").count()), (2, 1), "{svg}");
@@ -197,6 +197,10 @@ fn hints_and_explanations_are_in_every_file_format_and_language() {
 fn a_target_of_0_times_an_infinite_logarithm_is_0() {
     let text = shell("LC_ALL=C.UTF-8 nnlayer kl-div --x -1,-2 --t 0,1 --graph --level scalar").quiet().to_owned();
     assert!(text.contains("-inf") && !text.contains("nan"), "{text}");
+    for (options, t, term) in [("", "0,1", "0·(log(0) − (-inf))"), (" --log-target", "-inf,0", "e^-inf·(-inf − (-inf))")] {
+        let text = shell(&format!("LC_ALL=C.UTF-8 nnlayer kl-div --x=-inf,-2 --t={t}{options} --steps")).quiet().to_owned();
+        assert!(text.contains(&format!("{term} = 0")) && !text.contains("nan"), "{text}");
+    }
 }
 
 #[test]

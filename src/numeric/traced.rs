@@ -195,11 +195,21 @@ impl Traced {
         Traced { entry: textbook.entry, ..self }
     }
 
-    /// Returns true if it is log 0, −log 0 or log 0 − x.
+    /// Returns true if it is log 0, −log 0 or log 0 − y; −inf − y is log 0 − y for an input of −inf.
     fn is_infinite_log(self) -> bool {
-        let is_log = |entry: &Entry| matches!(entry.op, Op::Ln { .. } | Op::Negate | Op::Subtract);
-        let entry = |at: usize| LOG.with_borrow(|log| log.entries.get(at).is_some_and(is_log));
-        self.to_f64().is_infinite() && self.entry().is_some_and(entry)
+        fn is_log(entries: &[Entry], at: usize) -> bool {
+            let Some(Entry { op, reads, value, .. }) = entries.get(at) else { return false };
+            let is_first_log = || reads[0].1.is_some_and(|from| is_log(entries, from));
+            let is_input = || reads[0].1.is_some_and(|from| entries[from].op == Op::Leaf);
+            match op {
+                Op::Ln { .. } => value.to_f64().is_infinite(),
+                Op::Negate => is_first_log(),
+                Op::Subtract if reads[1].0.is_nan() => false,
+                Op::Subtract => is_first_log() || (reads[0].0.to_f64() == f64::NEG_INFINITY && is_input()),
+                _ => false,
+            }
+        }
+        self.entry().is_some_and(|at| LOG.with_borrow(|log| is_log(&log.entries, at)))
     }
 
     /// Records the result of an operation; that of constants is a constant.
@@ -352,8 +362,12 @@ impl Scalar for Traced {
     }
 
     fn clip(self, least: Traced, most: Traced) -> Traced {
-        let value = self.value.clip(least.value, most.value);
-        Traced::result(Op::Clip { least: least.to_f64(), most: most.to_f64() }, &[self], value)
+        let (value, least, most) = (self.value.clip(least.value, most.value), least.to_f64(), most.to_f64());
+        // Infinite limits change nothing.
+        if least == f64::NEG_INFINITY && most == f64::INFINITY {
+            return self;
+        }
+        Traced::result(Op::Clip { least, most }, &[self], value)
     }
 
     /// Records a single operation for any number of terms. Constants 0 are left out, and a single term is its own sum.
@@ -363,40 +377,6 @@ impl Scalar for Traced {
             [] => Traced::zero(),
             [term] => term,
             _ => Traced::result(Op::Sum, &terms, DoubleDouble::sum(terms.iter().map(|term| term.value))),
-        }
-    }
-}
-
-/// Returns the derivative of an operation by each operand, in order.
-pub fn local_derivatives(entry: &Entry) -> Vec<DoubleDouble> {
-    let one = DoubleDouble::one();
-    let read = |n: usize| entry.reads[n].0;
-    match entry.op {
-        Op::Leaf => Vec::new(),
-        Op::Sum => vec![one; entry.reads.len()],
-        Op::Subtract => vec![one, -one],
-        Op::Multiply => vec![read(1), read(0)],
-        Op::Square => vec![read(0) + read(0)],
-        Op::Divide => vec![one / read(1), -(entry.value / read(1))],
-        Op::Negate => vec![-one],
-        Op::Exp { .. } => vec![entry.value],
-        Op::Ln { eps } => vec![one / (read(0) + DoubleDouble::from_f64(eps))],
-        Op::Sqrt => vec![one / (entry.value + entry.value)],
-        Op::Tanh => vec![one - entry.value * entry.value],
-        Op::Sin => vec![read(0).cos()],
-        Op::Cos => vec![-read(0).sin()],
-        Op::NormalCdf => vec![read(0).normal_density()],
-        Op::NormalDensity => vec![-(read(0) * entry.value)],
-        Op::Relu => vec![read(0).if_positive(one)],
-        Op::IfPositive => vec![DoubleDouble::zero(), read(0).if_positive(one)],
-        Op::Abs => vec![read(0).if_positive(one) - (-read(0)).if_positive(one)],
-        Op::Clip { least, most } => {
-            let is_between = read(0) > DoubleDouble::from_f64(least) && read(0) < DoubleDouble::from_f64(most);
-            vec![if is_between { one } else { DoubleDouble::zero() }]
-        }
-        Op::Max => {
-            let at = (0..entry.reads.len()).find(|&n| read(n) == entry.value);
-            (0..entry.reads.len()).map(|n| if Some(n) == at { one } else { DoubleDouble::zero() }).collect()
         }
     }
 }
