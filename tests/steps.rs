@@ -637,4 +637,8 @@ fn numbers_have_the_digits_that_are_asked_for() {
         text("latex --digits 2")
     );
     assert!(text("markdown --digits 17").contains("0.36787944117144233"), "{}", text("markdown --digits 17"));
+    // All digits of small numbers, too.
+    let small = nnlayer(&["softmax", "--x", "0,-6", "--only", "y", "--steps", "--digits", "17"]);
+    let value = nnlayer(&["softmax", "--x", "0,-6", "--only", "y", "--json"]).json()["y"][1].to_string();
+    assert!(small.quiet().contains(&format!(" = {value}\n")), "{value} {}", small.text());
 }

@@ -10,7 +10,7 @@ use super::numbers::{differ, format_number, json_number, pass_or_fail, write_jso
 pub(crate) use super::step_lines::equality_sign;
 use super::step_lines::{definitions, describe_grade, hidden_entries};
 use crate::core::language::translate;
-use crate::steps::{DEFAULT_DIGITS, Grade, GradeSummary, Markup, Notation, Step};
+use crate::steps::{Grade, GradeSummary, Markup, Notation, Step};
 use serde_json::{Map, Value, json};
 use std::io;
 use unicode_width::UnicodeWidthStr;
@@ -33,12 +33,15 @@ impl StepsFormat {
             StepsFormat::Text | StepsFormat::Markdown => Markup::Text,
             StepsFormat::Latex => Markup::Latex,
         };
-        let digits = if let Digits::Significant(digits) = digits { digits } else { DEFAULT_DIGITS };
+        let digits = match digits {
+            Digits::Numpy => None,
+            Digits::Significant(digits) => Some(digits),
+        };
         Notation { markup, digits }
     }
 }
 
-/// Greatest length of a line, in columns, where neither the environment nor the terminal has one.
+/// Largest width of a line, in columns, if neither the environment nor the terminal says one.
 const DEFAULT_WIDTH: usize = 100;
 
 /// Writes the steps of every result, and the verdict on the user's numbers. Text is folded at `columns`.

@@ -10,6 +10,6 @@ mod step;
 mod trace;
 
 pub use grading::{GradeSummary, grade};
-pub use notation::{DEFAULT_DIGITS, Markup, Notation};
+pub use notation::{Markup, Notation};
 pub use step::{Grade, Section, Step};
 pub use trace::{LayerRun, MAX_SHOWN_ENTRIES, trace};

@@ -64,16 +64,16 @@ impl Expression {
 /// A term of a sum: true for a minus sign, and the term without its sign.
 pub(super) type SignedTerm = (bool, Expression);
 
-/// Number of significant digits, where no other is asked for.
-pub const DEFAULT_DIGITS: usize = 8;
+/// Number of significant digits, and of decimals, where no other number is asked for.
+const DEFAULT_DIGITS: usize = 8;
 
 /// Notation of the arithmetic.
 #[derive(Clone, Copy, Debug)]
 pub struct Notation {
     /// Signs and letters.
     pub markup: Markup,
-    /// Greatest number of significant digits.
-    pub digits: usize,
+    /// Largest number of significant digits; `None` for eight, of which at most eight are decimals, as NumPy prints them.
+    pub digits: Option<usize>,
 }
 
 /// Signs and letters of formulas.
@@ -227,7 +227,7 @@ fn join(left: Expression, operator: &str, right: Expression, precedence: Precede
 }
 
 /// Writes a number with at most this many digits, integers without a point, and returns true if it was not rounded for that.
-fn write_number(value: f64, digits: usize) -> (String, bool) {
+fn write_number(value: f64, digits: Option<usize>) -> (String, bool) {
     let text = number_text(value, digits);
     let is_exact = match text.parse::<f64>() {
         // 0.1 + 0.2 is written 0.3 and counts as exact, though it is the double beside 0.3.
@@ -237,7 +237,7 @@ fn write_number(value: f64, digits: usize) -> (String, bool) {
     (text, is_exact || value.is_nan())
 }
 
-fn number_text(value: f64, digits: usize) -> String {
+fn number_text(value: f64, digits: Option<usize>) -> String {
     if let Some(name) = numpy_name(value) {
         return name.to_owned();
     }
@@ -245,16 +245,15 @@ fn number_text(value: f64, digits: usize) -> String {
     if value.fract() == 0.0 && magnitude < 1e16 {
         return format!("{value:.0}");
     }
-    let rounded: f64 = format!("{value:.*e}", digits.saturating_sub(1)).parse().unwrap_or(value);
+    let decimals = digits.unwrap_or(DEFAULT_DIGITS).saturating_sub(1);
+    let rounded: f64 = format!("{value:.decimals$e}").parse().unwrap_or(value);
     if !(1e-4..1e8).contains(&magnitude) {
         return format!("{rounded:e}");
     }
     let shortest = format!("{rounded}");
-    // Small numbers have as few decimals as larger ones, as NumPy prints them.
-    let decimals = digits.max(DEFAULT_DIGITS);
     match shortest.split_once('.') {
-        Some((_, fraction)) if fraction.len() > decimals => {
-            format!("{value:.decimals$}").trim_end_matches('0').to_owned()
+        Some((_, fraction)) if digits.is_none() && fraction.len() > DEFAULT_DIGITS => {
+            format!("{value:.DEFAULT_DIGITS$}").trim_end_matches('0').to_owned()
         }
         _ => shortest,
     }
@@ -267,18 +266,19 @@ mod tests {
     #[test]
     fn numbers_have_eight_digits_and_rounding_is_reported() {
         let exact =
-            [8.0, -0.25, 0.1 + 0.2, 0.8 - 1.0, 1e-10, 123_456_789.0].map(|value| write_number(value, DEFAULT_DIGITS));
+            [8.0, -0.25, 0.1 + 0.2, 0.8 - 1.0, 1e-10, 123_456_789.0].map(|value| write_number(value, None));
         let texts = ["8", "-0.25", "0.3", "-0.2", "1e-10", "123456789"];
         assert_eq!(exact, texts.map(|text| (text.to_owned(), true)));
         let rounded = [1.0 / 3.0, 0.090_030_573_170_380_46, 1_234.567_890_123, 4.248_354_255_291_589e-18];
         let texts = ["0.33333333", "0.09003057", "1234.5679", "4.2483543e-18"];
         assert_eq!(
-            rounded.map(|value| write_number(value, DEFAULT_DIGITS)),
+            rounded.map(|value| write_number(value, None)),
             texts.map(|text| (text.to_owned(), false))
         );
-        let short = [2.0 / 3.0, 0.0012345, 1234.5, 5e-7].map(|value| write_number(value, 3).0);
+        let short = [2.0 / 3.0, 0.0012345, 1234.5, 5e-7].map(|value| write_number(value, Some(3)).0);
         assert_eq!(short, ["0.667", "0.00123", "1230", "5e-7"]);
-        assert_eq!(write_number(0.1 + 0.2, 17).0, "0.30000000000000004");
-        assert_eq!(write_number(f64::NEG_INFINITY, DEFAULT_DIGITS), ("-inf".to_owned(), true));
+        let long = [0.1 + 0.2, 1.0 / 812.0].map(|value| write_number(value, Some(17)).0);
+        assert_eq!(long, ["0.30000000000000004", "0.0012315270935960591"]);
+        assert_eq!(write_number(f64::NEG_INFINITY, None), ("-inf".to_owned(), true));
     }
 }
