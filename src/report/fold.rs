@@ -5,8 +5,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// Signs before which a formula is folded.
 const OPERATORS: [&str; 7] = ["+", "−", "/", "=", "≈", "✓", "✗"];
 
-/// Splits a formula into lines of at most `max_width` columns, if it has places for that: before an operator or, better, after a comma,
-/// with as few open parentheses as possible. All lines but the first are indented.
+/// Splits a formula into lines of at most `max_width` columns, as far as it has places for that: before an operator or, better, after a
+/// comma, with as few open parentheses as possible. All lines but the first are indented.
 pub(super) fn fold(formula: &str, indent: usize, max_width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut rest = formula.to_owned();
@@ -35,11 +35,11 @@ struct Place {
     is_after_comma: bool,
 }
 
-/// Returns the places within a width and right of the indent.
+/// Returns the places within a width and right of the indent, or the first one beyond the width if there are none.
 fn places(text: &str, indent: usize, max_width: usize) -> Vec<Place> {
     let (mut places, mut depth, mut width, mut last) = (Vec::new(), 0usize, 0, ' ');
     for (at, letter) in text.char_indices() {
-        if width > max_width {
+        if width > max_width && !places.is_empty() {
             break;
         }
         let is_after_comma = (last == ',' && letter == ' ') || last == '、';
@@ -75,5 +75,6 @@ mod tests {
     fn a_formula_without_a_better_place_is_folded_in_parentheses_or_stays() {
         assert_eq!(fold("y = max(100, 200, 300, 400)", 4, 20), ["y = max(100, 200,", "    300, 400)"]);
         assert_eq!(fold("y = 100·200·300·400·500·600", 4, 20), ["y = 100·200·300·400·500·600"]);
+        assert_eq!(fold("y = 100·200·300·400·500 + 6 + 7 ≈ 8", 4, 20), ["y = 100·200·300·400·500", "    + 6 + 7 ≈ 8"]);
     }
 }
