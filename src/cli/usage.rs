@@ -85,15 +85,16 @@ fn list_operands(spec: &LayerSpec) -> String {
     format!("its operand{plural} {verb} {}; `nnlayer help {}` lists all options", names.join(", "), spec.name)
 }
 
-/// Returns the tip for a name that other tools use for a layer, or for an option of the command.
+/// Returns the tip for a name that other tools use for a layer or for an option of the command, and for `--version` after a command.
 fn name_here(parsed: &clap::Error, command: Option<&str>) -> Option<String> {
     let here = match parsed.kind() {
         ErrorKind::InvalidSubcommand => layer_elsewhere(argument(parsed, ContextKind::InvalidSubcommand)?)?.to_owned(),
         ErrorKind::UnknownArgument => {
             let option = argument(parsed, ContextKind::InvalidArg)?;
             let is_near = |option: &str| edit_distance(option, "version").is_some_and(|edits| edits <= 2);
-            if option == "-V" || option.strip_prefix("--").is_some_and(is_near) && command.is_some_and(is_command) {
-                return Some("the version is that of all commands: `nnlayer --version` prints it".to_owned());
+            let is_version = option.strip_prefix("--").is_some_and(is_near) && command.is_some_and(is_command);
+            if is_version || option == "-V" {
+                return Some("all commands have one version, which `nnlayer --version` prints".to_owned());
             }
             let option = option.strip_prefix("--")?;
             format!("--{}", option_elsewhere(option, |option| has_option(command.unwrap_or_default(), option))?)

@@ -99,10 +99,10 @@ fn draw(
     }
     match &request.file {
         Some((path, picture)) => {
-            let mut content = match picture.is_page {
-                true => page_content(stages, &graph, is_explicit, request.digits),
-                false => PageContent::default(),
-            };
+            let mut content = PageContent::default();
+            if picture.is_page {
+                content = page_content(stages, &graph, is_explicit, request.digits);
+            }
             content.others.iter_mut().for_each(|other| other.notes.extend(ones.clone()));
             let text = (picture.draw)(&graph, &content);
             write_file(&Name::new("graph"), path, |out| out.write_all(text.as_bytes()))

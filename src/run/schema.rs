@@ -116,7 +116,7 @@ pub(crate) const KINDS: &[SchemaKind] = &[
     },
     SchemaKind {
         name: "layers",
-        about: "what the command layers writes",
+        about: "what `nnlayer layers` writes",
         version: 1,
         text: include_str!("schemas/layers.json"),
         complete: |_| {},

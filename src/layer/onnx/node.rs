@@ -31,7 +31,7 @@ pub(super) struct OnnxOperator {
     pub(super) types: &'static [FloatType],
     /// Inputs that are further outputs, unchanged.
     pub(super) kept: &'static [Name],
-    /// Arrays that have axes of length 1 in front, so that they have a rank that the operator reads.
+    /// Arrays that get axes of length 1 in front, so that they have a rank that the operator reads.
     pub(super) lifted: &'static [Name],
     /// Returns that rank.
     pub(super) rank: fn(&Settings) -> usize,

@@ -241,7 +241,7 @@ pub(super) const OPERATORS: &[OnnxOperator] = &[
     },
     OnnxOperator {
         settings: &["eps", "momentum", "running"],
-        // Statistics that nnlayer does not update, or in another way, stay as they are.
+        // Running statistics that nnlayer does not update, or updates in another way, are kept: a momentum of 1.
         attributes: |settings, _| Some(training(settings, 1.0)),
         kept: &[RUNNING_MEAN, RUNNING_VAR],
         ..BATCHNORM
