@@ -197,8 +197,11 @@ fn hints_and_explanations_are_in_every_file_format_and_language() {
 fn a_target_of_0_times_an_infinite_logarithm_is_0() {
     let text = shell("LC_ALL=C.UTF-8 nnlayer kl-div --x -1,-2 --t 0,1 --graph --level scalar").quiet().to_owned();
     assert!(text.contains("-inf") && !text.contains("nan"), "{text}");
-    for (options, t, term) in [("", "0,1", "0·(log(0) − (-inf))"), (" --log-target", "-inf,0", "e^-inf·(-inf − (-inf))")] {
-        let text = shell(&format!("LC_ALL=C.UTF-8 nnlayer kl-div --x=-inf,-2 --t={t}{options} --steps")).quiet().to_owned();
+    for (options, t, term) in
+        [("", "0,1", "0·(log(0) − (-inf))"), (" --log-target", "-inf,0", "e^-inf·(-inf − (-inf))")]
+    {
+        let text =
+            shell(&format!("LC_ALL=C.UTF-8 nnlayer kl-div --x=-inf,-2 --t={t}{options} --steps")).quiet().to_owned();
         assert!(text.contains(&format!("{term} = 0")) && !text.contains("nan"), "{text}");
     }
 }

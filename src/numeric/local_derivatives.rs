@@ -37,3 +37,20 @@ pub fn local_derivatives(entry: &Entry) -> Vec<DoubleDouble> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numeric::traced::{Traced, record};
+
+    #[test]
+    fn the_derivative_of_a_clip_is_0_from_the_limits_on_and_nan_for_nan() {
+        for (x, slope) in [(-2.0, 0.0), (-1.0, 0.0), (0.5, 1.0), (1.0, 0.0), (f64::INFINITY, 0.0), (f64::NAN, f64::NAN)]
+        {
+            let clip = || Traced::leaf(x).clip(Traced::from_f64(-1.0), Traced::from_f64(1.0));
+            let (log, _) = record(2, clip);
+            let derivatives: Vec<f64> = local_derivatives(&log.unwrap()[1]).into_iter().map(Scalar::to_f64).collect();
+            assert_eq!(format!("{derivatives:?}"), format!("{:?}", [slope]), "{x}");
+        }
+    }
+}

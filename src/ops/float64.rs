@@ -2,7 +2,7 @@
 
 use super::array_ops::{ArrayOps, Formula, Kernel, array, matrix};
 use super::loss::{Scale, Target};
-use super::normalize::{ComputeRow, ParameterLayout, RowNorm, RowOf, float64 as norms};
+use super::normalize::{ComputeRow, ParameterLayout, RowNorm, RowOf, float64 as norms, parameters};
 use super::windows::{Convolution, ConvolutionArray};
 use super::{activations, convolution, curves, loss, softmax};
 use crate::gemm;
@@ -203,7 +203,7 @@ impl ArrayOps for f64 {
     }
 
     fn parameter_sums(layout: &ParameterLayout, a: &RowOf<'_, f64>, b: Option<&ComputeRow<'_, f64>>) -> Vec<f64> {
-        norms::parameter_sums(layout, a, b)
+        parameters::parameter_sums(layout, a, b)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::numeric::Scalar;
 use std::borrow::Cow;
 
 pub(super) mod float64;
+pub(super) mod parameters;
 
 /// The parameters of a row's normalisation.
 #[derive(Clone, Copy, Debug)]

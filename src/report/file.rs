@@ -76,7 +76,10 @@ fn find_target(path: &Path) -> Result<Target, Refusal> {
         }
         // A link to itself, as a rule.
         Err(error) if error.kind() != ErrorKind::PermissionDenied && is_link(path) => {
-            return refuse(&format!("cannot be written: {error}"), "remove the symbolic link, which does not lead to a file");
+            return refuse(
+                &format!("cannot be written: {error}"),
+                "remove the symbolic link, which does not lead to a file",
+            );
         }
         Err(error) => return Err(error.into()),
     };

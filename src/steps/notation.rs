@@ -265,16 +265,12 @@ mod tests {
 
     #[test]
     fn numbers_have_eight_digits_and_rounding_is_reported() {
-        let exact =
-            [8.0, -0.25, 0.1 + 0.2, 0.8 - 1.0, 1e-10, 123_456_789.0].map(|value| write_number(value, None));
+        let exact = [8.0, -0.25, 0.1 + 0.2, 0.8 - 1.0, 1e-10, 123_456_789.0].map(|value| write_number(value, None));
         let texts = ["8", "-0.25", "0.3", "-0.2", "1e-10", "123456789"];
         assert_eq!(exact, texts.map(|text| (text.to_owned(), true)));
         let rounded = [1.0 / 3.0, 0.090_030_573_170_380_46, 1_234.567_890_123, 4.248_354_255_291_589e-18];
         let texts = ["0.33333333", "0.09003057", "1234.5679", "4.2483543e-18"];
-        assert_eq!(
-            rounded.map(|value| write_number(value, None)),
-            texts.map(|text| (text.to_owned(), false))
-        );
+        assert_eq!(rounded.map(|value| write_number(value, None)), texts.map(|text| (text.to_owned(), false)));
         let short = [2.0 / 3.0, 0.0012345, 1234.5, 5e-7].map(|value| write_number(value, Some(3)).0);
         assert_eq!(short, ["0.667", "0.00123", "1230", "5e-7"]);
         let long = [0.1 + 0.2, 1.0 / 812.0].map(|value| write_number(value, Some(17)).0);
