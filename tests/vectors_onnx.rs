@@ -6,7 +6,7 @@ use nnlayer::layer::LAYERS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-/// A reader of protocol buffers of its own: the fields of a message.
+/// Reads the fields of a message, apart from the code under test.
 fn fields(mut bytes: &[u8]) -> Vec<(u64, Result<u64, &[u8]>)> {
     fn varint(bytes: &mut &[u8]) -> u64 {
         let mut value = 0;

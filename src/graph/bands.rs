@@ -244,7 +244,8 @@ pub(super) fn components(graph: &Graph) -> Vec<Part> {
     parts.into_values().collect()
 }
 
-/// Names the ends of lines that continue anew: in each band, those that leave it from the top down. `heights` has that of each node.
+/// Renames the connectors, so that the lines that leave a band have their letters in order from the top down. `heights` returns the height
+/// of each node of a band.
 pub(super) fn name_connectors(parts: &mut [Part], heights: impl Fn(&Part) -> Vec<i32>) {
     let mut letters: BTreeMap<String, String> = BTreeMap::new();
     for part in parts.iter() {

@@ -12,7 +12,7 @@ pub(super) fn fold(formula: &str, indent: usize, max_width: usize) -> Vec<String
     let mut rest = formula.to_owned();
     while rest.width() > max_width {
         let places = places(&rest, indent, max_width);
-        // A quarter of a line is full, if it can be.
+        // At least a quarter of a line is full, if possible.
         let is_short = |place: &Place| 4 * place.width < max_width + 3 * indent;
         let cost = |place: &&Place| (is_short(place), place.depth, !place.is_after_comma, rest.len() - place.at);
         let Some(at) = places.iter().min_by_key(cost).map(|place| place.at) else { break };
@@ -44,7 +44,7 @@ fn places(text: &str, indent: usize, max_width: usize) -> Vec<Place> {
         }
         let is_after_comma = (last == ',' && letter == ' ') || last == '、';
         let next = text[at..].strip_prefix(' ').unwrap_or_default();
-        // Two blanks are before a shape or a grade.
+        // Two blanks precede a shape or a grade.
         let is_place = is_after_comma || next.starts_with(' ') || OPERATORS.iter().any(|sign| next.starts_with(sign));
         if is_place && width > indent {
             places.push(Place { at, width, depth, is_after_comma });

@@ -11,7 +11,7 @@ pub(super) fn order_columns(layered: &LayeredGraph<'_>) -> Vec<Vec<usize>> {
     candidates.into_iter().min_by_key(|(cost, _)| *cost).map(|(_, order)| order).unwrap_or_default()
 }
 
-/// Number of crossings, then of operands that are not in the order of their matrix, then the distance of lines of one node.
+/// Number of crossings, then of operands that are not in the order of their matrix, then the distances between the lines of a node.
 type Cost = (usize, usize, usize);
 
 /// Returns the best order found in some sweeps to the right and to the left.

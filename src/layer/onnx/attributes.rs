@@ -10,7 +10,7 @@ use ndarray::{ArrayD, IxDyn};
 pub(super) const COS: Name = Name::fixed("cos");
 pub(super) const SIN: Name = Name::fixed("sin");
 
-/// Number of positions for which tables are computed.
+/// Largest number of positions for which tables are computed.
 const MAX_TABLE_ROWS: f64 = 4096.0;
 
 pub(super) fn integer(
@@ -52,7 +52,7 @@ pub(super) fn training(settings: &Settings, momentum: f64) -> Attributes {
     vec![epsilon(settings), ("momentum", Attribute::Number(momentum)), ("training_mode", Attribute::Integer(1))]
 }
 
-/// Returns an array of a default for each of these operands that is absent, with a number for each channel of x.
+/// Returns an array of the default of each of these operands that is absent, with a number for each channel of x.
 pub(super) fn by_channel(at: &Tensors<f64>, defaults: &[(Name, f64)]) -> Option<Further> {
     // A mean of nothing is not defined.
     let x = at.get(&Name::X).filter(|x| !x.is_empty())?;
@@ -141,7 +141,7 @@ pub(super) fn windows(settings: &Settings, rank: usize) -> Option<Attributes> {
     Some(attributes)
 }
 
-/// Returns the padding before each axis, then that behind each.
+/// Returns the padding before each axis, then that after each.
 fn pads(rows: &[Vec<i64>], rank: usize) -> Option<Vec<i64>> {
     let axes = rank.saturating_sub(2);
     match rows {

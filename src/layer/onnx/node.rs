@@ -23,17 +23,17 @@ pub(super) struct OnnxOperator {
     pub(super) ranks: RangeInclusive<usize>,
     /// The settings that attributes or further inputs express.
     pub(super) settings: &'static [&'static str],
-    /// Returns the attributes for settings and the rank of the first operand; `None` if there are none for these settings.
+    /// Returns the attributes for settings and the rank of the first operand; `None` if the operator cannot express the settings.
     pub(super) attributes: fn(&Settings, usize) -> Option<Attributes>,
-    /// Returns inputs that are no operands of the case: settings, and operands that only ONNX requires.
+    /// Returns inputs that are not operands of the case: settings, and operands that only ONNX requires.
     pub(super) further: fn(&Settings, &Tensors<f64>) -> Option<Further>,
     /// Types of numbers that the operator has.
     pub(super) types: &'static [FloatType],
-    /// Inputs that are further outputs, unchanged.
+    /// Inputs that the operator also returns, unchanged.
     pub(super) kept: &'static [Name],
     /// Arrays that get axes of length 1 in front, so that they have a rank that the operator reads.
     pub(super) lifted: &'static [Name],
-    /// Returns that rank.
+    /// Returns that rank, or 0 if there are no such arrays.
     pub(super) rank: fn(&Settings) -> usize,
 }
 
@@ -84,7 +84,7 @@ impl<'a> OnnxTensor<'a> {
         let slot = spec.slots.iter().find(|slot| slot.name == *name);
         let elements = slot.map_or(Elements::Numbers, |slot| match (slot.values, slot.role) {
             (Values::Indices(_), _) => Elements::Integers,
-            // Class indices have an axis less than scores.
+            // Class indices have one axis less than scores.
             (_, Role::Target) if value.ndim() < x_rank => Elements::Integers,
             // A mask of numbers is added, if the layer has a setting for it.
             (Values::Mask, _) if settings.choice(MASK_KIND) == Some("boolean") => Elements::Booleans,

@@ -7,7 +7,7 @@ use super::tensor_proto::data_type;
 use crate::layer::{Attribute, OPERATOR_SET, OnnxNode, OnnxTensor};
 use crate::numeric::FloatType;
 
-/// Version of the format that has the set of operators.
+/// Version of the file format, `ir_version`, that came with the set of operators.
 const FORMAT_VERSION: u64 = 12;
 
 /// Returns the model of a node.
