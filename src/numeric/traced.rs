@@ -5,6 +5,7 @@
 //! values of the stable formula.
 
 use super::double_double::DoubleDouble;
+use super::operations::{Entry, Op, TextbookName};
 use super::scalar::Scalar;
 use std::cell::RefCell;
 use std::cmp::Ordering;
@@ -15,87 +16,6 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 pub struct Traced {
     value: DoubleDouble,
     entry: Option<u32>,
-}
-
-/// An operand of an operation: a number, and the index of the operation that returned it.
-pub type Operand = (DoubleDouble, Option<usize>);
-
-/// A recorded operation.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Op {
-    /// An input.
-    Leaf,
-    /// Σ of all operands.
-    Sum,
-    /// The first minus the second.
-    Subtract,
-    /// The product of two operands.
-    Multiply,
-    /// x², a product with itself as a graph draws it; no formula records it.
-    Square,
-    /// The first divided by the second.
-    Divide,
-    /// −x.
-    Negate,
-    /// e^(x − shift). The shift is the largest x of a softmax, whose quotients do not depend on it.
-    Exp {
-        /// The number that is subtracted first.
-        shift: f64,
-    },
-    /// log(x + eps).
-    Ln {
-        /// The number that is added first.
-        eps: f64,
-    },
-    /// √x.
-    Sqrt,
-    /// tanh x.
-    Tanh,
-    /// sin x.
-    Sin,
-    /// cos x.
-    Cos,
-    /// Φ(x), the normal distribution.
-    NormalCdf,
-    /// φ(x), its density.
-    NormalDensity,
-    /// x if it is positive, else 0.
-    Relu,
-    /// The second if the first is positive, else 0.
-    IfPositive,
-    /// The largest operand.
-    Max,
-    /// |x|.
-    Abs,
-    /// x within limits: min(max(x, least), most).
-    Clip {
-        /// The least result.
-        least: f64,
-        /// The greatest result.
-        most: f64,
-    },
-}
-
-/// The textbook's name of a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TextbookName {
-    /// The name, `e`.
-    pub name: &'static str,
-    /// Its definition, `e^({x} − max)`, where the name that an operand has takes the place of x.
-    pub meaning: &'static str,
-}
-
-/// A recorded operation with its operands and result.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// The operation.
-    pub op: Op,
-    /// Its operands, in order.
-    pub reads: Vec<Operand>,
-    /// Its result.
-    pub value: DoubleDouble,
-    /// The textbook's name of the result, if the formula gives one.
-    pub named: Option<TextbookName>,
 }
 
 thread_local! {
@@ -383,6 +303,7 @@ impl Scalar for Traced {
 
 #[cfg(test)]
 mod tests {
+    use super::super::operations::local_derivatives;
     use super::*;
 
     #[test]
@@ -409,5 +330,16 @@ mod tests {
         });
         assert!(log.is_none());
         assert_eq!(value.to_f64(), 8.0);
+    }
+
+    #[test]
+    fn the_derivative_of_a_clip_is_0_from_the_limits_on_and_nan_for_nan() {
+        for (x, slope) in [(-2.0, 0.0), (-1.0, 0.0), (0.5, 1.0), (1.0, 0.0), (f64::INFINITY, 0.0), (f64::NAN, f64::NAN)]
+        {
+            let clip = || Traced::leaf(x).clip(Traced::from_f64(-1.0), Traced::from_f64(1.0));
+            let (log, _) = record(2, clip);
+            let derivatives: Vec<f64> = local_derivatives(&log.unwrap()[1]).into_iter().map(Scalar::to_f64).collect();
+            assert_eq!(format!("{derivatives:?}"), format!("{:?}", [slope]), "{x}");
+        }
     }
 }

@@ -396,17 +396,13 @@ fn set_position(error: Error, position: Option<(usize, usize)>, pointer: String)
     }
 }
 
-fn is_broken_link(path: &Path) -> bool {
-    path.is_symlink() && !path.exists()
-}
-
 /// Opens a file for reading; its length is 0 if it has none.
 fn open_file(path: &str) -> Result<(File, u64), Error> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(suggest::missing_file(path)),
         // A link to itself, as a rule.
-        Err(error) if error.kind() != ErrorKind::PermissionDenied && is_broken_link(Path::new(path)) => {
+        Err(error) if error.kind() != ErrorKind::PermissionDenied && suggest::is_broken_link(path) => {
             return Err(read_error(path, &error).tip("name the file itself: this symbolic link does not lead to one"));
         }
         Err(error) => return Err(read_error(path, &error)),

@@ -1,4 +1,4 @@
-//! The error of a file that does not exist, with the most similar name that does.
+//! The error of a file that does not exist, with the most similar name that does, and links that lead nowhere.
 
 use crate::core::error::{Code, Error};
 use crate::core::name::edit_distance;
@@ -22,6 +22,10 @@ pub(super) fn missing_file(path: &str) -> Error {
         Some(similar) => error.tip(format!("did you mean {}?", typed.with_file_name(similar).display())),
         None => error.tip("write numbers as 1,2;3,4; paths are relative to the current directory"),
     }
+}
+
+pub(super) fn is_broken_link(path: &str) -> bool {
+    Path::new(path).is_symlink() && !Path::new(path).exists()
 }
 
 /// Returns the tip for an index after the name of a file, as in `x.npy[3]`.

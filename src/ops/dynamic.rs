@@ -3,7 +3,7 @@
 use super::array_ops::ArrayOps;
 use super::{bounded, double_double, exact, traced};
 use crate::numeric::dynamic::{Dynamic, DynamicKind, Kind, kind, with_exact};
-use crate::numeric::traced::Op;
+use crate::numeric::operations::Op;
 use crate::numeric::{Scalar, Traced};
 use ndarray::{Array2, ArrayView2};
 use std::ops::Range;

@@ -3,7 +3,7 @@
 
 use super::notation::{Expression, Notation, Precedence, SignedTerm};
 use crate::numeric::Scalar;
-use crate::numeric::traced::{Entry, Op, Operand};
+use crate::numeric::operations::{Entry, Op, Operand};
 
 /// Number of terms up to which a sum is written in full.
 const MAX_TERMS: usize = 10;

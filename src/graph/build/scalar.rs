@@ -9,8 +9,8 @@ use crate::graph::label::format_number;
 use crate::graph::model::{Edge, Graph, Level, NodeKind};
 use crate::graph::options::PictureOptions;
 use crate::graph::words;
-use crate::numeric::traced::{Entry, Op};
-use crate::numeric::{DoubleDouble, Scalar, local_derivatives};
+use crate::numeric::operations::{Entry, Op, local_derivatives};
+use crate::numeric::{DoubleDouble, Scalar};
 use ndarray::arr0;
 use std::collections::BTreeMap;
 

@@ -3,7 +3,7 @@
 //! that is computed twice is computed once, and a product of a number with itself is its square.
 
 use super::trace::Trace;
-use crate::numeric::traced::{Entry, Op, Operand};
+use crate::numeric::operations::{Entry, Op, Operand};
 use crate::numeric::{DoubleDouble, Scalar};
 use std::collections::BTreeMap;
 

@@ -7,7 +7,8 @@ use crate::core::tensors::Tensors;
 use crate::layer::run_in_kind;
 use crate::network::Source;
 use crate::numeric::Traced;
-use crate::numeric::traced::{Entry, record};
+use crate::numeric::operations::Entry;
+use crate::numeric::traced::record;
 use ndarray::{ArrayD, Dimension};
 use std::collections::BTreeMap;
 
