@@ -220,6 +220,14 @@ fn the_name_of_an_operand_stands_apart_from_the_lines_before_it() {
 }
 
 #[test]
+fn letters_of_two_characters_make_no_band_too_wide() {
+    let x = (1..=20).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let text =
+        shell(&format!("LC_ALL=C.UTF-8 COLUMNS=50 nnlayer softmax --x {x} --graph --level scalar")).quiet().to_owned();
+    assert!(text.contains("→aa→") && text.lines().all(|line| line.chars().count() <= 50), "{text}");
+}
+
+#[test]
 fn the_ends_of_lines_have_letters_from_the_top_down() {
     for example in examples() {
         let text = drawn_in_80_columns(&[&example[..], &["--level".to_owned(), "scalar".to_owned()]].concat());

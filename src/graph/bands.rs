@@ -253,8 +253,14 @@ pub(super) fn name_connectors(parts: &mut [Part], heights: impl Fn(&Part) -> Vec
         let is_exit = |node: &usize| part.nodes[*node].is_none() && !incoming[*node].is_empty();
         let mut exits: Vec<usize> = (0..part.nodes.len()).filter(is_exit).collect();
         exits.sort_by_key(|&node| heights[node]);
-        for node in exits {
-            letters.insert(part.graph.nodes[node].label.clone(), letter(letters.len()));
+        let label = |node: &usize| part.graph.nodes[*node].label.clone();
+        let mut free: Vec<String> = exits.iter().map(label).collect();
+        free.sort();
+        for old in exits.iter().map(label) {
+            // Of the same length, so that no band becomes wider.
+            if let Some(at) = free.iter().position(|letter| letter.len() == old.len()) {
+                letters.insert(old, free.remove(at));
+            }
         }
     }
     for part in parts {
