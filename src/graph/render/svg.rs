@@ -39,7 +39,7 @@ pub(super) fn render(graph: &Graph) -> String {
 pub(super) fn element(graph: &Graph) -> String {
     let parts = components(graph);
     let unsplit = Grid::new(graph, &parts);
-    if !is_too_wide(graph, unsplit.width) || !graph.sums.is_empty() {
+    if !may_be_split(graph, unsplit.width) || !graph.sums.is_empty() {
         return picture(graph, &unsplit);
     }
     let parts = [Part::from_graph(graph)];
@@ -72,7 +72,7 @@ fn max_width(graph: &Graph) -> Option<i32> {
 }
 
 /// Returns true if a graph may be split: its area is asked for, or it is too wide.
-fn is_too_wide(graph: &Graph, width: i32) -> bool {
+fn may_be_split(graph: &Graph, width: i32) -> bool {
     graph.options.aspect.is_some() || width + 2 * MARGIN > max_width(graph).unwrap_or(SLIDE_WIDTH)
 }
 
