@@ -1,6 +1,6 @@
 //! `nnlayer compare`.
 
-use crate::support::{fixture, folder, nnlayer, numbers, piped, shell, ulps};
+use crate::support::{file, fixture, folder, nnlayer, numbers, piped, shell, ulps};
 use nnlayer::check::compare::{Tolerance, compare};
 use proptest::prelude::*;
 
@@ -24,11 +24,7 @@ fn equal_results_have_status_0_and_different_ones_status_1() {
 #[test]
 fn arrays_of_one_document_only_are_differences_in_the_order_of_their_document() {
     let folder = folder();
-    let file = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
+    let file = |name: &str, text: &str| file(folder.path(), name, text);
     let a = file("a.json", r#"{"y":[1],"dx":[2],"dw":[3],"dq":[6]}"#);
     let b = file("b.json", r#"{"db":[4],"dw":[3],"dk":[5],"y":[1]}"#);
     let (status, text) = lines(&["compare", &a, &b, "--json"]);

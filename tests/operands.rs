@@ -1,7 +1,7 @@
 //! Every form of every operand of every command gives the same result.
 
 use crate::losses;
-use crate::support::{folder, nnlayer, piped};
+use crate::support::{file, folder, nnlayer, piped};
 use crate::windows;
 use nnlayer::core::name::Name;
 use nnlayer::layer::{LAYERS, LayerSpec};
@@ -274,11 +274,7 @@ fn options_override_settings_of_a_piped_object() {
 #[test]
 fn one_document_provides_several_operands() {
     let folder = folder();
-    let path = |name: &str, text: &str| {
-        let path = folder.path().join(name).to_str().unwrap().to_owned();
-        std::fs::write(&path, text).unwrap();
-        path
-    };
+    let path = |name: &str, text: &str| file(folder.path(), name, text);
     let bare = path("bare.json", "[[1,2],[3,4]]");
     let named = path("named.json", r#"{"m":[[1,2],[3,4]],"deep":[{"m":[[1,2],[3,4]]}]}"#);
     let expected =

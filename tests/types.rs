@@ -1,6 +1,6 @@
 //! Files that NumPy, ml_dtypes and safetensors wrote have the values that these libraries read.
 
-use crate::support::{fixture, folder, nnlayer, piped};
+use crate::support::{file, fixture, folder, nnlayer, piped};
 use data_encoding::BASE64;
 use nnlayer::core::error::Code;
 use nnlayer::format::{LoadedArray, Selector, Source, find_by_extension};
@@ -129,11 +129,7 @@ fn integers_that_no_double_holds_are_rounded_with_a_warning_in_every_format() {
 #[test]
 fn integers_in_typed_numbers_and_tables_are_rounded_with_a_warning() {
     let folder = folder();
-    let file = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
+    let file = |name: &str, text: &str| file(folder.path(), name, text);
     let csv = file("x.csv", "1,2\n3,-9007199254740993\n");
     let txt = file("x.txt", "1 2\n3 -9007199254740993 # last\n");
     let header = file("header.csv", "a,b\n1,2\n3,-9007199254740993\n");

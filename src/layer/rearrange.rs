@@ -33,7 +33,7 @@ use crate::ops::ArrayOps;
 use ndarray::{ArrayD, ArrayView3, Axis, Slice};
 
 /// Inputs of concat.
-static INPUTS: [Name; 8] = [
+pub(super) static INPUTS: [Name; 8] = [
     Name::X1,
     Name::X2,
     Name::fixed("x3"),

@@ -1,8 +1,9 @@
 //! `nnlayer vectors`: writes test vectors of a layer, and runs a program over those of a folder.
 //!
-//! The files of a folder: `index.json` lists the cases; each case has a folder with `case.json`, its arrays as
-//! `test_data_set_0/input_N.pb`, `output_N.pb` and `gradient_N.pb`, and `model.onnx` where ONNX has an operator for it; all cases
-//! together are in `LAYER.npz`, `LAYER.safetensors` and `LAYER.h`.
+//! The files of a folder: `index.json` lists the cases; each case has a folder with `case.json`, its arrays in
+//! `test_data_set_0` as `input_N.pb`, `output_N.pb`, `result_N.pb`, `dout_0.pb` and `gradient_N.pb`, and `model.onnx` where ONNX has an
+//! operator for it, which computes the outputs and not the results; all cases together are in `LAYER.npz`, `LAYER.safetensors` and
+//! `LAYER.h`.
 
 mod case_json;
 mod header;

@@ -164,6 +164,13 @@ pub fn fixture(name: &str) -> String {
     format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Writes a file, and returns its path.
+pub fn file(folder: &std::path::Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
 /// A folder that goes away at the end of the test.
 pub fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()

@@ -227,9 +227,10 @@ impl<T: Copy> Node<T> {
             ),
             Node::Bool(value) => (format!("{value} is not a number"), "write 1 for true and 0 for false"),
             Node::Null => ("null is not a number".to_owned(), "write \"NaN\" for a missing value"),
-            Node::Object(_) => {
-                ("expected a number, got an object".to_owned(), "select an array of the object: FILE#/key")
-            }
+            Node::Object(_) => (
+                "expected a number, got an object".to_owned(),
+                "select an array of the object, FILE#/key, or give the array alone",
+            ),
             _ => ("expected a number, got an array".to_owned(), "use rows that hold only numbers"),
         };
         Error::new(Code::NotANumber, message).at(Place::Pointer(pointer.to_owned())).tip(tip)

@@ -7,6 +7,7 @@ use super::attributes::{
 use super::node::{Attribute, Elements, OnnxOperator};
 use crate::core::name::Name;
 use crate::layer::heads::{K, Q, V};
+use crate::layer::rearrange;
 use crate::numeric::FloatType;
 use ndarray::{ArrayD, IxDyn};
 
@@ -314,16 +315,7 @@ pub(super) const OPERATORS: &[OnnxOperator] = &[
         ..row("transpose", "Transpose")
     },
     OnnxOperator {
-        inputs: &[
-            Name::X1,
-            Name::X2,
-            Name::fixed("x3"),
-            Name::fixed("x4"),
-            Name::fixed("x5"),
-            Name::fixed("x6"),
-            Name::fixed("x7"),
-            Name::fixed("x8"),
-        ],
+        inputs: &rearrange::INPUTS,
         settings: &["axis"],
         attributes: |settings, _| Some(vec![integer(settings, "axis", "axis", 0)]),
         ..row("concat", "Concat")

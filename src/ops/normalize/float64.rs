@@ -182,7 +182,7 @@ fn convert(numbers: &[f64]) -> Vec<Dynamic> {
 }
 
 dispatch! {
-    /// Computes the mean roughly, from the distances from the first entry: equal entries have exactly their value.
+    /// Computes a number near the mean, from the distances from the first entry; it is exact if all entries are equal.
     #[allow(clippy::cast_precision_loss)] // fewer than 2⁵³ numbers fit in memory
     fn approximate_mean<V>(x: &[f64], mean: &mut f64) {
         let first = x.first().copied().unwrap_or(0.0);
