@@ -42,7 +42,7 @@ pub(crate) fn admit(job: &Job) -> Result<(), Error> {
                 "cannot be used with --jacobian, which has a row for each output entry",
             )
             .with_operand(&Name::DOUT)
-            .tip("leave --dout out; dx, dw and db are dout times the Jacobian"));
+            .tip("leave --dout out; each gradient is dout times its Jacobian"));
         }
     }
     if job.tape.is_some() {
