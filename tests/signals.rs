@@ -23,12 +23,12 @@ fn start(folder: &Path, line: &str) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-fn send(child: &Child, signal: Signal) {
+pub fn send(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 /// The signals that end a process, but those that whoever runs the tests ignores, as `nohup` does: nnlayer then ignores them too.
-fn signals() -> impl Iterator<Item = Signal> {
+pub fn signals() -> impl Iterator<Item = Signal> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or("0");
     let ignored = u64::from_str_radix(mask.trim(), 16).unwrap();

@@ -4,7 +4,7 @@
 //! - Backward: dx = dout∘f(gate), dgate = dout∘x∘f′(gate); of one input, dx has both in the place of the halves.
 //! - Shapes: x and gate of one shape; without gate x of an even length along `--axis`, and y of half that length.
 //! - Refuses: an odd length, a gate of another shape, `--axis` and `--gate-half` with a gate.
-//! - Accuracy: y within 1.1 ulp, gradients within 1.5, computed as sums of two doubles and rounded once (`ops::curves`).
+//! - Accuracy: y within 1.2 ulp, gradients within 1.5, computed as sums of two doubles and rounded once (`ops::curves`).
 //! - Source: Dauphin et al. 2017, and Shazeer 2020 for other activations; PyTorch's glu, whose gate is the second half.
 //!
 //! ```
