@@ -16,6 +16,7 @@ use nnlayer::layer::{AnyLayer, LAYERS, Precision, Settings};
 use nnlayer::numeric::FloatType;
 use std::fmt::Write;
 
+mod elementwise;
 mod mistakes;
 
 /// A layer of nnlayer with a planted mistake, as if it were an external program.
@@ -483,112 +484,6 @@ fn no_right_program_with_quantised_outputs_fails_against_numerical_gradients() {
         }
     }
     assert!(failed.is_empty(), "{failed}");
-}
-
-/// A program of y = f(x) with one state that lasts over all calls.
-struct ElementwiseProgram<F> {
-    state: Vec<f64>,
-    /// Returns y, and dx for dout, given the state.
-    compute: F,
-}
-
-impl<F: FnMut(&mut Vec<f64>, f64, f64) -> (f64, f64)> Implementation for ElementwiseProgram<F> {
-    fn evaluate(&mut self, points: &[Point]) -> Result<Vec<Evaluation>, Error> {
-        let evaluate = |point: &Point| {
-            let x = point.operands.known(&Name::X);
-            let dout = point.dout.clone().unwrap_or_else(|| x.mapv(|_| 1.0));
-            let pairs: Vec<(f64, f64)> =
-                x.iter().zip(&dout).map(|(&x, &dout)| (self.compute)(&mut self.state, x, dout)).collect();
-            let array = |values: Vec<f64>| ndarray::ArrayD::from_shape_vec(x.raw_dim(), values).unwrap();
-            let outputs = Tensors::new().with(Name::Y, array(pairs.iter().map(|(y, _)| *y).collect()));
-            let gradients = Tensors::new().with(Name::DX, array(pairs.iter().map(|(_, dx)| *dx).collect()));
-            Evaluation { outputs, gradients: if point.dout.is_some() { gradients } else { Tensors::new() } }
-        };
-        Ok(points.iter().map(evaluate).collect())
-    }
-}
-
-/// Checks a program as a custom layer at x.
-fn check_custom(x: &[f64], compute: impl FnMut(&mut Vec<f64>, f64, f64) -> (f64, f64)) -> CheckReport {
-    let x = ndarray::Array1::from(x.to_vec()).into_dyn();
-    let dout = x.mapv(|x| 0.75 - 0.1 * x.signum());
-    let case = Case::custom(Tensors::new().with(Name::X, x), dout, Name::Y, &[Name::DX]);
-    let mut program = ElementwiseProgram { state: Vec::new(), compute };
-    check::check(&mut program, &case, &CheckOptions::program(&case, 1, None)).unwrap()
-}
-
-#[test]
-fn a_zero_gradient_of_a_fast_oscillation_fails_and_the_right_one_passes() {
-    use std::f64::consts::PI;
-    for x in [[0.25, -1.5, 2.0], [0.3, 0.7, -1.1]] {
-        let zero = check_custom(&x, |_, x, _| ((4.0 * PI * x).sin(), 0.0));
-        assert_eq!(zero.verdict(), Verdict::Fail, "{}", outline(&zero));
-        let right = check_custom(&x, |_, x, dout| ((4.0 * PI * x).sin(), dout * 4.0 * PI * (4.0 * PI * x).cos()));
-        assert_eq!(right.verdict(), Verdict::Pass, "{}", outline(&right));
-    }
-}
-
-#[test]
-fn outputs_that_are_noise_of_their_inputs_never_pass() {
-    let noise = |x: f64| (SplitMix64::new(x.to_bits()).index(1 << 20) as f64) / 1e6;
-    for slope in [0.0, 1.0] {
-        let report = check_custom(&[0.3, -0.7], |_, x, dout| (noise(x), slope * dout));
-        assert_ne!(report.verdict(), Verdict::Pass, "{}", outline(&report));
-    }
-}
-
-#[test]
-fn state_that_lasts_between_calls_fails_with_its_kind() {
-    let relu = |x: f64| if x > 0.0 { x } else { 0.0 };
-    let slope = |x: f64| if x > 0.0 { 1.0 } else { 0.0 };
-    // The slope is that of the three inputs of the call before.
-    let stale = check_custom(&[0.5, -1.0, -2.0], |state, x, dout| {
-        state.push(x);
-        let cached = state.len().checked_sub(4).map_or(x, |before| state[before]);
-        (relu(x), dout * slope(cached))
-    });
-    assert!(kinds(&stale).contains(&"stale input of an earlier call"), "{}", outline(&stale));
-    let mut calls = 0;
-    let accumulated = check_custom(&[0.5, -1.0, 2.0], |state, x, dout| {
-        let entry = calls % 3;
-        calls += 1;
-        state.resize(3, 0.0);
-        state[entry] += dout * slope(x);
-        (relu(x), state[entry])
-    });
-    assert!(kinds(&accumulated).contains(&"accumulated since the last call"), "{}", outline(&accumulated));
-}
-
-#[test]
-fn a_mask_of_the_call_before_fails_whatever_the_signs_of_the_inputs() {
-    for signs in 1_u32..(1 << 5) - 1 {
-        let x: Vec<f64> =
-            (0..5).map(|n| (0.3 + 0.2 * f64::from(n)) * if signs >> n & 1 == 1 { 1.0 } else { -1.0 }).collect();
-        let stale = check_custom(&x, |state, x, dout| {
-            state.push(x);
-            let cached = state.len().checked_sub(6).map_or(x, |before| state[before]);
-            (x.max(0.0), if cached > 0.0 { dout } else { 0.0 })
-        });
-        assert_eq!(stale.verdict(), Verdict::Fail, "{x:?}: {}", outline(&stale));
-    }
-}
-
-#[test]
-fn a_subgradient_at_a_kink_passes_and_another_value_fails() {
-    let slope_at_zero = |at_zero: f64| {
-        let slope = move |x: f64| {
-            if x > 0.0 {
-                1.0
-            } else if x < 0.0 {
-                0.01
-            } else {
-                at_zero
-            }
-        };
-        check_custom(&[0.0, 1.0, -1.0], move |_, x, dout| (x.max(0.01 * x), dout * slope(x))).verdict()
-    };
-    let verdicts = [0.01, 0.5, 1.0, 1.5, -0.5].map(slope_at_zero);
-    assert_eq!(verdicts, [Verdict::Pass, Verdict::Pass, Verdict::Pass, Verdict::Fail, Verdict::Fail]);
 }
 
 #[test]

@@ -64,18 +64,26 @@ pub(super) fn choose_points(
             stress = Some(points.len());
             points.push(point);
         }
-    } else if is_small {
-        let further: Vec<Point> =
-            [0, 2].into_iter().flat_map(|n| Case::perturbed_points(&points[n], float_type, rng)).collect();
-        points.extend(further);
-        if let Some(point) = stress_shapes.and_then(|_| case.far_point(float_type)) {
+    } else {
+        points.extend(perturbed_points(&points, is_small, float_type, rng));
+        if let Some(point) = stress_shapes.filter(|_| is_small).and_then(|_| case.far_point(float_type)) {
             stress = Some(points.len());
             points.push(point);
         }
-    } else {
-        points.extend(Case::perturbed_points(&points[0], float_type, rng).into_iter().take(1));
     }
     Points { points, repeated, stress }
+}
+
+/// Returns points that differ from the first and the third by a rounding to a type, or one of them if points are large.
+pub(super) fn perturbed_points(
+    points: &[Point],
+    are_small: bool,
+    float_type: FloatType,
+    rng: &mut SplitMix64,
+) -> Vec<Point> {
+    let chosen: &[usize] = if are_small { &[0, 2] } else { &[0] };
+    let perturbed = chosen.iter().flat_map(|&n| Case::perturbed_points(&points[n], float_type, rng));
+    perturbed.take(if are_small { usize::MAX } else { 1 }).collect()
 }
 
 /// Asks the points. A program that crashes is asked without that of large values, then without those after the first ones, and then

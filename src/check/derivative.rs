@@ -5,7 +5,7 @@
 //! other sizes follow only for entries whose error bar is not yet small.
 
 use super::extrapolation::{Estimate, Quotient, extrapolate};
-use super::function::{Function, Sample, Step};
+use super::function::{Function, Sample, Step, unreached_outputs};
 use super::noise::fourth_difference_noise;
 use crate::core::error::Error;
 use crate::core::name::Name;
@@ -34,15 +34,16 @@ const PRECISE: f64 = 1e-12;
 
 /// Sizes at which sequences of steps begin, from the operand's own size.
 const SIZES: &[fn(f64) -> f64] = &[
-    |size| size,
+    |size| size.min(4.0),
     |_| 1.0,
-    |size| size * 2f64.powi(-5),
-    |size| size * 2f64.powi(-10),
+    |size| size.min(4.0) * 2f64.powi(-5),
+    |size| size.min(4.0) * 2f64.powi(-10),
     |_| 2f64.powi(-10),
     |_| 2f64.powi(-20),
     |_| 2f64.powi(-30),
     |_| 2f64.powi(-40),
     |_| 2f64.powi(-60),
+    |size| size,
 ];
 
 /// The derivative of L = Σ dout∘output by one operand.
@@ -99,17 +100,28 @@ impl<'a> Derivative<'a> {
             let largest = best.iter().map(|e| e.value.abs()).filter(|v| v.is_finite()).fold(0.0, f64::max);
             let is_open = |e: &Estimate| !(e.error_bar <= precision * largest.max(e.value.abs()) || e.error_bar == 0.0);
             for (direction, estimate) in directions.iter().zip(&mut best).filter(|(_, estimate)| is_open(estimate)) {
-                estimate.improve(self.central_differences(direction, *size)?);
+                let unreached = self.unreached_outputs(direction)?;
+                estimate.improve(self.central_differences(direction, *size, &unreached)?);
             }
         }
         Ok(best)
     }
 
-    fn central_differences(&mut self, direction: &Direction, size: fn(f64) -> f64) -> Result<Estimate, Error> {
-        let lengths = step_lengths(size(direction.size.min(4.0))).flat_map(|length| [length, -length]);
+    fn central_differences(
+        &mut self,
+        direction: &Direction,
+        size: fn(f64) -> f64,
+        unreached: &[bool],
+    ) -> Result<Estimate, Error> {
+        let lengths = step_lengths(size(direction.size)).flat_map(|length| [length, -length]);
         let samples = self.samples(direction, lengths)?;
-        let quotients: Vec<Quotient> = samples.chunks(2).map(|pair| self.quotient(&pair[0], &pair[1])).collect();
+        let quotient = |pair: &[Sample]| self.quotient(&pair[0], &pair[1], unreached);
+        let quotients: Vec<Quotient> = samples.chunks(2).map(quotient).collect();
         Ok(extrapolate(&quotients, RATIO * RATIO))
+    }
+
+    fn unreached_outputs(&mut self, direction: &Direction) -> Result<Vec<bool>, Error> {
+        unreached_outputs(self.function, self.operand, direction, &self.base)
     }
 
     /// Evaluates the function after steps along a direction.
@@ -123,21 +135,23 @@ impl<'a> Derivative<'a> {
     pub fn one_sided(&mut self, direction: &Direction) -> Result<[Estimate; 2], Error> {
         let mut best = [Estimate::NONE; 2];
         let base = Sample { outputs: self.base.clone(), length: DoubleDouble::zero(), changes: Vec::new() };
+        let unreached = self.unreached_outputs(direction)?;
         for size in SIZES {
             if best.iter().all(|estimate| estimate.error_bar <= PRECISE * estimate.value.abs()) {
                 break;
             }
             for (side, best) in [-1.0, 1.0].into_iter().zip(&mut best) {
                 let samples = self.samples(direction, step_lengths(side * size(direction.size)))?;
-                let quotients: Vec<Quotient> = samples.iter().map(|sample| self.quotient(sample, &base)).collect();
+                let quotient = |sample| self.quotient(sample, &base, &unreached);
+                let quotients: Vec<Quotient> = samples.iter().map(quotient).collect();
                 best.improve(extrapolate(&quotients, RATIO));
             }
         }
         Ok(best)
     }
 
-    /// Returns the difference quotient of two samples and its noise.
-    fn quotient(&self, ahead: &Sample, behind: &Sample) -> Quotient {
+    /// Returns the difference quotient of two samples and its noise, without that of outputs which no step reaches.
+    fn quotient(&self, ahead: &Sample, behind: &Sample, unreached: &[bool]) -> Quotient {
         let step = ahead.length - behind.length;
         let outputs = self.dout.len();
         if ahead.outputs.len() != outputs || behind.outputs.len() != outputs || step.to_f64() == 0.0 {
@@ -154,7 +168,11 @@ impl<'a> Derivative<'a> {
             let size = a.to_f64().abs().max(b.to_f64().abs());
             let own = self.dout[n].to_f64().abs() * self.noise[n].max(ROUNDINGS * unit * size);
             // Constant outputs may depend on other entries only: the noisiest stands for all of them.
-            if a == b { constant_noise = constant_noise.max(own) } else { noise += own }
+            match (a == b, unreached[n]) {
+                (true, true) => {}
+                (true, false) => constant_noise = constant_noise.max(own),
+                (false, _) => noise += own,
+            }
         }
         noise += constant_noise;
         let step_size = step.to_f64().abs();

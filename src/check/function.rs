@@ -1,5 +1,7 @@
 //! Functions to differentiate: layers of nnlayer in double-double, and implementations in their own precision.
 
+use super::arrays::max_abs;
+use super::derivative::Direction;
 use super::implementation::{Implementation, Point};
 use crate::core::error::Error;
 use crate::core::name::Name;
@@ -36,6 +38,29 @@ pub trait Function {
     fn evaluate(&mut self, steps: &[Step<'_>]) -> Result<Vec<Sample>, Error>;
     /// Returns the unit roundoff of an output.
     fn unit_roundoff(&self) -> f64;
+    /// Returns the largest size of an entry of an operand.
+    fn largest(&self, operand: &Name) -> f64;
+}
+
+/// Quotient of the largest entry of an operand and another from which outputs that no change of the latter reaches are looked for.
+const FAR: f64 = 1024.0;
+
+/// Returns for each output whether it stays the same, however much the entry of a direction changes: its rounding errors then tell
+/// nothing of the derivative. This takes two evaluations, and only where other entries are so much larger that it matters.
+pub(super) fn unreached_outputs(
+    function: &mut dyn Function,
+    operand: &Name,
+    direction: &Direction,
+    base: &[DoubleDouble],
+) -> Result<Vec<bool>, Error> {
+    let length = 1.5 * function.largest(operand);
+    if direction.entries.len() != 1 || length <= FAR * direction.size {
+        return Ok(vec![false; base.len()]);
+    }
+    let step = |length| Step { operand, entries: &direction.entries, length };
+    let samples = function.evaluate(&[step(length), step(-length)])?;
+    let stays = |(n, before)| samples.iter().all(|sample| sample.outputs.get(n) == Some(before));
+    Ok(base.iter().enumerate().map(stays).collect())
 }
 
 /// A layer of nnlayer in double-double.
@@ -91,6 +116,10 @@ impl Function for LayerFunction<'_> {
     fn unit_roundoff(&self) -> f64 {
         LayerFunction::UNIT_ROUNDOFF
     }
+
+    fn largest(&self, operand: &Name) -> f64 {
+        self.operands.get(operand).map_or(0.0, |value| max_abs(&value.map(|v| v.to_f64())))
+    }
 }
 
 /// The forward pass of an implementation in its own precision.
@@ -123,6 +152,10 @@ impl Function for ImplementationFunction<'_> {
     fn unit_roundoff(&self) -> f64 {
         self.float_type.unit_roundoff()
     }
+
+    fn largest(&self, operand: &Name) -> f64 {
+        self.operands.get(operand).map_or(0.0, max_abs)
+    }
 }
 
 /// Flat index and change of each entry.
@@ -134,7 +167,8 @@ fn apply_step(operands: &Tensors<f64>, step: &Step<'_>, float_type: FloatType) -
     let (mut length, mut changes) = (DoubleDouble::from_f64(step.length), Vec::with_capacity(step.entries.len()));
     if let Some(values) = operands.get_mut(step.operand).and_then(ArrayD::as_slice_mut) {
         for &(entry, weight) in step.entries {
-            let before = values[entry];
+            // As the program rounds it.
+            let before = float_type.round(values[entry]);
             let after = float_type.round(before + weight * step.length);
             let change = DoubleDouble::from_f64(after) - DoubleDouble::from_f64(before);
             if step.entries.len() == 1 {

@@ -22,17 +22,21 @@ pub(super) struct NumberFormat {
 }
 
 impl NumberFormat {
-    /// Recognises the format of numbers in a program's replies. `declared` is the type that the program is said to have; with
-    /// `needs_long`, right results have more bits than half types hold.
-    pub(super) fn recognise(numbers: &[f64], declared: Option<FloatType>, needs_long: bool) -> NumberFormat {
-        let long: Vec<f64> =
-            numbers.iter().copied().filter(|&v| v.is_finite() && significant_bits(v) > SHORT_BITS).collect();
-        let nonzero = || numbers.iter().filter(|v| **v != 0.0 && v.is_finite());
-        if long.len() < MIN_EVIDENCE.max(nonzero().count() / MIN_EVIDENCE_PART) {
-            let is_half = |half: &FloatType| nonzero().count() >= MIN_EVIDENCE && nonzero().all(|&v| half.holds(v));
-            // Short numbers of bf16 are also numbers of f16.
-            let half = [FloatType::Bf16, FloatType::F16].into_iter().find(is_half).filter(|_| needs_long);
-            return NumberFormat { float_type: declared.or(half).unwrap_or_default(), digits: None };
+    /// Recognises the format of numbers in a program's replies. `declared` is the type that the program is said to have;
+    /// `is_rounded` says of a type that holds all of them whether they would have more bits if the program did not round to it.
+    pub(super) fn recognise(
+        numbers: &[f64],
+        declared: Option<FloatType>,
+        is_rounded: impl Fn(FloatType) -> bool,
+    ) -> NumberFormat {
+        let nonzero: Vec<f64> = numbers.iter().copied().filter(|&v| v != 0.0 && v.is_finite()).collect();
+        let holds_all = |float_type: &FloatType| nonzero.iter().all(|&v| float_type.holds(v));
+        // Short numbers of bf16 are also numbers of f16, and both are numbers of f32.
+        let narrow = [FloatType::Bf16, FloatType::F16, FloatType::F32].into_iter().filter(holds_all);
+        let long: Vec<f64> = nonzero.iter().copied().filter(|&v| significant_bits(v) > SHORT_BITS).collect();
+        let found = narrow.filter(|_| nonzero.len() >= MIN_EVIDENCE).find(|&narrow| is_rounded(narrow));
+        if found.is_some() || long.len() < MIN_EVIDENCE.max(nonzero.len() / MIN_EVIDENCE_PART) {
+            return NumberFormat { float_type: declared.or(found).unwrap_or_default(), digits: None };
         }
         let printed: Vec<Printed> = long.iter().map(|&v| Printed::shortest(v)).collect();
         let significant = printed.iter().map(|printed| printed.significant).max().unwrap_or(0);
@@ -71,6 +75,14 @@ impl NumberFormat {
         let last = decimal_exponent(value) + 1 - to_exponent(significant);
         power_of_ten(last).max(power_of_ten(-to_exponent(places))) / 2.0
     }
+}
+
+/// Returns true if enough numbers, of those that a type holds, have about as many bits as it has.
+pub(super) fn fill(numbers: impl Iterator<Item = f64>, float_type: FloatType) -> bool {
+    let bits = significant_bits(1.0 + 2.0 * float_type.unit_roundoff());
+    let nonzero: Vec<f64> = numbers.filter(|&v| v != 0.0 && v.is_finite()).collect();
+    let full = nonzero.iter().filter(|&&v| significant_bits(v) + 1 >= bits).count();
+    full >= MIN_EVIDENCE.max(nonzero.len() / MIN_EVIDENCE_PART)
 }
 
 /// Returns true if numbers that need not be short are all numbers of single precision.
@@ -140,7 +152,7 @@ mod tests {
 
     fn recognised(print: impl Fn(f64) -> String) -> NumberFormat {
         let numbers: Vec<f64> = numbers().into_iter().map(|v| print(v).parse().unwrap()).collect();
-        NumberFormat::recognise(&numbers, None, false)
+        NumberFormat::recognise(&numbers, None, |_| false)
     }
 
     #[test]
@@ -154,9 +166,9 @@ mod tests {
             assert_eq!(recognised(print).float_type, FloatType::F32);
         }
         let half: Vec<f64> = numbers().into_iter().map(|v| FloatType::Bf16.round(v)).collect();
-        assert_eq!(NumberFormat::recognise(&half, None, true).float_type, FloatType::Bf16);
-        assert_eq!(NumberFormat::recognise(&half, None, false).float_type, FloatType::F64);
-        assert_eq!(NumberFormat::recognise(&half, Some(FloatType::F32), true).float_type, FloatType::F32);
+        assert_eq!(NumberFormat::recognise(&half, None, |_| true).float_type, FloatType::Bf16);
+        assert_eq!(NumberFormat::recognise(&half, None, |_| false).float_type, FloatType::F64);
+        assert_eq!(NumberFormat::recognise(&half, Some(FloatType::F32), |_| true).float_type, FloatType::F32);
     }
 
     #[test]
@@ -173,7 +185,7 @@ mod tests {
     fn exact_results_of_short_inputs_tell_nothing() {
         let short: Vec<f64> = (1..40).map(|n| f64::from(n) / 64.0).collect();
         assert_eq!(
-            NumberFormat::recognise(&short, None, false),
+            NumberFormat::recognise(&short, None, |_| false),
             NumberFormat { float_type: FloatType::F64, digits: None }
         );
     }

@@ -249,6 +249,11 @@ impl Numerical<'_> {
                 noticed = noticed.min(allowed / least);
             }
             let is_subgradient = slopes.is_between(analytic, own);
+            let error = (analytic - estimate.value).abs();
+            if error > allowed && !is_subgradient && error <= allowed + slopes.unreached_bar(estimate) {
+                undecided += 1;
+                continue;
+            }
             if slopes.has_kink() {
                 if is_subgradient {
                     kinks.extend(entry.index.iter().map(|at| format_index(at)));
@@ -270,7 +275,6 @@ impl Numerical<'_> {
             }
             let uncertain = allowed - cancellation * weights;
             let largest_error = max_error_bar * scale * weights;
-            let error = (analytic - estimate.value).abs();
             if entry.excess() <= 1.0 && (uncertain > largest_error || error > uncertain && error > largest_error) {
                 undecided += 1;
                 largest_bar = largest_bar.max(uncertain);

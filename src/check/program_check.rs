@@ -8,7 +8,7 @@
 mod custom;
 
 use super::arrays::max_abs;
-use super::calls::{Call, Points, ask, choose_points, describe_overflow, require_determinism};
+use super::calls::{Call, Points, ask, choose_points, describe_overflow, perturbed_points, require_determinism};
 use super::case::{Case, GradientTarget};
 use super::derivative::Derivative;
 use super::diagnosis::{Diagnosis, OtherGradients, WrongGradient};
@@ -68,6 +68,11 @@ pub(super) fn check_program(
     let mut perturbed =
         if case.reference.is_none() { evaluations.split_off(repeated.min(evaluations.len())) } else { Vec::new() };
     let far = stress.filter(|_| case.reference.is_none()).and_then(|_| perturbed.pop());
+    if format.float_type != float_type && !perturbed.is_empty() {
+        // The program rounds away what was perturbed.
+        let again = perturbed_points(&points, perturbed.len() > 1, format.float_type, &mut rng);
+        perturbed = implementation.evaluate(&again).unwrap_or(perturbed);
+    }
     notes.extend(far.and_then(|evaluation| describe_overflow(case, &evaluation, float_type)));
     let calls: Vec<Call> = points
         .into_iter()

@@ -6,7 +6,7 @@ use super::case::Case;
 use super::compare::Tolerance;
 use super::finding::{Baseline, EntryCheck, Finding, Verdict};
 use super::implementation::{Evaluation, Point};
-use super::number_format::NumberFormat;
+use super::number_format::{NumberFormat, fill};
 use super::options::CheckOptions;
 use crate::core::error::format_shape;
 use crate::core::name::Name;
@@ -138,16 +138,30 @@ pub(super) fn recognise_format(
 ) -> NumberFormat {
     let arrays = evaluations.iter().flat_map(|evaluation| evaluation.outputs.iter().chain(evaluation.gradients.iter()));
     let numbers: Vec<f64> = arrays.flat_map(|(_, value)| value.iter().copied()).collect();
-    let needs_long = case.reference.as_ref().is_some_and(|reference| {
-        needs_long_numbers(&right_results(reference.layer.as_ref(), &points[0], FloatType::F32))
-    });
-    NumberFormat::recognise(&numbers, options.float_type, needs_long)
+    NumberFormat::recognise(&numbers, options.float_type, |narrow| match &case.reference {
+        Some(reference) => are_longer(reference.layer.as_ref(), points, narrow),
+        None => are_longer_in_custom(points, evaluations, narrow),
+    })
 }
 
-/// Returns true if some results have more bits than a half type holds.
-fn needs_long_numbers(values: &Tensors<f64>) -> bool {
-    let is_long = |v: &f64| v.is_finite() && !FloatType::F16.holds(*v) && !FloatType::Bf16.holds(*v);
-    values.iter().flat_map(|(_, value): (&Name, &ArrayD<f64>)| value.iter()).filter(|v| is_long(v)).count() >= 3
+/// Least number of results that a type does not hold, from which they tell that a program rounds to it.
+const LONGER_RESULTS: usize = 3;
+
+/// Returns true if some right results have more bits than a type holds, and than those of half types.
+fn are_longer(layer: &dyn AnyLayer, points: &[Point], narrow: FloatType) -> bool {
+    let is_longer =
+        |v: &f64| v.is_finite() && ![narrow, FloatType::F16, FloatType::Bf16].iter().any(|narrow| narrow.holds(*v));
+    let results = points.iter().flat_map(|point| right_results(layer, point, FloatType::F32));
+    let longer = results.map(|(_, value)| value.iter().filter(|v| is_longer(v)).count());
+    longer.scan(0, |sum, count| Some(*sum + count).inspect(|&more| *sum = more)).any(|sum| sum >= LONGER_RESULTS)
+}
+
+/// Returns true if a custom layer gives full numbers of a type that does not hold its inputs.
+fn are_longer_in_custom(points: &[Point], evaluations: &[Evaluation], narrow: FloatType) -> bool {
+    let is_longer = |point: &Point| point.operands.iter().flat_map(|(_, value)| value).any(|&v| !narrow.holds(v));
+    let calls = points.iter().zip(evaluations).filter(|(point, _)| is_longer(point));
+    let results = calls.flat_map(|(_, evaluation)| evaluation.outputs.iter().chain(evaluation.gradients.iter()));
+    fill(results.flat_map(|(_, value)| value.iter().copied()), narrow)
 }
 
 /// Compares a result with that of the reference; `None` if it has none of that name.

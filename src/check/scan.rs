@@ -8,7 +8,7 @@
 use super::derivative::Direction;
 use super::extrapolation::Estimate;
 use super::fit::fit;
-use super::function::{Function, Sample, Step};
+use super::function::{Function, Sample, Step, unreached_outputs};
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::numeric::{DoubleDouble, Scalar};
@@ -45,9 +45,16 @@ pub(super) struct Slopes {
     pub(super) central: Estimate,
     /// From steps to the left and to the right.
     pub(super) one_sided: [Estimate; 2],
+    /// Rounding errors of outputs that no step reaches: they may excuse an error, and leave nothing undecided that agrees.
+    unreached_noise: f64,
 }
 
 impl Slopes {
+    /// Returns the error bar that outputs which no step reaches would add to an estimate.
+    pub(super) fn unreached_bar(&self, estimate: &Estimate) -> f64 {
+        if self.unreached_noise > 0.0 { self.unreached_noise / estimate.step } else { 0.0 }
+    }
+
     /// Returns true if the derivatives to the left and to the right differ by more than their error bars.
     pub(super) fn has_kink(&self) -> bool {
         let [left, right] = &self.one_sided;
@@ -115,10 +122,15 @@ impl Scan<'_> {
     pub(super) fn estimate(&mut self, directions: &[Direction]) -> Result<Vec<Slopes>, Error> {
         let lengths = directions.iter().map(|direction| self.lengths(direction.size)).collect();
         let traces = self.trace(directions, lengths)?;
+        let base: Vec<DoubleDouble> = self.base.iter().map(|&v| DoubleDouble::from_f64(v)).collect();
+        let unreached = |direction| unreached_outputs(self.function, self.operand, direction, &base);
+        let unreached: Vec<Vec<bool>> = directions.iter().map(unreached).collect::<Result<_, _>>()?;
         // Outputs that are multiples of some unit, as in fixed point, change by far more than their rounding errors.
         let smallest = traces.iter().map(|trace| trace.smallest_change).fold(f64::INFINITY, f64::min);
         let quantum = if smallest.is_finite() { smallest } else { 0.0 };
-        Ok(directions.iter().zip(&traces).map(|(direction, trace)| self.slopes(direction, trace, quantum)).collect())
+        let slopes =
+            |((direction, trace), unreached): (_, &Vec<bool>)| self.slopes(direction, trace, unreached, quantum);
+        Ok(directions.iter().zip(&traces).zip(&unreached).map(slopes).collect())
     }
 
     /// Returns the errors of the gradient along each direction by one central difference with that step.
@@ -171,7 +183,7 @@ impl Scan<'_> {
         };
         let predicted = DoubleDouble::sum(sample.changes.iter().map(predicted));
         let outputs = sample.outputs.iter().zip(self.base).zip(self.dout).enumerate();
-        let mut squares = 0.0;
+        let mut size = 0.0;
         let change = outputs.filter_map(|(n, ((after, before), dout))| {
             let change = *after - DoubleDouble::from_f64(*before);
             // A dout of 0 excludes an output, even an infinite one.
@@ -179,12 +191,12 @@ impl Scan<'_> {
                 return None;
             }
             trace.is_active[n] = true;
-            squares += (dout * after.to_f64()).powi(2);
+            size = libm::hypot(size, dout * after.to_f64());
             trace.smallest_change = trace.smallest_change.min(change.to_f64().abs());
             Some(DoubleDouble::from_f64(*dout) * change)
         });
         let change = DoubleDouble::sum(change);
-        trace.noises.push(ROUNDINGS * self.function.unit_roundoff() * libm::sqrt(squares));
+        trace.noises.push(ROUNDINGS * self.function.unit_roundoff() * size);
         trace.largest_change = trace.largest_change.max(change.to_f64().abs());
         trace.changes.push((change - predicted).to_f64());
     }
@@ -204,8 +216,9 @@ impl Scan<'_> {
         lengths.take_while(|length| *length >= last && *length > 0.0).collect()
     }
 
-    /// Returns the slopes from what the steps along a direction show, and the smallest change of an output in all directions.
-    fn slopes(&self, direction: &Direction, trace: &Trace, quantum: f64) -> Slopes {
+    /// Returns the slopes from what the steps along a direction show, the outputs that none reaches, and the smallest change of an
+    /// output in all directions.
+    fn slopes(&self, direction: &Direction, trace: &Trace, unreached: &[bool], quantum: f64) -> Slopes {
         let base = self.base.as_slice().unwrap_or_default();
         let dout = self.dout.as_slice().unwrap_or_default();
         let gradient = self.gradient.as_slice().unwrap_or_default();
@@ -220,10 +233,11 @@ impl Scan<'_> {
         let outputs = 0..base.len().min(dout.len());
         // Constant outputs may depend on other entries only, or change by less than they are rounded: the noisiest stands for all.
         let constant = outputs.clone().filter(|&n| !trace.is_active[n] && base[n].is_finite());
-        let constant_noise = constant.map(noise).fold(0.0, f64::max);
+        let noisiest =
+            |is_unreached| constant.clone().filter(|&n| unreached[n] == is_unreached).map(noise).fold(0.0, f64::max);
+        let (constant_noise, unreached_noise) = (noisiest(false), noisiest(true));
         // Rounding errors of different outputs are independent.
-        let squares: f64 = outputs.filter(|&n| trace.is_active[n]).map(|n| noise(n) * noise(n)).sum();
-        let active_noise = libm::sqrt(squares);
+        let active_noise = outputs.filter(|&n| trace.is_active[n]).map(noise).fold(0.0, libm::hypot);
         let floor = active_noise + constant_noise;
         let levels = trace.levels();
         // The smallest steps show the rounding errors of the outputs: in their odd part or, if there are few steps, so that the error
@@ -241,7 +255,7 @@ impl Scan<'_> {
         let noise = wavering.max(floor);
         let is_lost = noise > MANY_ROUNDINGS * floor && noise > LARGE_NOISE * trace.largest_change;
         if is_lost {
-            return Slopes { central: Estimate::NONE, one_sided: [Estimate::NONE; 2] };
+            return Slopes { central: Estimate::NONE, one_sided: [Estimate::NONE; 2], unreached_noise };
         }
         let shift = |estimate: Estimate| Estimate { value: estimate.value + projected, ..estimate };
         let odd = |[_, ahead, behind]: &[f64; 3]| (ahead - behind) / 2.0;
@@ -256,13 +270,14 @@ impl Scan<'_> {
             };
             // All steps to one side share the rounding error of the outputs without a step.
             let one_sided = [fit(&behind, &[0, 1, 2, 3, 4]), fit(&ahead, &[0, 1, 2, 3, 4])];
-            return Slopes { central: fit(&odd, &[1, 3, 5, 7]), one_sided };
+            return Slopes { central: fit(&odd, &[1, 3, 5, 7]), one_sided, unreached_noise };
         }
         let quotients = |of: &dyn Fn(&[f64; 3]) -> f64| -> Vec<[f64; 3]> {
             levels.iter().map(|level| [level[0], of(level) / level[0], noise / level[0]]).collect()
         };
         let one_sided = [quotients(&behind), quotients(&ahead)].map(|side| shift(extrapolate(&side, RATIO, RATIO)));
-        Slopes { central: shift(extrapolate(&quotients(&odd), RATIO * RATIO, RATIO * RATIO)), one_sided }
+        let central = shift(extrapolate(&quotients(&odd), RATIO * RATIO, RATIO * RATIO));
+        Slopes { central, one_sided, unreached_noise }
     }
 }
 
