@@ -18,6 +18,7 @@ use std::fmt::Write;
 
 mod elementwise;
 mod mistakes;
+mod ties;
 
 /// A layer of nnlayer with a planted mistake, as if it were an external program.
 struct PlantedProgram<'a> {
@@ -441,6 +442,47 @@ fn tables() -> String {
         let _ = writeln!(text, "| {} | {} |", spec.name, named.join(" · "));
     }
     text
+}
+
+/// A program that remembers the shape of the first operand of each point.
+struct RecordingProgram<'a>(PlantedProgram<'a>, Vec<Vec<usize>>);
+
+impl Implementation for RecordingProgram<'_> {
+    fn evaluate(&mut self, points: &[Point]) -> Result<Vec<Evaluation>, Error> {
+        self.1.extend(points.iter().map(|point| point.operands.iter().next().unwrap().1.shape().to_vec()));
+        self.0.evaluate(points)
+    }
+}
+
+#[test]
+fn every_layer_is_asked_a_batch_of_odd_shape() {
+    for spec in LAYERS {
+        let (case, layer) = case(spec.name, "", Precision::F64, 1);
+        let program = PlantedProgram { layer: layer.as_ref(), precision: Precision::F64, plant: &|_, _| {} };
+        let mut recording = RecordingProgram(program, Vec::new());
+        let shapes = inputs::odd_shapes(spec);
+        let options =
+            CheckOptions { stress_shapes: Some(&shapes), ..CheckOptions::program(&case, 1, Some(FloatType::F64)) };
+        let report = check::check(&mut recording, &case, &options).unwrap();
+        assert_eq!(report.verdict(), Verdict::Pass, "{}: {}", spec.name, outline(&report));
+        let is_odd = |shape: &Vec<usize>| shape.last().is_some_and(|last| [33, 34].contains(last));
+        assert!(recording.1.iter().any(is_odd), "{}: {:?}", spec.name, recording.1);
+    }
+}
+
+#[test]
+fn whole_terms_of_a_formula_do_not_fit_in_the_bounds_of_half_types() {
+    for (precision, command) in
+        [(Precision::Bf16, "layernorm"), (Precision::F16, "gelu"), (Precision::Bf16, "attention")]
+    {
+        for (factor, passes) in [(1.0, true), (0.85, false)] {
+            let plant = |_: &Point, evaluation: &mut Evaluation| {
+                evaluation.gradients = evaluation.gradients.map(|v| v * factor);
+            };
+            let report = check_planted(command, "", precision, &plant);
+            assert_eq!(report.verdict() == Verdict::Pass, passes, "{command}: {}", outline(&report));
+        }
+    }
 }
 
 #[test]

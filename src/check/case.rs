@@ -18,6 +18,10 @@ const LARGE_WHOLE: f64 = 1_048_576.0;
 /// Factor of drawn numbers that makes products and sums inexact in every type.
 pub(super) const INEXACT: f64 = 0.731_058_578_630_004_9;
 
+/// Part of the distance from 0 of far rows, and factor, by which a row is spread for a layer that nnlayer knows and a custom one.
+const SPREAD: f64 = 2.0;
+const FAR_SPREAD: f64 = 16.0;
+
 /// Distance of a row's sum from 1 up to which it may be a distribution, rounded to a half type.
 const MAX_SUM_ERROR: f64 = 0.02;
 
@@ -200,9 +204,20 @@ impl Case {
         rng: &mut SplitMix64,
     ) -> Option<Point> {
         let config = self.reference.as_ref()?.config.as_ref()?;
-        let mut point = self.draw_point(shapes, float_type, rng)?;
-        let slot = config.spec.slots.iter().find(|slot| slot.role == Role::Input && slot.name == Name::X)?;
-        move_rows(point.operands.get_mut(&slot.name).filter(|x| x.ndim() > 0)?, float_type);
+        let mut point = self.draw_point(shapes, float_type, rng).or_else(|| {
+            // Halves or pairs of a row need an even length.
+            let even = |(name, shape): &NamedShape| {
+                let (last, rows) = shape.split_last()?;
+                Some((name.clone(), [rows, &[last + 1]].concat()))
+            };
+            self.draw_point(&shapes.iter().filter_map(even).collect::<Vec<_>>(), float_type, rng)
+        })?;
+        // Probabilities stay what they are.
+        let is_free = |slot: &&Slot| slot.role == Role::Input && slot.values == Values::Numbers && slot.name != Name::Y;
+        let moved = config.spec.slots.iter().find(is_free).and_then(|slot| point.operands.get_mut(&slot.name));
+        let far = far_from_zero(float_type);
+        // A spread so far that exp of an entry overflows or is 0 relative to another.
+        moved.filter(|x| x.ndim() > 0).into_iter().for_each(|x| move_rows(x, float_type, far, far / SPREAD));
         Some(point)
     }
 
@@ -210,8 +225,27 @@ impl Case {
     pub(super) fn far_point(&self, float_type: FloatType) -> Option<Point> {
         let mut operands = self.operands.clone();
         let name = operands.names().next()?.clone();
-        move_rows(operands.get_mut(&name).filter(|x| x.ndim() > 0)?, float_type);
+        let x = operands.get_mut(&name).filter(|x| x.ndim() > 0)?;
+        move_rows(x, float_type, far_from_zero(float_type), FAR_SPREAD);
         Some(Point { operands, dout: Some(self.dout.clone()) })
+    }
+
+    /// Returns the point of the case with the operand of a target scaled to a largest entry between 0.5 and 1, and all others that
+    /// are no whole numbers, so that functions such as tanh are not saturated. `None` if they are of about that size.
+    pub(super) fn unit_point(&self, target: &GradientTarget, float_type: FloatType) -> Option<Point> {
+        let mut is_other = false;
+        let mut scale = |(name, value): (&Name, &ArrayD<f64>)| {
+            let largest = value.iter().filter(|v| v.is_finite()).fold(0.0, |largest: f64, v| largest.max(v.abs()));
+            let is_free = *name == target.operand || value.iter().any(|v| v.fract() != 0.0);
+            let exponent = libm::frexp(largest).1;
+            if !is_free || largest == 0.0 || (-1..=2).contains(&exponent) || has_probabilities(value) {
+                return (name.clone(), value.clone());
+            }
+            is_other = true;
+            (name.clone(), value.mapv(|v| float_type.round(libm::ldexp(v, -exponent))))
+        };
+        let operands: Tensors<f64> = self.operands.iter().map(&mut scale).collect();
+        is_other.then(|| Point { operands, dout: Some(self.dout.clone()) })
     }
 
     /// Returns two points of small shapes, for a layer of the registry.
@@ -296,17 +330,16 @@ pub(super) fn round_numbers(spec: &LayerSpec, operands: &mut Tensors<f64>, round
     }
 }
 
-/// Returns the distance from 0 at which exp overflows, and that most layers compute exactly enough.
+/// Returns the distance from 0 at which exp overflows or is 0, and that most layers compute exactly enough.
 pub(super) fn far_from_zero(float_type: FloatType) -> f64 {
-    if float_type == FloatType::F64 { 1000.0 } else { 100.0 }
+    if float_type == FloatType::F64 { 1000.0 } else { 128.0 }
 }
 
-/// Moves every second and third row of four far from 0 and spreads the fourth.
-pub(super) fn move_rows(x: &mut ArrayD<f64>, float_type: FloatType) {
-    let far = far_from_zero(float_type);
-    let changes: [fn(f64, f64) -> f64; 4] = [|v, _| v, |v, far| v + far, |v, far| v - far, |v, _| v * 16.0];
+/// Moves every second and third row of four far from 0 and spreads the fourth by a factor.
+pub(super) fn move_rows(x: &mut ArrayD<f64>, float_type: FloatType, far: f64, spread: f64) {
+    let changes: [&dyn Fn(f64) -> f64; 4] = [&|v| v, &|v| v + far, &|v| v - far, &|v| v * spread];
     for (mut row, change) in x.rows_mut().into_iter().zip(changes.into_iter().cycle()) {
-        row.mapv_inplace(|v| float_type.round(change(v, far)));
+        row.mapv_inplace(|v| float_type.round(change(v)));
     }
 }
 

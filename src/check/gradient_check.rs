@@ -47,7 +47,7 @@ fn check_own(
     let reference = case
         .reference
         .as_ref()
-        .map(|reference| ReferenceResults::new(reference.layer.as_ref(), &point, format, options));
+        .map(|reference| ReferenceResults::new(reference.layer.as_ref(), &point, format, options, false));
     let rng = SplitMix64::new(options.seed);
     let mut checker = Checker { case, options, point, evaluation: &evaluation, reference, rng, has_sampled: false };
     // nnlayer's own forward pass equals the reference: only a difference is a finding.

@@ -258,13 +258,23 @@ pub fn absent_shape(spec: &LayerSpec, settings: &Settings, slot: &Slot, operands
     (slot.name.clone(), shape)
 }
 
-/// Returns the shape of a layer's first operand that no vector length divides, and whose axes differ from all usual ones.
+/// Returns the shape of a layer's first operand that no vector length divides, and whose axes differ from all usual ones; and that of
+/// a second one whose rows are as long, as keys are, with more rows than a tile has.
 pub fn odd_shapes(spec: &LayerSpec) -> Vec<NamedShape> {
-    let shape = |slot: &Slot| match shape_pattern(slot, &Settings::default()).len() {
+    let settings = Settings::default();
+    let shape = |slot: &Slot| match shape_pattern(slot, &settings).len() {
         0..=2 => vec![17, 33],
         rank => [&[2; 8][..rank - 2], &[3, 33]].concat(),
     };
-    spec.slots.first().map(|slot| (slot.name.clone(), shape(slot))).into_iter().collect()
+    let mut inputs = spec.slots.iter();
+    let Some(first) = inputs.next() else { return Vec::new() };
+    let has_rows_of_first = |slot: &&Slot| {
+        let (own, other) = (shape_pattern(slot, &settings), shape_pattern(first, &settings));
+        slot.role == Role::Input && own.len() == 2 && own.last() == other.last() && own != other
+    };
+    let rows = inputs.next().filter(has_rows_of_first);
+    let rows = rows.map(|slot| (slot.name.clone(), vec![35, 33]));
+    [(first.name.clone(), shape(first))].into_iter().chain(rows).collect()
 }
 
 /// Returns the shapes of a layer's operands for a batch with a row more.

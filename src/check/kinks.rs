@@ -1,7 +1,7 @@
 //! Subgradients: at a kink, any value between the derivatives to the left and to the right is right.
 
 use super::accuracy::Accuracy;
-use super::arrays::{flat_entry, unravel_index};
+use super::arrays::{flat_entry, max_abs, unravel_index};
 use super::derivative::{Derivative, Direction};
 use super::finding::{EntryCheck, Finding};
 use super::reference::ReferenceResults;
@@ -10,12 +10,36 @@ use crate::core::error::{Error, format_index};
 use crate::core::name::Name;
 use ndarray::ArrayD;
 
+/// Largest change, relative to an entry, that tells equal entries apart.
+const TIE_BREAK: f64 = 1e-9;
 /// Number of kinks after which no more are looked for.
 const MAX_KINKS: usize = 1000;
+/// Number of entries without a kink after which the others are wrong or not: the verdict stands.
+const MAX_WRONG: usize = 8;
 /// Number of kinks that the report names.
 const SHOWN_KINKS: usize = 5;
 
-/// Returns the finding without the entries that are subgradients at a kink of the reference.
+/// Returns the right gradients with equal entries of an operand told apart, by making the last or the first the larger: where several
+/// maxima choose among them, a program that always takes the last has values that no derivative to one side has.
+pub(super) fn untied_gradients(
+    operand: &ArrayD<f64>,
+    gradient_at: impl Fn(ArrayD<f64>) -> Option<ArrayD<f64>>,
+) -> Vec<ArrayD<f64>> {
+    let unit = TIE_BREAK / operand.len().max(1) as f64;
+    let largest = max_abs(operand);
+    let at = |sign: f64| {
+        let change = |(n, v): (usize, &f64)| {
+            let size = if *v == 0.0 { largest } else { v.abs() };
+            v + sign * unit * (n + 1) as f64 * size
+        };
+        let changed = operand.iter().enumerate().map(change).collect();
+        ArrayD::from_shape_vec(operand.raw_dim(), changed).ok().and_then(&gradient_at)
+    };
+    [1.0, -1.0].into_iter().filter_map(at).filter(|untied| untied.len() == operand.len()).collect()
+}
+
+/// Returns the finding without the entries that are subgradients at a kink of the reference: between its one-sided derivatives, or
+/// between the gradients with ties told apart.
 pub(super) fn accept_subgradients(
     finding: Finding,
     reference: &ReferenceResults,
@@ -23,14 +47,22 @@ pub(super) fn accept_subgradients(
     gradient: &ArrayD<f64>,
     operand: &ArrayD<f64>,
     derivative: &mut Derivative<'_>,
+    untied: &[ArrayD<f64>],
 ) -> Result<Finding, Error> {
     let Some(right) = reference.values.get(name) else { return Ok(finding) };
     let mut accepted = Finding::new(name, true, finding.baseline, gradient.shape());
     accepted.notes = finding.notes;
     accepted.accuracy = finding.accuracy.map(|accuracy| Accuracy::new(accuracy.float_type));
+    let allowed = |n: usize, right: f64| reference.allowed(name, n, right);
+    // The bound of an entry that gets nothing at a kink is 0, while a program may give it a sum with rounding errors.
+    let at_kink = right.iter().enumerate().map(|(n, &right)| allowed(n, right)).fold(0.0, f64::max);
+    let mut sorted: Vec<f64> = operand.iter().copied().collect();
+    sorted.sort_by(f64::total_cmp);
+    let has_equal =
+        |v: f64| sorted.partition_point(|&other| other <= v) - sorted.partition_point(|&other| other < v) > 1;
     let (mut kinks, mut tried): (Vec<EntryCheck>, _) = (Vec::new(), 0);
     for (n, (&analytic, &numeric)) in gradient.iter().zip(right).enumerate() {
-        let allowed = reference.allowed(name, n, numeric);
+        let allowed = allowed(n, numeric);
         let index = unravel_index(n, gradient.shape());
         let entry = EntryCheck { index: Some(index), analytic, numeric, error_bar: allowed, allowed, step: 0.0 };
         accepted.checked += 1;
@@ -38,20 +70,27 @@ pub(super) fn accept_subgradients(
             continue;
         }
         let is_finite = analytic.is_finite() && flat_entry(operand, n).is_finite();
-        if entry.excess() > 1.0 && tried < MAX_KINKS && is_finite {
+        if entry.excess() > 1.0 && tried < MAX_KINKS && accepted.wrong < MAX_WRONG && is_finite {
             tried += 1;
+            let others = || untied.iter().map(|untied| flat_entry(untied, n)).chain([numeric]);
+            let (low, high) = (others().fold(numeric, f64::min), others().fold(numeric, f64::max));
+            if low < high && has_equal(flat_entry(operand, n)) && (low - at_kink..=high + at_kink).contains(&analytic) {
+                kinks.push(entry);
+                continue;
+            }
             let direction = Direction { entries: vec![(n, 1.0)], size: step_scale(operand, n) };
             let [left, right] = derivative.one_sided(&direction)?;
             let bar = left.error_bar + right.error_bar;
             let (low, high) = (left.value.min(right.value), left.value.max(right.value));
-            if high - low > 2.0 * bar && analytic >= low - bar - allowed && analytic <= high + bar + allowed {
+            let between = low - bar - at_kink..=high + bar + at_kink;
+            if high - low > 2.0 * bar && between.contains(&analytic) {
                 kinks.push(entry);
                 continue;
             }
         }
         accepted.record(entry);
     }
-    let allowed = (0..gradient.len()).zip(right).map(|(n, &right)| reference.allowed(name, n, right)).sum();
+    let allowed = right.iter().enumerate().map(|(n, &right)| allowed(n, right)).sum();
     if !kinks.is_empty() && !is_slope_together(gradient, allowed, derivative)? {
         kinks.drain(..).for_each(|entry| accepted.record(entry));
     }

@@ -7,6 +7,8 @@ const SHORT_BITS: u32 = 23;
 /// Least count of longer numbers from which type and digits are recognised, and the part of all numbers that they must be.
 const MIN_EVIDENCE: usize = 3;
 const MIN_EVIDENCE_PART: usize = 4;
+/// Least count of printed numbers that are all those of a half type, of which about every second decimal of so few digits is one.
+const MIN_PRINTED_EVIDENCE: usize = 8;
 /// Largest number of significant digits that loses information of a double noticeably.
 const MAX_DIGITS: usize = 12;
 /// Largest number of significant digits of a number that is taken as single precision.
@@ -41,11 +43,17 @@ impl NumberFormat {
         let printed: Vec<Printed> = long.iter().map(|&v| Printed::shortest(v)).collect();
         let significant = printed.iter().map(|printed| printed.significant).max().unwrap_or(0);
         let places = printed.iter().map(|printed| printed.places).max().unwrap_or(0);
+        let is_half = |half: &FloatType| {
+            printed.iter().filter(|text| text.tells_of(*half)).count() >= MIN_PRINTED_EVIDENCE
+                && long.iter().zip(&printed).all(|(&v, text)| text.is_of_half(v, *half))
+        };
+        let half = [FloatType::Bf16, FloatType::F16].into_iter().find(is_half);
         let is_single = long.iter().all(|&v| FloatType::F32.holds(v))
             || long.iter().all(|&v| is_printed_single(v))
             || significant < MAX_SINGLE_DIGITS
             || significant == MAX_SINGLE_DIGITS && long.iter().all(|&v| is_rounded_single(v));
-        let float_type = declared.unwrap_or(if is_single { FloatType::F32 } else { FloatType::F64 });
+        let found = half.unwrap_or(if is_single { FloatType::F32 } else { FloatType::F64 });
+        let float_type = declared.unwrap_or(found);
         NumberFormat { float_type, digits: (significant <= MAX_DIGITS).then_some((significant, places)) }
     }
 
@@ -108,6 +116,17 @@ impl Printed {
         let places = to_exponent(significant) - 1 - decimal_exponent(value);
         Printed { significant, places: usize::try_from(places).unwrap_or(0) }
     }
+
+    /// Returns true if there are so many digits that not every number is one of a half type, rounded to them.
+    fn tells_of(&self, half: FloatType) -> bool {
+        self.significant >= if half == FloatType::F16 { 4 } else { 3 }
+    }
+
+    /// Returns true if the value, which is printed so, is a number of a half type rounded to these digits.
+    fn is_of_half(&self, value: f64, half: FloatType) -> bool {
+        self.significant <= MAX_SINGLE_DIGITS
+            && format!("{:.*e}", self.significant - 1, half.round(value)).parse() == Ok(value)
+    }
 }
 
 /// Returns the exponent of a number in scientific notation.
@@ -169,6 +188,22 @@ mod tests {
         assert_eq!(NumberFormat::recognise(&half, None, |_| true).float_type, FloatType::Bf16);
         assert_eq!(NumberFormat::recognise(&half, None, |_| false).float_type, FloatType::F64);
         assert_eq!(NumberFormat::recognise(&half, Some(FloatType::F32), |_| true).float_type, FloatType::F32);
+    }
+
+    #[test]
+    fn half_types_are_found_from_printed_numbers() {
+        // NumPy prints the fewest digits that tell a number of f16 from its neighbours; `ml_dtypes` prints bf16 with `%g`.
+        let shortest = |v: f64| {
+            let half = FloatType::F16.round(v);
+            let text = |digits: usize| format!("{half:.digits$e}");
+            let is_enough = |digits: &usize| FloatType::F16.round(text(*digits).parse().unwrap()) == half;
+            text((0..6).find(is_enough).unwrap())
+        };
+        assert_eq!(recognised(shortest).float_type, FloatType::F16);
+        assert_eq!(recognised(|v| format!("{:.5e}", FloatType::Bf16.round(v))).float_type, FloatType::Bf16);
+        for digits in [2, 3, 4, 5] {
+            assert_eq!(recognised(|v| format!("{v:.digits$e}")).float_type, FloatType::F32, "{digits}");
+        }
     }
 
     #[test]

@@ -22,6 +22,8 @@ const FIRST: f64 = 0.4;
 const HALF_RATIO: f64 = 1.12;
 const HALF_FIRST: f64 = 0.8;
 const HALF_LAST_ROUNDINGS: f64 = 4.0;
+/// The largest step of a half type that the smallest may be, relative to the size of an entry: a function may vary over that size.
+const HALF_SMALLEST: f64 = 1.0 / 16.0;
 /// Least unit roundoff of a half type.
 const HALF_ROUNDOFF: f64 = 1.0 / 4096.0;
 /// Unit roundoffs that the smallest step is, relative to the size of the operand: a unit in the last place, since a function may vary
@@ -31,6 +33,16 @@ const LAST_ROUNDINGS: f64 = 2.0;
 const MAX_LEVELS: usize = 60;
 /// Number of orders of the truncation error that extrapolation removes.
 const ORDERS: usize = 3;
+/// Largest error bar, relative to the gradient, of larger steps that agree with it, and how many of these a contradiction is.
+const PLATEAU_PRECISION: f64 = 1e-5;
+const PLATEAU_ERRORS: f64 = 100.0;
+/// Number of changes of outputs along a direction that are kept to see whether they are multiples of a unit; the largest multiple that
+/// tells; and how far a multiple may be from a whole number.
+const KEPT_CHANGES: usize = 64;
+const MAX_MULTIPLE: f64 = 1e6;
+const MAX_FRACTION: f64 = 0.05;
+/// Least number of the smallest steps whose changes show noise.
+const LEAST_FINE: usize = 3;
 /// Roundings of an output from which its noise is more than that of a usual formula.
 const MANY_ROUNDINGS: f64 = 16.0;
 /// Part of the largest change of L from which noise hides every derivative.
@@ -47,9 +59,17 @@ pub(super) struct Slopes {
     pub(super) one_sided: [Estimate; 2],
     /// Rounding errors of outputs that no step reaches: they may excuse an error, and leave nothing undecided that agrees.
     unreached_noise: f64,
+    /// The least error bar of larger steps by which the gradient is right, which smaller steps may contradict.
+    plateau: f64,
 }
 
 impl Slopes {
+    /// Returns true if larger steps agree with the gradient far better than the error that smaller steps show: the function then has
+    /// stairs or ripples, as of an iteration that stops, and either may be its derivative.
+    pub(super) fn has_plateau(&self, error: f64) -> bool {
+        error > PLATEAU_ERRORS * self.plateau
+    }
+
     /// Returns the error bar that outputs which no step reaches would add to an estimate.
     pub(super) fn unreached_bar(&self, estimate: &Estimate) -> f64 {
         if self.unreached_noise > 0.0 { self.unreached_noise / estimate.step } else { 0.0 }
@@ -104,8 +124,9 @@ struct Trace {
     noises: Vec<f64>,
     /// The outputs that some step changes.
     is_active: Vec<bool>,
-    /// The smallest change of an output.
+    /// The smallest change of an output, and some of all changes.
     smallest_change: f64,
+    output_changes: Vec<f64>,
     /// The largest change of L.
     largest_change: f64,
 }
@@ -127,7 +148,10 @@ impl Scan<'_> {
         let unreached: Vec<Vec<bool>> = directions.iter().map(unreached).collect::<Result<_, _>>()?;
         // Outputs that are multiples of some unit, as in fixed point, change by far more than their rounding errors.
         let smallest = traces.iter().map(|trace| trace.smallest_change).fold(f64::INFINITY, f64::min);
-        let quantum = if smallest.is_finite() { smallest } else { 0.0 };
+        let changes: Vec<f64> = traces.iter().flat_map(|trace| &trace.output_changes).copied().collect();
+        // An output of two values only, as of a steep ramp, has jumps, and is flat elsewhere.
+        let has_levels = changes.iter().chain(self.base).any(|v| v.abs() >= 1.5 * smallest);
+        let quantum = if has_levels && are_multiples(&changes, smallest) { smallest } else { 0.0 };
         let slopes =
             |((direction, trace), unreached): (_, &Vec<bool>)| self.slopes(direction, trace, unreached, quantum);
         Ok(directions.iter().zip(&traces).zip(&unreached).map(slopes).collect())
@@ -152,6 +176,7 @@ impl Scan<'_> {
             noises: Vec::new(),
             is_active: vec![false; outputs],
             smallest_change: f64::INFINITY,
+            output_changes: Vec::new(),
             largest_change: 0.0,
         };
         let mut traces: Vec<Trace> = lengths.into_iter().map(new).collect();
@@ -193,6 +218,9 @@ impl Scan<'_> {
             trace.is_active[n] = true;
             size = libm::hypot(size, dout * after.to_f64());
             trace.smallest_change = trace.smallest_change.min(change.to_f64().abs());
+            if trace.output_changes.len() < KEPT_CHANGES {
+                trace.output_changes.push(change.to_f64().abs());
+            }
             Some(DoubleDouble::from_f64(*dout) * change)
         });
         let change = DoubleDouble::sum(change);
@@ -211,8 +239,13 @@ impl Scan<'_> {
         let first = first * size.max(self.typical.min(1.0));
         let last = if self.is_half() { HALF_LAST_ROUNDINGS } else { LAST_ROUNDINGS };
         let last = last * size * self.function.unit_roundoff();
-        let lengths = (0..MAX_LEVELS.min(self.max_levels))
-            .scan(first, |length, _| Some(std::mem::replace(length, *length / ratio)));
+        let levels = MAX_LEVELS.min(self.max_levels);
+        let ratio = if self.is_half() && levels == MAX_LEVELS {
+            ratio.max(libm::pow(first / (HALF_SMALLEST * size), 1.0 / (MAX_LEVELS - 1) as f64))
+        } else {
+            ratio
+        };
+        let lengths = (0..levels).scan(first, |length, _| Some(std::mem::replace(length, *length / ratio)));
         lengths.take_while(|length| *length >= last && *length > 0.0).collect()
     }
 
@@ -242,7 +275,7 @@ impl Scan<'_> {
         let levels = trace.levels();
         // The smallest steps show the rounding errors of the outputs: in their odd part or, if there are few steps, so that the error
         // of the gradient counts, in what is left of the even part without curvature.
-        let fine = &levels[levels.len() - (levels.len() / 4).max(3).min(levels.len())..];
+        let fine = &levels[levels.len() - (levels.len() / 4).max(LEAST_FINE).min(levels.len())..];
         let even = |[_, ahead, behind]: &[f64; 3]| (ahead + behind) / 2.0;
         let curvature = RATIO * RATIO;
         let uneven = |pair: &[[f64; 3]]| (even(&pair[0]) - curvature * even(&pair[1])).abs() / (1.0 + curvature);
@@ -251,11 +284,20 @@ impl Scan<'_> {
         } else {
             fine.windows(2).map(uneven).collect()
         };
-        let wavering = wavering.into_iter().filter(|noise| noise.is_finite()).fold(0.0, f64::max);
+        let largest = |wavering: &[f64]| wavering.iter().copied().filter(|noise| noise.is_finite()).fold(0.0, f64::max);
+        // What steps leave is noise or curvature: that of larger steps does not count for smaller ones.
+        let noise_of = |level: usize| {
+            let first = (level + fine.len()).saturating_sub(levels.len());
+            largest(&wavering[first.min(wavering.len().saturating_sub(LEAST_FINE))..]).max(floor)
+        };
+        let wavering = largest(&wavering);
         let noise = wavering.max(floor);
-        let is_lost = noise > MANY_ROUNDINGS * floor && noise > LARGE_NOISE * trace.largest_change;
+        // Where no output changes, what is left is the gradient under test alone.
+        let is_flat = trace.largest_change == 0.0;
+        let is_lost = !is_flat && noise > MANY_ROUNDINGS * floor && noise > LARGE_NOISE * trace.largest_change;
         if is_lost {
-            return Slopes { central: Estimate::NONE, one_sided: [Estimate::NONE; 2], unreached_noise };
+            let one_sided = [Estimate::NONE; 2];
+            return Slopes { central: Estimate::NONE, one_sided, unreached_noise, plateau: f64::INFINITY };
         }
         let shift = |estimate: Estimate| Estimate { value: estimate.value + projected, ..estimate };
         let odd = |[_, ahead, behind]: &[f64; 3]| (ahead - behind) / 2.0;
@@ -270,20 +312,41 @@ impl Scan<'_> {
             };
             // All steps to one side share the rounding error of the outputs without a step.
             let one_sided = [fit(&behind, &[0, 1, 2, 3, 4]), fit(&ahead, &[0, 1, 2, 3, 4])];
-            return Slopes { central: fit(&odd, &[1, 3, 5, 7]), one_sided, unreached_noise };
+            let central = fit(&odd, &[1, 3, 5, 7]);
+            return Slopes { central, one_sided, unreached_noise, plateau: f64::INFINITY };
         }
         let quotients = |of: &dyn Fn(&[f64; 3]) -> f64| -> Vec<[f64; 3]> {
-            levels.iter().map(|level| [level[0], of(level) / level[0], noise / level[0]]).collect()
+            levels
+                .iter()
+                .enumerate()
+                .map(|(n, level)| [level[0], of(level) / level[0], noise_of(n) / level[0]])
+                .collect()
         };
-        let one_sided = [quotients(&behind), quotients(&ahead)].map(|side| shift(extrapolate(&side, RATIO, RATIO)));
-        let central = shift(extrapolate(&quotients(&odd), RATIO * RATIO, RATIO * RATIO));
-        Slopes { central, one_sided, unreached_noise }
+        let one_sided = [quotients(&behind), quotients(&ahead)]
+            .map(|side| shift(accepted(&side, &candidates(&side, RATIO, RATIO))));
+        let sides = quotients(&odd);
+        let both = candidates(&sides, RATIO * RATIO, RATIO * RATIO);
+        let agrees = |estimate: &&Estimate| {
+            estimate.value.abs() <= estimate.error_bar && estimate.error_bar <= PLATEAU_PRECISION * projected.abs()
+        };
+        let plateau = both.iter().map(|(_, estimate)| estimate).find(agrees).map_or(f64::INFINITY, |e| e.error_bar);
+        Slopes { central: shift(accepted(&sides, &both)), one_sided, unreached_noise, plateau }
     }
 }
 
+/// Returns true if changes are multiples of a unit, as far as that can be seen.
+fn are_multiples(changes: &[f64], unit: f64) -> bool {
+    let is_multiple = |change: &f64| {
+        let multiple = change / unit;
+        multiple.is_nan() || multiple >= MAX_MULTIPLE || (multiple - multiple.round()).abs() < MAX_FRACTION
+    };
+    changes.iter().all(is_multiple)
+}
+
 /// Extrapolates quotients, each with its step size and noise, to step size 0. Their truncation error has terms that are smaller by
-/// `first`, `first`·`more`, … from one step size to the next.
-fn extrapolate(quotients: &[[f64; 3]], first: f64, more: f64) -> Estimate {
+/// `first`, `first`·`more`, … from one step size to the next. Returns estimates, that with the smallest error bar first, each with the
+/// number of the last quotient that it was computed from.
+fn candidates(quotients: &[[f64; 3]], first: f64, more: f64) -> Vec<(usize, Estimate)> {
     let mut columns: Vec<Vec<[f64; 3]>> = vec![quotients.to_vec()];
     let mut factor = first;
     for order in 0..ORDERS {
@@ -310,6 +373,11 @@ fn extrapolate(quotients: &[[f64; 3]], first: f64, more: f64) -> Estimate {
         }
     }
     candidates.sort_by(|a, b| a.1.error_bar.total_cmp(&b.1.error_bar));
+    candidates
+}
+
+/// Returns the estimate with the smallest error bar that no smaller step contradicts.
+fn accepted(quotients: &[[f64; 3]], candidates: &[(usize, Estimate)]) -> Estimate {
     // The truncation error of smaller steps is below that of the last that was used.
     let is_contradicted = |(last, estimate): &(usize, Estimate)| {
         let truncation = (quotients[*last][1] - estimate.value).abs();
@@ -318,8 +386,5 @@ fn extrapolate(quotients: &[[f64; 3]], first: f64, more: f64) -> Estimate {
             .clone()
             .any(|[_, value, noise]| (value - estimate.value).abs() > estimate.error_bar + truncation + 2.0 * noise)
     };
-    candidates
-        .into_iter()
-        .find(|candidate| !is_contradicted(candidate))
-        .map_or(Estimate::NONE, |(_, estimate)| estimate)
+    candidates.iter().find(|candidate| !is_contradicted(candidate)).map_or(Estimate::NONE, |(_, estimate)| *estimate)
 }

@@ -36,16 +36,18 @@ class Program:
         return self.layer.outputs(self.forward(inputs))
 
 
-def read_number(value):
-    return rounded.number(float(value))  # float("NaN"), float("Infinity")
+def read(value):
+    if isinstance(value, dict):
+        return value["data"]  # of an array without entries, such as (0×3)
+    return each(lambda number: rounded.number(float(number)), value)  # float("NaN"), float("Infinity")
 
 
 def reply(program, point, digits):
-    inputs = {name: each(read_number, value) for name, value in point["inputs"].items()}
+    inputs = {name: read(value) for name, value in point["inputs"].items()}
     outputs = program.outputs(inputs)
     answer = {"outputs": {name: round_to_digits(value, digits) for name, value in outputs.items()}}
     if "dout" in point:
-        gradients = program.gradients(inputs, each(read_number, point["dout"]))
+        gradients = program.gradients(inputs, read(point["dout"]))
         answer["gradients"] = {name: round_to_digits(value, digits) for name, value in gradients.items()}
     return answer
 

@@ -190,3 +190,75 @@ fn the_type_is_found_from_few_replies_and_exact_ones() {
     let steps = check_custom(&[0.3, -1.6, 2.2], |_, x, _| ((2.0 * x).round() / 2.0, 0.0));
     assert!(steps.notes.iter().all(|note| !note.contains("taken as")), "{:?}", steps.notes);
 }
+
+#[test]
+fn small_functions_are_checked_as_large_ones_are() {
+    for scale in [1e-3, 1e-12, 1e-20, 1e-300] {
+        let check = |factor: f64| {
+            check_custom(&[0.7, -1.5, 0.3, 2.0], move |_, x, dout| {
+                (scale * x.tanh(), scale * dout * factor * (1.0 - x.tanh() * x.tanh()))
+            })
+        };
+        let verdicts = [1.0, 1.01, -1.0, 0.0].map(|factor| check(factor).verdict());
+        assert_eq!(verdicts, [Verdict::Pass, Verdict::Fail, Verdict::Fail, Verdict::Fail], "{scale}");
+    }
+}
+
+#[test]
+fn small_gradients_of_saturated_functions_may_be_what_cancels() {
+    // The terms of y − 1 and of 1 − y² are 1, also where the gradient is 1e-8.
+    for x in [18.0, 30.0, 36.0] {
+        let logistic = check_custom(&[x], |_, x, dout| ((-x).exp().ln_1p(), dout * (1.0 / (1.0 + (-x).exp()) - 1.0)));
+        assert_ne!(logistic.verdict(), Verdict::Fail, "{x}: {}", outline(&logistic));
+        let tanh = check_custom(&[x / 2.0, -x], |_, x, dout| (x.tanh(), dout * (1.0 - x.tanh() * x.tanh())));
+        assert_ne!(tanh.verdict(), Verdict::Fail, "{x}: {}", outline(&tanh));
+    }
+}
+
+#[test]
+fn right_gradients_pass_or_stay_undecided_where_steps_mislead() {
+    let never_fails = |name: &str, report: &CheckReport| {
+        assert_ne!(report.verdict(), Verdict::Fail, "{name}: {}", outline(report));
+    };
+    // Steps that see single oscillations are below what the argument is rounded to.
+    never_fails("sin 1e12x", &check_custom(&[0.3, -1.7], |_, x, d| ((1e12 * x).sin(), d * 1e12 * (1e12 * x).cos())));
+    // An iteration that stops at 1e-9 has stairs of that size, and slope 1 on each.
+    let stairs = |x: f64| 3.0 * x + (x / 1e-9 - (x / 1e-9).floor()) * 1e-9;
+    never_fails("stairs", &check_custom(&[0.3, -1.7], |_, x, dout| (stairs(x), 3.0 * dout)));
+    // The singularity is much nearer than the usual size of inputs.
+    for float_type in [FloatType::F64, FloatType::F32, FloatType::F16, FloatType::Bf16] {
+        let r = move |v: f64| float_type.round(v);
+        for near in [0.002, 1e-6, 1e-20] {
+            let x = [near, 0.5, 1.0, -2.0].map(r);
+            let root = check_custom(&x, move |_, x, dout| {
+                let root = r(r(x).abs().sqrt());
+                (root, if x == 0.0 { 0.0 } else { r(dout * x.signum() / (2.0 * root)) })
+            });
+            never_fails(&format!("√|x| in {} at {near}", float_type.name()), &root);
+        }
+    }
+    // The forward pass approximates its function to 1e-10.
+    let approximate = check_custom(&[0.3, -1.7], |_, x, dout| (x.sin() * (1.0 + 1e-10), dout * x.cos()));
+    assert_eq!(approximate.verdict(), Verdict::Inconclusive, "{}", outline(&approximate));
+    let wrong = check_custom(&[0.3, -1.7], |_, x, dout| (x.sin() * (1.0 + 1e-8), dout * x.cos()));
+    assert_eq!(wrong.verdict(), Verdict::Fail, "{}", outline(&wrong));
+}
+
+#[test]
+fn a_flat_output_has_gradient_0() {
+    let bump = |x: f64| if x.abs() < 1.0 { (-1.0 / (1.0 - x * x)).exp() } else { 0.0 };
+    for (slope, verdict) in [(0.0, Verdict::Pass), (1.0, Verdict::Fail)] {
+        let report = check_custom(&[2.0, -3.0, 1.5], |_, x, dout| (bump(x), slope * dout));
+        assert_eq!(report.verdict(), verdict, "{}", outline(&report));
+    }
+}
+
+#[test]
+fn infinity_is_no_right_result_where_the_textbook_formula_overflows() {
+    let slope = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let naive = check_layer(Some("softplus"), &[800.0, 1.0], |_, x, dout| ((1.0 + x.exp()).ln(), dout * slope(x)));
+    assert_eq!(naive.verdict(), Verdict::Fail, "{}", outline(&naive));
+    let stable = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
+    let right = check_layer(Some("softplus"), &[800.0, 1.0], |_, x, dout| (stable(x), dout * slope(x)));
+    assert_eq!(right.verdict(), Verdict::Pass, "{}", outline(&right));
+}

@@ -253,6 +253,9 @@ pub(super) fn lower_precision(gradient: &WrongGradient<'_>) -> Option<String> {
     let relative = errors.max_by(f64::total_cmp)? / max_abs(gradient.right);
     let types = FloatType::ALL.into_iter().skip_while(|known| *known != gradient.float_type).skip(1);
     let lower = types.into_iter().find(|lower| relative <= LOWER_ROUNDINGS * lower.unit_roundoff())?;
+    if relative < lower.unit_roundoff() / LOWER_ROUNDINGS {
+        return None;
+    }
     let name = lower.name();
     Some(format!("its errors are as large as the rounding errors of {name}; is a part of it computed in {name}?"))
 }

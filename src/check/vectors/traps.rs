@@ -83,7 +83,8 @@ pub(super) const TRAPS: &[Trap] = &[
         true
     }),
     numbers("large", "large", |x, float_type| {
-        move_rows(x, float_type);
+        let far = if float_type == FloatType::F64 { 1000.0 } else { 100.0 };
+        move_rows(x, float_type, far, 16.0);
         x.ndim() > 0
     }),
     numbers("tiny", "tiny", |x, float_type| {
