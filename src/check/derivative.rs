@@ -5,21 +5,12 @@
 //! other sizes follow only for entries whose error bar is not yet small.
 
 use super::extrapolation::{Estimate, Quotient, extrapolate};
-use super::function::{Function, Sample, Step, unreached_outputs};
+use super::function::{Direction, Function, Sample, Step, unreached_outputs};
 use super::noise::fourth_difference_noise;
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::numeric::{DoubleDouble, Scalar};
 use ndarray::ArrayD;
-
-/// A direction to differentiate along: one entry, or many at once.
-#[derive(Clone, Debug)]
-pub struct Direction {
-    /// Flat index and weight of each entry that changes.
-    pub entries: Vec<(usize, f64)>,
-    /// Magnitude of the operand, which step sizes are relative to; 1 if the operand is 0.
-    pub size: f64,
-}
 
 /// Number of roundings in an output: those of its last operation and of a library's exp or log.
 const ROUNDINGS: f64 = 2.0;

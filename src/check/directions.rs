@@ -4,11 +4,10 @@
 //! step sizes that are small, as double-double has digits to spare. A random direction changes every entry, so it notices any wrong
 //! entry whose error is above the tolerance of the sum; the entry of a direction that fails is found by halving.
 
-use super::derivative::Direction;
 use super::entries::GradientEntries;
 use super::extrapolation::{Estimate, Quotient, extrapolate};
 use super::finding::{Finding, Verdict};
-use super::function::{Function, Step};
+use super::function::{Direction, Function, Step};
 use super::options::{DIRECTIONS, SAMPLED_ENTRIES};
 use super::sampling::{entry_direction, random_direction};
 use crate::core::error::Error;

@@ -2,9 +2,9 @@
 
 use super::arrays::{flat_entry, unravel_index};
 use super::case::GradientTarget;
-use super::derivative::Direction;
 use super::extrapolation::Estimate;
 use super::finding::{EntryCheck, Finding, Verdict};
+use super::function::Direction;
 use super::kinks::describe_kinks;
 use crate::core::error::{Error, format_index};
 use crate::numeric::{FloatType, Scalar};

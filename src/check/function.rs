@@ -1,7 +1,6 @@
 //! Functions to differentiate: layers of nnlayer in double-double, and implementations in their own precision.
 
 use super::arrays::max_abs;
-use super::derivative::Direction;
 use super::implementation::{Implementation, Point};
 use crate::core::error::Error;
 use crate::core::name::Name;
@@ -9,6 +8,15 @@ use crate::core::tensors::Tensors;
 use crate::layer::{Layer, run_in_kind};
 use crate::numeric::{DoubleDouble, Dynamic, FloatType, Scalar};
 use ndarray::ArrayD;
+
+/// A direction to differentiate along: one entry, or many at once.
+#[derive(Clone, Debug)]
+pub struct Direction {
+    /// Flat index and weight of each entry that changes.
+    pub entries: Vec<(usize, f64)>,
+    /// Magnitude of the operand, which step sizes are relative to; 1 if the operand is 0.
+    pub size: f64,
+}
 
 /// A step along a direction: entries of one operand change by their weight times the length.
 #[derive(Clone, Copy, Debug)]

@@ -2,13 +2,13 @@
 
 use super::arrays::{flat_entry, max_abs};
 use super::case::{Case, GradientTarget};
-use super::derivative::{Derivative, Direction};
+use super::derivative::Derivative;
 use super::diagnosis::{OtherGradients, WrongGradient};
 use super::directions::{Loss, Sampled};
 use super::entries::{GradientEntries, relative_tolerance};
 use super::extrapolation::Estimate;
 use super::finding::{Baseline, CheckReport, Finding, Verdict};
-use super::function::LayerFunction;
+use super::function::{Direction, LayerFunction};
 use super::implementation::{Evaluation, Implementation, Point};
 use super::mistakes::diagnose;
 use super::number_format::NumberFormat;

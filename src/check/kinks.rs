@@ -2,8 +2,9 @@
 
 use super::accuracy::Accuracy;
 use super::arrays::{flat_entry, max_abs, unravel_index};
-use super::derivative::{Derivative, Direction};
+use super::derivative::Derivative;
 use super::finding::{EntryCheck, Finding};
+use super::function::Direction;
 use super::reference::ReferenceResults;
 use super::sampling::step_scale;
 use crate::core::error::{Error, format_index};

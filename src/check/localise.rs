@@ -1,6 +1,6 @@
 //! Finds a wrong entry of a gradient that is wrong along a random direction, by halving the direction.
 
-use super::derivative::Direction;
+use super::function::Direction;
 use super::scan::Scan;
 use crate::core::error::Error;
 

@@ -3,10 +3,9 @@
 use super::accuracy::Accuracy;
 use super::arrays::{flat_entry, max_abs, unravel_index};
 use super::case::{Case, GradientTarget};
-use super::derivative::Direction;
 use super::extrapolation::Estimate;
 use super::finding::{Baseline, EntryCheck, Finding, Verdict};
-use super::function::ImplementationFunction;
+use super::function::{Direction, ImplementationFunction};
 use super::implementation::{Implementation, Point};
 use super::kinks::describe_kinks;
 use super::localise::find_wrong_entry;

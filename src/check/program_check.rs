@@ -289,7 +289,7 @@ impl ProgramChecker<'_> {
         let operands = call.point.operands.map(|&v| DoubleDouble::from_f64(v));
         let output = self.case.output.clone();
         let mut function = LayerFunction { layer: layer.layer.as_ref(), operands, output, on_forward: &|| {} };
-        let around = super::derivative::Direction { entries: Vec::new(), size: 1.0 };
+        let around = super::function::Direction { entries: Vec::new(), size: 1.0 };
         let mut derivative = Derivative::new(&mut function, &target.operand, dout, &around)?;
         let untied = untied_gradients(operand, |operand| {
             let mut operands = call.point.operands.clone();

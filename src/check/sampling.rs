@@ -2,8 +2,8 @@
 
 use super::arrays::{flat_entry, unravel_index};
 use super::case::GradientTarget;
-use super::derivative::Direction;
 use super::finding::{EntryCheck, Finding};
+use super::function::Direction;
 use crate::core::rng::SplitMix64;
 use ndarray::ArrayD;
 

@@ -5,10 +5,9 @@
 //! gradient under test predicts for the steps as rounded is subtracted, so the derivative of the rest is its error. The derivative
 //! is extrapolated from each three neighbouring step sizes, and accepted where these agree and no smaller step contradicts them.
 
-use super::derivative::Direction;
 use super::extrapolation::Estimate;
 use super::fit::fit;
-use super::function::{Function, Sample, Step, unreached_outputs};
+use super::function::{Direction, Function, Sample, Step, unreached_outputs};
 use crate::core::error::Error;
 use crate::core::name::Name;
 use crate::numeric::{DoubleDouble, Scalar};

@@ -3,8 +3,8 @@
 use super::variants::Variant;
 use crate::check::arrays::flat_entry;
 use crate::check::case::{Case, GradientTarget};
-use crate::check::derivative::{Derivative, Direction};
-use crate::check::function::LayerFunction;
+use crate::check::derivative::Derivative;
+use crate::check::function::{Direction, LayerFunction};
 use crate::check::implementation::Point;
 use crate::check::reference::tolerances;
 use crate::check::sampling::step_scale;
