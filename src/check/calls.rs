@@ -10,7 +10,7 @@ use crate::core::error::{Code, Error};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
-use crate::numeric::FloatType;
+use crate::numeric::{Arithmetic, FloatType};
 use ndarray::ArrayD;
 
 /// A point that was asked, and the program's reply.
@@ -41,9 +41,10 @@ pub(super) struct Points {
 pub(super) fn choose_points(
     case: &Case,
     stress_shapes: Option<&[NamedShape]>,
-    float_type: FloatType,
+    arithmetic: Arithmetic,
     rng: &mut SplitMix64,
 ) -> Points {
+    let float_type = arithmetic.float_type;
     let point = Point { operands: case.operands.clone(), dout: Some(case.dout.clone()) };
     let is_small = points_per_request(&case.operands, float_type) >= SMALL_POINTS;
     let mut points = vec![point.clone(), point.clone()];
@@ -60,13 +61,13 @@ pub(super) fn choose_points(
     if case.reference.is_some() {
         points.extend(case.larger_point(float_type, rng).filter(|_| is_small));
         let shapes = stress_shapes.filter(|_| is_small);
-        if let Some(point) = shapes.and_then(|shapes| case.stress_point(shapes, float_type, rng)) {
+        if let Some(point) = shapes.and_then(|shapes| case.stress_point(shapes, arithmetic, rng)) {
             stress = Some(points.len());
             points.push(point);
         }
     } else {
         points.extend(perturbed_points(&points, is_small, float_type, rng));
-        if let Some(point) = stress_shapes.filter(|_| is_small).and_then(|_| case.far_point(float_type)) {
+        if let Some(point) = stress_shapes.filter(|_| is_small).and_then(|_| case.far_point(arithmetic)) {
             stress = Some(points.len());
             points.push(point);
         }
@@ -117,11 +118,11 @@ pub(super) fn ask(
 }
 
 /// Describes the results of a custom layer that are not finite at the point with large values, where its formula may allow that.
-pub(super) fn describe_overflow(case: &Case, evaluation: &Evaluation, float_type: FloatType) -> Option<String> {
+pub(super) fn describe_overflow(case: &Case, evaluation: &Evaluation, arithmetic: Arithmetic) -> Option<String> {
     let (input, _) = case.operands.iter().next()?;
     let mut results = evaluation.outputs.iter().chain(evaluation.gradients.iter());
     let (name, value) = results.find(|(_, value)| !value.iter().all(|v| v.is_finite()))?;
-    let (count, far) = (value.iter().filter(|v| !v.is_finite()).count(), far_from_zero(float_type));
+    let (count, far) = (value.iter().filter(|v| !v.is_finite()).count(), far_from_zero(arithmetic));
     Some(format!(
         "{name} has {count} infinite or NaN entries where rows of {input} are near {far} and -{far}; if the formula is finite there, an intermediate result overflows, such as exp without the row's maximum subtracted"
     ))

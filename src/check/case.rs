@@ -9,7 +9,7 @@ use crate::core::rng::SplitMix64;
 use crate::core::tensors::Tensors;
 use crate::layer;
 use crate::layer::{AnyLayer, Given, LayerSpec, Precision, Role, Settings, Slot, Values, loss_class_axis};
-use crate::numeric::{DoubleDouble, FloatType, Scalar};
+use crate::numeric::{Arithmetic, DoubleDouble, FloatType, Scalar};
 use ndarray::{ArrayD, ArrayView1, Axis, IxDyn};
 
 /// Whole numbers from here on are no class indices.
@@ -200,9 +200,10 @@ impl Case {
     pub(super) fn stress_point(
         &self,
         shapes: &[NamedShape],
-        float_type: FloatType,
+        arithmetic: Arithmetic,
         rng: &mut SplitMix64,
     ) -> Option<Point> {
+        let float_type = arithmetic.float_type;
         let config = self.reference.as_ref()?.config.as_ref()?;
         let mut point = self.draw_point(shapes, float_type, rng).or_else(|| {
             // Halves or pairs of a row need an even length.
@@ -215,18 +216,18 @@ impl Case {
         // Probabilities stay what they are.
         let is_free = |slot: &&Slot| slot.role == Role::Input && slot.values == Values::Numbers && slot.name != Name::Y;
         let moved = config.spec.slots.iter().find(is_free).and_then(|slot| point.operands.get_mut(&slot.name));
-        let far = far_from_zero(float_type);
         // A spread so far that exp of an entry overflows or is 0 relative to another.
+        let far = far_from_zero(arithmetic);
         moved.filter(|x| x.ndim() > 0).into_iter().for_each(|x| move_rows(x, float_type, far, far / SPREAD));
         Some(point)
     }
 
     /// Returns the point of a custom layer with rows of its first input far from 0; `None` if it has no rows.
-    pub(super) fn far_point(&self, float_type: FloatType) -> Option<Point> {
+    pub(super) fn far_point(&self, arithmetic: Arithmetic) -> Option<Point> {
         let mut operands = self.operands.clone();
         let name = operands.names().next()?.clone();
         let x = operands.get_mut(&name).filter(|x| x.ndim() > 0)?;
-        move_rows(x, float_type, far_from_zero(float_type), FAR_SPREAD);
+        move_rows(x, arithmetic.float_type, far_from_zero(arithmetic), FAR_SPREAD);
         Some(Point { operands, dout: Some(self.dout.clone()) })
     }
 
@@ -330,9 +331,14 @@ pub(super) fn round_numbers(spec: &LayerSpec, operands: &mut Tensors<f64>, round
     }
 }
 
-/// Returns the distance from 0 at which exp overflows or is 0, and that most layers compute exactly enough.
-pub(super) fn far_from_zero(float_type: FloatType) -> f64 {
-    if float_type == FloatType::F64 { 1000.0 } else { 128.0 }
+/// Returns the distance from 0 at which exp overflows or is 0, and that most layers compute exactly enough: in f16 the squares of a row
+/// must not overflow.
+pub(super) fn far_from_zero(arithmetic: Arithmetic) -> f64 {
+    match (arithmetic.float_type, arithmetic.accumulator) {
+        (FloatType::F64, _) => 1000.0,
+        (FloatType::F16, FloatType::F16) => 32.0,
+        _ => 128.0,
+    }
 }
 
 /// Moves every second and third row of four far from 0 and spreads the fourth by a factor.

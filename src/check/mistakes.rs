@@ -38,6 +38,7 @@ pub const MISTAKES: &[Mistake] = &[
     Mistake { kind: "W in place of Wᵀ", explain: formula::operand_not_transposed },
     Mistake { kind: "transposed", explain: values::transposed },
     Mistake { kind: "constant factor", explain: values::constant_factor },
+    Mistake { kind: "a sample missing", explain: formula::sample_missing },
     Mistake { kind: "rows in another order", explain: values::rows_reordered },
     Mistake { kind: "columns in another order", explain: values::columns_reordered },
     Mistake { kind: "last entries wrong", explain: values::tail_wrong },

@@ -44,7 +44,7 @@ impl NumberFormat {
         let significant = printed.iter().map(|printed| printed.significant).max().unwrap_or(0);
         let places = printed.iter().map(|printed| printed.places).max().unwrap_or(0);
         let is_half = |half: &FloatType| {
-            printed.iter().filter(|text| text.tells_of(*half)).count() >= MIN_PRINTED_EVIDENCE
+            long.iter().zip(&printed).filter(|(v, text)| text.tells_of(**v, *half)).count() >= MIN_PRINTED_EVIDENCE
                 && long.iter().zip(&printed).all(|(&v, text)| text.is_of_half(v, *half))
         };
         let half = [FloatType::Bf16, FloatType::F16].into_iter().find(is_half);
@@ -117,9 +117,11 @@ impl Printed {
         Printed { significant, places: usize::try_from(places).unwrap_or(0) }
     }
 
-    /// Returns true if there are so many digits that not every number is one of a half type, rounded to them.
-    fn tells_of(&self, half: FloatType) -> bool {
-        self.significant >= if half == FloatType::F16 { 4 } else { 3 }
+    /// Returns true if the unit of the last digit is so small that at most every second number is one of a half type, rounded to it.
+    fn tells_of(&self, value: f64, half: FloatType) -> bool {
+        let last = power_of_ten(decimal_exponent(value) + 1 - to_exponent(self.significant));
+        let spacing = 2.0 * half.unit_roundoff() * libm::ldexp(1.0, libm::frexp(value.abs()).1 - 1);
+        2.0 * last <= spacing
     }
 
     /// Returns true if the value, which is printed so, is a number of a half type rounded to these digits.
@@ -201,6 +203,7 @@ mod tests {
         };
         assert_eq!(recognised(shortest).float_type, FloatType::F16);
         assert_eq!(recognised(|v| format!("{:.5e}", FloatType::Bf16.round(v))).float_type, FloatType::Bf16);
+        assert_eq!(recognised(|v| format!("{v:.3}")).float_type, FloatType::F32);
         for digits in [2, 3, 4, 5] {
             assert_eq!(recognised(|v| format!("{v:.digits$e}")).float_type, FloatType::F32, "{digits}");
         }

@@ -11,6 +11,7 @@ use super::kinks::describe_kinks;
 use super::localise::find_wrong_entry;
 use super::number_format::NumberFormat;
 use super::options::CheckOptions;
+use super::reference::overflows;
 use super::requests::points_per_request;
 use super::sampling::{differentiable_entries, step_scale};
 use super::scan::{Scan, Slopes};
@@ -55,6 +56,8 @@ const DOUBTFUL_ERROR_BARS: f64 = 3.0;
 const APPROXIMATION: f64 = 1e-9;
 /// Remark on entries at kinks that are wrong together.
 const TOGETHER: &str = "at the kinks each entry may be right, but together they are not the derivative when all of these entries change alike";
+/// Part of the remark on equal entries of which some are wrong and all together are not.
+const MAY_BE_RIGHT_TOGETHER: &str = "may be right together, though not each is between its one-sided derivatives";
 /// Standard deviations of a sum of independent rounding errors that are allowed.
 const DEVIATIONS: f64 = 6.0;
 
@@ -155,7 +158,7 @@ pub(super) fn compare_with_own_forward(
     let slopes = scan.estimate(&directions)?;
     let Decision { right, sample, wrong_direction, noticed, kinks, refused } =
         numerical.decide(&mut finding, &directions, &slopes);
-    numerical.decide_together(&mut finding, &mut scan, &operand, &kinks, refused)?;
+    numerical.decide_together(&mut finding, &mut scan, &operand, &kinks, &refused)?;
     if let (Some(n), Some(worst)) = (wrong_direction, finding.worst.as_ref().filter(|worst| worst.index.is_none())) {
         match find_wrong_entry(&mut scan, &directions[n].entries, worst.step, numerical.more_requests)? {
             Some(n) => {
@@ -259,6 +262,9 @@ impl Numerical<'_> {
                 let least = direction.entries.iter().map(|(_, weight)| weight.abs()).fold(f64::INFINITY, f64::min);
                 noticed = noticed.min(allowed / least);
             }
+            if overflows(analytic, estimate.value, allowed, self.format.float_type) {
+                continue;
+            }
             let is_subgradient = slopes.is_between(analytic, own);
             let error = (analytic - estimate.value).abs();
             let is_doubtful = error <= own + DOUBTFUL_ERROR_BARS * estimate.error_bar + slopes.unreached_bar(estimate)
@@ -300,6 +306,12 @@ impl Numerical<'_> {
                 approximate = approximate.max(error / largest);
                 continue;
             }
+            if let ([(n, _)], true) = (&direction.entries[..], entry.excess() > 1.0)
+                && self.has_equal(*n)
+            {
+                refused.push((*n, entry));
+                continue;
+            }
             if entry.index.is_none() && entry.excess() > worst_excess {
                 (worst_excess, wrong_direction) = (entry.excess(), Some(number));
             }
@@ -334,37 +346,62 @@ impl Numerical<'_> {
         scan: &mut Scan<'_>,
         operand: &ArrayD<f64>,
         kinks: &[usize],
-        refused: Vec<(usize, EntryCheck)>,
+        refused: &[(usize, EntryCheck)],
     ) -> Result<(), Error> {
-        let entries: Vec<usize> = kinks.iter().copied().chain(refused.iter().map(|(n, _)| *n)).collect();
-        let mut is_right_together = false;
-        if entries.len() > 1 {
-            let size = entries.iter().map(|&n| step_scale(operand, n)).fold(0.0, f64::max);
-            let all = Direction { entries: entries.iter().map(|&n| (n, 1.0)).collect(), size };
-            let slopes = scan.estimate(std::slice::from_ref(&all))?;
-            if !slopes[0].has_kink() {
-                let mut together = Finding::new(&self.target.name, true, finding.baseline, self.gradient.shape());
-                self.decide(&mut together, &[all], &slopes);
-                is_right_together = together.verdict == Verdict::Pass;
-                if together.verdict == Verdict::Fail && refused.is_empty() {
-                    let worst = together.worst.map(|worst| EntryCheck { index: None, ..worst });
+        let of_kinks = kinks.iter().copied().chain(refused.iter().map(|(n, _)| *n));
+        let mut values: Vec<f64> = of_kinks.map(|n| flat_entry(operand, n)).collect();
+        values.sort_by(f64::total_cmp);
+        values.dedup();
+        for value in values {
+            let is_equal = |n: &usize| flat_entry(operand, *n) == value;
+            let entries: Vec<usize> = (0..operand.len()).filter(is_equal).collect();
+            let refused: Vec<&(usize, EntryCheck)> = refused.iter().filter(|(n, _)| is_equal(n)).collect();
+            match self.verdict_together(scan, operand, &entries)? {
+                (Some(Verdict::Pass | Verdict::Inconclusive), _) => {
+                    if let (Some((n, _)), Verdict::Pass) = (refused.first(), finding.verdict) {
+                        finding.verdict = Verdict::Inconclusive;
+                        let at = format_index(&unravel_index(*n, self.gradient.shape()));
+                        finding.notes.push(format!("the entry at {at} and others equal to it {MAY_BE_RIGHT_TOGETHER}"));
+                    }
+                }
+                (Some(Verdict::Fail), worst) if refused.is_empty() => {
+                    let worst = worst.map(|worst| EntryCheck { index: None, ..worst });
                     (finding.verdict, finding.wrong) = (Verdict::Fail, finding.wrong + 1);
                     finding.worst = worst.filter(|_| finding.wrong == 1).or(finding.worst.take());
                     finding.notes.push(TOGETHER.to_owned());
                 }
+                _ => refused.into_iter().for_each(|(_, entry)| finding.record(entry.clone())),
             }
         }
-        if is_right_together && !refused.is_empty() && finding.verdict == Verdict::Pass {
-            finding.verdict = Verdict::Inconclusive;
-            let at = format_index(&unravel_index(refused[0].0, self.gradient.shape()));
-            finding.notes.push(format!(
-                "{} of the entries at kinks, as at {at}, are not between their one-sided derivatives, but together they are right",
-                refused.len()
-            ));
-        } else if !is_right_together {
-            refused.into_iter().for_each(|(_, entry)| finding.record(entry));
-        }
         Ok(())
+    }
+
+    /// Returns the verdict on equal entries when all change alike, and the comparison: `None` if L has no derivative then.
+    fn verdict_together(
+        &self,
+        scan: &mut Scan<'_>,
+        operand: &ArrayD<f64>,
+        entries: &[usize],
+    ) -> Result<(Option<Verdict>, Option<EntryCheck>), Error> {
+        let [first, _, ..] = entries else { return Ok((None, None)) };
+        let size = step_scale(operand, *first);
+        let all = Direction { entries: entries.iter().map(|&n| (n, 1.0)).collect(), size };
+        let slopes = scan.estimate(std::slice::from_ref(&all))?;
+        if slopes[0].has_kink() {
+            return Ok((None, None));
+        }
+        let mut together = Finding::new(&self.target.name, true, Baseline::NumericalGradient, self.gradient.shape());
+        self.decide(&mut together, &[all], &slopes);
+        Ok((Some(together.verdict), together.worst))
+    }
+
+    /// Returns true if another entry of the operand has the value of this one.
+    fn has_equal(&self, entry: usize) -> bool {
+        let operand = self.point.operands.get(&self.target.operand).filter(|operand| entry < operand.len());
+        operand.is_some_and(|operand| {
+            let value = flat_entry(operand, entry);
+            operand.iter().filter(|v| **v == value).count() > 1
+        })
     }
 
     /// Returns the size of a derivative if the output changed by its own size over that of the operand.

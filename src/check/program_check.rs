@@ -17,7 +17,7 @@ use super::function::LayerFunction;
 use super::implementation::{Evaluation, Implementation, Point};
 use super::kept::{STALE, kept_between_calls};
 use super::kinks::{accept_subgradients, untied_gradients};
-use super::mistakes::{diagnose, diagnose_forward};
+use super::mistakes::{LOWER_PRECISION, diagnose, diagnose_forward};
 use super::number_format::NumberFormat;
 use super::numerical::{Comparison, Numerical, compare_with_own_forward};
 use super::options::CheckOptions;
@@ -28,7 +28,7 @@ use crate::core::error::{Code, Error, format_shape};
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
 use crate::layer::{self, Precision};
-use crate::numeric::{DoubleDouble, Scalar};
+use crate::numeric::{Arithmetic, DoubleDouble, Scalar};
 use ndarray::ArrayD;
 
 /// Unit roundoffs that the explanation of a wrong gradient may be off, relative to the largest entry, and the most in any type.
@@ -38,6 +38,9 @@ const MAX_EXPLAINED_ERROR: f64 = 0.1;
 /// Most requests for all comparisons with numerical derivatives, each taking one at least, and to find a wrong entry.
 const MAX_REQUESTS: usize = 12;
 const MAX_MORE_REQUESTS: usize = 64;
+
+/// Part of the largest entry up to which an error in a later call is not that of another input.
+const SMALL_ERROR: f64 = 1.0 / 64.0;
 
 /// Part of dout from which the largest gradient counts as small.
 const SMALL_GRADIENT: f64 = 0.1;
@@ -54,17 +57,30 @@ pub(super) fn check_program(
     // Other numbers than those that the operands may have been drawn from.
     let mut rng = SplitMix64::new(!options.seed);
     let float_type = options.float_type.unwrap_or_default();
-    let mut points = choose_points(case, options.stress_shapes, float_type, &mut rng);
+    let arithmetic = |float_type| Arithmetic { float_type, accumulator: options.accumulator.unwrap_or(float_type) };
+    let mut points = choose_points(case, options.stress_shapes, arithmetic(float_type), &mut rng);
     let requests = implementation.requests_left();
     let (mut notes, mut unchecked) = (Vec::new(), Vec::new());
     let mut evaluations = ask(implementation, &mut points, &mut unchecked)?;
-    let Points { points, repeated, stress } = points;
+    let Points { mut points, repeated, mut stress } = points;
     if evaluations.is_empty() {
         return Err(
             Error::new(Code::ReplyPoints, "the reply contains no points").tip("reply with one object for each point")
         );
     }
     let format = recognise_format(case, options, &points, &evaluations);
+    if let Some(n) = stress.filter(|_| case.reference.is_some() && format.float_type != float_type) {
+        // The large values of a double are too large for the type that was found.
+        let shapes = options.stress_shapes.unwrap_or_default();
+        let again = case.stress_point(shapes, arithmetic(format.float_type), &mut rng);
+        let reply = again.as_ref().and_then(|point| implementation.evaluate(std::slice::from_ref(point)).ok()?.pop());
+        (points.truncate(n), evaluations.truncate(n));
+        stress = None;
+        if let (Some(point), Some(reply)) = (again, reply) {
+            stress = Some(n);
+            (points.push(point), evaluations.push(reply));
+        }
+    }
     let reference = |point: &Point, is_stress| {
         let layer = case.reference.as_ref()?.layer.as_ref();
         Some(ReferenceResults::new(layer, point, format, options, is_stress))
@@ -77,7 +93,7 @@ pub(super) fn check_program(
         let again = perturbed_points(&points, perturbed.len() > 1, format.float_type, &mut rng);
         perturbed = implementation.evaluate(&again).unwrap_or(perturbed);
     }
-    notes.extend(far.and_then(|evaluation| describe_overflow(case, &evaluation, float_type)));
+    notes.extend(far.and_then(|evaluation| describe_overflow(case, &evaluation, arithmetic(float_type))));
     let calls: Vec<Call> = points
         .into_iter()
         .zip(evaluations)
@@ -338,8 +354,15 @@ impl ProgramChecker<'_> {
         let mut diagnoses =
             self.diagnose(target, call, gradient, right, finding.worst.as_ref(), &OtherGradients::default());
         if diagnoses.is_empty() && !call.is_stress {
-            let explanation = format!("does call {} use values that were saved in an earlier call?", n + 1);
-            diagnoses.push(Diagnosis { kind: STALE, explanation });
+            let error = gradient.iter().zip(right).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            diagnoses.push(if error < SMALL_ERROR * max_abs(right) {
+                let explanation =
+                    "the inputs of the first call have few bits; is a part of it computed in a lower precision?";
+                Diagnosis { kind: LOWER_PRECISION, explanation: explanation.to_owned() }
+            } else {
+                let explanation = format!("does call {} use values that were saved in an earlier call?", n + 1);
+                Diagnosis { kind: STALE, explanation }
+            });
         }
         diagnoses
     }

@@ -5,6 +5,7 @@
 //! gradient under test predicts for the steps as rounded is subtracted, so the derivative of the rest is its error. The derivative
 //! is extrapolated from each three neighbouring step sizes, and accepted where these agree and no smaller step contradicts them.
 
+use super::arrays::max_abs;
 use super::extrapolation::Estimate;
 use super::fit::fit;
 use super::function::{Direction, Function, Sample, Step, unreached_outputs};
@@ -35,11 +36,6 @@ const ORDERS: usize = 3;
 /// Largest error bar, relative to the gradient, of larger steps that agree with it, and how many of these a contradiction is.
 const PLATEAU_PRECISION: f64 = 1e-5;
 const PLATEAU_ERRORS: f64 = 100.0;
-/// Number of changes of outputs along a direction that are kept to see whether they are multiples of a unit; the largest multiple that
-/// tells; and how far a multiple may be from a whole number.
-const KEPT_CHANGES: usize = 64;
-const MAX_MULTIPLE: f64 = 1e6;
-const MAX_FRACTION: f64 = 0.05;
 /// Least number of the smallest steps whose changes show noise.
 const LEAST_FINE: usize = 3;
 /// Roundings of an output from which its noise is more than that of a usual formula.
@@ -123,9 +119,9 @@ struct Trace {
     noises: Vec<f64>,
     /// The outputs that some step changes.
     is_active: Vec<bool>,
-    /// The smallest change of an output, and some of all changes.
+    /// The smallest and the largest change of an output.
     smallest_change: f64,
-    output_changes: Vec<f64>,
+    largest_output_change: f64,
     /// The largest change of L.
     largest_change: f64,
 }
@@ -147,10 +143,9 @@ impl Scan<'_> {
         let unreached: Vec<Vec<bool>> = directions.iter().map(unreached).collect::<Result<_, _>>()?;
         // Outputs that are multiples of some unit, as in fixed point, change by far more than their rounding errors.
         let smallest = traces.iter().map(|trace| trace.smallest_change).fold(f64::INFINITY, f64::min);
-        let changes: Vec<f64> = traces.iter().flat_map(|trace| &trace.output_changes).copied().collect();
         // An output of two values only, as of a steep ramp, has jumps, and is flat elsewhere.
-        let has_levels = changes.iter().chain(self.base).any(|v| v.abs() >= 1.5 * smallest);
-        let quantum = if has_levels && are_multiples(&changes, smallest) { smallest } else { 0.0 };
+        let largest = traces.iter().map(|trace| trace.largest_output_change).fold(max_abs(self.base), f64::max);
+        let quantum = if largest >= 1.5 * smallest { smallest } else { 0.0 };
         let slopes =
             |((direction, trace), unreached): (_, &Vec<bool>)| self.slopes(direction, trace, unreached, quantum);
         Ok(directions.iter().zip(&traces).zip(&unreached).map(slopes).collect())
@@ -175,7 +170,7 @@ impl Scan<'_> {
             noises: Vec::new(),
             is_active: vec![false; outputs],
             smallest_change: f64::INFINITY,
-            output_changes: Vec::new(),
+            largest_output_change: 0.0,
             largest_change: 0.0,
         };
         let mut traces: Vec<Trace> = lengths.into_iter().map(new).collect();
@@ -217,9 +212,7 @@ impl Scan<'_> {
             trace.is_active[n] = true;
             size = libm::hypot(size, dout * after.to_f64());
             trace.smallest_change = trace.smallest_change.min(change.to_f64().abs());
-            if trace.output_changes.len() < KEPT_CHANGES {
-                trace.output_changes.push(change.to_f64().abs());
-            }
+            trace.largest_output_change = trace.largest_output_change.max(change.to_f64().abs());
             Some(DoubleDouble::from_f64(*dout) * change)
         });
         let change = DoubleDouble::sum(change);
@@ -331,15 +324,6 @@ impl Scan<'_> {
         let plateau = both.iter().map(|(_, estimate)| estimate).find(agrees).map_or(f64::INFINITY, |e| e.error_bar);
         Slopes { central: shift(accepted(&sides, &both)), one_sided, unreached_noise, plateau }
     }
-}
-
-/// Returns true if changes are multiples of a unit, as far as that can be seen.
-fn are_multiples(changes: &[f64], unit: f64) -> bool {
-    let is_multiple = |change: &f64| {
-        let multiple = change / unit;
-        multiple.is_nan() || multiple >= MAX_MULTIPLE || (multiple - multiple.round()).abs() < MAX_FRACTION
-    };
-    changes.iter().all(is_multiple)
 }
 
 /// Extrapolates quotients, each with its step size and noise, to step size 0. Their truncation error has terms that are smaller by

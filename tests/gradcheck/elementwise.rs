@@ -237,6 +237,13 @@ fn right_gradients_pass_or_stay_undecided_where_steps_mislead() {
             never_fails(&format!("√|x| in {} at {near}", float_type.name()), &root);
         }
     }
+    // A table has stairs, and the gradient of the smooth function.
+    let table = |x: f64| ((x * 4096.0).round() / 4096.0).sin();
+    never_fails("table", &check_custom(&[0.3, -1.7, 0.9], |_, x, dout| (table(x), dout * x.cos())));
+    // Beyond the largest number of f16.
+    let r = |v: f64| FloatType::F16.round(v);
+    let reciprocal = check_custom(&[0.001, 0.5, 1.0, -2.0].map(r), |_, x, dout| (r(1.0 / x), r(-dout / (x * x))));
+    never_fails("1/x", &reciprocal);
     // The forward pass approximates its function to 1e-10.
     let approximate = check_custom(&[0.3, -1.7], |_, x, dout| (x.sin() * (1.0 + 1e-10), dout * x.cos()));
     assert_eq!(approximate.verdict(), Verdict::Inconclusive, "{}", outline(&approximate));

@@ -134,6 +134,16 @@ fn without_dout(layer: &'static str, options: &'static [(&str, &str)]) -> Plant 
     replace("dx", move |point, _| gradient(layer, options, &point.operands, &ones(point), "dx"))
 }
 
+/// Replaces a gradient of affine by that without some samples.
+fn without_samples(name: &'static str, is_lost: fn(usize, usize) -> bool) -> Plant {
+    replace(name, move |point, _| {
+        let mut kept = dout(point).clone();
+        let last = kept.shape()[0] - 1;
+        kept.outer_iter_mut().enumerate().filter(|(n, _)| is_lost(*n, last)).for_each(|(_, mut row)| row.fill(0.0));
+        gradient("affine", &[], &point.operands, &kept, name)
+    })
+}
+
 /// Replaces dx by that of the layer without an operand.
 fn without_operand(layer: &'static str, name: Name) -> Plant {
     replace("dx", move |point, _| {
@@ -203,6 +213,9 @@ fn affine_mistakes() -> Vec<Mistake> {
         affine("", "dx with the wrong sign", "wrong sign", scale("dx", -1.0)),
         affine("", "dw all zero", "all zero", scale("dw", 0.0)),
         affine("", "dx without dout", "dout ignored", without_dout("affine", &[])),
+        affine("", "dw without the last sample", "a sample missing", without_samples("dw", |n, last| n == last)),
+        affine("x=6x3", "db without the first sample", "a sample missing", without_samples("db", |n, _| n == 0)),
+        affine("", "dw assigned, not added", "a sample missing", without_samples("dw", |n, last| n != last)),
         affine("", "dw: one row wrong", "one row wrong", fill("dw", 0, 1, 0.5)),
         affine("", "dw: one column wrong", "one column wrong", fill("dw", 1, 4, 0.5)),
         affine("", "dx: one entry off by 1 %", "one entry wrong", scale_entry("dx", [2, 1], 1.01)),

@@ -75,3 +75,36 @@ fn the_middle_one_of_equal_entries_of_a_sort_is_not_accused() {
     let report = check::check(&mut Sort, &case, &CheckOptions::program(&case, 1, None)).unwrap();
     assert_ne!(report.verdict(), Verdict::Fail, "{}", outline(&report));
 }
+
+/// The median of six: half the third and half the fourth of the sorted entries.
+struct Median;
+
+impl Implementation for Median {
+    fn evaluate(&mut self, points: &[Point]) -> Result<Vec<Evaluation>, Error> {
+        let halves = |point: &Point| Point {
+            dout: point.dout.as_ref().map(|dout| {
+                let half = dout[[0]] / 2.0;
+                Array1::from(vec![0.0, 0.0, half, half, 0.0, 0.0]).into_dyn()
+            }),
+            ..point.clone()
+        };
+        let mut sorted = Sort.evaluate(&points.iter().map(halves).collect::<Vec<_>>())?;
+        for evaluation in &mut sorted {
+            let y = evaluation.outputs.known(&Name::Y);
+            let median = Array1::from(vec![(y[[2]] + y[[3]]) / 2.0]).into_dyn();
+            evaluation.outputs.insert(Name::Y, median);
+        }
+        Ok(sorted)
+    }
+}
+
+#[test]
+fn a_median_of_equal_entries_is_not_accused() {
+    for x in [vec![0.5; 6], vec![1.0, 1.0, 1.0, 0.5, 0.5, -1.0]] {
+        let x = Array1::from(x).into_dyn();
+        let dout = Array1::from(vec![1.25]).into_dyn();
+        let case = Case::custom(Tensors::new().with(Name::X, x), dout, Name::Y, &[Name::DX]);
+        let report = check::check(&mut Median, &case, &CheckOptions::program(&case, 1, None)).unwrap();
+        assert_ne!(report.verdict(), Verdict::Fail, "{}", outline(&report));
+    }
+}

@@ -12,6 +12,31 @@ pub(super) fn dout_ignored(gradient: &WrongGradient<'_>) -> Option<String> {
     gradient.matches(&ignored).then(|| format!("it is the gradient for {} = 1 everywhere; is {0} ignored?", Name::DOUT))
 }
 
+/// Recognises a sum over the batch that lacks a sample, or has the last one alone.
+pub(super) fn sample_missing(gradient: &WrongGradient<'_>) -> Option<String> {
+    const MAX_SAMPLES: usize = 32;
+    let dout = gradient.dout();
+    let samples = dout.shape().first().copied().filter(|samples| (2..=MAX_SAMPLES).contains(samples))?;
+    // Of a gradient with a row for each sample, that row would be wrong.
+    if gradient.right.shape().first() == Some(&samples) {
+        return None;
+    }
+    let is_of = |is_kept: &dyn Fn(usize) -> bool| {
+        let mut kept = dout.clone();
+        let lost = kept.outer_iter_mut().enumerate().filter(|(n, _)| !is_kept(*n));
+        lost.for_each(|(_, mut row)| row.fill(0.0));
+        let candidate = gradient.case_with_dout(&kept).and_then(|case| case.recompute(|_, _| {}));
+        candidate.is_some_and(|candidate| gradient.matches(&candidate))
+    };
+    if is_of(&|n| n + 1 == samples) {
+        return Some(format!(
+            "it is that of the last of {samples} samples alone; is it assigned where it should be added?"
+        ));
+    }
+    let missing = (0..samples).find(|&missing| is_of(&|n| n != missing))?;
+    Some(format!("it lacks sample {missing} of {samples}; does the loop over the batch leave one out?"))
+}
+
 /// Most values of a setting that are named where the digits do not tell which of them it is.
 const MAX_NAMED: usize = 3;
 

@@ -99,6 +99,14 @@ LAYERS = [
         precisions=("f64", "f32", "bf16"),
     ),
     pointwise(
+        "tiny-outputs",
+        lambda x: 1e-12 * tanh(x),
+        lambda x: 1e-12 * (1 - tanh(x) * tanh(x)),
+        {},
+        "sign zero factor=1.01",
+        precisions=("f64", "f32"),
+    ),
+    pointwise(
         "large-offset",
         lambda x: 1e6 + x * x,
         lambda x: 2 * x,

@@ -328,6 +328,10 @@ LAYERS = [
         "zero tail",
         shapes="",
         draw={"x": ("3x4", 0.5, 4)},
-        cases={"kinks": Case("--x 1,2,4;0.25,3,5", shapes="")},
+        cases={
+            "kinks": Case("--x 1,2,4;0.25,3,5", shapes=""),
+            "near-0": Case("--x 0.002,0.5,1,2", shapes="", wrong="zero without-half"),
+            "very-near-0": Case("--x 1e-9,0.5,1,2", ("f64", "f32"), shapes=""),
+        },
     ),
 ]
