@@ -1,9 +1,10 @@
 //! The calls of a program: the points that it is asked, and its replies.
 
 use super::arrays::{is_same, max_abs};
-use super::case::{Case, far_from_zero};
+use super::case::Case;
 use super::implementation::{Evaluation, Implementation, Point};
 use super::inputs::NamedShape;
+use super::points::far_from_zero;
 use super::reference::ReferenceResults;
 use super::requests::points_per_request;
 use crate::core::error::{Code, Error};

@@ -29,6 +29,7 @@ mod noise;
 mod number_format;
 mod numerical;
 mod options;
+mod points;
 pub mod program;
 mod program_check;
 mod reference;

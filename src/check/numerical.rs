@@ -1,5 +1,7 @@
 //! Compares a gradient with numerical derivatives of the program's own forward pass.
 
+mod equal_entries;
+
 use super::accuracy::Accuracy;
 use super::arrays::{flat_entry, max_abs, unravel_index};
 use super::case::{Case, GradientTarget};
@@ -54,10 +56,6 @@ const NOT_LOCALISED: &str =
 const DOUBTFUL_ERROR_BARS: f64 = 3.0;
 /// Largest error, relative to the largest entry, that a forward pass may make which approximates the function.
 const APPROXIMATION: f64 = 1e-9;
-/// Remark on entries at kinks that are wrong together.
-const TOGETHER: &str = "at the kinks each entry may be right, but together they are not the derivative when all of these entries change alike";
-/// Part of the remark on equal entries of which some are wrong and all together are not.
-const MAY_BE_RIGHT_TOGETHER: &str = "may be right together, though not each is between its one-sided derivatives";
 /// Standard deviations of a sum of independent rounding errors that are allowed.
 const DEVIATIONS: f64 = 6.0;
 
@@ -335,73 +333,6 @@ impl Numerical<'_> {
         let sample = [projected, values].map(|values| ArrayD::from_shape_fn(IxDyn(&[values.len()]), |n| values[n[0]]));
         let right = right.filter(|right| right.iter().all(|v| v.is_finite()));
         Decision { right, sample, wrong_direction, noticed, kinks, refused }
-    }
-
-    /// Records the entries at kinks by what they are together. Of equal entries of a maximum each may have the whole slope, but not all:
-    /// if L has a derivative when all of them change alike, it is the sum of theirs. If it is, values that are not between the
-    /// derivatives to the left and to the right may be right too, as that of the middle one of three equal entries of a sort.
-    fn decide_together(
-        &self,
-        finding: &mut Finding,
-        scan: &mut Scan<'_>,
-        operand: &ArrayD<f64>,
-        kinks: &[usize],
-        refused: &[(usize, EntryCheck)],
-    ) -> Result<(), Error> {
-        let of_kinks = kinks.iter().copied().chain(refused.iter().map(|(n, _)| *n));
-        let mut values: Vec<f64> = of_kinks.map(|n| flat_entry(operand, n)).collect();
-        values.sort_by(f64::total_cmp);
-        values.dedup();
-        for value in values {
-            let is_equal = |n: &usize| flat_entry(operand, *n) == value;
-            let entries: Vec<usize> = (0..operand.len()).filter(is_equal).collect();
-            let refused: Vec<&(usize, EntryCheck)> = refused.iter().filter(|(n, _)| is_equal(n)).collect();
-            match self.verdict_together(scan, operand, &entries)? {
-                (Some(Verdict::Pass | Verdict::Inconclusive), _) => {
-                    if let (Some((n, _)), Verdict::Pass) = (refused.first(), finding.verdict) {
-                        finding.verdict = Verdict::Inconclusive;
-                        let at = format_index(&unravel_index(*n, self.gradient.shape()));
-                        finding.notes.push(format!("the entry at {at} and others equal to it {MAY_BE_RIGHT_TOGETHER}"));
-                    }
-                }
-                (Some(Verdict::Fail), worst) if refused.is_empty() => {
-                    let worst = worst.map(|worst| EntryCheck { index: None, ..worst });
-                    (finding.verdict, finding.wrong) = (Verdict::Fail, finding.wrong + 1);
-                    finding.worst = worst.filter(|_| finding.wrong == 1).or(finding.worst.take());
-                    finding.notes.push(TOGETHER.to_owned());
-                }
-                _ => refused.into_iter().for_each(|(_, entry)| finding.record(entry.clone())),
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns the verdict on equal entries when all change alike, and the comparison: `None` if L has no derivative then.
-    fn verdict_together(
-        &self,
-        scan: &mut Scan<'_>,
-        operand: &ArrayD<f64>,
-        entries: &[usize],
-    ) -> Result<(Option<Verdict>, Option<EntryCheck>), Error> {
-        let [first, _, ..] = entries else { return Ok((None, None)) };
-        let size = step_scale(operand, *first);
-        let all = Direction { entries: entries.iter().map(|&n| (n, 1.0)).collect(), size };
-        let slopes = scan.estimate(std::slice::from_ref(&all))?;
-        if slopes[0].has_kink() {
-            return Ok((None, None));
-        }
-        let mut together = Finding::new(&self.target.name, true, Baseline::NumericalGradient, self.gradient.shape());
-        self.decide(&mut together, &[all], &slopes);
-        Ok((Some(together.verdict), together.worst))
-    }
-
-    /// Returns true if another entry of the operand has the value of this one.
-    fn has_equal(&self, entry: usize) -> bool {
-        let operand = self.point.operands.get(&self.target.operand).filter(|operand| entry < operand.len());
-        operand.is_some_and(|operand| {
-            let value = flat_entry(operand, entry);
-            operand.iter().filter(|v| **v == value).count() > 1
-        })
     }
 
     /// Returns the size of a derivative if the output changed by its own size over that of the operand.

@@ -1,6 +1,6 @@
 //! Shapes and numbers that programs get wrong.
 
-use crate::check::case::{INEXACT, move_rows};
+use crate::check::points::{INEXACT, move_rows};
 use crate::numeric::FloatType;
 use ndarray::ArrayD;
 

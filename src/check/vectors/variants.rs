@@ -1,9 +1,10 @@
 //! The cases of a layer: settings, operands, and inputs with a trap.
 
 use super::traps::{SHAPES, Shape, TRAPS, Trap};
-use crate::check::case::{Case, INEXACT};
+use crate::check::case::Case;
 use crate::check::inputs;
 use crate::check::inputs::NamedShape;
+use crate::check::points::INEXACT;
 use crate::core::error::Severity;
 use crate::core::name::Name;
 use crate::core::rng::SplitMix64;
