@@ -68,11 +68,13 @@ pub(super) fn check_program(
         let shapes = options.stress_shapes.unwrap_or_default();
         let again = case.stress_point(shapes, arithmetic(format.float_type), &mut rng);
         let reply = again.as_ref().and_then(|point| implementation.evaluate(std::slice::from_ref(point)).ok()?.pop());
-        (points.truncate(n), evaluations.truncate(n));
+        points.truncate(n);
+        evaluations.truncate(n);
         stress = None;
         if let (Some(point), Some(reply)) = (again, reply) {
             stress = Some(n);
-            (points.push(point), evaluations.push(reply));
+            points.push(point);
+            evaluations.push(reply);
         }
     }
     let reference = |point: &Point, is_stress| {
