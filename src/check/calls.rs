@@ -27,6 +27,9 @@ pub(super) struct Call {
 /// Least number of points in a request for which a point counts as small.
 const SMALL_POINTS: usize = 8;
 
+/// What the point with large values is, in the remark on a program that crashes there.
+pub(super) const LARGE_VALUES: &str = "large values or a batch of another shape";
+
 /// The points to ask a program.
 pub(super) struct Points {
     pub(super) points: Vec<Point>,
@@ -102,7 +105,7 @@ pub(super) fn ask(
         Err(error) => return Err(error),
     };
     let fewer = [
-        (stress.take().unwrap_or(usize::MAX), "large values or a batch of another shape"),
+        (stress.take().unwrap_or(usize::MAX), LARGE_VALUES),
         (*repeated, "a batch of another size"),
         (2, "other inputs"),
     ];

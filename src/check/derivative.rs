@@ -46,6 +46,8 @@ pub struct Derivative<'a> {
     noise: Vec<f64>,
     /// The outputs without a step.
     base: Vec<DoubleDouble>,
+    /// The largest size of an entry of the operand.
+    largest: f64,
 }
 
 /// Number of steps to each side from which the noise is estimated.
@@ -76,7 +78,8 @@ impl<'a> Derivative<'a> {
             })
             .collect();
         let dout = dout.iter().map(|&v| DoubleDouble::from_f64(v)).collect();
-        Ok(Derivative { function, operand, dout, noise, base })
+        let largest = function.largest(operand);
+        Ok(Derivative { function, operand, dout, noise, base, largest })
     }
 
     /// Returns true if L is finite.
@@ -112,7 +115,7 @@ impl<'a> Derivative<'a> {
     }
 
     fn unreached_outputs(&mut self, direction: &Direction) -> Result<Vec<bool>, Error> {
-        unreached_outputs(self.function, self.operand, direction, &self.base)
+        unreached_outputs(self.function, self.operand, direction, &self.base, self.largest)
     }
 
     /// Evaluates the function after steps along a direction.
@@ -141,7 +144,7 @@ impl<'a> Derivative<'a> {
         Ok(best)
     }
 
-    /// Returns the difference quotient of two samples and its noise, without that of outputs which no step reaches.
+    /// Returns the difference quotient of two samples and its noise, without that of the outputs which do not depend on the entry.
     fn quotient(&self, ahead: &Sample, behind: &Sample, unreached: &[bool]) -> Quotient {
         let step = ahead.length - behind.length;
         let outputs = self.dout.len();

@@ -50,18 +50,20 @@ pub trait Function {
     fn largest(&self, operand: &Name) -> f64;
 }
 
-/// Quotient of the largest entry of an operand and another from which outputs that no change of the latter reaches are looked for.
+/// Quotient of the largest entry of an operand and another entry from which the outputs that do not depend on the latter are looked for.
 const FAR: f64 = 1024.0;
 
-/// Returns for each output whether it stays the same, however much the entry of a direction changes: its rounding errors then tell
-/// nothing of the derivative. This takes two evaluations, and only where other entries are so much larger that it matters.
+/// Returns for each output whether it stays the same when the entry of a direction changes by more than the largest entry of the
+/// operand. The rounding errors of such an output say nothing about the derivative. This takes two evaluations, which are made only
+/// where other entries are so much larger that it matters.
 pub(super) fn unreached_outputs(
     function: &mut dyn Function,
     operand: &Name,
     direction: &Direction,
     base: &[DoubleDouble],
+    largest: f64,
 ) -> Result<Vec<bool>, Error> {
-    let length = 1.5 * function.largest(operand);
+    let length = 1.5 * largest;
     if direction.entries.len() != 1 || length <= FAR * direction.size {
         return Ok(vec![false; base.len()]);
     }
@@ -126,7 +128,8 @@ impl Function for LayerFunction<'_> {
     }
 
     fn largest(&self, operand: &Name) -> f64 {
-        self.operands.get(operand).map_or(0.0, |value| max_abs(&value.map(|v| v.to_f64())))
+        let entries = self.operands.get(operand).into_iter().flatten();
+        entries.map(|v| v.to_f64().abs()).filter(|size| size.is_finite()).fold(0.0, f64::max)
     }
 }
 

@@ -15,13 +15,13 @@ use ndarray::ArrayD;
 const TIE_BREAK: f64 = 1e-9;
 /// Number of kinks after which no more are looked for.
 const MAX_KINKS: usize = 1000;
-/// Number of entries without a kink after which the others are wrong or not: the verdict stands.
+/// Number of wrong entries from which no more kinks are looked for, since the result is wrong anyway.
 const MAX_WRONG: usize = 8;
 /// Number of kinks that the report names.
 const SHOWN_KINKS: usize = 5;
 
-/// Returns the right gradients with equal entries of an operand told apart, by making the last or the first the larger: where several
-/// maxima choose among them, a program that always takes the last has values that no derivative to one side has.
+/// Returns the right gradients where equal entries of an operand are made different: the last one the largest, or the first one. Where
+/// several maxima choose among equal entries, a program that always takes the last has gradients that are no one-sided derivative.
 pub(super) fn untied_gradients(
     operand: &ArrayD<f64>,
     gradient_at: impl Fn(ArrayD<f64>) -> Option<ArrayD<f64>>,
@@ -40,7 +40,7 @@ pub(super) fn untied_gradients(
 }
 
 /// Returns the finding without the entries that are subgradients at a kink of the reference: between its one-sided derivatives, or
-/// between the gradients with ties told apart.
+/// between the gradients where equal entries are made different.
 pub(super) fn accept_subgradients(
     finding: Finding,
     reference: &ReferenceResults,
@@ -55,7 +55,7 @@ pub(super) fn accept_subgradients(
     accepted.notes = finding.notes;
     accepted.accuracy = finding.accuracy.map(|accuracy| Accuracy::new(accuracy.float_type));
     let allowed = |n: usize, right: f64| reference.allowed(name, n, right);
-    // The bound of an entry that gets nothing at a kink is 0, while a program may give it a sum with rounding errors.
+    // The bound of an entry whose right gradient is 0 is 0, but at a kink a program may give it a sum with rounding errors.
     let at_kink = right.iter().enumerate().map(|(n, &right)| allowed(n, right)).fold(0.0, f64::max);
     let mut sorted: Vec<f64> = operand.iter().copied().collect();
     sorted.sort_by(f64::total_cmp);

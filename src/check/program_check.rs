@@ -9,7 +9,9 @@ mod custom;
 mod own_forward;
 
 use super::arrays::max_abs;
-use super::calls::{Call, Points, ask, choose_points, describe_overflow, perturbed_points, require_determinism};
+use super::calls::{
+    Call, LARGE_VALUES, Points, ask, choose_points, describe_overflow, perturbed_points, require_determinism,
+};
 use super::case::{Case, GradientTarget};
 use super::derivative::Derivative;
 use super::diagnosis::{Diagnosis, OtherGradients, WrongGradient};
@@ -67,14 +69,18 @@ pub(super) fn check_program(
         // The large values of a double are too large for the type that was found.
         let shapes = options.stress_shapes.unwrap_or_default();
         let again = case.stress_point(shapes, arithmetic(format.float_type), &mut rng);
-        let reply = again.as_ref().and_then(|point| implementation.evaluate(std::slice::from_ref(point)).ok()?.pop());
         points.truncate(n);
         evaluations.truncate(n);
         stress = None;
-        if let (Some(point), Some(reply)) = (again, reply) {
-            stress = Some(n);
-            points.push(point);
-            evaluations.push(reply);
+        if let Some(point) = again {
+            match implementation.evaluate(std::slice::from_ref(&point)).ok().and_then(|mut replies| replies.pop()) {
+                Some(reply) => {
+                    stress = Some(n);
+                    points.push(point);
+                    evaluations.push(reply);
+                }
+                None => unchecked.push(format!("it crashes with {LARGE_VALUES}")),
+            }
         }
     }
     let reference = |point: &Point, is_stress| {
@@ -85,7 +91,7 @@ pub(super) fn check_program(
         if case.reference.is_none() { evaluations.split_off(repeated.min(evaluations.len())) } else { Vec::new() };
     let far = stress.filter(|_| case.reference.is_none()).and_then(|_| perturbed.pop());
     if format.float_type != float_type && !perturbed.is_empty() {
-        // The program rounds away what was perturbed.
+        // The program rounds the changes of the perturbed points away.
         let again = perturbed_points(&points, perturbed.len() > 1, format.float_type, &mut rng);
         perturbed = implementation.evaluate(&again).unwrap_or(perturbed);
     }

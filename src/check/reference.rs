@@ -35,17 +35,17 @@ pub(super) struct ReferenceResults {
     nondeterminism: f64,
     /// Derivatives of entries of the input's gradient that by definition are not the derivative.
     elsewhere: Vec<(usize, f64)>,
-    /// The largest error, relative to the largest entry, of a result that counts as right.
+    /// The largest error, relative to the largest entry, of a result that counts as right; larger ones within the bound are undecided.
     convincing: f64,
     /// Least size that the largest entry of a gradient counts as, since it may be saturated.
     least_scale: f64,
 }
 
-/// Part of dout that the largest entry of a gradient counts as at least.
+/// Least size that the largest entry of a gradient counts as, relative to dout.
 const SATURATED: f64 = 0.1;
 
-/// Returns the largest error, relative to the largest entry of a result, that rounding to a type explains by itself: bounds of half
-/// types can be so wide that whole terms of a formula fit in.
+/// Returns the largest error, relative to the largest entry of a result, that is taken for rounding errors: the bounds of half types can
+/// be wider than whole terms of a formula.
 fn convincing_error(float_type: FloatType) -> f64 {
     match float_type {
         FloatType::Bf16 => 1.0 / 16.0,
@@ -115,7 +115,7 @@ fn rounding_bounds(layer: &dyn AnyLayer, point: &Point, arithmetic: Arithmetic) 
 
 /// Returns the largest accepted error of an entry of a program that computes in a type, from a bound of its rounding errors.
 fn allowed_error(bound: f64, right: f64, float_type: FloatType) -> f64 {
-    // The textbook's formula overflows there: results of a form that does not have a few roundings.
+    // The textbook's formula overflows there; a form that does not overflow makes a few roundings.
     let bound = if bound.is_finite() { bound } else { STABLE_ROUNDINGS * float_type.unit_roundoff() * right.abs() };
     let result = float_type.unit_roundoff() * right.abs() + float_type.smallest_normal();
     BOUND_FACTOR * (bound + result)
@@ -170,7 +170,7 @@ pub(super) fn recognise_format(
     })
 }
 
-/// Least number of results that a type does not hold, from which they tell that a program rounds to it.
+/// Number of right results that a type does not hold, from which a program whose replies it holds rounds to it.
 const LONGER_RESULTS: usize = 3;
 
 /// Returns true if some right results have more bits than a type holds, and than those of half types.
@@ -182,7 +182,7 @@ fn are_longer(layer: &dyn AnyLayer, points: &[Point], narrow: FloatType) -> bool
     longer.scan(0, |sum, count| Some(*sum + count).inspect(|&more| *sum = more)).any(|sum| sum >= LONGER_RESULTS)
 }
 
-/// Returns true if a custom layer gives full numbers of a type that does not hold its inputs.
+/// Returns true if the results of a custom layer use all bits of a type that does not hold its inputs.
 fn are_longer_in_custom(points: &[Point], evaluations: &[Evaluation], narrow: FloatType) -> bool {
     let is_longer = |point: &Point| point.operands.iter().flat_map(|(_, value)| value).any(|&v| !narrow.holds(v));
     let calls = points.iter().zip(evaluations).filter(|(point, _)| is_longer(point));

@@ -22,7 +22,7 @@ const FIRST: f64 = 0.4;
 const HALF_RATIO: f64 = 1.12;
 const HALF_FIRST: f64 = 0.8;
 const HALF_LAST_ROUNDINGS: f64 = 4.0;
-/// The largest step of a half type that the smallest may be, relative to the size of an entry: a function may vary over that size.
+/// The largest value of the smallest step of a half type, relative to the entry: a function may vary over the size of its input.
 const HALF_SMALLEST: f64 = 1.0 / 16.0;
 /// Least unit roundoff of a half type.
 const HALF_ROUNDOFF: f64 = 1.0 / 4096.0;
@@ -33,7 +33,8 @@ const LAST_ROUNDINGS: f64 = 2.0;
 const MAX_LEVELS: usize = 60;
 /// Number of orders of the truncation error that extrapolation removes.
 const ORDERS: usize = 3;
-/// Largest error bar, relative to the gradient, of larger steps that agree with it, and how many of these a contradiction is.
+/// Largest error bar, relative to the gradient, of larger steps that agree with it; and the number of such error bars from which the
+/// smaller steps contradict them.
 const PLATEAU_PRECISION: f64 = 1e-5;
 const PLATEAU_ERRORS: f64 = 100.0;
 /// Least number of the smallest steps whose changes show noise.
@@ -52,20 +53,20 @@ pub(super) struct Slopes {
     pub(super) central: Estimate,
     /// From steps to the left and to the right.
     pub(super) one_sided: [Estimate; 2],
-    /// Rounding errors of outputs that no step reaches: they may excuse an error, and leave nothing undecided that agrees.
+    /// Rounding errors of the outputs that do not depend on the entry. An error of this size is undecided, not wrong.
     unreached_noise: f64,
-    /// The least error bar of larger steps by which the gradient is right, which smaller steps may contradict.
+    /// The least error bar of the estimates from larger steps that agree with the gradient.
     plateau: f64,
 }
 
 impl Slopes {
-    /// Returns true if larger steps agree with the gradient far better than the error that smaller steps show: the function then has
-    /// stairs or ripples, as of an iteration that stops, and either may be its derivative.
+    /// Returns true if larger steps agree with the gradient far better than smaller steps differ from it. The function then has stairs
+    /// or ripples, as where an iteration stops, and both slopes may be its derivative.
     pub(super) fn has_plateau(&self, error: f64) -> bool {
         error > PLATEAU_ERRORS * self.plateau
     }
 
-    /// Returns the error bar that outputs which no step reaches would add to an estimate.
+    /// Returns the error bar that the outputs which do not depend on the entry would add to an estimate.
     pub(super) fn unreached_bar(&self, estimate: &Estimate) -> f64 {
         if self.unreached_noise > 0.0 { self.unreached_noise / estimate.step } else { 0.0 }
     }
@@ -139,11 +140,11 @@ impl Scan<'_> {
         let lengths = directions.iter().map(|direction| self.lengths(direction.size)).collect();
         let traces = self.trace(directions, lengths)?;
         let base: Vec<DoubleDouble> = self.base.iter().map(|&v| DoubleDouble::from_f64(v)).collect();
-        let unreached = |direction| unreached_outputs(self.function, self.operand, direction, &base);
+        let unreached = |direction| unreached_outputs(self.function, self.operand, direction, &base, self.typical);
         let unreached: Vec<Vec<bool>> = directions.iter().map(unreached).collect::<Result<_, _>>()?;
         // Outputs that are multiples of some unit, as in fixed point, change by far more than their rounding errors.
         let smallest = traces.iter().map(|trace| trace.smallest_change).fold(f64::INFINITY, f64::min);
-        // An output of two values only, as of a steep ramp, has jumps, and is flat elsewhere.
+        // An output that has only two values, as that of a steep ramp, has a jump and is flat elsewhere.
         let largest = traces.iter().map(|trace| trace.largest_output_change).fold(max_abs(self.base), f64::max);
         let quantum = if largest >= 1.5 * smallest { smallest } else { 0.0 };
         let slopes =
@@ -277,14 +278,14 @@ impl Scan<'_> {
             fine.windows(2).map(uneven).collect()
         };
         let largest = |wavering: &[f64]| wavering.iter().copied().filter(|noise| noise.is_finite()).fold(0.0, f64::max);
-        // What steps leave is noise or curvature: that of larger steps does not count for smaller ones.
+        // The changes after a step that are not predicted are noise or curvature. Those of larger steps do not count for smaller ones.
         let noise_of = |level: usize| {
             let first = (level + fine.len()).saturating_sub(levels.len());
             largest(&wavering[first.min(wavering.len().saturating_sub(LEAST_FINE))..]).max(floor)
         };
         let wavering = largest(&wavering);
         let noise = wavering.max(floor);
-        // Where no output changes, what is left is the gradient under test alone.
+        // Where no output changes, the rest is the gradient under test and no noise.
         let is_flat = trace.largest_change == 0.0;
         let is_lost = !is_flat && noise > MANY_ROUNDINGS * floor && noise > LARGE_NOISE * trace.largest_change;
         if is_lost {

@@ -13,10 +13,12 @@ use ndarray::ArrayD;
 const TOGETHER: &str = "at the kinks each entry may be right, but together they are not the derivative when all of these entries change alike";
 /// Part of the remark on equal entries of which some are wrong and all together are not.
 const MAY_BE_RIGHT_TOGETHER: &str = "may be right together, though not each is between its one-sided derivatives";
+
 impl Numerical<'_> {
-    /// Records the entries at kinks by what they are together. Of equal entries of a maximum each may have the whole slope, but not all:
-    /// if L has a derivative when all of them change alike, it is the sum of theirs. If it is, values that are not between the
-    /// derivatives to the left and to the right may be right too, as that of the middle one of three equal entries of a sort.
+    /// Compares the sum of the gradients of equal entries with the derivative when all of them change alike, if L has one. Each of the
+    /// equal entries of a maximum may have the whole slope, but not all of them. Where the sum is right, an entry may also have a value
+    /// that is not between its one-sided derivatives, as the middle one of three equal entries of a sort. `kinks` are the entries that
+    /// are between them, and `refused` those that are not, which are not yet recorded.
     pub(super) fn decide_together(
         &self,
         finding: &mut Finding,

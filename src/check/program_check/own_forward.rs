@@ -12,7 +12,7 @@ use ndarray::ArrayD;
 /// Most requests to find a wrong entry.
 const MAX_MORE_REQUESTS: usize = 64;
 
-/// Part of dout from which the largest gradient counts as small.
+/// Part of dout below which the largest gradient counts as small.
 const SMALL_GRADIENT: f64 = 0.1;
 
 /// Factor of the changes of a gradient between points that differ by rounding.
@@ -50,8 +50,8 @@ impl ProgramChecker<'_> {
         Ok(comparison)
     }
 
-    /// Returns the size of terms that may cancel in a gradient: that of dout, or of the largest gradients that a custom layer gives, if
-    /// those are smaller also where no function is saturated.
+    /// Returns the size of the terms that may cancel in a gradient: that of dout, or that of the largest gradient of a custom layer if
+    /// this is smaller at every point, also at one where no function is saturated.
     fn size_of_terms(&mut self, target: &GradientTarget, call: &Call) -> f64 {
         let operand = call.point.operands.get(&target.operand).map_or(0.0, max_abs);
         let upstream = call.point.dout.as_ref().map_or(0.0, max_abs) / operand.max(1.0);
