@@ -27,7 +27,7 @@ pub(super) struct Call {
 /// Least number of points in a request for which a point counts as small.
 const SMALL_POINTS: usize = 8;
 
-/// What the point with large values is, in the remark on a program that crashes there.
+/// The words for the point with large values in the remark on a program that crashes there.
 pub(super) const LARGE_VALUES: &str = "large values or a batch of another shape";
 
 /// The points to ask a program.
