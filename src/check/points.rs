@@ -22,6 +22,9 @@ pub(super) const INEXACT: f64 = 0.731_058_578_630_004_9;
 const SPREAD: f64 = 2.0;
 const FAR_SPREAD: f64 = 16.0;
 
+/// A number whose exp overflows in f32.
+const EXP_OVERFLOWS: f64 = 96.0;
+
 /// Distance of a row's sum from 1 up to which it may be a distribution, rounded to a half type.
 const MAX_SUM_ERROR: f64 = 0.02;
 
@@ -175,11 +178,16 @@ pub(super) fn far_from_zero(arithmetic: Arithmetic) -> f64 {
     }
 }
 
-/// Moves every second and third row of four far from 0 and spreads the fourth by a factor.
+/// Moves the second and third of each five rows far from 0, spreads the fourth by a factor, and moves the last entry of the fifth: alone
+/// it may be so far that exp overflows in f32 too, while the squares of a row do not overflow in f16.
 pub(super) fn move_rows(x: &mut ArrayD<f64>, float_type: FloatType, far: f64, spread: f64) {
     let changes: [&dyn Fn(f64) -> f64; 4] = [&|v| v, &|v| v + far, &|v| v - far, &|v| v * spread];
-    for (mut row, change) in x.rows_mut().into_iter().zip(changes.into_iter().cycle()) {
-        row.mapv_inplace(|v| float_type.round(change(v)));
+    for (n, mut row) in x.rows_mut().into_iter().enumerate() {
+        match (changes.get(n % 5), row.last_mut()) {
+            (Some(change), _) => row.mapv_inplace(|v| float_type.round(change(v))),
+            (None, Some(last)) => *last = float_type.round(*last + far.max(EXP_OVERFLOWS)),
+            (None, None) => {}
+        }
     }
 }
 

@@ -44,6 +44,38 @@ impl Implementation for HalfRmsnorm {
     }
 }
 
+/// A softmax of f16 that computes in f32 without subtracting the maximum: it overflows where an entry is above 88.
+struct NoMaximum;
+
+impl Implementation for NoMaximum {
+    fn evaluate(&mut self, points: &[Point]) -> Result<Vec<Evaluation>, Error> {
+        let evaluate = |point: &Point| {
+            let mut y = point.operands.known(&Name::X).mapv(|v| FloatType::F32.round(v.exp()));
+            let mut dx = point.dout.clone().unwrap_or_else(|| y.mapv(|_| 0.0));
+            for (mut y, mut dx) in y.rows_mut().into_iter().zip(dx.rows_mut()) {
+                let sum = y.sum();
+                y.mapv_inplace(|v| v / sum);
+                let projection = y.dot(&dx);
+                dx.zip_mut_with(&y, |g, y| *g = y * (*g - projection));
+            }
+            let round = |v: f64| FloatType::F16.round(v);
+            let gradients = Tensors::new().with(Name::DX, dx.mapv(round));
+            Evaluation { outputs: Tensors::new().with(Name::Y, y.mapv(round)), gradients }
+        };
+        Ok(points.iter().map(evaluate).collect())
+    }
+}
+
+#[test]
+fn a_missing_maximum_overflows_in_f16_too() {
+    let (case, _) = case("softmax", "", Precision::F64, 1);
+    let shapes = inputs::odd_shapes(layer::find("softmax").unwrap());
+    let options = CheckOptions { stress_shapes: Some(&shapes), ..CheckOptions::program(&case, 1, None) };
+    let report = check::check(&mut NoMaximum, &case, &options).unwrap();
+    assert_eq!(report.verdict(), Verdict::Fail, "{}", outline(&report));
+    assert!(report.notes.iter().any(|note| note.ends_with("taken as f16")), "{:?}", report.notes);
+}
+
 #[test]
 fn large_values_fit_the_type_that_is_found() {
     for seed in 1..4 {
