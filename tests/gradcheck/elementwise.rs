@@ -69,6 +69,34 @@ fn a_zero_gradient_of_a_fast_oscillation_fails_and_the_right_one_passes() {
 }
 
 #[test]
+fn a_sigmoid_by_tanh_is_not_accused() {
+    let sigmoid = |x: f64| 0.5 + 0.5 * (0.5 * x).tanh();
+    let single = |x: f64| FloatType::F32.round(x);
+    let single_sigmoid = |x: f64| single(0.5 + single(0.5 * single((0.5 * x).tanh())));
+    let x = [-708.0, -60.0, -34.0, -20.5, -9.0, -5.0, 0.25, 30.0];
+    let doubles = [
+        check_layer(Some("sigmoid"), &x, |_, x, dout| (sigmoid(x), dout * sigmoid(x) * (1.0 - sigmoid(x)))),
+        check_layer(Some("silu"), &x, |_, x, dout| {
+            let y = sigmoid(x);
+            (x * y, dout * (y + x * y * (1.0 - y)))
+        }),
+    ];
+    let singles = [
+        check_layer(Some("sigmoid"), &x, |_, x, dout| {
+            let y = single_sigmoid(x);
+            (y, single(dout * single(y * single(1.0 - y))))
+        }),
+        check_layer(Some("silu"), &x, |_, x, dout| {
+            let y = single_sigmoid(x);
+            (single(x * y), single(dout * single(y + single(single(x * y) * single(1.0 - y)))))
+        }),
+    ];
+    for report in doubles.into_iter().chain(singles) {
+        assert_eq!(report.verdict(), Verdict::Pass, "{}", outline(&report));
+    }
+}
+
+#[test]
 fn outputs_that_are_noise_of_their_inputs_never_pass() {
     let noise = |x: f64| (SplitMix64::new(x.to_bits()).index(1 << 20) as f64) / 1e6;
     for slope in [0.0, 1.0] {
