@@ -13,13 +13,11 @@ use crate::core::name::Name;
 use crate::core::tensors::Tensors;
 use crate::layer;
 use crate::layer::{AnyLayer, Precision, Wanted};
-use crate::numeric::{Arithmetic, Bounded, FloatType};
+use crate::numeric::{Arithmetic, Bounded, FloatType, STABLE_ROUNDINGS};
 use ndarray::ArrayD;
 
 /// Factor of the bounds, for terms of second order and for programs that order operations in another way.
 const BOUND_FACTOR: f64 = 4.0;
-/// Roundings of a result where the textbook's formula has no bound.
-const STABLE_ROUNDINGS: f64 = 64.0;
 /// Number of elements of the operands up to which doubles are compared with exact results.
 const MAX_EXACT_ELEMENTS: usize = 1 << 8;
 

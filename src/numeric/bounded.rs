@@ -12,6 +12,9 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 /// Unit roundoffs by which a program's exp, log and tanh may be off: libraries for GPUs allow a few units in the last place.
 const FUNCTION_ROUNDINGS: f64 = 4.0;
 
+/// Roundings of a result of a form that does not overflow, where the textbook's form does.
+pub(crate) const STABLE_ROUNDINGS: f64 = 64.0;
+
 /// The arithmetic of a program.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Arithmetic {
@@ -104,9 +107,13 @@ impl Bounded {
         self
     }
 
-    /// Returns the stable form's value with the larger of both forms' errors. What underflows in the textbook's form is no excuse
-    /// where the stable form has a value.
+    /// Returns the stable form's value with the larger of both forms' errors. What underflows or overflows in the textbook's form is no
+    /// excuse where the stable form has a value.
     pub(super) fn with_error_of(mut self, textbook: Bounded) -> Bounded {
+        if !(textbook.error.roundings + textbook.error.accumulations).is_finite() {
+            self.error.roundings = self.error.roundings.max(STABLE_ROUNDINGS * self.value.abs());
+            return self;
+        }
         self.error.roundings = self.error.roundings.max(textbook.error.roundings);
         self.error.accumulations = self.error.accumulations.max(textbook.error.accumulations);
         self

@@ -14,6 +14,7 @@ mod scalar;
 mod superaccumulator;
 pub mod traced;
 
+pub(crate) use bounded::STABLE_ROUNDINGS;
 pub use bounded::{Arithmetic, Bounded, ErrorBound};
 pub use double_double::DoubleDouble;
 pub use dynamic::{Dynamic, DynamicKind};
