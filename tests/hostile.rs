@@ -161,9 +161,9 @@ fn the_memory_for_tables_is_proportional_to_the_file() {
     assert!(ran.refusal().contains("is empty"), "{}", ran.stderr);
     for name in ["x.csv", "x.tsv", "x.txt"] {
         for text in ["a,", "1;", "1 ", "\"", "\"1,5\",", "a\t", "#", "1|2,"] {
-            document(TEXT, name, text.repeat(225_000));
+            document(TEXT, name, text.repeat(100_000));
         }
-        let file = File::new(name, "a,".repeat(225_000) + "b\n" + &"1,".repeat(225_000) + "1\n");
+        let file = File::new(name, "a,".repeat(100_000) + "b\n" + &"1,".repeat(100_000) + "1\n");
         costs(TEXT, file.size, || nnlayer(&["relu", "--x", &format!("{}#b", file.path()), "--header", "--forward"]));
     }
 }
@@ -200,7 +200,7 @@ fn the_memory_for_layers_is_proportional_to_their_number() {
         };
         let file = File::new(
             "net.json",
-            repeated("{\"nnlayer-tape\":1,\"layers\":[", layer, 40_000, ",{\"kind\":\"none\"}]}"),
+            repeated("{\"nnlayer-tape\":1,\"layers\":[", layer, 15_000, ",{\"kind\":\"none\"}]}"),
         );
         let ran = costs(3 * TEXT, file.size, || nnlayer(&["net", file.path(), "--x", "1,2"]));
         assert!(ran.refusal().contains("unknown layer kind \"none\""), "{}", ran.stderr);
@@ -208,7 +208,7 @@ fn the_memory_for_layers_is_proportional_to_their_number() {
     let twice = "{\"kind\":\"relu\",\"name\":\"r1\"}";
     let layer = |n: usize| format!("{{\"kind\":\"relu\",\"name\":\"r{n}\"}}");
     let file =
-        File::new("net.json", repeated("{\"nnlayer-tape\":1,\"layers\":[", layer, 40_000, &format!(",{twice}]}}")));
+        File::new("net.json", repeated("{\"nnlayer-tape\":1,\"layers\":[", layer, 15_000, &format!(",{twice}]}}")));
     let ran = costs(3 * TEXT, file.size, || nnlayer(&["net", file.path(), "--x", "1,2"]));
     assert!(ran.refusal().contains("two layers are named r1"), "{}", ran.stderr);
 }
