@@ -8,11 +8,10 @@ use nnlayer::core::error::Error;
 use nnlayer::core::name::Name;
 use nnlayer::core::tensors::Tensors;
 use nnlayer::layer::Precision;
-use nnlayer::numeric::FloatType;
 
 /// Returns the verdict on maxpool1d whose windows choose among their equal entries by a rule, which gives the part of each.
-fn check_pool(is_known: bool, part: impl Fn(&[usize], usize) -> f64) -> CheckReport {
-    let (mut case, layer) = case("maxpool1d", "kernel=2 stride=1 x=:1,1,1,2,2,0", Precision::F64, 3);
+fn check_pool(is_known: bool, precision: Precision, part: impl Fn(&[usize], usize) -> f64) -> CheckReport {
+    let (mut case, layer) = case("maxpool1d", "kernel=2 stride=1 x=:1,1,1,2,2,0", precision, 3);
     if !is_known {
         case.reference = None;
     }
@@ -28,18 +27,18 @@ fn check_pool(is_known: bool, part: impl Fn(&[usize], usize) -> f64) -> CheckRep
             }
         }
     };
-    let mut program = PlantedProgram { layer: layer.as_ref(), precision: Precision::F64, plant: &plant };
-    check::check(&mut program, &case, &CheckOptions::program(&case, 1, Some(FloatType::F64))).unwrap()
+    let mut program = PlantedProgram { layer: layer.as_ref(), precision, plant: &plant };
+    check::check(&mut program, &case, &CheckOptions::program(&case, 1, Some(precision.float_type()))).unwrap()
 }
 
 #[test]
 fn a_maximum_may_choose_any_of_equal_entries_and_not_all() {
-    for is_known in [true, false] {
-        let last = check_pool(is_known, |equal, k| f64::from(u8::from(Some(&k) == equal.last())));
+    for (is_known, precision) in [(true, Precision::F64), (false, Precision::F64), (true, Precision::F16)] {
+        let last = check_pool(is_known, precision, |equal, k| f64::from(u8::from(Some(&k) == equal.last())));
         assert_eq!(last.verdict(), Verdict::Pass, "{}", outline(&last));
-        let shared = check_pool(is_known, |equal, _| 1.0 / equal.len() as f64);
+        let shared = check_pool(is_known, precision, |equal, _| 1.0 / equal.len() as f64);
         assert_eq!(shared.verdict(), Verdict::Pass, "{}", outline(&shared));
-        let all = check_pool(is_known, |_, _| 1.0);
+        let all = check_pool(is_known, precision, |_, _| 1.0);
         assert_eq!(all.verdict(), Verdict::Fail, "{}", outline(&all));
     }
 }
