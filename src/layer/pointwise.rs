@@ -253,8 +253,8 @@ pub(super) fn sigmoid<S: Scalar>(x: S) -> S {
         if x < S::zero() { power / (S::one() + power) } else { S::one() / (S::one() + power) }
     };
     // As 1 − σ(−x) and (1 + tanh(x/2))/2, which round a number near 1.
-    let of_one = || S::stable_or_textbook(stable, || S::one() - (S::one() - stable()));
-    S::stable_or_textbook(of_one, || S::one() / (S::one() + (-x).exp()))
+    let rounded_near_one = || S::stable_or_textbook(stable, || S::one() - (S::one() - stable()));
+    S::stable_or_textbook(rounded_near_one, || S::one() / (S::one() + (-x).exp()))
 }
 
 /// Returns σ′(x) = σ(x)·(1 − σ(x)).
